@@ -1,0 +1,331 @@
+"""What an audit does, as frozen and validated values; a preset, a YAML file and the command line all build one."""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PlainSerializer,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from palimpsest.errors import ConfigurationError
+from palimpsest.registry import (
+    AGGREGATIONS,
+    ATTACKS,
+    DEFENSES,
+    METHODS,
+    MODELS,
+    PARTITIONS,
+    Component,
+    Registry,
+    closest,
+)
+
+_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def parse_bytes(value: object) -> int:
+    """A number of bytes from `4GiB`, `500 MB` or a plain number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B|B)\s*", str(value))
+    if match is None:
+        raise ValueError(f"{value!r} is not an amount of memory, such as '4GiB' or '500MB'")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def format_bytes(count: int) -> str:
+    """The shortest exact spelling that `parse_bytes` reads back."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if count % _UNITS[unit] == 0:
+            return f"{count // _UNITS[unit]}{unit}"
+    return f"{count}B"
+
+
+Bytes = Annotated[
+    int,
+    BeforeValidator(parse_bytes, json_schema_input_type=str),
+    PlainSerializer(format_bytes),
+    Field(ge=64 * 2**20),
+]
+"""An amount of memory, at least 64 MiB."""
+
+
+class Section(BaseModel):
+    """One part of the configuration; a key that names a component brings that component's settings with it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    selectors: ClassVar[Mapping[str, Registry[Any]]] = {}
+    """Which keys name a component, and where it is looked up."""
+
+    @cached_property
+    def components(self) -> Mapping[str, Component]:
+        """The component that each selecting key names, with its settings."""
+        return {key: self._build(key) for key in self.selectors}
+
+    @model_validator(mode="after")
+    def _settings_belong_to_a_component(self) -> Self:
+        try:
+            accepted = {
+                key: set(registry.get(getattr(self, key)).model_fields) for key, registry in self.selectors.items()
+            }
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
+        known = sorted({*type(self).model_fields, *set().union(*accepted.values())})
+        for name in self.model_extra or {}:
+            if name not in known:
+                raise ValueError(f"{name!r} is not a key here: {closest(name, known)}")
+        for component in self.components.values():
+            # Settings that were left out are filled in, so that a stored configuration is complete.
+            for name in type(component).model_fields:
+                (self.model_extra or {})[name] = getattr(component, name)
+        return self
+
+    def _build(self, key: str) -> Component:
+        component = self.selectors[key].get(getattr(self, key))
+        extra = self.model_extra or {}
+        try:
+            return component(**{name: extra[name] for name in component.model_fields if name in extra})
+        except ValidationError as error:
+            raise ValueError(_sentences(error)) from error
+
+
+class DataConfig(Section):
+    """Which images, and who holds them."""
+
+    selectors = {"partition": PARTITIONS}
+
+    name: str = "digits"
+    """A known set (digits, mnist, fashion_mnist, cifar10, cifar100, lfw), a folder of class folders, or a parquet file."""
+    auxiliary: str | None = None
+    """The attacker's own images: none for the test split of the same set (in distribution), or another set's name."""
+    auxiliary_size: PositiveInt = 800
+    """How many auxiliary images the attacker holds; fewer are taken where the set has fewer, and the report says so."""
+    partition: str = "iid"
+    """How the training images are dealt to the clients."""
+    train_size: PositiveInt | None = None
+    """Take only so many training images, drawn at random; none takes all."""
+    image_size: Annotated[int, Field(ge=4)] | None = None
+    """Scale every image to so many pixels a side; none leaves them as they are."""
+
+
+class ModelConfig(Section):
+    """The classifier that the federation trains."""
+
+    selectors = {"name": MODELS}
+
+    name: str = "convnet"
+    """The architecture."""
+
+
+class FederationConfig(Section):
+    """How the classifier is trained (IGF, section 4.1)."""
+
+    selectors = {"aggregation": AGGREGATIONS}
+
+    clients: PositiveInt = 40
+    """How many clients hold the data."""
+    fraction: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """The share of clients that train in a round; at least one does."""
+    rounds: PositiveInt = 20
+    """Rounds of training."""
+    local_epochs: PositiveInt = 1
+    """Passes over a client's images in a round."""
+    batch_size: PositiveInt = 32
+    """Images in a local step."""
+    learning_rate: PositiveFloat = 0.05
+    """Step size of local SGD."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Momentum of local SGD; it starts at zero in every round."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Weight decay of local SGD."""
+    aggregation: str = "fedavg"
+    """How the server combines what the clients send."""
+    minimum_replies: PositiveInt = 1
+    """A round that fewer clients answer is tried again, then refused."""
+    attempts: PositiveInt = 3
+    """How often a round is tried before the run ends with an error."""
+    engine: str = "in-process"
+    """What runs the clients: in-process, or flower-simulation (Flower on Ray; needs the extra `flower`)."""
+
+
+class UnlearningConfig(Section):
+    """What is forgotten, and how (IGF, section 3.1)."""
+
+    selectors = {"method": METHODS}
+
+    scenario: Literal["sample", "class", "client"] = "sample"
+    """Forget single samples, all samples of some classes, or all samples of some clients."""
+    count: PositiveInt | None = None
+    """Sample level: how many samples are forgotten."""
+    fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Sample level: the share of the chosen clients' samples that is forgotten."""
+    indices: tuple[NonNegativeInt, ...] | None = None
+    """Sample level: exactly these samples, as rows of the training set."""
+    classes: tuple[NonNegativeInt, ...] = (1,)
+    """Class level: the classes removed at every client (the paper: 1)."""
+    clients: tuple[NonNegativeInt, ...] | None = None
+    """Client level: the clients that leave (none: client 2, the paper's third). Sample level: whose samples are drawn
+    (none: everybody's)."""
+    method: str = "retrain"
+    """How the model is made to forget."""
+    ensure_participation: bool = True
+    """Put every unlearning client into at least one round, in place of a client that was drawn."""
+    fresh_seed: bool = False
+    """Retrain from another initialisation and sampling stream, so that a difference also holds the seeds' noise."""
+
+
+class VerificationConfig(Section):
+    """What the auditor accepts (IGF, section 3.1)."""
+
+    tau: PositiveFloat | Literal["calibrated"] = "calibrated"
+    """The largest norm that a proof may have; calibrated takes it from samples that were never trained on."""
+    quantile: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """Calibration: the share of held-out samples whose difference must pass."""
+
+
+class DefenseConfig(Section):
+    """What a client does to its proofs before they leave; a list of these is applied in order."""
+
+    selectors = {"name": DEFENSES}
+
+    name: str
+    """The defence."""
+
+
+class AttackConfig(Section):
+    """Who attacks, and how."""
+
+    selectors = {"name": ATTACKS}
+
+    name: str = "igf"
+    """The attack."""
+
+
+class ScoringConfig(Section):
+    """How reconstructions are compared with the originals."""
+
+    lpips_network: Literal["alex", "squeeze", "vgg"] = "alex"
+    """The network whose features LPIPS compares."""
+    bootstrap: PositiveInt = 1000
+    """Resamples behind each 95 % interval."""
+
+
+class AuditConfig(BaseModel):
+    """A whole audit; see the sections for what each key means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    description: str = ""
+    """What the preset stands for; printed by `palimpsest presets`."""
+    paper: str = ""
+    """The paper's table and row that the preset follows."""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    federation: FederationConfig = FederationConfig()
+    unlearning: UnlearningConfig = UnlearningConfig()
+    defenses: tuple[DefenseConfig, ...] = ()
+    verification: VerificationConfig = VerificationConfig()
+    attack: AttackConfig = AttackConfig()
+    scoring: ScoringConfig = ScoringConfig()
+    seed: NonNegativeInt = 1234
+    """Everything random follows from it (the paper: 1234)."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where tensors are computed; auto takes a GPU if there is one."""
+    memory_budget: Bytes = 4 * 2**30
+    """What a stage may hold at once, such as 4GiB; chunk sizes follow from it."""
+
+    def to_yaml(self) -> str:
+        """The configuration as YAML that `read_config` reads back to an equal value."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+def preset_names() -> list[str]:
+    """The names of the presets, sorted."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) -> AuditConfig:
+    """Build a configuration from a preset's name or a YAML file, with single keys replaced.
+
+    Args:
+        preset: A name from `preset_names`, or the path of a YAML file.
+        overrides: Nested keys, as in `{"federation": {"rounds": 5}}`; they win over the file.
+
+    Raises:
+        ConfigurationError: The preset is unknown, the YAML is not a mapping, or a key or value is not accepted.
+    """
+    path = PRESETS / f"{preset}.yaml"
+    if not path.is_file():
+        path = Path(preset)
+        if path.suffix not in (".yaml", ".yml"):
+            raise ConfigurationError(f"There is no preset {str(preset)!r}: {closest(str(preset), preset_names())}")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read ({error.strerror}): check the path.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        place = " ".join(str(error).split())
+        raise ConfigurationError(f"{path} is not YAML ({place}): mend that line.") from error
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise ConfigurationError(f"{path} holds a {type(tree).__name__}, not keys and values: see `palimpsest presets`.")
+    return build_config(_merged(tree, overrides or {}), where=str(preset))
+
+
+def build_config(tree: Mapping[str, Any], *, where: str = "the configuration") -> AuditConfig:
+    """Validate a nested mapping.
+
+    Args:
+        tree: Keys and values as in a preset.
+        where: What an error message calls the source.
+
+    Raises:
+        ConfigurationError: A key or value is not accepted; the message names all of them.
+    """
+    try:
+        return AuditConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, where)) from error
+
+
+def _merged(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(tree)
+    for key, value in overrides.items():
+        below = result.get(key)
+        result[key] = _merged(below, value) if isinstance(value, Mapping) and isinstance(below, Mapping) else value
+    return result
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    return f"{where}: {_sentences(error)}"
+
+
+def _sentences(error: ValidationError) -> str:
+    sentences = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            sentences.append(f"{key!r} is not a key: {closest(key, list(AuditConfig.model_fields))}")
+            continue
+        reason = problem["msg"].removeprefix("Value error, ")
+        value = "" if isinstance(problem["input"], dict | BaseModel) else f" is {problem['input']!r}"
+        sentences.append(f"{key}{value}: {reason}" if key else reason)
+    return "; ".join(sentences)

@@ -1,0 +1,198 @@
+"""Values on disk: whole or absent, checked when read, never unpickled."""
+
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, get_type_hints
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from palimpsest.errors import CheckpointError, ResourceError, RunError
+
+Parameters = dict[str, Tensor]
+"""A model's state dict: parameters and buffers by name."""
+
+
+@contextmanager
+def written_whole(path: Path, *, private: bool = True) -> Iterator[Path]:
+    """A temporary path that takes the place of `path` once all is on disk, so that no reader sees half a file.
+
+    Args:
+        path: Where the file shall stand.
+        private: Readable by its owner only: the file may hold somebody's images.
+
+    Raises:
+        ResourceError: The disk is full.
+        RunError: The folder can't be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.chmod(0o600 if private else 0o644)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _explain(error, path) from error
+    except SafetensorError as error:
+        # safetensors reports a failed write in words only.
+        if "No space left" in str(error) or "os error 28" in str(error):
+            raise _full(path) from error
+        raise RunError(f"{path} can't be written: {error}. Choose a folder that you may write to.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, private: bool = True) -> None:
+    """Write a text file, whole or not at all; arguments and errors as for `written_whole`."""
+    with written_whole(path, private=private) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tensor_hash(*tensors: Tensor) -> str:
+    """The SHA-256 of tensors' types, shapes and values, in hexadecimal."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def parameters_hash(parameters: Parameters) -> str:
+    """The SHA-256 of a state dict: names, types, shapes and values, in hexadecimal."""
+    names = sorted(parameters)
+    text = "\n".join(names) + tensor_hash(*(parameters[name] for name in names))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the string metadata of a safetensors file.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, or not safetensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"There is no file {path}: check the path.")
+    try:
+        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({error}): fetch or make it again."
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A frozen value that can be stored: a subclass is a dataclass of tensors, state dicts and plain data."""
+
+    def save(self, path: Path) -> None:
+        """Write the value to one safetensors file: tensors as tensors, everything else as JSON in its metadata.
+
+        Raises:
+            ResourceError: The disk is full.
+            RunError: The folder can't be written.
+        """
+        tensors: dict[str, Tensor] = {}
+        plain: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                tensors[field.name] = value
+            elif _is_parameters(get_type_hints(type(self))[field.name]):
+                tensors |= {f"{field.name}/{name}": tensor for name, tensor in value.items()}
+            else:
+                plain[field.name] = TypeAdapter(get_type_hints(type(self))[field.name]).dump_python(
+                    value, mode="json"
+                )
+        metadata = {"record": type(self).__name__, "fields": json.dumps(plain, sort_keys=True)}
+        with written_whole(path) as temporary:
+            save_file({name: _storable(tensor) for name, tensor in tensors.items()}, temporary, metadata)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the value back.
+
+        Raises:
+            CheckpointError: The file is missing, truncated, or holds something else.
+        """
+        tensors, metadata = read_tensors(path)
+        if metadata.get("record") != cls.__name__:
+            raise CheckpointError(
+                f"{path} holds {metadata.get('record', 'tensors without a name')!r}, not {cls.__name__!r}: "
+                "give the file that the same stage wrote."
+            )
+        try:
+            plain = json.loads(metadata["fields"])
+            values: dict[str, Any] = {}
+            for name, kind in get_type_hints(cls).items():
+                if kind is Tensor:
+                    values[name] = tensors[name]
+                elif _is_parameters(kind):
+                    prefix = f"{name}/"
+                    values[name] = {
+                        key.removeprefix(prefix): tensor
+                        for key, tensor in tensors.items()
+                        if key.startswith(prefix)
+                    }
+                else:
+                    values[name] = TypeAdapter(kind).validate_python(plain[name])
+            return cls(**values)
+        except (KeyError, ValueError, ValidationError) as error:
+            raise CheckpointError(
+                f"{path} lacks part of a {cls.__name__} ({error}): it was written by another version; "
+                "make it again."
+            ) from error
+
+
+def _is_parameters(kind: object) -> bool:
+    return kind == Parameters
+
+
+def _storable(tensor: Tensor) -> Tensor:
+    # A view shares its storage, which safetensors refuses; a clone of its own does not.
+    return tensor.detach().cpu().contiguous().clone()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _full(path: Path) -> ResourceError:
+    return ResourceError(
+        f"The disk is full: {path} was not written. Make room and run the same command again; "
+        "finished stages are kept."
+    )
+
+
+def _explain(error: OSError, path: Path) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _full(path)
+    reason = error.strerror or error
+    return RunError(f"{path} can't be written ({reason}): choose a folder that you may write to.")

@@ -1,0 +1,209 @@
+"""The run folder: every finished stage is kept, with what went into it, so that a killed run goes on."""
+
+import fcntl
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import torch
+from pydantic import BaseModel
+from rich.console import Console
+
+from palimpsest.config import AuditConfig, build_config
+from palimpsest.errors import RunError
+from palimpsest.records import Record, file_hash, write_json, write_text
+
+R = TypeVar("R", bound=Record)
+_REPORTED_VERSIONS = ("palimpsest", "torch", "torchmetrics", "lightning-fabric", "numpy", "safetensors")
+
+
+@dataclass
+class Run:
+    """One audit's folder, held by one process at a time.
+
+    Stages are cached by what goes into them: a stage whose inputs are unchanged and whose file is whole is read
+    back, and any other is computed and written.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    console: Console
+    _lock: int
+    _fingerprints: dict[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path, config: AuditConfig, *, console: Console, replace: bool = False) -> Self:
+        """Make the run folder, or go on in one that holds the same run.
+
+        Args:
+            folder: Where the run's files stand; readable by their owner only.
+            config: What the run does.
+            console: Where each stage prints its one line.
+            replace: Go on with another configuration, keeping the stages that it does not touch.
+
+        Raises:
+            RunError: The folder holds another run, or another process works in it, or it can't be written.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise RunError(f"{folder} can't be used ({error.strerror}): choose another folder with --out.") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            raise RunError(f"Another process works in {folder}: wait for it, or choose another --out.") from error
+        try:
+            manifest = _read_manifest(folder)
+            changed = _changed_keys(manifest, config)
+            if changed and not replace:
+                raise RunError(
+                    f"{folder} holds a run with another configuration ({'; '.join(changed)}): choose another --out, "
+                    "or pass --replace to go on there with this one."
+                )
+            manifest = {
+                "config": config.model_dump(mode="json"),
+                "versions": {name: version(name) for name in _REPORTED_VERSIONS} | {"python": sys.version.split()[0]},
+                "threads": torch.get_num_threads(),
+                "stages": manifest.get("stages", {}),
+            }
+            write_text(folder / "config.yaml", config.to_yaml())
+            write_json(folder / "manifest.json", manifest)
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(folder, manifest, console, lock)
+
+    def close(self) -> None:
+        """Let other processes use the folder."""
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def stage(
+        self, name: str, kind: type[R], compute: Callable[..., R], *inputs: object, scratch: bool = False, **settings: Any
+    ) -> R:
+        """Compute a stage, or read it back if the folder has it.
+
+        Args:
+            name: The stage's name; its file is `<name>.safetensors`.
+            kind: The record type that the stage makes.
+            compute: Called as `compute(*inputs, **settings)`.
+            inputs: What decides the result: configurations, records, data with a `fingerprint`, plain values.
+            scratch: Give `compute` a folder, as `scratch=`, where an unfinished stage keeps what it has so far.
+            settings: What does not change the result, such as a memory budget.
+        """
+        path = self.folder / f"{name}.safetensors"
+        fingerprints = [self._fingerprint(value) for value in inputs]
+        key = sha256(json.dumps([name, version("palimpsest"), *fingerprints]).encode()).hexdigest()
+        known = self.manifest["stages"].get(name)
+        if known and known["key"] == key and path.is_file() and file_hash(path) == known["sha256"]:
+            result = kind.load(path)
+            self._fingerprints[id(result)] = known["sha256"]
+            self._say(name, f"kept, {known['seconds']:.1f} s when it was made")
+            return result
+        if scratch:
+            settings["scratch"] = self.folder / ".unfinished" / f"{name}-{key[:16]}"
+        start, peak = time.perf_counter(), _start_peak()
+        result = compute(*inputs, **settings)
+        result.save(path)
+        seconds = time.perf_counter() - start
+        digest = file_hash(path)
+        self._fingerprints[id(result)] = digest
+        self.manifest["stages"][name] = {
+            "key": key,
+            "inputs": fingerprints,
+            "sha256": digest,
+            "bytes": path.stat().st_size,
+            "seconds": round(seconds, 3),
+            "peak_memory_mib": round(peak() / 2**20),
+        }
+        write_json(self.folder / "manifest.json", self.manifest)
+        if scratch:
+            shutil.rmtree(settings["scratch"], ignore_errors=True)
+        self._say(name, f"{seconds:.1f} s, peak {peak() / 2**30:.1f} GiB")
+        return result
+
+    def seconds(self) -> dict[str, float]:
+        """How long each finished stage took, in seconds."""
+        return {name: stage["seconds"] for name, stage in self.manifest["stages"].items()}
+
+    def _say(self, name: str, text: str) -> None:
+        self.console.print(f"  [bold]{name:<16}[/bold] {text}", highlight=False)
+
+    def _fingerprint(self, value: object) -> str:
+        known = self._fingerprints.get(id(value))
+        if known is not None:
+            return known
+        if isinstance(value, BaseModel):
+            return sha256(value.model_dump_json().encode()).hexdigest()
+        own = getattr(value, "fingerprint", None)
+        if isinstance(own, str):
+            return own
+        if isinstance(value, tuple | list):
+            return sha256("".join(self._fingerprint(item) for item in value).encode()).hexdigest()
+        return json.dumps(value)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if not path.exists():
+        strangers = [item.name for item in folder.iterdir() if not item.name.startswith(".")]
+        # A run killed between its first two files holds the configuration alone.
+        if strangers not in ([], ["config.yaml"]):
+            raise RunError(f"{folder} is not empty and holds no run ({strangers[0]}, ...): choose another --out.")
+        return {}
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        build_config(manifest["config"])
+        return manifest
+    except Exception as error:
+        raise RunError(f"{path} is damaged or of another version ({error}): choose another --out.") from error
+
+
+def _changed_keys(manifest: dict[str, Any], config: AuditConfig) -> list[str]:
+    if not manifest:
+        return []
+    before, now = _flat(manifest["config"]), _flat(config.model_dump(mode="json"))
+    names = sorted(name for name in before | now if before.get(name) != now.get(name))
+    return [f"{name}: {before.get(name)} there, {now.get(name)} here" for name in names]
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _start_peak() -> Callable[[], float]:
+    """Start measuring this process's peak memory; the result tells it in bytes."""
+    status = Path("/proc/self/status")
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        scale = 1 if sys.platform == "darwin" else 1024
+        return lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+    def peak() -> float:
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+
+    return peak
