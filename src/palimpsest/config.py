@@ -80,7 +80,8 @@ class Section(BaseModel):
     def _settings_belong_to_a_component(self) -> Self:
         try:
             accepted = {
-                key: set(registry.get(getattr(self, key)).model_fields) for key, registry in self.selectors.items()
+                key: set(registry.get(getattr(self, key)).model_fields)
+                for key, registry in self.selectors.items()
             }
         except ConfigurationError as error:
             raise ValueError(str(error)) from error
@@ -100,7 +101,7 @@ class Section(BaseModel):
         try:
             return component(**{name: extra[name] for name in component.model_fields if name in extra})
         except ValidationError as error:
-            raise ValueError(_sentences(error)) from error
+            raise ValueError(explain_validation(error)) from error
 
 
 class DataConfig(Section):
@@ -233,14 +234,14 @@ class AuditConfig(BaseModel):
     """What the preset stands for; printed by `palimpsest presets`."""
     paper: str = ""
     """The paper's table and row that the preset follows."""
-    data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
-    federation: FederationConfig = FederationConfig()
-    unlearning: UnlearningConfig = UnlearningConfig()
+    data: DataConfig = Field(default_factory=DataConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    federation: FederationConfig = Field(default_factory=FederationConfig)
+    unlearning: UnlearningConfig = Field(default_factory=UnlearningConfig)
     defenses: tuple[DefenseConfig, ...] = ()
-    verification: VerificationConfig = VerificationConfig()
-    attack: AttackConfig = AttackConfig()
-    scoring: ScoringConfig = ScoringConfig()
+    verification: VerificationConfig = Field(default_factory=VerificationConfig)
+    attack: AttackConfig = Field(default_factory=AttackConfig)
+    scoring: ScoringConfig = Field(default_factory=ScoringConfig)
     seed: NonNegativeInt = 1234
     """Everything random follows from it (the paper: 1234)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -275,7 +276,9 @@ def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) 
     if not path.is_file():
         path = Path(preset)
         if path.suffix not in (".yaml", ".yml"):
-            raise ConfigurationError(f"There is no preset {str(preset)!r}: {closest(str(preset), preset_names())}")
+            raise ConfigurationError(
+                f"There is no preset {str(preset)!r}: {closest(str(preset), preset_names())}"
+            )
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -286,7 +289,9 @@ def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) 
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
-        raise ConfigurationError(f"{path} holds a {type(tree).__name__}, not keys and values: see `palimpsest presets`.")
+        raise ConfigurationError(
+            f"{path} holds a {type(tree).__name__}, not keys and values: see `palimpsest presets`."
+        )
     return build_config(_merged(tree, overrides or {}), where=str(preset))
 
 
@@ -310,15 +315,18 @@ def _merged(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
     result = dict(tree)
     for key, value in overrides.items():
         below = result.get(key)
-        result[key] = _merged(below, value) if isinstance(value, Mapping) and isinstance(below, Mapping) else value
+        result[key] = (
+            _merged(below, value) if isinstance(value, Mapping) and isinstance(below, Mapping) else value
+        )
     return result
 
 
 def _explain(error: ValidationError, where: str) -> str:
-    return f"{where}: {_sentences(error)}"
+    return f"{where}: {explain_validation(error)}"
 
 
-def _sentences(error: ValidationError) -> str:
+def explain_validation(error: ValidationError) -> str:
+    """Each key that was refused, its value, and what is accepted, on one line."""
     sentences = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"])

@@ -57,12 +57,16 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
-            raise RunError(f"{folder} can't be used ({error.strerror}): choose another folder with --out.") from error
+            raise RunError(
+                f"{folder} can't be used ({error.strerror}): choose another folder with --out."
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(lock)
-            raise RunError(f"Another process works in {folder}: wait for it, or choose another --out.") from error
+            raise RunError(
+                f"Another process works in {folder}: wait for it, or choose another --out."
+            ) from error
         try:
             manifest = _read_manifest(folder)
             changed = _changed_keys(manifest, config)
@@ -73,7 +77,8 @@ class Run:
                 )
             manifest = {
                 "config": config.model_dump(mode="json"),
-                "versions": {name: version(name) for name in _REPORTED_VERSIONS} | {"python": sys.version.split()[0]},
+                "versions": {name: version(name) for name in _REPORTED_VERSIONS}
+                | {"python": sys.version.split()[0]},
                 "threads": torch.get_num_threads(),
                 "stages": manifest.get("stages", {}),
             }
@@ -95,7 +100,13 @@ class Run:
         self.close()
 
     def stage(
-        self, name: str, kind: type[R], compute: Callable[..., R], *inputs: object, scratch: bool = False, **settings: Any
+        self,
+        name: str,
+        kind: type[R],
+        compute: Callable[..., R],
+        *inputs: object,
+        scratch: bool = False,
+        **settings: Any,
     ) -> R:
         """Compute a stage, or read it back if the folder has it.
 
@@ -165,7 +176,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         strangers = [item.name for item in folder.iterdir() if not item.name.startswith(".")]
         # A run killed between its first two files holds the configuration alone.
         if strangers not in ([], ["config.yaml"]):
-            raise RunError(f"{folder} is not empty and holds no run ({strangers[0]}, ...): choose another --out.")
+            raise RunError(
+                f"{folder} is not empty and holds no run ({strangers[0]}, ...): choose another --out."
+            )
         return {}
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -203,7 +216,9 @@ def _start_peak() -> Callable[[], float]:
         return lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
     def peak() -> float:
-        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+        line = next(
+            line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM")
+        )
         return int(line.split()[1]) * 1024
 
     return peak

@@ -1,0 +1,164 @@
+"""How an inversion network learns: from the auditor's own queries, nothing else (IGF, section 3.2, iii)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Generator, Tensor, nn
+
+from palimpsest.attacks.perceptual import VggFeatures, perceptual_distance
+from palimpsest.errors import DivergenceError
+from palimpsest.progress import progress_line
+from palimpsest.randomness import fork
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What the auditor learns from: the features of its queries, and the images that it asked about.
+
+    Args:
+        features: `[m, k]` float32.
+        images: `[m, channels, height, width]` in [0, 1].
+    """
+
+    features: Tensor
+    images: Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Features and images in this order, `size` at a time."""
+        for rows in order.split(size):
+            # A batch of one has no batch statistics; it is left for another epoch's order.
+            if len(rows) > 1:
+                yield self.features[rows], self.images[rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan:
+    """How long and how fast an inverter is trained.
+
+    Args:
+        epochs: Passes over the pairs.
+        batch_size: Pairs in a step.
+        learning_rate: Adam's.
+        beta: Weight of the perceptual distance (Eq. 6).
+        precision: Number format of the network's products; auto takes bfloat16 where the processor multiplies it.
+        device: Where it runs.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    beta: float
+    precision: Precision
+    device: str
+
+
+def train_inverter(
+    inverter: nn.Module,
+    pairs: Pairs,
+    validation: Pairs,
+    perceptual: VggFeatures | None,
+    plan: TrainingPlan,
+    *,
+    generator: Generator,
+) -> dict[str, list[float]]:
+    """Minimise MSE + beta x perceptual distance over the pairs, in place (IGF, Eqs. 6 to 8).
+
+    Args:
+        inverter: The network, from features to images; it ends in eval mode.
+        pairs: What is learned from.
+        validation: Pairs kept aside for the curve; they choose nothing.
+        perceptual: VGG's features, or none where beta is 0.
+        plan: Epochs and rates.
+        generator: Order of the pairs and dropout.
+
+    Returns:
+        The curves `training_loss` and `validation_mse`, one value an epoch.
+
+    Raises:
+        DivergenceError: The loss stopped being finite.
+    """
+    fabric = Fabric(
+        accelerator=plan.device, devices=1, precision=fabric_precision(plan.precision, plan.device)
+    )
+    optimizer = torch.optim.Adam(inverter.parameters(), lr=plan.learning_rate)
+    network, optimizer = fabric.setup(inverter.to(memory_format=torch.channels_last), optimizer)
+    phi = fabric.setup_module(perceptual) if perceptual is not None and plan.beta > 0 else None
+    curves: dict[str, list[float]] = {"training_loss": [], "validation_mse": []}
+    # Dropout draws from the global random state and takes no generator: it gets one that nobody else sees.
+    with torch.random.fork_rng(), progress_line("train inverter", plan.epochs) as line:
+        torch.manual_seed(fork(generator))
+        for epoch in range(plan.epochs):
+            network.train()
+            total = torch.zeros((), device=fabric.device)
+            steps = 0
+            for features, images in pairs.batches(
+                plan.batch_size, torch.randperm(len(pairs), generator=generator)
+            ):
+                targets = fabric.to_device(images)
+                reconstructions = network(fabric.to_device(features))
+                loss = F.mse_loss(reconstructions, targets)
+                if phi is not None:
+                    loss = loss + plan.beta * perceptual_distance(phi, reconstructions, targets)
+                optimizer.zero_grad()
+                fabric.backward(loss)
+                optimizer.step()
+                total += loss.detach()
+                steps += 1
+            curves["training_loss"].append(_finite(float(total) / max(steps, 1), epoch, plan))
+            network.eval()
+            error = _mean_squared_error(network, validation, fabric)
+            curves["validation_mse"].append(error)
+            line.advance(note=f"loss {curves['training_loss'][-1]:.4f}, validation MSE {error:.4f}")
+    return curves
+
+
+def invert(inverter: nn.Module, features: Tensor, *, device: str, batch_size: int = 256) -> Tensor:
+    """Reconstruct an image from each row of features (IGF, Eq. 9), in float32.
+
+    Args:
+        inverter: A trained network.
+        features: `[n, k]`.
+        device: Where it runs.
+        batch_size: Rows at a time.
+
+    Returns:
+        `[n, channels, height, width]` in [0, 1], on the CPU.
+    """
+    inverter.to(device).eval()
+    with torch.inference_mode():
+        return torch.cat([inverter(rows.to(device)).cpu() for rows in features.split(batch_size)])
+
+
+def fabric_precision(precision: Precision, device: str) -> Literal["32-true", "bf16-mixed"]:
+    """Lightning Fabric's name of the number format."""
+    fast = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    return "bf16-mixed" if precision == "bfloat16" or (precision == "auto" and fast) else "32-true"
+
+
+def _mean_squared_error(network: nn.Module, pairs: Pairs, fabric: Fabric) -> float:
+    if not len(pairs):
+        return 0.0
+    with torch.inference_mode():
+        errors = [
+            (network(fabric.to_device(features)) - fabric.to_device(images)).square().flatten(1).mean(1)
+            for features, images in pairs.batches(256, torch.arange(len(pairs)))
+        ]
+    return float(torch.cat(errors).mean())
+
+
+def _finite(loss: float, epoch: int, plan: TrainingPlan) -> float:
+    if not torch.isfinite(torch.tensor(loss)):
+        raise DivergenceError(
+            f"The inverter's loss is {loss} in epoch {epoch + 1}: lower attack.learning_rate "
+            f"(now {plan.learning_rate})."
+        )
+    return loss

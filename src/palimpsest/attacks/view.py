@@ -1,0 +1,66 @@
+"""What an attacker holds, and nothing else: the wall between attacks and the truth."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from torch import Tensor
+
+from palimpsest.datasets import ImageSet
+from palimpsest.gradients import Oracle
+from palimpsest.records import Record
+
+
+class Knowledge(StrEnum):
+    """What an attack may need to know; the report prints what it did know."""
+
+    PROOFS = "one gradient difference (proof) for each forgotten sample"
+    ORACLE = (
+        "the flattened gradient difference of any sample it likes, at the original and the unlearned model"
+    )
+    AUXILIARY = "auxiliary images of its own, none of them a client's"
+    ARCHITECTURE = "the model's architecture"
+    PARAMETERS = "the model's parameters before and after unlearning"
+    BATCH_GRADIENTS = "the clients' gradients over whole batches"
+    LABELS = "the labels of the forgotten samples"
+
+
+@dataclass(frozen=True)
+class AuditorView:
+    """The grey-box auditor (IGF, threat assumption): proofs, an oracle and auxiliary images.
+
+    Args:
+        proofs: What the clients handed in, `[n, d]`.
+        oracle: Answers with the gradient difference of any sample.
+        auxiliary: The auditor's own images and labels.
+        device: Where the attack computes.
+        memory_budget: Bytes that it may hold.
+        scratch: A folder for what does not fit the budget, or none.
+    """
+
+    proofs: Tensor
+    oracle: Oracle
+    auxiliary: ImageSet
+    device: str
+    memory_budget: int
+    scratch: Path | None = None
+
+    @property
+    def knowledge(self) -> frozenset[Knowledge]:
+        """What this attacker knows."""
+        return frozenset({Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY})
+
+
+@dataclass(frozen=True)
+class Reconstruction(Record):
+    """What an attack recovered.
+
+    Args:
+        images: One reconstruction for each proof, `[n, channels, height, width]` in [0, 1].
+        curves: Named series over the attack's epochs or iterations, such as its losses.
+        facts: Named facts about the attack, such as the number of directions it kept.
+    """
+
+    images: Tensor
+    curves: dict[str, list[float]]
+    facts: dict[str, float]

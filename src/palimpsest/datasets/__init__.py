@@ -1,0 +1,30 @@
+"""Where images come from, and who holds which."""
+
+from palimpsest.datasets.catalog import dataset_names, find_source, load_images
+from palimpsest.datasets.decode import decode_images
+from palimpsest.datasets.federated import FederatedData, load_data
+from palimpsest.datasets.flower import FlowerPartition
+from palimpsest.datasets.images import ImageSet
+from palimpsest.datasets.partitions import (
+    DirichletPartition,
+    IidPartition,
+    PathologicalPartition,
+    check_partition,
+)
+from palimpsest.datasets.source import Source
+
+__all__ = [
+    "DirichletPartition",
+    "FederatedData",
+    "FlowerPartition",
+    "IidPartition",
+    "ImageSet",
+    "PathologicalPartition",
+    "Source",
+    "check_partition",
+    "dataset_names",
+    "decode_images",
+    "find_source",
+    "load_data",
+    "load_images",
+]

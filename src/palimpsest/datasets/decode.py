@@ -1,0 +1,99 @@
+"""Image files to one float32 tensor, without a second copy of it."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from palimpsest.errors import DatasetError
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+Encoded = tuple[str, bytes | Path]
+"""Where an image stands, for messages, and its file or the file's bytes."""
+
+_GREY = {"1", "L", "LA", "La"}
+_CHUNK = 1024
+
+
+def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
+    """Decode images of one size.
+
+    Grey images give one channel, or three where the same set holds colour; an alpha channel is dropped;
+    16-bit grey keeps its upper eight bits.
+
+    Args:
+        files: Encoded images in any format and mode that Pillow reads as 8-bit grey or colour.
+        size: Scale every image to this height and width (bicubic, antialiased); none leaves them as they are.
+
+    Returns:
+        `[n, channels, height, width]`, float32 in [0, 1].
+
+    Raises:
+        DatasetError: There is no image, one can't be read, or sizes differ; the message names the first such.
+    """
+    pixels: list[np.ndarray] = []
+    first = ""
+    for place, file in files:
+        image = _decode(place, file, size)
+        first = first or place
+        if pixels and image.shape[:2] != pixels[0].shape[:2]:
+            raise DatasetError(
+                f"{place} is {_spell(image)} pixels where {first} is {_spell(pixels[0])}: "
+                "scale all images to one size with --data.image-size."
+            )
+        pixels.append(image)
+    if not pixels:
+        raise DatasetError("There are no images to decode.")
+    return _to_tensor(pixels)
+
+
+def scale(image: Image.Image, size: Size | None) -> Image.Image:
+    """Scale one image to a height and width (bicubic, antialiased), unless it has them or none are given."""
+    if size is None or size == (image.height, image.width):
+        return image
+    height, width = size
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def _decode(place: str, file: bytes | Path, size: Size | None) -> np.ndarray:
+    try:
+        with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as image:
+            return np.asarray(scale(_eight_bit(image), size))
+    # A broken file leads Pillow's decoders into errors of almost any type.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetError(f"{place} can't be read as an image ({reason}): replace or remove it.") from error
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    if image.mode in ("L", "RGB"):
+        return image
+    if image.mode in _GREY:
+        return image.convert("L")
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"the range of its pixels, of mode {image.mode}, is not known; save it with 8 bits")
+    # Pillow warns about a palette's transparency unless it passes through an alpha channel.
+    return image.convert("RGBA").convert("RGB") if image.mode in ("P", "PA") else image.convert("RGB")
+
+
+def _to_tensor(pixels: list[np.ndarray]) -> Tensor:
+    height, width = pixels[0].shape[:2]
+    channels = 3 if any(image.ndim == 3 for image in pixels) else 1
+    images = torch.empty(len(pixels), channels, height, width)
+    for start in range(0, len(pixels), _CHUNK):
+        chunk = [image if image.ndim == 3 else image[..., None] for image in pixels[start : start + _CHUNK]]
+        stacked = np.stack([np.broadcast_to(image, (height, width, channels)) for image in chunk])
+        images[start : start + _CHUNK] = torch.from_numpy(stacked).movedim(3, 1)
+    return images.div_(255)
+
+
+def _spell(image: np.ndarray) -> str:
+    return f"{image.shape[1]} x {image.shape[0]}"

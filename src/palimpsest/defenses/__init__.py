@@ -1,0 +1,34 @@
+"""What a client does to a proof before it leaves: one file each."""
+
+from palimpsest.defenses.apply import apply_defenses, defend, defend_chunks, describe
+from palimpsest.defenses.clip_noise import ClipNoise
+from palimpsest.defenses.defense import Defense, fill_normal, row_by_row
+from palimpsest.defenses.gaussian import GaussianNoise
+from palimpsest.defenses.norm_only import NormOnly
+from palimpsest.defenses.orthogonal import OrthogonalObfuscation
+from palimpsest.defenses.orthogonal_sample_seeded import SampleSeededObfuscation
+from palimpsest.defenses.perturb import GradientPerturbation
+from palimpsest.defenses.project import RandomProjection
+from palimpsest.defenses.prune import GradientPruning
+from palimpsest.defenses.sign import SignCompression
+from palimpsest.defenses.smooth import GradientSmoothing
+
+__all__ = [
+    "ClipNoise",
+    "Defense",
+    "GaussianNoise",
+    "GradientPerturbation",
+    "GradientPruning",
+    "GradientSmoothing",
+    "NormOnly",
+    "OrthogonalObfuscation",
+    "RandomProjection",
+    "SampleSeededObfuscation",
+    "SignCompression",
+    "apply_defenses",
+    "defend",
+    "defend_chunks",
+    "describe",
+    "fill_normal",
+    "row_by_row",
+]

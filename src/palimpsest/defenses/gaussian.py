@@ -1,0 +1,33 @@
+"""Gaussian noise."""
+
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from palimpsest.defenses.defense import Defense, check_shape, fill_normal, row_by_row
+from palimpsest.registry import DEFENSES
+
+
+@DEFENSES.register("gaussian")
+class GaussianNoise(Defense):
+    """Add independent Gaussian noise of one standard deviation to every coordinate (IGF, Eq. 13).
+
+    A zero proof becomes pure noise. Without clipping there is no (epsilon, delta): see `clip-noise`.
+    """
+
+    source: ClassVar[str] = "IGF, section B.3, Eq. 13; 0.1 in Table 2"
+
+    sigma: Annotated[float, Field(ge=0)] = 0.1
+    """The noise's standard deviation; a defended proof's norm is at least about sigma * sqrt(d)."""
+
+    def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
+        """See `Defense`; draws d normal values for each proof."""
+        check_shape(proofs)
+        noise = proofs.new_empty(proofs.shape[1])
+
+        def add_noise(proof: Tensor, out: Tensor) -> None:
+            torch.add(fill_normal(noise, generator).mul_(self.sigma), proof, out=out)
+
+        return row_by_row(proofs, add_noise)

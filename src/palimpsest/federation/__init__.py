@@ -1,0 +1,62 @@
+"""Local training, aggregation, and the rounds that join them."""
+
+from palimpsest.federation.aggregation import Aggregation, Aggregator, FedAvg, FedProx, weighted_mean
+from palimpsest.federation.client import (
+    LocalTraining,
+    Outcome,
+    Payload,
+    Reply,
+    Shard,
+    Work,
+    answer,
+    batches,
+    snapshot,
+)
+from palimpsest.federation.engine import Backend, InProcess, connect
+from palimpsest.federation.evaluation import accuracy, predict, share_right
+from palimpsest.federation.federation import Federation, train
+from palimpsest.federation.fedopt import FedAdagrad, FedAdam, FedOpt, FedYogi
+from palimpsest.federation.history import History, Update
+from palimpsest.federation.intake import Intake, fault
+from palimpsest.federation.rounds import Plan, Round, Training, run_rounds
+from palimpsest.federation.schedule import Schedule, Swap, draw_schedule
+
+__all__ = [
+    "Aggregation",
+    "Aggregator",
+    "Backend",
+    "FedAdagrad",
+    "FedAdam",
+    "FedAvg",
+    "FedOpt",
+    "FedProx",
+    "FedYogi",
+    "Federation",
+    "History",
+    "InProcess",
+    "Intake",
+    "LocalTraining",
+    "Outcome",
+    "Payload",
+    "Plan",
+    "Reply",
+    "Round",
+    "Schedule",
+    "Shard",
+    "Swap",
+    "Training",
+    "Update",
+    "Work",
+    "accuracy",
+    "answer",
+    "batches",
+    "connect",
+    "draw_schedule",
+    "fault",
+    "predict",
+    "run_rounds",
+    "share_right",
+    "snapshot",
+    "train",
+    "weighted_mean",
+]

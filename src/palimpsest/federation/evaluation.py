@@ -1,0 +1,49 @@
+"""How good a classifier is on a set of images."""
+
+import torch
+from torch import Tensor, nn
+
+from palimpsest.datasets import ImageSet
+
+BATCH = 512
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: Tensor, *, batch_size: int = BATCH) -> Tensor:
+    """The model's logits in eval mode; its mode is put back afterwards.
+
+    Args:
+        model: A classifier.
+        images: `[n, channels, height, width]` in [0, 1], at least one.
+        batch_size: Images at a time.
+
+    Returns:
+        `[n, classes]`, in main memory.
+    """
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    logits = torch.cat([model(batch.to(device)).cpu() for batch in images.split(batch_size)])
+    model.train(training)
+    return logits
+
+
+def accuracy(model: nn.Module, images: ImageSet, *, batch_size: int = BATCH) -> float:
+    """The share of images that the model puts into their class, in [0, 1].
+
+    Args:
+        model: A classifier.
+        images: At least one.
+        batch_size: Images at a time.
+    """
+    return share_right(predict(model, images.images, batch_size=batch_size), images.labels)
+
+
+def share_right(logits: Tensor, labels: Tensor) -> float:
+    """The share of rows whose largest logit is the label's, in [0, 1].
+
+    Args:
+        logits: `[n, classes]`.
+        labels: `[n]`.
+    """
+    return (logits.argmax(1) == labels).double().mean().item()

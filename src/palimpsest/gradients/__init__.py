@@ -1,0 +1,29 @@
+"""Per-sample gradients, the oracle that answers with their differences, and how differences are reduced."""
+
+from palimpsest.gradients.hashing import FeatureHash
+from palimpsest.gradients.oracle import ModelOracle, Oracle
+from palimpsest.gradients.per_sample import (
+    DEFAULT_BUDGET,
+    difference_chunks,
+    gradient_chunks,
+    gradient_differences,
+    parameter_count,
+    per_sample_gradients,
+)
+from palimpsest.gradients.reduction import Projection, fit_projection
+from palimpsest.gradients.store import collect
+
+__all__ = [
+    "DEFAULT_BUDGET",
+    "FeatureHash",
+    "ModelOracle",
+    "Oracle",
+    "Projection",
+    "collect",
+    "difference_chunks",
+    "fit_projection",
+    "gradient_chunks",
+    "gradient_differences",
+    "parameter_count",
+    "per_sample_gradients",
+]

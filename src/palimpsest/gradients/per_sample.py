@@ -1,0 +1,169 @@
+"""Per-sample gradients: one flat vector for each image, a chunk at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from palimpsest.errors import ModelError, ResourceError
+from palimpsest.records import Parameters
+
+DEFAULT_BUDGET = 4 * 2**30
+# On a CPU vmap(grad) is fastest when a chunk's activations stay in cache; a GPU wants wide kernels.
+_BEST_CHUNK = {"cpu": 16, "cuda": 512}
+# A chunk holds its gradients, their flat copy, and activations of about the same size.
+_COPIES = 4
+
+
+def parameter_count(model: nn.Module) -> int:
+    """The dimension d of a model's flattened gradient."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def chunk_size(dimension: int, memory_budget: int, device: torch.device) -> int:
+    """How many samples' gradients are computed at once.
+
+    Args:
+        dimension: Length d of one gradient.
+        memory_budget: Bytes that a chunk may take.
+        device: Where it is computed.
+
+    Raises:
+        ResourceError: Not even one sample fits.
+    """
+    fitting = memory_budget // (_COPIES * 4 * dimension)
+    if fitting < 1:
+        raise ResourceError(
+            f"One gradient of {dimension:,} floats needs {_COPIES * 4 * dimension:,} bytes, the memory budget is "
+            f"{memory_budget:,}: raise --memory-budget."
+        )
+    return min(fitting, _BEST_CHUNK.get(device.type, 64))
+
+
+def per_sample_gradients(
+    model: nn.Module, images: Tensor, labels: Tensor, *, memory_budget: int = DEFAULT_BUDGET
+) -> Tensor:
+    """The gradient of the cross-entropy of each sample, in eval mode (IGF, section 3.1).
+
+    Args:
+        model: Any module without a layer that mixes the samples of a batch; it is neither wrapped nor changed.
+        images: `[n, channels, height, width]` in [0, 1].
+        labels: Class indices, `[n]`.
+        memory_budget: Bytes that the work may take beyond the result.
+
+    Returns:
+        `[n, d]` float32, parameters flattened and concatenated in `named_parameters()` order.
+
+    Raises:
+        ModelError: A layer has no per-sample gradient.
+        ResourceError: Not even one sample fits the budget.
+    """
+    chunks = list(gradient_chunks(model, images, labels, memory_budget=memory_budget))
+    return torch.cat(chunks) if chunks else images.new_empty(0, parameter_count(model))
+
+
+def gradient_chunks(
+    model: nn.Module, images: Tensor, labels: Tensor, *, memory_budget: int = DEFAULT_BUDGET
+) -> Iterator[Tensor]:
+    """The rows of `per_sample_gradients`, a chunk `[b, d]` at a time; arguments and errors are the same."""
+    yield from _chunks([model], images, labels, memory_budget)
+
+
+def gradient_differences(
+    original: nn.Module,
+    unlearned: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    memory_budget: int = DEFAULT_BUDGET,
+) -> Tensor:
+    """What a proof of federated unlearning consists of: each sample's gradient at the original model minus that at
+    the unlearned one (IGF, section 3.1, Verification in FU).
+
+    Args:
+        original: The model before unlearning.
+        unlearned: The model after it, of the same architecture.
+        images: `[n, channels, height, width]` in [0, 1].
+        labels: Class indices, `[n]`.
+        memory_budget: Bytes that the work may take beyond the result.
+
+    Returns:
+        `[n, d]` float32.
+
+    Raises:
+        ModelError: The models differ in their parameters, or a layer has no per-sample gradient.
+        ResourceError: Not even one sample fits the budget.
+    """
+    chunks = list(difference_chunks(original, unlearned, images, labels, memory_budget=memory_budget))
+    return torch.cat(chunks) if chunks else images.new_empty(0, parameter_count(original))
+
+
+def difference_chunks(
+    original: nn.Module,
+    unlearned: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    memory_budget: int = DEFAULT_BUDGET,
+) -> Iterator[Tensor]:
+    """The rows of `gradient_differences`, a chunk `[b, d]` at a time; arguments and errors are the same.
+
+    Both sides of a difference come from the same batched path: float32 kernels for other batch sizes round
+    differently, and a ReLU near zero turns that into an error as large as the difference.
+    """
+    before = {name: tuple(value.shape) for name, value in original.named_parameters()}
+    after = {name: tuple(value.shape) for name, value in unlearned.named_parameters()}
+    if before != after:
+        name = next(iter(dict(before.items() ^ after.items())))
+        raise ModelError(
+            f"The models differ: {name!r} has shape {before.get(name)} before and {after.get(name)} after unlearning; "
+            "give two checkpoints of one architecture."
+        )
+    yield from _chunks([original, unlearned], images, labels, memory_budget)
+
+
+def _chunks(models: list[nn.Module], images: Tensor, labels: Tensor, memory_budget: int) -> Iterator[Tensor]:
+    device = next(models[0].parameters()).device
+    rows = chunk_size(parameter_count(models[0]), memory_budget, device)
+    for start in range(0, len(images), rows):
+        batch = images[start : start + rows].to(device)
+        targets = labels[start : start + rows].to(device)
+        flat = _flat_gradients(models[0], batch, targets)
+        for model in models[1:]:
+            flat -= _flat_gradients(model, batch, targets)
+        yield flat
+
+
+def _flat_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    parameters = {name: value.detach() for name, value in model.named_parameters()}
+    buffers = dict(model.named_buffers())
+
+    def loss(parameters: Parameters, image: Tensor, label: Tensor) -> Tensor:
+        logits = functional_call(model, (parameters, buffers), (image.unsqueeze(0),))
+        return F.cross_entropy(logits, label.unsqueeze(0))
+
+    with _eval_mode(model):
+        try:
+            gradients = vmap(grad(loss), in_dims=(None, 0, 0))(parameters, images, labels)
+        except (RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"{type(model).__name__} has no per-sample gradient for images of shape {tuple(images.shape[1:])} "
+                f"({reason}): check the input shape, and use layers that treat each sample on its own."
+            ) from error
+    return torch.cat([gradients[name].flatten(1) for name in parameters], dim=1)
+
+
+@contextmanager
+def _eval_mode(model: nn.Module) -> Iterator[None]:
+    """Batch statistics would mix samples, and dropout would make a proof random: eval mode, then back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

@@ -1,0 +1,54 @@
+"""Where many vectors are kept at once: in memory while they fit, else in a file."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from torch import Tensor
+
+from palimpsest.errors import ResourceError
+
+
+def collect(
+    chunks: Iterable[Tensor], count: int, dimension: int, *, memory_budget: int, folder: Path | None = None
+) -> Tensor:
+    """Stack chunks of rows into one matrix.
+
+    Args:
+        chunks: `[b, dimension]` each, `count` rows in all.
+        count: Rows of the result.
+        dimension: Columns of the result.
+        memory_budget: Bytes; a larger matrix is mapped from a temporary file, deleted with its last reference.
+        folder: Where that file stands; none for the system's temporary folder.
+
+    Returns:
+        `[count, dimension]` float32 on the CPU.
+
+    Raises:
+        ResourceError: The file does not fit the disk.
+    """
+    size = 4 * count * dimension
+    matrix = torch.empty(count, dimension) if size <= memory_budget else _mapped(count, dimension, folder)
+    row = 0
+    for chunk in chunks:
+        matrix[row : row + len(chunk)] = chunk
+        row += len(chunk)
+    return matrix
+
+
+def _mapped(count: int, dimension: int, folder: Path | None) -> Tensor:
+    place = Path(folder or tempfile.gettempdir())
+    place.mkdir(parents=True, exist_ok=True)
+    size, free = 4 * count * dimension, shutil.disk_usage(place).free
+    if size > free:
+        raise ResourceError(
+            f"{count:,} vectors of {dimension:,} floats need {size:,} bytes, {place} has {free:,} free: make room, raise "
+            "--memory-budget, or lower data.auxiliary_size."
+        )
+    with tempfile.NamedTemporaryFile(dir=place, prefix="vectors-", suffix=".npy") as file:
+        # The mapping keeps the unlinked file's pages: nothing is left behind, however the process ends.
+        return torch.from_numpy(open_memmap(file.name, mode="w+", dtype=np.float32, shape=(count, dimension)))

@@ -1,0 +1,26 @@
+"""How close a reconstruction is: the only place where reconstructions and forgotten images meet."""
+
+from palimpsest.metrics.assignment import assign
+from palimpsest.metrics.baselines import mean_image, nearest_images
+from palimpsest.metrics.bootstrap import bootstrap_intervals
+from palimpsest.metrics.comparison import Comparison, compare
+from palimpsest.metrics.evaluate import Scores, evaluate
+from palimpsest.metrics.identification import right_ranks
+from palimpsest.metrics.image_metrics import mean_squared_errors, psnr, ssim
+from palimpsest.metrics.perceptual import lpips
+
+__all__ = [
+    "Comparison",
+    "Scores",
+    "assign",
+    "bootstrap_intervals",
+    "compare",
+    "evaluate",
+    "lpips",
+    "mean_image",
+    "mean_squared_errors",
+    "nearest_images",
+    "psnr",
+    "right_ranks",
+    "ssim",
+]

@@ -1,0 +1,102 @@
+"""The score of an attack: how close, how certain, and how much better than knowing nothing."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from palimpsest.datasets import ImageSet
+from palimpsest.errors import DatasetError, DivergenceError
+from palimpsest.metrics.baselines import mean_image, nearest_images
+from palimpsest.metrics.bootstrap import bootstrap_intervals
+from palimpsest.metrics.comparison import Aggregates, Comparison, compare
+from palimpsest.metrics.perceptual import Network
+
+
+@dataclass(frozen=True)
+class Scores(Comparison):
+    """Scores of an attack, their uncertainty, and what trivial answers score on the same images."""
+
+    intervals: dict[str, list[float]]
+    """95 % bootstrap interval `[low, high]` of each mean, by score."""
+    baselines: dict[str, Aggregates]
+    """Aggregates of `mean_image` (the mean auxiliary image for everything) and of `nearest_auxiliary` (an oracle: the
+    auxiliary image nearest to each original)."""
+
+    def reconstruction(self) -> Aggregates:
+        """The attack's aggregates; see `Comparison.aggregates`."""
+        return self.aggregates()
+
+    def chance(self) -> dict[str, float]:
+        """What guessing at random among the n originals scores: 1/n and 5/n."""
+        count = len(self.mse)
+        return {f"identification_top{guesses}": min(1.0, guesses / count) for guesses in (1, 5)}
+
+
+@torch.no_grad()
+def evaluate(
+    reconstructions: Tensor,
+    originals: ImageSet,
+    auxiliary: ImageSet,
+    *,
+    lpips_network: Network = "alex",
+    bootstrap: int = 1000,
+    generator: Generator,
+) -> Scores:
+    """Compare reconstructions with the forgotten images, and with what trivial answers would have scored.
+
+    Args:
+        reconstructions: `[n, c, h, w]` in the originals' order; values outside [0, 1] are clamped, as is usual.
+        originals: The n forgotten images.
+        auxiliary: The attacker's own images, of the same shape.
+        lpips_network: Whose features LPIPS compares; where they can't be had, LPIPS is absent and a reason given.
+        bootstrap: Resamples behind each interval.
+        generator: Where the resamples come from.
+
+    Raises:
+        DatasetError: There is nothing to compare, or the shapes differ.
+        DivergenceError: A reconstruction holds a value that is not finite.
+    """
+    truth = originals.images
+    _check(reconstructions, originals, auxiliary)
+    images = reconstructions.to(truth).clamp(0, 1)
+    attack = compare(images, truth, lpips_network=lpips_network)
+    trivial = {
+        "mean_image": mean_image(auxiliary.images, len(originals)),
+        "nearest_auxiliary": nearest_images(truth, auxiliary.images),
+    }
+    columns = attack.columns()
+    ends = bootstrap_intervals(
+        torch.stack(list(columns.values()), dim=1), resamples=bootstrap, generator=generator
+    )
+    return Scores(
+        **vars(attack),
+        intervals=dict(zip(columns, ends.tolist(), strict=True)),
+        baselines={
+            name: compare(answer, truth, lpips_network=lpips_network).aggregates()
+            for name, answer in trivial.items()
+        },
+    )
+
+
+def _check(reconstructions: Tensor, originals: ImageSet, auxiliary: ImageSet) -> None:
+    if len(originals) == 0 or len(auxiliary) == 0:
+        raise DatasetError(
+            f"There are {len(originals)} forgotten and {len(auxiliary)} auxiliary images: scoring needs some of both."
+        )
+    if (
+        reconstructions.shape != originals.images.shape
+        or auxiliary.images.shape[1:] != originals.images.shape[1:]
+    ):
+        raise DatasetError(
+            f"Reconstructions of shape {tuple(reconstructions.shape)}, originals of {tuple(originals.images.shape)} "
+            f"and auxiliary images of {tuple(auxiliary.images.shape)} can't be compared: give one reconstruction for "
+            "each original, and all images one size."
+        )
+    finite = reconstructions.isfinite().flatten(1).all(dim=1)
+    if not finite.all():
+        rows = finite.logical_not().nonzero().flatten()
+        raise DivergenceError(
+            f"{len(rows)} of {len(finite)} reconstructions hold values that are not finite, the first is number "
+            f"{int(rows[0])}: lower the attack's learning rate."
+        )

@@ -1,0 +1,87 @@
+"""How alike two images look: the learned perceptual distance LPIPS."""
+
+from functools import cache
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from palimpsest.errors import MissingDependencyError, ModelError
+from palimpsest.metrics.image_metrics import paired_batches
+from palimpsest.torchvision_compat import import_torchvision
+
+Network = Literal["alex", "squeeze", "vgg"]
+
+_TORCHVISION_NAMES = {"alex": "alexnet", "squeeze": "squeezenet1_1", "vgg": "vgg16"}
+_SMALLEST_SIDE = 32
+_BATCH_PIXELS = 2**17
+
+
+@torch.no_grad()
+def lpips(images: Tensor, originals: Tensor, *, network: Network = "alex") -> Tensor:
+    """Learned perceptual image patch similarity of each pair, version 0.1; 0 for identical images (Zhang et al., 2018).
+
+    Grey images are repeated to three channels. Images with a side below 32 are enlarged (bilinear, same aspect), both
+    sides alike: AlexNet takes nothing smaller than 31, and 32 is the size at which the literature reports CIFAR.
+    Nothing is downloaded and no network with random weights is ever used.
+
+    Args:
+        images: `[n, c, h, w]` in [0, 1], c 1 or 3.
+        originals: The same shape.
+        network: Whose features are compared.
+
+    Returns:
+        `[n]` float64.
+
+    Raises:
+        MissingDependencyError: torchvision or the network's pretrained weights are not here.
+        ModelError: The images have neither one nor three channels.
+    """
+    channels = images.shape[1]
+    if channels not in (1, 3):
+        raise ModelError(f"LPIPS compares grey or RGB images, and these have {channels} channels.")
+    _check_weights(network)
+    metric = _metric(network).to(images.device)
+    distances = [
+        metric(_presentable(left), _presentable(right), normalize=True).reshape(-1)
+        for left, right in paired_batches(images, originals, pixels=_BATCH_PIXELS)
+    ]
+    return torch.cat(distances).double()
+
+
+def _presentable(images: Tensor) -> Tensor:
+    scale = _SMALLEST_SIDE / min(images.shape[-2:])
+    if scale > 1:
+        size = [max(_SMALLEST_SIDE, round(scale * side)) for side in images.shape[-2:]]
+        images = F.interpolate(images, size, mode="bilinear", align_corners=False)
+    return images.expand(-1, 3, -1, -1)
+
+
+def _check_weights(network: Network) -> None:
+    torchvision = import_torchvision()
+    url = torchvision.models.get_model_weights(_TORCHVISION_NAMES[network]).DEFAULT.url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    if not path.is_file():
+        raise MissingDependencyError(
+            f"LPIPS needs the pretrained weights {path}, and they are not there: download {url} to that place, or "
+            "set TORCH_HOME to a folder that has hub/checkpoints."
+        )
+
+
+@cache
+def _metric(network: Network) -> nn.Module:
+    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+    # Networks are filled with random numbers before their weights are loaded.
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return LearnedPerceptualImagePatchSimilarity(network).net
+        except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise MissingDependencyError(
+                f"The pretrained weights of {_TORCHVISION_NAMES[network]} in {torch.hub.get_dir()} can't be read "
+                f"({reason}): download them again."
+            ) from error

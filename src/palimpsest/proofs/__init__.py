@@ -1,0 +1,6 @@
+"""The proof of unlearning: its file and its verifier."""
+
+from palimpsest.proofs.file import Proofs, load_proofs, save_proofs
+from palimpsest.proofs.verifier import Verdicts, calibrate_tau, verify
+
+__all__ = ["Proofs", "Verdicts", "calibrate_tau", "load_proofs", "save_proofs", "verify"]

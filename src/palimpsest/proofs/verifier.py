@@ -1,0 +1,92 @@
+"""What the auditor accepts as proof: a gradient difference that is small."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from palimpsest.errors import ProofError
+from palimpsest.proofs.file import Proofs, row_blocks
+from palimpsest.records import Record
+
+
+@dataclass(frozen=True)
+class Verdicts(Record):
+    """What the verifier says of each proof."""
+
+    accepted: Tensor
+    """Bool `[n]`."""
+    norms: Tensor
+    """L2 norm of each proof, float32 `[n]`; infinite where a value is not finite."""
+    reasons: tuple[str, ...]
+    """Why each proof was accepted or refused, n sentences."""
+    tau: float
+    """The largest norm that was accepted."""
+
+
+def verify(vectors_or_proofs: Tensor | Proofs, *, tau: float) -> Verdicts:
+    """Accept each proof whose norm is at most tau: ||g_j||_2 <= tau (IGF, section 3.1).
+
+    The rule is unsound: zeros, or anything small, pass as well as an honest difference does. Acceptance says that the
+    norm is small and nothing about what was forgotten.
+
+    Args:
+        vectors_or_proofs: Gradient differences, `[n, d]`.
+        tau: The largest norm to accept, at least 0; see `calibrate_tau`.
+
+    Returns:
+        Verdicts in the order of the proofs; a proof with a value that is not finite is refused.
+
+    Raises:
+        ProofError: The vectors are not a float32 matrix, or tau is negative or not finite.
+    """
+    if not 0 <= tau < math.inf:
+        raise ProofError(f"tau is {tau}: it is a norm, so it must be finite and at least 0.")
+    proofs = vectors_or_proofs if isinstance(vectors_or_proofs, Proofs) else Proofs(vectors_or_proofs)
+    norms = proof_norms(proofs.vectors)
+    accepted = norms <= tau
+    reasons = tuple(map(_reason, norms.tolist(), accepted.tolist(), [tau] * len(norms)))
+    return Verdicts(accepted, norms, reasons, float(tau))
+
+
+def proof_norms(vectors: Tensor) -> Tensor:
+    """L2 norms of the rows, summed in float64.
+
+    Args:
+        vectors: `[n, d]` float32.
+
+    Returns:
+        `[n]` float32 on the CPU; infinite for a row with a value that is not finite.
+    """
+    norms = [torch.linalg.vector_norm(block, dim=1, dtype=torch.float64) for block in row_blocks(vectors)]
+    return torch.cat(norms).float().cpu().nan_to_num(nan=math.inf, posinf=math.inf)
+
+
+def calibrate_tau(norms: Tensor, *, quantile: float) -> float:
+    """The smallest tau that at least the share `quantile` of held-out samples' differences pass.
+
+    Args:
+        norms: Norms of the differences of samples that were never trained on, `[m]`.
+        quantile: The share that must pass, above 0 and at most 1.
+
+    Raises:
+        ProofError: There are no norms, one is not finite, or the quantile is out of range.
+    """
+    if norms.numel() == 0 or not norms.isfinite().all():
+        raise ProofError(
+            f"tau can't be calibrated on {norms.numel()} norms: give at least one, all finite, or set verification.tau."
+        )
+    if not 0 < quantile <= 1:
+        raise ProofError(f"The quantile is {quantile}: it must be above 0 and at most 1.")
+    # 0.07 * 100 is a little more than 7; the shave keeps rounding from asking for one sample more.
+    passing = max(1, math.ceil(quantile * norms.numel() - 1e-9))
+    return float(norms.flatten().kthvalue(passing).values)
+
+
+def _reason(norm: float, accepted: bool, tau: float) -> str:
+    if not math.isfinite(norm):
+        return "Refused: a value is not finite."
+    if accepted:
+        return f"Accepted: the norm {norm:.6g} is at most tau, {tau:.6g}."
+    return f"Refused: the norm {norm:.6g} is above tau, {tau:.6g}."

@@ -1,0 +1,192 @@
+"""The report's figures, drawn by Matplotlib and returned as SVG for the page."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from palimpsest.report.scores import PER_IMAGE, count, number, percent
+from palimpsest.report.svg import COLOURS, inline_svg
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 9.5,
+    "text.color": COLOURS["ink"],
+    "axes.labelcolor": COLOURS["ink"],
+    "axes.edgecolor": COLOURS["faint"],
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "xtick.color": COLOURS["faint"],
+    "ytick.color": COLOURS["faint"],
+    "xtick.labelcolor": COLOURS["ink"],
+    "ytick.labelcolor": COLOURS["ink"],
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "lines.linewidth": 1.6,
+}
+_BINS = 32
+_LINES = (("rubric", "-"), ("blue", "--"), ("ink", ":"), ("faint", "-."))
+
+
+@contextmanager
+def _axes(*, height: float = 2.7) -> Iterator[tuple[Figure, Axes]]:
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(4.6, height), layout="constrained")
+        yield figure, figure.subplots()
+
+
+def score_histogram(name: str, values: Tensor, baselines: Mapping[str, float]) -> Markup:
+    """How one score is spread over the images, with a line for each baseline's mean.
+
+    Args:
+        name: A key of `PER_IMAGE`.
+        values: One score for each image, `[n]`; those that are not finite are left out.
+        baselines: Mean scores by the name that their line shall bear.
+    """
+    label = PER_IMAGE[name].label
+    finite = _finite(values)
+    with _axes() as (figure, axes):
+        axes.hist(finite, bins=_BINS, color=COLOURS["rubric"], alpha=0.75, histtype="stepfilled")
+        mean = float(finite.mean()) if finite.size else float("nan")
+        _marks(axes, {"mean of this attack": mean, **baselines})
+        better = "lower is closer" if PER_IMAGE[name].better == "low" else "higher is closer"
+        axes.set_xlabel(f"{label} ({better})")
+        axes.set_ylabel("images")
+        text = f"Histogram of {label} over {count(finite.size)} images: {_spread(finite)}"
+        text += "".join(f"; {line} {number(value)}" for line, value in baselines.items())
+        return inline_svg(figure, name=f"histogram-{name}", description=text + ".")
+
+
+def identification_curve(ranks: Tensor) -> Markup:
+    """The share of images whose right image is among the k nearest, against chance.
+
+    Args:
+        ranks: Place of the right image, `[n]`, 1 is first.
+    """
+    places = np.sort(ranks.cpu().numpy())
+    total = len(places)
+    guesses = np.unique(np.geomspace(1, total, 200).round().astype(int))
+    found = np.searchsorted(places, guesses, side="right") / total
+    with _axes() as (figure, axes):
+        axes.plot(guesses, 100 * found, color=COLOURS["rubric"], label="this attack")
+        axes.plot(guesses, 100 * guesses / total, color=COLOURS["ink"], linestyle="--", label="chance")
+        if total > 20:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda value, _: count(value))
+        axes.set_ylim(-2, 102)
+        axes.set_xlabel(f"guesses allowed, of {count(total)} images")
+        axes.set_ylabel("right image found (%)")
+        axes.legend(loc="best")
+        shown = ", ".join(
+            f"{percent(float(np.mean(places <= k)))} within {count(k)}" for k in (1, 5, 10, 100) if k <= total
+        )
+        return inline_svg(
+            figure, name="identification", description=f"Share of images found by guesses allowed: {shown}."
+        )
+
+
+def norm_histogram(norms: Tensor, tau: float) -> Markup:
+    """How the norms of the proofs are spread, with the verifier's limit.
+
+    Args:
+        norms: L2 norms, `[n]`; those that are not finite are left out.
+        tau: The largest norm that is accepted.
+    """
+    finite = _finite(norms)
+    with _axes() as (figure, axes):
+        axes.hist(finite, bins=_BINS, color=COLOURS["blue"], alpha=0.75, histtype="stepfilled")
+        _marks(axes, {f"tau = {number(tau)}": tau})
+        axes.set_xlabel("norm of the proof")
+        axes.set_ylabel("proofs")
+        text = f"Histogram of the norms of {count(finite.size)} proofs: {_spread(finite)}; tau {number(tau)}."
+        return inline_svg(figure, name="norms", description=text)
+
+
+def training_curves(curves: Mapping[str, Sequence[float]]) -> list[Markup]:
+    """What was recorded while the attack trained: losses in one figure, every other curve in its own."""
+    losses = {name: values for name, values in curves.items() if name.endswith("loss") and len(values)}
+    groups = ([losses] if losses else []) + [
+        {name: values} for name, values in curves.items() if name not in losses and len(values)
+    ]
+    return [_curve(group, name=f"curve-{place}") for place, group in enumerate(groups)]
+
+
+def participation_bars(participation: Sequence[int], forgetting: set[int]) -> Markup:
+    """In how many rounds each client's reply was used.
+
+    Args:
+        participation: One number for each client.
+        forgetting: The clients that forget; drawn in the accent colour unless all of them do.
+    """
+    marked = forgetting if len(forgetting) < len(participation) else set()
+    groups = [
+        ("clients that forget", "rubric", sorted(marked)),
+        ("other clients", "blue", sorted(set(range(len(participation))) - marked)),
+    ]
+    with _axes() as (figure, axes):
+        for label, colour, clients in groups:
+            rounds = [participation[client] for client in clients]
+            axes.bar(clients, rounds, color=COLOURS[colour], alpha=0.8, label=label)
+        if marked:
+            figure.legend(loc="outside upper left", ncols=2, fontsize=8.5, borderpad=0)
+        axes.set_xlim(-0.8, len(participation) - 0.2)
+        axes.set_xlabel("client")
+        axes.set_ylabel("rounds")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        text = (
+            f"Rounds in which each of {count(len(participation))} clients took part: "
+            f"from {min(participation)} to {max(participation)}."
+        )
+        return inline_svg(figure, name="participation", description=text)
+
+
+def _curve(group: Mapping[str, Sequence[float]], *, name: str) -> Markup:
+    with _axes() as (figure, axes):
+        for place, (label, values) in enumerate(group.items()):
+            colour, style = _LINES[place % len(_LINES)]
+            marker = "o" if len(values) == 1 else None
+            steps = range(1, len(values) + 1)
+            axes.plot(steps, values, color=COLOURS[colour], linestyle=style, marker=marker, label=label)
+        numbers = _finite(Tensor([value for values in group.values() for value in values]))
+        if numbers.size and numbers.min() > 0 and numbers.max() > 30 * numbers.min():
+            axes.set_yscale("log")
+        axes.set_xlabel("epoch or step, as recorded")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(group) > 1:
+            axes.legend(loc="best")
+        else:
+            axes.set_ylabel(next(iter(group)))
+        text = "; ".join(
+            f"{label} from {number(values[0])} to {number(values[-1])}" for label, values in group.items()
+        )
+        return inline_svg(figure, name=name, description=f"Curves over training: {text}.")
+
+
+def _marks(axes: Axes, values: Mapping[str, float]) -> None:
+    for place, (label, value) in enumerate(values.items()):
+        style = ("-", "--", ":", "-.")[place % 4] if len(values) > 1 else "--"
+        if np.isfinite(value):
+            axes.axvline(value, color=COLOURS["ink"], linestyle=style, linewidth=1.3, label=label)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.figure.legend(loc="outside upper left", ncols=2, fontsize=8.5, borderpad=0, columnspacing=1.2)
+
+
+def _finite(values: Tensor) -> np.ndarray:
+    array = values.detach().cpu().double().numpy()
+    return array[np.isfinite(array)]
+
+
+def _spread(values: np.ndarray) -> str:
+    if not values.size:
+        return "no finite value"
+    low, middle, high = np.quantile(values, [0, 0.5, 1])
+    return f"median {number(middle)}, from {number(low)} to {number(high)}"

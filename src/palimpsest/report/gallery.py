@@ -1,0 +1,110 @@
+"""Images and their scores as the page's script reads them: small PNGs, and numbers in columns."""
+
+import base64
+import io
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from palimpsest.report.inputs import ReportInput
+from palimpsest.report.scores import PER_IMAGE
+
+IMAGE_BUDGET = 27_000_000
+"""Characters of encoded images that a page may hold; with it a page stays below 30 MB."""
+
+
+def encode_images(images: Tensor) -> list[str]:
+    """Each image as a PNG in base64, pixel for pixel.
+
+    Args:
+        images: `[n, c, h, w]`, c 1 or 3; clamped to [0, 1] and rounded to 8 bits.
+    """
+    pixels = images.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    if pixels.shape[-1] == 1:
+        pixels = pixels.squeeze(-1)
+    return [_png(image) for image in pixels.contiguous().numpy()]
+
+
+def sorting_score(per_image: Mapping[str, Tensor]) -> str:
+    """The score by which the best and the worst are told: LPIPS, or MSE where LPIPS is absent."""
+    return next(name for name in PER_IMAGE if name in per_image)
+
+
+def order(name: str, values: Tensor) -> list[int]:
+    """Rows from the best to the worst; ties keep their order, and what is no number comes last."""
+    keys = values.double() if PER_IMAGE[name].better == "low" else -values.double()
+    return torch.argsort(keys.nan_to_num(math.inf, math.inf, -math.inf), stable=True).tolist()
+
+
+def examples(name: str, values: Tensor, *, each: int = 6) -> dict[str, list[int]]:
+    """Rows of the best, the median and the worst images, none twice; fewer than three make one group."""
+    rows = order(name, values)
+    if len(rows) < 3:
+        return {"all": rows}
+    each = min(each, len(rows) // 3)
+    middle = (len(rows) - each) // 2
+    return {"best": rows[:each], "median": rows[middle : middle + each], "worst": rows[-each:]}
+
+
+def build_gallery(report: ReportInput, *, budget: int = IMAGE_BUDGET) -> dict[str, Any]:
+    """What the page's script reads: images and scores as columns of equal length, JSON values only.
+
+    Args:
+        report: What is shown.
+        budget: Characters that the encoded images may take together; where they would take more, images
+            evenly spread over the scores are kept.
+
+    Returns:
+        `rows` says which forgotten images are there; `originals` and `reconstructions` are PNGs in base64.
+    """
+    originals = encode_images(report.originals)
+    reconstructions = encode_images(report.reconstructions)
+    rows = _within_budget(report, sum(map(len, originals)) + sum(map(len, reconstructions)), budget)
+    scores = {name: report.per_image[name] for name in PER_IMAGE if name in report.per_image}
+    classes = sorted(set(report.labels.tolist()))
+    return {
+        "scores": [
+            {"key": name, "label": PER_IMAGE[name].label, "better": PER_IMAGE[name].better} for name in scores
+        ],
+        "size": list(report.originals.shape[-2:]),
+        "classes": [[label, class_name(report, label)] for label in classes],
+        "rows": rows,
+        "labels": report.labels[rows].tolist(),
+        "owners": None if report.owners is None else report.owners[rows].tolist(),
+        "accepted": report.accepted[rows].tolist(),
+        "norms": _numbers(report.norms[rows]),
+        "values": {name: _numbers(values[rows]) for name, values in scores.items()},
+        "originals": [originals[row] for row in rows],
+        "reconstructions": [reconstructions[row] for row in rows],
+    }
+
+
+def class_name(report: ReportInput, label: int) -> str:
+    """The name of a class, or its number where it has none."""
+    return report.class_names[label] if label < len(report.class_names) else f"class {label}"
+
+
+def _within_budget(report: ReportInput, size: int, budget: int) -> list[int]:
+    name = sorting_score(report.per_image)
+    rows = order(name, report.per_image[name])
+    kept = min(len(rows), max(1, budget * len(rows) // size))
+    spread = {rows[place * len(rows) // kept] for place in range(kept)}
+    return sorted(spread.union(*examples(name, report.per_image[name]).values()))
+
+
+def _png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _numbers(values: Tensor) -> list[float | int | None]:
+    return [
+        (float(f"{value:.6g}") if isinstance(value, float) else value) if math.isfinite(value) else None
+        for value in values.tolist()
+    ]

@@ -1,0 +1,172 @@
+"""From a `ReportInput` to one self-contained page of HTML."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from palimpsest.report import figures
+from palimpsest.report.gallery import build_gallery, class_name, examples, sorting_score
+from palimpsest.report.inputs import ReportInput
+from palimpsest.report.scores import PER_IMAGE, SCORES, count, duration, number, percent, written
+from palimpsest.report.tables import configuration, facts, forgetting_rows, score_rows, tiles
+from palimpsest.report.verdict import judge
+
+
+def render_report(report: ReportInput, *, redact: bool = False) -> str:
+    """Write the page of an audit: one file, without network, readable where scripts don't run.
+
+    Args:
+        report: What the audit found.
+        redact: Leave out every image and every row about a single sample, for readers who may not see them.
+
+    Returns:
+        A whole HTML document. Unless redacted it holds the forgotten images: store it as privately as them.
+    """
+    if redact:
+        report = _without_samples(report)
+    verdict = judge(
+        report.metrics,
+        labels=report.labels,
+        owners=report.owners,
+        participation=report.participation,
+        forgetting=report.forgetting,
+    )
+    style, script = _asset("report.css"), _asset("report.js")
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            redact=redact,
+            policy=_policy(style, script),
+            style=Markup(style),
+            script=Markup(script),
+            verdict=verdict,
+            facts=facts(report.config),
+            tiles=tiles(report, verdict),
+            score_rows=score_rows(report.metrics),
+            absent={
+                SCORES[name].label if name in SCORES else name: why for name, why in report.absent.items()
+            },
+            figures=_figures(report),
+            forgetting=forgetting_rows(report.forgetting),
+            configuration=configuration(report.config),
+            **({} if redact else _images(report)),
+        )
+    )
+
+
+def _without_samples(report: ReportInput) -> ReportInput:
+    indices = (report.config.get("unlearning") or {}).get("indices")
+    if not indices:
+        return report
+    # The list of forgotten rows tells who was forgotten.
+    hidden = f"{len(indices)} indices, left out"
+    config = {**report.config, "unlearning": {**report.config["unlearning"], "indices": hidden}}
+    shown = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    return replace(
+        report, config=config, config_yaml=shown, command="left out: it names the forgotten samples"
+    )
+
+
+def _images(report: ReportInput) -> dict[str, Any]:
+    gallery = build_gallery(report)
+    name = sorting_score(report.per_image)
+    place = {row: position for position, row in enumerate(gallery["rows"])}
+    score = PER_IMAGE[name]
+    groups = [
+        (
+            group,
+            [
+                {
+                    "row": row,
+                    "class": class_name(report, int(report.labels[row])),
+                    "value": number(report.per_image[name][row].item()),
+                    "original": gallery["originals"][place[row]],
+                    "reconstruction": gallery["reconstructions"][place[row]],
+                }
+                for row in rows
+            ],
+        )
+        for group, rows in examples(name, report.per_image[name]).items()
+    ]
+    return {"gallery": gallery, "examples": groups, "example_score": score}
+
+
+def _figures(report: ReportInput) -> dict[str, list[Markup]]:
+    baselines = report.metrics["baselines"]
+    scores = [
+        figures.score_histogram(
+            name,
+            report.per_image[name],
+            {
+                label.replace("_", " "): values[name]
+                for label, values in baselines.items()
+                if values.get(name) is not None
+            },
+        )
+        for name in PER_IMAGE
+        if name in report.per_image and name != "rank"
+    ]
+    if "rank" in report.per_image:
+        scores.append(figures.identification_curve(report.per_image["rank"]))
+    owners = set() if report.owners is None else set(report.owners.tolist())
+    return {
+        "scores": scores,
+        "training": figures.training_curves(report.curves),
+        "norms": [figures.norm_histogram(report.norms, report.metrics["verification"]["tau"])],
+        "participation": [figures.participation_bars(report.participation, owners)]
+        if report.participation
+        else [],
+    }
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("palimpsest.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _json_block(value: Mapping[str, Any]) -> Markup:
+    # "<" and "&" are all that could end a script element or begin a comment in it; ">" goes with them.
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("palimpsest.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": count,
+        "number": number,
+        "percent": percent,
+        "duration": duration,
+        "written": written,
+        "json_block": _json_block,
+    }
+    return environment

@@ -1,0 +1,84 @@
+"""Matplotlib's SVG made fit for a page with a strict content security policy and two colour schemes."""
+
+import io
+import re
+from xml.etree import ElementTree
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+COLOURS = {
+    "ink": "#101010",
+    "faint": "#707070",
+    "rule": "#c0c0c0",
+    "rubric": "#a00000",
+    "blue": "#0000a0",
+}
+"""Stand-ins that figures draw with; the page's style sheet gives each name its colour in light and dark."""
+
+_NAMES = {code: name for name, code in COLOURS.items()}
+_SVG = "{http://www.w3.org/2000/svg}"
+_XLINK = "{http://www.w3.org/1999/xlink}href"
+# Fonts and joins are the style sheet's; all other properties that Matplotlib writes exist as attributes too.
+_LEFT_TO_THE_PAGE = {"font", "font-family", "stroke-linejoin"}
+
+
+def inline_svg(figure: Figure, *, name: str, description: str) -> Markup:
+    """Draw a figure as SVG to be put into a page.
+
+    Style attributes, which the page's policy forbids, become plain attributes, and the colours of `COLOURS`
+    become classes (`fill-ink`, `stroke-rubric`).
+
+    Args:
+        figure: Drawn with the colours of `COLOURS`.
+        name: Unique on the page; keeps the figure's identifiers apart from other figures'.
+        description: What a reader who can't see the figure is told.
+    """
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
+    root = ElementTree.fromstring(buffer.getvalue())
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (f"{_SVG}style", f"{_SVG}metadata"):
+                parent.remove(child)
+    referenced = set(re.findall(r"#([\w-]+)", " ".join(_references(root))))
+    for element in root.iter():
+        _restyle(element)
+        _rename(element, name, referenced)
+    for attribute in ("width", "height", "version"):
+        root.attrib.pop(attribute, None)
+    root.attrib |= {"role": "img", "aria-label": description}
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _references(root: ElementTree.Element) -> list[str]:
+    return [element.get(key, "") for element in root.iter() for key in (_XLINK, "clip-path")]
+
+
+def _restyle(element: ElementTree.Element) -> None:
+    classes = []
+    for declaration in element.attrib.pop("style", "").split(";"):
+        key, _, value = (part.strip() for part in declaration.partition(":"))
+        if not key or key in _LEFT_TO_THE_PAGE:
+            continue
+        if key in ("fill", "stroke") and value in _NAMES:
+            classes.append(f"{key}-{_NAMES[value]}")
+        else:
+            element.set(key, value)
+    if classes:
+        element.set("class", " ".join(classes))
+
+
+def _rename(element: ElementTree.Element, name: str, referenced: set[str]) -> None:
+    identifier = element.attrib.pop("id", None)
+    if identifier in referenced:
+        element.set("id", f"{name}-{identifier}")
+    target = element.attrib.pop(_XLINK, None)
+    if target:
+        element.set("href", f"#{name}-{target.removeprefix('#')}")
+    clip = element.get("clip-path")
+    if clip:
+        element.set("clip-path", clip.replace("url(#", f"url(#{name}-"))

@@ -1,0 +1,135 @@
+"""Rows and tiles of the page, as plain text by column."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from palimpsest.report.inputs import ReportInput
+from palimpsest.report.scores import SCORES, change, count, number, percent, written
+from palimpsest.report.verdict import Verdict
+
+_FORGETTING = {
+    "accuracy_retained": ("Accuracy on retained images", True),
+    "accuracy_forgotten": ("Accuracy on forgotten images", True),
+    "accuracy_test": ("Accuracy on test images", True),
+    "membership_auc": ("Membership inference, AUC", False),
+}
+
+
+def facts(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was audited, in a line: the names that the configuration's sections choose."""
+    unlearning = config["unlearning"]
+    defenses = ", ".join(defense["name"] for defense in config["defenses"]) or "none"
+    return [
+        ("Data", _plain(config["data"]["name"])),
+        ("Model", _plain(config["model"]["name"])),
+        ("Unlearning", f"{unlearning['scenario']} level, {unlearning['method']}"),
+        ("Defence", defenses),
+        ("Attack", _plain(config["attack"]["name"])),
+        ("Seed", _plain(config["seed"])),
+    ]
+
+
+def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
+    """Label, value and remark of each key figure."""
+    metrics = report.metrics
+    found = verdict.identification
+    scores = metrics["reconstruction"]
+    mean_image = metrics["baselines"]["mean_image"]
+    accepted = metrics["verification"]["accepted"]
+    total = accepted + metrics["verification"]["refused"]
+    federation = metrics["federation"]
+    result = [
+        (
+            "Told apart",
+            percent(found.right / found.count),
+            f"{count(found.right)} of {count(found.count)}; chance {percent(found.chance)}",
+        )
+    ]
+    for name in ("mse", "psnr", "ssim", "lpips"):
+        if scores.get(name) is not None:
+            unit = " dB" if name == "psnr" else ""
+            remark = f"mean image {number(mean_image.get(name))}{unit}"
+            result.append((SCORES[name].label, number(scores[name]) + unit, remark))
+    result.append(("Proofs accepted", percent(accepted / total), f"{count(accepted)} of {count(total)}"))
+    result.append(
+        (
+            "Test accuracy",
+            percent(federation["unlearned_accuracy"]),
+            f"{percent(federation['original_accuracy'])} before",
+        )
+    )
+    return result
+
+
+def score_rows(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores table: a row for each score, a column for the attack, each baseline, and chance."""
+    ours, baselines = metrics["reconstruction"], metrics["baselines"]
+    rows = []
+    for name, score in SCORES.items():
+        if name not in ours:
+            continue
+        interval = metrics["intervals"].get(name)
+        rows.append(
+            {
+                "label": score.label,
+                "meaning": score.meaning,
+                "better": score.better,
+                "ours": written(name, ours[name]),
+                "interval": f"{written(name, interval[0])} to {written(name, interval[1])}"
+                if interval
+                else "",
+                "baselines": [written(name, values.get(name)) for values in baselines.values()],
+                "chance": written(name, metrics["chance"].get(name)),
+            }
+        )
+    return {"columns": [name.replace("_", " ") for name in baselines], "rows": rows}
+
+
+def forgetting_rows(forgetting: Mapping[str, Any] | None) -> list[tuple[str, str, str, str]]:
+    """Label, before, after and change of what unlearning did to the model."""
+    rows = []
+    for name, (label, share) in _FORGETTING.items():
+        pair = (forgetting or {}).get(name)
+        if not pair:
+            continue
+        before, after = pair
+        if share:
+            rows.append(
+                (
+                    label,
+                    percent(before),
+                    percent(after),
+                    f"{change(100 * before, 100 * after, digits=1)} points",
+                )
+            )
+        else:
+            rows.append((label, number(before), number(after), change(before, after, digits=3)))
+    return rows
+
+
+def configuration(config: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Sections of the configuration with their keys and values; top-level values come first."""
+    general = [(key, _plain(value)) for key, value in config.items() if not _nested(value)]
+    sections = [("general", general)]
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            sections.append((key, [(name, _plain(below)) for name, below in value.items()]))
+        elif _nested(value):
+            sections += [
+                (f"{key} {place}", [(name, _plain(below)) for name, below in part.items()])
+                for place, part in enumerate(value, start=1)
+            ]
+    return sections
+
+
+def _nested(value: object) -> bool:
+    return isinstance(value, Mapping) or (
+        isinstance(value, list | tuple) and bool(value) and all(isinstance(part, Mapping) for part in value)
+    )
+
+
+def _plain(value: object) -> str:
+    if value is None or value == "":
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

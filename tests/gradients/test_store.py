@@ -1,0 +1,23 @@
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import torch
+
+from palimpsest.errors import ResourceError
+from palimpsest.gradients import collect
+
+
+@pytest.mark.parametrize("budget", [10**6, 100])
+def test_rows_are_the_chunks_in_memory_or_on_disk(budget: int, tmp_path: Path) -> None:
+    rows = torch.randn(10, 7, generator=torch.Generator().manual_seed(0))
+    kept = collect(iter(rows.split(3)), 10, 7, memory_budget=budget, folder=tmp_path)
+    assert torch.equal(kept, rows)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_too_small_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", ["total", "used", "free"])
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(100, 90, 10))
+    with pytest.raises(ResourceError, match="10 free"):
+        collect(iter(()), 10, 7, memory_budget=1, folder=tmp_path)

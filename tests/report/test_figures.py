@@ -1,0 +1,52 @@
+import math
+from xml.etree import ElementTree
+
+import pytest
+import torch
+
+from palimpsest.report import figures
+
+
+def label(svg: str) -> str:
+    return ElementTree.fromstring(svg).get("aria-label") or ""
+
+
+def test_histogram_tells_its_numbers():
+    drawn = figures.score_histogram("mse", torch.tensor([0.1, 0.2, 0.4]), {"mean image": 0.3})
+    assert label(drawn) == "Histogram of MSE over 3 images: median 0.2, from 0.1 to 0.4; mean image 0.3."
+    assert "mean of this attack" in drawn
+
+
+@pytest.mark.parametrize("values", [[math.inf, 20.0, 30.0], [5.0], [5.0] * 4, [math.inf]])
+def test_histogram_bears_any_values(values):
+    drawn = figures.score_histogram("psnr", torch.tensor(values), {"mean image": math.nan})
+    finite = sum(map(math.isfinite, values))
+    assert f"over {finite} images" in label(drawn)
+
+
+def test_identification_curve_counts_ranks():
+    drawn = figures.identification_curve(torch.tensor([1, 1, 3, 7, 2, 30] + [40] * 34))
+    assert "5.0\N{NO-BREAK SPACE}% within 1" in label(drawn)
+    assert "10.0\N{NO-BREAK SPACE}% within 5" in label(drawn)
+    assert "within 100" not in label(drawn)
+
+
+def test_norms_show_tau():
+    assert "tau = 2.5" in figures.norm_histogram(torch.tensor([1.0, 2.0]), 2.5)
+
+
+def test_losses_share_a_figure_and_other_curves_do_not():
+    curves = {"training loss": [2.0, 1.0], "validation loss": [2.5, math.nan], "distance": [9.0], "empty": []}
+    drawn = figures.training_curves(curves)
+    assert len(drawn) == 2
+    assert label(drawn[0]).startswith("Curves over training: training loss from 2 to 1; validation loss from 2.5")
+    assert "distance" in drawn[1]
+
+
+def test_no_curve_gives_no_figure():
+    assert figures.training_curves({}) == []
+
+
+def test_participation_marks_clients_that_forget():
+    assert "clients that forget" in figures.participation_bars([3, 0, 5], {1})
+    assert "clients that forget" not in figures.participation_bars([3, 0, 5], {0, 1, 2})

@@ -1,0 +1,80 @@
+import base64
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_report
+from PIL import Image
+
+from palimpsest.report.gallery import build_gallery, encode_images, examples, order, sorting_score
+
+
+def decode(text: str) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(base64.b64decode(text))))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_come_back_pixel_for_pixel(channels):
+    images = torch.rand(3, channels, 6, 5, generator=torch.Generator().manual_seed(0))
+    for image, text in zip(images, encode_images(images), strict=True):
+        expected = (image.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+        assert (decode(text).reshape(6, 5, channels) == expected).all()
+
+
+def test_values_outside_the_range_are_clamped():
+    image = torch.tensor([[-1.0, 0.0, 1.0, 9.0]]).view(1, 1, 1, 4)
+    assert decode(encode_images(image)[0]).tolist() == [[0, 0, 255, 255]]
+
+
+def test_sorts_by_lpips_or_else_by_mse(report):
+    assert sorting_score(report.per_image) == "lpips"
+    without = {name: values for name, values in report.per_image.items() if name != "lpips"}
+    assert sorting_score(without) == "mse"
+
+
+def test_order_runs_from_the_best_to_what_is_no_number():
+    assert order("mse", torch.tensor([0.3, math.nan, 0.1, 0.2])) == [2, 3, 0, 1]
+    assert order("psnr", torch.tensor([10.0, math.nan, math.inf, 30.0])) == [2, 3, 0, 1]
+
+
+def test_examples_are_the_best_the_median_and_the_worst():
+    groups = examples("mse", torch.arange(21).flip(0).float(), each=3)
+    assert groups == {"best": [20, 19, 18], "median": [11, 10, 9], "worst": [2, 1, 0]}
+
+
+@pytest.mark.parametrize("count", range(1, 20))
+def test_examples_never_repeat_an_image(count):
+    rows = sum(examples("mse", torch.arange(count).float()).values(), [])
+    assert len(rows) == len(set(rows)) > 0
+
+
+def test_payload_is_json_with_columns_of_equal_length():
+    report = make_report(12)
+    report.per_image["psnr"][3] = math.inf
+    gallery = json.loads(json.dumps(build_gallery(report), allow_nan=False))
+    columns = [gallery[name] for name in ("rows", "labels", "owners", "accepted", "norms", "originals")]
+    columns += [gallery["reconstructions"], *gallery["values"].values()]
+    assert {len(column) for column in columns} == {12}
+    assert gallery["values"]["psnr"][3] is None
+    assert gallery["values"]["mse"][5] == pytest.approx(float(report.per_image["mse"][5]), rel=1e-5)
+    assert gallery["size"] == [32, 32]
+
+
+def test_a_small_budget_keeps_a_spread_and_the_examples(report):
+    whole = build_gallery(report)
+    size = sum(len(text) for name in ("originals", "reconstructions") for text in whole[name])
+    part = build_gallery(report, budget=size // 3)
+    assert len(part["rows"]) == pytest.approx(40, abs=15)
+    for rows in examples("lpips", report.per_image["lpips"]).values():
+        assert set(rows) <= set(part["rows"])
+    for position, row in enumerate(part["rows"]):
+        assert part["originals"][position] == whole["originals"][row]
+        assert part["values"]["mse"][position] == whole["values"]["mse"][row]
+
+
+def test_classes_bear_their_names():
+    gallery = build_gallery(make_report(12, class_names=["zero", "one"]))
+    assert gallery["classes"][:3] == [[0, "zero"], [1, "one"], [2, "class 2"]]

@@ -1,0 +1,141 @@
+import base64
+import copy
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import pytest
+from conftest import CONFIG, make_report
+
+from palimpsest.report import render_report
+
+HOSTILE = "</script><img src=x onerror=alert(1)><b title='\"&amp;"
+
+
+class Tags(HTMLParser):
+    """Collects elements, their attributes and identifiers."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+
+@pytest.fixture(scope="module")
+def page(report) -> str:
+    return render_report(report)
+
+
+def test_policy_allows_only_this_script_and_this_style(page):
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1].replace("&#39;", "'")
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        body = re.search(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)[1]
+        digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+
+
+def test_nothing_points_outside(page):
+    for tag, attributes in Tags(page).elements:
+        for name in ("src", "href", "action", "srcset", "data"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), (tag, value)
+        assert "style" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+
+
+def test_identifiers_are_unique_and_links_lead_somewhere(page):
+    elements = Tags(page).elements
+    identifiers = [attributes["id"] for _, attributes in elements if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    links = {attributes["href"][1:] for tag, attributes in elements if tag == "a"}
+    assert links <= set(identifiers)
+
+
+def test_every_image_has_an_alternative(page):
+    assert all("alt" in attributes for tag, attributes in Tags(page).elements if tag == "img")
+
+
+def test_says_what_it_holds(page):
+    assert "Keep this file private." in page
+    assert "contains the forgotten images themselves" in page
+
+
+def test_hostile_text_stays_text(page):
+    config = copy.deepcopy(CONFIG)
+    config["data"]["name"] = HOSTILE
+    config["attack"][HOSTILE] = HOSTILE
+    config["defenses"][0]["name"] = HOSTILE
+    metrics = copy.deepcopy(make_report(12).metrics)
+    metrics["baselines"][HOSTILE] = metrics["baselines"]["mean_image"]
+    hostile = make_report(
+        12,
+        title=HOSTILE,
+        command=HOSTILE,
+        config=config,
+        config_yaml=HOSTILE,
+        metrics=metrics,
+        versions={HOSTILE: HOSTILE},
+        seconds={HOSTILE: 1.0},
+        curves={HOSTILE: [1.0, 2.0], f"{HOSTILE} loss": [1.0, 2.0]},
+        knowledge=[HOSTILE],
+        notes=[HOSTILE],
+        class_names=[HOSTILE] * 10,
+        absent={HOSTILE: HOSTILE},
+    )
+    text = render_report(hostile)
+    assert "<img src=x" not in text
+    elements = Tags(text).elements
+    assert not [attributes for tag, attributes in elements if "onerror" in attributes or tag == "b"]
+    assert sum(tag == "script" for tag, _ in elements) == 2
+
+
+def test_is_deterministic(report, page):
+    assert render_report(report) == page
+
+
+def test_redacted_holds_no_image_and_no_sample(report):
+    config = {**CONFIG, "unlearning": {**CONFIG["unlearning"], "indices": [31337, 31338]}}
+    secret = make_report(
+        120,
+        config=config,
+        config_yaml="unlearning:\n  indices: [31337, 31338]\n",
+        command="palimpsest audit digits --unlearning.indices 31337 31338",
+    )
+    assert "31337" in render_report(secret)
+    text = render_report(secret, redact=True)
+    assert "31337" not in text
+    assert "31338" not in text
+    assert "data:image" not in text
+    assert "iVBOR" not in text
+    elements = Tags(text).elements
+    assert not [tag for tag, _ in elements if tag == "img"]
+    assert not [attributes for _, attributes in elements if attributes.get("type") == "application/json"]
+    assert "data-row" not in text
+    assert "Redacted." in text
+    assert "Verdict" in text
+    assert "2 indices, left out" in text
+
+
+def test_redaction_keeps_a_command_that_names_nobody(report):
+    assert report.command in render_report(report, redact=True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_images_are_enough(count):
+    assert "<h1>" in render_report(make_report(count))
+
+
+def test_grey_images_without_lpips_owners_curves_or_forgetting(report):
+    changed = make_report(12, channels=1, owners=None, curves={}, forgetting=None, participation=[])
+    per_image = {name: values for name, values in changed.per_image.items() if name == "mse"}
+    absent = {"lpips": "the weights of its trunk are not here"}
+    text = render_report(type(changed)(**{**vars(changed), "per_image": per_image, "absent": absent}))
+    assert "chosen by MSE" in text
+    assert "LPIPS is absent: the weights of its trunk are not here." in text
+    assert "This attack recorded no curve." in text
+    assert "Not measured in this audit." in text

@@ -1,0 +1,64 @@
+from conftest import CONFIG, metrics_of
+
+from palimpsest.report.tables import configuration, facts, forgetting_rows, score_rows, tiles
+from palimpsest.report.verdict import judge
+
+
+def test_facts_name_the_parts():
+    assert dict(facts(CONFIG)) == {
+        "Data": "digits",
+        "Model": "convnet",
+        "Unlearning": "sample level, retrain",
+        "Defence": "gaussian",
+        "Attack": "igf",
+        "Seed": "1234",
+    }
+    assert dict(facts({**CONFIG, "defenses": []}))["Defence"] == "none"
+
+
+def test_tiles_leave_out_an_absent_score(report):
+    metrics = metrics_of(mse=0.02, top1=0.8, count=120)
+    metrics["reconstruction"]["lpips"] = None
+    verdict = judge(metrics, labels=report.labels)
+    shown = {label: value for label, value, _ in tiles(_with(report, metrics), verdict)}
+    assert "LPIPS" not in shown
+    assert shown["Told apart"] == "80.0\N{NO-BREAK SPACE}%"
+    assert shown["MSE"] == "0.02"
+    assert shown["Test accuracy"] == "95.5\N{NO-BREAK SPACE}%"
+
+
+def test_score_rows_put_baselines_beside_the_attack():
+    table = score_rows(metrics_of(mse=0.02, top1=0.8, count=1000))
+    assert table["columns"] == ["mean image", "nearest auxiliary"]
+    first = table["rows"][0]
+    assert (first["label"], first["ours"], first["baselines"]) == ("MSE", "0.02", ["0.08", "0.05"])
+    assert first["interval"] == "0.019 to 0.021"
+    assert table["rows"][-2]["chance"] == "0.1\N{NO-BREAK SPACE}%"
+
+
+def test_forgetting_rows_show_the_change_and_skip_what_is_absent():
+    rows = forgetting_rows({"accuracy_test": [0.9, 0.85], "membership_auc": None})
+    assert rows == [
+        (
+            "Accuracy on test images",
+            "90.0\N{NO-BREAK SPACE}%",
+            "85.0\N{NO-BREAK SPACE}%",
+            "\N{MINUS SIGN}5.0 points",
+        )
+    ]
+    assert forgetting_rows(None) == []
+
+
+def test_configuration_holds_every_key():
+    sections = dict(configuration(CONFIG))
+    assert ("seed", "1234") in sections["general"]
+    assert ("sigma", "0.1") in sections["defenses 1"]
+    assert ("auxiliary", "none") in sections["data"]
+    shown = sum(len(rows) for rows in sections.values())
+    nested = [part for part in CONFIG.values() if isinstance(part, dict)] + CONFIG["defenses"]
+    plain = [part for part in CONFIG.values() if not isinstance(part, dict | list)]
+    assert shown == sum(map(len, nested)) + len(plain)
+
+
+def _with(report, metrics):
+    return type(report)(**{**vars(report), "metrics": metrics})
