@@ -94,7 +94,12 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         _fail(errors, "Interrupted: the same command goes on from the last finished stage.", 130, debug)
     except Exception as error:
-        _fail(errors, f"This is a bug in palimpsest ({type(error).__name__}: {error}): see it whole with --debug.", 1, debug)
+        _fail(
+            errors,
+            f"This is a bug in palimpsest ({type(error).__name__}: {error}): see it whole with --debug.",
+            1,
+            debug,
+        )
 
 
 def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:

@@ -25,7 +25,7 @@ def override_model() -> type[BaseModel]:
     for name, info in AuditConfig.model_fields.items():
         kind = info.annotation
         if name in _LISTS:
-            fields[name] = _flag(str, f'{info.description or "A list, as YAML or JSON."}')
+            fields[name] = _flag(str, f"{info.description or 'A list, as YAML or JSON.'}")
         elif name not in _NOT_FLAGS and isinstance(kind, type) and issubclass(kind, Section):
             fields[name] = (Annotated[_section_model(kind), Parameter(group=_title(kind))], None)
         elif name not in _NOT_FLAGS:
@@ -103,9 +103,11 @@ def _joined(texts: list[str]) -> str:
     for text in texts:
         owner, _, rest = text.partition(": ") if re.match(r"[\w-]+: ", text) else ("", "", text)
         unique.setdefault(rest, []).append(owner)
-    return " ".join(f"({', '.join(filter(None, owners))}) {text}" if any(owners) else text for text, owners in unique.items())
+    return " ".join(
+        f"({', '.join(filter(None, owners))}) {text}" if any(owners) else text
+        for text, owners in unique.items()
+    )
 
 
 def _title(section: type[Section]) -> str:
     return section.__name__.removesuffix("Config")
-

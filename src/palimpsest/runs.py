@@ -7,8 +7,8 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -17,10 +17,11 @@ from typing import Any, Self, TypeVar
 import torch
 from pydantic import BaseModel
 from rich.console import Console
+from torch import Tensor
 
 from palimpsest.config import AuditConfig, build_config
 from palimpsest.errors import RunError
-from palimpsest.records import Record, file_hash, write_json, write_text
+from palimpsest.records import Record, file_hash, tensor_hash, write_json, write_text
 
 R = TypeVar("R", bound=Record)
 _REPORTED_VERSIONS = ("palimpsest", "torch", "torchmetrics", "lightning-fabric", "numpy", "safetensors")
@@ -38,7 +39,7 @@ class Run:
     manifest: dict[str, Any]
     console: Console
     _lock: int
-    _fingerprints: dict[int, str] = field(default_factory=dict)
+    _known: dict[int, tuple[Record, str]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path, config: AuditConfig, *, console: Console, replace: bool = False) -> Self:
@@ -99,55 +100,40 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def stage(
-        self,
-        name: str,
-        kind: type[R],
-        compute: Callable[..., R],
-        *inputs: object,
-        scratch: bool = False,
-        **settings: Any,
-    ) -> R:
+    def stage(self, name: str, kind: type[R], compute: Callable[[Path], R], *, key: Sequence[object]) -> R:
         """Compute a stage, or read it back if the folder has it.
 
         Args:
             name: The stage's name; its file is `<name>.safetensors`.
             kind: The record type that the stage makes.
-            compute: Called as `compute(*inputs, **settings)`.
-            inputs: What decides the result: configurations, records, data with a `fingerprint`, plain values.
-            scratch: Give `compute` a folder, as `scratch=`, where an unfinished stage keeps what it has so far.
-            settings: What does not change the result, such as a memory budget.
+            compute: Makes the record; it is given a folder where an unfinished stage may keep what it has so far.
+            key: All that decides the result: configurations, records, data, plain values. What decides only how it
+                is computed, such as a memory budget, stays out.
         """
         path = self.folder / f"{name}.safetensors"
-        fingerprints = [self._fingerprint(value) for value in inputs]
-        key = sha256(json.dumps([name, version("palimpsest"), *fingerprints]).encode()).hexdigest()
+        inputs = [self._fingerprint(value) for value in key]
+        digest = _hash("\n".join([name, version("palimpsest"), *inputs]))
         known = self.manifest["stages"].get(name)
-        if known and known["key"] == key and path.is_file() and file_hash(path) == known["sha256"]:
-            result = kind.load(path)
-            self._fingerprints[id(result)] = known["sha256"]
-            self._say(name, f"kept, {known['seconds']:.1f} s when it was made")
-            return result
-        if scratch:
-            settings["scratch"] = self.folder / ".unfinished" / f"{name}-{key[:16]}"
+        if known and known["key"] == digest and path.is_file() and file_hash(path) == known["sha256"]:
+            self._say(name, f"[dim]kept; it took {known['seconds']:.1f} s[/dim]")
+            return self._remember(kind.load(path), known["sha256"])
+        scratch = self.folder / ".unfinished" / f"{name}-{digest[:16]}"
         start, peak = time.perf_counter(), _start_peak()
-        result = compute(*inputs, **settings)
+        result = compute(scratch)
         result.save(path)
         seconds = time.perf_counter() - start
-        digest = file_hash(path)
-        self._fingerprints[id(result)] = digest
         self.manifest["stages"][name] = {
-            "key": key,
-            "inputs": fingerprints,
-            "sha256": digest,
+            "key": digest,
+            "inputs": inputs,
+            "sha256": file_hash(path),
             "bytes": path.stat().st_size,
             "seconds": round(seconds, 3),
             "peak_memory_mib": round(peak() / 2**20),
         }
         write_json(self.folder / "manifest.json", self.manifest)
-        if scratch:
-            shutil.rmtree(settings["scratch"], ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
         self._say(name, f"{seconds:.1f} s, peak {peak() / 2**30:.1f} GiB")
-        return result
+        return self._remember(result, self.manifest["stages"][name]["sha256"])
 
     def seconds(self) -> dict[str, float]:
         """How long each finished stage took, in seconds."""
@@ -156,18 +142,36 @@ class Run:
     def _say(self, name: str, text: str) -> None:
         self.console.print(f"  [bold]{name:<16}[/bold] {text}", highlight=False)
 
+    def _remember(self, record: R, digest: str) -> R:
+        # The record is kept with its hash: an id alone could come to name another object.
+        self._known[id(record)] = (record, digest)
+        return record
+
     def _fingerprint(self, value: object) -> str:
-        known = self._fingerprints.get(id(value))
+        """A hash of what a value holds."""
+        known = self._known.get(id(value))
         if known is not None:
-            return known
-        if isinstance(value, BaseModel):
-            return sha256(value.model_dump_json().encode()).hexdigest()
+            return known[1]
         own = getattr(value, "fingerprint", None)
         if isinstance(own, str):
             return own
-        if isinstance(value, tuple | list):
-            return sha256("".join(self._fingerprint(item) for item in value).encode()).hexdigest()
+        if isinstance(value, Tensor):
+            return tensor_hash(value)
+        if isinstance(value, BaseModel):
+            return _hash(value.model_dump_json())
+        if isinstance(value, Mapping):
+            return _hash(
+                "\n".join(f"{name}: {self._fingerprint(item)}" for name, item in sorted(value.items()))
+            )
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return _hash("\n".join(map(self._fingerprint, value)))
+        if is_dataclass(value):
+            return self._fingerprint({field.name: getattr(value, field.name) for field in fields(value)})
         return json.dumps(value)
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Import torchvision also where its compiled operators can't load.
 
-torchvision's wheel for CUDA stands beside a CPU build of torch on many machines. Its models and transforms work there,
-but `import torchvision` ends with "operator torchvision::nms does not exist", because it describes two operators that
-only its compiled library defines. torchmetrics imports torchvision whenever it is installed, so it fails the same way.
+torchvision's wheel for CUDA stands beside a CPU build of torch on many machines. Its models and transforms
+work there, but `import torchvision` ends with "operator torchvision::nms does not exist", because it
+describes two operators that only its compiled library defines. torchmetrics imports torchvision whenever it
+is installed, so it fails the same way.
 """
 
 import importlib
@@ -24,8 +25,8 @@ _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 def import_torchvision() -> ModuleType:
     """Import torchvision, and declare the operators that it describes if its own library can't define them.
 
-    The declared operators compute nothing: calling `torchvision.ops.nms` raises torchvision's own explanation. Call
-    this before the first import of torchvision or torchmetrics.
+    The declared operators compute nothing: calling `torchvision.ops.nms` raises torchvision's own
+    explanation. Call this before the first import of torchvision or torchmetrics.
 
     Returns:
         The module.
@@ -46,7 +47,8 @@ def import_torchvision() -> ModuleType:
         return importlib.import_module("torchvision")
     except (ImportError, RuntimeError) as error:
         raise MissingDependencyError(
-            f"torchvision can't be imported ({error}): install the version that belongs to torch {torch.__version__}."
+            f"torchvision can't be imported ({error}): install the version that belongs to torch "
+            f"{torch.__version__}."
         ) from error
 
 

@@ -1,5 +1,7 @@
 """An audit's results made up from real images: scikit-learn's digits and blurred copies of them."""
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from torch.nn import functional as F
 
 from palimpsest.report import ReportInput
 
-CONFIG: dict[str, Any] = {
+_CONFIG: dict[str, Any] = {
     "description": "Digits, forgotten by retraining.",
     "paper": "",
     "data": {"name": "digits", "auxiliary": None, "auxiliary_size": 800, "partition": "iid"},
@@ -23,7 +25,7 @@ CONFIG: dict[str, Any] = {
     "seed": 1234,
     "device": "auto",
 }
-YAML = "data:\n  name: digits\nseed: 1234\n"
+_YAML = "data:\n  name: digits\nseed: 1234\n"
 
 
 def digits(count: int, *, size: int = 32, channels: int = 3) -> tuple[Tensor, Tensor]:
@@ -66,7 +68,7 @@ def scores_of(mse: float, top1: float, count: int) -> dict[str, Any]:
     }
 
 
-def metrics_of(*, mse: float, top1: float, count: int, mean_image: float = 0.08) -> dict[str, Any]:
+def whole_metrics(*, mse: float, top1: float, count: int, mean_image: float = 0.08) -> dict[str, Any]:
     """A whole metrics tree around the numbers that a verdict rests on."""
     return {
         "federation": {"original_accuracy": 0.968, "unlearned_accuracy": 0.955, "participation": [10] * 10},
@@ -82,7 +84,7 @@ def metrics_of(*, mse: float, top1: float, count: int, mean_image: float = 0.08)
     }
 
 
-def make_report(count: int = 120, *, size: int = 32, channels: int = 3, **changes: Any) -> ReportInput:
+def synthetic_report(count: int = 120, *, size: int = 32, channels: int = 3, **changes: Any) -> ReportInput:
     originals, labels = digits(count, size=size, channels=channels)
     reconstructions = blurred(originals)
     mse = (originals - reconstructions).square().mean((1, 2, 3))
@@ -92,11 +94,13 @@ def make_report(count: int = 120, *, size: int = 32, channels: int = 3, **change
     fields: dict[str, Any] = {
         "title": "What a gradient-difference proof shows of 120 forgotten digits",
         "command": "palimpsest audit digits-sample --seed 1234",
-        "config": CONFIG,
-        "config_yaml": YAML,
+        "config": _CONFIG,
+        "config_yaml": _YAML,
         "versions": {"palimpsest": "0.1.0", "torch": "2.13.0", "python": "3.11.7"},
         "seconds": {"data": 0.4, "train": 71.0, "unlearn": 64.2, "prove": 3.1, "attack": 205.0, "score": 9.9},
-        "metrics": metrics_of(mse=float(mse.mean()), top1=float((places == 1).double().mean()), count=count),
+        "metrics": whole_metrics(
+            mse=float(mse.mean()), top1=float((places == 1).double().mean()), count=count
+        ),
         "originals": originals,
         "reconstructions": reconstructions,
         "labels": labels,
@@ -120,11 +124,13 @@ def make_report(count: int = 120, *, size: int = 32, channels: int = 3, **change
         ],
         "participation": [12, 8, 11, 9, 10, 10, 13, 7, 10, 0],
         "forgetting": {
-            "accuracy_retained": [0.991, 0.985],
-            "accuracy_forgotten": [0.992, 0.958],
-            "accuracy_test": [0.968, 0.955],
-            "membership_auc": [0.612, 0.507],
-            "distance_to_retrained": 0.0,
+            "accuracy_retained": [0.991, 0.985, 0.990],
+            "accuracy_forgotten": [0.992, 0.958, 0.961],
+            "accuracy_test": [0.968, 0.955, 0.959],
+            "membership_auc": [0.612, 0.507, 0.503],
+            "membership_tpr": [0.041, 0.012, 0.009],
+            "distance_to_retrained": 1.7,
+            "relative_distance": 0.31,
         },
         "notes": ["digits has 1,797 images of 8 x 8 pixels."],
     }
@@ -133,4 +139,23 @@ def make_report(count: int = 120, *, size: int = 32, channels: int = 3, **change
 
 @pytest.fixture(scope="session")
 def report() -> ReportInput:
-    return make_report()
+    """An audit of 120 digits; not to be changed."""
+    return synthetic_report()
+
+
+@pytest.fixture(scope="session")
+def make_report() -> Callable[..., ReportInput]:
+    """Makes audits of other sizes, with fields replaced."""
+    return synthetic_report
+
+
+@pytest.fixture(scope="session")
+def metrics_of() -> Callable[..., dict[str, Any]]:
+    """Makes a metrics tree around the numbers that a verdict rests on."""
+    return whole_metrics
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    """A configuration that the test may change."""
+    return copy.deepcopy(_CONFIG)

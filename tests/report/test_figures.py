@@ -22,6 +22,7 @@ def test_histogram_bears_any_values(values):
     drawn = figures.score_histogram("psnr", torch.tensor(values), {"mean image": math.nan})
     finite = sum(map(math.isfinite, values))
     assert f"over {finite} images" in label(drawn)
+    assert ("1 not finite left out" in drawn) == (finite < len(values))
 
 
 def test_identification_curve_counts_ranks():
@@ -39,7 +40,9 @@ def test_losses_share_a_figure_and_other_curves_do_not():
     curves = {"training loss": [2.0, 1.0], "validation loss": [2.5, math.nan], "distance": [9.0], "empty": []}
     drawn = figures.training_curves(curves)
     assert len(drawn) == 2
-    assert label(drawn[0]).startswith("Curves over training: training loss from 2 to 1; validation loss from 2.5")
+    assert label(drawn[0]).startswith(
+        "Curves over training: training loss from 2 to 1; validation loss from 2.5"
+    )
     assert "distance" in drawn[1]
 
 

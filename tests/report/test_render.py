@@ -5,7 +5,6 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from conftest import CONFIG, make_report
 
 from palimpsest.report import render_report
 
@@ -65,8 +64,7 @@ def test_says_what_it_holds(page):
     assert "contains the forgotten images themselves" in page
 
 
-def test_hostile_text_stays_text(page):
-    config = copy.deepcopy(CONFIG)
+def test_hostile_text_stays_text(page, make_report, config):
     config["data"]["name"] = HOSTILE
     config["attack"][HOSTILE] = HOSTILE
     config["defenses"][0]["name"] = HOSTILE
@@ -98,8 +96,8 @@ def test_is_deterministic(report, page):
     assert render_report(report) == page
 
 
-def test_redacted_holds_no_image_and_no_sample(report):
-    config = {**CONFIG, "unlearning": {**CONFIG["unlearning"], "indices": [31337, 31338]}}
+def test_redacted_holds_no_image_and_no_sample(report, make_report, config):
+    config["unlearning"]["indices"] = [31337, 31338]
     secret = make_report(
         120,
         config=config,
@@ -110,7 +108,7 @@ def test_redacted_holds_no_image_and_no_sample(report):
     text = render_report(secret, redact=True)
     assert "31337" not in text
     assert "31338" not in text
-    assert "data:image" not in text
+    assert "data:image/png;base64,iVBOR" not in text
     assert "iVBOR" not in text
     elements = Tags(text).elements
     assert not [tag for tag, _ in elements if tag == "img"]
@@ -126,16 +124,16 @@ def test_redaction_keeps_a_command_that_names_nobody(report):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_few_images_are_enough(count):
+def test_few_images_are_enough(count, make_report):
     assert "<h1>" in render_report(make_report(count))
 
 
-def test_grey_images_without_lpips_owners_curves_or_forgetting(report):
+def test_grey_images_without_lpips_owners_curves_or_forgetting(report, make_report):
     changed = make_report(12, channels=1, owners=None, curves={}, forgetting=None, participation=[])
     per_image = {name: values for name, values in changed.per_image.items() if name == "mse"}
-    absent = {"lpips": "the weights of its trunk are not here"}
+    absent = {"lpips": "The weights of its trunk are not here."}
     text = render_report(type(changed)(**{**vars(changed), "per_image": per_image, "absent": absent}))
     assert "chosen by MSE" in text
-    assert "LPIPS is absent: the weights of its trunk are not here." in text
+    assert "LPIPS is absent: The weights of its trunk are not here.<" in text
     assert "This attack recorded no curve." in text
     assert "Not measured in this audit." in text

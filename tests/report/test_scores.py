@@ -7,11 +7,15 @@ from palimpsest.report.scores import change, count, duration, number, percent, w
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.02113, "0.02113"), (17.1947, "17.19"), (0.0, "0"), (12345.6, "12,346"), (1e-7, "1e-07"), (None, "–")]
-    + [(math.nan, "–"), (math.inf, "–"), (3, "3")],
+    [(0.02113, "0.02113"), (17.1947, "17.19"), (0.0, "0"), (12345.6, "12,346"), (1e-7, "1e-07")],
 )
 def test_number(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_what_is_no_number_is_a_dash(value):
+    assert number(value) == percent(value) == "–"
 
 
 def test_count_separates_thousands():

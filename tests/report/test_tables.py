@@ -1,11 +1,9 @@
-from conftest import CONFIG, metrics_of
-
 from palimpsest.report.tables import configuration, facts, forgetting_rows, score_rows, tiles
 from palimpsest.report.verdict import judge
 
 
-def test_facts_name_the_parts():
-    assert dict(facts(CONFIG)) == {
+def test_facts_name_the_parts(config):
+    assert dict(facts(config)) == {
         "Data": "digits",
         "Model": "convnet",
         "Unlearning": "sample level, retrain",
@@ -13,10 +11,10 @@ def test_facts_name_the_parts():
         "Attack": "igf",
         "Seed": "1234",
     }
-    assert dict(facts({**CONFIG, "defenses": []}))["Defence"] == "none"
+    assert dict(facts({**config, "defenses": []}))["Defence"] == "none"
 
 
-def test_tiles_leave_out_an_absent_score(report):
+def test_tiles_leave_out_an_absent_score(report, metrics_of):
     metrics = metrics_of(mse=0.02, top1=0.8, count=120)
     metrics["reconstruction"]["lpips"] = None
     verdict = judge(metrics, labels=report.labels)
@@ -27,9 +25,10 @@ def test_tiles_leave_out_an_absent_score(report):
     assert shown["Test accuracy"] == "95.5\N{NO-BREAK SPACE}%"
 
 
-def test_score_rows_put_baselines_beside_the_attack():
+def test_score_rows_put_baselines_beside_the_attack(metrics_of):
     table = score_rows(metrics_of(mse=0.02, top1=0.8, count=1000))
-    assert table["columns"] == ["mean image", "nearest auxiliary"]
+    assert table["columns"] == ["Mean image", "Nearest auxiliary"]
+    assert "Nearest auxiliary" in dict(table["meanings"])
     first = table["rows"][0]
     assert (first["label"], first["ours"], first["baselines"]) == ("MSE", "0.02", ["0.08", "0.05"])
     assert first["interval"] == "0.019 to 0.021"
@@ -37,26 +36,28 @@ def test_score_rows_put_baselines_beside_the_attack():
 
 
 def test_forgetting_rows_show_the_change_and_skip_what_is_absent():
-    rows = forgetting_rows({"accuracy_test": [0.9, 0.85], "membership_auc": None})
+    space, minus = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
+    rows = forgetting_rows(
+        {"accuracy_test": [0.9, 0.85, 0.86], "accuracy_retained": None, "membership_auc": [0.6, 0.5]}
+    )
     assert rows == [
         (
             "Accuracy on test images",
-            "90.0\N{NO-BREAK SPACE}%",
-            "85.0\N{NO-BREAK SPACE}%",
-            "\N{MINUS SIGN}5.0 points",
-        )
+            [f"90.0{space}%", f"85.0{space}%", f"{minus}5.0 points", f"86.0{space}%"],
+        ),
+        ("Membership inference, AUC", ["0.6", "0.5", f"{minus}0.100", "–"]),
     ]
     assert forgetting_rows(None) == []
 
 
-def test_configuration_holds_every_key():
-    sections = dict(configuration(CONFIG))
+def test_configuration_holds_every_key(config):
+    sections = dict(configuration(config))
     assert ("seed", "1234") in sections["general"]
     assert ("sigma", "0.1") in sections["defenses 1"]
     assert ("auxiliary", "none") in sections["data"]
     shown = sum(len(rows) for rows in sections.values())
-    nested = [part for part in CONFIG.values() if isinstance(part, dict)] + CONFIG["defenses"]
-    plain = [part for part in CONFIG.values() if not isinstance(part, dict | list)]
+    nested = [part for part in config.values() if isinstance(part, dict)] + config["defenses"]
+    plain = [part for part in config.values() if not isinstance(part, dict | list)]
     assert shown == sum(map(len, nested)) + len(plain)
 
 

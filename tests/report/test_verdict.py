@@ -1,6 +1,5 @@
 import pytest
 import torch
-from conftest import metrics_of
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
@@ -11,10 +10,11 @@ from palimpsest.report.verdict import binomial_interval
 TEN_CLASSES = torch.arange(1000) % 10
 
 
-def test_states_the_numbers_that_it_rests_on():
+def test_states_the_numbers_that_it_rests_on(metrics_of):
     verdict = judge(metrics_of(mse=0.0211, top1=0.812, count=1000), labels=TEN_CLASSES)
     assert verdict.findings[0].startswith(
-        "812 of 1,000 forgotten images can be told apart from the others by their reconstruction (81.2\N{NO-BREAK SPACE}%"
+        "812 of 1,000 forgotten images can be told apart from the others by their reconstruction "
+        "(81.2\N{NO-BREAK SPACE}%"
     )
     assert verdict.findings[0].endswith("chance is 1, and knowing the class alone gives 10.")
     assert "0.0211" in verdict.findings[1]
@@ -33,11 +33,11 @@ def test_states_the_numbers_that_it_rests_on():
         (0.08, 0.002, Level.NOT_RECOVERED),  # both intervals hold the baseline
     ],
 )
-def test_level_follows_chance_class_and_mean_image(mse, top1, level):
+def test_level_follows_chance_class_and_mean_image(mse, top1, level, metrics_of):
     assert judge(metrics_of(mse=mse, top1=top1, count=1000), labels=TEN_CLASSES).level is level
 
 
-def test_a_failed_attack_is_not_called_protection():
+def test_a_failed_attack_is_not_called_protection(metrics_of):
     verdict = judge(metrics_of(mse=0.12, top1=0.001, count=1000), labels=TEN_CLASSES)
     assert verdict.headline == "This attack did not recover the forgotten images; that is no proof of safety."
     text = " ".join((verdict.headline, *verdict.findings)).lower()
@@ -46,49 +46,53 @@ def test_a_failed_attack_is_not_called_protection():
     assert any("Another attack" in finding for finding in verdict.findings)
 
 
-def test_one_image_per_class_can_not_be_told_apart_beyond_its_class():
+def test_one_image_per_class_can_not_be_told_apart_beyond_its_class(metrics_of):
     verdict = judge(metrics_of(mse=0.12, top1=1.0, count=10), labels=torch.arange(10))
     assert verdict.level is Level.TRACES
     assert "no more than the class explains" in verdict.findings[0]
 
 
-def test_one_class_has_no_separate_class_chance():
+def test_one_class_has_no_separate_class_chance(metrics_of):
     verdict = judge(metrics_of(mse=0.02, top1=0.5, count=100), labels=torch.ones(100))
     assert "class" not in verdict.findings[0]
     assert verdict.level is Level.RECOVERED
 
 
-def test_a_single_image_is_not_told_apart():
+def test_a_single_image_is_not_told_apart(metrics_of):
     verdict = judge(metrics_of(mse=0.12, top1=1.0, count=1), labels=torch.zeros(1))
     assert verdict.findings[0] == "Only one image was forgotten, so that there is none to tell it apart from."
     assert verdict.level is Level.NOT_RECOVERED
 
 
-@pytest.mark.parametrize(("mse", "words"), [(0.02, "are closer."), (0.12, "are farther away."), (0.08, "holds both")])
-def test_compares_the_interval_with_the_mean_image(mse, words):
+@pytest.mark.parametrize(
+    ("mse", "words"), [(0.02, "are closer."), (0.12, "are farther away."), (0.08, "holds both")]
+)
+def test_compares_the_interval_with_the_mean_image(mse, words, metrics_of):
     assert words in judge(metrics_of(mse=mse, top1=0.5, count=1000), labels=TEN_CLASSES).findings[1]
 
 
-def test_acceptance_is_not_called_proof():
+def test_acceptance_is_not_called_proof(metrics_of):
     findings = judge(metrics_of(mse=0.02, top1=0.5, count=1000), labels=TEN_CLASSES).findings
     verification = next(finding for finding in findings if "verifier" in finding)
     assert "accepted 996 of 1,000 proofs (norm at most tau = 3.2)" in verification
     assert "a proof of zeros" in verification
 
 
-def test_names_forgetting_clients_that_never_took_part():
+def test_names_forgetting_clients_that_never_took_part(metrics_of):
     metrics = metrics_of(mse=0.02, top1=0.5, count=1000)
     owners = torch.arange(1000) % 3
 
     def findings(participation: list[int]) -> str:
-        return " ".join(judge(metrics, labels=TEN_CLASSES, owners=owners, participation=participation).findings)
+        return " ".join(
+            judge(metrics, labels=TEN_CLASSES, owners=owners, participation=participation).findings
+        )
 
     assert "No round used" not in findings([1, 1, 1, 0])
     assert "No round used a reply of client 1: those" in findings([1, 0, 1, 1])
     assert "No round used a reply of 2 clients that forget (0, 1): those" in findings([0, 0, 1, 1])
 
 
-def test_says_what_unlearning_did_to_accuracy():
+def test_says_what_unlearning_did_to_accuracy(metrics_of):
     forgetting = {"accuracy_forgotten": [0.98, 0.61]}
     verdict = judge(metrics_of(mse=0.02, top1=0.5, count=1000), labels=TEN_CLASSES, forgetting=forgetting)
     assert "98.0\N{NO-BREAK SPACE}% of the forgotten images rightly before" in verdict.findings[-1]

@@ -11,13 +11,13 @@ from palimpsest.attacks.features import Features, ReductionName, fit_features
 from palimpsest.attacks.inverter import PixelShuffleInverter
 from palimpsest.attacks.inversion_training import Pairs, Precision, TrainingPlan, invert, train_inverter
 from palimpsest.attacks.perceptual import load_vgg_features
-from palimpsest.attacks.view import AuditorView, Knowledge, Reconstruction
+from palimpsest.attacks.view import Attack, AuditorView, Knowledge, Reconstruction
 from palimpsest.randomness import fork
-from palimpsest.registry import ATTACKS, Component
+from palimpsest.registry import ATTACKS
 
 
 @ATTACKS.register("igf")
-class IGF(Component):
+class IGF(Attack):
     """Learn, on auxiliary images, to turn a projected gradient difference back into its image."""
 
     source: ClassVar[str] = "IGF, section 3.2, Eqs. 3 to 9, and appendix D"

@@ -1,14 +1,17 @@
 """What an attacker holds, and nothing else: the wall between attacks and the truth."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import ClassVar
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from palimpsest.datasets import ImageSet
 from palimpsest.gradients import Oracle
 from palimpsest.records import Record
+from palimpsest.registry import Component
 
 
 class Knowledge(StrEnum):
@@ -44,11 +47,25 @@ class AuditorView:
     device: str
     memory_budget: int
     scratch: Path | None = None
+    knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
+        {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
+    )
 
-    @property
-    def knowledge(self) -> frozenset[Knowledge]:
-        """What this attacker knows."""
-        return frozenset({Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY})
+
+class Attack(Component, ABC):
+    """Base of the attacks: a call from what the attacker holds to what it recovered."""
+
+    knowledge: ClassVar[frozenset[Knowledge]]
+    """What it needs to know; an audit refuses to run it against a view that lacks any of it."""
+
+    @abstractmethod
+    def __call__(self, view: AuditorView, *, generator: Generator) -> "Reconstruction":
+        """Reconstruct an image from each proof.
+
+        Args:
+            view: What the attacker holds.
+            generator: The attack's randomness.
+        """
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def find_source(name: str, *, data_dir: Path | None = None) -> Source:
         return ImageFolder(path)
     if path.suffix == ".parquet" and path.is_file():
         return ParquetFile(path)
-    if path.suffix == ".parquet" or len(Path(name).parts) > 1:
+    if path.suffix == ".parquet" or "/" in name:
         raise DatasetError(f"There is no folder or parquet file {name!r}: check the path.")
     raise DatasetError(
         f"There is no data set {name!r}: {closest(name, dataset_names())} "

@@ -1,7 +1,7 @@
 """Clipping and Gaussian noise with a differential privacy guarantee."""
 
 import math
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, ClassVar
 
 import torch
@@ -51,6 +51,7 @@ class ClipNoise(Defense):
         return row_by_row(proofs, release)
 
 
+@cache
 def noise_multiplier(epsilon: float, delta: float) -> float:
     """The least standard deviation for (epsilon, delta)-privacy at sensitivity 1."""
     from dp_accounting.pld.common import DifferentialPrivacyParameters

@@ -1,5 +1,6 @@
 """Orthogonal obfuscation."""
 
+import math
 from typing import ClassVar
 
 import torch
@@ -35,7 +36,6 @@ class OrthogonalObfuscation(Defense):
             raise ProofError(
                 "A proof of a single coordinate has no orthogonal direction: use another defence."
             )
-
         noise, direction = proofs.new_empty(proofs.shape[1]), proofs.new_empty(proofs.shape[1])
 
         def obfuscate(proof: Tensor, out: Tensor) -> None:
@@ -45,10 +45,7 @@ class OrthogonalObfuscation(Defense):
             if norm == 0:
                 out.zero_()
                 return
-            torch.div(proof, norm, out=direction)
-            # Twice: noise that lies close to the proof leaves mostly rounding errors the first time.
-            for _ in range(2):
-                noise.sub_(direction, alpha=float(noise @ direction))
+            orthogonalise(noise, torch.div(proof, norm, out=direction))
             torch.mul(noise, norm / length(noise) if self.rescale else 1.0, out=out)
 
         return row_by_row(proofs, obfuscate)
@@ -56,6 +53,21 @@ class OrthogonalObfuscation(Defense):
     def draw(self, noise: Tensor, proof: Tensor, generator: Generator) -> None:
         """Fill `noise`, `[d]`, with the random vector of Eq. 10 for one proof, `[d]`."""
         fill_normal(noise, generator)
+
+
+def orthogonalise(noise: Tensor, direction: Tensor) -> None:
+    """Take a unit vector's component out of the noise, in place (Gram-Schmidt).
+
+    Noise that lies close to the direction leaves mostly rounding errors: while half is lost, once more.
+
+    Args:
+        noise: A random vector, `[d]`.
+        direction: What it shall be orthogonal to, `[d]`, of length 1.
+    """
+    before, left = math.inf, length(noise)
+    while left < before / 2:
+        noise.sub_(direction, alpha=float(noise @ direction))
+        before, left = left, length(noise)
 
 
 def length(vector: Tensor) -> float:

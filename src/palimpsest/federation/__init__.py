@@ -3,6 +3,7 @@
 from palimpsest.federation.aggregation import Aggregation, Aggregator, FedAvg, FedProx, weighted_mean
 from palimpsest.federation.client import (
     LocalTraining,
+    Optimizer,
     Outcome,
     Payload,
     Reply,
@@ -13,7 +14,7 @@ from palimpsest.federation.client import (
     snapshot,
 )
 from palimpsest.federation.engine import Backend, InProcess, connect
-from palimpsest.federation.evaluation import accuracy, predict, share_right
+from palimpsest.federation.evaluation import accuracy, parameter_distance, predict, share_right
 from palimpsest.federation.federation import Federation, train
 from palimpsest.federation.fedopt import FedAdagrad, FedAdam, FedOpt, FedYogi
 from palimpsest.federation.history import History, Update
@@ -36,6 +37,7 @@ __all__ = [
     "InProcess",
     "Intake",
     "LocalTraining",
+    "Optimizer",
     "Outcome",
     "Payload",
     "Plan",
@@ -53,6 +55,7 @@ __all__ = [
     "connect",
     "draw_schedule",
     "fault",
+    "parameter_distance",
     "predict",
     "run_rounds",
     "share_right",

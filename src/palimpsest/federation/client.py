@@ -4,12 +4,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from palimpsest.randomness import derive_seed
 from palimpsest.records import Parameters
@@ -49,6 +50,18 @@ class Work(BaseModel, ABC):
             shard: At least one row.
             seed: Of this client in this round.
         """
+
+
+class Optimizer(Protocol):
+    """What local training needs of an optimiser."""
+
+    def zero_grad(self) -> None:
+        """Forget the last gradients."""
+        ...
+
+    def step(self) -> object:
+        """Change the parameters by the gradients that they hold."""
+        ...
 
 
 class LocalTraining(Work):

@@ -1,9 +1,10 @@
-"""How good a classifier is on a set of images."""
+"""How good a classifier is on a set of images, and how far one is from another."""
 
 import torch
 from torch import Tensor, nn
 
 from palimpsest.datasets import ImageSet
+from palimpsest.records import Parameters
 
 BATCH = 512
 
@@ -47,3 +48,17 @@ def share_right(logits: Tensor, labels: Tensor) -> float:
         labels: `[n]`.
     """
     return (logits.argmax(1) == labels).double().mean().item()
+
+
+def parameter_distance(one: Parameters, other: Parameters, model: nn.Module) -> float:
+    """The L2 distance of two models' parameters, buffers left out.
+
+    Args:
+        one: A state dict.
+        other: Another one.
+        model: An instance of their architecture, which tells parameters from buffers.
+    """
+    squares = [
+        (one[name].double() - other[name].double()).square().sum() for name, _ in model.named_parameters()
+    ]
+    return torch.stack(squares).sum().sqrt().item()

@@ -92,6 +92,7 @@ class Federation:
         start: nn.Module | None = None,
         work: Work | None = None,
         aggregation: Aggregator | None = None,
+        minimum_replies: int | None = None,
         scratch: Path | None = None,
         history: Path | None = None,
     ) -> Training:
@@ -104,6 +105,7 @@ class Federation:
             start: The first global model, overwritten; none starts at the initialisation.
             work: What clients do; none is local training.
             aggregation: What becomes of their replies; none is the configured one.
+            minimum_replies: How many replies a round needs; none is the configured number.
             scratch: Where finished rounds are kept.
             history: Where clients' updates are kept.
 
@@ -120,7 +122,7 @@ class Federation:
             aggregation=aggregation or self.aggregation,
             trainable=tuple(name for name, _ in model.named_parameters()),
             seed=self.seed,
-            minimum_replies=self.config.minimum_replies,
+            minimum_replies=minimum_replies or self.config.minimum_replies,
             attempts=self.config.attempts,
         )
         backend = connect(self.config.engine, model, self.data.train, clients, device=self.device)

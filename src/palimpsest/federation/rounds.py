@@ -140,8 +140,8 @@ def _next_round(plan: Plan, backend: Backend, state: _State, history: History | 
         faults = intake.faults
         if not intake.used and set(faults.values()) == {NOT_FINITE}:
             raise DivergenceError(
-                f"Training diverged in round {index}: every client's loss or parameters became NaN or infinite; "
-                "lower federation.learning_rate."
+                f"Training diverged in round {index}: every client's loss or parameters became NaN or "
+                "infinite; lower federation.learning_rate."
             )
     raise FederationError(
         f"Round {index} was tried {plan.attempts} times and had fewer than {plan.minimum_replies} usable "

@@ -53,8 +53,8 @@ def draw_schedule(
         ]
         if not places:
             raise FederationError(
-                f"{len(set(ensure))} clients must take part, but {rounds} rounds of {size} have no place left "
-                f"for client {client}: raise federation.rounds or federation.fraction, name fewer "
+                f"{len(set(ensure))} clients must take part, but {rounds} rounds of {size} have no place "
+                f"left for client {client}: raise federation.rounds or federation.fraction, name fewer "
                 "unlearning.clients, or set unlearning.ensure_participation to false."
             )
         generator = make_generator(seed, "federation", "ensure", client)

@@ -10,8 +10,8 @@ from palimpsest.metrics.distances import distance_blocks
 def assign(reconstructions: Tensor, originals: Tensor) -> Tensor:
     """Pair the reconstructions of one batch with its originals so that the total MSE is smallest.
 
-    This looks at the originals, so it belongs to the scoring of attacks on whole batches and to nothing else. It
-    flatters the attack: even noise gets its best pairing.
+    This looks at the originals, so it belongs to the scoring of attacks on whole batches and to nothing else.
+    It flatters the attack: even noise gets its best pairing.
 
     Args:
         reconstructions: `[n, c, h, w]` in any order.

@@ -23,8 +23,8 @@ def mean_image(auxiliary: Tensor, count: int) -> Tensor:
 def nearest_images(originals: Tensor, auxiliary: Tensor) -> Tensor:
     """For each original the auxiliary image that is nearest to it by MSE.
 
-    An oracle: it looks at the originals, which no attacker can. It is the best that copying an auxiliary image could
-    do, so an attack that beats it has learned something that its auxiliary images do not show.
+    An oracle: it looks at the originals, which no attacker can. It is the best that copying an auxiliary
+    image could do, so an attack that beats it has learned something that its auxiliary images do not show.
 
     Args:
         originals: `[n, c, h, w]`.

@@ -11,8 +11,8 @@ def bootstrap_intervals(
 ) -> Tensor:
     """Percentile bootstrap intervals of the means of several scores over the same images.
 
-    Images are drawn with replacement, and the same draw serves all scores. The intervals say how the mean would vary
-    with other forgotten images; they say nothing about another training run.
+    Images are drawn with replacement, and the same draw serves all scores. The intervals say how the mean
+    would vary with other forgotten images; they say nothing about another training run.
 
     Args:
         values: Scores, `[n, k]`: one row for each image, one column for each score.

@@ -20,8 +20,8 @@ class Scores(Comparison):
     intervals: dict[str, list[float]]
     """95 % bootstrap interval `[low, high]` of each mean, by score."""
     baselines: dict[str, Aggregates]
-    """Aggregates of `mean_image` (the mean auxiliary image for everything) and of `nearest_auxiliary` (an oracle: the
-    auxiliary image nearest to each original)."""
+    """Aggregates of `mean_image` (the mean auxiliary image for everything) and of `nearest_auxiliary` (an
+    oracle: the auxiliary image nearest to each original)."""
 
     def reconstruction(self) -> Aggregates:
         """The attack's aggregates; see `Comparison.aggregates`."""
@@ -46,10 +46,12 @@ def evaluate(
     """Compare reconstructions with the forgotten images, and with what trivial answers would have scored.
 
     Args:
-        reconstructions: `[n, c, h, w]` in the originals' order; values outside [0, 1] are clamped, as is usual.
+        reconstructions: `[n, c, h, w]` in the originals' order; values outside [0, 1] are clamped, as is
+            usual.
         originals: The n forgotten images.
         auxiliary: The attacker's own images, of the same shape.
-        lpips_network: Whose features LPIPS compares; where they can't be had, LPIPS is absent and a reason given.
+        lpips_network: Whose features LPIPS compares; where they can't be had, LPIPS is absent and a reason
+            given.
         bootstrap: Resamples behind each interval.
         generator: Where the resamples come from.
 
@@ -82,21 +84,24 @@ def evaluate(
 def _check(reconstructions: Tensor, originals: ImageSet, auxiliary: ImageSet) -> None:
     if len(originals) == 0 or len(auxiliary) == 0:
         raise DatasetError(
-            f"There are {len(originals)} forgotten and {len(auxiliary)} auxiliary images: scoring needs some of both."
+            f"There are {len(originals)} forgotten and {len(auxiliary)} auxiliary images: "
+            "scoring needs some of both."
         )
-    if (
-        reconstructions.shape != originals.images.shape
-        or auxiliary.images.shape[1:] != originals.images.shape[1:]
-    ):
+    expected = (len(originals), *originals.shape)
+    if tuple(reconstructions.shape) != expected:
         raise DatasetError(
-            f"Reconstructions of shape {tuple(reconstructions.shape)}, originals of {tuple(originals.images.shape)} "
-            f"and auxiliary images of {tuple(auxiliary.images.shape)} can't be compared: give one reconstruction for "
-            "each original, and all images one size."
+            f"The reconstructions have shape {tuple(reconstructions.shape)}, and the originals "
+            f"{expected}: give one reconstruction for each original."
+        )
+    if auxiliary.shape != originals.shape:
+        raise DatasetError(
+            f"The auxiliary images have shape {auxiliary.shape}, and the originals {originals.shape}: "
+            "scale both with data.image_size."
         )
     finite = reconstructions.isfinite().flatten(1).all(dim=1)
     if not finite.all():
         rows = finite.logical_not().nonzero().flatten()
         raise DivergenceError(
-            f"{len(rows)} of {len(finite)} reconstructions hold values that are not finite, the first is number "
-            f"{int(rows[0])}: lower the attack's learning rate."
+            f"{len(rows)} of {len(finite)} reconstructions hold values that are not finite, the first is "
+            f"number {int(rows[0])}: lower the attack's learning rate."
         )

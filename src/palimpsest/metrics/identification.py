@@ -6,11 +6,13 @@ from torch import Tensor
 from palimpsest.metrics.distances import distance_blocks
 
 _TIE = 1e-7
-"""Squared distances this close are equal: rounding in float64 must not decide between two copies of an image."""
+"""Squared distances this close are equal: rounding in float64 must not decide between two copies of an
+image."""
 
 
 def right_ranks(reconstructions: Tensor, originals: Tensor) -> Tensor:
-    """The place of each right original, when all originals are sorted by their distance to the reconstruction.
+    """The place of each right original, when all originals are sorted by their distance to the
+    reconstruction.
 
     A tie goes against the attacker: a copy of the right image comes first, and so does anything as near.
 
@@ -24,7 +26,7 @@ def right_ranks(reconstructions: Tensor, originals: Tensor) -> Tensor:
     ranks = []
     first = 0
     for distances in distance_blocks(reconstructions, originals):
-        rows = torch.arange(len(distances))
+        rows = torch.arange(len(distances), device=distances.device)
         right = distances[rows, first + rows]
         ranks.append((distances <= right[:, None] + _TIE).sum(dim=1))
         first += len(distances)

@@ -17,16 +17,18 @@ Network = Literal["alex", "squeeze", "vgg"]
 
 _TORCHVISION_NAMES = {"alex": "alexnet", "squeeze": "squeezenet1_1", "vgg": "vgg16"}
 _SMALLEST_SIDE = 32
+"""AlexNet takes nothing below 31, and at 32 the figures of CIFAR stand beside the literature's."""
+
 _BATCH_PIXELS = 2**17
 
 
 @torch.no_grad()
 def lpips(images: Tensor, originals: Tensor, *, network: Network = "alex") -> Tensor:
-    """Learned perceptual image patch similarity of each pair, version 0.1; 0 for identical images (Zhang et al., 2018).
+    """Learned perceptual distance of each pair (LPIPS 0.1, Zhang et al., 2018); 0 for identical images.
 
-    Grey images are repeated to three channels. Images with a side below 32 are enlarged (bilinear, same aspect), both
-    sides alike: AlexNet takes nothing smaller than 31, and 32 is the size at which the literature reports CIFAR.
-    Nothing is downloaded and no network with random weights is ever used.
+    Grey images are repeated to three channels. Images with a side below 32 are enlarged (bilinear, same
+    aspect), both sides alike, because AlexNet takes nothing below 31. Nothing is downloaded and no network
+    with random weights is ever used.
 
     Args:
         images: `[n, c, h, w]` in [0, 1], c 1 or 3.
@@ -66,8 +68,8 @@ def _check_weights(network: Network) -> None:
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     if not path.is_file():
         raise MissingDependencyError(
-            f"LPIPS needs the pretrained weights {path}, and they are not there: download {url} to that place, or "
-            "set TORCH_HOME to a folder that has hub/checkpoints."
+            f"LPIPS needs the pretrained weights {path}, and they are not there: download {url} to "
+            "that place, or set TORCH_HOME to a folder that has hub/checkpoints."
         )
 
 
@@ -82,6 +84,6 @@ def _metric(network: Network) -> nn.Module:
         except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
             reason = " ".join(str(error).split())[:200]
             raise MissingDependencyError(
-                f"The pretrained weights of {_TORCHVISION_NAMES[network]} in {torch.hub.get_dir()} can't be read "
-                f"({reason}): download them again."
+                f"The pretrained weights of {_TORCHVISION_NAMES[network]} in {torch.hub.get_dir()} can't be "
+                f"read ({reason}): download them again."
             ) from error

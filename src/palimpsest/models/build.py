@@ -26,8 +26,8 @@ def build_model(config: "ModelConfig", *, shape: tuple[int, int, int], classes: 
         The network on the CPU, in training mode. The global random state is left as it was.
 
     Raises:
-        ModelError: The shape or the number of classes is not positive, or the network does not map such images
-            to that many logits.
+        ModelError: The shape or the number of classes is not positive, or the network does not map such
+            images to that many logits.
     """
     if min(shape) < 1 or classes < 1:
         raise ModelError(
@@ -93,6 +93,6 @@ def _check_logits(model: nn.Module, name: str, shape: tuple[int, int, int], clas
     model.train()
     if tuple(logits.shape) != (1, classes):
         raise ModelError(
-            f"The model {name!r} returns {tuple(logits.shape)} for one image, not (1, {classes}): it must return "
-            "one logit for each class."
+            f"The model {name!r} returns {tuple(logits.shape)} for one image, not (1, {classes}): "
+            "return one logit for each class."
         )

@@ -12,7 +12,8 @@ class Classifier(Component):
     """An architecture with its settings; calling it makes a network with random parameters."""
 
     initialisation: Literal["default", "uniform"] = "default"
-    """Where training starts: PyTorch's default, or every parameter drawn from U(-0.5, 0.5) (Learning to Invert)."""
+    """Where training starts: PyTorch's default, or every parameter drawn from U(-0.5, 0.5) (Learning to
+    Invert)."""
 
     @abstractmethod
     def layers(self, shape: tuple[int, int, int], classes: int) -> nn.Module:

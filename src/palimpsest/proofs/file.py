@@ -29,11 +29,11 @@ class Proofs(Record):
     """
 
     vectors: Tensor
-    """`[n, d]` float32: loss gradients of the original minus those of the unlearned model, flattened and concatenated
-    in `named_parameters()` order."""
+    """`[n, d]` float32: loss gradients of the original minus those of the unlearned model, flattened and
+    concatenated in `named_parameters()` order."""
     metadata: dict[str, str] = field(default_factory=dict)
-    """What the sender says about the proofs: `original` and `unlearned` (hashes of the models), `loss`, `defenses` (a
-    JSON list of those applied) and whatever else; empty if nothing was said."""
+    """What the sender says about the proofs: `original` and `unlearned` (hashes of the models), `loss`,
+    `defenses` (a JSON list of those applied) and whatever else; empty if nothing was said."""
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or self.vectors.dtype != torch.float32:
@@ -66,8 +66,8 @@ class Proofs(Record):
 def save_proofs(path: str | Path, proofs: Proofs) -> None:
     """Write proofs to a safetensors file, whole or not at all, readable by its owner only.
 
-    Attested proofs carry their metadata, and with it the format's version and the tensor's count, dimension, type and
-    SHA-256, so that a reader notices a tensor that was exchanged.
+    Attested proofs carry their metadata, and with it the format's version and the tensor's count, dimension,
+    type and SHA-256, so that a reader notices a tensor that was exchanged.
 
     Args:
         path: Where the file shall stand.
@@ -93,21 +93,22 @@ def save_proofs(path: str | Path, proofs: Proofs) -> None:
 def load_proofs(path: str | Path) -> Proofs:
     """Read proofs that somebody else may have written; nothing is unpickled, and no size is believed.
 
-    The header's length, the one tensor's type, shape and place are checked against the file's size before memory is
-    taken for it. Metadata of another format count as none: the proofs are then unattested.
+    The header's length, the one tensor's type, shape and place are checked against the file's size before
+    memory is taken for it. Metadata of another format count as none: the proofs are then unattested.
 
     Args:
         path: A safetensors file with one float32 tensor `vectors` `[n, d]`.
 
     Raises:
-        ProofError: The file is missing, truncated, not safetensors, holds anything but that tensor, has values that
-            are not finite, or its metadata contradict the tensor.
+        ProofError: The file is missing, truncated, not safetensors, holds anything but that tensor, has
+            values that are not finite, or its metadata contradict the tensor.
     """
     return Proofs.load(Path(path))
 
 
 def row_blocks(vectors: Tensor) -> Iterator[Tensor]:
-    """A matrix in blocks of whole rows with at most about 4 million values, so that a pass over it copies little."""
+    """A matrix in blocks of whole rows with at most about 4 million values, so that a pass over it copies
+    little."""
     yield from vectors.split(max(1, _BLOCK // max(1, vectors.shape[1])))
 
 
@@ -150,8 +151,8 @@ def _checked_shape(header: dict[str, Any], size: int, path: Path) -> tuple[int, 
     names = sorted(name for name in header if name != "__metadata__")
     if names != ["vectors"]:
         raise ProofError(
-            f"The proof file {path} holds {len(names)} tensors, beginning with {names[:3]}: it must hold 'vectors' and "
-            "nothing else."
+            f"The proof file {path} holds {len(names)} tensors, beginning with {names[:3]}: it must "
+            "hold 'vectors' and nothing else."
         )
     match header["vectors"]:
         case {"dtype": "F32", "shape": [int(count), int(dimension)], "data_offsets": [0, int(end)]} if min(
@@ -166,8 +167,8 @@ def _checked_shape(header: dict[str, Any], size: int, path: Path) -> tuple[int, 
     if not 4 * count * dimension == end == size:
         shape = json.dumps([count, dimension])[:80]
         raise ProofError(
-            f"The proof file {path} is truncated or forged: its {size} bytes of values are not a float32 matrix of "
-            f"shape {shape}. Ask for it again."
+            f"The proof file {path} is truncated or forged: its {size} bytes of values are not a float32 "
+            f"matrix of shape {shape}. Ask for it again."
         )
     return count, dimension
 
@@ -187,8 +188,8 @@ def _checked_metadata(metadata: object, vectors: Tensor, path: Path) -> dict[str
         if claimed != actual:
             said = "nothing" if claimed is None else repr(claimed[:80])
             raise ProofError(
-                f"The metadata of {path} contradict its tensor: for its {name} they say {said}, and it is {actual!r}. "
-                "Ask for the file again."
+                f"The metadata of {path} contradict its tensor: for its {name} they say {said}, and it is "
+                f"{actual!r}. Ask for the file again."
             )
     return metadata
 

@@ -28,8 +28,8 @@ class Verdicts(Record):
 def verify(vectors_or_proofs: Tensor | Proofs, *, tau: float) -> Verdicts:
     """Accept each proof whose norm is at most tau: ||g_j||_2 <= tau (IGF, section 3.1).
 
-    The rule is unsound: zeros, or anything small, pass as well as an honest difference does. Acceptance says that the
-    norm is small and nothing about what was forgotten.
+    The rule is unsound: zeros, or anything small, pass as well as an honest difference does. Acceptance says
+    that the norm is small and nothing about what was forgotten.
 
     Args:
         vectors_or_proofs: Gradient differences, `[n, d]`.
@@ -75,7 +75,8 @@ def calibrate_tau(norms: Tensor, *, quantile: float) -> float:
     """
     if norms.numel() == 0 or not norms.isfinite().all():
         raise ProofError(
-            f"tau can't be calibrated on {norms.numel()} norms: give at least one, all finite, or set verification.tau."
+            f"tau can't be calibrated on {norms.numel()} norms: give at least one, all finite, or set "
+            "verification.tau."
         )
     if not 0 < quantile <= 1:
         raise ProofError(f"The quantile is {quantile}: it must be above 0 and at most 1.")

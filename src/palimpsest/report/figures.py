@@ -58,7 +58,7 @@ def score_histogram(name: str, values: Tensor, baselines: Mapping[str, float]) -
         mean = float(finite.mean()) if finite.size else float("nan")
         _marks(axes, {"mean of this attack": mean, **baselines})
         better = "lower is closer" if PER_IMAGE[name].better == "low" else "higher is closer"
-        axes.set_xlabel(f"{label} ({better})")
+        axes.set_xlabel(f"{label} ({better}){_left_out(values)}")
         axes.set_ylabel("images")
         text = f"Histogram of {label} over {count(finite.size)} images: {_spread(finite)}"
         text += "".join(f"; {line} {number(value)}" for line, value in baselines.items())
@@ -104,7 +104,7 @@ def norm_histogram(norms: Tensor, tau: float) -> Markup:
     with _axes() as (figure, axes):
         axes.hist(finite, bins=_BINS, color=COLOURS["blue"], alpha=0.75, histtype="stepfilled")
         _marks(axes, {f"tau = {number(tau)}": tau})
-        axes.set_xlabel("norm of the proof")
+        axes.set_xlabel(f"norm of the proof{_left_out(norms)}")
         axes.set_ylabel("proofs")
         text = f"Histogram of the norms of {count(finite.size)} proofs: {_spread(finite)}; tau {number(tau)}."
         return inline_svg(figure, name="norms", description=text)
@@ -177,12 +177,18 @@ def _marks(axes: Axes, values: Mapping[str, float]) -> None:
         if np.isfinite(value):
             axes.axvline(value, color=COLOURS["ink"], linestyle=style, linewidth=1.3, label=label)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.figure.legend(loc="outside upper left", ncols=2, fontsize=8.5, borderpad=0, columnspacing=1.2)
+    if any(map(np.isfinite, values.values())):
+        axes.figure.legend(loc="outside upper left", ncols=2, fontsize=8.5, borderpad=0, columnspacing=1.2)
 
 
 def _finite(values: Tensor) -> np.ndarray:
     array = values.detach().cpu().double().numpy()
     return array[np.isfinite(array)]
+
+
+def _left_out(values: Tensor) -> str:
+    missing = int((~values.isfinite()).sum())
+    return f", {count(missing)} not finite left out" if missing else ""
 
 
 def _spread(values: np.ndarray) -> str:

@@ -48,9 +48,10 @@ class ReportInput:
     owners: Tensor | None = None
     """The client that held each forgotten image, `[n]`."""
     forgetting: Mapping[str, Any] | None = None
-    """How well it was forgotten. A pair `[before, after]` for each of `accuracy_retained`,
-    `accuracy_forgotten`, `accuracy_test` and `membership_auc`, and the number `distance_to_retrained`; any
-    may be absent or null."""
+    """How well it was forgotten. For each of `accuracy_retained`, `accuracy_forgotten`, `accuracy_test`,
+    `membership_auc` and `membership_tpr` a list `[before, after]`, or `[before, after, exactly retrained]`;
+    and the numbers `distance_to_retrained` (L2) and `relative_distance` (in units of the original model's
+    own distance). Any may be absent or null."""
     notes: Sequence[str] = ()
     """Limits and remarks, one sentence each."""
     class_names: Sequence[str] = ()

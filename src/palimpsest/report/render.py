@@ -17,7 +17,7 @@ from palimpsest.report import figures
 from palimpsest.report.gallery import build_gallery, class_name, examples, sorting_score
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import PER_IMAGE, SCORES, count, duration, number, percent, written
-from palimpsest.report.tables import configuration, facts, forgetting_rows, score_rows, tiles
+from palimpsest.report.tables import baseline_label, configuration, facts, forgetting_rows, score_rows, tiles
 from palimpsest.report.verdict import judge
 
 
@@ -55,7 +55,8 @@ def render_report(report: ReportInput, *, redact: bool = False) -> str:
             tiles=tiles(report, verdict),
             score_rows=score_rows(report.metrics),
             absent={
-                SCORES[name].label if name in SCORES else name: why for name, why in report.absent.items()
+                SCORES[name].label if name in SCORES else name: why.rstrip(".")
+                for name, why in report.absent.items()
             },
             figures=_figures(report),
             forgetting=forgetting_rows(report.forgetting),
@@ -109,7 +110,7 @@ def _figures(report: ReportInput) -> dict[str, list[Markup]]:
             name,
             report.per_image[name],
             {
-                label.replace("_", " "): values[name]
+                baseline_label(label).lower(): values[name]
                 for label, values in baselines.items()
                 if values.get(name) is not None
             },

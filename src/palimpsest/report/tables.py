@@ -13,7 +13,21 @@ _FORGETTING = {
     "accuracy_forgotten": ("Accuracy on forgotten images", True),
     "accuracy_test": ("Accuracy on test images", True),
     "membership_auc": ("Membership inference, AUC", False),
+    "membership_tpr": ("Members found at 1 % false alarms", True),
 }
+
+_BASELINES = {
+    "mean_image": ("Mean image", "the mean auxiliary image as the answer to everything"),
+    "nearest_auxiliary": (
+        "Nearest auxiliary",
+        "for each original the auxiliary image most like it; no attacker can choose so well",
+    ),
+}
+
+
+def baseline_label(name: str) -> str:
+    """How a baseline is called on the page."""
+    return _BASELINES[name][0] if name in _BASELINES else name.replace("_", " ").capitalize()
 
 
 def facts(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -63,17 +77,17 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
 
 
 def score_rows(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The scores table: a row for each score, a column for the attack, each baseline, and chance."""
+    """The scores table, with a column for the attack, each baseline and chance, and what its terms mean."""
     ours, baselines = metrics["reconstruction"], metrics["baselines"]
-    rows = []
+    rows, meanings = [], []
     for name, score in SCORES.items():
         if name not in ours:
             continue
+        meanings.append((score.label, score.meaning))
         interval = metrics["intervals"].get(name)
         rows.append(
             {
                 "label": score.label,
-                "meaning": score.meaning,
                 "better": score.better,
                 "ours": written(name, ours[name]),
                 "interval": f"{written(name, interval[0])} to {written(name, interval[1])}"
@@ -83,28 +97,26 @@ def score_rows(metrics: Mapping[str, Any]) -> dict[str, Any]:
                 "chance": written(name, metrics["chance"].get(name)),
             }
         )
-    return {"columns": [name.replace("_", " ") for name in baselines], "rows": rows}
+    meanings += [_BASELINES[name] for name in baselines if name in _BASELINES]
+    return {"columns": [baseline_label(name) for name in baselines], "rows": rows, "meanings": meanings}
 
 
-def forgetting_rows(forgetting: Mapping[str, Any] | None) -> list[tuple[str, str, str, str]]:
-    """Label, before, after and change of what unlearning did to the model."""
+def forgetting_rows(forgetting: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:
+    """Label of each measure of the model, and its values: before, after, change, exactly retrained."""
     rows = []
     for name, (label, share) in _FORGETTING.items():
-        pair = (forgetting or {}).get(name)
-        if not pair:
+        values = (forgetting or {}).get(name)
+        if not values:
             continue
-        before, after = pair
-        if share:
-            rows.append(
-                (
-                    label,
-                    percent(before),
-                    percent(after),
-                    f"{change(100 * before, 100 * after, digits=1)} points",
-                )
-            )
-        else:
-            rows.append((label, number(before), number(after), change(before, after, digits=3)))
+        before, after = values[:2]
+        retrained = values[2] if len(values) > 2 else None
+        write = percent if share else number
+        difference = (
+            f"{change(100 * before, 100 * after, digits=1)} points"
+            if share
+            else change(before, after, digits=3)
+        )
+        rows.append((label, [write(before), write(after), difference, write(retrained)]))
     return rows
 
 

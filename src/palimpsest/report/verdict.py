@@ -27,7 +27,9 @@ class Level(StrEnum):
 _HEADLINES = {
     Level.RECOVERED: "Forgotten images can be read back.",
     Level.TOLD_APART: "Forgotten images can be told apart, but their pixels are no closer than a mean image.",
-    Level.TRACES: "The reconstructions carry traces of the forgotten images, but do not single them out.",
+    Level.TRACES: (
+        "The reconstructions carry traces of the forgotten images, but no more than their class may explain."
+    ),
     Level.NOT_RECOVERED: "This attack did not recover the forgotten images; that is no proof of safety.",
 }
 
@@ -204,8 +206,8 @@ def _absent_clients(owners: Tensor | None, participation: Sequence[int]) -> list
     named = ", ".join(str(client) for client in idle[:10]) + (" and others" if len(idle) > 10 else "")
     who = f"client {named}" if len(idle) == 1 else f"{count(len(idle))} clients that forget ({named})"
     return [
-        f"No round used a reply of {who}: those images never reached the original model, and there was nothing "
-        "of them to forget."
+        f"No round used a reply of {who}: those images never reached the original model, and there was "
+        "nothing of them to forget."
     ]
 
 

@@ -1,11 +1,12 @@
 """Approximate unlearning: climb the forgotten samples' loss, but not far, then train on what is retained."""
 
 import math
-from typing import Annotated, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
@@ -18,6 +19,7 @@ from palimpsest.federation import (
     Training,
     Work,
     draw_schedule,
+    parameter_distance,
 )
 from palimpsest.models import load_parameters
 from palimpsest.randomness import derive_seed
@@ -27,10 +29,11 @@ from palimpsest.unlearning.scenarios import Request
 
 
 class GradientAscent(Work):
-    """Full-batch steps up the client's mean loss, within a ball around the global model (IGF, section 3.1, AFU).
+    """Full-batch steps up the client's mean loss, within a ball around the global model (IGF, section 3.1,
+    AFU).
 
-    The model is in eval mode: batch norm's statistics stay what they were, and the mean over all samples does not
-    depend on how they are cut into batches.
+    The model is in eval mode: batch norm's statistics stay what they were, and the mean over all samples does
+    not depend on how they are cut into batches.
     """
 
     steps: int
@@ -59,7 +62,9 @@ class GradientAscent(Work):
     ) -> tuple[float, Tensor]:
         total, gradient = 0.0, torch.zeros_like(parameters_to_vector(parameters))
         for batch in shard.rows.split(self.batch_size):
-            loss = F.cross_entropy(model(shard.images[batch]), shard.labels[batch], reduction="sum") / len(shard)
+            loss = F.cross_entropy(model(shard.images[batch]), shard.labels[batch], reduction="sum") / len(
+                shard
+            )
             pieces = torch.autograd.grad(loss, parameters)
             gradient += torch.cat([piece.flatten() for piece in pieces])
             total += loss.item()
@@ -81,24 +86,24 @@ def project(point: Tensor, centre: Tensor, radius: float) -> Tensor:
 
 @METHODS.register("ascent")
 class Ascent(Method):
-    """Projected gradient ascent on the forgotten samples at the clients that hold them, averaged by their number of
-    forgotten samples, then fine-tuning on what is retained (AFU).
+    """Projected gradient ascent on the forgotten samples, then fine-tuning on what is retained (AFU).
 
-    The paper gives no step size, radius or length of fine-tuning. The defaults here take ... 
+    Every unlearning client climbs its own forgotten samples' loss within a ball around the trained model; the
+    server averages them by their number of forgotten samples (Eq. 2). The paper leaves step size, radius and
+    fine-tuning open. These defaults make LeNet and ConvNet forget a class of digits and keep the others; from
+    a radius of 2 on, the model is ruined.
     """
 
     source: ClassVar[str] = "IGF, section 3.1, AFU and Eq. 2; Halimi et al. 2022"
 
     steps: PositiveInt = 1
-    """Steps of ascent at each unlearning client; the paper's equation is one."""
-    ascent_rate: PositiveFloat = 1.0
+    """Steps of ascent at each unlearning client; Eq. 2 takes one."""
+    learning_rate: PositiveFloat = 1.0
     """Step size of the ascent, eta_u."""
     radius: PositiveFloat = 1.0
-    """How far a client may move the parameters (L2), zeta."""
+    """How far the ascent may move the parameters (L2), zeta."""
     fine_tune_rounds: NonNegativeInt = 2
     """Rounds of training on the retained samples afterwards."""
-    fine_tune_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
-    """x"""
 
     def __call__(
         self,
@@ -110,20 +115,44 @@ class Ascent(Method):
         place: Place,
     ) -> Unlearned:
         """Climb, average, fine-tune; see `Method` for the arguments."""
-        start = load_parameters(federation.network(), original.parameters)
+        climbed = self._climb(original, request, federation, place)
+        distance = parameter_distance(original.parameters, climbed.parameters, federation.network())
+        facts = {"distance_before_fine_tuning": distance}
+        if not self.fine_tune_rounds:
+            return Unlearned(climbed.parameters, climbed.rounds, facts)
+        tuned = self._fine_tune(climbed, request, federation, place)
+        return Unlearned(tuned.parameters, climbed.rounds + tuned.rounds, facts)
+
+    def _climb(self, original: Training, request: Request, federation: Federation, place: Place) -> Training:
         work = GradientAscent(
             steps=self.steps,
-            learning_rate=self.ascent_rate,
+            learning_rate=self.learning_rate,
             radius=self.radius,
             batch_size=federation.config.batch_size,
         )
-        climbed = federation.run(
+        return federation.run(
             "ascend",
             request.forgotten_by_client,
             Schedule((request.clients,)),
-            start=start,
+            start=load_parameters(federation.network(), original.parameters),
             work=work,
             aggregation=FedAvg(),
-            scratch=place.room("ascent"),
+            minimum_replies=len(request.clients),
+            scratch=place.room("ascend"),
         )
-        return climbed
+
+    def _fine_tune(
+        self, climbed: Training, request: Request, federation: Federation, place: Place
+    ) -> Training:
+        holders = [client for client, rows in enumerate(request.retained) if len(rows)]
+        tuning = replace(federation, seed=derive_seed(federation.seed, "unlearning", "fine-tune"))
+        drawn = draw_schedule(
+            len(holders), federation.config.fraction, self.fine_tune_rounds, seed=tuning.seed
+        )
+        return tuning.run(
+            "fine-tune",
+            request.retained,
+            Schedule(tuple(tuple(holders[place] for place in members) for members in drawn.rounds)),
+            start=load_parameters(federation.network(), climbed.parameters),
+            scratch=place.room("fine-tune"),
+        )

@@ -12,8 +12,9 @@ from palimpsest.unlearning.scenarios import Request
 class Retraining(Method):
     """Train from the beginning on what is retained (EFU).
 
-    Initialisation, draws of clients and shuffles are the original training's, so that the two models differ by
-    the forgotten samples and not by a seed. A client that has nothing left sends nothing; the others train.
+    Initialisation, draws of clients and shuffles are the original training's, so that the two models differ
+    by the forgotten samples and not by a seed. A client that has nothing left sends nothing; the others
+    train.
     """
 
     source: ClassVar[str] = "IGF, section 3.1, EFU"

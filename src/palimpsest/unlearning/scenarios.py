@@ -95,8 +95,8 @@ def _samples(config: "UnlearningConfig", data: FederatedData, seed: int) -> Tens
     given = [name for name in ("count", "fraction", "indices") if getattr(config, name) is not None]
     if len(given) != 1:
         raise UnlearningError(
-            f"Sample-level unlearning got {' and '.join(given) or 'neither count, fraction nor indices'}: give "
-            "exactly one of unlearning.count, unlearning.fraction and unlearning.indices."
+            f"Sample-level unlearning got {' and '.join(given) or 'neither count, fraction nor indices'}: "
+            "give exactly one of unlearning.count, unlearning.fraction and unlearning.indices."
         )
     clients = range(len(data.clients)) if config.clients is None else _known_clients(config.clients, data)
     candidates = torch.cat([data.clients[client] for client in clients])
@@ -105,8 +105,8 @@ def _samples(config: "UnlearningConfig", data: FederatedData, seed: int) -> Tens
     count = config.count if config.count is not None else round((config.fraction or 0.0) * len(candidates))
     if not 0 < count <= len(candidates):
         raise UnlearningError(
-            f"{count} samples are to be forgotten, but the chosen clients hold {len(candidates)}: choose a number "
-            "from 1 to that."
+            f"{count} samples are to be forgotten, but the chosen clients hold {len(candidates)}: choose a "
+            "number from 1 to that."
         )
     order = torch.randperm(len(candidates), generator=make_generator(seed, "unlearning", "samples"))
     return _marked(candidates[order[:count]], data)
@@ -117,8 +117,9 @@ def _named_samples(indices: Sequence[int], candidates: Tensor, data: FederatedDa
     for index in indices:
         if index not in known:
             raise UnlearningError(
-                f"unlearning.indices names row {index}, which none of the chosen clients holds: the training set "
-                f"has rows 0 to {len(data.train) - 1}; name rows of those clients, or leave out unlearning.clients."
+                f"unlearning.indices names row {index}, which none of the chosen clients holds: the training "
+                f"set has rows 0 to {len(data.train) - 1}; name rows of those clients, or leave out "
+                "unlearning.clients."
             )
     if not indices:
         raise UnlearningError("unlearning.indices is empty: name at least one row.")
@@ -151,7 +152,8 @@ def _known_clients(clients: Sequence[int], data: FederatedData) -> list[int]:
     for client in clients:
         if client >= len(data.clients):
             raise UnlearningError(
-                f"unlearning.clients names client {client}, but there are clients 0 to {len(data.clients) - 1}."
+                f"unlearning.clients names client {client}, but there are clients 0 to "
+                f"{len(data.clients) - 1}: choose from these."
             )
         if not len(data.clients[client]):
             raise UnlearningError(f"Client {client} holds no sample: name another in unlearning.clients.")

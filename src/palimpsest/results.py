@@ -1,0 +1,126 @@
+"""An audit's results, gathered for those who read them: `metrics.json` and the report."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from palimpsest.attacks import Reconstruction
+from palimpsest.config import AuditConfig
+from palimpsest.datasets import FederatedData
+from palimpsest.federation import Training
+from palimpsest.metrics import Scores
+from palimpsest.proofs import Verdicts
+from palimpsest.report import ReportInput, judge
+from palimpsest.unlearning import Forgetting, Unlearning
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that the stages of one audit made."""
+
+    config: AuditConfig
+    data: FederatedData
+    original: Training
+    unlearned: Unlearning
+    forgetting: Forgetting
+    verdicts: Verdicts
+    reconstruction: Reconstruction
+    scores: Scores
+
+
+def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
+    """What `metrics.json` holds, as plain values.
+
+    Args:
+        results: The audit's.
+        seconds: Each stage's duration.
+    """
+    accepted = int(results.verdicts.accepted.sum())
+    forgetting = results.forgetting
+    return {
+        "federation": {
+            "original_accuracy": forgetting.original.test,
+            "unlearned_accuracy": forgetting.unlearned.test,
+            "participation": results.original.participation,
+            "faults": sum(len(one.left_out) for one in results.original.rounds),
+        },
+        "forgetting": asdict(forgetting),
+        "verification": {
+            "tau": results.verdicts.tau,
+            "accepted": accepted,
+            "refused": len(results.verdicts.accepted) - accepted,
+        },
+        "reconstruction": results.scores.reconstruction(),
+        "chance": results.scores.chance(),
+        "baselines": results.scores.baselines,
+        "intervals": results.scores.intervals,
+        "attack": results.reconstruction.facts,
+        "seconds": seconds,
+    }
+
+
+def report_input(
+    results: Results, metrics: dict[str, Any], *, manifest: dict[str, Any], command: str
+) -> ReportInput:
+    """What the report shows.
+
+    Args:
+        results: The audit's.
+        metrics: As `metrics_tree` made them.
+        manifest: The run's.
+        command: The shell command that makes the audit again.
+    """
+    config, scores, unlearned = results.config, results.scores, results.unlearned
+    columns = {
+        name: values for name, values in scores.columns().items() if not name.startswith("identification")
+    }
+    attack = config.attack.components["name"]
+    return ReportInput(
+        title=f"{config.attack.name} against {unlearned_name(config)} on {config.data.name}",
+        command=command or "palimpsest audit config.yaml",
+        config=config.model_dump(mode="json"),
+        config_yaml=config.to_yaml(),
+        versions=manifest["versions"],
+        seconds=metrics["seconds"],
+        metrics=metrics,
+        originals=results.data.train.images[unlearned.forgotten],
+        reconstructions=results.reconstruction.images,
+        labels=results.data.train.labels[unlearned.forgotten],
+        owners=unlearned.owner,
+        per_image={**columns, "rank": scores.right_rank},
+        accepted=results.verdicts.accepted,
+        norms=results.verdicts.norms,
+        curves=results.reconstruction.curves,
+        knowledge=[f"{sentence[0].upper()}{sentence[1:]}." for sentence in sorted(attack.knowledge)],
+        participation=results.original.participation,
+        forgetting=_before_and_after(results.forgetting),
+        notes=[*results.data.notes, *unlearned.notes],
+        absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
+    )
+
+
+def verdict_text(page: ReportInput) -> str:
+    """The report's first sentences, one a line."""
+    verdict = judge(
+        page.metrics,
+        labels=page.labels,
+        owners=page.owners,
+        participation=page.participation,
+        forgetting=page.forgetting,
+    )
+    return "\n".join([verdict.headline, *verdict.findings])
+
+
+def unlearned_name(config: AuditConfig) -> str:
+    """How the unlearning is called in a title."""
+    return f"{config.unlearning.scenario}-level unlearning by {config.unlearning.method}"
+
+
+def _before_and_after(forgetting: Forgetting) -> dict[str, Any]:
+    before, after = forgetting.original, forgetting.unlearned
+    return {
+        "accuracy_retained": [before.retained, after.retained],
+        "accuracy_forgotten": [before.forgotten, after.forgotten],
+        "accuracy_test": [before.test, after.test],
+        "membership_auc": [before.membership.auc, after.membership.auc],
+        "distance_to_retrained": forgetting.distance.absolute,
+    }

@@ -1,0 +1,39 @@
+"""What is forgotten, how, and how well."""
+
+from palimpsest.unlearning.ascent import Ascent, GradientAscent, project
+from palimpsest.unlearning.federaser import Calibration, FedEraser, calibrated
+from palimpsest.unlearning.forgetting import Behaviour, Distance, Forgetting, measure_forgetting
+from palimpsest.unlearning.membership import Membership, membership_score
+from palimpsest.unlearning.method import Method, Place, Unlearned
+from palimpsest.unlearning.rapid import DiagonalNewton, NewtonTraining, RapidRetraining, block_mean
+from palimpsest.unlearning.retrain import Retraining
+from palimpsest.unlearning.scenarios import Request, make_request, split_off
+from palimpsest.unlearning.unlearn import Unlearning, unlearn
+
+__all__ = [
+    "Ascent",
+    "Behaviour",
+    "Calibration",
+    "DiagonalNewton",
+    "Distance",
+    "FedEraser",
+    "Forgetting",
+    "GradientAscent",
+    "Membership",
+    "Method",
+    "NewtonTraining",
+    "Place",
+    "RapidRetraining",
+    "Request",
+    "Retraining",
+    "Unlearned",
+    "Unlearning",
+    "block_mean",
+    "calibrated",
+    "make_request",
+    "measure_forgetting",
+    "membership_score",
+    "project",
+    "split_off",
+    "unlearn",
+]

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from palimpsest.datasets import decode_images
+from palimpsest.errors import DatasetError
+
+GRADIENT = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
+
+
+def colour() -> Image.Image:
+    return Image.fromarray(np.stack([GRADIENT, GRADIENT.T.reshape(6, 8), 255 - GRADIENT], axis=-1))
+
+
+def as_tensor(image: Image.Image) -> torch.Tensor:
+    pixels = torch.from_numpy(np.array(image))
+    return (pixels[None] if pixels.dim() == 2 else pixels.permute(2, 0, 1)).float() / 255
+
+
+def test_equals_one_image_at_a_time(encode, pictures):
+    # More than one chunk, so that a chunk in the wrong place would show.
+    drawn = pictures(2100, side=3)
+    decoded = decode_images((f"row {row}", encode(pixels)) for row, pixels in enumerate(drawn))
+    expected = torch.stack([as_tensor(Image.fromarray(pixels)) for pixels in drawn])
+    assert decoded.dtype == torch.float32
+    assert decoded.is_contiguous()
+    assert torch.equal(decoded, expected)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA"])
+def test_grey_stays_one_channel(encode, mode):
+    image = Image.fromarray(GRADIENT).convert(mode)
+    assert torch.equal(decode_images([("it", encode(image))])[0], as_tensor(image.convert("L")))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK"])
+def test_colour_becomes_three_channels(encode, mode):
+    image = colour().convert(mode)
+    decoded = decode_images([("it", encode(image, "TIFF" if mode == "CMYK" else "PNG"))])
+    assert torch.equal(decoded[0], as_tensor(image.convert("RGB")))
+
+
+def test_a_palette_with_transparency_is_read_without_a_warning(encode):
+    image = colour().convert("P")
+    image.info["transparency"] = bytes(range(256))
+    assert torch.equal(
+        decode_images([("it", encode(image))])[0], as_tensor(colour().convert("P").convert("RGB"))
+    )
+
+
+def test_sixteen_bits_keep_the_upper_eight(encode):
+    image = Image.fromarray(GRADIENT.astype(np.uint16) * 256 + 77)
+    assert torch.equal(decode_images([("it", encode(image))])[0, 0], torch.from_numpy(GRADIENT).float() / 255)
+
+
+@pytest.mark.parametrize("pixels", [GRADIENT.astype(np.int32), GRADIENT.astype(np.float32)])
+def test_refuses_pixels_of_unknown_range(encode, pixels):
+    with pytest.raises(DatasetError, match=r"it can't be read as an image .* save it with 8 bits"):
+        decode_images([("it", encode(Image.fromarray(pixels), "TIFF"))])
+
+
+def test_grey_among_colour_is_repeated(encode):
+    grey = Image.fromarray(GRADIENT)
+    decoded = decode_images([("a", encode(grey)), ("b", encode(colour()))])
+    assert torch.equal(decoded[0], as_tensor(grey).expand(3, -1, -1))
+    assert torch.equal(decoded[1], as_tensor(colour()))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP"])
+def test_reads_bytes_and_files_alike(encode, tmp_path, kind):
+    content = encode(colour(), kind)
+    file = tmp_path / "image"
+    file.write_bytes(content)
+    assert torch.equal(decode_images([("a", content)]), decode_images([("a", file)]))
+
+
+def test_names_the_first_image_of_another_size(encode):
+    small, large = encode(GRADIENT[:4, :4]), encode(GRADIENT)
+    with pytest.raises(DatasetError, match=r"c is 8 x 6 pixels where a is 4 x 4: .*image-size"):
+        decode_images([("a", small), ("b", small), ("c", large), ("d", small)])
+
+
+def test_scales_mixed_sizes_to_one(encode):
+    images = [Image.fromarray(GRADIENT[:4, :4]), colour()]
+    decoded = decode_images([("a", encode(images[0])), ("b", encode(images[1]))], size=(5, 7))
+    assert decoded.shape == (2, 3, 5, 7)
+    assert torch.equal(decoded[1], as_tensor(images[1].resize((7, 5), Image.Resampling.BICUBIC)))
+
+
+def test_scaling_down_averages(encode):
+    # A checkerboard without antialiasing would give black or white.
+    board = np.indices((32, 32)).sum(axis=0) % 2 * 255
+    decoded = decode_images([("it", encode(board))], size=(4, 4))
+    assert decoded.sub(0.5).abs().max() < 0.05
+
+
+def test_names_an_image_that_is_cut_off(encode, pictures):
+    whole = encode(pictures(1, side=32)[0])
+    for cut in (0, 8, 20, len(whole) // 2):
+        with pytest.raises(DatasetError, match="row 1 can't be read as an image"):
+            decode_images([("row 0", whole), ("row 1", whole[:cut])])
+
+
+def test_names_what_is_no_image():
+    with pytest.raises(DatasetError, match="row 0 can't be read as an image"):
+        decode_images([("row 0", b"not an image at all")])
+
+
+def test_refuses_nothing():
+    with pytest.raises(DatasetError, match="no images"):
+        decode_images([])

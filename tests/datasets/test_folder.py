@@ -1,0 +1,98 @@
+import os
+
+import pytest
+import torch
+from PIL import Image
+
+from palimpsest.datasets.folder import ImageFolder
+from palimpsest.datasets.split import split_rows
+from palimpsest.errors import DatasetError
+
+
+def test_numbers_classes_by_name_and_divides(tmp_path, pictures, write_folder):
+    drawn = {"zebra": pictures(10, seed=1), "ant": pictures(15, seed=2)}
+    source = ImageFolder(write_folder(tmp_path / "zoo", drawn))
+    everything = torch.stack([torch.from_numpy(pixels) for pixels in drawn["ant"] + drawn["zebra"]])
+    labels = torch.tensor([0] * 15 + [1] * 10)
+    for split, rows in zip(("train", "test"), split_rows(labels), strict=True):
+        part = source.read(split)
+        assert (part.name, part.classes, len(part)) == ("zoo", 2, source.count(split))
+        assert torch.equal(part.labels, labels[rows])
+        assert torch.equal(part.images, everything[rows].permute(0, 3, 1, 2).float() / 255)
+        some = torch.tensor([0, 2])
+        assert torch.equal(source.read(split, rows=some).images, part.images[some])
+        assert torch.equal(source.read(split, rows=some).labels, part.labels[some])
+
+
+def test_uses_train_and_test_where_they_are(tmp_path, pictures, write_folder):
+    write_folder(tmp_path / "train", {"a": pictures(3), "c": pictures(2)})
+    write_folder(tmp_path / "test", {"b": pictures(1), "c": pictures(4)})
+    source = ImageFolder(tmp_path)
+    assert source.read("train").labels.tolist() == [0, 0, 0, 2, 2]
+    assert source.read("test").labels.tolist() == [1, 2, 2, 2, 2]
+    assert source.read("test").classes == 3
+
+
+def test_passes_over_what_is_no_image(tmp_path, pictures, write_folder):
+    write_folder(tmp_path, {"a": pictures(5), "b": pictures(5)})
+    (tmp_path / "a" / "Thumbs.db").write_bytes(b"x")
+    (tmp_path / "a" / ".hidden.png").write_bytes(b"x")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "README.md").write_text("x")
+    assert ImageFolder(tmp_path).count("train") + ImageFolder(tmp_path).count("test") == 10
+
+
+def test_order_does_not_depend_on_the_file_system(tmp_path, pictures, write_folder):
+    drawn = {"a": pictures(8, seed=1), "b": pictures(8, seed=2)}
+    first = write_folder(tmp_path / "first", drawn)
+    second = tmp_path / "second"
+    for name in ("b", "a"):
+        (second / name).mkdir(parents=True)
+        for file in sorted((first / name).iterdir(), reverse=True):
+            (second / name / file.name).write_bytes(file.read_bytes())
+    for split in ("train", "test"):
+        assert ImageFolder(first).read(split).fingerprint == ImageFolder(second).read(split).fingerprint
+
+
+def test_names_the_file_that_is_cut_off(tmp_path, pictures, write_folder):
+    write_folder(tmp_path, {"a": pictures(2, side=32), "b": pictures(2, side=32)})
+    for file in (tmp_path / "b").iterdir():
+        file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(DatasetError, match=r"b/00\d.png can't be read as an image"):
+        ImageFolder(tmp_path).read("train")
+
+
+def test_names_the_file_of_another_size(tmp_path, pictures, write_folder):
+    write_folder(tmp_path, {"a": pictures(2), "b": pictures(2)})
+    for file in (tmp_path / "b").iterdir():
+        Image.new("RGB", (9, 4)).save(file)
+    with pytest.raises(DatasetError, match=r"b/00\d.png is 9 x 4 pixels where .*a/00\d.png is 6 x 6"):
+        ImageFolder(tmp_path).read("train")
+    assert ImageFolder(tmp_path).read("train", size=(5, 5)).shape == (3, 5, 5)
+
+
+def test_refuses_a_folder_without_class_folders(tmp_path):
+    with pytest.raises(DatasetError, match="has no class folders"):
+        ImageFolder(tmp_path).count("train")
+
+
+def test_refuses_a_class_without_images(tmp_path, pictures, write_folder):
+    write_folder(tmp_path, {"a": pictures(2), "empty": []})
+    with pytest.raises(DatasetError, match="empty holds no images"):
+        ImageFolder(tmp_path).count("train")
+
+
+def test_refuses_a_split_without_images(tmp_path, pictures, write_folder):
+    write_folder(tmp_path / "train", {"a": pictures(2)})
+    (tmp_path / "test").mkdir()
+    with pytest.raises(DatasetError, match="no test images"):
+        ImageFolder(tmp_path).read("test")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, pictures, write_folder):
+    write_folder(tmp_path, {"a": pictures(2)})
+    (tmp_path / "a").chmod(0)
+    with pytest.raises(DatasetError, match="a can't be read"):
+        ImageFolder(tmp_path).count("train")
+    (tmp_path / "a").chmod(0o700)

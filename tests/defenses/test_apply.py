@@ -1,0 +1,118 @@
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palimpsest.config import DefenseConfig
+from palimpsest.defenses import (
+    Defense,
+    GaussianNoise,
+    GradientPruning,
+    OrthogonalObfuscation,
+    RandomProjection,
+    SampleSeededObfuscation,
+    SignCompression,
+    apply_defenses,
+    defend,
+    defend_chunks,
+    describe,
+)
+from palimpsest.errors import ConfigurationError, ProofError
+from palimpsest.randomness import make_generator
+from palimpsest.registry import DEFENSES
+
+PROOFS = torch.randn(5, 30, generator=make_generator(9))
+LIST = (GaussianNoise(sigma=0.1), GradientPruning(ratio=0.5), OrthogonalObfuscation())
+
+
+def apply(proofs, *components):
+    return apply_defenses(proofs, components, generator=make_generator(0))
+
+
+@pytest.mark.parametrize("name", [name for name in DEFENSES.names() if name != "project"])
+def test_defend_is_the_component_of_that_name(name):
+    expected = DEFENSES.get(name)()(PROOFS, generator=make_generator(1))
+    assert torch.equal(defend(PROOFS, name, generator=make_generator(1)), expected)
+
+
+def test_defend_takes_the_settings():
+    assert int(defend(PROOFS, "prune", generator=make_generator(0), ratio=0.9).count_nonzero()) == 15
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "sentence"),
+    [
+        ("prun", {}, r"no defence 'prun': did you mean 'prune'"),
+        ("prune", {"ration": 0.5}, r"'ration' is not a key here: did you mean 'ratio'"),
+        ("prune", {"ratio": 1.5}, r"ratio is 1\.5: .*less than or equal to 1"),
+        ("smooth", {"window": 31}, r"window of 31 is wider than a proof of 30"),
+    ],
+)
+def test_defend_explains_what_it_does_not_accept(name, settings, sentence):
+    with pytest.raises(ConfigurationError, match=sentence):
+        defend(PROOFS, name, generator=make_generator(0), **settings)
+
+
+def test_defences_are_applied_in_order():
+    then_sign = apply(PROOFS, GaussianNoise(), SignCompression())
+    then_noise = apply(PROOFS, SignCompression(), GaussianNoise())
+    assert set(then_sign.unique().tolist()) == {-1.0, 1.0}
+    assert len(then_noise.unique()) == PROOFS.numel()
+
+
+def test_no_defence_changes_nothing():
+    assert torch.equal(apply(PROOFS), PROOFS)
+
+
+@given(st.lists(st.integers(0, 5), max_size=4))
+def test_chunks_equal_the_whole(cuts):
+    chunks = PROOFS.tensor_split(sorted(cuts))
+    streamed = torch.cat(list(defend_chunks(chunks, LIST, generator=make_generator(0))))
+    assert torch.equal(streamed, apply(PROOFS, *LIST))
+
+
+def test_a_defence_has_its_own_randomness():
+    # The first defence draws numbers for nothing, or none at all: the second must not notice either way.
+    quiet = apply(PROOFS, GaussianNoise(sigma=0), GaussianNoise())
+    plain = apply(PROOFS, SignCompression(), GaussianNoise())
+    torch.testing.assert_close(quiet - PROOFS, plain - PROOFS.sign())
+    both = apply(torch.zeros(1, 400), GaussianNoise(), GaussianNoise())
+    assert float(both.std()) == pytest.approx(0.1 * 2**0.5, rel=0.2)
+
+
+def test_a_second_call_draws_anew_and_the_sample_seeded_one_does_not():
+    generator = make_generator(0)
+    for defense, same in ((OrthogonalObfuscation(), False), (SampleSeededObfuscation(), True)):
+        first = apply_defenses(PROOFS, [defense], generator=generator)
+        second = apply_defenses(PROOFS, [defense], generator=generator)
+        assert torch.equal(first, second) == same
+
+
+def test_a_projection_may_come_first():
+    assert apply(PROOFS, RandomProjection(dimensions=8), GaussianNoise()).shape == (5, 8)
+
+
+def test_the_description_is_json_and_builds_the_same_defences():
+    described = json.loads(json.dumps(describe(LIST)))
+    assert described[1] == {"name": "prune", "ratio": 0.5}
+    assert tuple(DefenseConfig(**entry).components["name"] for entry in described) == LIST
+
+
+def test_the_description_keeps_secrets():
+    assert "12345" not in json.dumps(describe([SampleSeededObfuscation(key=12345)]))
+
+
+def test_a_defence_without_a_name_can_not_be_described():
+    class Nameless(Defense):
+        def __call__(self, proofs, *, generator):
+            return proofs
+
+    with pytest.raises(ConfigurationError, match="Nameless has no name"):
+        describe([Nameless()])
+
+
+def test_nan_is_refused_along_the_way():
+    with pytest.raises(ProofError, match="Proof 0"):
+        apply(torch.full((1, 30), torch.nan), *LIST)

@@ -1,0 +1,54 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palimpsest.defenses import SampleSeededObfuscation
+from palimpsest.randomness import make_generator
+
+
+def obfuscate(proofs, seed=0, **settings):
+    return SampleSeededObfuscation(**settings)(proofs, generator=make_generator(seed))
+
+
+def proofs_of(seed, d=200):
+    return torch.randn(3, d, generator=make_generator(seed))
+
+
+@given(st.integers(0, 2**31), st.integers(2, 200), st.permutations(range(3)))
+def test_asking_again_gives_the_same_answer_in_any_company(seed, d, order):
+    proofs = proofs_of(seed, d)
+    assert torch.equal(obfuscate(proofs, seed=2)[order], obfuscate(proofs[order], seed=3))
+
+
+@given(st.integers(0, 2**31), st.integers(2, 200))
+def test_orthogonal_and_of_the_same_norm(seed, d):
+    proofs = proofs_of(seed, d)
+    defended = obfuscate(proofs)
+    assert torch.nn.functional.cosine_similarity(defended.double(), proofs.double()).abs().max() < 1e-5
+    torch.testing.assert_close(defended.norm(dim=1), proofs.norm(dim=1), rtol=1e-5, atol=0)
+
+
+def test_another_key_or_one_other_bit_gives_another_answer():
+    proofs = proofs_of(0)
+    nudged = proofs.clone()
+    nudged[:, 0] = torch.nextafter(nudged[:, 0], torch.tensor(torch.inf))
+    answer = obfuscate(proofs)
+    for other in (obfuscate(proofs, key=1), obfuscate(nudged)):
+        assert torch.nn.functional.cosine_similarity(answer, other).abs().max() < 0.4
+
+
+def test_the_sign_of_zero_does_not_matter():
+    assert torch.equal(
+        obfuscate(torch.tensor([[0.0, 1.0, 2.0]])), obfuscate(torch.tensor([[-0.0, 1.0, 2.0]]))
+    )
+
+
+def test_the_key_is_not_published():
+    assert SampleSeededObfuscation(key=12345).model_dump() == {"rescale": True}
+
+
+def test_another_party_has_another_key():
+    defense = SampleSeededObfuscation(key=12345, rescale=False)
+    other = defense.rekeyed(make_generator(0))
+    assert other.key != defense.key
+    assert other.rescale is False

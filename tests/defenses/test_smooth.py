@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from palimpsest.defenses import GradientSmoothing
+from palimpsest.errors import ConfigurationError
+from palimpsest.randomness import make_generator
+
+values = st.floats(-1e3, 1e3, width=32)
+rows_and_windows = st.integers(1, 25).flatmap(
+    lambda d: st.tuples(arrays(np.float32, (2, d), elements=values), st.integers(1, d))
+)
+
+
+def smooth(proofs, **settings):
+    return GradientSmoothing(**settings)(torch.as_tensor(proofs), generator=make_generator(0))
+
+
+def literal(row, window, alpha):
+    smoothed = []
+    for index, value in enumerate(row):
+        start = index - window // 2
+        neighbours = [row[i] for i in range(start, start + window) if 0 <= i < len(row)]
+        smoothed.append((1 - alpha) * value + alpha * sum(neighbours) / len(neighbours))
+    return smoothed
+
+
+@given(rows_and_windows, st.floats(0, 1))
+def test_equals_equation_15(case, alpha):
+    array, window = case
+    expected = torch.tensor([literal(row, window, alpha) for row in array.tolist()])
+    torch.testing.assert_close(smooth(array, window=window, alpha=alpha), expected, rtol=1e-6, atol=1e-4)
+
+
+@given(st.integers(1, 50), st.integers(1, 50), st.floats(0, 1))
+def test_a_constant_vector_stays(dimension, window, alpha):
+    proofs = torch.full((1, dimension), 0.37)
+    torch.testing.assert_close(smooth(proofs, window=min(window, dimension), alpha=alpha), proofs)
+
+
+@pytest.mark.parametrize("settings", [{"alpha": 0}, {"window": 1}])
+def test_no_smoothing_changes_nothing(settings):
+    proofs = torch.randn(3, 9, generator=make_generator(0))
+    torch.testing.assert_close(smooth(proofs, **settings), proofs)
+
+
+def test_a_long_vector_loses_no_digits():
+    # The running sum reaches 1e5, beside which float32 could not hold the windows' own digits.
+    proof = torch.rand(1, 200_000, generator=make_generator(0))
+    expected = proof[0].double().unfold(0, 5, 1).mean(1)
+    torch.testing.assert_close(
+        smooth(proof, window=5, alpha=1)[0, 2:-2], expected.float(), rtol=1e-6, atol=1e-7
+    )
+
+
+def test_a_window_wider_than_the_vector_is_refused():
+    with pytest.raises(ConfigurationError, match=r"window of 6 is wider than a proof of 5 coordinates"):
+        smooth(torch.ones(1, 5), window=6)
+    torch.testing.assert_close(smooth(torch.ones(1, 5), window=5), torch.ones(1, 5))

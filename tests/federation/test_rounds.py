@@ -1,0 +1,203 @@
+import dataclasses
+import gc
+import math
+import weakref
+
+import pytest
+import torch
+
+from palimpsest.errors import DivergenceError, FederationError, RunError
+from palimpsest.federation import (
+    FedAvg,
+    Federation,
+    InProcess,
+    LocalTraining,
+    Plan,
+    Reply,
+    Schedule,
+    Training,
+    run_rounds,
+    snapshot,
+    train,
+)
+
+
+class Flaky:
+    """A backend whose replies a test spoils: `spoil(round, attempt, reply)` returns another reply, or none."""
+
+    def __init__(self, backend, spoil):
+        self.backend, self.spoil, self.calls = backend, spoil, []
+
+    def send(self, clients, payload):
+        attempt = self.calls.count(payload.round)
+        self.calls.append(payload.round)
+        for reply in self.backend.send(clients, payload):
+            spoiled = self.spoil(payload.round, attempt, reply)
+            if spoiled is not None:
+                yield spoiled
+
+
+@pytest.fixture
+def play(data, lenet, config):
+    """Run rounds with a backend that a test spoils."""
+
+    def run(spoil=lambda _round, _attempt, reply: reply, *, scratch=None, rows=None, **settings):
+        federation = Federation(data, lenet, config(**settings), 3)
+        network = federation.network()
+        plan = Plan(
+            title="test",
+            clients=5,
+            schedule=federation.schedule(),
+            work=federation.local_training(),
+            aggregation=federation.aggregation,
+            trainable=tuple(name for name, _ in network.named_parameters()),
+            seed=3,
+            minimum_replies=federation.config.minimum_replies,
+            attempts=federation.config.attempts,
+        )
+        backend = Flaky(InProcess(network, data.train, rows or data.clients, device="cpu"), spoil)
+        return run_rounds(plan, backend, snapshot(network), scratch=scratch), backend
+
+    return run
+
+
+def same(one, other):
+    return one.rounds == other.rounds and all(
+        torch.equal(value, other.parameters[name]) for name, value in one.parameters.items()
+    )
+
+
+def spoiled(reply, how):
+    nan = {name: torch.full_like(value, math.nan) for name, value in reply.parameters.items()}
+    wrong = {name: value.flatten()[:1] for name, value in reply.parameters.items()}
+    return {
+        "no reply": None,
+        "not finite": dataclasses.replace(reply, parameters=nan),
+        "wrong shape": dataclasses.replace(reply, parameters=wrong),
+        "empty reply": dataclasses.replace(reply, parameters={}),
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["no reply", "not finite", "wrong shape", "empty reply"])
+def test_a_broken_reply_is_left_out_counted_and_reported(play, data, lenet, config, how):
+    federation = Federation(data, lenet, config(), 3)
+    victim = federation.schedule().rounds[1][0]
+    result, _ = play(
+        lambda index, _, reply: spoiled(reply, how) if (index, reply.client) == (1, victim) else reply
+    )
+    assert victim not in result.rounds[1].used
+    assert result.rounds[1].left_out == {victim: how}
+    assert [one.left_out for one in result.rounds if one is not result.rounds[1]] == [{}, {}]
+    drawn = sum(victim in one.drawn for one in result.rounds)
+    assert result.participation[victim] == drawn - 1
+    # The round went on as if the client had held nothing.
+    rows = list(data.clients)
+    start, _ = play(rounds=1)
+    assert same(
+        dataclasses.replace(start, rounds=result.rounds[:1]), dataclasses.replace(start, rounds=start.rounds)
+    )
+    rows[victim] = rows[victim][:0]
+    assert not same(result, play()[0])
+
+
+def test_a_round_with_too_few_replies_is_tried_again(play):
+    result, backend = play(lambda _, attempt, reply: reply if attempt else None, minimum_replies=3)
+    assert [one.attempts for one in result.rounds] == [2, 2, 2]
+    assert backend.calls == [0, 0, 1, 1, 2, 2]
+    smooth, _ = play(minimum_replies=3)
+    assert all(torch.equal(value, smooth.parameters[name]) for name, value in result.parameters.items())
+
+
+def test_then_it_ends_with_an_error_that_names_the_clients(play):
+    with pytest.raises(FederationError, match=r"Round 1 was tried 3 times .* client \d: no reply"):
+        play(lambda index, _, reply: None if index == 1 else reply, attempts=3)
+
+
+def test_a_client_that_diverges_is_left_out(play):
+    with pytest.raises(DivergenceError, match=r"round 0.* lower federation\.learning_rate"):
+        play(learning_rate=1e30)
+    result, _ = play(
+        lambda _, __, reply: dataclasses.replace(reply, loss=math.nan) if reply.client == 1 else reply
+    )
+    assert result.participation[1] == 0
+
+
+def test_a_global_model_that_is_not_finite_is_caught_in_its_round(data):
+    class Overflowing(FedAvg):
+        def __call__(self, current, replies, state, *, round_index, trainable):
+            list(replies)
+            return {name: value / round_index for name, value in current.items()}, {}
+
+    class Still:
+        def send(self, clients, payload):
+            return [Reply(client, 1, payload.parameters, 0.0) for client in clients]
+
+    work = LocalTraining(epochs=1, batch_size=1, learning_rate=0.1)
+    plan = Plan("test", 1, Schedule(((0,), (0,))), work, Overflowing(), ("w",), 0)
+    with pytest.raises(DivergenceError, match="'w' is not finite after round 0"):
+        run_rounds(plan, Still(), {"w": torch.ones(2)})
+
+
+@pytest.mark.parametrize("aggregation", ["fedavg", "fedadam", "fedyogi", "fedadagrad"])
+@pytest.mark.parametrize("killed_in", [0, 1, 2])
+def test_a_killed_server_goes_on_with_the_same_bits(play, tmp_path, aggregation, killed_in):
+    class Killed(BaseException):
+        pass
+
+    def kill(index, _, reply):
+        if index == killed_in:
+            raise Killed
+        return reply
+
+    whole, _ = play(aggregation=aggregation)
+    with pytest.raises(Killed):
+        play(kill, aggregation=aggregation, scratch=tmp_path)
+    resumed, backend = play(aggregation=aggregation, scratch=tmp_path)
+    assert backend.calls == list(range(killed_in, 3))
+    assert same(resumed, whole)
+    assert resumed.participation == whole.participation
+
+
+def test_another_trainings_rounds_are_refused(play, tmp_path):
+    play(scratch=tmp_path)
+    with pytest.raises(RunError, match="another training"):
+        play(scratch=tmp_path, learning_rate=0.2)
+
+
+def test_a_round_whose_clients_hold_nothing_changes_nothing(play, data):
+    nothing = [rows[:0] for rows in data.clients]
+    result, _ = play(rows=nothing, minimum_replies=2)
+    assert [one.used for one in result.rounds] == [(), (), ()]
+    assert set(result.rounds[0].left_out.values()) == {"no data"}
+    assert result.rounds[0].loss is None
+    assert result.participation == [0] * 5
+
+
+def test_at_most_two_replies_are_alive_at_once(data):
+    alive, most = weakref.WeakSet(), []
+
+    class Token(torch.Tensor):
+        pass
+
+    class Counting:
+        def send(self, clients, payload):
+            for client in clients:
+                value = torch.zeros(3).as_subclass(Token)
+                alive.add(value)
+                gc.collect()
+                most.append(len(alive))
+                yield Reply(client, 1, {"w": value}, 0.0)
+                del value
+
+    work = LocalTraining(epochs=1, batch_size=1, learning_rate=0.1)
+    plan = Plan("test", 50, Schedule((tuple(range(50)),)), work, FedAvg(), ("w",), 0)
+    run_rounds(plan, Counting(), {"w": torch.zeros(3)})
+    assert max(most) <= 3
+
+
+def test_a_training_survives_the_disk(data, lenet, config, tmp_path):
+    result = train(data, lenet, config(), seed=1, ensure=(0, 1, 2, 3, 4))
+    result.save(tmp_path / "training.safetensors")
+    back = Training.load(tmp_path / "training.safetensors")
+    assert same(result, back)
+    assert (back.participation, back.swaps) == (result.participation, result.swaps)
