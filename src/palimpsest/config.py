@@ -89,10 +89,12 @@ class Section(BaseModel):
         for name in self.model_extra or {}:
             if name not in known:
                 raise ValueError(f"{name!r} is not a key here: {closest(name, known)}")
+        extra = self.model_extra
+        assert extra is not None, "a section keeps its components' settings as extra keys"
         for component in self.components.values():
             # Settings that were left out are filled in, so that a stored configuration is complete.
             for name in type(component).model_fields:
-                (self.model_extra or {})[name] = getattr(component, name)
+                extra[name] = getattr(component, name)
         return self
 
     def _build(self, key: str) -> Component:

@@ -5,8 +5,8 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, get_type_hints
 
@@ -51,7 +51,9 @@ def written_whole(path: Path, *, private: bool = True) -> Iterator[Path]:
             raise _full(path) from error
         raise RunError(f"{path} can't be written: {error}. Choose a folder that you may write to.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # Where the folder itself could not be made, there is nothing to remove either.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str, *, private: bool = True) -> None:
@@ -85,6 +87,23 @@ def parameters_hash(parameters: Parameters) -> str:
     names = sorted(parameters)
     text = "\n".join(names) + tensor_hash(*(parameters[name] for name in names))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all; the same values give the same bytes.
+
+    Args:
+        path: Where the file shall stand.
+        tensors: Tensors by name, on any device, of any layout.
+        metadata: Strings by name.
+
+    Raises:
+        ResourceError: The disk is full.
+        RunError: The folder can't be written.
+    """
+    with written_whole(path) as temporary:
+        save_file(_storable(tensors), temporary, metadata)
+        _sort_header(temporary)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -128,8 +147,7 @@ class Record:
                     value, mode="json"
                 )
         metadata = {"record": type(self).__name__, "fields": json.dumps(plain, sort_keys=True)}
-        with written_whole(path) as temporary:
-            save_file({name: _storable(tensor) for name, tensor in tensors.items()}, temporary, metadata)
+        save_tensors(path, tensors, metadata)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -171,9 +189,30 @@ def _is_parameters(kind: object) -> bool:
     return kind == Parameters
 
 
-def _storable(tensor: Tensor) -> Tensor:
-    # A view shares its storage, which safetensors refuses; a clone of its own does not.
-    return tensor.detach().cpu().contiguous().clone()
+def _storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors on the CPU that own their memory: safetensors refuses views and weights that are tied."""
+    owned: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        if value.untyped_storage().nbytes() != value.nbytes or value.data_ptr() in places:
+            value = value.clone()
+        places.add(value.data_ptr())
+        owned[name] = value
+    return owned
+
+
+def _sort_header(path: Path) -> None:
+    """Give the metadata an order of their own: safetensors writes them in that of a hash seeded anew each time."""
+    with path.open("rb+") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        if "__metadata__" in header:
+            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        assert len(text) <= length, "sorting does not lengthen a header"
+        file.seek(8)
+        file.write(text.ljust(length))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -30,8 +30,9 @@ def lenet():
 
 
 @pytest.fixture(scope="session")
-def convnet():
-    return ModelConfig(name="convnet", width=2)
+def resnet():
+    """Has batch norm."""
+    return ModelConfig(name="resnet20")
 
 
 @pytest.fixture(scope="session")

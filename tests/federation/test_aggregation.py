@@ -11,6 +11,7 @@ def reply(client, samples, **parameters):
     return Reply(client, samples, {name: torch.as_tensor(value) for name, value in parameters.items()}, 0.0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 999), st.integers(0, 2**31)), min_size=1, max_size=6))
 def test_weighted_mean_is_equation_1(parts):
     tensors = [torch.randn(3, 2, generator=torch.Generator().manual_seed(seed)) for _, seed in parts]
@@ -24,6 +25,7 @@ def test_weighted_mean_is_equation_1(parts):
     torch.testing.assert_close(result.double(), expected, rtol=1e-6, atol=1e-7)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=9), st.integers(0, 2**31))
 def test_clients_that_agree_are_averaged_to_the_same_bits(samples, seed):
     tensor = torch.randn(50, generator=torch.Generator().manual_seed(seed))

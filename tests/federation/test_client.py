@@ -23,6 +23,7 @@ def shard(data):
     return Shard(data.train.images, data.train.labels, data.clients[3])
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 10**6), min_size=2, max_size=60), st.integers(1, 70), st.integers(0, 2**63 - 1))
 def test_batches_hold_every_row_once(rows, size, seed):
     rows = torch.tensor(sorted(rows))
@@ -31,6 +32,7 @@ def test_batches_hold_every_row_once(rows, size, seed):
     assert all(len(part) == size for part in parts[:-1])
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 10**6), min_size=2, max_size=60), st.integers(0, 2**63 - 1), st.data())
 def test_removing_rows_leaves_the_order_of_the_others(rows, seed, draw):
     removed = draw.draw(st.sets(st.sampled_from(sorted(rows)), max_size=len(rows) - 1))

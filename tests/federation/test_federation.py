@@ -15,7 +15,7 @@ def network(data, model, parameters=None, seed=1):
     return load_parameters(built, parameters) if parameters else built
 
 
-@pytest.mark.parametrize("architecture", ["lenet", "convnet"])
+@pytest.mark.parametrize("architecture", ["lenet", "resnet"])
 def test_equals_federated_averaging_written_out(data, config, architecture, request):
     model = request.getfixturevalue(architecture)
     settings = config(rounds=2, local_epochs=2, momentum=0.5)
@@ -51,11 +51,11 @@ def test_training_learns(data, lenet, config):
     assert result.rounds[-1].loss < result.rounds[0].loss
 
 
-def test_one_seed_gives_the_same_bits_whatever_the_global_state(data, convnet, config, tmp_path):
-    first = train(data, convnet, config(), seed=8, scratch=tmp_path / "a")
+def test_one_seed_gives_the_same_bits_whatever_the_global_state(data, resnet, config, tmp_path):
+    first = train(data, resnet, config(rounds=2), seed=8, scratch=tmp_path / "a")
     state = torch.manual_seed(99).get_state()
-    second = train(data, convnet, config(), seed=8, history=tmp_path / "b")
-    other = train(data, convnet, config(), seed=9)
+    second = train(data, resnet, config(rounds=2), seed=8, history=tmp_path / "b")
+    other = train(data, resnet, config(rounds=2), seed=9)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, second.parameters[name]) for name, value in first.parameters.items())
     assert any(not torch.equal(value, other.parameters[name]) for name, value in first.parameters.items())
@@ -118,6 +118,6 @@ def test_ten_thousand_clients_of_five_samples(lenet):
     assert result.participation[9_999] >= 1
 
 
-def test_a_federation_builds_one_model_for_one_seed(data, convnet, config):
-    one, other = (Federation(data, convnet, config(), 4).network().state_dict() for _ in range(2))
+def test_a_federation_builds_one_model_for_one_seed(data, resnet, config):
+    one, other = (Federation(data, resnet, config(), 4).network().state_dict() for _ in range(2))
     assert all(torch.equal(value, other[name]) for name, value in one.items())

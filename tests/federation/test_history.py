@@ -19,5 +19,5 @@ def test_mean_update_is_weighted_by_the_samples_of_then(tmp_path):
 
 
 def test_a_missing_update_is_named(tmp_path):
-    with pytest.raises(UnlearningError, match="client 3 in round 1 .* train again with a history"):
+    with pytest.raises(UnlearningError, match=r"client 3 in round 1 .* train again with a history"):
         History(tmp_path).mean_update(1, [3])

@@ -1,11 +1,12 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palimpsest.errors import FederationError
 from palimpsest.federation import draw_schedule
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.floats(0.01, 1), st.integers(1, 20), st.integers(0, 2**31))
 def test_every_round_has_its_share_of_distinct_clients(clients, fraction, rounds, seed):
     schedule = draw_schedule(clients, fraction, rounds, seed=seed)
@@ -16,12 +17,14 @@ def test_every_round_has_its_share_of_distinct_clients(clients, fraction, rounds
         assert set(members) <= set(range(clients))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 10))
 def test_a_longer_schedule_begins_with_the_shorter_one(seed, rounds):
     short = draw_schedule(12, 0.25, rounds, seed=seed)
     assert draw_schedule(12, 0.25, rounds + 5, seed=seed).rounds[:rounds] == short.rounds
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31), st.sets(st.integers(0, 39), max_size=10))
 def test_required_clients_take_part(seed, ensure):
     plain = draw_schedule(40, 0.1, 6, seed=seed)

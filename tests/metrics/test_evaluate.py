@@ -143,7 +143,7 @@ def test_names_the_first_reconstruction_that_is_not_finite():
     reconstructions = originals.images.clone()
     reconstructions[2, 0, 3, 3] = math.nan
     reconstructions[4, 0, 0, 0] = math.inf
-    with pytest.raises(DivergenceError, match="2 of 5 .* number 2"):
+    with pytest.raises(DivergenceError, match=r"2 of 5 .* number 2"):
         score(reconstructions, originals, image_set(3, seed=1))
 
 

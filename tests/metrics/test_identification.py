@@ -28,7 +28,7 @@ def test_distances_equal_one_pair_at_a_time(n, m, seed):
 
 def test_ranks_equal_sorting_all_distances(block):
     originals = images(9, 1, 4, 4)
-    reconstructions = (originals + 0.4 * (images(9, 1, 4, 4, seed=1) - 0.5)).clamp(0, 1)
+    reconstructions = (originals + 3 * (images(9, 1, 4, 4, seed=1) - 0.5)).clamp(0, 1)
     table = all_distances(reconstructions, originals)
     expected = [1 + int((row < row[i]).sum()) for i, row in enumerate(table)]
     assert right_ranks(reconstructions, originals).tolist() == expected

@@ -22,8 +22,10 @@ def slow_ssim(left, right):
     line = torch.exp(-(offsets**2) / (2 * (0.3 * max(radius, 0.1)) ** 2))
     window = torch.outer(line, line) / line.sum() ** 2
     values = []
-    for x, y in zip(left.double(), right.double(), strict=True):  # channels
-        x, y = (torch.nn.functional.pad(z[None, None], [radius] * 4, mode="reflect")[0, 0] for z in (x, y))
+    padded = (
+        torch.nn.functional.pad(image.double(), [radius] * 4, mode="reflect") for image in (left, right)
+    )
+    for x, y in zip(*padded, strict=True):  # channels
         for row in range(left.shape[-2]):
             for column in range(left.shape[-1]):
                 a, b = (z[row : row + 2 * radius + 1, column : column + 2 * radius + 1] for z in (x, y))

@@ -251,7 +251,9 @@ def test_reads_without_scripts(open_page, html):
 
 def test_prints_with_everything_open(open_page, html):
     page = open_page(html).page
+    page.click("#theme")
     page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(34, 29, 23)"
     assert not page.is_visible("#controls")
     assert page.is_visible("#scores table")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

@@ -35,9 +35,7 @@ class Pairs:
     def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Features and images in this order, `size` at a time."""
         for rows in order.split(size):
-            # A batch of one has no batch statistics; it is left for another epoch's order.
-            if len(rows) > 1:
-                yield self.features[rows], self.images[rows]
+            yield self.features[rows], self.images[rows]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +79,7 @@ def train_inverter(
         generator: Order of the pairs and dropout.
 
     Returns:
-        The curves `training_loss` and `validation_mse`, one value an epoch.
+        The curves `training_loss` and, where pairs were kept aside, `validation_mse`, one value an epoch.
 
     Raises:
         DivergenceError: The loss stopped being finite.
@@ -92,7 +90,7 @@ def train_inverter(
     optimizer = torch.optim.Adam(inverter.parameters(), lr=plan.learning_rate)
     network, optimizer = fabric.setup(inverter.to(memory_format=torch.channels_last), optimizer)
     phi = fabric.setup_module(perceptual) if perceptual is not None and plan.beta > 0 else None
-    curves: dict[str, list[float]] = {"training_loss": [], "validation_mse": []}
+    curves: dict[str, list[float]] = {"training_loss": []}
     # Dropout draws from the global random state and takes no generator: it gets one that nobody else sees.
     with torch.random.fork_rng(), progress_line("train inverter", plan.epochs) as line:
         torch.manual_seed(fork(generator))
@@ -114,10 +112,12 @@ def train_inverter(
                 total += loss.detach()
                 steps += 1
             curves["training_loss"].append(_finite(float(total) / max(steps, 1), epoch, plan))
+            note = f"loss {curves['training_loss'][-1]:.4f}"
             network.eval()
-            error = _mean_squared_error(network, validation, fabric)
-            curves["validation_mse"].append(error)
-            line.advance(note=f"loss {curves['training_loss'][-1]:.4f}, validation MSE {error:.4f}")
+            if len(validation):
+                curves.setdefault("validation_mse", []).append(_mean_squared_error(network, validation, fabric))
+                note += f", validation MSE {curves['validation_mse'][-1]:.4f}"
+            line.advance(note=note)
     return curves
 
 
@@ -145,8 +145,6 @@ def fabric_precision(precision: Precision, device: str) -> Literal["32-true", "b
 
 
 def _mean_squared_error(network: nn.Module, pairs: Pairs, fabric: Fabric) -> float:
-    if not len(pairs):
-        return 0.0
     with torch.inference_mode():
         errors = [
             (network(fabric.to_device(features)) - fabric.to_device(images)).square().flatten(1).mean(1)

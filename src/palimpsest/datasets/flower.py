@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field, JsonValue
+from pydantic import Field
 from torch import Generator, Tensor
 
 from palimpsest.datasets.partitions import check_partition
@@ -23,7 +23,7 @@ class FlowerPartition(Component):
 
     partitioner: str = "IidPartitioner"
     """The class's name in `flwr_datasets.partitioner`."""
-    partitioner_arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    partitioner_arguments: dict[str, Any] = Field({})
     """The class's arguments. Left out, `num_partitions`, `partition_by` and `seed` are filled in: the
     clients, the column `label`, and a seed that follows from the run's."""
 
@@ -77,6 +77,6 @@ class FlowerPartition(Component):
         return getattr(module, self.partitioner)
 
 
-def _array(value: JsonValue) -> Any:
+def _array(value: Any) -> Any:
     """A list of lists as the array that it is: JSON has no other way to spell one."""
     return np.array(value) if isinstance(value, list) and value and isinstance(value[0], list) else value

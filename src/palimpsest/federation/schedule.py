@@ -1,5 +1,6 @@
 """Who trains when: drawn up front from the seed, so that retraining can follow the same draws."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -36,7 +37,7 @@ def draw_schedule(
         rounds: How many rounds.
         seed: Of the run; round t draws from its own stream, whatever the other rounds do.
         ensure: Clients that train in at least one round. One that is never drawn takes the place of a client
-            that is not in this list, in a round chosen from the seed.
+            that is not in this list or trains in another round too, in a round chosen from the seed.
 
     Raises:
         FederationError: There are fewer places than clients in `ensure`.
@@ -45,11 +46,12 @@ def draw_schedule(
     drawn = [_draw(clients, size, seed, index) for index in range(rounds)]
     swaps = []
     for client in sorted(set(ensure) - {client for members in drawn for client in members}):
+        times = Counter(member for members in drawn for member in members)
         places = [
             (index, place)
             for index, members in enumerate(drawn)
             for place, member in enumerate(members)
-            if member not in ensure
+            if member not in ensure or times[member] > 1
         ]
         if not places:
             raise FederationError(

@@ -1,19 +1,17 @@
 """From a configuration to a network, and from stored parameters to a network that holds them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
+from palimpsest.config import ModelConfig
 from palimpsest.errors import CheckpointError, ModelError
 from palimpsest.randomness import derive_seed
 from palimpsest.records import Parameters
 
-if TYPE_CHECKING:  # The configuration looks models up while it is imported.
-    from palimpsest.config import ModelConfig
 
-
-def build_model(config: "ModelConfig", *, shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
+def build_model(config: ModelConfig, *, shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
     """Make a classifier whose parameters depend on the seed and on nothing else.
 
     Args:

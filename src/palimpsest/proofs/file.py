@@ -9,11 +9,10 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from palimpsest.errors import ProofError
-from palimpsest.records import Record, tensor_hash, written_whole
+from palimpsest.records import Record, save_tensors, tensor_hash
 
 _FORMAT = "palimpsest-proofs-1"
 _LARGEST_HEADER = 2**20
@@ -86,8 +85,7 @@ def save_proofs(path: str | Path, proofs: Proofs) -> None:
         )
     _check_finite(vectors, path)
     metadata = {**proofs.metadata, "format": _FORMAT, **_description(vectors)} if proofs.attested else None
-    with written_whole(path) as temporary:
-        save_file({"vectors": vectors}, temporary, metadata)
+    save_tensors(path, {"vectors": vectors}, metadata)
 
 
 def load_proofs(path: str | Path) -> Proofs:

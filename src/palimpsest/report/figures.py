@@ -56,7 +56,7 @@ def score_histogram(name: str, values: Tensor, baselines: Mapping[str, float]) -
     with _axes() as (figure, axes):
         axes.hist(finite, bins=_BINS, color=COLOURS["rubric"], alpha=0.75, histtype="stepfilled")
         mean = float(finite.mean()) if finite.size else float("nan")
-        _marks(axes, {"mean of this attack": mean, **baselines})
+        _marks(axes, {"this attack": mean, **baselines})
         better = "lower is closer" if PER_IMAGE[name].better == "low" else "higher is closer"
         axes.set_xlabel(f"{label} ({better}){_left_out(values)}")
         axes.set_ylabel("images")
@@ -178,7 +178,7 @@ def _marks(axes: Axes, values: Mapping[str, float]) -> None:
             axes.axvline(value, color=COLOURS["ink"], linestyle=style, linewidth=1.3, label=label)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     if any(map(np.isfinite, values.values())):
-        axes.figure.legend(loc="outside upper left", ncols=2, fontsize=8.5, borderpad=0, columnspacing=1.2)
+        axes.figure.legend(loc="outside upper left", ncols=3, fontsize=8.5, borderpad=0, columnspacing=1.2)
 
 
 def _finite(values: Tensor) -> np.ndarray:

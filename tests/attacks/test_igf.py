@@ -1,0 +1,78 @@
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import Tensor
+
+from palimpsest.attacks import IGF, AuditorView, Knowledge
+
+QUICK = {"beta": 0, "epochs": 60, "batch_size": 64, "learning_rate": 3e-3, "width": 16, "dropout": 0.0}
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize("reduction", ["svd", "hash", "none"])
+def test_recovers_images_that_the_proofs_determine(view: AuditorView, forgotten: Tensor, reduction: str) -> None:
+    result = IGF(reduction=reduction, **QUICK)(view, generator=generator())
+    error = (result.images - forgotten).square().mean()
+    baseline = (view.auxiliary.images.mean(0) - forgotten).square().mean()
+    assert error < baseline / 4
+    assert result.images.shape == forgotten.shape
+    assert 0 <= result.images.min() <= result.images.max() <= 1
+    assert result.curves["training_loss"][-1] < result.curves["training_loss"][0]
+    assert len(result.curves["validation_mse"]) == 60
+
+
+def test_the_oracle_is_asked_once_for_each_auxiliary_image(view: AuditorView) -> None:
+    IGF(**QUICK | {"epochs": 1})(view, generator=generator())
+    assert view.oracle.queries == len(view.auxiliary)
+
+
+def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_state_alone(view: AuditorView) -> None:
+    settings = QUICK | {"epochs": 2, "dropout": 0.5, "precision": "auto"}
+    before = torch.random.get_rng_state()
+    first = IGF(**settings)(view, generator=generator())
+    torch.rand(1)
+    torch.random.set_rng_state(before)
+    second = IGF(**settings)(view, generator=generator())
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(first.images, second.images)
+    assert first.curves == second.curves
+
+
+def test_no_forgotten_image_can_be_reached_from_what_the_attack_holds(view: AuditorView, forgotten: Tensor) -> None:
+    wanted = {tuple(image.flatten().tolist()) for image in forgotten}
+    seen: set[int] = set()
+
+    def search(value: object) -> None:
+        if id(value) in seen:
+            return
+        seen.add(id(value))
+        if isinstance(value, Tensor) and value.dim() == 4:
+            assert not wanted & {tuple(image.flatten().tolist()) for image in value}
+        elif isinstance(value, dict):
+            for item in value.values():
+                search(item)
+        elif isinstance(value, list | tuple | set | frozenset):
+            for item in value:
+                search(item)
+        elif hasattr(value, "__dict__"):
+            search(vars(value))
+
+    search(view)
+    search(IGF())
+    assert {field.name for field in fields(AuditorView)} == {
+        "proofs",
+        "oracle",
+        "auxiliary",
+        "device",
+        "memory_budget",
+        "scratch",
+    }
+
+
+def test_it_declares_what_it_needs() -> None:
+    assert IGF.knowledge == {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
+    assert IGF.knowledge <= AuditorView.knowledge

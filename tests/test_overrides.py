@@ -1,0 +1,33 @@
+import pytest
+
+from palimpsest.config import AuditConfig, Section
+from palimpsest.errors import ConfigurationError
+from palimpsest.overrides import given_keys, override_model
+
+
+def test_every_key_and_every_components_setting_has_a_flag_with_help() -> None:
+    model = override_model()
+    for name, info in AuditConfig.model_fields.items():
+        kind = info.annotation
+        if not (isinstance(kind, type) and issubclass(kind, Section)):
+            continue
+        section = model.model_fields[name].annotation
+        assert section is not None
+        flags = section.model_fields
+        assert flags.keys() >= kind.model_fields.keys()
+        for registry in kind.selectors.values():
+            for _, component in registry:
+                assert flags.keys() >= component.model_fields.keys()
+        for info_ in flags.values():
+            assert any(getattr(extra, "help", "") for extra in info_.metadata)
+
+
+def test_only_what_was_given_comes_through() -> None:
+    overrides = override_model()(seed=3, federation={"rounds": 5}, defenses="[{name: sign}]")
+    assert given_keys(overrides) == {"seed": 3, "federation": {"rounds": 5}, "defenses": [{"name": "sign"}]}
+    assert given_keys(None) == {}
+
+
+def test_a_list_that_is_not_yaml_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="not YAML"):
+        given_keys(override_model()(defenses="[{"))

@@ -1,0 +1,146 @@
+import json
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from palimpsest.config import AuditConfig, build_config
+from palimpsest.errors import RunError
+from palimpsest.records import Record
+from palimpsest.runs import Run
+
+
+@dataclass(frozen=True)
+class Sum(Record):
+    total: Tensor
+
+
+class Counter:
+    """Computes, and counts how often it had to."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, value: float) -> Sum:
+        self.calls += 1
+        return Sum(torch.tensor(value))
+
+
+def opened(folder: Path, config: AuditConfig | None = None, *, replace: bool = False) -> Run:
+    return Run.open(folder, config or AuditConfig(), console=Console(quiet=True), replace=replace)
+
+
+def test_a_finished_stage_is_read_back_and_not_computed_again(tmp_path: Path) -> None:
+    count = Counter()
+    for _ in range(2):
+        with opened(tmp_path / "run") as run:
+            result = run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
+            assert result.total == 3
+    assert count.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(1, 2), ("a", "b"), (torch.ones(2), torch.zeros(2)), ((1, 2), (2, 1)), ({"a": 1}, {"a": 2}), (None, 0)],
+)
+def test_another_input_is_another_result(tmp_path: Path, first: object, second: object) -> None:
+    count = Counter()
+    with opened(tmp_path) as run:
+        for value in (first, second, second):
+            run.stage("sum", Sum, lambda _: count(0.0), key=(value,))
+    assert count.calls == 2
+
+
+def test_a_stage_depends_on_the_stages_before_it(tmp_path: Path) -> None:
+    count = Counter()
+    for value in (1.0, 2.0):
+        with opened(tmp_path) as run:
+            first = run.stage("first", Sum, lambda _, value=value: count(value), key=(value,))
+            second = run.stage("second", Sum, lambda _, first=first: count(float(first.total) + 1), key=(first,))
+    assert second.total == 3
+    assert count.calls == 4
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "delete"])
+def test_a_damaged_file_does_not_pass_for_whole(tmp_path: Path, damage: str) -> None:
+    count = Counter()
+    path = tmp_path / "sum.safetensors"
+    with opened(tmp_path) as run:
+        run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
+    content = bytearray(path.read_bytes())
+    if damage == "delete":
+        path.unlink()
+    elif damage == "truncate":
+        path.write_bytes(content[:-1])
+    else:
+        content[-1] ^= 1
+        path.write_bytes(content)
+    with opened(tmp_path) as run:
+        assert run.stage("sum", Sum, lambda _: count(3.0), key=(3,)).total == 3
+    assert count.calls == 2
+
+
+def test_a_stage_that_failed_keeps_its_scratch_and_a_finished_one_does_not(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def work(scratch: Path) -> Sum:
+        scratch.mkdir(parents=True, exist_ok=True)
+        seen.extend(item.name for item in scratch.iterdir())
+        if not seen:
+            (scratch / "half").write_text("")
+            raise KeyboardInterrupt
+        return Sum(torch.ones(()))
+
+    with pytest.raises(KeyboardInterrupt), opened(tmp_path) as run:
+        run.stage("sum", Sum, work, key=())
+    with opened(tmp_path) as run:
+        run.stage("sum", Sum, work, key=())
+    assert seen == ["half"]
+    assert list((tmp_path / ".unfinished").iterdir()) == []
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    with opened(tmp_path), pytest.raises(RunError, match="Another process works"):
+        opened(tmp_path)
+    with opened(tmp_path):
+        pass
+
+
+def test_another_configuration_is_refused_by_key_unless_it_replaces(tmp_path: Path) -> None:
+    with opened(tmp_path):
+        pass
+    other = build_config({"attack": {"epochs": 7}})
+    with pytest.raises(RunError, match=r"attack.epochs: 100 there, 7 here.*--replace"):
+        opened(tmp_path, other)
+    with opened(tmp_path, other, replace=True):
+        pass
+    with opened(tmp_path, other):
+        pass
+
+
+def test_a_strangers_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(RunError, match="holds no run"):
+        opened(tmp_path)
+    assert (tmp_path / "letter.txt").read_text() == "dear"
+
+
+def test_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(RunError, match="damaged or of another version"):
+        opened(tmp_path)
+
+
+def test_the_manifest_tells_what_was_done(tmp_path: Path) -> None:
+    with opened(tmp_path / "run") as run:
+        run.stage("sum", Sum, lambda _: Sum(torch.ones(())), key=(1,))
+        assert run.seconds().keys() == {"sum"}
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["stages"]["sum"].keys() == {"key", "inputs", "sha256", "bytes", "seconds", "peak_memory_mib"}
+    assert manifest["stages"]["sum"]["peak_memory_mib"] > 0
+    assert manifest["versions"]["torch"] == torch.__version__
+    assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700

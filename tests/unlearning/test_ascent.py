@@ -1,0 +1,136 @@
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palimpsest.config import UnlearningConfig
+from palimpsest.federation import Federation, Schedule, Shard, parameter_distance, predict, train
+from palimpsest.models import load_parameters
+from palimpsest.unlearning import Ascent, GradientAscent, Place, make_request, project
+
+
+@pytest.fixture(scope="module")
+def trained(data, lenet, config):
+    settings = config(rounds=8, local_epochs=3)
+    federation = Federation(data, lenet, settings, 1)
+    return federation, train(data, lenet, settings, seed=1)
+
+
+@pytest.fixture(scope="module")
+def request_(data):
+    return make_request(UnlearningConfig(count=20, clients=(1, 3)), data, seed=1)
+
+
+def run(method, trained, request_, place=None):
+    federation, original = trained
+    return method(original, request_, federation, schedule=Schedule(()), place=place or Place())
+
+
+@given(st.integers(0, 2**31), st.floats(0.01, 100))
+def test_projection_is_onto_the_ball(seed, radius):
+    point, centre = torch.randn(2, 6, generator=torch.Generator().manual_seed(seed)).double()
+    result = project(point, centre, radius)
+    assert (result - centre).norm() <= radius * (1 + 1e-12)
+    if (point - centre).norm() <= radius:
+        assert torch.equal(result, point)
+    else:
+        cosine = F.cosine_similarity(result - centre, point - centre, dim=0)
+        assert cosine == pytest.approx(1)
+
+
+@pytest.mark.parametrize("batch_size", [3, 100])
+def test_one_step_is_the_papers_equation(trained, data, batch_size):
+    federation, original = trained
+    model = load_parameters(federation.network(), original.parameters)
+    slow = load_parameters(federation.network(), original.parameters)
+    shard = Shard(data.train.images, data.train.labels, data.clients[0])
+    GradientAscent(steps=1, learning_rate=0.3, radius=9.0, batch_size=batch_size)(model, shard, seed=0)
+    images, labels = data.train.images[shard.rows], data.train.labels[shard.rows]
+    F.cross_entropy(slow(images), labels).backward()
+    for parameter, expected in zip(model.parameters(), slow.parameters(), strict=True):
+        torch.testing.assert_close(parameter, expected + 0.3 * expected.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_the_server_averages_by_forgotten_samples(trained, request_, data):
+    """Eq. 2."""
+    federation, original = trained
+    result = run(Ascent(fine_tune_rounds=0, learning_rate=0.5), trained, request_)
+    expected = {
+        name: torch.zeros_like(value, dtype=torch.float64) for name, value in original.parameters.items()
+    }
+    for client, rows in request_.forgotten.items():
+        model = load_parameters(federation.network(), original.parameters)
+        F.cross_entropy(model(data.train.images[rows]), data.train.labels[rows]).backward()
+        for name, parameter in model.named_parameters():
+            expected[name] += len(rows) / 20 * (parameter + 0.5 * parameter.grad).detach().double()
+        assert client in (1, 3)
+    for name, value in expected.items():
+        torch.testing.assert_close(result.parameters[name].double(), value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("radius", [0.01, 0.3])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_stays_within_zeta(trained, request_, radius, steps):
+    federation, original = trained
+    method = Ascent(steps=steps, learning_rate=50.0, radius=radius, fine_tune_rounds=0)
+    result = run(method, trained, request_)
+    distance = parameter_distance(original.parameters, result.parameters, federation.network())
+    assert 0 < distance <= radius * (1 + 1e-5)
+    assert result.facts["distance_before_fine_tuning"] == pytest.approx(distance)
+
+
+def test_the_loss_on_forgotten_samples_rises(trained, request_, data):
+    federation, original = trained
+    forgotten = data.train.subset(request_.rows)
+
+    def loss(parameters):
+        model = load_parameters(federation.network(), parameters)
+        return F.cross_entropy(predict(model, forgotten.images), forgotten.labels)
+
+    result = run(Ascent(steps=5, fine_tune_rounds=0), trained, request_)
+    assert loss(result.parameters) > 2 * loss(original.parameters)
+
+
+def test_batch_norms_statistics_stay(data, resnet, config):
+    settings = config(rounds=1, fraction=0.2)
+    original = train(data, resnet, settings, seed=1)
+    request = make_request(UnlearningConfig(count=6, clients=(1, 3)), data, seed=1)
+    result = run(Ascent(fine_tune_rounds=0), (Federation(data, resnet, settings, 1), original), request)
+    buffers = [name for name in original.parameters if "running" in name or "tracked" in name]
+    assert buffers
+    for name in buffers:
+        assert torch.equal(original.parameters[name], result.parameters[name])
+
+
+def test_fine_tuning_uses_retained_rows_only(trained, data, request_):
+    federation, original = trained
+    poisoned = dataclasses.replace(data, train=data.train.subset(torch.arange(75)))
+    climbed = run(Ascent(fine_tune_rounds=0), trained, request_)
+    tuned = run(Ascent(fine_tune_rounds=2), trained, request_)
+    assert len(tuned.rounds) == len(climbed.rounds) + 2
+    # Poison what was forgotten: only the ascent, which needs it, may notice.
+    method = Ascent(fine_tune_rounds=2)
+    poisoned.train.images[request_.rows] = float("nan")
+    start = dataclasses.replace(original, parameters=climbed.parameters)
+    clean = method._fine_tune(start, request_, federation, Place())
+    dirty = method._fine_tune(start, request_, dataclasses.replace(federation, data=poisoned), Place())
+    for name, value in clean.parameters.items():
+        assert torch.equal(value, dirty.parameters[name])
+        assert torch.equal(value, tuned.parameters[name])
+
+
+def test_a_missing_client_is_no_unlearning(trained, request_):
+    """Eq. 2 needs every unlearning client: the round asks for all of them."""
+    result = run(Ascent(fine_tune_rounds=0), trained, request_)
+    assert result.rounds[0].used == (1, 3)
+
+
+def test_a_killed_run_goes_on(trained, request_, tmp_path):
+    whole = run(Ascent(), trained, request_)
+    run(Ascent(fine_tune_rounds=1), trained, request_, Place(scratch=tmp_path))
+    (tmp_path / "fine-tune" / "rounds.safetensors").unlink()
+    resumed = run(Ascent(), trained, request_, Place(scratch=tmp_path))
+    assert all(torch.equal(value, resumed.parameters[name]) for name, value in whole.parameters.items())

@@ -1,0 +1,94 @@
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from palimpsest.config import UnlearningConfig
+from palimpsest.datasets import ImageSet
+from palimpsest.errors import UnlearningError
+from palimpsest.federation import Federation, accuracy, train
+from palimpsest.models import load_parameters
+from palimpsest.unlearning import Forgetting, make_request, measure_forgetting, unlearn
+
+
+@pytest.fixture(scope="module")
+def forgotten_class(data, lenet, config):
+    settings = config(rounds=10, local_epochs=3)
+    unlearning = UnlearningConfig(scenario="class", classes=(1,))
+    original = train(data, lenet, settings, seed=1)
+    retrained = unlearn(original, data, lenet, settings, unlearning, seed=1)
+    request = make_request(unlearning, data, seed=1)
+    return Federation(data, lenet, settings, 1), original.parameters, retrained.parameters, request
+
+
+def test_retraining_is_at_distance_0(forgotten_class, data, lenet):
+    _, original, retrained, request = forgotten_class
+    result = measure_forgetting(original, retrained, retrained, data, request, model=lenet)
+    assert result.distance.absolute == 0
+    assert result.distance.relative == 0
+    assert result.distance.divergence == pytest.approx(0, abs=1e-9)
+    assert result.distance.agreement == 1
+    assert result.unlearned == result.retrained
+
+
+def test_the_original_is_at_distance_1(forgotten_class, data, lenet):
+    _, original, retrained, request = forgotten_class
+    result = measure_forgetting(original, original, retrained, data, request, model=lenet)
+    assert result.distance.relative == 1
+    assert result.distance.absolute > 0
+    assert result.distance.divergence > 0.1
+    assert result.distance.agreement < 0.9
+    nowhere = measure_forgetting(original, original, original, data, request, model=lenet)
+    assert nowhere.distance.relative is None
+
+
+def test_accuracies_and_divergence_are_what_they_say(forgotten_class, data, lenet):
+    federation, original, retrained, request = forgotten_class
+    result = measure_forgetting(original, original, retrained, data, request, model=lenet)
+    exact = load_parameters(federation.network(), retrained).eval()
+    assert result.retrained.forgotten == 0
+    assert result.original.forgotten > 0.9
+    assert result.retrained.retained == accuracy(exact, data.train.subset(request.retained_rows))
+    assert result.retrained.test == accuracy(exact, data.test)
+    before = load_parameters(federation.network(), original).eval()
+    with torch.no_grad():
+        p = F.softmax(exact(data.test.images), 1).double()
+        q = F.softmax(before(data.test.images), 1).double()
+    expected = (p * (p.log() - q.log())).sum(1).mean().item()
+    assert result.distance.divergence == pytest.approx(expected, rel=1e-4)
+
+
+def test_members_are_compared_with_their_own_classes(forgotten_class, data, lenet):
+    _, original, retrained, request = forgotten_class
+    result = measure_forgetting(original, retrained, retrained, data, request, model=lenet)
+    assert result.others == int((data.held_out.labels == 1).sum())
+    # Never seen, both are equally foreign; with other classes as others the attack would be certain.
+    assert abs(result.retrained.membership.auc - 0.5) < 0.25
+    others = (data.held_out.labels != 1).nonzero().squeeze(1)
+    bare = dataclasses.replace(data, held_out=data.held_out.subset(others))
+    with pytest.raises(UnlearningError, match="No held-out sample has a forgotten sample's class"):
+        measure_forgetting(original, retrained, retrained, bare, request, model=lenet)
+
+
+def test_an_overfitted_model_gives_its_members_away(data, lenet, config):
+    generator = torch.Generator().manual_seed(0)
+    noise = ImageSet("noise", torch.rand(75, 1, 8, 8, generator=generator), torch.arange(75) % 3, 3)
+    others = dataclasses.replace(noise, images=torch.rand(75, 1, 8, 8, generator=generator))
+    noisy = dataclasses.replace(data, train=noise, test=others, held_out=others)
+    settings = config(rounds=20, local_epochs=8, fraction=1.0, learning_rate=0.05)
+    unlearning = UnlearningConfig(count=20)
+    original = train(noisy, lenet, settings, seed=1)
+    retrained = unlearn(original, noisy, lenet, settings, unlearning, seed=1)
+    request = make_request(unlearning, noisy, seed=1)
+    states = original.parameters, retrained.parameters, retrained.parameters
+    result = measure_forgetting(*states, noisy, request, model=lenet)
+    assert result.original.membership.auc > 0.9
+    assert result.retrained.membership.auc < 0.7
+
+
+def test_survives_the_disk(forgotten_class, data, lenet, tmp_path):
+    _, original, retrained, request = forgotten_class
+    result = measure_forgetting(original, retrained, retrained, data, request, model=lenet)
+    result.save(tmp_path / "forgetting.safetensors")
+    assert Forgetting.load(tmp_path / "forgetting.safetensors") == result

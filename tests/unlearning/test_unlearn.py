@@ -1,0 +1,188 @@
+"""The grid: every scenario, method and aggregation, each cell checked against what must hold."""
+
+import dataclasses
+import itertools
+
+import pytest
+import torch
+
+from palimpsest.config import UnlearningConfig
+from palimpsest.federation import draw_schedule, parameter_distance, predict, rounds, train
+from palimpsest.models import build_model, load_parameters
+from palimpsest.unlearning import Unlearning, make_request, unlearn
+
+SCENARIOS = {
+    "sample": {"count": 12},
+    "class": {"scenario": "class", "classes": (1,)},
+    "client": {"scenario": "client"},
+}
+METHODS = ["retrain", "ascent", "federaser", "rapid"]
+AGGREGATIONS = ["fedavg", "fedprox", "fedadam", "fedyogi", "fedadagrad"]
+CELLS = list(itertools.product(SCENARIOS, METHODS, AGGREGATIONS))
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.fixture(scope="module")
+def trained(data, lenet, config, tmp_path_factory):
+    """Originals with their histories, one for each aggregation and set of guaranteed clients."""
+    known = {}
+
+    def get(aggregation, ensure):
+        key = aggregation, ensure
+        if key not in known:
+            history = tmp_path_factory.mktemp("history")
+            settings = config(aggregation=aggregation, rounds=4)
+            original = train(data, lenet, settings, seed=1, ensure=ensure, history=history)
+            known[key] = settings, original, history
+        return known[key]
+
+    return get
+
+
+@pytest.mark.parametrize("cell", CELLS, ids="-".join)
+def test_grid(trained, data, lenet, cell):
+    scenario, method, aggregation = cell
+    unlearning = UnlearningConfig(**SCENARIOS[scenario], method=method)
+    request = make_request(unlearning, data, seed=1)
+    settings, original, history = trained(aggregation, request.clients)
+
+    def forget(data):
+        return unlearn(original, data, lenet, settings, unlearning, seed=1, history=history)
+
+    result = forget(data)
+    assert all(value.isfinite().all() for value in result.parameters.values())
+    assert not same(result.parameters, original.parameters)
+    assert torch.equal(result.forgotten, request.rows)
+    assert torch.equal(result.owner, request.owner)
+    assert all(result.participation[client] >= 1 for client in request.clients)
+    assert same(forget(data).parameters, result.parameters)
+
+    labels = data.train.labels
+    if scenario == "class":
+        assert set(labels[result.forgotten].tolist()) == {1}
+        assert 1 not in labels[request.retained_rows].tolist()
+    if method == "ascent":
+        assert 0 < result.facts["distance_before_fine_tuning"] <= 1 + 1e-5
+        after_ascent = result.rounds[1:]
+    else:
+        # Poison: methods that train again never touch what is forgotten.
+        images = data.train.images.clone()
+        poisoned = dataclasses.replace(data, train=data.train.subset(torch.arange(len(data.train))))
+        poisoned.train.images[request.rows] = float("nan")
+        assert same(forget(poisoned).parameters, result.parameters)
+        assert torch.equal(data.train.images, images)
+        after_ascent = result.rounds
+    if scenario == "client":
+        assert all(2 not in one.used for one in after_ascent)
+    if method == "retrain":
+        direct = train(data, lenet, settings, seed=1, clients=request.retained, ensure=request.clients)
+        assert same(direct.parameters, result.parameters)
+
+
+def network(data, lenet, parameters):
+    model = build_model(lenet, shape=data.train.shape, classes=3, seed=1)
+    return load_parameters(model, parameters)
+
+
+def test_ascent_at_client_level_asks_the_leaving_client_once_and_never_again(trained, data, lenet):
+    settings, original, _ = trained("fedavg", (2,))
+    unlearning = UnlearningConfig(scenario="client", method="ascent", fine_tune_rounds=4)
+    result = unlearn(original, data, lenet, settings, unlearning, seed=1)
+    assert [2 in one.drawn for one in result.rounds] == [True, False, False, False, False]
+    assert all(len(one.used) == 2 for one in result.rounds[1:])  # 60 % of the four that stay
+
+
+def test_retraining_forgets_the_class(data, lenet, config):
+    settings = config(rounds=10, local_epochs=3)
+    original = train(data, lenet, settings, seed=1)
+    unlearning = UnlearningConfig(scenario="class", classes=(1,))
+    result = unlearn(original, data, lenet, settings, unlearning, seed=1)
+    predicted = predict(network(data, lenet, result.parameters), data.test.images).argmax(1)
+    assert 1 not in predicted.tolist()
+    assert 1 in predict(network(data, lenet, original.parameters), data.test.images).argmax(1).tolist()
+
+
+@pytest.mark.parametrize("method", ["retrain", "federaser", "rapid"])
+def test_a_fresh_seed_changes_initialisation_and_draws(trained, data, lenet, method):
+    settings, original, history = trained("fedavg", (2,))
+
+    def forget(**more):
+        unlearning = UnlearningConfig(scenario="client", method=method, **more)
+        return unlearn(original, data, lenet, settings, unlearning, seed=1, history=history)
+
+    plain, fresh = forget(), forget(fresh_seed=True)
+    model = build_model(lenet, shape=data.train.shape, classes=3, seed=1)
+    assert parameter_distance(plain.parameters, fresh.parameters, model) > 0.5
+    if method == "retrain":
+        assert [one.drawn for one in plain.rounds] == [one.drawn for one in original.rounds]
+        assert [one.drawn for one in fresh.rounds] != [one.drawn for one in original.rounds]
+
+
+def test_says_who_was_put_into_training_and_who_was_never_there(data, lenet, config):
+    settings = config(fraction=0.2, rounds=2)
+    seed = next(
+        seed
+        for seed in range(99)
+        if 2 not in {client for members in draw_schedule(5, 0.2, 2, seed=seed).rounds for client in members}
+    )
+    unlearning = UnlearningConfig(scenario="client")
+    ensured = train(data, lenet, settings, seed=seed, ensure=(2,))
+    result = unlearn(ensured, data, lenet, settings, unlearning, seed=seed)
+    assert result.participation == {2: 1}
+    assert "Client 2 was never drawn for training and was put into round" in result.notes[0]
+    assert "1 rounds of unlearning had no client with data left" in result.notes[1]
+    absent = train(data, lenet, settings, seed=seed)
+    result = unlearn(absent, data, lenet, settings, unlearning, seed=seed)
+    assert result.participation == {2: 0}
+    (note,) = result.notes
+    assert note.startswith("Client 2 took part in no round of training: the original model knows nothing")
+    assert same(result.parameters, absent.parameters)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_run_goes_on_with_the_same_bits(trained, data, lenet, method, tmp_path_factory):
+    settings, original, history = trained("fedadam", (0, 1, 2, 3, 4))
+    unlearning = UnlearningConfig(count=12, method=method)
+
+    def forget(scratch=None):
+        return unlearn(original, data, lenet, settings, unlearning, seed=1, scratch=scratch, history=history)
+
+    class Killed(BaseException):
+        pass
+
+    real, calls = rounds._next_round, []
+
+    def next_round(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise Killed
+        return real(*arguments)
+
+    whole, scratch = forget(), tmp_path_factory.mktemp("scratch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rounds, "_next_round", next_round)
+        with pytest.raises(Killed):
+            forget(scratch)
+        resumed = forget(scratch)
+    assert same(whole.parameters, resumed.parameters)
+    assert whole.rounds == resumed.rounds
+    assert len(calls) == len(whole.rounds) + 1
+
+
+def test_survives_the_disk(trained, data, lenet, tmp_path):
+    settings, original, _ = trained("fedavg", (2,))
+    unlearning = UnlearningConfig(scenario="client", method="ascent")
+    result = unlearn(original, data, lenet, settings, unlearning, seed=1)
+    result.save(tmp_path / "unlearning.safetensors")
+    back = Unlearning.load(tmp_path / "unlearning.safetensors")
+    assert same(back.parameters, result.parameters)
+    assert torch.equal(back.forgotten, result.forgotten)
+    assert (back.participation, back.rounds, back.facts, back.notes) == (
+        result.participation,
+        result.rounds,
+        result.facts,
+        result.notes,
+    )
