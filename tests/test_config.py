@@ -8,7 +8,9 @@ from palimpsest.errors import ConfigurationError
 
 
 def test_a_stored_configuration_is_read_back_equal(tmp_path: Path) -> None:
-    config = build_config({"defenses": [{"name": "sign"}], "attack": {"epochs": 3}, "memory_budget": "512MiB"})
+    config = build_config(
+        {"defenses": [{"name": "sign"}], "attack": {"epochs": 3}, "memory_budget": "512MiB"}
+    )
     (tmp_path / "config.yaml").write_text(config.to_yaml())
     assert read_config(tmp_path / "config.yaml") == config
 
@@ -84,7 +86,9 @@ def test_every_preset_is_valid_and_says_what_it_is(name: str) -> None:
     assert config.paper
 
 
-@pytest.mark.parametrize(("text", "count"), [("4GiB", 2**32), ("500 MB", 5 * 10**8), (2**30, 2**30), ("1.5GiB", 3 * 2**29)])
+@pytest.mark.parametrize(
+    ("text", "count"), [("4GiB", 2**32), ("500 MB", 5 * 10**8), (2**30, 2**30), ("1.5GiB", 3 * 2**29)]
+)
 def test_amounts_of_memory(text: object, count: int) -> None:
     assert parse_bytes(text) == count
     assert parse_bytes(format_bytes(count)) == count

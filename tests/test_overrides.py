@@ -31,3 +31,7 @@ def test_only_what_was_given_comes_through() -> None:
 def test_a_list_that_is_not_yaml_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="not YAML"):
         given_keys(override_model()(defenses="[{"))
+
+
+def test_an_amount_of_memory_is_given_as_text() -> None:
+    assert given_keys(override_model()(memory_budget="512MiB")) == {"memory_budget": "512MiB"}

@@ -8,7 +8,10 @@ from palimpsest.progress import live_progress, progress_line, track
 
 def test_a_terminal_sees_rate_and_time_left() -> None:
     screen = io.StringIO()
-    with live_progress(Console(file=screen, force_terminal=True, width=120)), progress_line("count", 4) as line:
+    with (
+        live_progress(Console(file=screen, force_terminal=True, width=120)),
+        progress_line("count", 4) as line,
+    ):
         line.advance(2, note="loss 0.5")
         time.sleep(0.3)  # the display is drawn ten times a second
     text = screen.getvalue()

@@ -22,5 +22,7 @@ def test_generators_leave_the_global_state_alone() -> None:
 
 
 def test_purposes_have_streams_of_their_own() -> None:
-    draws = {torch.rand((), generator=make_generator(7, *purpose)).item() for purpose in [("a",), ("b",), ("a", 1)]}
+    draws = {
+        torch.rand((), generator=make_generator(7, *purpose)).item() for purpose in [("a",), ("b",), ("a", 1)]
+    }
     assert len(draws) == 3

@@ -42,7 +42,9 @@ class Other(Record):
 
 def sample() -> Sample:
     weights = {"a.weight": torch.randn(3, 2), "a.steps": torch.tensor(7), "b.bias": torch.randn(2)}
-    return Sample(torch.arange(6.0).view(2, 3).T, weights, [Part("x", 0.5), Part("y", None)], {3: "three"}, (1, 2))
+    return Sample(
+        torch.arange(6.0).view(2, 3).T, weights, [Part("x", 0.5), Part("y", None)], {3: "three"}, (1, 2)
+    )
 
 
 def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ def test_a_truncated_file_is_one_sentence(tmp_path: Path, length: int) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="nothing.safetensors"):
+    with pytest.raises(CheckpointError, match=r"nothing\.safetensors"):
         read_tensors(tmp_path / "nothing.safetensors")
 
 

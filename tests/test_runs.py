@@ -60,7 +60,9 @@ def test_a_stage_depends_on_the_stages_before_it(tmp_path: Path) -> None:
     for value in (1.0, 2.0):
         with opened(tmp_path) as run:
             first = run.stage("first", Sum, lambda _, value=value: count(value), key=(value,))
-            second = run.stage("second", Sum, lambda _, first=first: count(float(first.total) + 1), key=(first,))
+            second = run.stage(
+                "second", Sum, lambda _, first=first: count(float(first.total) + 1), key=(first,)
+            )
     assert second.total == 3
     assert count.calls == 4
 
@@ -140,7 +142,14 @@ def test_the_manifest_tells_what_was_done(tmp_path: Path) -> None:
         run.stage("sum", Sum, lambda _: Sum(torch.ones(())), key=(1,))
         assert run.seconds().keys() == {"sum"}
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert manifest["stages"]["sum"].keys() == {"key", "inputs", "sha256", "bytes", "seconds", "peak_memory_mib"}
+    assert manifest["stages"]["sum"].keys() == {
+        "key",
+        "inputs",
+        "sha256",
+        "bytes",
+        "seconds",
+        "peak_memory_mib",
+    }
     assert manifest["stages"]["sum"]["peak_memory_mib"] > 0
     assert manifest["versions"]["torch"] == torch.__version__
     assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700

@@ -78,20 +78,7 @@ def audit(
         original = train_original(run, federation, request, config.unlearning)
         unlearned, retrained = unlearn_twice(run, federation, original, config.unlearning)
         forgotten = data.train.subset(unlearned.forgotten)
-        forgetting = run.stage(
-            "forgetting",
-            Forgetting,
-            lambda _: measure_forgetting(
-                original.parameters,
-                unlearned.parameters,
-                retrained.parameters,
-                data,
-                request,
-                model=config.model,
-                device=device,
-            ),
-            key=(original, unlearned, retrained, data, config.model, device),
-        )
+        forgetting = study_forgetting(run, federation, request, original, unlearned, retrained)
         load_parameters(before, original.parameters).to(device)
         load_parameters(after, unlearned.parameters).to(device)
         oracle = ModelOracle(before, after, memory_budget=budget)
@@ -192,13 +179,32 @@ def unlearn_twice(
     unlearned = stage("unlearned", unlearning)
     if unlearning.method == "retrain" and not unlearning.fresh_seed:
         return unlearned, unlearned
-    return unlearned, stage("retrained", exact(unlearning))
+    return unlearned, stage("retrained", unlearning.by("retrain"))
 
 
-def exact(unlearning: UnlearningConfig) -> UnlearningConfig:
-    """The same request, answered by exact retraining from the original training's seed."""
-    asked = unlearning.model_dump(include=set(UnlearningConfig.model_fields))
-    return UnlearningConfig(**asked | {"method": "retrain", "fresh_seed": False})
+def study_forgetting(
+    run: Run,
+    federation: Federation,
+    request: Request,
+    original: Training,
+    unlearned: Unlearning,
+    retrained: Unlearning,
+) -> Forgetting:
+    """The stage `forgetting`: how well was it forgotten?"""
+    return run.stage(
+        "forgetting",
+        Forgetting,
+        lambda _: measure_forgetting(
+            original.parameters,
+            unlearned.parameters,
+            retrained.parameters,
+            federation.data,
+            request,
+            model=federation.model,
+            device=federation.device,
+        ),
+        key=(original, unlearned, retrained, federation),
+    )
 
 
 def history_folder(run: Run, unlearning: UnlearningConfig) -> Path | None:

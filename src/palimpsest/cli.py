@@ -47,7 +47,7 @@ def audit(
     preset
         A preset's name (see `palimpsest presets`) or the path of a YAML file.
     out
-        The run folder. [default: runs/<preset>-<a hash of the configuration>]
+        The run folder; by default it is under runs/ and named after the preset and a hash of the configuration.
     data_dir
         A folder that mirrors the data sets under the hub's names; what it lacks comes from the hub.
     replace
@@ -78,6 +78,45 @@ def presets() -> None:
         config = read_config(name)
         table.add_row(name, config.description, config.paper)
     Console().print(table)
+
+
+reproduce = App(
+    name="reproduce", help="Make a published table or figure again; finished cells are not computed twice."
+)
+app.command(reproduce)
+
+
+@reproduce.command
+def forgetting(
+    preset: str = "cifar10-convnet-retrain-sample",
+    *,
+    out: Path = Path("runs/forgetting"),
+    data_dir: Path | None = None,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+    debug: _Debug = False,
+    overrides: Annotated[_Overrides | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+) -> None:
+    """Compare the unlearning methods: accuracies, membership inference, distance to retraining, seconds.
+
+    Parameters
+    ----------
+    preset
+        Data, model, federation and what is forgotten; see `palimpsest audit`.
+    out
+        The folder of the table and of each method's run.
+    data_dir
+        A folder that mirrors the data sets under the hub's names.
+    quiet
+        Print nothing but errors.
+    """
+    from palimpsest.reproduce import forgetting_table
+
+    console = Console(quiet=quiet, soft_wrap=True)
+    with live_progress(console):
+        forgetting_table(
+            read_config(preset, given_keys(overrides)), out=out, data_dir=data_dir, console=console
+        )
+    console.print(f"\n{(out / 'forgetting.md').read_text()}", highlight=False)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -72,7 +72,7 @@ class Section(BaseModel):
     """Which keys name a component, and where it is looked up."""
 
     @cached_property
-    def components(self) -> Mapping[str, Component]:
+    def components(self) -> Mapping[str, Any]:
         """The component that each selecting key names, with its settings."""
         return {key: self._build(key) for key in self.selectors}
 
@@ -114,7 +114,7 @@ class DataConfig(Section):
     name: str = "digits"
     """A known set (digits, mnist, fashion_mnist, cifar10, cifar100, lfw), a folder of class folders, or a parquet file."""
     auxiliary: str | None = None
-    """The attacker's own images: none for the test split of the same set (in distribution), or another set's name."""
+    """The attacker's own images: another set, or none for the test split of the same one (in distribution)."""
     auxiliary_size: PositiveInt = 800
     """How many auxiliary images the attacker holds; fewer are taken where the set has fewer, and the report says so."""
     partition: str = "iid"
@@ -190,6 +190,11 @@ class UnlearningConfig(Section):
     fresh_seed: bool = False
     """Retrain from another initialisation and sampling stream, so that a difference also holds the seeds' noise."""
 
+    def by(self, method: str, *, fresh_seed: bool = False) -> "UnlearningConfig":
+        """The same request, answered by another method with its defaults."""
+        asked = self.model_dump(include=set(UnlearningConfig.model_fields))
+        return UnlearningConfig.model_validate({**asked, "method": method, "fresh_seed": fresh_seed})
+
 
 class VerificationConfig(Section):
     """What the auditor accepts (IGF, section 3.1)."""
@@ -241,6 +246,7 @@ class AuditConfig(BaseModel):
     federation: FederationConfig = Field(default_factory=FederationConfig)
     unlearning: UnlearningConfig = Field(default_factory=UnlearningConfig)
     defenses: tuple[DefenseConfig, ...] = ()
+    """What clients do to their proofs, in order: a list such as [{name: sign}], on the command line as YAML."""
     verification: VerificationConfig = Field(default_factory=VerificationConfig)
     attack: AttackConfig = Field(default_factory=AttackConfig)
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)
@@ -249,7 +255,7 @@ class AuditConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where tensors are computed; auto takes a GPU if there is one."""
     memory_budget: Bytes = 4 * 2**30
-    """What a stage may hold at once, such as 4GiB; chunk sizes follow from it."""
+    """What a stage may hold at once, such as 500MB or 4GiB (the default); chunk sizes follow from it."""
 
     def to_yaml(self) -> str:
         """The configuration as YAML that `read_config` reads back to an equal value."""

@@ -1,14 +1,14 @@
 """The command line's view of the configuration: every key, nothing required, documented by the configuration itself."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache, reduce
 from operator import or_
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from cyclopts import Parameter
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
 from palimpsest.config import AuditConfig, Section
@@ -25,12 +25,12 @@ def override_model() -> type[BaseModel]:
     for name, info in AuditConfig.model_fields.items():
         kind = info.annotation
         if name in _LISTS:
-            fields[name] = _flag(str, f"{info.description or 'A list, as YAML or JSON.'}")
+            fields[name] = _flag(str, info.description or "")
         elif name not in _NOT_FLAGS and isinstance(kind, type) and issubclass(kind, Section):
             fields[name] = (Annotated[_section_model(kind), Parameter(group=_title(kind))], None)
         elif name not in _NOT_FLAGS:
             fields[name] = _flag(*_description(info))
-    return create_model("Overrides", __config__=ConfigDict(extra="forbid"), **fields)
+    return _model("Overrides", fields)
 
 
 def given_keys(overrides: BaseModel | None) -> dict[str, Any]:
@@ -61,7 +61,13 @@ def _section_model(section: type[Section]) -> type[BaseModel]:
         kinds[name] = kinds[name] | kind if name in kinds and kinds[name] != kind else kind
         texts.setdefault(name, []).append(f"{owner}: {text}" if owner else text)
     fields = {name: _flag(kind, _joined(texts[name])) for name, kind in kinds.items()}
-    return create_model(f"{section.__name__}Overrides", __config__=ConfigDict(extra="forbid"), **fields)
+    return _model(f"{section.__name__}Overrides", fields)
+
+
+def _model(name: str, fields: dict[str, Any]) -> type[BaseModel]:
+    # The overloads of create_model take its own options for fields of other types.
+    create: Any = create_model
+    return create(name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def _fields(section: type[Section]) -> Iterator[tuple[str, str, FieldInfo]]:
@@ -83,6 +89,9 @@ def _description(info: FieldInfo) -> tuple[Any, str]:
     kind = info.annotation
     text = re.sub(r"\s+", " ", info.description or "")
     default = "" if info.is_required() or info.default is None else f" [default: {info.default}]"
+    if any(isinstance(extra, BeforeValidator) for extra in info.metadata):
+        # Written as text, such as 4GiB; the configuration reads it.
+        return str, text
     # Bounds are checked with the whole configuration, which names the key and what is accepted.
     return _plain(kind), f"{text}{default}"
 

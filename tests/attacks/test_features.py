@@ -18,8 +18,12 @@ def test_auxiliary_features_are_what_the_same_transform_gives(view: AuditorView)
 
 def test_every_feature_has_one_scale(view: AuditorView) -> None:
     features = fitted(view)
-    torch.testing.assert_close(features.auxiliary.mean(0), torch.zeros(features.auxiliary.shape[1]), rtol=0, atol=1e-4)
-    torch.testing.assert_close(features.auxiliary.std(0), torch.ones(features.auxiliary.shape[1]), rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        features.auxiliary.mean(0), torch.zeros(features.auxiliary.shape[1]), rtol=0, atol=1e-4
+    )
+    torch.testing.assert_close(
+        features.auxiliary.std(0), torch.ones(features.auxiliary.shape[1]), rtol=1e-3, atol=0
+    )
 
 
 def test_facts_tell_what_was_kept(view: AuditorView) -> None:

@@ -14,7 +14,9 @@ def generator() -> torch.Generator:
 
 
 @pytest.mark.parametrize("reduction", ["svd", "hash", "none"])
-def test_recovers_images_that_the_proofs_determine(view: AuditorView, forgotten: Tensor, reduction: str) -> None:
+def test_recovers_images_that_the_proofs_determine(
+    view: AuditorView, forgotten: Tensor, reduction: str
+) -> None:
     result = IGF(reduction=reduction, **QUICK)(view, generator=generator())
     error = (result.images - forgotten).square().mean()
     baseline = (view.auxiliary.images.mean(0) - forgotten).square().mean()
@@ -42,7 +44,9 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_state_alone(vie
     assert first.curves == second.curves
 
 
-def test_no_forgotten_image_can_be_reached_from_what_the_attack_holds(view: AuditorView, forgotten: Tensor) -> None:
+def test_no_forgotten_image_can_be_reached_from_what_the_attack_holds(
+    view: AuditorView, forgotten: Tensor
+) -> None:
     wanted = {tuple(image.flatten().tolist()) for image in forgotten}
     seen: set[int] = set()
 

@@ -5,7 +5,15 @@ from torch import Tensor, nn
 from palimpsest.attacks.inversion_training import Pairs, TrainingPlan, invert, train_inverter
 from palimpsest.errors import DivergenceError
 
-PLAN = TrainingPlan(epochs=3, batch_size=8, learning_rate=1e-2, beta=0.0, precision="float32", device="cpu")
+PLAN = TrainingPlan(
+    epochs=3,
+    batch_size=8,
+    learning_rate=1e-2,
+    beta=0.0,
+    perceptual_batch=None,
+    precision="float32",
+    device="cpu",
+)
 
 
 class Scale(nn.Module):
@@ -42,7 +50,14 @@ def test_adam_minimises_equation_7_step_by_step() -> None:
 
 
 def test_curves_have_a_value_an_epoch_and_no_validation_is_allowed() -> None:
-    curves = train_inverter(Scale(), pairs(), Pairs(torch.empty(0, 4), torch.empty(0, 1, 2, 2)), None, PLAN, generator=torch.Generator())
+    curves = train_inverter(
+        Scale(),
+        pairs(),
+        Pairs(torch.empty(0, 4), torch.empty(0, 1, 2, 2)),
+        None,
+        PLAN,
+        generator=torch.Generator(),
+    )
     assert len(curves["training_loss"]) == 3
     assert "validation_mse" not in curves
 

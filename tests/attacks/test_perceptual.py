@@ -14,7 +14,9 @@ SIZES = {"features.0": (64, 3), "features.2": (64, 64), "features.5": (128, 64),
 
 def random_weights() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    weights = {f"{name}.weight": torch.randn(*size, 3, 3, generator=generator) / 30 for name, size in SIZES.items()}
+    weights = {
+        f"{name}.weight": torch.randn(*size, 3, 3, generator=generator) / 30 for name, size in SIZES.items()
+    }
     return weights | {f"{name}.bias": torch.zeros(size[0]) for name, size in SIZES.items()}
 
 
@@ -29,7 +31,11 @@ def test_equation_8_word_by_word() -> None:
         b = F.relu(F.conv2d(F.max_pool2d(first, 2), weights["features.5.weight"], padding=1))
         return [first, F.relu(F.conv2d(b, weights["features.7.weight"], padding=1))]
 
-    slow = sum((a - b).square().mean() for a, b in zip(phi(images), phi(targets), strict=True)) / 2
+    slow = sum(
+        (mine - other).square().mean() / other.square().mean()
+        for mine, other in zip(phi(images), phi(targets), strict=True)
+    )
+    slow = slow / 2
     torch.testing.assert_close(perceptual_distance(VggFeatures(weights), images, targets), slow)
 
 
@@ -48,11 +54,13 @@ def test_a_file_without_a_layer_is_refused(tmp_path: Path) -> None:
     weights = random_weights()
     del weights["features.7.bias"]
     save_file(weights, tmp_path / "vgg.safetensors")
-    with pytest.raises(CheckpointError, match="features.7.bias"):
+    with pytest.raises(CheckpointError, match=r"features\.7\.bias"):
         load_vgg_features(tmp_path / "vgg.safetensors")
 
 
-def test_weights_that_can_not_be_had_are_never_replaced_by_random_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_can_not_be_had_are_never_replaced_by_random_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no network")
 
@@ -69,4 +77,4 @@ def test_real_weights_load(weights_dir: Path) -> None:
     # Trained filters answer to an edge, and not to a flat image alone.
     flat, edge = torch.full((1, 3, 16, 16), 0.5), torch.full((1, 3, 16, 16), 0.5)
     edge[..., 8:] = 1
-    assert perceptual_distance(features, flat, edge) > 0.1
+    assert perceptual_distance(features, flat, edge) > 0.05

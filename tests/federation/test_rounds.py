@@ -7,6 +7,7 @@ import torch
 
 from palimpsest.errors import DivergenceError, FederationError, RunError
 from palimpsest.federation import (
+    FedAdam,
     FedAvg,
     Federation,
     InProcess,
@@ -129,6 +130,22 @@ def test_a_global_model_that_is_not_finite_is_caught_in_its_round(data):
     plan = Plan("test", 1, Schedule(((0,), (0,))), work, Overflowing(), ("w",), 0)
     with pytest.raises(DivergenceError, match="'w' is not finite after round 0"):
         run_rounds(plan, Still(), {"w": torch.ones(2)})
+
+
+def test_the_servers_moments_go_from_round_to_round():
+    class Drifting:
+        def send(self, clients, payload):
+            moved = {"w": payload.parameters["w"] + 0.1 * (payload.round + 1)}
+            return [Reply(client, 1, moved, 0.0) for client in clients]
+
+    work = LocalTraining(epochs=1, batch_size=1, learning_rate=0.1)
+    plan = Plan("test", 1, Schedule(((0,),) * 4), work, FedAdam(), ("w",), 0)
+    result = run_rounds(plan, Drifting(), {"w": torch.zeros(2)})
+    current, state = {"w": torch.zeros(2)}, {}
+    for index in range(4):
+        replies = [Reply(0, 1, {"w": current["w"] + 0.1 * (index + 1)}, 0.0)]
+        current, state = FedAdam()(current, replies, state, round_index=index, trainable=["w"])
+    assert torch.equal(result.parameters["w"], current["w"])
 
 
 @pytest.mark.parametrize("aggregation", ["fedavg", "fedadam", "fedyogi", "fedadagrad"])

@@ -40,12 +40,19 @@ def test_required_clients_take_part(seed, ensure):
     assert undone == [set(members) for members in plain.rounds]
 
 
+@settings(deadline=None)
+@given(st.integers(0, 2**31))
+def test_as_many_places_as_required_clients_are_enough(seed):
+    schedule = draw_schedule(6, 0.5, 2, seed=seed, ensure=tuple(range(6)))
+    assert sorted(client for members in schedule.rounds for client in members) == list(range(6))
+
+
 def test_the_paper_draws_4_of_40():
     assert {len(members) for members in draw_schedule(40, 0.1, 20, seed=1234).rounds} == {4}
 
 
 def test_too_few_places_are_refused():
     with pytest.raises(
-        FederationError, match=r"5 clients must take part, but 2 rounds of 1 .* unlearning\.clients"
+        FederationError, match=r"5 clients must take part, but 2 rounds have 2 places .* unlearning\.clients"
     ):
         draw_schedule(10, 0.1, 2, seed=0, ensure=(1, 2, 3, 4, 5))

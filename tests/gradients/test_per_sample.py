@@ -20,11 +20,17 @@ def flat_gradient(model: nn.Module, image: Tensor, label: Tensor) -> Tensor:
     model.eval()
     model.zero_grad()
     F.cross_entropy(model(image[None]), label[None]).backward()
-    return torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
+    return torch.cat(
+        [parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None]
+    )
 
 
 def convolutional(channels: int, width: int, *, norm: bool) -> nn.Module:
-    layers = [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width) if norm else nn.Identity(), nn.Tanh()]
+    layers = [
+        nn.Conv2d(channels, width, 3, padding=1),
+        nn.BatchNorm2d(width) if norm else nn.Identity(),
+        nn.Tanh(),
+    ]
     model = nn.Sequential(*layers, nn.AvgPool2d(2), nn.Flatten(), nn.LazyLinear(3))
     model(torch.zeros(2, channels, 6, 6))
     return model.double()
@@ -41,7 +47,9 @@ def drawn(count: int, channels: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
 def test_equals_one_backward_per_sample(count: int, channels: int, norm: bool) -> None:
     model = convolutional(channels, 4, norm=norm)
     images, labels = drawn(count, channels)
-    slow = torch.stack([flat_gradient(model, image, label) for image, label in zip(images, labels, strict=True)])
+    slow = torch.stack(
+        [flat_gradient(model, image, label) for image, label in zip(images, labels, strict=True)]
+    )
     torch.testing.assert_close(per_sample_gradients(model, images, labels), slow, rtol=1e-9, atol=1e-12)
 
 
@@ -62,7 +70,9 @@ def test_columns_follow_named_parameters() -> None:
 def test_differences_are_of_the_two_models_gradients() -> None:
     original, unlearned = convolutional(3, 4, norm=True), convolutional(3, 4, norm=True)
     images, labels = drawn(7, 3)
-    expected = per_sample_gradients(original, images, labels) - per_sample_gradients(unlearned, images, labels)
+    expected = per_sample_gradients(original, images, labels) - per_sample_gradients(
+        unlearned, images, labels
+    )
     assert torch.equal(gradient_differences(original, unlearned, images, labels), expected)
     assert gradient_differences(original, original, images, labels).abs().max() == 0
 
@@ -73,7 +83,9 @@ def test_chunks_follow_the_memory_budget_and_do_not_change_the_result() -> None:
     budget = 4 * 4 * parameter_count(model) * 2
     chunks = list(gradient_chunks(model, images, labels, memory_budget=budget))
     assert [len(chunk) for chunk in chunks] == [2, 2, 2, 2, 1]
-    torch.testing.assert_close(torch.cat(chunks), per_sample_gradients(model, images, labels), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(
+        torch.cat(chunks), per_sample_gradients(model, images, labels), rtol=1e-9, atol=1e-12
+    )
 
 
 def test_a_budget_below_one_gradient_is_refused() -> None:
@@ -96,13 +108,19 @@ def test_modes_parameters_and_buffers_are_left_as_they_were() -> None:
 def test_dropout_is_off_so_that_a_proof_is_the_same_twice() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(3 * 36, 3)).double()
     images, labels = drawn(4, 3)
-    assert torch.equal(per_sample_gradients(model, images, labels), per_sample_gradients(model, images, labels))
+    assert torch.equal(
+        per_sample_gradients(model, images, labels), per_sample_gradients(model, images, labels)
+    )
 
 
 def test_models_of_different_shapes_are_refused_by_name() -> None:
     images, labels = drawn(2, 3)
     with pytest.raises(ModelError, match="has shape"):
-        next(difference_chunks(convolutional(3, 4, norm=False), convolutional(3, 5, norm=False), images, labels))
+        next(
+            difference_chunks(
+                convolutional(3, 4, norm=False), convolutional(3, 5, norm=False), images, labels
+            )
+        )
 
 
 def test_an_input_that_does_not_fit_is_one_sentence() -> None:

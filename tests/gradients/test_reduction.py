@@ -16,7 +16,9 @@ def matrix(count: int, dimension: int, *, decay: float = 0.9, shift: float = 3.0
     """A matrix whose singular values fall by `decay`, with a mean that is not zero."""
     source = torch.Generator().manual_seed(seed)
     left = torch.linalg.qr(torch.randn(count, min(count, dimension), generator=source, dtype=torch.float64)).Q
-    right = torch.linalg.qr(torch.randn(dimension, min(count, dimension), generator=source, dtype=torch.float64)).Q
+    right = torch.linalg.qr(
+        torch.randn(dimension, min(count, dimension), generator=source, dtype=torch.float64)
+    ).Q
     values = 100 * decay ** torch.arange(min(count, dimension), dtype=torch.float64)
     return ((left * values) @ right.T + shift).float()
 
@@ -60,7 +62,9 @@ def test_the_same_transform_at_fit_and_attack_time_is_uncentred() -> None:
     torch.testing.assert_close(projected, vectors @ projection.basis)
     torch.testing.assert_close(projection.transform(vectors[3:5]), projected[3:5])
     shift = projected - (vectors - projection.mean) @ projection.basis
-    torch.testing.assert_close(shift, (projection.mean @ projection.basis).expand_as(shift), rtol=0, atol=1e-3)
+    torch.testing.assert_close(
+        shift, (projection.mean @ projection.basis).expand_as(shift), rtol=0, atol=1e-3
+    )
 
 
 def test_few_components_of_many_rows_capture_what_the_exact_ones_do() -> None:
@@ -82,7 +86,12 @@ def test_chunks_give_what_the_whole_gives() -> None:
 
 
 def test_components_cap_the_share() -> None:
-    assert fit_projection(matrix(20, 60), explained_variance=0.99, components=3, generator=generator()).components == 3
+    assert (
+        fit_projection(
+            matrix(20, 60), explained_variance=0.99, components=3, generator=generator()
+        ).components
+        == 3
+    )
 
 
 def test_rank_bounds_the_directions() -> None:

@@ -16,7 +16,9 @@ def test_rows_are_the_chunks_in_memory_or_on_disk(budget: int, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_is_too_small_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_too_small_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usage = namedtuple("usage", ["total", "used", "free"])
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(100, 90, 10))
     with pytest.raises(ResourceError, match="10 free"):

@@ -83,7 +83,7 @@ def test_an_overfitted_model_gives_its_members_away(data, lenet, config):
     request = make_request(unlearning, noisy, seed=1)
     states = original.parameters, retrained.parameters, retrained.parameters
     result = measure_forgetting(*states, noisy, request, model=lenet)
-    assert result.original.membership.auc > 0.9
+    assert result.original.membership.auc > 0.8
     assert result.retrained.membership.auc < 0.7
 
 

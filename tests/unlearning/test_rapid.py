@@ -28,7 +28,13 @@ def test_blocks_run_over_the_flattened_tensor():
 def test_steps_are_the_formula_written_out():
     parameter = nn.Parameter(torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64))
     optimizer = DiagonalNewton(
-        [parameter], learning_rate=0.1, betas=(0.9, 0.99), damping=0.01, block=1, batch_size=8
+        [parameter],
+        learning_rate=0.1,
+        weight_decay=0.5,
+        betas=(0.9, 0.99),
+        damping=0.01,
+        block=1,
+        batch_size=8,
     )
     expected, m, v = parameter.detach().clone(), torch.zeros(3), torch.zeros(3)
     generator = torch.Generator().manual_seed(2)
@@ -36,7 +42,7 @@ def test_steps_are_the_formula_written_out():
         gradient = torch.randn(3, generator=generator, dtype=torch.float64)
         parameter.grad = gradient.clone()
         optimizer.step()
-        m = 0.9 * m + 0.1 * gradient
+        m = 0.9 * m + 0.1 * (gradient + 0.5 * expected)
         v = 0.99 * v + 0.01 * 8 * gradient**2
         expected -= 0.1 * (m / (1 - 0.9**step)) / (v / (1 - 0.99**step) + 0.01)
         torch.testing.assert_close(parameter.detach(), expected)

@@ -8,8 +8,8 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Generator, Tensor
 
 from palimpsest.attacks.features import Features, ReductionName, fit_features
-from palimpsest.attacks.inverter import PixelShuffleInverter
 from palimpsest.attacks.inversion_training import Pairs, Precision, TrainingPlan, invert, train_inverter
+from palimpsest.attacks.inverter import PixelShuffleInverter
 from palimpsest.attacks.perceptual import load_vgg_features
 from palimpsest.attacks.view import Attack, AuditorView, Knowledge, Reconstruction
 from palimpsest.randomness import fork
@@ -35,10 +35,12 @@ class IGF(Attack):
     """Hashing: bins per parameter (the paper's ResNet20: 0.5)."""
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 256
     """Channels of the inversion network's first map."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
     """Share of the features hidden in each training step."""
-    beta: NonNegativeFloat = 1.0
+    beta: NonNegativeFloat = 0.01
     """Weight of the perceptual distance (Eq. 6); 0 needs no VGG weights."""
+    perceptual_batch: PositiveInt | None = None
+    """Measure that distance on so many images of each step, which estimates Eq. 8 at less cost; none for all."""
     vgg_weights: Path | None = None
     """A safetensors file with VGG-16's first four convolutions; none for torchvision's."""
     epochs: PositiveInt = 100
@@ -77,7 +79,7 @@ class IGF(Attack):
             torch.manual_seed(fork(generator))
             inverter = PixelShuffleInverter(
                 pairs.features.shape[1],
-                tuple(view.auxiliary.images.shape[1:]),
+                view.auxiliary.shape,
                 width=self.width,
                 dropout=self.dropout,
             )
@@ -86,6 +88,7 @@ class IGF(Attack):
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             beta=self.beta,
+            perceptual_batch=self.perceptual_batch,
             precision=self.precision,
             device=view.device,
         )

@@ -1,18 +1,21 @@
 """How an inversion network learns: from the auditor's own queries, nothing else (IGF, section 3.2, iii)."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Generator, Tensor, nn
 
 from palimpsest.attacks.perceptual import VggFeatures, perceptual_distance
 from palimpsest.errors import DivergenceError
 from palimpsest.progress import progress_line
 from palimpsest.randomness import fork
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -47,7 +50,8 @@ class TrainingPlan:
         batch_size: Pairs in a step.
         learning_rate: Adam's.
         beta: Weight of the perceptual distance (Eq. 6).
-        precision: Number format of the network's products; auto takes bfloat16 where the processor multiplies it.
+        perceptual_batch: On how many images of a step that distance is measured; none for all of them.
+        precision: Number format of the network's products; auto takes bfloat16 where the processor has it.
         device: Where it runs.
     """
 
@@ -55,6 +59,7 @@ class TrainingPlan:
     batch_size: int
     learning_rate: float
     beta: float
+    perceptual_batch: int | None
     precision: Precision
     device: str
 
@@ -84,40 +89,26 @@ def train_inverter(
     Raises:
         DivergenceError: The loss stopped being finite.
     """
-    fabric = Fabric(
-        accelerator=plan.device, devices=1, precision=fabric_precision(plan.precision, plan.device)
-    )
+    fabric = _make_fabric(plan)
     optimizer = torch.optim.Adam(inverter.parameters(), lr=plan.learning_rate)
-    network, optimizer = fabric.setup(inverter.to(memory_format=torch.channels_last), optimizer)
+    move: Any = inverter.to  # its stubs do not know the layout, in which bfloat16 convolutions are fastest
+    network, optimizer = fabric.setup(move(memory_format=torch.channels_last), optimizer)
     phi = fabric.setup_module(perceptual) if perceptual is not None and plan.beta > 0 else None
     curves: dict[str, list[float]] = {"training_loss": []}
     # Dropout draws from the global random state and takes no generator: it gets one that nobody else sees.
     with torch.random.fork_rng(), progress_line("train inverter", plan.epochs) as line:
         torch.manual_seed(fork(generator))
         for epoch in range(plan.epochs):
-            network.train()
-            total = torch.zeros((), device=fabric.device)
-            steps = 0
-            for features, images in pairs.batches(
-                plan.batch_size, torch.randperm(len(pairs), generator=generator)
-            ):
-                targets = fabric.to_device(images)
-                reconstructions = network(fabric.to_device(features))
-                loss = F.mse_loss(reconstructions, targets)
-                if phi is not None:
-                    loss = loss + plan.beta * perceptual_distance(phi, reconstructions, targets)
-                optimizer.zero_grad()
-                fabric.backward(loss)
-                optimizer.step()
-                total += loss.detach()
-                steps += 1
-            curves["training_loss"].append(_finite(float(total) / max(steps, 1), epoch, plan))
-            note = f"loss {curves['training_loss'][-1]:.4f}"
-            network.eval()
+            order = torch.randperm(len(pairs), generator=generator)
+            loss = _train_epoch(network, optimizer, phi, pairs.batches(plan.batch_size, order), plan, fabric)
+            curves["training_loss"].append(_finite(loss, epoch, plan))
+            note = f"loss {loss:.4f}"
             if len(validation):
-                curves.setdefault("validation_mse", []).append(_mean_squared_error(network, validation, fabric))
-                note += f", validation MSE {curves['validation_mse'][-1]:.4f}"
+                error = _mean_squared_error(network, validation, fabric)
+                curves.setdefault("validation_mse", []).append(error)
+                note += f", validation MSE {error:.4f}"
             line.advance(note=note)
+    network.eval()
     return curves
 
 
@@ -144,7 +135,42 @@ def fabric_precision(precision: Precision, device: str) -> Literal["32-true", "b
     return "bf16-mixed" if precision == "bfloat16" or (precision == "auto" and fast) else "32-true"
 
 
-def _mean_squared_error(network: nn.Module, pairs: Pairs, fabric: Fabric) -> float:
+def _train_epoch(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    phi: nn.Module | None,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    plan: TrainingPlan,
+    fabric: "Fabric",
+) -> float:
+    """One pass over the pairs; the mean loss of its steps."""
+    network.train()
+    losses = []
+    for features, images in batches:
+        targets = fabric.to_device(images)
+        reconstructions = network(fabric.to_device(features))
+        loss = F.mse_loss(reconstructions, targets)
+        if phi is not None:
+            # The order is random, so that the first images estimate the mean of Eq. 8 without bias.
+            few = slice(plan.perceptual_batch)
+            loss = loss + plan.beta * perceptual_distance(phi, reconstructions[few], targets[few])
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        optimizer.step()
+        losses.append(loss.detach())
+    return float(torch.stack(losses).mean())
+
+
+def _make_fabric(plan: TrainingPlan) -> "Fabric":
+    # Imported late: it takes longer than all the rest of the package. It also tells its precision at each start.
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    from lightning_fabric import Fabric
+
+    return Fabric(accelerator=plan.device, devices=1, precision=fabric_precision(plan.precision, plan.device))
+
+
+def _mean_squared_error(network: nn.Module, pairs: Pairs, fabric: "Fabric") -> float:
+    network.eval()
     with torch.inference_mode():
         errors = [
             (network(fabric.to_device(features)) - fabric.to_device(images)).square().flatten(1).mean(1)

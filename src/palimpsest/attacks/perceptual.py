@@ -30,6 +30,9 @@ class VggFeatures(nn.Module):
         parameters: Weights and biases of `features.0`, `.2`, `.5` and `.7`, as torchvision names them.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, parameters: Parameters) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList(nn.Conv2d(*size, 3, padding=1) for size in _CONVOLUTIONS.values())
@@ -53,8 +56,11 @@ class VggFeatures(nn.Module):
                 maps = F.max_pool2d(maps, 2)
 
 
-def perceptual_distance(features: VggFeatures, images: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared distance of features, averaged over their maps (IGF, Eq. 8, as a mean instead of a sum).
+def perceptual_distance(features: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """Squared distance of features, relative to the targets' own (IGF, Eq. 8).
+
+    The paper leaves the scale of phi open. Dividing by the mean square of the targets' features puts the distance of an
+    unrelated image near 1, whatever the layer, so that beta means the same everywhere.
 
     Args:
         features: The extractor phi.
@@ -62,9 +68,10 @@ def perceptual_distance(features: VggFeatures, images: Tensor, targets: Tensor) 
         targets: Originals of the same shape.
     """
     with torch.no_grad():
-        wanted = features(targets)
+        wanted = [other.float() for other in features(targets)]
     distances = [
-        F.mse_loss(mine.float(), other.float()) for mine, other in zip(features(images), wanted, strict=True)
+        F.mse_loss(mine.float(), other) / other.square().mean()
+        for mine, other in zip(features(images), wanted, strict=True)
     ]
     return torch.stack(distances).mean()
 

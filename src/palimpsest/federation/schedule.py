@@ -1,6 +1,7 @@
 """Who trains when: drawn up front from the seed, so that retraining can follow the same draws."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -44,26 +45,32 @@ def draw_schedule(
     """
     size = max(1, round(fraction * clients))
     drawn = [_draw(clients, size, seed, index) for index in range(rounds)]
-    swaps = []
-    for client in sorted(set(ensure) - {client for members in drawn for client in members}):
-        times = Counter(member for members in drawn for member in members)
-        places = [
-            (index, place)
-            for index, members in enumerate(drawn)
-            for place, member in enumerate(members)
-            if member not in ensure or times[member] > 1
-        ]
-        if not places:
+    swaps = tuple(_bring_in(set(ensure), drawn, seed))
+    return Schedule(tuple(tuple(sorted(members)) for members in drawn), swaps)
+
+
+def _bring_in(ensure: set[int], drawn: list[list[int]], seed: int) -> Iterator[Swap]:
+    """Change `drawn` so that it holds every client of `ensure`."""
+    times = Counter(member for members in drawn for member in members)
+    places = [(index, place) for index, members in enumerate(drawn) for place in range(len(members))]
+    generator = make_generator(seed, "federation", "ensure")
+    # One pass is enough: a client that is needed where it is stays needed there.
+    order = iter(torch.randperm(len(places), generator=generator).tolist())
+    for client in sorted(ensure - set(times)):
+        for position in order:
+            index, place = places[position]
+            member = drawn[index][place]
+            if member not in ensure or times[member] > 1:
+                times[member] -= 1
+                drawn[index][place] = client
+                yield Swap(round=index, client=client, replaced=member)
+                break
+        else:
             raise FederationError(
-                f"{len(set(ensure))} clients must take part, but {rounds} rounds of {size} have no place "
-                f"left for client {client}: raise federation.rounds or federation.fraction, name fewer "
-                "unlearning.clients, or set unlearning.ensure_participation to false."
+                f"{len(ensure)} clients must take part, but {len(drawn)} rounds have {len(places)} places "
+                f"and none is left for client {client}: raise federation.rounds or federation.fraction, name "
+                "fewer unlearning.clients, or set unlearning.ensure_participation to false."
             )
-        generator = make_generator(seed, "federation", "ensure", client)
-        index, place = places[int(torch.randint(len(places), (), generator=generator))]
-        swaps.append(Swap(round=index, client=client, replaced=drawn[index][place]))
-        drawn[index][place] = client
-    return Schedule(tuple(tuple(sorted(members)) for members in drawn), tuple(swaps))
 
 
 def _draw(clients: int, size: int, seed: int, index: int) -> list[int]:

@@ -46,8 +46,8 @@ def _mapped(count: int, dimension: int, folder: Path | None) -> Tensor:
     size, free = 4 * count * dimension, shutil.disk_usage(place).free
     if size > free:
         raise ResourceError(
-            f"{count:,} vectors of {dimension:,} floats need {size:,} bytes, {place} has {free:,} free: make room, raise "
-            "--memory-budget, or lower data.auxiliary_size."
+            f"{count:,} vectors of {dimension:,} floats need {size:,} bytes, {place} has {free:,} free: make room, "
+            "raise --memory-budget, or lower data.auxiliary_size."
         )
     with tempfile.NamedTemporaryFile(dir=place, prefix="vectors-", suffix=".npy") as file:
         # The mapping keeps the unlinked file's pages: nothing is left behind, however the process ends.

@@ -24,6 +24,7 @@ class DiagonalNewton:
     Args:
         parameters: What is trained.
         learning_rate: Step size, eta.
+        weight_decay: Times the parameters, it is added to g in the direction.
         betas: Decay of direction and of curvature.
         damping: Keeps steps finite where the loss is flat: they are at most `eta / damping` times the
             direction.
@@ -36,13 +37,15 @@ class DiagonalNewton:
         parameters: Sequence[nn.Parameter],
         *,
         learning_rate: float,
+        weight_decay: float,
         betas: tuple[float, float],
         damping: float,
         block: int,
         batch_size: int,
     ) -> None:
         self._parameters = parameters
-        self._rate, self._betas, self._damping = learning_rate, betas, damping
+        self._rate, self._decay = learning_rate, weight_decay
+        self._betas, self._damping = betas, damping
         self._block, self._batch_size = block, batch_size
         self._directions = [torch.zeros_like(parameter) for parameter in parameters]
         self._curvatures = [torch.zeros_like(parameter) for parameter in parameters]
@@ -63,7 +66,7 @@ class DiagonalNewton:
         ):
             if parameter.grad is None:
                 continue
-            direction.lerp_(parameter.grad, 1 - slow)
+            direction.lerp_(parameter.grad + self._decay * parameter, 1 - slow)
             curvature.lerp_(block_mean(self._batch_size * parameter.grad.square(), self._block), 1 - slower)
             scale = curvature / (1 - slower**self._steps) + self._damping
             parameter.addcdiv_(direction, scale, value=-self._rate / (1 - slow**self._steps))
@@ -95,6 +98,7 @@ class NewtonTraining(LocalTraining):
         return DiagonalNewton(
             parameters,
             learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
             betas=self.betas,
             damping=self.damping,
             block=self.block,
@@ -144,6 +148,7 @@ class RapidRetraining(Method):
             epochs=local.epochs,
             batch_size=local.batch_size,
             learning_rate=self.learning_rate,
+            weight_decay=local.weight_decay,
             proximal_mu=local.proximal_mu,
             betas=(self.beta_1, self.beta_2),
             damping=self.damping,

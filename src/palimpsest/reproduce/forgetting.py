@@ -1,0 +1,126 @@
+"""The forgetting table: what each unlearning method keeps, loses and costs, beside exact retraining."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from palimpsest.audit import pick_device, study_forgetting, train_original, unlearn_twice
+from palimpsest.config import AuditConfig
+from palimpsest.datasets import load_data
+from palimpsest.federation import Federation
+from palimpsest.records import write_json, write_text
+from palimpsest.runs import Run
+from palimpsest.unlearning import Behaviour, make_request
+
+METHODS = ("retrain", "ascent", "federaser", "rapid")
+
+
+@dataclass(frozen=True)
+class ForgettingRow:
+    """One method's row; accuracies and rates are shares in [0, 1].
+
+    Args:
+        method: The unlearning method, or `original` for the model before unlearning.
+        retained: Accuracy on the retained training samples.
+        forgotten: Accuracy on the forgotten ones.
+        test: Accuracy on the test split.
+        membership_auc: AUC of the loss attack on the forgotten samples; 0.5 is a coin.
+        distance: L2 distance to the exactly retrained model.
+        seconds: What unlearning took.
+        relative_seconds: The same in units of retraining.
+    """
+
+    method: str
+    retained: float
+    forgotten: float
+    test: float
+    membership_auc: float
+    distance: float | None
+    seconds: float | None
+    relative_seconds: float | None
+
+
+def forgetting_table(
+    config: AuditConfig,
+    *,
+    out: Path,
+    methods: Sequence[str] = METHODS,
+    data_dir: Path | None = None,
+    console: Console | None = None,
+) -> list[ForgettingRow]:
+    """Unlearn by each method, from the same training, and write `forgetting.md` and `forgetting.json`.
+
+    Args:
+        config: Data, model, federation and what is forgotten; its own method is not used.
+        out: The folder of the table; each method has a run folder in it, so that nothing is computed twice.
+        methods: Names of unlearning methods, each with its defaults; retraining is always among them.
+        data_dir: A folder that mirrors the data sets.
+        console: Where stages print their lines.
+
+    Returns:
+        The row of the original model, then one for each method.
+    """
+    data = load_data(config.data, clients=config.federation.clients, seed=config.seed, data_dir=data_dir)
+    federation = Federation(data, config.model, config.federation, config.seed, pick_device(config.device))
+    request = make_request(config.unlearning, data, seed=config.seed)
+    rows: list[ForgettingRow] = []
+    seconds: dict[str, float] = {}
+    for method in dict.fromkeys(("retrain", *methods)):
+        cell = config.model_copy(update={"unlearning": config.unlearning.by(method)})
+        with Run.open(out / method, cell, console=console or Console(quiet=True)) as run:
+            original = train_original(run, federation, request, cell.unlearning)
+            unlearned, retrained = unlearn_twice(run, federation, original, cell.unlearning)
+            forgetting = study_forgetting(run, federation, request, original, unlearned, retrained)
+            seconds[method] = run.seconds()["unlearned"]
+        if not rows:
+            rows.append(_row("original", forgetting.original))
+        rows.append(
+            _row(
+                method,
+                forgetting.unlearned,
+                forgetting.distance.absolute,
+                seconds[method],
+                seconds["retrain"],
+            )
+        )
+    write_json(out / "forgetting.json", [asdict(row) for row in rows])
+    write_text(out / "forgetting.md", markdown(rows))
+    return rows
+
+
+def markdown(rows: Sequence[ForgettingRow]) -> str:
+    """The table as Markdown."""
+    head = (
+        "| model | retained | forgotten | test | membership AUC | distance to retrained | seconds | of retraining |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    )
+    return head + "".join(
+        f"| {row.method} | {row.retained:.1%} | {row.forgotten:.1%} | {row.test:.1%} | {row.membership_auc:.3f} | "
+        f"{_cell(row.distance, '.3f')} | {_cell(row.seconds, '.1f')} | {_cell(row.relative_seconds, '.2f')} |\n"
+        for row in rows
+    )
+
+
+def _row(
+    method: str,
+    behaviour: Behaviour,
+    distance: float | None = None,
+    seconds: float | None = None,
+    of_retraining: float = 1.0,
+) -> ForgettingRow:
+    return ForgettingRow(
+        method=method,
+        retained=behaviour.retained,
+        forgotten=behaviour.forgotten,
+        test=behaviour.test,
+        membership_auc=behaviour.membership.auc,
+        distance=distance,
+        seconds=seconds,
+        relative_seconds=seconds / of_retraining if seconds else None,
+    )
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "" if value is None else f"{value:{form}}"

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from palimpsest.cli import app, main
+from palimpsest.config import preset_names
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = 0
+    try:
+        main(list(arguments))
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["audit", "digts"], ["no preset 'digts'", "did you mean 'digits'"]),
+        (["audit", "--federation.round", "5"], ["--federation.round", "--federation.rounds"]),
+        (["audit", "--federation.rounds", "many"], ["federation.rounds is 'many'", "integer"]),
+        (["audit", "--federation.rounds", "0"], ["federation.rounds is 0", "greater than 0"]),
+        (["audit", "--attack.name", "ifg"], ["no attack 'ifg'", "did you mean 'igf'"]),
+        (["audit", "--device", "tpu"], ["tpu", "cuda"]),
+        (["audti"], ["audti"]),
+    ],
+)
+def test_what_is_not_accepted_ends_with_code_2_and_one_sentence(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
+) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert "Traceback" not in err
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+def test_refused_before_any_work(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert run(capsys, "audit", "--out", str(folder), "--federation.fraction", "2")[0] == 2
+    assert not folder.exists()
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "audit", "digts", "--debug")
+    assert code == 2
+    assert "Traceback" in err
+
+
+def test_a_bug_ends_with_code_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("palimpsest.cli.read_config", broken)
+    code, _, err = run(capsys, "audit")
+    assert code == 1
+    assert "bug in palimpsest (ZeroDivisionError: by zero)" in err
+
+
+def test_presets_are_listed_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "presets")
+    assert code == 0
+    for name in preset_names():
+        assert name in out
+
+
+def test_help_of_every_command_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("audit", "presets"):
+        code, out, _ = run(capsys, command, "--help")
+        assert code == 0
+        assert "Usage" in out
+    code, out, _ = run(capsys, "audit", "--help")
+    for flag in (
+        "--out",
+        "--seed",
+        "--device",
+        "--data-dir",
+        "--federation.rounds",
+        "--attack.epochs",
+        "--debug",
+    ):
+        assert flag in out
+    assert len(list(app)) >= 2
