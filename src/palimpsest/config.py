@@ -112,7 +112,7 @@ class DataConfig(Section):
     selectors = {"partition": PARTITIONS}
 
     name: str = "digits"
-    """A known set (digits, mnist, fashion_mnist, cifar10, cifar100, lfw), a folder of class folders, or a parquet file."""
+    """digits, mnist, fashion_mnist, cifar10, cifar100, lfw, a folder of class folders, or a parquet file."""
     auxiliary: str | None = None
     """The attacker's own images: another set, or none for the test split of the same one (in distribution)."""
     auxiliary_size: PositiveInt = 800

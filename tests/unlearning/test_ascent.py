@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palimpsest.config import UnlearningConfig
-from palimpsest.federation import Federation, Schedule, Shard, parameter_distance, predict, train
+from palimpsest.errors import FederationError
+from palimpsest.federation import Federation, Schedule, Shard, federation, parameter_distance, predict, train
 from palimpsest.models import load_parameters
 from palimpsest.unlearning import Ascent, GradientAscent, Place, make_request, project
 
@@ -25,8 +26,8 @@ def request_(data):
 
 
 def run(method, trained, request_, place=None):
-    federation, original = trained
-    return method(original, request_, federation, schedule=Schedule(()), place=place or Place())
+    together, original = trained
+    return method(original, request_, together, schedule=Schedule(()), place=place or Place())
 
 
 @given(st.integers(0, 2**31), st.floats(0.01, 100))
@@ -43,9 +44,9 @@ def test_projection_is_onto_the_ball(seed, radius):
 
 @pytest.mark.parametrize("batch_size", [3, 100])
 def test_one_step_is_the_papers_equation(trained, data, batch_size):
-    federation, original = trained
-    model = load_parameters(federation.network(), original.parameters)
-    slow = load_parameters(federation.network(), original.parameters)
+    together, original = trained
+    model = load_parameters(together.network(), original.parameters)
+    slow = load_parameters(together.network(), original.parameters)
     shard = Shard(data.train.images, data.train.labels, data.clients[0])
     GradientAscent(steps=1, learning_rate=0.3, radius=9.0, batch_size=batch_size)(model, shard, seed=0)
     images, labels = data.train.images[shard.rows], data.train.labels[shard.rows]
@@ -56,13 +57,13 @@ def test_one_step_is_the_papers_equation(trained, data, batch_size):
 
 def test_the_server_averages_by_forgotten_samples(trained, request_, data):
     """Eq. 2."""
-    federation, original = trained
+    together, original = trained
     result = run(Ascent(fine_tune_rounds=0, learning_rate=0.5), trained, request_)
     expected = {
         name: torch.zeros_like(value, dtype=torch.float64) for name, value in original.parameters.items()
     }
     for client, rows in request_.forgotten.items():
-        model = load_parameters(federation.network(), original.parameters)
+        model = load_parameters(together.network(), original.parameters)
         F.cross_entropy(model(data.train.images[rows]), data.train.labels[rows]).backward()
         for name, parameter in model.named_parameters():
             expected[name] += len(rows) / 20 * (parameter + 0.5 * parameter.grad).detach().double()
@@ -74,20 +75,20 @@ def test_the_server_averages_by_forgotten_samples(trained, request_, data):
 @pytest.mark.parametrize("radius", [0.01, 0.3])
 @pytest.mark.parametrize("steps", [1, 4])
 def test_stays_within_zeta(trained, request_, radius, steps):
-    federation, original = trained
+    together, original = trained
     method = Ascent(steps=steps, learning_rate=50.0, radius=radius, fine_tune_rounds=0)
     result = run(method, trained, request_)
-    distance = parameter_distance(original.parameters, result.parameters, federation.network())
+    distance = parameter_distance(original.parameters, result.parameters, together.network())
     assert 0 < distance <= radius * (1 + 1e-5)
     assert result.facts["distance_before_fine_tuning"] == pytest.approx(distance)
 
 
 def test_the_loss_on_forgotten_samples_rises(trained, request_, data):
-    federation, original = trained
+    together, original = trained
     forgotten = data.train.subset(request_.rows)
 
     def loss(parameters):
-        model = load_parameters(federation.network(), parameters)
+        model = load_parameters(together.network(), parameters)
         return F.cross_entropy(predict(model, forgotten.images), forgotten.labels)
 
     result = run(Ascent(steps=5, fine_tune_rounds=0), trained, request_)
@@ -106,7 +107,7 @@ def test_batch_norms_statistics_stay(data, resnet, config):
 
 
 def test_fine_tuning_uses_retained_rows_only(trained, data, request_):
-    federation, original = trained
+    together, original = trained
     poisoned = dataclasses.replace(data, train=data.train.subset(torch.arange(75)))
     climbed = run(Ascent(fine_tune_rounds=0), trained, request_)
     tuned = run(Ascent(fine_tune_rounds=2), trained, request_)
@@ -115,17 +116,29 @@ def test_fine_tuning_uses_retained_rows_only(trained, data, request_):
     method = Ascent(fine_tune_rounds=2)
     poisoned.train.images[request_.rows] = float("nan")
     start = dataclasses.replace(original, parameters=climbed.parameters)
-    clean = method._fine_tune(start, request_, federation, Place())
-    dirty = method._fine_tune(start, request_, dataclasses.replace(federation, data=poisoned), Place())
+    clean = method._fine_tune(start, request_, together, Place())
+    dirty = method._fine_tune(start, request_, dataclasses.replace(together, data=poisoned), Place())
     for name, value in clean.parameters.items():
         assert torch.equal(value, dirty.parameters[name])
         assert torch.equal(value, tuned.parameters[name])
 
 
-def test_a_missing_client_is_no_unlearning(trained, request_):
-    """Eq. 2 needs every unlearning client: the round asks for all of them."""
-    result = run(Ascent(fine_tune_rounds=0), trained, request_)
-    assert result.rounds[0].used == (1, 3)
+def test_the_ascent_needs_every_unlearning_client(trained, request_, monkeypatch):
+    """Else a client's samples would be taken for forgotten though nobody climbed their loss."""
+
+    class Silent:
+        def __init__(self, backend):
+            self.backend = backend
+
+        def send(self, clients, payload):
+            return (reply for reply in self.backend.send(clients, payload) if reply.client != 3)
+
+    connect = federation.connect
+    monkeypatch.setattr(federation, "connect", lambda *args, **settings: Silent(connect(*args, **settings)))
+    with pytest.raises(
+        FederationError, match=r"fewer than 2 usable replies from 2 clients .*client 3: no reply"
+    ):
+        run(Ascent(fine_tune_rounds=0), trained, request_)
 
 
 def test_a_killed_run_goes_on(trained, request_, tmp_path):

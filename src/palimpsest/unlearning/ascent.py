@@ -62,9 +62,8 @@ class GradientAscent(Work):
     ) -> tuple[float, Tensor]:
         total, gradient = 0.0, torch.zeros_like(parameters_to_vector(parameters))
         for batch in shard.rows.split(self.batch_size):
-            loss = F.cross_entropy(model(shard.images[batch]), shard.labels[batch], reduction="sum") / len(
-                shard
-            )
+            logits = model(shard.images[batch])
+            loss = F.cross_entropy(logits, shard.labels[batch], reduction="sum") / len(shard)
             pieces = torch.autograd.grad(loss, parameters)
             gradient += torch.cat([piece.flatten() for piece in pieces])
             total += loss.item()
