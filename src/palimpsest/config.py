@@ -244,7 +244,7 @@ class AuditConfig(BaseModel):
     data: DataConfig = Field(default_factory=DataConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     federation: FederationConfig = Field(default_factory=FederationConfig)
-    unlearning: UnlearningConfig = Field(default_factory=UnlearningConfig)
+    unlearning: UnlearningConfig = Field(default_factory=lambda: UnlearningConfig(fraction=0.1))
     defenses: tuple[DefenseConfig, ...] = ()
     """What clients do to their proofs, in order: a list such as [{name: sign}], on the command line as YAML."""
     verification: VerificationConfig = Field(default_factory=VerificationConfig)

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from palimpsest.attacks.inversion_training import Pairs, TrainingPlan, invert, train_inverter
+from palimpsest.attacks.perceptual import VggFeatures, perceptual_distance
 from palimpsest.errors import DivergenceError
 
 PLAN = TrainingPlan(
@@ -47,6 +50,32 @@ def test_adam_minimises_equation_7_step_by_step() -> None:
             loss.backward()
             optimizer.step()
     torch.testing.assert_close(network.factor, slow.factor)
+
+
+def test_the_loss_is_equation_6_and_a_part_of_the_batch_estimates_its_second_term() -> None:
+    class Colour(Scale):
+        def forward(self, features: Tensor) -> Tensor:
+            return super().forward(features).expand(-1, 3, -1, -1).repeat(1, 1, 4, 4)
+
+    weights = {}
+    for name, size in (("0", (64, 3)), ("2", (64, 64)), ("5", (128, 64)), ("7", (128, 128))):
+        weights[f"features.{name}.weight"] = (
+            torch.randn(*size, 3, 3, generator=torch.Generator().manual_seed(1)) / 30
+        )
+        weights[f"features.{name}.bias"] = torch.zeros(size[0])
+    phi = VggFeatures(weights)
+    network = Colour()
+    features = pairs().features
+    data = Pairs(features, (Colour()(features) * 1.6).detach())
+    for few in (None, 2):
+        plan = replace(PLAN, epochs=1, batch_size=32, beta=0.5, perceptual_batch=few, learning_rate=1e-9)
+        curves = train_inverter(network, data, data, phi, plan, generator=torch.Generator().manual_seed(5))
+        generator = torch.Generator().manual_seed(5)
+        torch.randint(2**62, (), generator=generator)
+        rows = torch.randperm(32, generator=generator)
+        mine, images = network(features[rows]), data.images[rows]
+        slow = (mine - images).square().mean() + 0.5 * perceptual_distance(phi, mine[:few], images[:few])
+        assert curves["training_loss"][0] == pytest.approx(slow.item(), rel=1e-4)
 
 
 def test_curves_have_a_value_an_epoch_and_no_validation_is_allowed() -> None:

@@ -42,7 +42,8 @@ def test_equals_federated_averaging_written_out(data, config, architecture, requ
             for name, value in current.items()
         }
     for name, value in current.items():
-        torch.testing.assert_close(result.parameters[name], value, msg=name)
+        # Convolutions round differently for another number of threads, and four epochs amplify that.
+        torch.testing.assert_close(result.parameters[name], value, rtol=1e-5, atol=1e-5)
 
 
 def test_training_learns(data, lenet, config):
