@@ -161,7 +161,7 @@ class FederationConfig(Section):
     """A round that fewer clients answer is tried again, then refused."""
     attempts: PositiveInt = 3
     """How often a round is tried before the run ends with an error."""
-    engine: str = "in-process"
+    engine: Literal["in-process", "flower-simulation"] = "in-process"
     """What runs the clients: in-process, or flower-simulation (Flower on Ray; needs the extra `flower`)."""
 
 

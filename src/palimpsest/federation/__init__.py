@@ -17,6 +17,8 @@ from palimpsest.federation.engine import Backend, InProcess, connect
 from palimpsest.federation.evaluation import accuracy, parameter_distance, predict, share_right
 from palimpsest.federation.federation import Federation, train
 from palimpsest.federation.fedopt import FedAdagrad, FedAdam, FedOpt, FedYogi
+from palimpsest.federation.flower_engine import FlowerClients, client_app, flower_simulation
+from palimpsest.federation.flower_strategy import FlowerStrategy
 from palimpsest.federation.history import History, Update
 from palimpsest.federation.intake import Intake, fault
 from palimpsest.federation.rounds import Plan, Round, Training, run_rounds
@@ -33,6 +35,8 @@ __all__ = [
     "FedProx",
     "FedYogi",
     "Federation",
+    "FlowerClients",
+    "FlowerStrategy",
     "History",
     "InProcess",
     "Intake",
@@ -52,9 +56,11 @@ __all__ = [
     "accuracy",
     "answer",
     "batches",
+    "client_app",
     "connect",
     "draw_schedule",
     "fault",
+    "flower_simulation",
     "parameter_distance",
     "predict",
     "run_rounds",

@@ -1,6 +1,7 @@
 """What runs the clients: the round loop sees nothing of it but `send`."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import FederationError
 from palimpsest.federation.client import Payload, Reply, Shard, answer
+from palimpsest.federation.flower_engine import flower_simulation
 
 
 class Backend(Protocol):
@@ -50,10 +52,11 @@ class InProcess:
             yield answer(self._model, client, shard, payload)
 
 
+@contextmanager
 def connect(
     engine: str, model: nn.Module, images: ImageSet, clients: Sequence[Tensor], *, device: str
-) -> Backend:
-    """The backend that a configuration names.
+) -> Iterator[Backend]:
+    """The backend that a configuration names, for as long as the context lasts.
 
     Args:
         engine: `federation.engine`.
@@ -63,8 +66,15 @@ def connect(
         device: Where the work is done.
 
     Raises:
-        FederationError: There is no such engine.
+        FederationError: There is no such engine, or it did not start.
+        MissingDependencyError: Flower is not installed.
     """
     if engine == "in-process":
-        return InProcess(model, images, clients, device=device)
-    raise FederationError(f"There is no engine {engine!r}: set federation.engine to 'in-process'.")
+        yield InProcess(model, images, clients, device=device)
+    elif engine == "flower-simulation":
+        with flower_simulation(model, images, clients) as backend:
+            yield backend
+    else:
+        raise FederationError(
+            f"There is no engine {engine!r}: set federation.engine to 'in-process' or 'flower-simulation'."
+        )

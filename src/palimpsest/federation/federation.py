@@ -125,8 +125,8 @@ class Federation:
             minimum_replies=minimum_replies or self.config.minimum_replies,
             attempts=self.config.attempts,
         )
-        backend = connect(self.config.engine, model, self.data.train, clients, device=self.device)
-        return run_rounds(plan, backend, parameters, scratch=scratch, history=history)
+        with connect(self.config.engine, model, self.data.train, clients, device=self.device) as backend:
+            return run_rounds(plan, backend, parameters, scratch=scratch, history=history)
 
 
 def train(

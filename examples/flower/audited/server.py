@@ -1,0 +1,65 @@
+"""The server: trains, has the clients train again without what is forgotten, and collects their proofs."""
+
+from pathlib import Path
+
+import torch
+from flwr.app import Context, Message, MessageType, RecordDict
+from flwr.serverapp import Grid, ServerApp
+
+from audited.federation import agreed
+from palimpsest.federation import FlowerClients, Plan, Training, run_rounds, snapshot
+from palimpsest.federation.flower_records import pack_parameters, unpack_parameters
+from palimpsest.proofs import Proofs, save_proofs
+from palimpsest.records import parameters_hash, save_tensors
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Train, unlearn, prove; leave `original`, `unlearned` and `proofs` as safetensors."""
+    settings = context.run_config
+    config, federation, request = agreed(str(settings["configuration"]), str(settings["data-dir"]))
+    out = Path(str(settings["out"]))
+    clients = FlowerClients(grid, config.federation.clients)
+
+    def train(title: str, backend: FlowerClients) -> Training:
+        model = federation.network()
+        plan = Plan(
+            title=title,
+            clients=config.federation.clients,
+            schedule=federation.schedule(ensure=request.clients),
+            work=federation.local_training(),
+            aggregation=federation.aggregation,
+            trainable=tuple(name for name, _ in model.named_parameters()),
+            seed=config.seed,
+        )
+        return run_rounds(plan, backend, snapshot(model), scratch=out / ".unfinished" / title)
+
+    original = train("train", clients).parameters
+    unlearned = train("retrain", clients.asking("retained")).parameters
+    messages = [
+        Message(
+            content=RecordDict(
+                {"original": pack_parameters(original), "unlearned": pack_parameters(unlearned)}
+            ),
+            message_type=f"{MessageType.QUERY}.prove",
+            dst_node_id=clients.nodes[client],
+        )
+        for client in request.clients
+    ]
+    answers = {
+        int(answer.content["who"]["client"]): unpack_parameters(answer.content["proofs"])["vectors"]
+        for answer in grid.send_and_receive(messages)
+    }
+    proofs = Proofs(
+        torch.cat([answers[client] for client in request.clients]),
+        {
+            "original": parameters_hash(original),
+            "unlearned": parameters_hash(unlearned),
+            "loss": "cross_entropy",
+        },
+    )
+    save_tensors(out / "original.safetensors", original)
+    save_tensors(out / "unlearned.safetensors", unlearned)
+    save_proofs(out / "proofs.safetensors", proofs)

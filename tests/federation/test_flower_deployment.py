@@ -1,0 +1,141 @@
+"""A real superlink and two supernodes on loopback: train, unlearn, prove, audit."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from palimpsest.attacks import IGF, AuditorView
+from palimpsest.config import read_config
+from palimpsest.datasets import load_data
+from palimpsest.federation import Federation, train
+from palimpsest.gradients import ModelOracle, gradient_differences
+from palimpsest.models import load_parameters
+from palimpsest.proofs import load_proofs, proof_norms, verify
+from palimpsest.records import parameters_hash, read_tensors
+from palimpsest.unlearning import make_request, unlearn
+
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "flower"
+BIN = Path(sys.executable).parent
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@pytest.fixture
+def deployed(tmp_path: Path):
+    """The folder that the deployed federation leaves behind."""
+    app, out, home = tmp_path / "flower", tmp_path / "out", tmp_path / "home"
+    shutil.copytree(EXAMPLE, app)
+    home.mkdir()
+    link, first, second = free_ports(3)
+    (home / "config.toml").write_text(
+        f'[superlink]\ndefault = "audit"\n\n[superlink.audit]\naddress = "127.0.0.1:{link}"\ninsecure = true\n'
+    )
+    environment = {
+        **os.environ,
+        "FLWR_HOME": str(home),
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    }
+    node = [
+        BIN / "flower-supernode",
+        "--insecure",
+        "--superlink",
+        f"127.0.0.1:{link}",
+        "--host",
+        "127.0.0.1",
+    ]
+    commands = [
+        [
+            *(BIN / "flower-superlink", "--insecure", "--disable-runtime-dependency-installation"),
+            *("--host", "127.0.0.1", "--port", str(link)),
+        ],
+        [*node, "--port", str(first), "--node-config", "partition-id=0"],
+        [*node, "--port", str(second), "--node-config", "partition-id=1"],
+    ]
+    log = (tmp_path / "log").open("w")
+    processes = []
+    try:
+        for command in commands:
+            processes.append(
+                subprocess.Popen(
+                    command, env=environment, stdout=log, stderr=log, cwd=tmp_path, start_new_session=True
+                )
+            )
+            time.sleep(2)
+        settings = f"configuration='{app / 'configuration.yaml'}' out='{out}'"
+        subprocess.run(
+            [BIN / "flwr", "run", app, "audit", "--run-config", settings],
+            env=environment,
+            check=True,
+            timeout=90,
+            stdout=log,
+            stderr=log,
+            cwd=tmp_path,
+        )
+        deadline = time.monotonic() + 150
+        while not (out / "proofs.safetensors").is_file() and time.monotonic() < deadline:
+            assert all(process.poll() is None for process in processes), (tmp_path / "log").read_text()[
+                -3000:
+            ]
+            time.sleep(0.5)
+        assert (out / "proofs.safetensors").is_file(), (tmp_path / "log").read_text()[-3000:]
+        yield out
+    finally:
+        for process in processes:
+            os.killpg(process.pid, 15)
+        for process in processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, 9)
+                process.wait(10)
+        log.close()
+
+
+def test_a_deployed_federation_is_audited(deployed: Path) -> None:
+    config = read_config(EXAMPLE / "configuration.yaml")
+    data = load_data(config.data, clients=2, seed=config.seed)
+    request = make_request(config.unlearning, data, seed=config.seed)
+    federation = Federation(data, config.model, config.federation, config.seed)
+    original, unlearned = (
+        read_tensors(deployed / f"{name}.safetensors")[0] for name in ("original", "unlearned")
+    )
+    proofs = load_proofs(deployed / "proofs.safetensors")
+
+    # The same clients, in this process, make the same models.
+    here = train(data, config.model, config.federation, seed=config.seed, ensure=request.clients)
+    after = unlearn(here, data, config.model, config.federation, config.unlearning, seed=config.seed)
+    for name, value in here.parameters.items():
+        torch.testing.assert_close(original[name], value, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(unlearned[name], after.parameters[name], rtol=1e-4, atol=1e-5)
+
+    # The proofs are those models' differences on the forgotten samples, and attested with their hashes.
+    before, behind = (load_parameters(federation.network(), value) for value in (original, unlearned))
+    forgotten = data.train.subset(request.rows)
+    expected = gradient_differences(before, behind, forgotten.images, forgotten.labels)
+    torch.testing.assert_close(proofs.vectors, expected, rtol=1e-3, atol=1e-5)
+    assert proofs.metadata["original"] == parameters_hash(original)
+    assert verify(proofs, tau=float(proof_norms(proofs.vectors).max())).accepted.all()
+
+    view = AuditorView(proofs.vectors, ModelOracle(before, behind), data.auxiliary, "cpu", 2**30)
+    attack = IGF(beta=0, epochs=2, width=16)
+    images = attack(view, generator=torch.Generator().manual_seed(0)).images
+    assert images.shape == forgotten.images.shape

@@ -1,0 +1,48 @@
+import warnings
+
+import pytest
+import torch
+
+from palimpsest.errors import FederationError
+from palimpsest.federation import FlowerClients, train
+
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray and Flower warn about themselves and each other
+def test_the_simulation_trains_the_same_model_as_one_process(data, lenet, config) -> None:
+    settings = {"rounds": 2, "aggregation": "fedadam"}
+    here = train(data, lenet, config(**settings), seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        there = train(data, lenet, config(**settings, engine="flower-simulation"), seed=1)
+    assert there.participation == here.participation
+    for name, value in here.parameters.items():
+        torch.testing.assert_close(there.parameters[name], value, rtol=1e-4, atol=1e-5)
+
+
+class Grid:
+    """A grid whose nodes are there, and answer with the partition-ids that they are given."""
+
+    def __init__(self, partitions: list[int]) -> None:
+        self.partitions = partitions
+
+    def get_node_ids(self) -> list[int]:
+        return list(range(100, 100 + len(self.partitions)))
+
+    def send_and_receive(self, messages: list, timeout: float) -> list:
+        from flwr.app import Message, MetricRecord, RecordDict
+
+        return [
+            Message(content=RecordDict({"who": MetricRecord({"client": one})}), reply_to=message)
+            for one, message in zip(self.partitions, messages, strict=True)
+        ]
+
+
+def test_nodes_are_found_by_their_partition_ids() -> None:
+    from palimpsest.federation.flower_strategy import _identity
+
+    with _identity():
+        assert FlowerClients(Grid([1, 0]), 2).nodes == {1: 100, 0: 101}
+        with pytest.raises(FederationError, match="No Flower node has the partition-id 1"):
+            FlowerClients(Grid([0, 0]), 2)
