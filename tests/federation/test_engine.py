@@ -32,5 +32,6 @@ def test_a_client_trains_only_when_its_turn_comes(data, lenet, config, payload):
 
 def test_an_unknown_engine_is_refused(data, lenet, config):
     network = Federation(data, lenet, config(), 1).network()
-    with pytest.raises(FederationError, match="no engine 'carrier-pigeon'"):
-        connect("carrier-pigeon", network, data.train, data.clients, device="cpu")
+    asked = connect("carrier-pigeon", network, data.train, data.clients, device="cpu")
+    with pytest.raises(FederationError, match="no engine 'carrier-pigeon'"), asked:
+        pass

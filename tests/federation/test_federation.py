@@ -100,8 +100,8 @@ def test_settings_that_can_not_work_are_refused(data, lenet, config):
         train(data, lenet, config(clients=6), seed=1)
     with pytest.raises(FederationError, match=r"minimum_replies is 4, but a round has 3"):
         train(data, lenet, config(minimum_replies=4), seed=1)
-    with pytest.raises(FederationError, match="no engine"):
-        train(data, lenet, config(engine="telepathy"), seed=1)
+    with pytest.raises(ValueError, match="'in-process' or 'flower-simulation'"):
+        config(engine="telepathy")
 
 
 def test_ten_thousand_clients_of_five_samples(lenet):

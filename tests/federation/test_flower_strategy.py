@@ -72,7 +72,7 @@ def test_a_strategys_state_is_carried_outside_of_it(strategy: str, arguments: di
         with _identity():
             living.configure_train(index + 1, pack_parameters(current), ConfigRecord(), _Nodes([1, 2, 3]))
             arrays, _ = living.aggregate_train(index + 1, [_message(reply) for reply in some])
-        current = unpack_parameters(arrays)
+        current = {name: value.to(start[name].dtype) for name, value in unpack_parameters(arrays).items()}
     for name, value in run(adapted, start, replies).items():
         assert torch.equal(value, current[name])
 

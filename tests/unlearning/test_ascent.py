@@ -1,4 +1,5 @@
 import dataclasses
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -134,7 +135,13 @@ def test_the_ascent_needs_every_unlearning_client(trained, request_, monkeypatch
             return (reply for reply in self.backend.send(clients, payload) if reply.client != 3)
 
     connect = federation.connect
-    monkeypatch.setattr(federation, "connect", lambda *args, **settings: Silent(connect(*args, **settings)))
+
+    @contextmanager
+    def silenced(*args, **settings):
+        with connect(*args, **settings) as backend:
+            yield Silent(backend)
+
+    monkeypatch.setattr(federation, "connect", silenced)
     with pytest.raises(
         FederationError, match=r"fewer than 2 usable replies from 2 clients .*client 3: no reply"
     ):

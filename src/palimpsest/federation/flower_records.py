@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import logging
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -23,12 +25,12 @@ def require_flower() -> None:
         raise MissingDependencyError(
             "This needs Flower, which is not installed: pip install 'palimpsest[flower]'."
         ) from error
+    # It tells every step of every round; what a reader needs of them is in the run's own records.
+    logging.getLogger("flwr").setLevel(logging.WARNING)
 
 
 def pack_parameters(parameters: Parameters) -> Any:
     """A state dict as Flower's `ArrayRecord`."""
-    from collections import OrderedDict
-
     from flwr.app import ArrayRecord
 
     return ArrayRecord(OrderedDict(parameters))

@@ -79,8 +79,8 @@ class FlowerStrategy(Aggregation):
             return kind(**{**_EVERYONE, **self.strategy_arguments})
         except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise ConfigurationError(
-                f"The Flower strategy {self.strategy!r} can't be made ({error}): name a class of flwr.serverapp.strategy "
-                "or package.module:Class, and the arguments that it takes."
+                f"The Flower strategy {self.strategy!r} can't be made ({error}): name a class of "
+                "flwr.serverapp.strategy or package.module:Class, and the arguments that it takes."
             ) from error
 
 
@@ -146,8 +146,8 @@ def _state(strategy: Any, name: str, fresh: Any) -> Parameters:
             state[f"{attribute}|float|"] = torch.tensor(value, dtype=torch.float64)
         elif value != getattr(fresh, attribute) and not callable(value):
             raise FederationError(
-                f"The Flower strategy {name!r} keeps {attribute!r}, a {type(value).__name__}, from round to round, which "
-                "could not be taken up again after a stop: choose a strategy whose state is arrays and numbers."
+                f"The Flower strategy {name!r} keeps {attribute!r}, a {type(value).__name__}, from round to round, "
+                "which could not be taken up again after a stop: choose a strategy whose state is arrays and numbers."
             )
     return state
 
