@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from palimpsest.config import AuditConfig, build_config, format_bytes, parse_bytes, preset_names, read_config
+from palimpsest.config import AuditConfig, build_config, preset_names, read_config
 from palimpsest.errors import ConfigurationError
 
 
@@ -84,11 +84,3 @@ def test_every_preset_is_valid_and_says_what_it_is(name: str) -> None:
     config = read_config(name)
     assert config.description
     assert config.paper
-
-
-@pytest.mark.parametrize(
-    ("text", "count"), [("4GiB", 2**32), ("500 MB", 5 * 10**8), (2**30, 2**30), ("1.5GiB", 3 * 2**29)]
-)
-def test_amounts_of_memory(text: object, count: int) -> None:
-    assert parse_bytes(text) == count
-    assert parse_bytes(format_bytes(count)) == count

@@ -1,6 +1,5 @@
 """What an audit does, as frozen and validated values; a preset, a YAML file and the command line all build one."""
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -9,11 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import yaml
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeInt,
-    PlainSerializer,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -21,6 +18,7 @@ from pydantic import (
 )
 
 from palimpsest.errors import ConfigurationError
+from palimpsest.memory import Bytes
 from palimpsest.registry import (
     AGGREGATIONS,
     ATTACKS,
@@ -32,35 +30,6 @@ from palimpsest.registry import (
     Registry,
     closest,
 )
-
-_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-
-
-def parse_bytes(value: object) -> int:
-    """A number of bytes from `4GiB`, `500 MB` or a plain number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B|B)\s*", str(value))
-    if match is None:
-        raise ValueError(f"{value!r} is not an amount of memory, such as '4GiB' or '500MB'")
-    return int(float(match[1]) * _UNITS[match[2]])
-
-
-def format_bytes(count: int) -> str:
-    """The shortest exact spelling that `parse_bytes` reads back."""
-    for unit in ("GiB", "MiB", "KiB"):
-        if count % _UNITS[unit] == 0:
-            return f"{count // _UNITS[unit]}{unit}"
-    return f"{count}B"
-
-
-Bytes = Annotated[
-    int,
-    BeforeValidator(parse_bytes, json_schema_input_type=str),
-    PlainSerializer(format_bytes),
-    Field(ge=64 * 2**20),
-]
-"""An amount of memory, at least 64 MiB."""
 
 
 class Section(BaseModel):

@@ -92,7 +92,7 @@ def report_input(
         curves=results.reconstruction.curves,
         knowledge=[f"{sentence[0].upper()}{sentence[1:]}." for sentence in sorted(attack.knowledge)],
         participation=results.original.participation,
-        forgetting=_before_and_after(results.forgetting),
+        forgetting=_three_models(results.forgetting),
         notes=[*results.data.notes, *unlearned.notes],
         absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
     )
@@ -115,12 +115,14 @@ def unlearned_name(config: AuditConfig) -> str:
     return f"{config.unlearning.scenario}-level unlearning by {config.unlearning.method}"
 
 
-def _before_and_after(forgetting: Forgetting) -> dict[str, Any]:
-    before, after = forgetting.original, forgetting.unlearned
+def _three_models(forgetting: Forgetting) -> dict[str, Any]:
+    models = (forgetting.original, forgetting.unlearned, forgetting.retrained)
     return {
-        "accuracy_retained": [before.retained, after.retained],
-        "accuracy_forgotten": [before.forgotten, after.forgotten],
-        "accuracy_test": [before.test, after.test],
-        "membership_auc": [before.membership.auc, after.membership.auc],
+        "accuracy_retained": [model.retained for model in models],
+        "accuracy_forgotten": [model.forgotten for model in models],
+        "accuracy_test": [model.test for model in models],
+        "membership_auc": [model.membership.auc for model in models],
+        "membership_tpr": [model.membership.tpr for model in models],
         "distance_to_retrained": forgetting.distance.absolute,
+        "relative_distance": forgetting.distance.relative,
     }

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from palimpsest.config import ModelConfig
-from palimpsest.models import ConvNet, LeNet, ResNet20, build_model, parameter_count
+from palimpsest.gradients import parameter_count
+from palimpsest.models import ConvNet, LeNet, ResNet20, build_model
 
 CIFAR, MNIST, DIGITS = (3, 32, 32), (1, 28, 28), (1, 8, 8)
 

@@ -4,7 +4,8 @@ from torch import nn
 
 from palimpsest.config import ModelConfig
 from palimpsest.errors import CheckpointError, ModelError
-from palimpsest.models import build_model, load_parameters, parameter_count
+from palimpsest.gradients import parameter_count
+from palimpsest.models import build_model, load_parameters
 from palimpsest.records import parameters_hash
 from palimpsest.registry import MODELS, Component
 

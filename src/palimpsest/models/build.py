@@ -73,11 +73,6 @@ def load_parameters(model: nn.Module, parameters: Parameters) -> nn.Module:
     return model
 
 
-def parameter_count(model: nn.Module) -> int:
-    """How many numbers a model learns, which is the dimension of its proofs; buffers are not counted."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def _check_logits(model: nn.Module, name: str, shape: tuple[int, int, int], classes: int) -> None:
     model.eval()
     try:
