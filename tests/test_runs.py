@@ -113,14 +113,21 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 def test_another_configuration_is_refused_by_key_unless_it_replaces(tmp_path: Path) -> None:
-    with opened(tmp_path):
-        pass
+    with opened(tmp_path) as run:
+        run.stage("sum", Sum, lambda _: Sum(torch.ones(())), key=())
     other = build_config({"attack": {"epochs": 7}})
     with pytest.raises(RunError, match=r"attack.epochs: 100 there, 7 here.*--replace"):
         opened(tmp_path, other)
     with opened(tmp_path, other, replace=True):
         pass
     with opened(tmp_path, other):
+        pass
+
+
+def test_a_run_that_finished_nothing_may_be_configured_anew(tmp_path: Path) -> None:
+    with opened(tmp_path):
+        pass
+    with opened(tmp_path, build_config({"attack": {"epochs": 7}})):
         pass
 
 

@@ -193,7 +193,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _changed_keys(manifest: dict[str, Any], config: AuditConfig) -> list[str]:
-    if not manifest:
+    # Where no stage was finished, as after a refused request, there is nothing to lose.
+    if not manifest.get("stages"):
         return []
     before, now = _flat(manifest["config"]), _flat(config.model_dump(mode="json"))
     names = sorted(name for name in before | now if before.get(name) != now.get(name))
