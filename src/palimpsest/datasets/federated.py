@@ -1,18 +1,17 @@
 """Which images the clients train on, which are held out, and which an attacker holds."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from palimpsest.config import DataConfig
 from palimpsest.datasets.catalog import find_source
 from palimpsest.datasets.hub import PUBLISHED
 from palimpsest.datasets.images import ImageSet
@@ -21,10 +20,6 @@ from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
 from palimpsest.randomness import make_generator
 from palimpsest.records import tensor_hash
-
-if TYPE_CHECKING:
-    # The configuration's defaults name partitions, so that its import brings this package's.
-    from palimpsest.config import DataConfig
 
 HELD_OUT = 1000
 _RESERVED = 0.1

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from palimpsest.config import FederationConfig, ModelConfig
 from palimpsest.datasets import FederatedData
 from palimpsest.errors import FederationError
 from palimpsest.federation.aggregation import Aggregation, Aggregator
@@ -15,9 +15,6 @@ from palimpsest.federation.engine import connect
 from palimpsest.federation.rounds import Plan, Training, run_rounds
 from palimpsest.federation.schedule import Schedule, draw_schedule
 from palimpsest.models import build_model
-
-if TYPE_CHECKING:  # The configuration looks aggregations up in this package.
-    from palimpsest.config import FederationConfig, ModelConfig
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,8 @@ class Federation:
     """
 
     data: FederatedData
-    model: "ModelConfig"
-    config: "FederationConfig"
+    model: ModelConfig
+    config: FederationConfig
     seed: int
     device: str = "cpu"
 
@@ -131,8 +128,8 @@ class Federation:
 
 def train(
     data: FederatedData,
-    model: "ModelConfig",
-    federation: "FederationConfig",
+    model: ModelConfig,
+    federation: FederationConfig,
     *,
     seed: int,
     device: str = "cpu",

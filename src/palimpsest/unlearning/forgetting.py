@@ -1,12 +1,12 @@
 """How well was it forgotten: accuracies, membership inference, distance from exact retraining."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from palimpsest.config import ModelConfig
 from palimpsest.datasets import FederatedData, ImageSet
 from palimpsest.errors import UnlearningError
 from palimpsest.federation import accuracy, parameter_distance, predict, share_right
@@ -14,9 +14,6 @@ from palimpsest.models import build_model, load_parameters
 from palimpsest.records import Parameters, Record
 from palimpsest.unlearning.membership import Membership, membership_score
 from palimpsest.unlearning.scenarios import Request
-
-if TYPE_CHECKING:  # The configuration looks unlearning methods up in this package.
-    from palimpsest.config import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ def measure_forgetting(
     data: FederatedData,
     request: Request,
     *,
-    model: "ModelConfig",
+    model: ModelConfig,
     device: str = "cpu",
 ) -> Forgetting:
     """Compare three models on the retained, the forgotten, the test and the held-out samples.

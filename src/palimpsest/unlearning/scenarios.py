@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from palimpsest.config import UnlearningConfig
 from palimpsest.datasets import FederatedData
 from palimpsest.errors import UnlearningError
 from palimpsest.randomness import make_generator
-
-if TYPE_CHECKING:  # The configuration looks unlearning methods up in this package.
-    from palimpsest.config import UnlearningConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +51,7 @@ class Request:
         return tuple(self.forgotten.get(client, nothing) for client in range(len(self.retained)))
 
 
-def make_request(config: "UnlearningConfig", data: FederatedData, *, seed: int) -> Request:
+def make_request(config: UnlearningConfig, data: FederatedData, *, seed: int) -> Request:
     """Resolve a configuration to rows.
 
     Args:
@@ -91,7 +88,7 @@ def split_off(forgotten: Tensor, data: FederatedData) -> Request:
     return request
 
 
-def _samples(config: "UnlearningConfig", data: FederatedData, seed: int) -> Tensor:
+def _samples(config: UnlearningConfig, data: FederatedData, seed: int) -> Tensor:
     given = [name for name in ("count", "fraction", "indices") if getattr(config, name) is not None]
     if len(given) != 1:
         raise UnlearningError(
@@ -126,7 +123,7 @@ def _named_samples(indices: Sequence[int], candidates: Tensor, data: FederatedDa
     return _marked(torch.tensor(indices), data)
 
 
-def _classes(config: "UnlearningConfig", data: FederatedData, _: int) -> Tensor:
+def _classes(config: UnlearningConfig, data: FederatedData, _: int) -> Tensor:
     _refuse(config, "class", "count", "fraction", "indices", "clients")
     if not config.classes:
         raise UnlearningError("unlearning.classes is empty: name at least one class.")
@@ -140,7 +137,7 @@ def _classes(config: "UnlearningConfig", data: FederatedData, _: int) -> Tensor:
     return torch.isin(data.train.labels, torch.tensor(config.classes))
 
 
-def _leavers(config: "UnlearningConfig", data: FederatedData, _: int) -> Tensor:
+def _leavers(config: UnlearningConfig, data: FederatedData, _: int) -> Tensor:
     _refuse(config, "client", "count", "fraction", "indices")
     clients = _known_clients((2,) if config.clients is None else config.clients, data)
     return _marked(torch.cat([data.clients[client] for client in clients]), data)
@@ -160,7 +157,7 @@ def _known_clients(clients: Sequence[int], data: FederatedData) -> list[int]:
     return sorted(set(clients))
 
 
-def _refuse(config: "UnlearningConfig", scenario: str, *names: str) -> None:
+def _refuse(config: UnlearningConfig, scenario: str, *names: str) -> None:
     for name in names:
         if getattr(config, name) is not None:
             raise UnlearningError(

@@ -3,19 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from palimpsest.config import FederationConfig, ModelConfig, UnlearningConfig
 from palimpsest.datasets import FederatedData
 from palimpsest.federation import Federation, Round, Schedule, Training
 from palimpsest.randomness import derive_seed
 from palimpsest.records import Parameters, Record
 from palimpsest.unlearning.method import Method, Place
 from palimpsest.unlearning.scenarios import Request, make_request
-
-if TYPE_CHECKING:  # The configuration looks unlearning methods up in this package.
-    from palimpsest.config import FederationConfig, ModelConfig, UnlearningConfig
 
 
 @dataclass(frozen=True)
@@ -40,9 +37,9 @@ class Unlearning(Record):
 def unlearn(
     original: Training,
     data: FederatedData,
-    model: "ModelConfig",
-    federation: "FederationConfig",
-    unlearning: "UnlearningConfig",
+    model: ModelConfig,
+    federation: FederationConfig,
+    unlearning: UnlearningConfig,
     *,
     seed: int,
     device: str = "cpu",
