@@ -47,7 +47,8 @@ def test_no_arrow_memory_is_kept(encode, pictures, write_parquet):
     path = write_parquet([encode(pixels) for pixels in pictures(50, side=32)], [0] * 50)
     before = pa.total_allocated_bytes()
     kept = read_images(path), read_labels(path)
-    assert pa.total_allocated_bytes() == before
+    # Arrow's own threads give a few hundred bytes back later; a kept column would be nearly the whole file.
+    assert pa.total_allocated_bytes() - before < path.stat().st_size / 10
     del kept
 
 
