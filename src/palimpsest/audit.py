@@ -1,15 +1,16 @@
 """The story of an audit, on one page: train, unlearn, prove, defend, verify, attack, score, report."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from torch import nn
 
-from palimpsest.attacks import Attack, AuditorView, Reconstruction
+from palimpsest.attacks import ArchitectView, Attack, AuditorView, Knowledge, Reconstruction
 from palimpsest.config import AuditConfig, UnlearningConfig, VerificationConfig
 from palimpsest.datasets import ImageSet, load_data
 from palimpsest.defenses import apply_defenses, describe
@@ -71,7 +72,7 @@ def audit(
     federation = Federation(data, config.model, config.federation, seed, device)
     before, after = federation.network(), federation.network()
     attack = config.attack.components["name"]
-    refuse_ignorance(attack, AuditorView)
+    refuse_ignorance(attack, ArchitectView)
     folder = out or default_folder("audit", config)
 
     with Run.open(folder, config, console=console or Console(quiet=True), replace=replace) as run:
@@ -104,7 +105,11 @@ def audit(
             "reconstructions",
             Reconstruction,
             lambda scratch: attack(
-                AuditorView(proofs.vectors, oracle, data.auxiliary, device, budget, scratch),
+                attacker_view(
+                    attack,
+                    AuditorView(proofs.vectors, oracle, data.auxiliary, device, budget, scratch),
+                    architecture=federation.network().to("meta"),
+                ),
                 generator=make_generator(seed, "attack"),
             ),
             key=(proofs, original, unlearned, data.auxiliary, config.attack, seed, device),
@@ -225,6 +230,15 @@ def choose_tau(verification: VerificationConfig, oracle: Oracle, held_out: Image
         return verification.tau
     norms = torch.cat([proof_norms(chunk) for chunk in oracle.differences(held_out.images, held_out.labels)])
     return calibrate_tau(norms, quantile=verification.quantile)
+
+
+def attacker_view(attack: Attack, view: AuditorView, *, architecture: nn.Module) -> AuditorView:
+    """What the attack is given: the grey box, and the model's layers only if it declares that it knows them."""
+    if Knowledge.ARCHITECTURE not in attack.knowledge:
+        return view
+    return ArchitectView(
+        **{item.name: getattr(view, item.name) for item in fields(view)}, architecture=architecture
+    )
 
 
 def refuse_ignorance(attack: Attack, view: type[AuditorView]) -> None:

@@ -1,35 +1,90 @@
+import pytest
 import torch
+from torch import Tensor
 
 from palimpsest.attacks import AuditorView
-from palimpsest.attacks.features import fit_features
+from palimpsest.attacks.features import HeadInputs, HeadResiduals, Readouts, Reduced, fit_features
+from palimpsest.attacks.head import Head, factorise
+from palimpsest.attacks.queries import draw_queries
 
 
-def fitted(view: AuditorView, **settings):
-    defaults = {"reduction": "svd", "explained_variance": 0.95, "components": None, "hash_rate": 0.5}
-    return fit_features(view, **defaults | settings, generator=torch.Generator().manual_seed(0))
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
 
 
-def test_auxiliary_features_are_what_the_same_transform_gives(view: AuditorView) -> None:
-    for reduction in ("svd", "hash", "none"):
-        features = fitted(view, reduction=reduction)
-        answers = torch.cat(list(view.oracle.differences(view.auxiliary.images, view.auxiliary.labels)))
-        torch.testing.assert_close(features.transform(answers), features.auxiliary, rtol=1e-3, atol=1e-4)
+def fitted(view: AuditorView, per_image: int = 1, **settings):
+    defaults = {"reduction": "svd", "normalise": False}
+
+    def learn(vectors: Tensor, labels: Tensor) -> Readouts:
+        reduced = Reduced(vectors, **defaults | settings, generator=generator())
+        return Readouts(others=[reduced], facts=reduced.facts)
+
+    return fit_features(view, draw_queries(view.auxiliary, per_image, generator=generator()), learn)
+
+
+def answers(view: AuditorView, per_image: int = 1) -> Tensor:
+    queries = draw_queries(view.auxiliary, per_image, generator=generator())
+    return torch.cat(list(view.oracle.differences(queries.levels / 255, queries.labels)))
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+@pytest.mark.parametrize("reduction", ["svd", "hash", "none"])
+def test_the_queries_features_are_what_the_same_transform_gives(
+    view: AuditorView, reduction: str, normalise: bool
+) -> None:
+    features = fitted(view, 3, reduction=reduction, normalise=normalise)
+    assert len(features.queries) == 900
+    torch.testing.assert_close(features.transform(answers(view, 3)), features.queries, rtol=2e-3, atol=2e-3)
 
 
 def test_every_feature_has_one_scale(view: AuditorView) -> None:
-    features = fitted(view)
-    torch.testing.assert_close(
-        features.auxiliary.mean(0), torch.zeros(features.auxiliary.shape[1]), rtol=0, atol=1e-4
-    )
-    torch.testing.assert_close(
-        features.auxiliary.std(0), torch.ones(features.auxiliary.shape[1]), rtol=1e-3, atol=0
-    )
+    features = fitted(view).queries.float()
+    torch.testing.assert_close(features.mean(0), torch.zeros(features.shape[1]), rtol=0, atol=1e-3)
+    torch.testing.assert_close(features.std(0), torch.ones(features.shape[1]), rtol=1e-2, atol=0)
 
 
 def test_facts_tell_what_was_kept(view: AuditorView) -> None:
-    facts = fitted(view, explained_variance=0.9).facts
+    facts = fitted(view, 2, explained_variance=0.9).facts
     assert facts["dimension"] == 40
     assert facts["auxiliary_images"] == 300
+    assert facts["queries"] == 600
     assert facts["explained_variance"] >= 0.9
-    assert facts["features"] < 40
+    assert facts["features"] == facts["components"] < 40
     assert fitted(view, reduction="hash", hash_rate=0.25).facts["features"] == 10
+
+
+def test_a_normalised_vector_keeps_its_length_apart(view: AuditorView) -> None:
+    vectors = answers(view)
+    reduced = Reduced(vectors, reduction="svd", normalise=True, explained_variance=1.0, generator=generator())
+    once, twice = reduced.transform(vectors), reduced.transform(2 * vectors)
+    torch.testing.assert_close(once[:, :-1], twice[:, :-1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(once[:, -1].exp() * 2, twice[:, -1].exp())
+    torch.testing.assert_close(once[:, -1].exp(), vectors.norm(dim=1))
+    assert reduced.transform(torch.zeros(1, 40)).isfinite().all()
+
+
+def test_a_channel_of_the_maps_has_one_scale_for_all_of_its_cells(view: AuditorView) -> None:
+    class Cells:
+        """Two channels of 2 x 2 cells: the first forty coordinates' first eight."""
+
+        def transform(self, vectors: Tensor) -> Tensor:
+            return vectors[:, :8] * torch.tensor([1.0, 2.0, 3.0, 4.0, 1.0, 1.0, 1.0, 1.0])
+
+    queries = draw_queries(view.auxiliary, 1, generator=generator())
+    features = fit_features(view, queries, lambda vectors, labels: Readouts(maps=[Cells()], grid=(2, 2)))
+    assert features.maps == (2, 2, 2)
+    assert features.scale.view(2, 4).std(1).max() < 1e-6
+    raw = Cells().transform(answers(view)).view(300, 2, 4)
+    torch.testing.assert_close(
+        features.scale[::4], raw.transpose(1, 2).reshape(-1, 2).std(0), rtol=1e-2, atol=0
+    )
+
+
+def test_the_head_is_read_out_as_it_was_taken_apart() -> None:
+    head, vectors = Head(3, 8), torch.randn(6, 40, generator=generator())
+    factors = factorise(head, vectors)
+    torch.testing.assert_close(HeadInputs(head).transform(vectors), factors.features.flatten(1).sqrt())
+    read = HeadResiduals(head).transform(vectors)
+    torch.testing.assert_close(read[:, :6], factors.residuals.flatten(1))
+    assert torch.equal(read[:, 6:].argmax(1), factors.labels)
+    assert HeadResiduals(head, label=False).transform(vectors).shape == (6, 6)

@@ -27,9 +27,10 @@ def test_recovers_images_that_the_proofs_determine(
     assert len(result.curves["validation_mse"]) == 60
 
 
-def test_the_oracle_is_asked_once_for_each_auxiliary_image(view: AuditorView) -> None:
-    IGF(**QUICK | {"epochs": 1})(view, generator=generator())
-    assert view.oracle.queries == len(view.auxiliary)
+@pytest.mark.parametrize("queries", [1, 3])
+def test_the_oracle_is_asked_once_for_each_query(view: AuditorView, queries: int) -> None:
+    IGF(**QUICK | {"epochs": 1, "queries": queries})(view, generator=generator())
+    assert view.oracle.queries == queries * len(view.auxiliary)
 
 
 def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_state_alone(view: AuditorView) -> None:

@@ -12,6 +12,7 @@ PLAN = TrainingPlan(
     epochs=3,
     batch_size=8,
     learning_rate=1e-2,
+    schedule="constant",
     beta=0.0,
     perceptual_batch=None,
     precision="float32",
@@ -32,7 +33,11 @@ class Scale(nn.Module):
 
 def pairs(count: int = 32) -> Pairs:
     features = torch.rand(count, 4, generator=torch.Generator().manual_seed(0))
-    return Pairs(features, (features * 0.8).view(-1, 1, 2, 2))
+    return Pairs(features, levels(features * 0.8), torch.arange(count))
+
+
+def levels(images: Tensor) -> Tensor:
+    return (images * 255).round().to(torch.uint8).view(-1, 1, 2, 2)
 
 
 def test_adam_minimises_equation_7_step_by_step() -> None:
@@ -45,7 +50,7 @@ def test_adam_minimises_equation_7_step_by_step() -> None:
     torch.randint(2**62, (), generator=generator)
     for _ in range(3):
         for rows in torch.randperm(32, generator=generator).split(8):
-            loss = (slow(data.features[rows]) - data.images[rows]).square().mean()
+            loss = (slow(data.features[rows]) - data.levels[rows] / 255).square().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -66,23 +71,54 @@ def test_the_loss_is_equation_6_and_a_part_of_the_batch_estimates_its_second_ter
     phi = VggFeatures(weights)
     network = Colour()
     features = pairs().features
-    data = Pairs(features, (Colour()(features) * 1.6).detach())
+    images = (Colour()(features) * 1.6).clamp(0, 1).detach()
+    data = Pairs(features, (images * 255).round().to(torch.uint8), torch.arange(32))
     for few in (None, 2):
         plan = replace(PLAN, epochs=1, batch_size=32, beta=0.5, perceptual_batch=few, learning_rate=1e-9)
         curves = train_inverter(network, data, data, phi, plan, generator=torch.Generator().manual_seed(5))
         generator = torch.Generator().manual_seed(5)
         torch.randint(2**62, (), generator=generator)
         rows = torch.randperm(32, generator=generator)
-        mine, images = network(features[rows]), data.images[rows]
-        slow = (mine - images).square().mean() + 0.5 * perceptual_distance(phi, mine[:few], images[:few])
+        mine, wanted = network(features[rows]), data.levels[rows] / 255
+        slow = (mine - wanted).square().mean() + 0.5 * perceptual_distance(phi, mine[:few], wanted[:few])
         assert curves["training_loss"][0] == pytest.approx(slow.item(), rel=1e-4)
+
+
+def test_one_cycle_rises_and_falls_and_ends_where_adamw_with_its_rates_does() -> None:
+    plan = replace(PLAN, schedule="one-cycle", epochs=5)
+    network, slow, data = Scale(), Scale(), pairs()
+    train_inverter(network, data, pairs(4), None, plan, generator=torch.Generator().manual_seed(5))
+    optimizer = torch.optim.AdamW(slow.parameters(), lr=1e-2, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=20, pct_start=0.1)
+    generator = torch.Generator().manual_seed(5)
+    torch.randint(2**62, (), generator=generator)
+    rates = []
+    for _ in range(5):
+        for rows in torch.randperm(32, generator=generator).split(8):
+            loss = (slow(data.features[rows]) - data.levels[rows] / 255).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+    torch.testing.assert_close(network.factor, slow.factor)
+    assert max(rates) > 10 * max(rates[0], rates[-1])
+
+
+def test_half_precision_features_and_chosen_rows_are_what_is_learned_from() -> None:
+    data = pairs()
+    few = Pairs(data.features.half(), data.levels, torch.tensor([3, 5, 7]))
+    features, images = next(few.batches(2, torch.tensor([2, 0, 1])))
+    torch.testing.assert_close(features, data.features[[7, 3]], rtol=1e-3, atol=1e-3)
+    assert features.dtype == images.dtype == torch.float32
+    assert torch.equal(images, data.levels[[7, 3]] / 255)
 
 
 def test_curves_have_a_value_an_epoch_and_no_validation_is_allowed() -> None:
     curves = train_inverter(
         Scale(),
         pairs(),
-        Pairs(torch.empty(0, 4), torch.empty(0, 1, 2, 2)),
+        replace(pairs(), rows=torch.arange(0)),
         None,
         PLAN,
         generator=torch.Generator(),
@@ -93,7 +129,7 @@ def test_curves_have_a_value_an_epoch_and_no_validation_is_allowed() -> None:
 
 def test_divergence_is_told_with_its_remedy() -> None:
     data = pairs()
-    broken = Pairs(data.features * float("nan"), data.images)
+    broken = replace(data, features=data.features * float("nan"))
     with pytest.raises(DivergenceError, match=r"epoch 1: lower attack.learning_rate"):
         train_inverter(Scale(), broken, pairs(4), None, PLAN, generator=torch.Generator())
 

@@ -1,7 +1,7 @@
 """How an inversion network learns: from the auditor's own queries, nothing else (IGF, section 3.2, iii)."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Schedule = Literal["constant", "one-cycle"]
+# AdamW's customary decay; without a schedule the optimiser is the paper's Adam.
+_DECAY, _RISE = 1e-2, 0.1
 
 
 @dataclass(frozen=True)
@@ -25,20 +28,22 @@ class Pairs:
     """What the auditor learns from: the features of its queries, and the images that it asked about.
 
     Args:
-        features: `[m, k]` float32.
-        images: `[m, channels, height, width]` in [0, 1].
+        features: `[m, k]`, float16 or float32.
+        levels: The images in 8-bit levels, `[m, channels, height, width]` uint8.
+        rows: Which of them are meant, `[n]`.
     """
 
     features: Tensor
-    images: Tensor
+    levels: Tensor
+    rows: Tensor
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.rows)
 
     def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Features and images in this order, `size` at a time."""
-        for rows in order.split(size):
-            yield self.features[rows], self.images[rows]
+        """Features and images in [0, 1] in this order of the pairs, `size` at a time."""
+        for rows in self.rows[order].split(size):
+            yield self.features[rows].float(), self.levels[rows].float() / 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +53,8 @@ class TrainingPlan:
     Args:
         epochs: Passes over the pairs.
         batch_size: Pairs in a step.
-        learning_rate: Adam's.
+        learning_rate: Adam's, or the highest one of the schedule.
+        schedule: Whether the rate is kept or rises and falls (Smith and Topin 2018), then with decoupled weight decay.
         beta: Weight of the perceptual distance (Eq. 6).
         perceptual_batch: On how many images of a step that distance is measured; none for all of them.
         precision: Number format of the network's products; auto takes bfloat16 where the processor has it.
@@ -58,6 +64,7 @@ class TrainingPlan:
     epochs: int
     batch_size: int
     learning_rate: float
+    schedule: Schedule
     beta: float
     perceptual_batch: int | None
     precision: Precision
@@ -90,17 +97,26 @@ def train_inverter(
         DivergenceError: The loss stopped being finite.
     """
     fabric = _make_fabric(plan)
-    optimizer = torch.optim.Adam(inverter.parameters(), lr=plan.learning_rate)
+    optimizer = _make_optimizer(inverter, plan)
+    schedule = _make_schedule(optimizer, plan, steps=plan.epochs * -(-len(pairs) // plan.batch_size))
     move: Any = inverter.to  # its stubs do not know the layout, in which bfloat16 convolutions are fastest
     network, optimizer = fabric.setup(move(memory_format=torch.channels_last), optimizer)
     phi = fabric.setup_module(perceptual) if perceptual is not None and plan.beta > 0 else None
     curves: dict[str, list[float]] = {"training_loss": []}
+
+    def descend(loss: Tensor) -> None:
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        optimizer.step()
+        schedule.step()
+
     # Dropout draws from the global random state and takes no generator: it gets one that nobody else sees.
     with torch.random.fork_rng(), progress_line("train inverter", plan.epochs) as line:
         torch.manual_seed(fork(generator))
         for epoch in range(plan.epochs):
             order = torch.randperm(len(pairs), generator=generator)
-            loss = _train_epoch(network, optimizer, phi, pairs.batches(plan.batch_size, order), plan, fabric)
+            batches = pairs.batches(plan.batch_size, order)
+            loss = _train_epoch(network, descend, phi, batches, plan, fabric)
             curves["training_loss"].append(_finite(loss, epoch, plan))
             note = f"loss {loss:.4f}"
             if len(validation):
@@ -126,7 +142,7 @@ def invert(inverter: nn.Module, features: Tensor, *, device: str, batch_size: in
     """
     inverter.to(device).eval()
     with torch.inference_mode():
-        return torch.cat([inverter(rows.to(device)).cpu() for rows in features.split(batch_size)])
+        return torch.cat([inverter(rows.float().to(device)).cpu() for rows in features.split(batch_size)])
 
 
 def fabric_precision(precision: Precision, device: str) -> Literal["32-true", "bf16-mixed"]:
@@ -137,7 +153,7 @@ def fabric_precision(precision: Precision, device: str) -> Literal["32-true", "b
 
 def _train_epoch(
     network: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    descend: Callable[[Tensor], None],
     phi: nn.Module | None,
     batches: Iterator[tuple[Tensor, Tensor]],
     plan: TrainingPlan,
@@ -154,11 +170,25 @@ def _train_epoch(
             # The order is random, so that the first images estimate the mean of Eq. 8 without bias.
             few = slice(plan.perceptual_batch)
             loss = loss + plan.beta * perceptual_distance(phi, reconstructions[few], targets[few])
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        optimizer.step()
+        descend(loss)
         losses.append(loss.detach())
     return float(torch.stack(losses).mean())
+
+
+def _make_optimizer(inverter: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
+    if plan.schedule == "constant":
+        return torch.optim.Adam(inverter.parameters(), lr=plan.learning_rate)
+    return torch.optim.AdamW(inverter.parameters(), lr=plan.learning_rate, weight_decay=_DECAY)
+
+
+def _make_schedule(
+    optimizer: torch.optim.Optimizer, plan: TrainingPlan, *, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if plan.schedule == "constant":
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, plan.learning_rate, total_steps=steps, pct_start=_RISE
+    )
 
 
 def _make_fabric(plan: TrainingPlan) -> "Fabric":

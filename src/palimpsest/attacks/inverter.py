@@ -1,54 +1,125 @@
-"""The pixel-level inversion network (IGF, appendix D, Fig. 11)."""
+"""The networks that turn features back into images: IGF's (appendix D, Fig. 11) and the one it descends from."""
 
 import math
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from palimpsest.errors import ConfigurationError
+
+Maps = tuple[int, int, int]
+"""Channels, height and width of those features, the first ones, that lie over the image."""
 
 
 class PixelShuffleInverter(nn.Module):
     """Linear, reshape, then (convolution, batch norm, PixelShuffle) until the image's size, sigmoid at the end.
 
     The figure names the layers and not their widths: here the first map has `width` channels of about 4 x 4 pixels,
-    and every upsampling halves the channels and doubles the sides.
+    and every upsampling halves the channels and doubles the sides. Features that lie over the image already enter by a
+    convolution, the others by the linear layer.
 
     Args:
-        features: Length of a reduced gradient difference.
+        features: Length of a sample's features.
         shape: Channels, height and width of the images.
         width: Channels of the first map; a power of two, at least 8.
-        dropout: Share of the features hidden in each training step; it keeps the network from learning the
-            auxiliary images by heart.
+        dropout: Share of the linear layer's features hidden in each training step; it keeps the network from learning
+            the auxiliary images by heart.
+        blocks: Residual blocks on the first map; each upsampling has half as many, down to none.
+        maps: Which of the features lie over the image; none if none do.
     """
 
-    def __init__(self, features: int, shape: tuple[int, int, int], *, width: int, dropout: float) -> None:
+    def __init__(
+        self,
+        features: int,
+        shape: tuple[int, int, int],
+        *,
+        width: int,
+        dropout: float,
+        blocks: int = 0,
+        maps: Maps | None = None,
+    ) -> None:
         super().__init__()
         channels, height, width_in_pixels = shape
-        doublings = max(0, round(math.log2(min(height, width_in_pixels) / 4)))
+        side = maps[1] if maps and _doubles(maps[1:], shape[1:]) else 4
+        doublings = max(0, round(math.log2(min(height, width_in_pixels) / side)))
         if width >> doublings < 2:
             raise ConfigurationError(
                 f"attack.width is {width}: an image of {height} pixels needs at least {2 << doublings}."
             )
-        self.shape = shape
+        self.shape, self.maps = shape, maps
         scale = 2**doublings
         self.first = (width, math.ceil(height / scale), math.ceil(width_in_pixels / scale))
+        laid = math.prod(maps) if maps else 0
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(features, math.prod(self.first))
-        self.norm = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU())
-        self.up = nn.Sequential(*(_doubling(width >> step) for step in range(doublings)))
-        self.out = nn.Conv2d(width >> doublings, channels, 3, padding=1)
+        self.linear = nn.Linear(features - laid, math.prod(self.first)) if features > laid else None
+        self.convolution = nn.Conv2d(maps[0], width, 3, padding=1) if maps else None
+        layers: list[nn.Module] = [_Residual(width) for _ in range(blocks)]
+        for _ in range(doublings):
+            blocks, width = blocks // 2, width // 2
+            layers += [_activated(2 * width, 4 * width), nn.PixelShuffle(2)]
+            layers += [_Residual(width) for _ in range(blocks)]
+        self.up = nn.Sequential(*layers, _activated(width, channels))
 
     def forward(self, features: Tensor) -> Tensor:
         """Images `[n, channels, height, width]` in [0, 1] from features `[n, k]`."""
-        maps = self.linear(self.dropout(features)).view(-1, *self.first)
-        images = self.out(self.up(self.norm(maps))).float().sigmoid()
+        images = self.up(self._first_map(features)).float().sigmoid()
         return images[..., : self.shape[1], : self.shape[2]]
 
+    def _first_map(self, features: Tensor) -> Tensor:
+        laid = math.prod(self.maps) if self.maps else 0
+        first = []
+        if self.linear is not None:
+            first.append(self.linear(self.dropout(features[:, laid:])).view(-1, *self.first))
+        if self.convolution is not None and self.maps is not None:
+            maps = features[:, :laid].view(-1, *self.maps)
+            if self.maps[1:] != self.first[1:]:
+                maps = F.interpolate(maps, self.first[1:], mode="bilinear", align_corners=False)
+            first.append(self.convolution(maps.contiguous(memory_format=torch.channels_last)))
+        return sum(first[1:], first[0])
 
-def _doubling(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, 2 * channels, 3, padding=1),
-        nn.BatchNorm2d(2 * channels),
-        nn.ReLU(),
-        nn.PixelShuffle(2),
-    )
+
+class MlpInverter(nn.Module):
+    """Learning to Invert's network (Wu et al. 2023, section 4): a plain MLP, sigmoid at the end.
+
+    Args:
+        features: Length of a sample's features.
+        shape: Channels, height and width of the images.
+        hidden: Units of each of the two hidden layers (there: 3,000).
+    """
+
+    def __init__(self, features: int, shape: tuple[int, int, int], *, hidden: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.layers = nn.Sequential(
+            nn.Linear(features, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, math.prod(shape)),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Images `[n, channels, height, width]` in [0, 1] from features `[n, k]`."""
+        return self.layers(features).float().sigmoid().view(-1, *self.shape)
+
+
+def _doubles(grid: tuple[int, int], image: tuple[int, int]) -> bool:
+    """Whether a whole number of doublings leads from the grid to the image."""
+    ratio = image[0] / grid[0]
+    return ratio == image[1] / grid[1] and ratio >= 1 and math.log2(ratio).is_integer()
+
+
+def _activated(channels: int, out: int) -> nn.Sequential:
+    return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, out, 3, padding=1))
+
+
+class _Residual(nn.Module):
+    """Two convolutions whose result is added to their input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(_activated(channels, channels), _activated(channels, channels))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps + self.branch(maps)

@@ -1,12 +1,12 @@
 """What an attacker holds, and nothing else: the wall between attacks and the truth."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from palimpsest.datasets import ImageSet
 from palimpsest.gradients import Oracle
@@ -50,6 +50,18 @@ class AuditorView:
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )
+
+
+@dataclass(frozen=True)
+class ArchitectView(AuditorView):
+    """The auditor who knows the model's layers besides, and not their parameters.
+
+    Args:
+        architecture: The model on torch's meta device: layers and shapes, no numbers.
+    """
+
+    architecture: nn.Module = field(kw_only=True)
+    knowledge: ClassVar[frozenset[Knowledge]] = AuditorView.knowledge | {Knowledge.ARCHITECTURE}
 
 
 class Attack(Component, ABC):

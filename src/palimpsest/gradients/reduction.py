@@ -51,6 +51,7 @@ def fit_projection(
     *,
     explained_variance: float = 0.95,
     components: int | None = None,
+    directions: bool = False,
     generator: Generator,
 ) -> Projection:
     """Centre the vectors and keep the fewest singular directions that explain enough of them (IGF, Eqs. 4 and 5).
@@ -63,6 +64,7 @@ def fit_projection(
         vectors_or_chunks: `[m, d]`, or its rows in chunks.
         explained_variance: The share nu of the variance to keep, in (0, 1].
         components: Keep no more than so many directions; none for no limit.
+        directions: Fit on the vectors' directions, each scaled to length one, without a copy of them all.
         generator: Where the randomised search starts.
 
     Raises:
@@ -80,9 +82,10 @@ def fit_projection(
         raise ConfigurationError(
             f"A projection of {count} vectors has no variance to explain: give at least two."
         )
-    mean = vectors.mean(0, dtype=torch.float64).to(torch.float32)
+    scale = _inverse_lengths(vectors) if directions else torch.ones(count)
+    mean = torch.cat([_mean(vectors[:, block], scale) for block in _blocks(dimension)])
     wide = dimension >= count
-    gram = _row_gram(vectors, mean) if wide else _column_gram(vectors, mean)
+    gram = _row_gram(vectors, scale, mean) if wide else _column_gram(vectors, scale, mean)
     eigenvalues, eigenvectors = _leading(gram, components or len(gram), generator)
     total = gram.trace()
     explained = eigenvalues.cumsum(0) / total if total > 0 else torch.ones_like(eigenvalues)
@@ -94,7 +97,9 @@ def fit_projection(
     singular_values, basis = eigenvalues[:k].sqrt(), eigenvectors[:, :k]
     if wide:
         left = (basis / singular_values.clamp_min(torch.finfo(torch.float32).eps)).to(torch.float32)
-        basis = torch.cat([(vectors[:, block] - mean[block]).T @ left for block in _blocks(dimension)])
+        basis = torch.cat(
+            [(vectors[:, block] * scale[:, None] - mean[block]).T @ left for block in _blocks(dimension)]
+        )
     return Projection(
         mean=mean,
         basis=basis.to(torch.float32).contiguous(),
@@ -121,19 +126,29 @@ def _blocks(dimension: int) -> Iterator[slice]:
     return (slice(start, start + _BLOCK) for start in range(0, dimension, _BLOCK))
 
 
-def _row_gram(vectors: Tensor, mean: Tensor) -> Tensor:
+def _inverse_lengths(vectors: Tensor) -> Tensor:
+    """One over each row's length; a row of zeros stays one."""
+    lengths = torch.cat([rows.norm(dim=1) for rows in vectors.split(_BLOCK)])
+    return torch.where(lengths > 0, 1 / lengths, torch.ones_like(lengths))
+
+
+def _mean(columns: Tensor, scale: Tensor) -> Tensor:
+    return (scale.double() @ columns.double() / len(columns)).float()
+
+
+def _row_gram(vectors: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
     """The m x m inner products of the centred rows; blocks in float32, their sum in float64."""
     gram = torch.zeros(len(vectors), len(vectors), dtype=torch.float64)
     for block in _blocks(vectors.shape[1]):
-        centred = vectors[:, block] - mean[block]
+        centred = vectors[:, block] * scale[:, None] - mean[block]
         gram += centred @ centred.T
     return gram
 
 
-def _column_gram(vectors: Tensor, mean: Tensor) -> Tensor:
+def _column_gram(vectors: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
     """The d x d inner products of the centred columns."""
     gram = torch.zeros(vectors.shape[1], vectors.shape[1], dtype=torch.float64)
-    for rows in vectors.split(_BLOCK):
-        centred = rows - mean
+    for rows, lengths in zip(vectors.split(_BLOCK), scale.split(_BLOCK), strict=True):
+        centred = rows * lengths[:, None] - mean
         gram += centred.T @ centred
     return gram

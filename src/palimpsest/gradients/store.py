@@ -14,7 +14,13 @@ from palimpsest.errors import ResourceError
 
 
 def collect(
-    chunks: Iterable[Tensor], count: int, dimension: int, *, memory_budget: int, folder: Path | None = None
+    chunks: Iterable[Tensor],
+    count: int,
+    dimension: int,
+    *,
+    memory_budget: int,
+    folder: Path | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Stack chunks of rows into one matrix.
 
@@ -24,15 +30,18 @@ def collect(
         dimension: Columns of the result.
         memory_budget: Bytes; a larger matrix is mapped from a temporary file, deleted with its last reference.
         folder: Where that file stands; none for the system's temporary folder.
+        dtype: In which numbers they are kept, float32 or float16.
 
     Returns:
-        `[count, dimension]` float32 on the CPU.
+        `[count, dimension]` on the CPU.
 
     Raises:
         ResourceError: The file does not fit the disk.
     """
-    size = 4 * count * dimension
-    matrix = torch.empty(count, dimension) if size <= memory_budget else _mapped(count, dimension, folder)
+    if dtype.itemsize * count * dimension <= memory_budget:
+        matrix = torch.empty(count, dimension, dtype=dtype)
+    else:
+        matrix = _mapped(count, dimension, folder, dtype)
     row = 0
     for chunk in chunks:
         matrix[row : row + len(chunk)] = chunk
@@ -40,15 +49,16 @@ def collect(
     return matrix
 
 
-def _mapped(count: int, dimension: int, folder: Path | None) -> Tensor:
+def _mapped(count: int, dimension: int, folder: Path | None, dtype: torch.dtype) -> Tensor:
     place = Path(folder or tempfile.gettempdir())
     place.mkdir(parents=True, exist_ok=True)
-    size, free = 4 * count * dimension, shutil.disk_usage(place).free
+    size, free = dtype.itemsize * count * dimension, shutil.disk_usage(place).free
     if size > free:
         raise ResourceError(
-            f"{count:,} vectors of {dimension:,} floats need {size:,} bytes, {place} has {free:,} free: make room, "
+            f"{count:,} vectors of {dimension:,} numbers need {size:,} bytes, {place} has {free:,} free: make room, "
             "raise --memory-budget, or lower data.auxiliary_size."
         )
     with tempfile.NamedTemporaryFile(dir=place, prefix="vectors-", suffix=".npy") as file:
         # The mapping keeps the unlinked file's pages: nothing is left behind, however the process ends.
-        return torch.from_numpy(open_memmap(file.name, mode="w+", dtype=np.float32, shape=(count, dimension)))
+        kind = np.float16 if dtype == torch.float16 else np.float32
+        return torch.from_numpy(open_memmap(file.name, mode="w+", dtype=kind, shape=(count, dimension)))

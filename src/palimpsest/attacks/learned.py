@@ -1,0 +1,123 @@
+"""What the learned attacks share: ask, read out, train an inverter, invert the proofs (IGF, section 3.2)."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Generator, Tensor, nn
+
+from palimpsest.attacks.features import Features, Readouts, fit_features
+from palimpsest.attacks.inversion_training import (
+    Pairs,
+    Precision,
+    Schedule,
+    TrainingPlan,
+    invert,
+    train_inverter,
+)
+from palimpsest.attacks.perceptual import load_vgg_features
+from palimpsest.attacks.queries import draw_queries
+from palimpsest.attacks.view import Attack, AuditorView, Knowledge, Reconstruction
+from palimpsest.randomness import fork
+
+
+class LearnedInversion(Attack):
+    """Base of the attacks that learn, from the auditor's own queries, to turn a proof back into its image."""
+
+    knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
+        {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
+    )
+
+    queries: PositiveInt = 1
+    """Queries for each auxiliary image: itself, then mirrored, then also shifted and brightened."""
+    mirrored: bool = True
+    """Whether such variations are mirrored."""
+    mixed: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the shifted variations that are blended with another image."""
+    inverters: PositiveInt = 1
+    """Networks that are trained, each from its own start; their images are averaged."""
+    beta: NonNegativeFloat = 0.01
+    """Weight of the perceptual distance (Eq. 6); 0 needs no VGG weights."""
+    perceptual_batch: PositiveInt | None = None
+    """Measure that distance on so many images of each step, which estimates Eq. 8 at less cost; none for all."""
+    vgg_weights: Path | None = None
+    """A safetensors file with VGG-16's first four convolutions; none for torchvision's."""
+    epochs: PositiveInt = 100
+    """Passes over the queries."""
+    batch_size: Annotated[int, Field(ge=2)] = 256
+    """Images in a step (the paper: 256)."""
+    learning_rate: PositiveFloat = 1e-4
+    """Adam's learning rate (the paper: 1e-4)."""
+    schedule: Schedule = "constant"
+    """Keep the rate, or let it rise to that height in a tenth of the steps and fall to nothing (one-cycle)."""
+    precision: Precision = "auto"
+    """Number format of the network's products; auto takes bfloat16 where the processor multiplies it."""
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of the auxiliary images kept aside for the validation curve; it chooses nothing."""
+
+    @abstractmethod
+    def learn_readouts(
+        self, vectors: Tensor, labels: Tensor, view: AuditorView, generator: Generator
+    ) -> Readouts:
+        """Learn, from the auxiliary images' gradient differences `[m, d]`, what to read out of a vector."""
+
+    @abstractmethod
+    def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
+        """A network from features to images of this shape, with fresh weights."""
+
+    def __call__(self, view: AuditorView, *, generator: Generator) -> Reconstruction:
+        """Reconstruct the image behind each proof.
+
+        Args:
+            view: Proofs, oracle and auxiliary images.
+            generator: The attack's randomness.
+
+        Returns:
+            One image for each proof, in the proofs' order.
+        """
+        # Weights that can't be had shall be known before an hour is spent.
+        perceptual = load_vgg_features(self.vgg_weights) if self.beta > 0 else None
+        queries = draw_queries(
+            view.auxiliary, self.queries, mixed=self.mixed, mirrored=self.mirrored, generator=generator
+        )
+        features = fit_features(
+            view, queries, lambda vectors, labels: self.learn_readouts(vectors, labels, view, generator)
+        )
+        proofs = torch.cat([features.transform(rows) for rows in view.proofs.split(256)])
+        pairs, validation = self._split(features.queries, queries.levels, len(view.auxiliary), generator)
+        curves: dict[str, list[float]] = {}
+        images = torch.zeros(len(proofs), *view.auxiliary.shape)
+        for index in range(self.inverters):
+            with torch.random.fork_rng():
+                torch.manual_seed(fork(generator))
+                inverter = self.build_inverter(features, view.auxiliary.shape)
+            learned = train_inverter(
+                inverter, pairs, validation, perceptual, self._plan(view.device), generator=generator
+            )
+            curves |= {f"{name}_{index + 1}" if index else name: curve for name, curve in learned.items()}
+            images += invert(inverter, proofs, device=view.device) / self.inverters
+        return Reconstruction(images=images, curves=curves, facts=features.facts)
+
+    def _plan(self, device: str) -> TrainingPlan:
+        return TrainingPlan(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            schedule=self.schedule,
+            beta=self.beta,
+            perceptual_batch=self.perceptual_batch,
+            precision=self.precision,
+            device=device,
+        )
+
+    def _split(
+        self, features: Tensor, levels: Tensor, images: int, generator: Generator
+    ) -> tuple[Pairs, Pairs]:
+        """What is learned from, and what is kept aside: some images with none of their variations learned from."""
+        order = torch.randperm(images, generator=generator)
+        kept = int(images * self.validation)
+        aside = order[:kept]
+        learned = torch.cat([order[kept:] + start for start in range(0, len(levels), images)])
+        return Pairs(features, levels, learned), Pairs(features, levels, aside)

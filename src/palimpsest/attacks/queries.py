@@ -1,0 +1,116 @@
+"""What the auditor asks: its own images, and as many variations of them as it likes (IGF, section 3.1)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from palimpsest.datasets import ImageSet
+
+# Small enough to leave the object what it was: about a tenth of the side, of the range, and of the contrast.
+_SHIFT, _BRIGHTNESS, _TINT, _CONTRAST = 0.1, 0.1, 0.05, 0.15
+_LARGEST_SHARE = 0.5
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Images to ask about, with the labels that the auditor gives them.
+
+    Args:
+        levels: Images in 8-bit levels, as files hold them, `[m, channels, height, width]`; the auxiliary images first.
+        labels: `[m]`.
+    """
+
+    levels: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def chunks(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and labels from one row to before another, some at a time."""
+        for row in range(start, stop, _CHUNK):
+            rows = slice(row, min(row + _CHUNK, stop))
+            yield self.levels[rows].float() / 255, self.labels[rows]
+
+
+def draw_queries(
+    auxiliary: ImageSet, per_image: int, *, mixed: float = 0.0, mirrored: bool = True, generator: Generator
+) -> Queries:
+    """The auxiliary images, then variations of each: mirrored, then also shifted, brightened and mixed.
+
+    Args:
+        auxiliary: The auditor's own images.
+        per_image: Queries for each of them, the image itself among them, 1 or more.
+        mixed: Share of the variations, after the mirrored one, that are blended with another image, in [0, 1].
+        mirrored: Whether images are mirrored; writing should not be.
+        generator: Which variations.
+
+    Returns:
+        `per_image` times as many queries as there are auxiliary images.
+    """
+    levels = _levels(auxiliary.images)
+    variants = [levels]
+    for index in range(1, per_image):
+        if index == 1 and mirrored:
+            variants.append(levels.flip(3))
+        else:
+            variants.append(
+                torch.cat(
+                    [
+                        _levels(_vary(chunk, mirrored, mixed, generator))
+                        for chunk in auxiliary.images.split(_CHUNK)
+                    ]
+                )
+            )
+    return Queries(torch.cat(variants), auxiliary.labels.repeat(per_image))
+
+
+def _vary(images: Tensor, mirrored: bool, mixed: float, generator: Generator) -> Tensor:
+    if mirrored:
+        mirror = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+        images = torch.where(mirror, images.flip(3), images)
+    images = _relight(_shift(images, generator), generator)
+    return _mix(images, mixed, generator) if mixed else images
+
+
+def _shift(images: Tensor, generator: Generator) -> Tensor:
+    """Each image moved by up to a tenth of its side; its border is continued as in a mirror."""
+    count, _, height, width = images.shape
+    reach = max(1, round(_SHIFT * min(height, width)))
+    down, right = torch.randint(0, 2 * reach + 1, (2, count, 1), generator=generator)
+    rows, columns = down + torch.arange(height), right + torch.arange(width)
+    padded = F.pad(images, (reach,) * 4, mode="reflect" if min(height, width) > reach else "replicate")
+    return padded[torch.arange(count).view(-1, 1, 1), :, rows.unsqueeze(2), columns.unsqueeze(1)].permute(
+        0, 3, 1, 2
+    )
+
+
+def _relight(images: Tensor, generator: Generator) -> Tensor:
+    """Each image with another contrast, brightness and tint."""
+    count, channels = images.shape[:2]
+    contrast = 1 + _CONTRAST * _symmetric((count, 1, 1, 1), generator)
+    light = _BRIGHTNESS * _symmetric((count, 1, 1, 1), generator) + _TINT * _symmetric(
+        (count, channels, 1, 1), generator
+    )
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return ((images - mean) * contrast + mean + light).clamp(0, 1)
+
+
+def _mix(images: Tensor, mixed: float, generator: Generator) -> Tensor:
+    """Some images blended with another one, which never has the larger share: the label stays true."""
+    other = torch.randint(0, len(images), (len(images),), generator=generator)
+    share = _LARGEST_SHARE * torch.rand(len(images), 1, 1, 1, generator=generator)
+    chosen = torch.rand(len(images), 1, 1, 1, generator=generator) < mixed
+    return torch.where(chosen, torch.lerp(images, images[other], share), images)
+
+
+def _levels(images: Tensor) -> Tensor:
+    return (images * 255).round().to(torch.uint8)
+
+
+def _symmetric(shape: tuple[int, ...], generator: Generator) -> Tensor:
+    return 2 * torch.rand(shape, generator=generator) - 1
