@@ -1,6 +1,7 @@
 """The story of an audit, on one page: train, unlearn, prove, defend, verify, attack, score, report."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
@@ -50,6 +51,7 @@ def audit(
     out: Path | None = None,
     data_dir: Path | None = None,
     replace: bool = False,
+    siblings: Sequence[Path] = (),
     console: Console | None = None,
     command: str = "",
 ) -> AuditResult:
@@ -60,6 +62,7 @@ def audit(
         out: The run folder; none for one named after the configuration, under `runs/`.
         data_dir: A folder that mirrors the data sets; what it lacks comes from the hub.
         replace: Go on in a folder that holds another configuration, keeping the stages that are the same.
+        siblings: Other runs' folders: stages that they finished with the same inputs are taken from there.
         console: Where each stage prints a line; none prints nothing.
         command: What the report says to run to make it again.
 
@@ -75,7 +78,8 @@ def audit(
     refuse_ignorance(attack, ArchitectView)
     folder = out or default_folder("audit", config)
 
-    with Run.open(folder, config, console=console or Console(quiet=True), replace=replace) as run:
+    quiet = Console(quiet=True)
+    with Run.open(folder, config, console=console or quiet, replace=replace, siblings=siblings) as run:
         original = train_original(run, federation, request, config.unlearning)
         unlearned, retrained = unlearn_twice(run, federation, original, config.unlearning)
         forgotten = data.train.subset(unlearned.forgotten)

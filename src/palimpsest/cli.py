@@ -1,5 +1,6 @@
 """The command line: parse, call, print."""
 
+import inspect
 import shlex
 import sys
 from pathlib import Path
@@ -12,12 +13,16 @@ from rich.table import Table
 from rich.traceback import Traceback
 
 from palimpsest.config import explain_validation, preset_names, read_config
-from palimpsest.errors import PalimpsestError
+from palimpsest.errors import PalimpsestError, ReproductionError
 from palimpsest.overrides import given_keys, override_model
 from palimpsest.progress import live_progress
+from palimpsest.reproduce.igf import STUDIES
+from palimpsest.reproduce.study import Study
 
 _Overrides = override_model()
 _Debug = Annotated[bool, Parameter(negative="", help="Show a traceback with an error.")]
+
+_SEVERAL = Parameter(negative="", consume_multiple=True)
 
 app = App(
     name="palimpsest",
@@ -117,6 +122,65 @@ def forgetting(
             read_config(preset, given_keys(overrides)), out=out, data_dir=data_dir, console=console
         )
     console.print(f"\n{(out / 'forgetting.md').read_text()}", highlight=False)
+
+
+def _add_study(study: Study) -> None:
+    """The command `palimpsest reproduce <study>`."""
+
+    def command(
+        *,
+        out: Path | None = None,
+        data_dir: Path | None = None,
+        cells: Annotated[list[str] | None, _SEVERAL] = None,
+        seeds: Annotated[list[int] | None, _SEVERAL] = None,
+        quiet: Annotated[bool, Parameter(negative="")] = False,
+        debug: _Debug = False,
+        overrides: Annotated[_Overrides | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+    ) -> None:
+        """Run the cells and write the table and its picture; a cell that is finished is not computed twice.
+
+        Parameters
+        ----------
+        out
+            The folder of the table and of each cell's runs; by default it is under runs/.
+        data_dir
+            A folder that mirrors the data sets under the hub's names.
+        cells
+            Only cells of these names, in which * stands for anything.
+        seeds
+            The seeds of the repeats; with more than one, means and their intervals are told.
+        quiet
+            Print nothing but errors.
+        """
+        from palimpsest.reproduce import reproduce as run_study
+
+        folder = out or Path("runs") / study.name
+        console = Console(quiet=quiet, soft_wrap=True)
+        with live_progress(console):
+            summaries = run_study(
+                study,
+                out=folder,
+                cells=cells or (),
+                seeds=seeds or (1234,),
+                overrides=given_keys(overrides),
+                data_dir=data_dir,
+                console=console,
+                command=_command_line(),
+            )
+        console.print(f"\n{(folder / f'{study.name}.md').read_text()}", highlight=False, markup=False)
+        failed = [summary for summary in summaries if summary.failure]
+        if failed:
+            raise ReproductionError(
+                f"{len(failed)} of {len(summaries)} cells could not be computed, the first one, {failed[0].cell.name}, "
+                f"because: {failed[0].failure}"
+            )
+
+    command.__doc__ = f"{study.title} ({study.source}).\n\n{inspect.cleandoc(command.__doc__ or '')}"
+    reproduce.command(command, name=study.name)
+
+
+for _study in STUDIES.values():
+    _add_study(_study)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -269,7 +269,7 @@ def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) 
         raise ConfigurationError(
             f"{path} holds a {type(tree).__name__}, not keys and values: see `palimpsest presets`."
         )
-    return build_config(_merged(tree, overrides or {}), where=str(preset))
+    return build_config(merged(tree, overrides or {}), where=str(preset))
 
 
 def build_config(tree: Mapping[str, Any], *, where: str = "the configuration") -> AuditConfig:
@@ -288,14 +288,35 @@ def build_config(tree: Mapping[str, Any], *, where: str = "the configuration") -
         raise ConfigurationError(_explain(error, where)) from error
 
 
-def _merged(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def merged(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested keys with others put in; naming another component leaves the settings of the one before behind.
+
+    Args:
+        tree: Keys and values as in a preset.
+        overrides: Keys that win.
+    """
     result = dict(tree)
     for key, value in overrides.items():
         below = result.get(key)
-        result[key] = (
-            _merged(below, value) if isinstance(value, Mapping) and isinstance(below, Mapping) else value
-        )
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            section = AuditConfig.model_fields[key].annotation if key in AuditConfig.model_fields else None
+            result[key] = {**_kept(section, below, value), **value}
+        else:
+            result[key] = value
     return result
+
+
+def _kept(section: Any, below: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    """What stays of a section's keys when others are put in."""
+    if not (isinstance(section, type) and issubclass(section, Section)):
+        return dict(below)
+    kept = dict(below)
+    for key, registry in section.selectors.items():
+        before = below.get(key, section.model_fields[key].default)
+        if key in value and value[key] != before:
+            settings = set(registry.get(before).model_fields) - set(section.model_fields)
+            kept = {name: one for name, one in kept.items() if name not in settings}
+    return kept
 
 
 def _explain(error: ValidationError, where: str) -> str:

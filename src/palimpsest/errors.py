@@ -51,3 +51,7 @@ class RunError(PalimpsestError):
 
 class ResourceError(PalimpsestError):
     """Too little memory or disk for the stage that was about to start."""
+
+
+class ReproductionError(PalimpsestError):
+    """Cells of a table that could not be computed."""

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from palimpsest.config import AuditConfig, build_config
 from palimpsest.errors import RunError
-from palimpsest.records import Record, file_hash, tensor_hash, write_json, write_text
+from palimpsest.records import Record, file_hash, tensor_hash, write_json, write_text, written_whole
 
 R = TypeVar("R", bound=Record)
 _REPORTED_VERSIONS = ("palimpsest", "torch", "torchmetrics", "lightning-fabric", "numpy", "safetensors")
@@ -39,10 +39,19 @@ class Run:
     manifest: dict[str, Any]
     console: Console
     _lock: int
+    siblings: Sequence[Path] = ()
     _known: dict[int, tuple[Record, str]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, folder: Path, config: AuditConfig, *, console: Console, replace: bool = False) -> Self:
+    def open(
+        cls,
+        folder: Path,
+        config: AuditConfig,
+        *,
+        console: Console,
+        replace: bool = False,
+        siblings: Sequence[Path] = (),
+    ) -> Self:
         """Make the run folder, or go on in one that holds the same run.
 
         Args:
@@ -50,6 +59,7 @@ class Run:
             config: What the run does.
             console: Where each stage prints its one line.
             replace: Go on with another configuration, keeping the stages that it does not touch.
+            siblings: Other runs' folders: a stage that one of them finished with the same inputs is taken from there.
 
         Raises:
             RunError: The folder holds another run, or another process works in it, or it can't be written.
@@ -88,7 +98,7 @@ class Run:
         except BaseException:
             os.close(lock)
             raise
-        return cls(folder, manifest, console, lock)
+        return cls(folder, manifest, console, lock, siblings)
 
     def close(self) -> None:
         """Let other processes use the folder."""
@@ -113,8 +123,8 @@ class Run:
         path = self.folder / f"{name}.safetensors"
         inputs = [self._fingerprint(value) for value in key]
         digest = _hash("\n".join([name, version("palimpsest"), *inputs]))
-        known = self.manifest["stages"].get(name)
-        if known and known["key"] == digest and path.is_file() and file_hash(path) == known["sha256"]:
+        known = _finished(self.folder, self.manifest, name, digest) or self._adopt(name, digest)
+        if known:
             self._say(name, f"[dim]kept; it took {known['seconds']:.1f} s[/dim]")
             return self._remember(kind.load(path), known["sha256"])
         scratch = self.folder / ".unfinished" / f"{name}-{digest[:16]}"
@@ -134,6 +144,25 @@ class Run:
         shutil.rmtree(scratch, ignore_errors=True)
         self._say(name, f"{seconds:.1f} s, peak {peak() / 2**30:.1f} GiB")
         return self._remember(result, self.manifest["stages"][name]["sha256"])
+
+    def _adopt(self, name: str, digest: str) -> dict[str, Any] | None:
+        """Take a finished stage from a sibling's folder, as another name of the same file where that is possible."""
+        for sibling in self.siblings:
+            manifest = _read_manifest(sibling) if (sibling / "manifest.json").exists() else {}
+            found = _finished(sibling, manifest, name, digest)
+            if not found:
+                continue
+            path = self.folder / f"{name}.safetensors"
+            with written_whole(path) as temporary:
+                temporary.unlink(missing_ok=True)
+                try:
+                    os.link(sibling / path.name, temporary)
+                except OSError:
+                    shutil.copyfile(sibling / path.name, temporary)
+            self.manifest["stages"][name] = found
+            write_json(self.folder / "manifest.json", self.manifest)
+            return found
+        return None
 
     def seconds(self) -> dict[str, float]:
         """How long each finished stage took, in seconds."""
@@ -168,6 +197,15 @@ class Run:
         if is_dataclass(value):
             return self._fingerprint({field.name: getattr(value, field.name) for field in fields(value)})
         return json.dumps(value)
+
+
+def _finished(folder: Path, manifest: dict[str, Any], name: str, digest: str) -> dict[str, Any] | None:
+    """What the manifest says about a stage, if it has these inputs and its file is whole."""
+    known = manifest.get("stages", {}).get(name)
+    path = folder / f"{name}.safetensors"
+    if known and known["key"] == digest and path.is_file() and file_hash(path) == known["sha256"]:
+        return known
+    return None
 
 
 def _hash(text: str) -> str:

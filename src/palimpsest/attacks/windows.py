@@ -95,8 +95,8 @@ class Windows:
 
     @property
     def maps(self) -> int:
-        """Channels of the estimate, laid over the head's grid."""
-        return 2 * self._basis.shape[1]
+        """Channels of the estimate, laid over the head's grid: two models' components, and how sure each is."""
+        return 2 * (self._basis.shape[1] + 1)
 
     def transform(self, vectors: Tensor) -> Tensor:
         """Principal components of each window's patch, `[n, models x components x windows]`, of vectors `[n, d]`."""

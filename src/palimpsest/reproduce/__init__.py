@@ -1,5 +1,9 @@
 """The tables and figures that are published, made again."""
 
 from palimpsest.reproduce.forgetting import ForgettingRow, forgetting_table
+from palimpsest.reproduce.igf import STUDIES
+from palimpsest.reproduce.run import reproduce
+from palimpsest.reproduce.study import Cell, Study
+from palimpsest.reproduce.summary import Summary
 
-__all__ = ["ForgettingRow", "forgetting_table"]
+__all__ = ["STUDIES", "Cell", "ForgettingRow", "Study", "Summary", "forgetting_table", "reproduce"]

@@ -1,0 +1,240 @@
+"""IGF's tables and figures (arXiv 2505.11097), and our own beside them: what each one's cells are."""
+
+from palimpsest.reproduce.published import TABLE_1, TABLE_2, TABLE_4, TABLE_5, Published
+from palimpsest.reproduce.study import Cell, Study
+
+_CONVNET = "cifar10-convnet-retrain-sample"
+_RESNET = "cifar10-resnet20-retrain-sample"
+_METHODS = {"retrain": "EFU", "ascent": "AFU"}
+_HEADLINE = TABLE_1["cifar10", "convnet", "sample", "retrain"]
+
+# The paper prints one number for each defence. Sign compression has no setting; 0.01 is read as the perturbation's
+# scale, with a factor of 1; 0.1 as the smoothing's alpha, whose window is not given; 0.1 as the noise's deviation.
+_DEFENSES = {
+    "prune-0.7": {"name": "prune", "ratio": 0.7},
+    "prune-0.8": {"name": "prune", "ratio": 0.8},
+    "prune-0.9": {"name": "prune", "ratio": 0.9},
+    "sign": {"name": "sign"},
+    "gaussian": {"name": "gaussian", "sigma": 0.1},
+    "perturb": {"name": "perturb", "scale": 0.01},
+    "smooth": {"name": "smooth", "alpha": 0.1},
+    "orthogonal": {"name": "orthogonal"},
+}
+
+# A network on the whole vector has hundreds of millions of weights: a narrow one, and no variations to learn from.
+_WHOLE_VECTOR = {"width": 32, "queries": 1, "epochs": 30, "normalise": True}
+
+_PERCEPTUAL = (
+    "The perceptual distance is relative to the targets' own features, and beta is not on the paper's scale."
+)
+
+
+def _table_1() -> list[Cell]:
+    return [
+        Cell(
+            f"{data}-{model}-{scenario}-{_METHODS[method]}",
+            f"{data}-{model}-{method}-{scenario}",
+            {},
+            published,
+        )
+        for (data, model, scenario, method), published in TABLE_1.items()
+    ]
+
+
+def _table_2() -> list[Cell]:
+    clean = Cell("none", _CONVNET, {}, _HEADLINE)
+    return [clean] + [
+        Cell(name, _CONVNET, {"defenses": [defense]}, TABLE_2.get(name))
+        for name, defense in _DEFENSES.items()
+    ]
+
+
+def _table_4() -> list[Cell]:
+    return [
+        Cell("in-distribution", _CONVNET, {}, TABLE_4["in-distribution"]),
+        Cell(
+            "out-of-distribution",
+            _CONVNET,
+            {"data": {"auxiliary": "cifar100"}},
+            TABLE_4["out-of-distribution"],
+        ),
+    ]
+
+
+def _reductions() -> list[Cell]:
+    return [
+        Cell(
+            name,
+            _RESNET,
+            {"attack": {**_WHOLE_VECTOR, "reduction": name, "components": None}},
+            size=size,
+        )
+        for name, size in TABLE_5.items()
+    ]
+
+
+def _figure_6() -> list[Cell]:
+    ablations = {
+        "full": {},
+        "without-perceptual": {"beta": 0.0},
+        "without-reduction": {"reduction": "none"},
+        "without-both": {"beta": 0.0, "reduction": "none"},
+    }
+    return [Cell(name, _CONVNET, {"attack": {**_WHOLE_VECTOR, **one}}) for name, one in ablations.items()]
+
+
+def _figure_7() -> list[Cell]:
+    return [Cell(name, f"cifar10-convnet-{name}", {}) for name in ("fedavg", "fedprox", "fedadam")]
+
+
+def _figure_8() -> list[Cell]:
+    sizes = (500, 1000, 2000, 4000, 6000, 8000, 10_000)
+    return [
+        Cell(f"auxiliary-{size}", _CONVNET, {"data": {"auxiliary_size": size}}, position=size)
+        for size in sizes
+    ]
+
+
+def _figure_10() -> list[Cell]:
+    return [
+        Cell(f"beta-{beta:g}", _CONVNET, {"attack": {"beta": beta}}, position=beta)
+        for beta in (0.0, 0.01, 0.1, 1.0, 2.0)
+    ]
+
+
+def _figure_12() -> list[Cell]:
+    return [Cell(name, f"{name}-convnet-retrain-sample", {}) for name in ("mnist", "fashion-mnist")]
+
+
+def _headline() -> list[Cell]:
+    bound = {
+        "lti": None,
+        "igf": _HEADLINE,
+        "igf-plus": _HEADLINE,
+        "igf-white": _HEADLINE,
+    }
+    learned_alike = {
+        "normalise": True,
+        "queries": 8,
+        "components": 1024,
+        "schedule": "one-cycle",
+        "learning_rate": 1e-3,
+    }
+    settings = {"lti": {**learned_alike, "epochs": 5}}
+    return [
+        Cell(name, _CONVNET, {"attack": {"name": name, **settings.get(name, {})}}, published)
+        for name, published in bound.items()
+    ]
+
+
+def _ablation() -> list[Cell]:
+    changes: dict[str, dict[str, object]] = {
+        "igf-plus": {},
+        "without-head": {"head": False, "components": 1024},
+        "without-grid": {"grid": False},
+        "without-label": {"label": False},
+        "without-projection": {"components": 0},
+        "more-projection": {"components": 1024},
+        "without-normalisation": {"normalise": False},
+        "auxiliary-images-alone": {"queries": 1, "epochs": 32},
+        "mirrored-queries": {"queries": 2, "epochs": 16},
+        "mixed-queries": {"mixed": 0.5},
+        "without-blocks": {"blocks": 0},
+        "wider": {"width": 256},
+        "three-inverters": {"inverters": 3},
+        "perceptual-loss": {"beta": 0.01, "perceptual_batch": 32},
+        "twice-as-long": {"epochs": 8},
+    }
+    return [
+        Cell(name, _CONVNET, {"attack": {"name": "igf-plus", **change}}, _published_igf(name))
+        for name, change in changes.items()
+    ]
+
+
+def _published_igf(name: str) -> Published | None:
+    return _HEADLINE if name == "igf-plus" else None
+
+
+STUDIES = {
+    study.name: study
+    for study in (
+        Study(
+            "igf-table1",
+            "Reconstruction by data set, model, scenario and method",
+            "IGF, Table 1",
+            _table_1,
+            notes=("EFU is exact retraining, AFU gradient ascent.",),
+        ),
+        Study(
+            "igf-table2",
+            "Reconstruction against defences",
+            "IGF, Table 2 and Fig. 5",
+            _table_2,
+            notes=("The attacker has learned from undefended differences.",),
+        ),
+        Study("igf-table4", "Auxiliary images of the same set and of another", "IGF, Table 4", _table_4),
+        Study(
+            "igf-table5",
+            "The length of a ResNet20's vector after each reduction",
+            "IGF, Table 5",
+            _reductions,
+            notes=("A narrow network learns from the auxiliary images alone, the same for every reduction.",),
+        ),
+        Study(
+            "igf-fig6",
+            "Without the perceptual loss, without the reduction",
+            "IGF, Fig. 6",
+            _figure_6,
+            "gallery",
+            notes=(
+                "A narrow network learns from the auxiliary images alone, the same in every cell.",
+                _PERCEPTUAL,
+            ),
+        ),
+        Study("igf-fig7", "How the server aggregates", "IGF, Fig. 7", _figure_7),
+        Study(
+            "igf-fig8",
+            "How many images the auditor has",
+            "IGF, Fig. 8",
+            _figure_8,
+            "curve",
+            axis="auxiliary images",
+        ),
+        Study(
+            "igf-fig9",
+            "Reconstruction after SVD, after hashing, and of the whole vector",
+            "IGF, Fig. 9",
+            _reductions,
+            "gallery",
+        ),
+        Study(
+            "igf-fig10",
+            "The weight of the perceptual loss",
+            "IGF, Fig. 10",
+            _figure_10,
+            "curve",
+            axis="beta",
+            notes=(_PERCEPTUAL,),
+        ),
+        Study("igf-fig12", "Other data sets", "IGF, Fig. 12", _figure_12, "gallery"),
+        Study(
+            "igf-headline",
+            "What the auditor can do at the paper's setting",
+            "IGF, Table 1, CIFAR-10, ConvNet, sample level, EFU; the attacks past it are Palimpsest's own",
+            _headline,
+            notes=(
+                "igf-white also knows the architecture; lti is the MLP that IGF descends from, on IGF's features.",
+            ),
+        ),
+        Study(
+            "igf-ablation",
+            "What each ingredient of igf-plus is worth",
+            "Palimpsest's own",
+            _ablation,
+            notes=(
+                "Each row differs from the first in one thing; rows with fewer queries take as many steps.",
+            ),
+        ),
+    )
+}
+"""Every study by the name of its command."""

@@ -1,0 +1,129 @@
+"""A study's picture: bars or a curve with the paper's figures marked, or a gallery, as PNG and SVG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from palimpsest.attacks import Reconstruction
+from palimpsest.config import read_config
+from palimpsest.datasets import load_data
+from palimpsest.records import written_whole
+from palimpsest.reproduce.study import Study
+from palimpsest.reproduce.summary import SCORES, Estimate, Summary
+from palimpsest.unlearning import Unlearning
+
+_OURS, _PAPER = "#0000a0", "#a00000"
+_SHOWN = 12
+
+
+def draw(
+    study: Study, summaries: Sequence[Summary], out: Path, *, data_dir: Path | None = None
+) -> list[Path]:
+    """Draw a study's finished cells.
+
+    Args:
+        study: Which one.
+        summaries: Its cells' results; those that failed are left out.
+        out: The study's folder, with a run folder for each cell and seed.
+        data_dir: A folder that mirrors the data sets; a gallery shows the originals.
+
+    Returns:
+        The files that were written; none where no cell is finished.
+    """
+    done = [summary for summary in summaries if summary.seeds]
+    if not done:
+        return []
+    if study.picture == "gallery":
+        figure = _gallery(study, done, out, data_dir)
+    elif study.picture == "curve":
+        figure = _curves(study, done)
+    else:
+        figure = _bars(study, done)
+    return [_write(figure, out / f"{study.name}.{kind}") for kind in ("png", "svg")]
+
+
+def _bars(study: Study, summaries: Sequence[Summary]) -> Figure:
+    """The mean squared error of each cell, with its interval over seeds and the paper's figure."""
+    figure = Figure(figsize=(7, 1.2 + 0.32 * len(summaries)), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(summaries))
+    for place, summary in zip(places, summaries, strict=True):
+        _point(axes, summary.scores["mse"], place)
+        if summary.cell.published:
+            axes.plot(summary.cell.published.mse, place, "|", color=_PAPER, markersize=14, markeredgewidth=2)
+    axes.set_yticks(list(places), [summary.cell.name for summary in summaries])
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.grid(axis="x", linewidth=0.4)
+    axes.set_xlabel("mean squared error (less is a better reconstruction)")
+    axes.set_title(study.title, loc="left", fontsize=11)
+    axes.plot([], [], "o", color=_OURS, label="here")
+    if any(summary.cell.published for summary in summaries):
+        axes.plot([], [], "|", color=_PAPER, markersize=12, markeredgewidth=2, label="paper")
+    axes.legend(frameon=False, loc="best")
+    return figure
+
+
+def _point(axes: Axes, score: Estimate, place: int) -> None:
+    if score.low is not None and score.high is not None:
+        axes.plot([score.low, score.high], [place, place], color=_OURS, linewidth=1.5)
+    axes.plot(score.mean, place, "o", color=_OURS)
+
+
+def _curves(study: Study, summaries: Sequence[Summary]) -> Figure:
+    """Each score over the study's axis."""
+    names = [name for name in SCORES if all(name in summary.scores for summary in summaries)]
+    figure = Figure(figsize=(2.6 * len(names), 2.8), layout="constrained")
+    places = [summary.cell.position or 0.0 for summary in summaries]
+    for name, axes in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
+        scores = [summary.scores[name] for summary in summaries]
+        axes.plot(places, [score.mean for score in scores], "o-", color=_OURS)
+        ends = [(score.low, score.high) for score in scores]
+        if all(low is not None and high is not None for low, high in ends):
+            axes.fill_between(places, *zip(*ends, strict=True), color=_OURS, alpha=0.15, linewidth=0)
+        axes.set_title(SCORES[name][0], fontsize=10)
+        axes.set_xlabel(study.axis)
+        axes.grid(linewidth=0.4)
+    figure.suptitle(study.title, fontsize=11)
+    return figure
+
+
+def _gallery(study: Study, summaries: Sequence[Summary], out: Path, data_dir: Path | None) -> Figure:
+    """The first forgotten images, and under them what each cell made of them."""
+    rows: list[tuple[str, Tensor]] = []
+    for summary in summaries:
+        folder = out / summary.cell.name / f"seed-{summary.seeds[0]}"
+        originals = _originals(folder, data_dir)
+        if not any(originals.shape == images.shape and originals.equal(images) for _, images in rows):
+            rows.append(("original", originals))
+        rows.append(
+            (summary.cell.name, Reconstruction.load(folder / "reconstructions.safetensors").images[:_SHOWN])
+        )
+    figure = Figure(figsize=(1.6 + 0.7 * _SHOWN, 0.4 + 0.75 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), _SHOWN, squeeze=False)
+    for (name, images), line in zip(rows, grid, strict=True):
+        for place, axes in enumerate(line):
+            axes.axis("off")
+            if place < len(images):
+                axes.imshow(images[place].permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
+        line[0].text(-0.15, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=9)
+    figure.suptitle(study.title, fontsize=11)
+    return figure
+
+
+def _originals(folder: Path, data_dir: Path | None) -> Tensor:
+    config = read_config(folder / "config.yaml")
+    data = load_data(config.data, clients=config.federation.clients, seed=config.seed, data_dir=data_dir)
+    return data.train.images[Unlearning.load(folder / "unlearned.safetensors").forgotten[:_SHOWN]]
+
+
+def _write(figure: Figure, path: Path) -> Path:
+    # A gallery holds somebody's images: like all of a run, it is its owner's alone.
+    with written_whole(path) as temporary, matplotlib.rc_context({"svg.hashsalt": path.name}):
+        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        figure.savefig(temporary, format=path.suffix[1:], dpi=160, metadata=metadata)
+    return path

@@ -1,0 +1,87 @@
+"""From a study to its table and picture: every cell is an audit, and none is computed twice."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from palimpsest.audit import audit
+from palimpsest.config import AuditConfig
+from palimpsest.errors import PalimpsestError
+from palimpsest.records import write_json, write_text
+from palimpsest.reproduce.pictures import draw
+from palimpsest.reproduce.study import Cell, Study
+from palimpsest.reproduce.summary import Summary, as_json, markdown, summarise
+
+
+def reproduce(
+    study: Study,
+    *,
+    out: Path,
+    cells: Sequence[str] = (),
+    seeds: Sequence[int] = (1234,),
+    overrides: Mapping[str, Any] | None = None,
+    data_dir: Path | None = None,
+    console: Console | None = None,
+    command: str = "",
+) -> list[Summary]:
+    """Run a study's cells and write its table as Markdown and JSON, and its picture as PNG and SVG.
+
+    Args:
+        study: What to make.
+        out: The folder: a run folder for each cell and seed, and the table. What is finished there is kept, and cells
+            share what they have in common, such as the training.
+        cells: Names of cells, with wildcards; none for all.
+        seeds: Seeds of the repeats.
+        overrides: Keys that every cell shall have.
+        data_dir: A folder that mirrors the data sets.
+        console: Where stages print their lines.
+        command: What the table says makes it again.
+
+    Returns:
+        A summary for each chosen cell; one that could not be computed says why, and the others go on.
+    """
+    chosen = study.choose(cells)
+    say = console or Console(quiet=True)
+    finished: list[Path] = []
+
+    def run(cell: Cell, seed: int) -> dict[str, Any]:
+        """One audit's metrics; a run that is finished is not looked into again."""
+        folder = out / cell.name / f"seed-{seed}"
+        say.print(f"[bold]{cell.name}[/bold], seed {seed}", highlight=False)
+        config = cell.config(overrides or {}, seed)
+        metrics = _finished(folder, config)
+        if metrics is None:
+            result = audit(
+                config, out=folder, data_dir=data_dir, replace=True, siblings=finished, console=console
+            )
+            metrics = result.metrics
+        finished.append(folder)
+        return metrics
+
+    summaries: list[Summary] = []
+    for cell in chosen:
+        metrics: dict[int, dict[str, Any]] = {}
+        failure = ""
+        for seed in seeds:
+            try:
+                metrics[seed] = run(cell, seed)
+            except PalimpsestError as error:
+                failure = str(error)
+                say.print(f"  {failure}", highlight=False, markup=False)
+        summaries.append(summarise(cell, metrics, failure))
+        # After every cell: what is there already can be read while the rest is computed.
+        write_json(out / f"{study.name}.json", as_json(study, summaries))
+        write_text(out / f"{study.name}.md", markdown(study, summaries, command))
+    draw(study, summaries, out, data_dir=data_dir)
+    return summaries
+
+
+def _finished(folder: Path, config: AuditConfig) -> dict[str, Any] | None:
+    """The metrics of a run that was finished with this configuration."""
+    path, stored = folder / "metrics.json", folder / "config.yaml"
+    if not path.exists() or not stored.exists() or stored.read_text(encoding="utf-8") != config.to_yaml():
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,173 @@
+"""What a cell's runs say together: means and intervals over seeds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scipy.stats import t as student
+
+from palimpsest.reproduce.study import Cell, Study
+
+SCORES = {
+    "mse": ("MSE", ".4f"),
+    "psnr": ("PSNR", ".2f"),
+    "ssim": ("SSIM", ".3f"),
+    "lpips": ("LPIPS", ".3f"),
+    "identification_top1": ("top 1", ".1%"),
+}
+"""The scores of a table, with their headings and formats."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds.
+
+    Args:
+        mean: The mean.
+        low: Lower end of its 95 % interval; none where there is one seed.
+        high: Upper end.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A cell's results.
+
+    Args:
+        cell: Which one.
+        seeds: The seeds that were run to the end.
+        scores: An estimate by the score's name; a score that can't be had is absent.
+        facts: What the attack told, of the first seed.
+        forgotten: Images that were reconstructed.
+        seconds: What an audit took, all stages, mean over the seeds.
+        failure: Why a seed is missing.
+    """
+
+    cell: Cell
+    seeds: tuple[int, ...]
+    scores: Mapping[str, Estimate]
+    facts: Mapping[str, float]
+    forgotten: int
+    seconds: float
+    failure: str = ""
+
+
+def summarise(cell: Cell, metrics: Mapping[int, dict[str, Any]], failure: str = "") -> Summary:
+    """Put a cell's runs together.
+
+    Args:
+        cell: The cell.
+        metrics: What `metrics.json` holds, by seed.
+        failure: Why a seed's run, the last one that failed, did not end.
+    """
+    trees = list(metrics.values())
+    if not trees:
+        return Summary(cell, (), {}, {}, 0, 0.0, failure)
+    scores = {
+        name: estimate([tree["reconstruction"][name] for tree in trees])
+        for name in SCORES
+        if all(tree["reconstruction"].get(name) is not None for tree in trees)
+    }
+    return Summary(
+        cell=cell,
+        seeds=tuple(metrics),
+        scores=scores,
+        facts=trees[0]["attack"],
+        forgotten=trees[0]["reconstruction"]["count"],
+        seconds=sum(sum(tree["seconds"].values()) for tree in trees) / len(trees),
+        failure=failure,
+    )
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """The mean of some runs' scores and its 95 % interval by Student's t."""
+    count = len(values)
+    mean = sum(values) / count
+    if count < 2:
+        return Estimate(mean, None, None)
+    spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (count - 1) / count)
+    half = float(student.ppf(0.975, count - 1)) * spread
+    return Estimate(mean, mean - half, mean + half)
+
+
+def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:
+    """The table as Markdown, the paper's figures beside ours."""
+    paper = any(summary.cell.published for summary in summaries)
+    sizes = any(summary.cell.size for summary in summaries)
+    heads = ["cell"]
+    heads += ["paper: MSE, PSNR", "reached"] if paper else []
+    heads += ["paper: length", "length"] if sizes else []
+    heads += [*(heading for heading, _ in SCORES.values()), "images", "seconds"]
+    lines = [f"# {study.title}", "", f"{study.source}.", "", f"    {command}", ""]
+    lines += [_row(heads), _row(["---"] * len(heads))]
+    lines += [_row(_cells(summary, paper=paper, sizes=sizes)) for summary in summaries]
+    seeds = sorted({seed for summary in summaries for seed in summary.seeds})
+    notes = [f"Seeds: {', '.join(map(str, seeds))}."] if seeds else []
+    notes += [
+        f"{summary.cell.name} lacks a seed: {summary.failure}"
+        for summary in summaries
+        if summary.seeds and summary.failure
+    ]
+    if len(seeds) > 1:
+        notes.append("Means over the seeds, and their 95 % intervals by Student's t.")
+    return "\n".join([*lines, "", *notes, *study.notes, ""])
+
+
+def as_json(study: Study, summaries: Sequence[Summary]) -> dict[str, Any]:
+    """The table as plain values."""
+    return {
+        "study": study.name,
+        "title": study.title,
+        "source": study.source,
+        "cells": [
+            {
+                "name": summary.cell.name,
+                "published": asdict(summary.cell.published) if summary.cell.published else None,
+                "size": summary.cell.size,
+                "position": summary.cell.position,
+                "seeds": list(summary.seeds),
+                "scores": {name: asdict(value) for name, value in summary.scores.items()},
+                "facts": dict(summary.facts),
+                "forgotten": summary.forgotten,
+                "seconds": summary.seconds,
+                "failure": summary.failure,
+            }
+            for summary in summaries
+        ],
+    }
+
+
+def _cells(summary: Summary, *, paper: bool, sizes: bool) -> list[str]:
+    cell, published = summary.cell, summary.cell.published
+    row = [cell.name]
+    if not summary.seeds:
+        return [*row, summary.failure]
+    if paper:
+        row += [f"{published.mse:.4f}, {published.psnr:.2f}", _reached(summary)] if published else ["", ""]
+    if sizes:
+        row += [f"{cell.size:,}" if cell.size else "", f"{summary.facts['features']:,.0f}"]
+    row += [_number(summary.scores.get(score), form) for score, (_, form) in SCORES.items()]
+    return [*row, f"{summary.forgotten:,}", f"{summary.seconds:,.0f}"]
+
+
+def _reached(summary: Summary) -> str:
+    """Whether our mean error is at most the paper's."""
+    published, ours = summary.cell.published, summary.scores["mse"].mean
+    return "yes" if published and ours <= published.mse else "no"
+
+
+def _number(value: Estimate | None, form: str) -> str:
+    if value is None:
+        return "absent"
+    if value.low is None or value.high is None:
+        return f"{value.mean:{form}}"
+    return f"{value.mean:{form}} ({value.low:{form}} to {value.high:{form}})"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

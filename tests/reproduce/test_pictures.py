@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from palimpsest.reproduce import Cell, Study
+from palimpsest.reproduce.pictures import draw
+from palimpsest.reproduce.published import Published
+from palimpsest.reproduce.summary import Summary, summarise
+
+
+def summaries(count: int, seeds: int) -> list[Summary]:
+    made = []
+    for index in range(count):
+        cell = Cell(f"cell-{index}", "digits", {}, Published(0.02, 17.0, 0.3), position=float(index))
+        trees = {
+            seed: {
+                "reconstruction": {"mse": 0.01 * (index + seed + 1), "psnr": 18.0, "count": 5},
+                "attack": {},
+                "seconds": {},
+            }
+            for seed in range(seeds)
+        }
+        made.append(summarise(cell, trees))
+    return made
+
+
+@pytest.mark.parametrize("picture", ["bars", "curve"])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_both_formats_are_drawn_with_the_cells_names(picture: str, seeds: int, tmp_path: Path) -> None:
+    study = Study("study", "A title", "A source", list, picture, axis="images")
+    png, svg = draw(study, summaries(3, seeds), tmp_path)
+    with Image.open(png) as image:
+        assert image.format == "PNG"
+        assert min(image.size) > 200
+    assert svg.read_text().count("<path") > 10
+    assert oct(png.stat().st_mode)[-3:] == "600"
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+    study = Study("study", "A title", "A source", list)
+    first = [path.read_bytes() for path in draw(study, summaries(2, 1), tmp_path)]
+    assert [path.read_bytes() for path in draw(study, summaries(2, 1), tmp_path)] == first
+
+
+def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:
+    study = Study("study", "A title", "A source", list)
+    failed = summarise(Cell("cell", "digits", {}), {}, "no data")
+    assert draw(study, [failed], tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

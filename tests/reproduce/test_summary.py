@@ -1,0 +1,82 @@
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from palimpsest.reproduce import Cell, Study
+from palimpsest.reproduce.published import Published
+from palimpsest.reproduce.summary import as_json, estimate, markdown, summarise
+
+CELL = Cell("the-cell", "digits", {}, Published(0.02, 17.0, 0.3))
+STUDY = Study("study", "A title", "A source", lambda: [CELL], notes=("A note.",))
+
+
+def metrics(mse: float, lpips: float | None = 0.25) -> dict:
+    scores = {"mse": mse, "psnr": 17.5, "ssim": 0.4, "identification_top1": 0.5, "count": 1000}
+    if lpips is not None:
+        scores["lpips"] = lpips
+    return {"reconstruction": scores, "attack": {"features": 433.0}, "seconds": {"a": 1.0, "b": 2.0}}
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=8))
+def test_the_interval_is_students(values: list[float]) -> None:
+    ours = estimate(values)
+    spread = stats.sem(values)
+    low, high = (
+        stats.t.interval(0.95, len(values) - 1, sum(values) / len(values), spread)
+        if spread > 0
+        else (ours.mean, ours.mean)
+    )
+    assert ours.low == pytest.approx(low, abs=1e-9)
+    assert ours.high == pytest.approx(high, abs=1e-9)
+
+
+def test_one_seed_has_no_interval() -> None:
+    ours = estimate([0.5])
+    assert (ours.mean, ours.low, ours.high) == (0.5, None, None)
+
+
+@pytest.mark.parametrize(("errors", "reached"), [((0.019, 0.020), "yes"), ((0.019, 0.022), "no")])
+def test_the_table_says_whether_the_mean_reaches_the_papers_figure(
+    errors: tuple[float, float], reached: str
+) -> None:
+    summary = summarise(CELL, {seed: metrics(error) for seed, error in enumerate(errors)})
+    table = markdown(STUDY, [summary], "palimpsest reproduce study")
+    row = next(line for line in table.splitlines() if line.startswith("| the-cell"))
+    assert f"| 0.0200, 17.00 | {reached} |" in row
+    assert f"{sum(errors) / 2:.4f} (" in row
+    assert "| 1,000 | 3 |" in row
+    assert "palimpsest reproduce study" in table
+    assert "A note." in table
+    widths = {line.count("|") for line in table.splitlines() if line.startswith("|")}
+    assert len(widths) == 1
+
+
+def test_a_score_that_any_seed_lacks_is_absent() -> None:
+    summary = summarise(CELL, {1: metrics(0.02), 2: metrics(0.02, lpips=None)})
+    assert "lpips" not in summary.scores
+    assert "| absent |" in markdown(STUDY, [summary], "")
+
+
+def test_a_cell_that_failed_says_why() -> None:
+    failed = summarise(CELL, {}, "There is no data: fetch it.")
+    assert "| the-cell | There is no data: fetch it. |" in markdown(STUDY, [failed], "")
+    half = summarise(CELL, {1: metrics(0.02)}, "The disk is full.")
+    assert "the-cell lacks a seed: The disk is full." in markdown(STUDY, [half], "")
+
+
+def test_lengths_stand_beside_the_papers() -> None:
+    cell = replace(CELL, published=None, size=269_722)
+    table = markdown(STUDY, [summarise(cell, {1: metrics(0.02)})], "")
+    assert "| the-cell | 269,722 | 433 |" in table
+
+
+def test_the_json_holds_all_digits() -> None:
+    summary = summarise(CELL, {7: metrics(0.0123456789)})
+    tree = json.loads(json.dumps(as_json(STUDY, [summary])))
+    assert tree["cells"][0]["scores"]["mse"]["mean"] == 0.0123456789
+    assert tree["cells"][0]["seeds"] == [7]
+    assert tree["cells"][0]["published"]["psnr"] == 17.0
