@@ -86,3 +86,37 @@ def test_help_of_every_command_names_every_flag(capsys: pytest.CaptureFixture[st
     ):
         assert flag in out
     assert len(list(app)) >= 2
+
+
+def test_a_study_is_made_and_its_table_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    tiny = "--data.name digits --data.auxiliary-size 40 --model.width 4 --federation.clients 4"
+    tiny += " --federation.fraction 1 --federation.rounds 1 --unlearning.count 10 --scoring.bootstrap 10"
+    tiny += " --attack.epochs 1 --attack.width 8 --attack.beta 0 --attack.queries 1 --attack.components 8"
+    command = [
+        "reproduce",
+        "igf-table2",
+        "--out",
+        str(tmp_path),
+        "--cells",
+        "none",
+        "prune-0.*",
+        *tiny.split(),
+    ]
+    code, out, err = run(capsys, *command, "--seeds", "1", "2")
+    assert (code, err) == (0, "")
+    for name in ("none", "prune-0.7", "prune-0.9"):
+        assert f"| {name} |" in out
+    assert "Seeds: 1, 2." in out
+    assert "| sign |" not in out
+    too_many = " ".join(command).replace("count 10", "count 100000").split()
+    code, _, err = run(capsys, *too_many, "--seeds", "1")
+    assert code == 2
+    assert "4 of 4 cells could not be computed" in err
+
+
+def test_an_unknown_cell_is_named_with_the_likely_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, err = run(capsys, "reproduce", "igf-table2", "--out", str(tmp_path / "out"), "--cells", "sing")
+    assert code == 2
+    assert "did you mean 'sign'" in err

@@ -84,3 +84,19 @@ def test_every_preset_is_valid_and_says_what_it_is(name: str) -> None:
     config = read_config(name)
     assert config.description
     assert config.paper
+
+
+def test_naming_another_component_leaves_the_settings_of_the_one_before_behind(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "attack: {name: igf, epochs: 5}\nfederation: {rounds: 7, aggregation: fedprox, proximal_mu: 0.5}\n"
+    )
+    other = read_config(
+        path, {"attack": {"name": "lti", "hidden": 9}, "federation": {"aggregation": "fedavg"}}
+    )
+    attack = other.attack.components["name"]
+    assert (attack.epochs, attack.hidden) == (type(attack)().epochs, 9)
+    assert other.federation.rounds == 7
+    same = read_config(path, {"attack": {"name": "igf", "batch_size": 9}})
+    assert same.attack.components["name"].epochs == 5
+    assert same.federation.components["aggregation"].proximal_mu == 0.5

@@ -160,3 +160,26 @@ def test_the_manifest_tells_what_was_done(tmp_path: Path) -> None:
     assert manifest["stages"]["sum"]["peak_memory_mib"] > 0
     assert manifest["versions"]["torch"] == torch.__version__
     assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700
+
+
+def test_a_siblings_finished_stage_is_taken_over_and_its_damaged_or_other_one_is_not(tmp_path: Path) -> None:
+    count = Counter()
+    with opened(tmp_path / "first") as run:
+        run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
+
+    def sibling(name: str, value: float) -> Sum:
+        folders = [tmp_path / "missing", tmp_path / "first"]
+        with Run.open(tmp_path / name, AuditConfig(), console=Console(quiet=True), siblings=folders) as run:
+            return run.stage("sum", Sum, lambda _: count(value), key=(int(value),))
+
+    assert sibling("same", 3.0).total == 3
+    assert count.calls == 1
+    # A whole stage of its own by now: it outlives the sibling's.
+    (tmp_path / "first" / "sum.safetensors").unlink()
+    with opened(tmp_path / "same") as run:
+        assert run.stage("sum", Sum, lambda _: count(3.0), key=(3,)).total == 3
+    assert count.calls == 1
+    assert sibling("other", 4.0).total == 4
+    (tmp_path / "first" / "sum.safetensors").write_bytes(b"damaged")
+    assert sibling("again", 3.0).total == 3
+    assert count.calls == 3

@@ -105,6 +105,14 @@ def test_one_cycle_rises_and_falls_and_ends_where_adamw_with_its_rates_does() ->
     assert max(rates) > 10 * max(rates[0], rates[-1])
 
 
+@pytest.mark.parametrize("epochs", range(1, 14))
+def test_any_number_of_steps_has_a_schedule(epochs: int) -> None:
+    plan = replace(PLAN, schedule="one-cycle", epochs=epochs, batch_size=32)
+    network = Scale()
+    train_inverter(network, pairs(), pairs(4), None, plan, generator=torch.Generator().manual_seed(5))
+    assert network.factor.isfinite()
+
+
 def test_half_precision_features_and_chosen_rows_are_what_is_learned_from() -> None:
     data = pairs()
     few = Pairs(data.features.half(), data.levels, torch.tensor([3, 5, 7]))

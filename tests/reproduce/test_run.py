@@ -1,22 +1,22 @@
 """Every study's command, in small: the cells' own presets on the embedded digits, a few rounds and epochs."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from palimpsest.config import read_config
 from palimpsest.errors import ConfigurationError
 from palimpsest.reproduce import STUDIES, Cell, Study, reproduce
 from palimpsest.reproduce import run as run_module
 
 TINY: dict[str, Any] = {
-    "data": {"name": "digits", "auxiliary_size": 60},
+    "data": {"name": "digits", "auxiliary_size": 40, "train_size": 200},
     "model": {"name": "convnet", "width": 4},
-    "federation": {"clients": 4, "fraction": 0.5, "rounds": 2},
-    "unlearning": {"count": 20},
+    "federation": {"clients": 4, "fraction": 1.0, "rounds": 1},
+    "unlearning": {"count": 10},
     "attack": {"epochs": 1, "queries": 2, "components": 10, "width": 8, "batch_size": 32, "beta": 0},
     "scoring": {"bootstrap": 20},
 }
@@ -39,7 +39,8 @@ def audits(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def tiny(study: Study) -> Study:
     """The same cells by name, with what makes them long taken away, whatever a cell itself asks for."""
 
-    def small(changes: Mapping[str, Any]) -> dict[str, Any]:
+    def small(cell: Cell) -> dict[str, Any]:
+        changes = cell.changes
         attack = {**TINY["attack"], **changes.get("attack", {}), "epochs": 1, "width": 8}
         if attack.get("name") == "lti":
             attack = {key: value for key, value in attack.items() if key not in ("width", "blocks")}
@@ -47,15 +48,14 @@ def tiny(study: Study) -> Study:
         attack |= {"beta": 0} if "beta" in attack else {}
         if attack.get("name") in ("igf-plus", "igf-white") and attack["components"] is None:
             attack["components"] = 0
-        return {
-            **TINY,
-            **{key: one for key, one in changes.items() if key not in ("attack", "data")},
-            "attack": attack,
-        }
+        few = dict(TINY)
+        if read_config(cell.preset).unlearning.scenario != "sample":
+            del few["unlearning"]
+        kept = {key: one for key, one in changes.items() if key not in ("attack", "data")}
+        return {**few, **kept, "attack": attack}
 
     cells = [
-        Cell(one.name, one.preset, small(one.changes), one.published, one.size, one.position)
-        for one in study.cells()
+        Cell(one.name, one.preset, small(one), one.published, one.size, one.position) for one in study.cells()
     ]
     return Study(study.name, study.title, study.source, lambda: cells, study.picture, study.axis, study.notes)
 
@@ -119,7 +119,7 @@ def test_a_cell_that_can_not_be_computed_is_told_and_the_others_go_on(tmp_path: 
     bad = Cell("bad", "digits", {**TINY, "unlearning": {"count": 10_000}})
     study = Study("study", "A title", "A source", lambda: [bad, good])
     failed, done = reproduce(study, out=tmp_path)
-    assert "10,000" in failed.failure
+    assert "10000 samples" in failed.failure
     assert done.seeds == (1234,)
     assert failed.failure in (tmp_path / "study.md").read_text()
 

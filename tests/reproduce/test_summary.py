@@ -46,7 +46,7 @@ def test_the_table_says_whether_the_mean_reaches_the_papers_figure(
     summary = summarise(CELL, {seed: metrics(error) for seed, error in enumerate(errors)})
     table = markdown(STUDY, [summary], "palimpsest reproduce study")
     row = next(line for line in table.splitlines() if line.startswith("| the-cell"))
-    assert f"| 0.0200, 17.00 | {reached} |" in row
+    assert f"| 0.0200, 17.00, 0.300 | {reached} |" in row
     assert f"{sum(errors) / 2:.4f} (" in row
     assert "| 1,000 | 3 |" in row
     assert "palimpsest reproduce study" in table

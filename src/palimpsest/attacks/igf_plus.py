@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Generator, Tensor, nn
 
 from palimpsest.attacks.features import Features, HeadInputs, HeadResiduals, Readout, Readouts, Reduced
@@ -44,6 +44,10 @@ class IGFPlus(LearnedInversion):
     """Residual blocks on the first map; each upsampling has half as many."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the features hidden in each training step; features that lie over the image are not."""
+    beta: NonNegativeFloat = 0.0
+    """Weight of the perceptual distance (Eq. 6); 0 needs no VGG weights."""
+    perceptual_batch: PositiveInt | None = 32
+    """Measure that distance on so many images of each step, which estimates Eq. 8 at less cost; none for all."""
     epochs: PositiveInt = 4
     """Passes over the queries."""
     batch_size: Annotated[int, Field(ge=2)] = 128

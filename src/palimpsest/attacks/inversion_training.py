@@ -184,7 +184,8 @@ def _make_optimizer(inverter: nn.Module, plan: TrainingPlan) -> torch.optim.Opti
 def _make_schedule(
     optimizer: torch.optim.Optimizer, plan: TrainingPlan, *, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    if plan.schedule == "constant":
+    # Ten steps and fewer have no room to rise and fall.
+    if plan.schedule == "constant" or steps * _RISE <= 1:
         return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.learning_rate, total_steps=steps, pct_start=_RISE
