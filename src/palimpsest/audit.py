@@ -1,5 +1,6 @@
 """The story of an audit, on one page: train, unlearn, prove, defend, verify, attack, score, report."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -11,7 +12,15 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from palimpsest.attacks import ArchitectView, Attack, AuditorView, Knowledge, Reconstruction
+from palimpsest.attacks import (
+    ArchitectView,
+    Attack,
+    AuditorView,
+    Knowledge,
+    Reconstruction,
+    ServerAttack,
+    ServerView,
+)
 from palimpsest.config import AuditConfig, UnlearningConfig, VerificationConfig
 from palimpsest.datasets import ImageSet, load_data
 from palimpsest.defenses import apply_defenses, describe
@@ -27,6 +36,7 @@ from palimpsest.registry import METHODS
 from palimpsest.report import render_report
 from palimpsest.results import Results, metrics_tree, report_input, verdict_text
 from palimpsest.runs import Run
+from palimpsest.server_side import attack_from_server
 from palimpsest.unlearning import Forgetting, Request, Unlearning, make_request, measure_forgetting, unlearn
 
 
@@ -75,7 +85,7 @@ def audit(
     federation = Federation(data, config.model, config.federation, seed, device)
     before, after = federation.network(), federation.network()
     attack = config.attack.components["name"]
-    refuse_ignorance(attack, ArchitectView)
+    refuse_ignorance(attack, ServerView if isinstance(attack, ServerAttack) else ArchitectView)
     folder = out or default_folder("audit", config)
 
     quiet = Console(quiet=True)
@@ -104,20 +114,25 @@ def audit(
             lambda _: verify(proofs, tau=choose_tau(config.verification, oracle, data.held_out)),
             key=(proofs, original, unlearned, config.verification, data.held_out, device),
         )
-        # Below this line and above the score, no forgotten image can be reached.
-        reconstruction = run.stage(
-            "reconstructions",
-            Reconstruction,
-            lambda scratch: attack(
-                attacker_view(
-                    attack,
-                    AuditorView(proofs.vectors, oracle, data.auxiliary, device, budget, scratch),
-                    architecture=federation.network().to("meta"),
+        # Between here and the score, no attack is given a forgotten image.
+        served = None
+        if isinstance(attack, ServerAttack):
+            served = attack_from_server(run, federation, config, request, original, unlearned)
+            reconstruction: Reconstruction = served.reconstruction
+        else:
+            view = attacker_view(
+                attack,
+                AuditorView(proofs.vectors, oracle, data.auxiliary, device, budget),
+                architecture=federation.network().to("meta"),
+            )
+            reconstruction = run.stage(
+                "reconstructions",
+                Reconstruction,
+                lambda scratch: attack(
+                    dataclasses.replace(view, scratch=scratch), generator=make_generator(seed, "attack")
                 ),
-                generator=make_generator(seed, "attack"),
-            ),
-            key=(proofs, original, unlearned, data.auxiliary, config.attack, seed, device),
-        )
+                key=(proofs, original, unlearned, data.auxiliary, config.attack, seed, device),
+            )
         scores = run.stage(
             "scores",
             Scores,
@@ -131,7 +146,9 @@ def audit(
             ),
             key=(reconstruction, forgotten, data.auxiliary, config.scoring, seed),
         )
-        results = Results(config, data, original, unlearned, forgetting, verdicts, reconstruction, scores)
+        results = Results(
+            config, data, original, unlearned, forgetting, verdicts, reconstruction, scores, served
+        )
         metrics = metrics_tree(results, run.seconds())
         write_json(run.folder / "metrics.json", metrics)
         page = report_input(results, metrics, manifest=run.manifest, command=command)
@@ -245,7 +262,7 @@ def attacker_view(attack: Attack, view: AuditorView, *, architecture: nn.Module)
     )
 
 
-def refuse_ignorance(attack: Attack, view: type[AuditorView]) -> None:
+def refuse_ignorance(attack: Attack | ServerAttack, view: type[AuditorView | ServerView]) -> None:
     """Refuse an attack that needs more than its attacker holds.
 
     Raises:
@@ -253,8 +270,9 @@ def refuse_ignorance(attack: Attack, view: type[AuditorView]) -> None:
     """
     missing = attack.knowledge - view.knowledge
     if missing:
+        attacker = "a server" if view is ServerView else "an auditor"
         raise KnowledgeError(
-            f"{type(attack).__name__} needs to know {'; '.join(sorted(missing))}, which an auditor does not: choose "
+            f"{type(attack).__name__} needs to know {'; '.join(sorted(missing))}, which {attacker} does not: choose "
             "another attack."
         )
 

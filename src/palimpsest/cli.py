@@ -16,7 +16,7 @@ from palimpsest.config import explain_validation, preset_names, read_config
 from palimpsest.errors import PalimpsestError, ReproductionError
 from palimpsest.overrides import given_keys, override_model
 from palimpsest.progress import live_progress
-from palimpsest.reproduce.igf import STUDIES
+from palimpsest.reproduce.catalog import STUDIES
 from palimpsest.reproduce.study import Study
 
 _Overrides = override_model()
@@ -148,21 +148,21 @@ def _add_study(study: Study) -> None:
         cells
             Only cells of these names, in which * stands for anything.
         seeds
-            The seeds of the repeats; with more than one, means and their intervals are told.
+            The seeds of the repeats, in place of --seed; with more than one, means and their intervals are told.
         quiet
             Print nothing but errors.
         """
         from palimpsest.reproduce import reproduce as run_study
 
-        folder = out or Path("runs") / study.name
+        folder, asked = out or Path("runs") / study.name, given_keys(overrides)
         console = Console(quiet=quiet, soft_wrap=True)
         with live_progress(console):
             summaries = run_study(
                 study,
                 out=folder,
                 cells=cells or (),
-                seeds=seeds or (1234,),
-                overrides=given_keys(overrides),
+                seeds=seeds or (asked.get("seed", 1234),),
+                overrides=asked,
                 data_dir=data_dir,
                 console=console,
                 command=_command_line(),

@@ -183,6 +183,19 @@ class DefenseConfig(Section):
     """The defence."""
 
 
+class ObservationConfig(Section):
+    """What a server sees of the unlearning clients, for the attacks from the server (DRAGD, threat model)."""
+
+    remaining: PositiveInt = 4
+    """Samples of a batch that stay."""
+    forgotten: PositiveInt = 1
+    """Samples of a batch that are unlearned; it divides the number that each client forgets."""
+    local_steps: PositiveInt = 1
+    """Full-batch steps that a client takes: for one the server sees its gradient, for more its update."""
+    learning_rate: PositiveFloat = 0.1
+    """Their size; without effect for a single step."""
+
+
 class AttackConfig(Section):
     """Who attacks, and how."""
 
@@ -217,6 +230,7 @@ class AuditConfig(BaseModel):
     defenses: tuple[DefenseConfig, ...] = ()
     """What clients do to their proofs, in order: a list such as [{name: sign}], on the command line as YAML."""
     verification: VerificationConfig = Field(default_factory=VerificationConfig)
+    observation: ObservationConfig = Field(default_factory=ObservationConfig)
     attack: AttackConfig = Field(default_factory=AttackConfig)
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)
     seed: NonNegativeInt = 1234

@@ -1,5 +1,6 @@
 """An audit's results, gathered for those who read them: `metrics.json` and the report."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from palimpsest.federation import Training
 from palimpsest.metrics import Scores
 from palimpsest.proofs import Verdicts
 from palimpsest.report import ReportInput, judge
+from palimpsest.server_side import Served
 from palimpsest.unlearning import Forgetting, Unlearning
 
 
@@ -25,6 +27,7 @@ class Results:
     verdicts: Verdicts
     reconstruction: Reconstruction
     scores: Scores
+    served: Served | None = None
 
 
 def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
@@ -36,7 +39,7 @@ def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
     """
     accepted = int(results.verdicts.accepted.sum())
     forgetting = results.forgetting
-    return {
+    tree: dict[str, Any] = {
         "federation": {
             "original_accuracy": forgetting.original.test,
             "unlearned_accuracy": forgetting.unlearned.test,
@@ -56,6 +59,11 @@ def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
         "attack": results.reconstruction.facts,
         "seconds": seconds,
     }
+    served = results.served
+    if served is not None:
+        tree["remaining"] = None if served.remaining is None else served.remaining.aggregates()
+        tree["labels_right"] = served.labels_right
+    return tree
 
 
 def report_input(
@@ -93,9 +101,28 @@ def report_input(
         knowledge=[f"{sentence[0].upper()}{sentence[1:]}." for sentence in sorted(attack.knowledge)],
         participation=results.original.participation,
         forgetting=_three_models(results.forgetting),
-        notes=[*results.data.notes, *unlearned.notes],
+        notes=[*results.data.notes, *unlearned.notes, *_batch_notes(results)],
         absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
     )
+
+
+def _batch_notes(results: Results) -> Iterator[str]:
+    """What a reader must know of an attack on whole batches."""
+    if results.served is None:
+        return
+    seen = results.config.observation
+    yield (
+        f"The server saw the gradients of batches of {seen.remaining} remaining and {seen.forgotten} forgotten samples"
+        + (f" after {seen.local_steps} local steps." if seen.local_steps > 1 else ".")
+    )
+    if seen.forgotten > 1:
+        yield (
+            "A batch has no order: its reconstructions were paired with its originals so that the total MSE is "
+            "smallest, which flatters the attack."
+        )
+    yield f"The attack had {results.served.labels_right:.0%} of the forgotten samples' labels right."
+    if results.served.remaining is not None:
+        yield f"It reconstructed the remaining samples with an MSE of {float(results.served.remaining.mse.mean()):.4f}."
 
 
 def verdict_text(page: ReportInput) -> str:

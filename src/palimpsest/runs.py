@@ -86,6 +86,10 @@ class Run:
                     f"{folder} holds a run with another configuration ({'; '.join(changed)}): choose another --out, "
                     "or pass --replace to go on there with this one."
                 )
+            if changed:
+                # What the other configuration came to must not pass for this one's if this run is stopped early.
+                for result in ("metrics.json", "report.html"):
+                    (folder / result).unlink(missing_ok=True)
             manifest = {
                 "config": config.model_dump(mode="json"),
                 "versions": {name: version(name) for name in _REPORTED_VERSIONS}
@@ -148,7 +152,10 @@ class Run:
     def _adopt(self, name: str, digest: str) -> dict[str, Any] | None:
         """Take a finished stage from a sibling's folder, as another name of the same file where that is possible."""
         for sibling in self.siblings:
-            manifest = _read_manifest(sibling) if (sibling / "manifest.json").exists() else {}
+            try:
+                manifest = _read_manifest(sibling) if (sibling / "manifest.json").exists() else {}
+            except RunError:  # A damaged sibling has nothing to give.
+                continue
             found = _finished(sibling, manifest, name, digest)
             if not found:
                 continue

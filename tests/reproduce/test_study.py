@@ -35,6 +35,8 @@ def test_a_cells_changes_win_over_what_is_asked_of_every_cell() -> None:
 def test_another_attack_brings_its_own_settings() -> None:
     cell = Cell("cell", "cifar10-convnet-retrain-sample", {"attack": {"name": "igf-plus"}})
     assert cell.config({}, seed=1).attack.components["name"] == IGFPlus()
+    asked = cell.config({"attack": {"batch_size": 9}}, seed=1).attack.components["name"]
+    assert asked == IGFPlus(batch_size=9)
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES.keys())

@@ -1,19 +1,38 @@
 """What an auditor or a server recovers: one file for each attack."""
 
+from palimpsest.attacks.direct_difference import DirectDifference
+from palimpsest.attacks.dragd import DRAGD, DRAGDP
+from palimpsest.attacks.giamu import FUIA, GIAMU
 from palimpsest.attacks.igf import IGF
 from palimpsest.attacks.igf_plus import IGFPlus
 from palimpsest.attacks.igf_white import IGFWhite
+from palimpsest.attacks.joint import Joint
 from palimpsest.attacks.lti import LearningToInvert
+from palimpsest.attacks.server import BatchLabels, BatchReconstruction, ServerAttack, ServerView
+from palimpsest.attacks.single_gradient import DeepLeakage, ImprovedDeepLeakage, InvertingGradients
 from palimpsest.attacks.view import ArchitectView, Attack, AuditorView, Knowledge, Reconstruction
 
 __all__ = [
+    "DRAGD",
+    "DRAGDP",
+    "FUIA",
+    "GIAMU",
     "IGF",
     "ArchitectView",
     "Attack",
     "AuditorView",
+    "BatchLabels",
+    "BatchReconstruction",
+    "DeepLeakage",
+    "DirectDifference",
     "IGFPlus",
     "IGFWhite",
+    "ImprovedDeepLeakage",
+    "InvertingGradients",
+    "Joint",
     "Knowledge",
     "LearningToInvert",
     "Reconstruction",
+    "ServerAttack",
+    "ServerView",
 ]

@@ -26,6 +26,7 @@ class Knowledge(StrEnum):
     PARAMETERS = "the model's parameters before and after unlearning"
     BATCH_GRADIENTS = "the clients' gradients over whole batches"
     LABELS = "the labels of the forgotten samples"
+    PUBLIC = "public images, none of them a client's"
 
 
 @dataclass(frozen=True)

@@ -93,11 +93,6 @@ class Windows:
         answers = convolution.rows(vectors[:_FIT])
         self._fit(known, answers, components)
 
-    @property
-    def maps(self) -> int:
-        """Channels of the estimate, laid over the head's grid: two models' components, and how sure each is."""
-        return 2 * (self._basis.shape[1] + 1)
-
     def transform(self, vectors: Tensor) -> Tensor:
         """Principal components of each window's patch, `[n, models x components x windows]`, of vectors `[n, d]`."""
         known = self._known(vectors)

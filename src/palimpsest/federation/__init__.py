@@ -21,6 +21,7 @@ from palimpsest.federation.flower_engine import FlowerClients, client_app, flowe
 from palimpsest.federation.flower_strategy import FlowerStrategy
 from palimpsest.federation.history import History, Update
 from palimpsest.federation.intake import Intake, fault
+from palimpsest.federation.observation import Observation, observe
 from palimpsest.federation.rounds import Plan, Round, Training, run_rounds
 from palimpsest.federation.schedule import Schedule, Swap, draw_schedule
 
@@ -41,6 +42,7 @@ __all__ = [
     "InProcess",
     "Intake",
     "LocalTraining",
+    "Observation",
     "Optimizer",
     "Outcome",
     "Payload",
@@ -61,6 +63,7 @@ __all__ = [
     "draw_schedule",
     "fault",
     "flower_simulation",
+    "observe",
     "parameter_distance",
     "predict",
     "run_rounds",

@@ -1,5 +1,6 @@
 """Per-sample gradients, the oracle that answers with their differences, and how differences are reduced."""
 
+from palimpsest.gradients.batch import BatchGradient
 from palimpsest.gradients.hashing import FeatureHash
 from palimpsest.gradients.oracle import ModelOracle, Oracle
 from palimpsest.gradients.per_sample import (
@@ -15,6 +16,7 @@ from palimpsest.gradients.store import collect
 
 __all__ = [
     "DEFAULT_BUDGET",
+    "BatchGradient",
     "FeatureHash",
     "ModelOracle",
     "Oracle",

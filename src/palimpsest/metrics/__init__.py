@@ -2,6 +2,7 @@
 
 from palimpsest.metrics.assignment import assign
 from palimpsest.metrics.baselines import mean_image, nearest_images
+from palimpsest.metrics.batches import in_order, label_recovery
 from palimpsest.metrics.bootstrap import bootstrap_intervals
 from palimpsest.metrics.comparison import Comparison, compare
 from palimpsest.metrics.evaluate import Scores, evaluate
@@ -16,6 +17,8 @@ __all__ = [
     "bootstrap_intervals",
     "compare",
     "evaluate",
+    "in_order",
+    "label_recovery",
     "lpips",
     "mean_image",
     "mean_squared_errors",

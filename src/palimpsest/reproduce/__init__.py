@@ -1,7 +1,7 @@
 """The tables and figures that are published, made again."""
 
+from palimpsest.reproduce.catalog import STUDIES
 from palimpsest.reproduce.forgetting import ForgettingRow, forgetting_table
-from palimpsest.reproduce.igf import STUDIES
 from palimpsest.reproduce.run import reproduce
 from palimpsest.reproduce.study import Cell, Study
 from palimpsest.reproduce.summary import Summary

@@ -57,7 +57,8 @@ def _bars(study: Study, summaries: Sequence[Summary]) -> Figure:
             axes.plot(summary.cell.published.mse, place, "|", color=_PAPER, markersize=14, markeredgewidth=2)
     axes.set_yticks(list(places), [summary.cell.name for summary in summaries])
     axes.invert_yaxis()
-    axes.set_xlim(left=0)
+    # Room for the last mark, which autoscaling would cut in half.
+    axes.set_xlim(0, 1.06 * axes.dataLim.x1)
     axes.grid(axis="x", linewidth=0.4)
     axes.set_xlabel("mean squared error (less is a better reconstruction)")
     axes.set_title(study.title, loc="left", fontsize=11)

@@ -11,6 +11,7 @@ from palimpsest.audit import audit
 from palimpsest.config import AuditConfig
 from palimpsest.errors import PalimpsestError
 from palimpsest.records import write_json, write_text
+from palimpsest.registry import METHODS
 from palimpsest.reproduce.pictures import draw
 from palimpsest.reproduce.study import Cell, Study
 from palimpsest.reproduce.summary import Summary, as_json, markdown, summarise
@@ -32,7 +33,8 @@ def reproduce(
     Args:
         study: What to make.
         out: The folder: a run folder for each cell and seed, and the table. What is finished there is kept, and cells
-            share what they have in common, such as the training.
+            share what they have in common, such as the training; where the folder bears the study's name, also with
+            other studies in folders of their names beside it.
         cells: Names of cells, with wildcards; none for all.
         seeds: Seeds of the repeats.
         overrides: Keys that every cell shall have.
@@ -45,7 +47,7 @@ def reproduce(
     """
     chosen = study.choose(cells)
     say = console or Console(quiet=True)
-    finished: list[Path] = []
+    finished = _other_studies(out) if out.name == study.name else []
 
     def run(cell: Cell, seed: int) -> dict[str, Any]:
         """One audit's metrics; a run that is finished is not looked into again."""
@@ -54,11 +56,18 @@ def reproduce(
         config = cell.config(overrides or {}, seed)
         metrics = _finished(folder, config)
         if metrics is None:
+            # The clients' stored updates lie beside the stages, and are not shared with them.
+            shares = not METHODS.get(config.unlearning.method).needs_history
             result = audit(
-                config, out=folder, data_dir=data_dir, replace=True, siblings=finished, console=console
+                config,
+                out=folder,
+                data_dir=data_dir,
+                replace=True,
+                siblings=finished if shares else (),
+                console=console,
             )
             metrics = result.metrics
-        finished.append(folder)
+        finished.insert(0, folder)
         return metrics
 
     summaries: list[Summary] = []
@@ -77,6 +86,13 @@ def reproduce(
         write_text(out / f"{study.name}.md", markdown(study, summaries, command))
     draw(study, summaries, out, data_dir=data_dir)
     return summaries
+
+
+def _other_studies(out: Path) -> list[Path]:
+    """The finished runs of studies that were made beside this one."""
+    tables = [path for path in out.resolve().parent.glob("*/*.json") if path.stem == path.parent.name]
+    folders = [folder for table in tables for folder in table.parent.glob("*/seed-*")]
+    return sorted(folder for folder in folders if (folder / "metrics.json").exists())
 
 
 def _finished(folder: Path, config: AuditConfig) -> dict[str, Any] | None:

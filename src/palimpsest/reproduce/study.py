@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from palimpsest.config import AuditConfig, merged, read_config
+from palimpsest.config import AuditConfig, read_config
 from palimpsest.errors import ConfigurationError
 from palimpsest.registry import closest
 from palimpsest.reproduce.published import Published
@@ -35,7 +35,7 @@ class Cell:
 
     def config(self, overrides: Mapping[str, Any], seed: int) -> AuditConfig:
         """The audit's configuration; the study's changes win over what the caller asks of every cell."""
-        return read_config(self.preset, merged(merged(overrides, self.changes), {"seed": seed}))
+        return read_config(self.preset, _united(_united(overrides, self.changes), {"seed": seed}))
 
 
 @dataclass(frozen=True)
@@ -74,3 +74,13 @@ class Study:
         return [
             cell for cell in cells if not patterns or any(fnmatchcase(cell.name, one) for one in patterns)
         ]
+
+
+def _united(asked: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys asked of every cell and a cell's own, which win; a setting that its attack lacks is refused by name."""
+    result = dict(asked)
+    for key, value in changes.items():
+        inner = result.get(key)
+        both = isinstance(value, Mapping) and isinstance(inner, Mapping)
+        result[key] = _united(inner, value) if both else value
+    return result

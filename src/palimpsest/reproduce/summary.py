@@ -7,6 +7,7 @@ from typing import Any
 
 from scipy.stats import t as student
 
+from palimpsest.reproduce.published import Published
 from palimpsest.reproduce.study import Cell, Study
 
 SCORES = {
@@ -100,7 +101,7 @@ def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:
     paper = any(summary.cell.published for summary in summaries)
     sizes = any(summary.cell.size for summary in summaries)
     heads = ["cell"]
-    heads += ["paper: MSE, PSNR", "reached"] if paper else []
+    heads += ["paper: MSE, PSNR, LPIPS", "MSE reached"] if paper else []
     heads += ["paper: length", "length"] if sizes else []
     heads += [*(heading for heading, _ in SCORES.values()), "images", "seconds"]
     lines = [f"# {study.title}", "", f"{study.source}.", "", f"    {command}", ""]
@@ -115,6 +116,8 @@ def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:
     ]
     if len(seeds) > 1:
         notes.append("Means over the seeds, and their 95 % intervals by Student's t.")
+    if paper:
+        notes.append("The paper's LPIPS is of another trunk and other inputs, and not on the scale of ours.")
     return "\n".join([*lines, "", *notes, *study.notes, ""])
 
 
@@ -146,13 +149,18 @@ def _cells(summary: Summary, *, paper: bool, sizes: bool) -> list[str]:
     cell, published = summary.cell, summary.cell.published
     row = [cell.name]
     if not summary.seeds:
-        return [*row, summary.failure]
+        # A row of its own: no line break, and no bar that would end the column.
+        return [*row, " ".join(summary.failure.split()).replace("|", r"\|")]
     if paper:
-        row += [f"{published.mse:.4f}, {published.psnr:.2f}", _reached(summary)] if published else ["", ""]
+        row += [_printed(published), _reached(summary)] if published else ["", ""]
     if sizes:
         row += [f"{cell.size:,}" if cell.size else "", f"{summary.facts['features']:,.0f}"]
     row += [_number(summary.scores.get(score), form) for score, (_, form) in SCORES.items()]
     return [*row, f"{summary.forgotten:,}", f"{summary.seconds:,.0f}"]
+
+
+def _printed(published: Published) -> str:
+    return f"{published.mse:.4f}, {published.psnr:.2f}, {published.lpips:.3f}"
 
 
 def _reached(summary: Summary) -> str:

@@ -1,6 +1,7 @@
 """What is forgotten, how, and how well."""
 
 from palimpsest.unlearning.ascent import Ascent, GradientAscent, project
+from palimpsest.unlearning.batches import deal_remaining
 from palimpsest.unlearning.federaser import Calibration, FedEraser, calibrated
 from palimpsest.unlearning.forgetting import Behaviour, Distance, Forgetting, measure_forgetting
 from palimpsest.unlearning.membership import Membership, membership_score
@@ -30,6 +31,7 @@ __all__ = [
     "Unlearning",
     "block_mean",
     "calibrated",
+    "deal_remaining",
     "make_request",
     "measure_forgetting",
     "membership_score",

@@ -1,0 +1,66 @@
+"""Adam for many independent problems at once, plain or with the sign of the gradient."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from palimpsest.attacks.matching.minimum import Box, Evaluate, Minimum
+from palimpsest.progress import Line
+
+Sign = Literal["none", "hard", "soft"]
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba 2015), whose learning rate drops at 3/8, 5/8 and 7/8 of the way.
+
+    Args:
+        iterations: Steps.
+        learning_rate: Its step size.
+        decay: What the learning rate is multiplied by at each drop (Inverting Gradients: 0.1; GIAMU: 0.5).
+        sign: Take the gradient as it is, its sign (Inverting Gradients), or tanh(s g) / s with s falling from one
+            to nothing on the way, which turns from a bounded gradient into the plain one.
+    """
+
+    iterations: int
+    learning_rate: float
+    decay: float = 0.1
+    sign: Sign = "none"
+
+    def minimise(self, evaluate: Evaluate, start: Tensor, box: Box, line: Line) -> Minimum:
+        """Descend from each start, and keep the best point on the way; arguments as for `LBFGS.minimise`."""
+        x = box.clamp(start)
+        rows = torch.arange(len(x), device=x.device)
+        first, second = torch.zeros_like(x), torch.zeros_like(x)
+        best, lowest = x.clone(), x.new_full((len(x),), torch.inf)
+        curve = []
+        for iteration in range(self.iterations + 1):
+            f, g = evaluate(x, rows)
+            better = f < lowest
+            best[better], lowest[better] = x[better], f[better]
+            curve.append(lowest.clone())
+            if iteration == self.iterations:
+                break
+            g = self._bounded(g.nan_to_num(nan=0.0), iteration)
+            first.lerp_(g, 1 - _BETA1)
+            second.lerp_(g.square(), 1 - _BETA2)
+            unbiased = first / (1 - _BETA1 ** (iteration + 1))
+            spread = (second / (1 - _BETA2 ** (iteration + 1))).sqrt() + _EPSILON
+            x = box.clamp(x - self._rate(iteration) * unbiased / spread)
+            line.advance(note=f"objective {lowest.min():.3g}")
+        return Minimum(best, lowest, torch.stack(curve))
+
+    def _rate(self, iteration: int) -> float:
+        drops = sum(8 * iteration >= eighths * self.iterations for eighths in (3, 5, 7))
+        return self.learning_rate * self.decay**drops
+
+    def _bounded(self, g: Tensor, iteration: int) -> Tensor:
+        if self.sign == "none":
+            return g
+        if self.sign == "hard":
+            return g.sign()
+        scale = 1 - iteration / self.iterations
+        return (scale * g).tanh() / scale

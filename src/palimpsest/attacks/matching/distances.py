@@ -1,0 +1,42 @@
+"""How far a dummy batch's gradient is from the observed one."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor
+
+ObjectiveName = Literal["euclidean", "cosine"]
+
+
+def euclidean(gradient: Tensor, observed: Tensor) -> Tensor:
+    """Squared Euclidean distance in units of the observed gradient's (DLG, DRAGD): 0 where both are equal.
+
+    Args:
+        gradient: `[d]`.
+        observed: `[d]`.
+
+    Returns:
+        A scalar, 1 for a gradient of zero.
+    """
+    return (gradient - observed).square().sum() / observed.square().sum()
+
+
+def cosine(gradient: Tensor, observed: Tensor) -> Tensor:
+    """One minus the cosine of the angle (Inverting Gradients, Eq. 4): blind to length, from 0 to 2.
+
+    Computed as half the squared distance of the unit vectors, which keeps its precision near zero.
+
+    Args:
+        gradient: `[d]`.
+        observed: `[d]`.
+
+    Returns:
+        A scalar.
+    """
+    return (gradient / gradient.norm() - observed / observed.norm()).square().sum() / 2
+
+
+OBJECTIVES: dict[ObjectiveName, Callable[[Tensor, Tensor], Tensor]] = {
+    "euclidean": euclidean,
+    "cosine": cosine,
+}

@@ -1,0 +1,62 @@
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from palimpsest.attacks import DRAGDP
+from palimpsest.attacks.matching.priors import PRIORS, nearest_images, spread
+from palimpsest.attacks.matching.scene import Scene
+
+
+def scene_of(world: Any, **settings: Any) -> Scene:
+    return DRAGDP().scene(world(**settings).view, generator=torch.Generator())
+
+
+def targets_of(scene: Scene) -> Tensor:
+    assert scene.targets is not None
+    return scene.targets[:, scene.remaining :]
+
+
+def test_the_mean_and_the_class_mean_are_means(world: Any) -> None:
+    scene = scene_of(world, forgotten=2)
+    targets, generator = targets_of(scene), torch.Generator()
+    assert torch.equal(PRIORS["mean"](scene, targets, generator)[1, 0], scene.public.mean(dim=0))
+    found = PRIORS["class"](scene, targets, generator)
+    label = int(targets[0, 1].argmax())
+    torch.testing.assert_close(found[0, 1], scene.public[scene.public_labels == label].mean(dim=0))
+
+
+def test_a_class_without_public_images_gets_the_overall_mean(world: Any) -> None:
+    scene = scene_of(world)
+    scene.public_labels.fill_(0)
+    targets = torch.eye(4, dtype=torch.float64)[torch.tensor([[3], [2], [1]])]
+    found = PRIORS["class"](scene, targets, torch.Generator())
+    torch.testing.assert_close(found, scene.public.mean(dim=0).expand(3, 1, -1, -1, -1))
+
+
+def test_a_blurred_image_is_smooth_and_like_no_private_one(world: Any) -> None:
+    scene = scene_of(world, channels=3)
+    found = PRIORS["blurred"](scene, targets_of(scene), torch.Generator().manual_seed(0))
+    assert found.shape == (3, 1, 3, 6, 6)
+    assert float(found.diff(dim=-1).abs().mean()) < float(scene.public.diff(dim=-1).abs().mean())
+
+
+def test_the_nearest_image_is_the_one_whose_gradient_it_is(world: Any) -> None:
+    scene = scene_of(world, forgotten=2)
+    targets = torch.eye(4, dtype=torch.float64)[torch.tensor([[0, 0], [1, 2], [3, 3]])]
+    wanted = torch.stack(
+        [scene.gradient(scene.before, scene.public[row][None], targets[row, :1]) for row in range(3)]
+    )
+    found = nearest_images(scene, scene.before, wanted, targets)
+    for row in range(3):
+        assert torch.equal(found[row, 0], scene.public[row])
+    assert not torch.equal(found[0, 0], found[0, 1])
+    assert not torch.equal(found[2, 0], found[2, 1])
+
+
+def test_restarts_spread_around_the_prior() -> None:
+    images = torch.rand(2, 1, 3, 4, 4)
+    found = spread(images, 3, torch.Generator().manual_seed(0)).unflatten(0, (2, 3))
+    assert torch.equal(found[:, 0], images)
+    apart = (found[:, 1:] - images[:, None]).std()
+    assert 0.08 < float(apart) < 0.12

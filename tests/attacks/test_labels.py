@@ -1,0 +1,94 @@
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from palimpsest.attacks.labels import believed_labels, bias_difference_rule, count_rule, last_bias, sign_rule
+from palimpsest.config import ModelConfig
+from palimpsest.errors import ModelError
+from palimpsest.gradients import BatchGradient, gradient_differences
+from palimpsest.models import build_model
+
+SHAPE = (3, 8, 8)
+
+
+def network(name: str, seed: int = 0, **settings: Any) -> nn.Module:
+    return build_model(ModelConfig(name=name, **settings), shape=SHAPE, classes=10, seed=seed).eval()
+
+
+NETWORKS = [
+    ("lenet", {"initialisation": "uniform"}),
+    ("lenet", {"activation": "tanh"}),
+    ("convnet", {"width": 4}),
+    ("resnet20", {"width": 2}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), NETWORKS)
+def test_a_single_samples_label_is_exact(name: str, settings: dict[str, Any]) -> None:
+    model = network(name, **settings)
+    images = torch.rand(30, *SHAPE, generator=torch.Generator().manual_seed(0))
+    gradient, bias = BatchGradient(model), last_bias(model)
+    features = next(module.in_features for module in model.modules() if isinstance(module, nn.Linear))
+    for row, image in enumerate(images):
+        label = row % 10
+        found = gradient(dict(model.state_dict()), image[None], F.one_hot(torch.tensor([label]), 10).float())
+        assert count_rule(found[bias], 1, torch.full((10,), 0.1)).tolist() == [label]
+        weights = found[bias.start - 10 * features : bias.start].view(10, features)
+        assert sign_rule(weights) == label
+
+
+def test_the_classes_with_a_negative_entry_are_all_there() -> None:
+    model = network("lenet", initialisation="uniform")
+    gradient, bias = BatchGradient(model), last_bias(model)
+    generator = torch.Generator().manual_seed(0)
+    right = 0
+    for _ in range(20):
+        images = torch.rand(6, *SHAPE, generator=generator)
+        labels = torch.randint(10, (6,), generator=generator)
+        found = gradient(dict(model.state_dict()), images, F.one_hot(labels, 10).float())[bias]
+        assert set((found < 0).nonzero().flatten().tolist()) <= set(labels.tolist())
+        with torch.no_grad():
+            expected = model(torch.rand(100, *SHAPE, generator=generator)).softmax(dim=1).mean(dim=0)
+        believed = count_rule(found, 6, expected)
+        assert len(believed) == 6
+        right += int(believed.bincount(minlength=10).minimum(labels.bincount(minlength=10)).sum())
+    assert right / 120 > 0.9
+
+
+def test_the_label_cancels_in_a_proof_and_lost_confidence_stays() -> None:
+    model, generator = network("lenet", activation="relu"), torch.Generator().manual_seed(0)
+    images, labels = torch.rand(40, *SHAPE, generator=generator), torch.arange(40) % 10
+    trained = network("lenet", activation="relu")
+    optimizer = torch.optim.SGD(trained.parameters(), lr=0.2)
+    for _ in range(400):
+        optimizer.zero_grad()
+        F.cross_entropy(trained(images), labels).backward()
+        optimizer.step()
+    proofs = gradient_differences(trained, model, images, labels)
+    with torch.no_grad():
+        assert float((trained(images).argmax(dim=1) == labels).float().mean()) > 0.9
+    bias = proofs[:, last_bias(model)]
+    assert float((bias_difference_rule(bias) == labels).float().mean()) > 0.9
+    assert float((bias.argmin(dim=1) == labels).float().mean()) < 0.2
+
+
+def test_known_and_inferred_labels_agree_on_single_samples(world: Any) -> None:
+    here = world(remaining=1, forgotten=1, moved=1e-4)
+    generator = torch.Generator().manual_seed(0)
+    known, inferred = (
+        believed_labels(here.view, mode, here.view.observation.difference, generator=generator)
+        for mode in ("known", "inferred")
+    )
+    assert known is not None
+    assert inferred is not None
+    assert torch.equal(known, inferred)
+    assert believed_labels(here.view, "optimised", torch.empty(0), generator=generator) is None
+
+
+def test_a_model_without_a_last_bias_is_refused() -> None:
+    for model in (nn.Conv2d(1, 1, 1), nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))):
+        with pytest.raises(ModelError, match="labels known"):
+            last_bias(model)

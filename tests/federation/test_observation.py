@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from palimpsest.config import ModelConfig
+from palimpsest.datasets import FederatedData, ImageSet
+from palimpsest.errors import UnlearningError
+from palimpsest.federation import Observation, observe, snapshot
+from palimpsest.models import build_model
+
+
+def seen(
+    data: FederatedData, lenet: ModelConfig, *, moved: float = 0.1, steps: int = 1
+) -> tuple[Observation, ImageSet]:
+    model = build_model(lenet, shape=data.train.shape, classes=3, seed=0)
+    before = snapshot(model)
+    after = {name: value + moved for name, value in before.items()}
+    rows = torch.arange(12)
+    observation = observe(
+        model,
+        before,
+        after,
+        data.train.subset(rows[:8]),
+        data.train.subset(rows[8:]),
+        batches=4,
+        local_steps=steps,
+        learning_rate=0.3,
+    )
+    return observation, data.train
+
+
+def test_each_gradient_is_that_of_its_batch(data: FederatedData, lenet: ModelConfig) -> None:
+    observation, train = seen(data, lenet)
+    model = build_model(lenet, shape=train.shape, classes=3, seed=0).eval()
+    for batch in range(4):
+        rows = torch.tensor([2 * batch, 2 * batch + 1, 8 + batch])
+        for parameters, members, found in (
+            (observation.before, rows, observation.gradients_before),
+            (observation.after, rows[:2], observation.gradients_after),
+        ):
+            model.load_state_dict(parameters)
+            loss = F.cross_entropy(model(train.images[members]), train.labels[members])
+            expected = torch.autograd.grad(loss, list(model.parameters()))
+            torch.testing.assert_close(found[batch], torch.cat([piece.flatten() for piece in expected]))
+    assert (observation.remaining, observation.forgotten, observation.batch) == (2, 1, 3)
+
+
+def test_the_difference_is_the_forgotten_samples_gradient_at_one_point(
+    data: FederatedData, lenet: ModelConfig
+) -> None:
+    observation, train = seen(data, lenet, moved=0.0)
+    model = build_model(lenet, shape=train.shape, classes=3, seed=0).eval()
+    loss = F.cross_entropy(model(train.images[9:10]), train.labels[9:10])
+    expected = torch.cat([piece.flatten() for piece in torch.autograd.grad(loss, list(model.parameters()))])
+    torch.testing.assert_close(observation.difference[1], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_is_stored_and_read_back(data: FederatedData, lenet: ModelConfig, tmp_path: Path) -> None:
+    observation, _ = seen(data, lenet, steps=2)
+    observation.save(tmp_path / "observation.safetensors")
+    again = Observation.load(tmp_path / "observation.safetensors")
+    assert torch.equal(again.gradients_before, observation.gradients_before)
+    assert torch.equal(again.gradients_after, observation.gradients_after)
+    assert again.before.keys() == observation.before.keys()
+    assert (again.local_steps, again.learning_rate) == (2, 0.3)
+
+
+@pytest.mark.parametrize(("remaining", "forgotten", "batches"), [(5, 4, 2), (4, 3, 2), (4, 0, 2), (4, 4, 0)])
+def test_uneven_batches_are_refused(
+    data: FederatedData, lenet: ModelConfig, remaining: int, forgotten: int, batches: int
+) -> None:
+    model = build_model(lenet, shape=data.train.shape, classes=3, seed=0)
+    parameters = snapshot(model)
+    with pytest.raises(UnlearningError, match="multiples"):
+        observe(
+            model,
+            parameters,
+            parameters,
+            data.train.subset(torch.arange(remaining)),
+            data.train.subset(torch.arange(forgotten)),
+            batches=batches,
+        )

@@ -1,0 +1,71 @@
+"""The studies of the server's attacks, in small."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from palimpsest.config import merged
+from palimpsest.reproduce import Cell, Study, reproduce
+from palimpsest.reproduce.dragd import STUDIES
+
+TINY: dict[str, Any] = {
+    "data": {
+        "name": "digits",
+        "auxiliary_size": 40,
+        "train_size": 120,
+        "image_size": None,
+        "auxiliary": None,
+    },
+    "unlearning": {"count": 2},
+    "attack": {"iterations": 2},
+    "scoring": {"bootstrap": 20},
+}
+
+
+def tiny(study: Study) -> Study:
+    """The same cells on digits, with a few steps; batches and defences stay as they are."""
+
+    def small(cell: Cell) -> dict[str, Any]:
+        changes = merged(cell.changes, TINY)
+        if "unlearning" in cell.changes:
+            changes["unlearning"] = cell.changes["unlearning"]
+        return changes
+
+    cells = [Cell(one.name, one.preset, small(one), position=one.position) for one in study.cells()]
+    return Study(study.name, study.title, study.source, lambda: cells, study.picture, study.axis, study.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        ("dragd-table", ["mnist-*"]),
+        ("dragd-batch-size", ["forgotten-5", "forgotten-25"]),
+        ("dragd-privacy-noise", ["none", "epsilon-8"]),
+        ("dragd-domains", ["mnist-*"]),
+    ],
+)
+def test_each_study_makes_its_table(name: str, chosen: list[str], tmp_path: Path) -> None:
+    summaries = reproduce(tiny(STUDIES[name]), out=tmp_path, cells=chosen, command="palimpsest reproduce")
+    assert [summary.failure for summary in summaries] == [""] * len(summaries)
+    table = (tmp_path / f"{name}.md").read_text()
+    for summary in summaries:
+        assert f"| {summary.cell.name} |" in table
+        assert summary.scores["mse"].mean > 0
+
+
+def test_all_attacks_of_the_table_see_the_same_observations(tmp_path: Path) -> None:
+    reproduce(tiny(STUDIES["dragd-table"]), out=tmp_path, cells=["mnist-dragd", "mnist-joint"])
+    first, other = (
+        (tmp_path / cell / "seed-1234" / "observation.safetensors").read_bytes()
+        for cell in ("mnist-dragd", "mnist-joint")
+    )
+    assert first == other
+
+
+def test_noise_makes_the_attack_worse(tmp_path: Path) -> None:
+    study = tiny(STUDIES["dragd-privacy-noise"])
+    clean, noisy = reproduce(
+        study, out=tmp_path, cells=["none", "epsilon-8"], overrides={"attack": {"iterations": 2}}
+    )
+    assert noisy.facts["objective_forgotten"] > clean.facts["objective_forgotten"]
