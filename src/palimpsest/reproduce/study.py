@@ -81,6 +81,8 @@ def _united(asked: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     result = dict(asked)
     for key, value in changes.items():
         inner = result.get(key)
-        both = isinstance(value, Mapping) and isinstance(inner, Mapping)
-        result[key] = _united(inner, value) if both else value
+        if isinstance(value, Mapping) and isinstance(inner, Mapping):
+            result[key] = _united(inner, value)
+        else:
+            result[key] = value
     return result
