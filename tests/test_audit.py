@@ -124,7 +124,7 @@ def test_a_killed_process_goes_on_and_ends_with_the_same_bits(finished: Path, tm
     config = tmp_path / "tiny.yaml"
     config.write_text(tiny().to_yaml())
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "palimpsest.cli", "audit", str(config), "--out", str(folder)]
+    command = [sys.executable, "-m", "palimpsest", "audit", str(config), "--out", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while (

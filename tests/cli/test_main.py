@@ -56,7 +56,7 @@ def test_a_bug_ends_with_code_1(capsys: pytest.CaptureFixture[str], monkeypatch:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("palimpsest.cli.read_config", broken)
+    monkeypatch.setattr("palimpsest.cli.audit.read_config", broken)
     code, _, err = run(capsys, "audit")
     assert code == 1
     assert "bug in palimpsest (ZeroDivisionError: by zero)" in err

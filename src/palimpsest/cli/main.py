@@ -1,0 +1,64 @@
+"""The commands together, and what their failures look like."""
+
+import sys
+from typing import Any
+
+from cyclopts import App, CycloptsError
+from pydantic import ValidationError
+from rich.console import Console
+from rich.traceback import Traceback
+
+from palimpsest.cli.audit import audit
+from palimpsest.cli.presets import presets
+from palimpsest.cli.reproduce import app as reproduce
+from palimpsest.config import explain_validation
+from palimpsest.errors import PalimpsestError
+
+app = App(
+    name="palimpsest",
+    help="Measure how much of the data that a federation has unlearned can still be read.",
+    help_epilogue="For auditing your own federation and for research.",
+    version_flags=["--version"],
+)
+for _command in (audit, presets, reproduce):
+    app.command(_command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 for what its user can put right, 1 for a bug."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    errors = Console(stderr=True, soft_wrap=True)
+    debug = "--debug" in arguments
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _fail(errors, _parse_error(error), 2, debug)
+    except PalimpsestError as error:
+        _fail(errors, str(error), 2, debug)
+    except KeyboardInterrupt:
+        _fail(errors, "Interrupted: the same command goes on from the last finished stage.", 130, debug)
+    except Exception as error:
+        _fail(
+            errors,
+            f"This is a bug in palimpsest ({type(error).__name__}: {error}): see it whole with --debug.",
+            1,
+            debug,
+        )
+
+
+def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:
+    if debug:
+        console.print(Traceback())
+    console.print(f"[bold red]Error[/bold red] {_escaped(sentence)}", highlight=False)
+    sys.exit(code)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _parse_error(error: CycloptsError) -> str:
+    cause: Any = error.__cause__
+    if isinstance(cause, ValidationError):
+        return explain_validation(cause)
+    return " ".join(str(error).split())

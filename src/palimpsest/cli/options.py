@@ -1,0 +1,31 @@
+"""Options that several commands share."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from palimpsest.cli.overrides import override_model
+
+FLAG = Parameter(negative="")
+SEVERAL = Parameter(negative="", consume_multiple=True)
+
+Overrides = override_model()
+"""A section for each part of the configuration, so that every key is a flag."""
+
+Overriding = Annotated[Overrides | None, Parameter(name="*")]
+DataDir = Annotated[
+    Path | None,
+    Parameter(
+        help="A folder that mirrors the data sets under the hub's names; what it lacks comes from the hub."
+    ),
+]
+Quiet = Annotated[bool, Parameter(negative="", help="Print nothing but errors.")]
+Debug = Annotated[bool, Parameter(negative="", help="Show a traceback with an error.")]
+
+
+def command_line() -> str:
+    """The command that is running, as one would type it."""
+    return shlex.join(["palimpsest", *sys.argv[1:]])

@@ -1,0 +1,104 @@
+"""`palimpsest reproduce`: a command for each published table and figure."""
+
+import inspect
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App
+from rich.console import Console
+
+from palimpsest.cli.options import SEVERAL, DataDir, Debug, Overriding, Quiet, command_line
+from palimpsest.cli.overrides import given_keys
+from palimpsest.config import read_config
+from palimpsest.errors import ReproductionError
+from palimpsest.progress import live_progress
+from palimpsest.reproduce.catalog import STUDIES
+from palimpsest.reproduce.study import Study
+
+app = App(
+    name="reproduce", help="Make a published table or figure again; finished cells are not computed twice."
+)
+
+
+@app.command
+def forgetting(
+    preset: str = "cifar10-convnet-retrain-sample",
+    *,
+    out: Path = Path("runs/forgetting"),
+    data_dir: DataDir = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    overrides: Overriding = None,  # type: ignore[valid-type]
+) -> None:
+    """Compare the unlearning methods: accuracies, membership inference, distance to retraining, seconds.
+
+    Parameters
+    ----------
+    preset
+        Data, model, federation and what is forgotten; see `palimpsest audit`.
+    out
+        The folder of the table and of each method's run.
+    """
+    from palimpsest.reproduce import forgetting_table
+
+    console = Console(quiet=quiet, soft_wrap=True)
+    with live_progress(console):
+        forgetting_table(
+            read_config(preset, given_keys(overrides)), out=out, data_dir=data_dir, console=console
+        )
+    console.print(f"\n{(out / 'forgetting.md').read_text()}", highlight=False)
+
+
+def _add_study(study: Study) -> None:
+    """The command `palimpsest reproduce <study>`."""
+
+    def command(
+        *,
+        out: Path | None = None,
+        data_dir: DataDir = None,
+        cells: Annotated[list[str] | None, SEVERAL] = None,
+        seeds: Annotated[list[int] | None, SEVERAL] = None,
+        quiet: Quiet = False,
+        debug: Debug = False,
+        overrides: Overriding = None,  # type: ignore[valid-type]
+    ) -> None:
+        """Run the cells and write the table and its picture; a cell that is finished is not computed twice.
+
+        Parameters
+        ----------
+        out
+            The folder of the table and of each cell's runs; by default it is under runs/.
+        cells
+            Only cells of these names, in which * stands for anything.
+        seeds
+            The seeds of the repeats, in place of --seed; with more than one, means and their intervals are told.
+        """
+        from palimpsest.reproduce import reproduce as run_study
+
+        folder, asked = out or Path("runs") / study.name, given_keys(overrides)
+        console = Console(quiet=quiet, soft_wrap=True)
+        with live_progress(console):
+            summaries = run_study(
+                study,
+                out=folder,
+                cells=cells or (),
+                seeds=seeds or (asked.get("seed", 1234),),
+                overrides=asked,
+                data_dir=data_dir,
+                console=console,
+                command=command_line(),
+            )
+        console.print(f"\n{(folder / f'{study.name}.md').read_text()}", highlight=False, markup=False)
+        failed = [summary for summary in summaries if summary.failure]
+        if failed:
+            raise ReproductionError(
+                f"{len(failed)} of {len(summaries)} cells could not be computed, the first one, {failed[0].cell.name}, "
+                f"because: {failed[0].failure}"
+            )
+
+    command.__doc__ = f"{study.title} ({study.source}).\n\n{inspect.cleandoc(command.__doc__ or '')}"
+    app.command(command, name=study.name)
+
+
+for _study in STUDIES.values():
+    _add_study(_study)
