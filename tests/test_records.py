@@ -13,6 +13,7 @@ from palimpsest.records import (
     file_hash,
     parameters_hash,
     read_tensors,
+    save_tensors,
     tensor_hash,
     write_json,
     write_text,
@@ -38,6 +39,17 @@ class Sample(Record):
 @dataclass(frozen=True)
 class Other(Record):
     vector: Tensor
+
+
+@dataclass(frozen=True)
+class Special(Other):
+    size: int
+
+
+@dataclass(frozen=True)
+class Holder(Record):
+    one: Other
+    many: tuple[Other, ...]
 
 
 def sample() -> Sample:
@@ -142,3 +154,22 @@ def test_hashes_tell_values_types_shapes_and_names_apart() -> None:
 def test_json_refuses_what_is_not_a_number(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "x", {"a": float("nan")})
+
+
+def test_records_hold_records_of_the_declared_type_and_below(tmp_path: Path) -> None:
+    value = Holder(Special(torch.ones(2), 3), (Other(torch.zeros(1)), Special(torch.arange(4), 5)))
+    value.save(tmp_path / "value.safetensors")
+    loaded = Holder.load(tmp_path / "value.safetensors")
+    assert [type(one) for one in (loaded.one, *loaded.many)] == [Special, Other, Special]
+    assert torch.equal(loaded.many[1].vector, torch.arange(4))
+    assert isinstance(loaded.one, Special)
+    assert loaded.one.size == 3
+
+
+def test_a_record_of_a_type_that_does_not_belong_is_refused(tmp_path: Path) -> None:
+    Holder(Other(torch.ones(2)), ()).save(tmp_path / "value.safetensors")
+    tensors, metadata = read_tensors(tmp_path / "value.safetensors")
+    metadata["fields"] = metadata["fields"].replace("Other", "Sample")
+    save_tensors(tmp_path / "value.safetensors", tensors, metadata)
+    with pytest.raises(CheckpointError, match="lacks part of a Holder"):
+        Holder.load(tmp_path / "value.safetensors")

@@ -1,43 +1,41 @@
 """The story of an audit, on one page: train, unlearn, prove, defend, verify, attack, score, report."""
 
-import dataclasses
-import json
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from torch import nn
 
 from palimpsest.attacks import (
     ArchitectView,
     Attack,
     AuditorView,
-    Knowledge,
     Reconstruction,
     ServerAttack,
     ServerView,
 )
-from palimpsest.config import AuditConfig, UnlearningConfig, VerificationConfig
+from palimpsest.auditor_side import attack_as_auditor, confirm_candidates
+from palimpsest.config import AuditConfig, VerificationConfig
 from palimpsest.datasets import ImageSet, load_data
-from palimpsest.defenses import apply_defenses, describe
 from palimpsest.errors import ConfigurationError, KnowledgeError
-from palimpsest.federation import Federation, Training, train
+from palimpsest.federation import Federation
+from palimpsest.federation_side import defend_proofs, study_forgetting, train_original, unlearn_twice
 from palimpsest.gradients import ModelOracle, Oracle
-from palimpsest.metrics import Scores, evaluate
+from palimpsest.metrics import ConfirmationScores, Scores, evaluate, score_confirmation
 from palimpsest.models import load_parameters
 from palimpsest.proofs import Proofs, Verdicts, calibrate_tau, proof_norms, prove, verify
 from palimpsest.randomness import make_generator
 from palimpsest.records import write_json, write_text
-from palimpsest.registry import METHODS
 from palimpsest.report import render_report
-from palimpsest.results import Results, metrics_tree, report_input, verdict_text
+from palimpsest.results import Confirmed, Results, metrics_tree, report_input, verdict_text
 from palimpsest.runs import Run
 from palimpsest.server_side import attack_from_server
-from palimpsest.unlearning import Forgetting, Request, Unlearning, make_request, measure_forgetting, unlearn
+from palimpsest.soundness import measure_soundness
+from palimpsest.unlearning import make_request
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,8 @@ def audit(
             lambda _: prove(before, after, forgotten, memory_budget=budget),
             key=(original, unlearned, forgotten, device),
         )
+        clean = proofs
         if config.defenses:
-            clean = proofs
             proofs = run.stage(
                 "defended", Proofs, lambda _: defend_proofs(clean, config), key=(clean, config.defenses, seed)
             )
@@ -114,135 +112,49 @@ def audit(
             lambda _: verify(proofs, tau=choose_tau(config.verification, oracle, data.held_out)),
             key=(proofs, original, unlearned, config.verification, data.held_out, device),
         )
-        # Between here and the score, no attack is given a forgotten image.
-        served = None
+        # Between here and the scores, no reconstruction is made with a forgotten image in sight.
+        served, audited, confirmed, soundness = None, None, None, None
         if isinstance(attack, ServerAttack):
             served = attack_from_server(run, federation, config, request, original, unlearned)
             reconstruction: Reconstruction = served.reconstruction
         else:
-            view = attacker_view(
-                attack,
-                AuditorView(proofs.vectors, oracle, data.auxiliary, device, budget),
+            view = AuditorView(proofs.vectors, oracle, data.auxiliary, device, budget)
+            audited = attack_as_auditor(
+                run,
+                config,
+                view,
+                clean,
+                proofs,
                 architecture=federation.network().to("meta"),
+                key=(original, unlearned),
             )
-            reconstruction = run.stage(
-                "reconstructions",
-                Reconstruction,
-                lambda scratch: attack(
-                    dataclasses.replace(view, scratch=scratch), generator=make_generator(seed, "attack")
-                ),
-                key=(proofs, original, unlearned, data.auxiliary, config.attack, seed, device),
-            )
-        scores = run.stage(
-            "scores",
-            Scores,
-            lambda _: evaluate(
-                reconstruction.images,
-                forgotten,
-                data.auxiliary,
-                lpips_network=config.scoring.lpips_network,
-                bootstrap=config.scoring.bootstrap,
-                generator=make_generator(seed, "bootstrap"),
-            ),
-            key=(reconstruction, forgotten, data.auxiliary, config.scoring, seed),
+            reconstruction = audited.reconstruction
+            confirmed = confirm_forgotten(run, config, view, forgotten, key=(original, unlearned))
+            soundness = measure_soundness(run, config, view, key=(original, unlearned))
+        scored = functools.partial(score, run, config, forgotten, data.auxiliary)
+        scores = scored("scores", reconstruction)
+        others = (
+            {name: scored(f"scores-{name}", one) for name, one in audited.others.items()} if audited else {}
         )
         results = Results(
-            config, data, original, unlearned, forgetting, verdicts, reconstruction, scores, served
+            config,
+            data,
+            original,
+            unlearned,
+            forgetting,
+            verdicts,
+            reconstruction,
+            scores,
+            served,
+            others,
+            confirmed,
+            soundness,
         )
         metrics = metrics_tree(results, run.seconds())
         write_json(run.folder / "metrics.json", metrics)
         page = report_input(results, metrics, manifest=run.manifest, command=command)
         write_text(run.folder / "report.html", render_report(page))
         return AuditResult(run.folder, metrics, verdict_text(page))
-
-
-def train_original(
-    run: Run, federation: Federation, request: Request, unlearning: UnlearningConfig
-) -> Training:
-    """The stage `original`: train, with the unlearning clients in at least one round if that is asked for."""
-    ensure = request.clients if unlearning.ensure_participation else ()
-    history = history_folder(run, unlearning)
-    return run.stage(
-        "original",
-        Training,
-        lambda scratch: train(
-            federation.data,
-            federation.model,
-            federation.config,
-            seed=federation.seed,
-            device=federation.device,
-            ensure=ensure,
-            scratch=scratch,
-            history=history,
-        ),
-        key=(federation, ensure, history is not None),
-    )
-
-
-def unlearn_twice(
-    run: Run, federation: Federation, original: Training, unlearning: UnlearningConfig
-) -> tuple[Unlearning, Unlearning]:
-    """The stages `unlearned` and, where the method is not exact, `retrained`: what it is measured against."""
-
-    def stage(name: str, config: UnlearningConfig) -> Unlearning:
-        return run.stage(
-            name,
-            Unlearning,
-            lambda scratch: unlearn(
-                original,
-                federation.data,
-                federation.model,
-                federation.config,
-                config,
-                seed=federation.seed,
-                device=federation.device,
-                scratch=scratch,
-                history=history_folder(run, config),
-            ),
-            key=(original, federation, config),
-        )
-
-    unlearned = stage("unlearned", unlearning)
-    if unlearning.method == "retrain" and not unlearning.fresh_seed:
-        return unlearned, unlearned
-    return unlearned, stage("retrained", unlearning.by("retrain"))
-
-
-def study_forgetting(
-    run: Run,
-    federation: Federation,
-    request: Request,
-    original: Training,
-    unlearned: Unlearning,
-    retrained: Unlearning,
-) -> Forgetting:
-    """The stage `forgetting`: how well was it forgotten?"""
-    return run.stage(
-        "forgetting",
-        Forgetting,
-        lambda _: measure_forgetting(
-            original.parameters,
-            unlearned.parameters,
-            retrained.parameters,
-            federation.data,
-            request,
-            model=federation.model,
-            device=federation.device,
-        ),
-        key=(original, unlearned, retrained, federation),
-    )
-
-
-def history_folder(run: Run, unlearning: UnlearningConfig) -> Path | None:
-    """Where the clients' updates are kept, if the method needs them."""
-    return run.folder / "history" if METHODS.get(unlearning.method).needs_history else None
-
-
-def defend_proofs(proofs: Proofs, config: AuditConfig) -> Proofs:
-    """Proofs as they leave the clients: every defence applied in order, and named in the metadata."""
-    defenses = [defense.components["name"] for defense in config.defenses]
-    vectors = apply_defenses(proofs.vectors, defenses, generator=make_generator(config.seed, "defend"))
-    return Proofs(vectors, proofs.metadata | {"defenses": json.dumps(describe(defenses))})
 
 
 def choose_tau(verification: VerificationConfig, oracle: Oracle, held_out: ImageSet) -> float:
@@ -253,13 +165,48 @@ def choose_tau(verification: VerificationConfig, oracle: Oracle, held_out: Image
     return calibrate_tau(norms, quantile=verification.quantile)
 
 
-def attacker_view(attack: Attack, view: AuditorView, *, architecture: nn.Module) -> AuditorView:
-    """What the attack is given: the grey box, and the model's layers only if it declares that it knows them."""
-    if Knowledge.ARCHITECTURE not in attack.knowledge:
-        return view
-    return ArchitectView(
-        **{item.name: getattr(view, item.name) for item in fields(view)}, architecture=architecture
+def score(
+    run: Run,
+    config: AuditConfig,
+    forgotten: ImageSet,
+    auxiliary: ImageSet,
+    name: str,
+    reconstruction: Reconstruction,
+) -> Scores:
+    """The stage of this name: reconstructions beside the originals."""
+    return run.stage(
+        name,
+        Scores,
+        lambda _: evaluate(
+            reconstruction.images,
+            forgotten,
+            auxiliary,
+            lpips_network=config.scoring.lpips_network,
+            bootstrap=config.scoring.bootstrap,
+            generator=make_generator(config.seed, "bootstrap"),
+        ),
+        key=(reconstruction, forgotten, auxiliary, config.scoring, config.seed),
     )
+
+
+def confirm_forgotten(
+    run: Run, config: AuditConfig, view: AuditorView, forgotten: ImageSet, *, key: Sequence[object]
+) -> Confirmed:
+    """Could an auditor who holds the forgotten images tell which proof is whose? They are given in random order."""
+    order = torch.randperm(len(forgotten), generator=make_generator(config.seed, "candidates"))
+    confirmation = confirm_candidates(run, config, view, forgotten.subset(order), key=key)
+    scores = run.stage(
+        "scores-confirmation",
+        ConfirmationScores,
+        lambda _: score_confirmation(
+            confirmation.scores,
+            order.argsort(),
+            bootstrap=config.scoring.bootstrap,
+            generator=make_generator(config.seed, "bootstrap"),
+        ),
+        key=(confirmation, config.scoring, config.seed),
+    )
+    return Confirmed(confirmation.statistic, scores)
 
 
 def refuse_ignorance(attack: Attack | ServerAttack, view: type[AuditorView | ServerView]) -> None:

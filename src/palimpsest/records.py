@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self, get_type_hints
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -125,7 +125,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A frozen value that can be stored: a subclass is a dataclass of tensors, state dicts and plain data."""
+    """A frozen value that can be stored: a subclass is a dataclass of tensors, state dicts, plain data and records."""
 
     def save(self, path: Path) -> None:
         """Write the value to one safetensors file: tensors as tensors, everything else as JSON in its metadata.
@@ -135,18 +135,8 @@ class Record:
             RunError: The folder can't be written.
         """
         tensors: dict[str, Tensor] = {}
-        plain: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Tensor):
-                tensors[field.name] = value
-            elif _is_parameters(get_type_hints(type(self))[field.name]):
-                tensors |= {f"{field.name}/{name}": tensor for name, tensor in value.items()}
-            else:
-                plain[field.name] = TypeAdapter(get_type_hints(type(self))[field.name]).dump_python(
-                    value, mode="json"
-                )
-        metadata = {"record": type(self).__name__, "fields": json.dumps(plain, sort_keys=True)}
+        plain = self._pack("", tensors)
+        metadata = {"record": plain.pop("record"), "fields": json.dumps(plain, sort_keys=True)}
         save_tensors(path, tensors, metadata)
 
     @classmethod
@@ -163,30 +153,75 @@ class Record:
                 "give the file that the same stage wrote."
             )
         try:
-            plain = json.loads(metadata["fields"])
-            values: dict[str, Any] = {}
-            for name, kind in get_type_hints(cls).items():
-                if kind is Tensor:
-                    values[name] = tensors[name]
-                elif _is_parameters(kind):
-                    prefix = f"{name}/"
-                    values[name] = {
-                        key.removeprefix(prefix): tensor
-                        for key, tensor in tensors.items()
-                        if key.startswith(prefix)
-                    }
-                else:
-                    values[name] = TypeAdapter(kind).validate_python(plain[name])
-            return cls(**values)
-        except (KeyError, ValueError, ValidationError) as error:
+            return cls._unpack(json.loads(metadata["fields"]), "", tensors)
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise CheckpointError(
                 f"{path} lacks part of a {cls.__name__} ({error}): it was written by another version; "
                 "make it again."
             ) from error
 
+    def _pack(self, prefix: str, tensors: dict[str, Tensor]) -> dict[str, Any]:
+        """The plain data of this record and of those in it; their tensors are put beside it under their paths."""
+        plain: dict[str, Any] = {"record": type(self).__name__}
+        for name, kind in _fields(type(self)):
+            value, path = getattr(self, name), f"{prefix}{name}"
+            if kind is Tensor:
+                tensors[path] = value
+            elif kind == Parameters:
+                tensors |= {f"{path}/{key}": tensor for key, tensor in value.items()}
+            elif isinstance(value, Record):
+                plain[name] = value._pack(f"{path}/", tensors)
+            elif _record_in(kind):
+                plain[name] = [one._pack(f"{path}/{index}/", tensors) for index, one in enumerate(value)]
+            else:
+                plain[name] = TypeAdapter(kind).dump_python(value, mode="json")
+        return plain
 
-def _is_parameters(kind: object) -> bool:
-    return kind == Parameters
+    @classmethod
+    def _unpack(cls, plain: dict[str, Any], prefix: str, tensors: dict[str, Tensor]) -> Self:
+        values: dict[str, Any] = {}
+        for name, kind in _fields(cls):
+            path, nested = f"{prefix}{name}", _record_in(kind)
+            if kind is Tensor:
+                values[name] = tensors[path]
+            elif kind == Parameters:
+                values[name] = {
+                    key.removeprefix(f"{path}/"): tensor
+                    for key, tensor in tensors.items()
+                    if key.startswith(f"{path}/")
+                }
+            elif nested is kind:
+                values[name] = nested._named(plain[name])._unpack(plain[name], f"{path}/", tensors)
+            elif nested:
+                values[name] = tuple(
+                    nested._named(one)._unpack(one, f"{path}/{index}/", tensors)
+                    for index, one in enumerate(plain[name])
+                )
+            else:
+                values[name] = TypeAdapter(kind).validate_python(plain[name])
+        return cls(**values)
+
+    @classmethod
+    def _named(cls, plain: dict[str, Any]) -> type[Self]:
+        """This type or the one below it that the stored data names."""
+        name = plain["record"]
+        if cls.__name__ == name:
+            return cls
+        for kind in cls.__subclasses__():
+            with suppress(KeyError):
+                return kind._named(plain)
+        raise KeyError(name)
+
+
+def _fields(kind: type[Record]) -> list[tuple[str, Any]]:
+    hints = get_type_hints(kind)
+    return [(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
+
+
+def _record_in(kind: Any) -> type[Record] | None:
+    """The record type that a field's type is, or is a tuple of."""
+    inner = get_args(kind)[0] if get_origin(kind) is tuple else kind
+    return inner if isinstance(inner, type) and issubclass(inner, Record) else None
 
 
 def _storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -93,6 +93,7 @@ class Registry(Generic[C]):
 
 ATTACKS: Registry[Any] = Registry("attack", "palimpsest.attacks")
 DEFENSES: Registry[Any] = Registry("defence", "palimpsest.defenses")
+VERIFIERS: Registry[Any] = Registry("verifier", "palimpsest.proofs")
 METHODS: Registry[Any] = Registry("unlearning method", "palimpsest.unlearning")
 AGGREGATIONS: Registry[Any] = Registry("aggregation", "palimpsest.federation")
 PARTITIONS: Registry[Any] = Registry("partition", "palimpsest.datasets")

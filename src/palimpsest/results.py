@@ -1,17 +1,18 @@
 """An audit's results, gathered for those who read them: `metrics.json` and the report."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from palimpsest.attacks import Reconstruction
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import FederatedData
 from palimpsest.federation import Training
-from palimpsest.metrics import Scores
+from palimpsest.metrics import ConfirmationScores, Scores
 from palimpsest.proofs import Verdicts
 from palimpsest.report import ReportInput, judge
 from palimpsest.server_side import Served
+from palimpsest.soundness import Soundness
 from palimpsest.unlearning import Forgetting, Unlearning
 
 
@@ -28,6 +29,23 @@ class Results:
     reconstruction: Reconstruction
     scores: Scores
     served: Served | None = None
+    others: Mapping[str, Scores] = field(default_factory=dict)
+    """Scores of the attackers beside the first, by name; see `auditor_side.Audited`."""
+    confirmed: "Confirmed | None" = None
+    soundness: Soundness | None = None
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What an auditor who holds the forgotten images could confirm.
+
+    Args:
+        statistic: By which of a proof's properties.
+        scores: How surely.
+    """
+
+    statistic: str
+    scores: ConfirmationScores
 
 
 def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
@@ -59,6 +77,15 @@ def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
         "attack": results.reconstruction.facts,
         "seconds": seconds,
     }
+    for name, scores in results.others.items():
+        tree.setdefault("attackers", {})[name] = {
+            "reconstruction": scores.reconstruction(),
+            "intervals": scores.intervals,
+        }
+    if results.confirmed is not None:
+        tree["confirmation"] = {"statistic": results.confirmed.statistic, **asdict(results.confirmed.scores)}
+    if results.soundness is not None:
+        tree["soundness"] = asdict(results.soundness)
     served = results.served
     if served is not None:
         tree["remaining"] = None if served.remaining is None else served.remaining.aggregates()

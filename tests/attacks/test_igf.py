@@ -1,10 +1,11 @@
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from palimpsest.attacks import IGF, AuditorView, Knowledge
+from palimpsest.attacks import IGF, AuditorView, Knowledge, Learned
 
 QUICK = {"beta": 0, "epochs": 60, "batch_size": 64, "learning_rate": 3e-3, "width": 16, "dropout": 0.0}
 
@@ -45,6 +46,22 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_state_alone(vie
     assert first.curves == second.curves
 
 
+def test_what_was_learned_is_stored_and_inverts_any_proofs(view: AuditorView, tmp_path: Path) -> None:
+    attack = IGF(**QUICK | {"epochs": 2, "inverters": 2})
+    learned = attack.learn(view, generator=generator())
+    learned.save(tmp_path / "inverter.safetensors")
+    again = Learned.load(tmp_path / "inverter.safetensors")
+    at_once = attack(view, generator=generator())
+    assert torch.equal(attack.invert(again, view.proofs, device="cpu").images, at_once.images)
+    backwards = attack.invert(again, view.proofs.flip(0), device="cpu").images
+    torch.testing.assert_close(backwards.flip(0), at_once.images, rtol=1e-4, atol=1e-5)
+
+
+def test_answers_that_vary_are_asked_for_in_every_epoch(view: AuditorView) -> None:
+    IGF(**QUICK | {"epochs": 3})(replace(view, answers_vary=True), generator=generator())
+    assert view.oracle.queries == 3 * len(view.auxiliary)
+
+
 def test_no_forgotten_image_can_be_reached_from_what_the_attack_holds(
     view: AuditorView, forgotten: Tensor
 ) -> None:
@@ -75,6 +92,7 @@ def test_no_forgotten_image_can_be_reached_from_what_the_attack_holds(
         "device",
         "memory_budget",
         "scratch",
+        "answers_vary",
     }
 
 

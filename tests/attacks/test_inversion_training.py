@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -36,6 +37,10 @@ def pairs(count: int = 32) -> Pairs:
     return Pairs(features, levels(features * 0.8), torch.arange(count))
 
 
+def always(lesson: Pairs) -> Callable[[int], Pairs]:
+    return lambda epoch: lesson
+
+
 def levels(images: Tensor) -> Tensor:
     return (images * 255).round().to(torch.uint8).view(-1, 1, 2, 2)
 
@@ -43,7 +48,7 @@ def levels(images: Tensor) -> Tensor:
 def test_adam_minimises_equation_7_step_by_step() -> None:
     """The same steps written out with bare torch give the same parameter."""
     network = Scale()
-    train_inverter(network, pairs(), pairs(4), None, PLAN, generator=torch.Generator().manual_seed(5))
+    train_inverter(network, always(pairs()), pairs(4), None, PLAN, generator=torch.Generator().manual_seed(5))
     slow, data = Scale(), pairs()
     optimizer = torch.optim.Adam(slow.parameters(), lr=1e-2)
     generator = torch.Generator().manual_seed(5)
@@ -75,7 +80,9 @@ def test_the_loss_is_equation_6_and_a_part_of_the_batch_estimates_its_second_ter
     data = Pairs(features, (images * 255).round().to(torch.uint8), torch.arange(32))
     for few in (None, 2):
         plan = replace(PLAN, epochs=1, batch_size=32, beta=0.5, perceptual_batch=few, learning_rate=1e-9)
-        curves = train_inverter(network, data, data, phi, plan, generator=torch.Generator().manual_seed(5))
+        curves = train_inverter(
+            network, always(data), data, phi, plan, generator=torch.Generator().manual_seed(5)
+        )
         generator = torch.Generator().manual_seed(5)
         torch.randint(2**62, (), generator=generator)
         rows = torch.randperm(32, generator=generator)
@@ -87,7 +94,7 @@ def test_the_loss_is_equation_6_and_a_part_of_the_batch_estimates_its_second_ter
 def test_one_cycle_rises_and_falls_and_ends_where_adamw_with_its_rates_does() -> None:
     plan = replace(PLAN, schedule="one-cycle", epochs=5)
     network, slow, data = Scale(), Scale(), pairs()
-    train_inverter(network, data, pairs(4), None, plan, generator=torch.Generator().manual_seed(5))
+    train_inverter(network, always(data), pairs(4), None, plan, generator=torch.Generator().manual_seed(5))
     optimizer = torch.optim.AdamW(slow.parameters(), lr=1e-2, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=20, pct_start=0.1)
     generator = torch.Generator().manual_seed(5)
@@ -109,8 +116,19 @@ def test_one_cycle_rises_and_falls_and_ends_where_adamw_with_its_rates_does() ->
 def test_any_number_of_steps_has_a_schedule(epochs: int) -> None:
     plan = replace(PLAN, schedule="one-cycle", epochs=epochs, batch_size=32)
     network = Scale()
-    train_inverter(network, pairs(), pairs(4), None, plan, generator=torch.Generator().manual_seed(5))
+    train_inverter(network, always(pairs()), pairs(4), None, plan, generator=torch.Generator().manual_seed(5))
     assert network.factor.isfinite()
+
+
+def test_each_epoch_has_its_own_lesson() -> None:
+    asked = []
+
+    def lesson(epoch: int) -> Pairs:
+        asked.append(epoch)
+        return pairs()
+
+    train_inverter(Scale(), lesson, pairs(4), None, PLAN, generator=torch.Generator())
+    assert asked == [0, 0, 1, 2]
 
 
 def test_half_precision_features_and_chosen_rows_are_what_is_learned_from() -> None:
@@ -125,7 +143,7 @@ def test_half_precision_features_and_chosen_rows_are_what_is_learned_from() -> N
 def test_curves_have_a_value_an_epoch_and_no_validation_is_allowed() -> None:
     curves = train_inverter(
         Scale(),
-        pairs(),
+        always(pairs()),
         replace(pairs(), rows=torch.arange(0)),
         None,
         PLAN,
@@ -139,7 +157,7 @@ def test_divergence_is_told_with_its_remedy() -> None:
     data = pairs()
     broken = replace(data, features=data.features * float("nan"))
     with pytest.raises(DivergenceError, match=r"epoch 1: lower attack.learning_rate"):
-        train_inverter(Scale(), broken, pairs(4), None, PLAN, generator=torch.Generator())
+        train_inverter(Scale(), always(broken), pairs(4), None, PLAN, generator=torch.Generator())
 
 
 def test_inversion_keeps_order_and_sets_eval_mode() -> None:

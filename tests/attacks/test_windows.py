@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.attacks.head import Head
-from palimpsest.attacks.windows import LastConvolution, Windows, find_last_convolution
+from palimpsest.attacks.windows import LastConvolution, find_last_convolution, fit_windows
 from palimpsest.gradients import gradient_differences
 from palimpsest.models import ConvNet, ResNet20
 
@@ -56,7 +56,7 @@ def test_the_patches_that_the_convolution_saw_are_estimated() -> None:
     vectors = gradient_differences(original, unlearned, images, labels)
     convolution = find_last_convolution(original, HEAD)
     assert convolution is not None
-    windows = Windows(HEAD, convolution, vectors, labels, components=8)
+    windows = fit_windows(HEAD, convolution, vectors, labels, components=8)
     images, labels = samples(300, seed=4)
     read = windows.transform(gradient_differences(original, unlearned, images, labels))
     assert read.shape == (300, 2 * 8 * 4)
@@ -80,7 +80,7 @@ def test_the_same_vectors_give_the_same_estimate() -> None:
     vectors = gradient_differences(original, unlearned, images, labels)
     convolution = find_last_convolution(original, HEAD)
     assert convolution is not None
-    first, second = (Windows(HEAD, convolution, vectors, labels, components=4) for _ in range(2))
+    first, second = (fit_windows(HEAD, convolution, vectors, labels, components=4) for _ in range(2))
     assert torch.equal(first.transform(vectors), second.transform(vectors))
     torch.testing.assert_close(
         first.transform(vectors[3:5]), first.transform(vectors)[3:5], rtol=1e-3, atol=1e-4

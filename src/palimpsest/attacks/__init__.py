@@ -1,5 +1,6 @@
 """What an auditor or a server recovers: one file for each attack."""
 
+from palimpsest.attacks.confirmation import Confirmation, confirm
 from palimpsest.attacks.direct_difference import DirectDifference
 from palimpsest.attacks.dragd import DRAGD, DRAGDP
 from palimpsest.attacks.giamu import FUIA, GIAMU
@@ -7,6 +8,7 @@ from palimpsest.attacks.igf import IGF
 from palimpsest.attacks.igf_plus import IGFPlus
 from palimpsest.attacks.igf_white import IGFWhite
 from palimpsest.attacks.joint import Joint
+from palimpsest.attacks.learned import Learned, LearnedInversion
 from palimpsest.attacks.lti import LearningToInvert
 from palimpsest.attacks.server import BatchLabels, BatchReconstruction, ServerAttack, ServerView
 from palimpsest.attacks.single_gradient import DeepLeakage, ImprovedDeepLeakage, InvertingGradients
@@ -23,6 +25,7 @@ __all__ = [
     "AuditorView",
     "BatchLabels",
     "BatchReconstruction",
+    "Confirmation",
     "DeepLeakage",
     "DirectDifference",
     "IGFPlus",
@@ -31,8 +34,11 @@ __all__ = [
     "InvertingGradients",
     "Joint",
     "Knowledge",
+    "Learned",
+    "LearnedInversion",
     "LearningToInvert",
     "Reconstruction",
     "ServerAttack",
     "ServerView",
+    "confirm",
 ]

@@ -2,28 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
 
 import torch
-import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Tensor
 
-from palimpsest.attacks.head import Head, factorise
 from palimpsest.attacks.inverter import Maps
 from palimpsest.attacks.queries import Queries
+from palimpsest.attacks.readouts import Readout
 from palimpsest.attacks.view import AuditorView
-from palimpsest.gradients import FeatureHash, collect, fit_projection
+from palimpsest.gradients import collect
 from palimpsest.progress import progress_line
-
-ReductionName = Literal["svd", "hash", "none"]
-
-
-class Readout(Protocol):
-    """Something that is read out of gradient differences."""
-
-    def transform(self, vectors: Tensor) -> Tensor:
-        """`[n, d]` to `[n, k]`."""
-        ...
+from palimpsest.records import Record
 
 
 @dataclass(frozen=True)
@@ -44,7 +33,7 @@ class Readouts:
 
 
 @dataclass(frozen=True)
-class Features:
+class Features(Record):
     """The auditor's features: one transform for its own queries and for the proofs.
 
     Args:
@@ -52,7 +41,6 @@ class Features:
         maps: How the first features lie over the image; none if none do.
         mean: Mean of the queries' features, `[k]`; one for each channel of the maps.
         scale: Their standard deviation, `[k]`.
-        queries: The queries' features, `[m, k]` float16.
         facts: Named facts for the report.
     """
 
@@ -60,17 +48,26 @@ class Features:
     maps: Maps | None
     mean: Tensor
     scale: Tensor
-    queries: Tensor
     facts: dict[str, float]
+
+    @property
+    def count(self) -> int:
+        """The number k of features."""
+        return len(self.mean)
 
     def transform(self, vectors: Tensor) -> Tensor:
         """Features `[n, k]` float16 of gradient differences `[n, d]`."""
-        return _standardised(_read(self.readouts, vectors), self.mean, self.scale)
+        return self.standardise(_read(self.readouts, vectors))
+
+    def standardise(self, raw: Tensor) -> Tensor:
+        """What was read out, `[n, k]`, each feature at one scale, float16."""
+        # A proof of another making may lie far outside of what float16 holds.
+        return ((raw - self.mean) / self.scale).clamp(-1e4, 1e4).half()
 
 
 def fit_features(
     view: AuditorView, queries: Queries, learn: Callable[[Tensor, Tensor], Readouts]
-) -> Features:
+) -> tuple[Features, Tensor]:
     """Query the oracle, learn from the auxiliary images' answers what to read out, and read it out of all answers.
 
     Args:
@@ -78,6 +75,9 @@ def fit_features(
         queries: What it asks: its auxiliary images, then variations of them.
         learn: From the auxiliary images' gradient differences `[m, d]` and labels `[m]` to what is read out
             (IGF, section 3.2, i and ii).
+
+    Returns:
+        The features, and those of the queries, `[m, k]` float16.
     """
     count, dimension = len(view.auxiliary), view.oracle.dimension
     vectors = collect(
@@ -90,28 +90,10 @@ def fit_features(
     learned = learn(vectors, queries.labels[:count])
     readouts = (*learned.maps, *learned.others)
     raw = torch.cat([_read(readouts, rows) for rows in vectors.split(1024)])
-    laid = (
-        torch.cat([readout.transform(vectors[:2]) for readout in learned.maps], 1).shape[1]
-        if learned.maps
-        else 0
-    )
+    laid = sum(readout.transform(vectors[:2]).shape[1] for readout in learned.maps)
     del vectors
     cells = learned.grid[0] * learned.grid[1]
-    maps = (laid // cells, *learned.grid) if laid else None
     mean, scale = _scales(raw, laid, cells)
-    # What no variation was asked about is kept as it is; of the rest the vectors are gone as soon as they are read.
-    chunks = _ask(view, queries, range(count, len(queries)), "query variations")
-    features = collect(
-        (
-            _standardised(rows, mean, scale)
-            for rows in _then(raw, (_read(readouts, chunk) for chunk in chunks))
-        ),
-        len(queries),
-        raw.shape[1],
-        memory_budget=view.memory_budget,
-        folder=view.scratch,
-        dtype=torch.float16,
-    )
     facts = {
         "auxiliary_images": count,
         "queries": len(queries),
@@ -119,86 +101,31 @@ def fit_features(
         "features": raw.shape[1],
         **learned.facts,
     }
-    return Features(readouts, maps, mean, scale, features, facts)
+    features = Features(readouts, (laid // cells, *learned.grid) if laid else None, mean, scale, facts)
+    return features, _read_queries(view, queries, features, features.standardise(raw))
 
 
-class Reduced:
-    """The reduced vector, with the length apart if wanted (IGF, Eqs. 4 and 5; Table 5).
-
-    Args:
-        vectors: Gradient differences of the auxiliary images, `[m, d]`.
-        reduction: SVD, hashing, or none.
-        normalise: Reduce the direction, of length one, and give the logarithm of the length as a feature of its own.
-        explained_variance: SVD: the share of the variance that is kept.
-        components: SVD: the most directions that are kept, or none for no limit.
-        hash_rate: Hashing: bins per parameter.
-        generator: The hash's bins, or where the SVD's search starts.
-    """
-
-    def __init__(
-        self,
-        vectors: Tensor,
-        *,
-        reduction: ReductionName,
-        normalise: bool,
-        explained_variance: float = 0.95,
-        components: int | None = None,
-        hash_rate: float = 0.5,
-        generator: Generator,
-    ) -> None:
-        self._normalise = normalise
-        self._reduction: Readout | None = None
-        self.facts: dict[str, float] = {}
-        if reduction == "hash":
-            self._reduction = FeatureHash.draw(vectors.shape[1], hash_rate, generator=generator)
-            self.facts["components"] = self._reduction.components
-        elif reduction == "svd":
-            self._reduction = fit_projection(
-                vectors,
-                explained_variance=explained_variance,
-                components=components,
-                directions=normalise,
-                generator=generator,
-            )
-            self.facts["explained_variance"] = float(self._reduction.explained[-1])
-            self.facts["components"] = self._reduction.components
-
-    def transform(self, vectors: Tensor) -> Tensor:
-        """The reduced vectors `[n, k]`, or `[n, k + 1]` with the logarithm of the length."""
-        lengths = vectors.norm(dim=1, keepdim=True)
-        if self._normalise:
-            vectors = vectors / lengths.clamp_min(torch.finfo(torch.float32).tiny)
-        reduced = vectors if self._reduction is None else self._reduction.transform(vectors)
-        if not self._normalise:
-            return reduced
-        return torch.cat([reduced, lengths.clamp_min(torch.finfo(torch.float32).eps).log()], 1)
+def ask_again(view: AuditorView, queries: Queries, features: Features) -> Tensor:
+    """The features `[m, k]` of other answers to the same queries, where the oracle's answers vary."""
+    return _read_queries(view, queries, features, torch.empty(0, features.count, dtype=torch.float16))
 
 
-@dataclass(frozen=True)
-class HeadInputs:
-    """The last layer's inputs at both models, their square roots: most are zero and a few are large."""
+def _read_queries(view: AuditorView, queries: Queries, features: Features, known: Tensor) -> Tensor:
+    """The features of all queries, of which the first are known; the vectors are gone as soon as they are read."""
 
-    head: Head
+    def chunks() -> Iterator[Tensor]:
+        yield known
+        for vectors in _ask(view, queries, range(len(known), len(queries)), "query variations"):
+            yield features.transform(vectors)
 
-    def transform(self, vectors: Tensor) -> Tensor:
-        """`[n, 2 width]`."""
-        return factorise(self.head, vectors).features.flatten(1).sqrt()
-
-
-@dataclass(frozen=True)
-class HeadResiduals:
-    """The label, and both models' errors, as the last layer gives them away."""
-
-    head: Head
-    label: bool = True
-
-    def transform(self, vectors: Tensor) -> Tensor:
-        """`[n, 2 classes]`, and the label's unit vector."""
-        factors = factorise(self.head, vectors)
-        parts = [factors.residuals.flatten(1)]
-        if self.label:
-            parts.append(F.one_hot(factors.labels, self.head.classes).float())
-        return torch.cat(parts, 1)
+    return collect(
+        chunks(),
+        len(queries),
+        features.count,
+        memory_budget=view.memory_budget,
+        folder=view.scratch,
+        dtype=torch.float16,
+    )
 
 
 def _ask(view: AuditorView, queries: Queries, rows: range, description: str) -> Iterator[Tensor]:
@@ -209,11 +136,6 @@ def _ask(view: AuditorView, queries: Queries, rows: range, description: str) -> 
             for chunk in view.oracle.differences(images, labels):
                 yield chunk.cpu()
                 line.advance(len(chunk))
-
-
-def _then(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
-    yield first
-    yield from rest
 
 
 def _read(readouts: Sequence[Readout], vectors: Tensor) -> Tensor:
@@ -231,8 +153,3 @@ def _scales(raw: Tensor, laid: int, cells: int) -> tuple[Tensor, Tensor]:
     scale = torch.cat([maps_variance.expand(-1, cells).reshape(-1), variance[laid:]]).sqrt()
     # A feature without any variance carries nothing; a scale of one keeps it finite.
     return mean, torch.where(scale > 0, scale, torch.ones_like(scale))
-
-
-def _standardised(raw: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
-    # A proof of another making may lie far outside of what float16 holds.
-    return ((raw - mean) / scale).clamp(-1e4, 1e4).half()

@@ -5,9 +5,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Generator, Tensor, nn
 
-from palimpsest.attacks.features import Features, Readouts, Reduced, ReductionName
+from palimpsest.attacks.features import Features, Readouts
 from palimpsest.attacks.inverter import PixelShuffleInverter
 from palimpsest.attacks.learned import LearnedInversion
+from palimpsest.attacks.readouts import ReductionName, fit_reduction
 from palimpsest.attacks.view import AuditorView
 from palimpsest.registry import ATTACKS
 
@@ -30,7 +31,7 @@ class ReducedInversion(LearnedInversion):
         self, vectors: Tensor, labels: Tensor, view: AuditorView, generator: Generator
     ) -> Readouts:
         """See `LearnedInversion.learn_readouts`."""
-        reduced = Reduced(
+        reduced = fit_reduction(
             vectors,
             reduction=self.reduction,
             normalise=self.normalise,
@@ -58,5 +59,5 @@ class IGF(ReducedInversion):
     def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
         """See `LearnedInversion.build_inverter`."""
         return PixelShuffleInverter(
-            features.queries.shape[1], shape, width=self.width, dropout=self.dropout, blocks=self.blocks
+            features.count, shape, width=self.width, dropout=self.dropout, blocks=self.blocks
         )

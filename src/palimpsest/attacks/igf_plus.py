@@ -6,12 +6,13 @@ import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Generator, Tensor, nn
 
-from palimpsest.attacks.features import Features, HeadInputs, HeadResiduals, Readout, Readouts, Reduced
+from palimpsest.attacks.features import Features, Readouts
 from palimpsest.attacks.grid import find_grid
 from palimpsest.attacks.head import Head, factorise, find_head
 from palimpsest.attacks.inversion_training import Schedule
 from palimpsest.attacks.inverter import Maps, PixelShuffleInverter
 from palimpsest.attacks.learned import LearnedInversion
+from palimpsest.attacks.readouts import HeadInputs, HeadResiduals, Readout, fit_reduction
 from palimpsest.attacks.view import AuditorView
 from palimpsest.registry import ATTACKS
 
@@ -72,7 +73,7 @@ class IGFPlus(LearnedInversion):
             if arrangement:
                 maps += self.lay_over(head, arrangement, vectors, labels, view)
         if self.components or not head:
-            reduced = Reduced(
+            reduced = fit_reduction(
                 vectors,
                 reduction="svd",
                 normalise=self.normalise,
@@ -95,7 +96,7 @@ class IGFPlus(LearnedInversion):
     def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
         """See `LearnedInversion.build_inverter`."""
         return PixelShuffleInverter(
-            features.queries.shape[1],
+            features.count,
             shape,
             width=self.width,
             dropout=self.dropout,

@@ -5,12 +5,12 @@ from typing import ClassVar
 from pydantic import PositiveInt
 from torch import Tensor
 
-from palimpsest.attacks.features import Readout
 from palimpsest.attacks.head import Head
 from palimpsest.attacks.igf_plus import IGFPlus
 from palimpsest.attacks.inverter import Maps
+from palimpsest.attacks.readouts import Readout
 from palimpsest.attacks.view import ArchitectView, AuditorView, Knowledge
-from palimpsest.attacks.windows import Windows, find_last_convolution
+from palimpsest.attacks.windows import find_last_convolution, fit_windows
 from palimpsest.errors import KnowledgeError
 from palimpsest.registry import ATTACKS
 
@@ -36,4 +36,4 @@ class IGFWhite(IGFPlus):
         convolution = find_last_convolution(view.architecture, head)
         if convolution is None or convolution.windows != arrangement[1] * arrangement[2]:
             return []
-        return [Windows(head, convolution, vectors, labels, components=self.patch_components)]
+        return [fit_windows(head, convolution, vectors, labels, components=self.patch_components)]

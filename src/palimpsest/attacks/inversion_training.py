@@ -73,7 +73,7 @@ class TrainingPlan:
 
 def train_inverter(
     inverter: nn.Module,
-    pairs: Pairs,
+    lesson: Callable[[int], Pairs],
     validation: Pairs,
     perceptual: VggFeatures | None,
     plan: TrainingPlan,
@@ -84,7 +84,7 @@ def train_inverter(
 
     Args:
         inverter: The network, from features to images; it ends in eval mode.
-        pairs: What is learned from.
+        lesson: What is learned from in each epoch, counted from 0; always as many pairs.
         validation: Pairs kept aside for the curve; they choose nothing.
         perceptual: VGG's features, or none where beta is 0.
         plan: Epochs and rates.
@@ -98,6 +98,7 @@ def train_inverter(
     """
     fabric = _make_fabric(plan)
     optimizer = _make_optimizer(inverter, plan)
+    pairs = lesson(0)
     schedule = _make_schedule(optimizer, plan, steps=plan.epochs * -(-len(pairs) // plan.batch_size))
     move: Any = inverter.to  # its stubs do not know the layout, in which bfloat16 convolutions are fastest
     network, optimizer = fabric.setup(move(memory_format=torch.channels_last), optimizer)
@@ -114,6 +115,7 @@ def train_inverter(
     with torch.random.fork_rng(), progress_line("train inverter", plan.epochs) as line:
         torch.manual_seed(fork(generator))
         for epoch in range(plan.epochs):
+            pairs = lesson(epoch)
             order = torch.randperm(len(pairs), generator=generator)
             batches = pairs.batches(plan.batch_size, order)
             loss = _train_epoch(network, descend, phi, batches, plan, fabric)

@@ -1,6 +1,7 @@
 """What the learned attacks share: ask, read out, train an inverter, invert the proofs (IGF, section 3.2)."""
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -8,7 +9,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Generator, Tensor, nn
 
-from palimpsest.attacks.features import Features, Readouts, fit_features
+from palimpsest.attacks.features import Features, Readouts, ask_again, fit_features
 from palimpsest.attacks.inversion_training import (
     Pairs,
     Precision,
@@ -18,9 +19,34 @@ from palimpsest.attacks.inversion_training import (
     train_inverter,
 )
 from palimpsest.attacks.perceptual import load_vgg_features
-from palimpsest.attacks.queries import draw_queries
+from palimpsest.attacks.queries import Queries, draw_queries
 from palimpsest.attacks.view import Attack, AuditorView, Knowledge, Reconstruction
 from palimpsest.randomness import fork
+from palimpsest.records import Parameters, Record
+
+
+@dataclass(frozen=True)
+class Network(Record):
+    """An inversion network's weights and buffers."""
+
+    parameters: Parameters
+
+
+@dataclass(frozen=True)
+class Learned(Record):
+    """What a learned attack needs to turn any proof back into an image.
+
+    Args:
+        features: What is read out of a proof.
+        networks: The inversion networks, whose images are averaged.
+        shape: Channels, height and width of the images.
+        curves: Their losses over the epochs.
+    """
+
+    features: Features
+    networks: tuple[Network, ...]
+    shape: tuple[int, int, int]
+    curves: dict[str, list[float]]
 
 
 class LearnedInversion(Attack):
@@ -68,7 +94,7 @@ class LearnedInversion(Attack):
         """A network from features to images of this shape, with fresh weights."""
 
     def __call__(self, view: AuditorView, *, generator: Generator) -> Reconstruction:
-        """Reconstruct the image behind each proof.
+        """Learn, then reconstruct the image behind each proof.
 
         Args:
             view: Proofs, oracle and auxiliary images.
@@ -77,28 +103,63 @@ class LearnedInversion(Attack):
         Returns:
             One image for each proof, in the proofs' order.
         """
+        return self.invert(self.learn(view, generator=generator), view.proofs, device=view.device)
+
+    def learn(self, view: AuditorView, *, generator: Generator) -> Learned:
+        """Learn from the oracle's answers; no proof is looked at.
+
+        Args:
+            view: Oracle and auxiliary images. Where its answers vary, they are asked for anew in each epoch.
+            generator: The attack's randomness.
+        """
         # Weights that can't be had shall be known before an hour is spent.
         perceptual = load_vgg_features(self.vgg_weights) if self.beta > 0 else None
         queries = draw_queries(
             view.auxiliary, self.queries, mixed=self.mixed, mirrored=self.mirrored, generator=generator
         )
-        features = fit_features(
+        features, first = fit_features(
             view, queries, lambda vectors, labels: self.learn_readouts(vectors, labels, view, generator)
         )
-        proofs = torch.cat([features.transform(rows) for rows in view.proofs.split(256)])
-        pairs, validation = self._split(features.queries, queries.levels, len(view.auxiliary), generator)
+        learned, aside = self._split(queries, len(view.auxiliary), generator)
+        validation = Pairs(first, queries.levels, aside)
+
+        def lesson(epoch: int) -> Pairs:
+            answers = ask_again(view, queries, features) if view.answers_vary and epoch else first
+            return Pairs(answers, queries.levels, learned)
+
         curves: dict[str, list[float]] = {}
-        images = torch.zeros(len(proofs), *view.auxiliary.shape)
+        networks = []
         for index in range(self.inverters):
             with torch.random.fork_rng():
                 torch.manual_seed(fork(generator))
                 inverter = self.build_inverter(features, view.auxiliary.shape)
-            learned = train_inverter(
-                inverter, pairs, validation, perceptual, self._plan(view.device), generator=generator
+            told = train_inverter(
+                inverter, lesson, validation, perceptual, self._plan(view.device), generator=generator
             )
-            curves |= {f"{name}_{index + 1}" if index else name: curve for name, curve in learned.items()}
-            images += invert(inverter, proofs, device=view.device) / self.inverters
-        return Reconstruction(images=images, curves=curves, facts=features.facts)
+            curves |= {f"{name}_{index + 1}" if index else name: curve for name, curve in told.items()}
+            networks.append(Network(inverter.cpu().state_dict()))
+        return Learned(features, tuple(networks), view.auxiliary.shape, curves)
+
+    def invert(self, learned: Learned, proofs: Tensor, *, device: str) -> Reconstruction:
+        """Reconstruct the image behind each proof (IGF, Eq. 9).
+
+        Args:
+            learned: What `learn` gave.
+            proofs: Gradient differences, `[n, d]`.
+            device: Where it is computed.
+
+        Returns:
+            One image for each proof, in the proofs' order.
+        """
+        features = torch.cat([learned.features.transform(rows) for rows in proofs.split(256)])
+        images = torch.zeros(len(proofs), *learned.shape)
+        for network in learned.networks:
+            # Without numbers of its own, so that building it draws none.
+            with torch.device("meta"):
+                inverter = self.build_inverter(learned.features, learned.shape)
+            inverter.load_state_dict(network.parameters, assign=True)
+            images += invert(inverter, features, device=device) / len(learned.networks)
+        return Reconstruction(images=images, curves=learned.curves, facts=learned.features.facts)
 
     def _plan(self, device: str) -> TrainingPlan:
         return TrainingPlan(
@@ -112,12 +173,9 @@ class LearnedInversion(Attack):
             device=device,
         )
 
-    def _split(
-        self, features: Tensor, levels: Tensor, images: int, generator: Generator
-    ) -> tuple[Pairs, Pairs]:
-        """What is learned from, and what is kept aside: some images with none of their variations learned from."""
+    def _split(self, queries: Queries, images: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Which queries are learned from, and which are kept aside: some images, with none of their variations."""
         order = torch.randperm(images, generator=generator)
         kept = int(images * self.validation)
-        aside = order[:kept]
-        learned = torch.cat([order[kept:] + start for start in range(0, len(levels), images)])
-        return Pairs(features, levels, learned), Pairs(features, levels, aside)
+        starts = range(0, len(queries), images)
+        return torch.cat([order[kept:] + start for start in starts]), order[:kept]

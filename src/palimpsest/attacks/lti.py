@@ -24,4 +24,4 @@ class LearningToInvert(ReducedInversion):
 
     def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
         """See `LearnedInversion.build_inverter`."""
-        return MlpInverter(features.queries.shape[1], shape, hidden=self.hidden)
+        return MlpInverter(features.count, shape, hidden=self.hidden)

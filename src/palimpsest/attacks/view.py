@@ -26,6 +26,7 @@ class Knowledge(StrEnum):
     PARAMETERS = "the model's parameters before and after unlearning"
     BATCH_GRADIENTS = "the clients' gradients over whole batches"
     LABELS = "the labels of the forgotten samples"
+    CANDIDATES = "candidate images, the forgotten ones among them"
     PUBLIC = "public images, none of them a client's"
 
 
@@ -40,6 +41,7 @@ class AuditorView:
         device: Where the attack computes.
         memory_budget: Bytes that it may hold.
         scratch: A folder for what does not fit the budget, or none.
+        answers_vary: Whether the oracle answers the same question differently each time, as through a random defence.
     """
 
     proofs: Tensor
@@ -48,6 +50,7 @@ class AuditorView:
     device: str
     memory_budget: int
     scratch: Path | None = None
+    answers_vary: bool = False
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )

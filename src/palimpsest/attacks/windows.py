@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.attacks.head import Head, factorise
+from palimpsest.attacks.readouts import Readout
 
 _ROUNDS = 10
 _FIT = 2000
@@ -73,88 +74,108 @@ def find_last_convolution(architecture: nn.Module, head: Head) -> LastConvolutio
     )
 
 
-class Windows:
-    """The mean patch of each window at both models, estimated from a gradient difference.
+@dataclass(frozen=True)
+class Windows(Readout):
+    """The mean patch of each window at both models, estimated from a gradient difference; `fit_windows` makes one.
 
     Args:
         head: The last linear layer.
         convolution: The last convolution.
-        vectors: Gradient differences of the auditor's own samples, `[m, d]`, to fit the model on.
-        labels: Their labels, `[m]`.
-        components: Principal components of a patch that are kept.
+        weights: The head's weights at both models, `[2, classes, width]`.
+        scale: What the patches' coordinates are divided by, `[patch]`.
+        basis: Principal components of a scaled patch, `[patch, components]`.
+        mean: Mean of the windows' patches in that basis, `[2 windows, components]`.
+        covariance: The prior's, between a patch coordinate's windows, `[2 windows, 2 windows]`.
+        noise: The channels' own noise, a share of what their windows weigh.
     """
 
-    def __init__(
-        self, head: Head, convolution: LastConvolution, vectors: Tensor, labels: Tensor, *, components: int
-    ) -> None:
-        self._head, self._convolution = head, convolution
-        self._weights = _regress_head(head, vectors, labels)
-        known = self._known(vectors[:_FIT])
-        answers = convolution.rows(vectors[:_FIT])
-        self._fit(known, answers, components)
+    head: Head
+    convolution: LastConvolution
+    weights: Tensor
+    scale: Tensor
+    basis: Tensor
+    mean: Tensor
+    covariance: Tensor
+    noise: float
 
     def transform(self, vectors: Tensor) -> Tensor:
         """Principal components of each window's patch, `[n, models x components x windows]`, of vectors `[n, d]`."""
-        known = self._known(vectors)
-        answers = (self._convolution.rows(vectors) / self._scale) @ self._basis - known @ self._mean
-        gain, _ = self._gain(known)
+        known = _loss_gradients(self.head, self.convolution, self.weights, vectors)
+        answers = (self.convolution.rows(vectors) / self.scale) @ self.basis - known @ self.mean
+        gain, _ = _gain(known, self.covariance, self.noise)
         patches = gain @ answers
         return (
-            patches.view(len(vectors), 2, self._convolution.windows, -1)
+            patches.view(len(vectors), 2, self.convolution.windows, -1)
             .transpose(2, 3)
             .reshape(len(vectors), -1)
         )
 
-    def _known(self, vectors: Tensor) -> Tensor:
-        """E `[n, channels, 2 windows]`: the loss's gradient at the active outputs, the unlearned model's negated."""
-        factors = factorise(self._head, vectors)
-        channels, windows = self._convolution.shape[0], self._convolution.windows
-        signs = torch.tensor([1.0, -1.0]).view(1, 2, 1)
-        pulled = torch.einsum("nsk,skj->nsj", factors.residuals * signs, self._weights)
-        active = pulled * (factors.features > 0)
-        return active.view(-1, 2, channels, windows).transpose(1, 2).reshape(-1, channels, 2 * windows)
 
-    def _fit(self, known: Tensor, answers: Tensor, components: int) -> None:
-        count, channels, unknowns = known.shape
-        squares = (known.mT @ known).sum(0)
-        ridge = 1e-4 * squares.diagonal().mean() * torch.eye(unknowns)
-        mean = torch.linalg.solve(squares + ridge, torch.einsum("ncw,ncp->wp", known, answers))
-        rest = answers - known @ mean
-        self._scale = rest.square().mean((0, 1)).sqrt().clamp_min(torch.finfo(torch.float32).eps)
-        rest = rest / self._scale
-        # Both start at the size that would explain all of the answers.
-        size = float(count * channels / known.square().sum())
-        self._covariance, self._noise = size * torch.eye(unknowns), 0.5 * size
-        for _ in range(_ROUNDS):
-            self._improve(known, rest)
-        gain, _ = self._gain(known)
-        patches = gain @ rest
-        _, directions = torch.linalg.eigh(torch.einsum("nwp,nwq->pq", patches, patches))
-        self._basis = directions.flip(1)[:, :components].contiguous()
-        self._mean = (mean / self._scale) @ self._basis
+def fit_windows(
+    head: Head, convolution: LastConvolution, vectors: Tensor, labels: Tensor, *, components: int
+) -> Windows:
+    """Learn the prior of the windows' patches from the auditor's own samples, by expectation maximisation.
 
-    def _improve(self, known: Tensor, rest: Tensor) -> None:
-        """One round of expectation maximisation: the windows' covariance and the noise."""
-        gain, posterior = self._gain(known)
-        patches = gain @ rest
-        left = (rest - known @ patches).square().mean(2)
-        left += torch.einsum("ncw,nwv,ncv->nc", known, posterior, known)
-        self._noise = float((left / self._noise_shape(known)).mean())
-        spread = torch.einsum("nwp,nvp->wv", patches, patches) / rest.shape[2]
-        self._covariance = (spread + posterior.sum(0)) / len(known)
+    Args:
+        head: The last linear layer.
+        convolution: The last convolution.
+        vectors: Their gradient differences, `[m, d]`.
+        labels: Their labels, `[m]`.
+        components: Principal components of a patch that are kept.
+    """
+    weights = _regress_head(head, vectors, labels)
+    known = _loss_gradients(head, convolution, weights, vectors[:_FIT])
+    answers = convolution.rows(vectors[:_FIT])
+    count, channels, unknowns = known.shape
+    squares = (known.mT @ known).sum(0)
+    ridge = 1e-4 * squares.diagonal().mean() * torch.eye(unknowns)
+    mean = torch.linalg.solve(squares + ridge, torch.einsum("ncw,ncp->wp", known, answers))
+    rest = answers - known @ mean
+    scale = rest.square().mean((0, 1)).sqrt().clamp_min(torch.finfo(torch.float32).eps)
+    rest = rest / scale
+    # Both start at the size that would explain all of the answers.
+    size = float(count * channels / known.square().sum())
+    covariance, noise = size * torch.eye(unknowns), 0.5 * size
+    for _ in range(_ROUNDS):
+        covariance, noise = _improve(known, rest, covariance, noise)
+    patches = _gain(known, covariance, noise)[0] @ rest
+    _, directions = torch.linalg.eigh(torch.einsum("nwp,nwq->pq", patches, patches))
+    basis = directions.flip(1)[:, :components].contiguous()
+    return Windows(head, convolution, weights, scale, basis, (mean / scale) @ basis, covariance, noise)
 
-    def _gain(self, known: Tensor) -> tuple[Tensor, Tensor]:
-        """What turns answers into the posterior mean, `[n, 2 windows, channels]`, and the posterior covariance."""
-        reach = known @ self._covariance
-        noise = torch.diag_embed(self._noise * self._noise_shape(known))
-        gain = torch.linalg.solve(reach @ known.mT + noise, reach).mT
-        return gain, self._covariance - gain @ reach
 
-    def _noise_shape(self, known: Tensor) -> Tensor:
-        """The noise grows with what the channel's windows weigh, `[n, channels]`."""
-        weight = known.square().sum(2)
-        floor = _NOISE_FLOOR * weight.mean(1, keepdim=True)
-        return weight + floor + torch.finfo(torch.float32).tiny
+def _loss_gradients(head: Head, convolution: LastConvolution, weights: Tensor, vectors: Tensor) -> Tensor:
+    """E `[n, channels, 2 windows]`: the loss's gradient at the active outputs, the unlearned model's negated."""
+    factors = factorise(head, vectors)
+    channels, windows = convolution.shape[0], convolution.windows
+    signs = torch.tensor([1.0, -1.0]).view(1, 2, 1)
+    pulled = torch.einsum("nsk,skj->nsj", factors.residuals * signs, weights)
+    active = pulled * (factors.features > 0)
+    return active.view(-1, 2, channels, windows).transpose(1, 2).reshape(-1, channels, 2 * windows)
+
+
+def _improve(known: Tensor, rest: Tensor, covariance: Tensor, noise: float) -> tuple[Tensor, float]:
+    """One round of expectation maximisation: the windows' covariance and the noise."""
+    gain, posterior = _gain(known, covariance, noise)
+    patches = gain @ rest
+    left = (rest - known @ patches).square().mean(2)
+    left += torch.einsum("ncw,nwv,ncv->nc", known, posterior, known)
+    spread = torch.einsum("nwp,nvp->wv", patches, patches) / rest.shape[2]
+    return (spread + posterior.sum(0)) / len(known), float((left / _noise_shape(known)).mean())
+
+
+def _gain(known: Tensor, covariance: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+    """What turns answers into the posterior mean, `[n, 2 windows, channels]`, and the posterior covariance."""
+    reach = known @ covariance
+    gain = torch.linalg.solve(reach @ known.mT + torch.diag_embed(noise * _noise_shape(known)), reach).mT
+    return gain, covariance - gain @ reach
+
+
+def _noise_shape(known: Tensor) -> Tensor:
+    """The noise grows with what the channel's windows weigh, `[n, channels]`."""
+    weight = known.square().sum(2)
+    floor = _NOISE_FLOOR * weight.mean(1, keepdim=True)
+    return weight + floor + torch.finfo(torch.float32).tiny
 
 
 def _regress_head(head: Head, vectors: Tensor, labels: Tensor) -> Tensor:

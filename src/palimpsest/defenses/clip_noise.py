@@ -23,6 +23,7 @@ class ClipNoise(Defense):
     """
 
     source: ClassVar[str] = "Balle and Wang 2018 (analytic Gaussian mechanism), calibrated by dp-accounting"
+    randomised: ClassVar[bool] = True
 
     clip: PositiveFloat = 1.0
     """The largest norm before noise; longer proofs are scaled down to it."""

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Generator, Tensor
@@ -18,6 +18,9 @@ class Defense(Component, ABC):
     A defence treats each proof on its own, in row order, and draws its random numbers in that order from the
     generator: calling it on chunks of rows, with the same generator, gives the rows of one call on the whole.
     """
+
+    randomised: ClassVar[bool] = False
+    """Whether others who run it on the same proof get another result: it draws random numbers or has a secret."""
 
     @abstractmethod
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:

@@ -20,6 +20,7 @@ class OrthogonalObfuscation(Defense):
     """
 
     source: ClassVar[str] = "IGF, section 3.3, Eq. 10"
+    randomised: ClassVar[bool] = True
 
     rescale: bool = True
     """Give each result the norm of its proof, as section 3.3 intends; false leaves Eq. 10 as printed, whose

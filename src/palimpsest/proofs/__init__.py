@@ -1,13 +1,41 @@
-"""The proof of unlearning: its file and its verifier."""
+"""The proof of unlearning: its file, its verifiers, and who would deceive them."""
 
+from palimpsest.proofs.checks import (
+    Evidence,
+    NormCheck,
+    RangeCheck,
+    SpotCheck,
+    Submission,
+    SubspaceCheck,
+    Suspicion,
+    Verifier,
+)
+from palimpsest.proofs.commitment import Commitment, Opening, check_commitment, commit
 from palimpsest.proofs.file import Proofs, load_proofs, save_proofs
+from palimpsest.proofs.fit import fit_statistics, identified
+from palimpsest.proofs.forgers import FORGERS
 from palimpsest.proofs.prove import prove
 from palimpsest.proofs.verifier import Verdicts, calibrate_tau, proof_norms, verify
 
 __all__ = [
+    "FORGERS",
+    "Commitment",
+    "Evidence",
+    "NormCheck",
+    "Opening",
     "Proofs",
+    "RangeCheck",
+    "SpotCheck",
+    "Submission",
+    "SubspaceCheck",
+    "Suspicion",
     "Verdicts",
+    "Verifier",
     "calibrate_tau",
+    "check_commitment",
+    "commit",
+    "fit_statistics",
+    "identified",
     "load_proofs",
     "proof_norms",
     "prove",

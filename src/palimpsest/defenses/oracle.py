@@ -1,0 +1,46 @@
+"""What an auditor who knows the defence asks: the answers as a client would defend them."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from palimpsest.defenses.apply import apply_defenses, defend_chunks
+from palimpsest.defenses.defense import Defense
+from palimpsest.gradients import Oracle
+from palimpsest.randomness import fork, make_generator
+
+
+class DefendedOracle:
+    """An oracle whose answers went through the clients' defences, under secrets and random numbers of the asker's own.
+
+    Args:
+        oracle: Answers with undefended gradient differences.
+        defenses: What the clients do to their proofs, in order.
+        generator: The asker's randomness; each question gets fresh one.
+    """
+
+    def __init__(self, oracle: Oracle, defenses: Sequence[Defense], *, generator: Generator) -> None:
+        self._oracle, self._defenses = oracle, defenses
+        self._generator = generator
+        probe = apply_defenses(
+            torch.zeros(1, oracle.dimension), defenses, generator=make_generator(0, "probe")
+        )
+        self._dimension = probe.shape[1]
+
+    @property
+    def dimension(self) -> int:
+        """Length of each defended vector."""
+        return self._dimension
+
+    @property
+    def answers_vary(self) -> bool:
+        """Whether the same question gets another answer each time."""
+        return any(defense.randomised for defense in self._defenses)
+
+    def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
+        """Defended gradient differences of any samples, in order, a chunk at a time."""
+        own = make_generator(fork(self._generator))
+        defenses = [defense.rekeyed(own) for defense in self._defenses]
+        chunks = (chunk.cpu() for chunk in self._oracle.differences(images, labels))
+        yield from defend_chunks(chunks, defenses, generator=own)

@@ -1,0 +1,63 @@
+"""How well a proof fits a sample: what confirms a forgotten image is what convinces a verifier."""
+
+import torch
+from torch import Tensor
+
+_ROWS = 256
+_TINY = torch.finfo(torch.float64).tiny
+
+
+def fit_statistics(proofs: Tensor, answers: Tensor, imitations: Tensor) -> dict[str, Tensor]:
+    """How well each proof fits each sample, by four statistics; the higher, the better.
+
+    - `imitation`: the cosine with an imitated proof: one, where a proof is a function of the sample;
+    - `alignment`: the cosine with the undefended difference, large under noise;
+    - `orthogonality`: how near that cosine is to zero, for a proof that was made orthogonal;
+    - `norm`: how near the norms are.
+
+    Args:
+        proofs: What was handed in, `[n, d]`.
+        answers: The samples' undefended gradient differences, `[m, d]`; other lengths leave the cosine with them out.
+        imitations: The samples' differences as the asker would defend them, `[m, d]`.
+
+    Returns:
+        `[n, m]` float64 by name.
+    """
+    lengths = [row_norms(vectors) for vectors in (proofs, answers, imitations)]
+    ratio = lengths[0].clamp_min(_TINY).log()[:, None] - lengths[2].clamp_min(_TINY).log()
+    statistics = {
+        "imitation": _products(proofs, imitations) / (lengths[0][:, None] * lengths[2]).clamp_min(_TINY),
+        "norm": -ratio.abs(),
+    }
+    if proofs.shape[1] == answers.shape[1]:
+        aligned = _products(proofs, answers) / (lengths[0][:, None] * lengths[1]).clamp_min(_TINY)
+        statistics |= {"alignment": aligned, "orthogonality": -aligned.abs()}
+    return statistics
+
+
+def identified(scores: Tensor) -> float:
+    """The share of proofs that fit their own sample better than every other one; a tie does not count.
+
+    Args:
+        scores: `[n, n]`, the right pairs on the diagonal.
+    """
+    own = scores.diagonal()
+    others = scores.masked_fill(torch.eye(len(scores), dtype=torch.bool), -torch.inf)
+    return float((own > others.amax(1)).double().mean())
+
+
+def row_norms(vectors: Tensor) -> Tensor:
+    """L2 norms of the rows, `[n]` float64."""
+    return torch.cat(
+        [torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64) for rows in vectors.split(_ROWS)]
+    )
+
+
+def _products(left: Tensor, right: Tensor) -> Tensor:
+    """Inner products in float64: what is orthogonal by construction lies below float32's rounding."""
+    return torch.cat(
+        [
+            torch.cat([rows.double() @ columns.double().T for columns in right.split(_ROWS)], 1)
+            for rows in left.split(_ROWS)
+        ]
+    )

@@ -1,0 +1,123 @@
+"""What acceptance is worth: every verifier against every forger, with the clients' defences in place."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from palimpsest.attacks import AuditorView
+from palimpsest.auditor_side import defended_oracle
+from palimpsest.config import AuditConfig
+from palimpsest.datasets import ImageSet
+from palimpsest.defenses import apply_defenses
+from palimpsest.gradients import Oracle
+from palimpsest.metrics import separation
+from palimpsest.proofs import FORGERS, Evidence, Submission
+from palimpsest.randomness import make_generator
+from palimpsest.records import Record
+from palimpsest.registry import VERIFIERS
+from palimpsest.runs import Run
+
+_OWN, _CHALLENGES = 512, 256
+_RESAMPLES = 200
+
+Area = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Soundness(Record):
+    """How well each verifier tells each forger's proofs from the honest ones.
+
+    Args:
+        areas: Area under the ROC curve with both ends of its interval, by verifier and forger.
+        needs: What each verifier has to know or do.
+    """
+
+    areas: dict[str, dict[str, Area]]
+    needs: dict[str, str]
+
+
+def measure_soundness(
+    run: Run, config: AuditConfig, view: AuditorView, *, key: Sequence[object]
+) -> Soundness:
+    """The stage `soundness`: the proofs as they were issued, against forged ones.
+
+    Args:
+        run: Where the stage is kept.
+        config: Defences and seed.
+        view: What the auditor holds, with the proofs as they were issued.
+        key: What the oracle's answers depend on.
+    """
+    return run.stage(
+        "soundness",
+        Soundness,
+        lambda _: _measure(config, view),
+        key=(*key, view.proofs, view.auxiliary, config.defenses, config.seed, view.device),
+    )
+
+
+def separations(
+    evidence: Evidence, honest: Submission, forged: Mapping[str, Submission], *, seed: int
+) -> dict[str, dict[str, Area]]:
+    """The area of every registered verifier for every forged submission.
+
+    Args:
+        evidence: What the auditor made itself.
+        honest: An honest party's submission.
+        forged: Others', by name.
+        seed: Where the intervals' resamples come from.
+    """
+    areas: dict[str, dict[str, Area]] = {}
+    for name, verifier in VERIFIERS:
+        suspicion = verifier().prepare(evidence)
+        trusted = suspicion(honest)
+        areas[name] = {
+            forger: separation(
+                trusted,
+                suspicion(submission),
+                bootstrap=_RESAMPLES,
+                generator=make_generator(seed, "soundness", name, forger),
+            )
+            for forger, submission in forged.items()
+        }
+    return areas
+
+
+def gather_evidence(config: AuditConfig, view: AuditorView) -> tuple[Evidence, ImageSet]:
+    """What the auditor asks before it judges, and the samples that it challenges with."""
+    order = torch.randperm(len(view.auxiliary), generator=make_generator(config.seed, "challenges"))
+    challenges = view.auxiliary.subset(order[:_CHALLENGES])
+    own = view.auxiliary.subset(order[_CHALLENGES : _CHALLENGES + _OWN])
+    oracle = defended_oracle(config, view, "soundness")
+    return (
+        Evidence(
+            own=_ask(oracle, own),
+            answers=_ask(view.oracle, challenges),
+            imitations=_ask(oracle, challenges),
+            trials=_ask(oracle, challenges),
+        ),
+        challenges,
+    )
+
+
+def _measure(config: AuditConfig, view: AuditorView) -> Soundness:
+    evidence, _ = gather_evidence(config, view)
+    defenses = [defense.components["name"] for defense in config.defenses]
+    # The clients answer the challenges as they do everything, under their own secrets.
+    responses = apply_defenses(
+        evidence.answers, defenses, generator=make_generator(config.seed, "defend", "challenges")
+    )
+    honest = Submission(view.proofs, responses)
+    forged = {
+        name: forge(honest, evidence, make_generator(config.seed, "forge", name))
+        for name, forge in FORGERS.items()
+    }
+    return Soundness(
+        areas=separations(evidence, honest, forged, seed=config.seed),
+        needs={name: verifier.needs for name, verifier in VERIFIERS},
+    )
+
+
+def _ask(oracle: Oracle, samples: ImageSet) -> Tensor:
+    return torch.cat([chunk.cpu() for chunk in oracle.differences(samples.images, samples.labels)])
