@@ -107,7 +107,10 @@ def defended_oracle(config: AuditConfig, view: AuditorView, purpose: str) -> Def
     """The auditor's own imitation of the clients' defences."""
     defenses = [defense.components["name"] for defense in config.defenses]
     return DefendedOracle(
-        view.oracle, defenses, generator=make_generator(config.seed, "imitated defence", purpose)
+        view.oracle,
+        defenses,
+        generator=make_generator(config.seed, "imitated defence", purpose),
+        memory_budget=view.memory_budget // 2,
     )
 
 
@@ -132,7 +135,8 @@ def _reconstruct(
     """A stage for each of the proofs; an attack that learns does so once, in a stage of its own."""
     attack = config.attack.components["name"]
     stages = {
-        name: "reconstructions" if name == "reconstruction" else f"reconstructions-{name}" for name in targets
+        name: "reconstructions" if name == "reconstruction" else f"reconstructions-{name.replace('_', '-')}"
+        for name in targets
     }
     generator = make_generator(config.seed, "attack")
     if not isinstance(attack, LearnedInversion):

@@ -190,7 +190,7 @@ class Record:
                     for key, tensor in tensors.items()
                     if key.startswith(f"{path}/")
                 }
-            elif nested is kind:
+            elif nested and nested is kind:
                 values[name] = nested._named(plain[name])._unpack(plain[name], f"{path}/", tensors)
             elif nested:
                 values[name] = tuple(

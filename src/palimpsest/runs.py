@@ -176,7 +176,7 @@ class Run:
         return {name: stage["seconds"] for name, stage in self.manifest["stages"].items()}
 
     def _say(self, name: str, text: str) -> None:
-        self.console.print(f"  [bold]{name:<16}[/bold] {text}", highlight=False)
+        self.console.print(f"  [bold]{name:<28}[/bold] {text}", highlight=False)
 
     def _remember(self, record: R, digest: str) -> R:
         # The record is kept with its hash: an id alone could come to name another object.

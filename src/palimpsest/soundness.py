@@ -22,7 +22,8 @@ from palimpsest.runs import Run
 _OWN, _CHALLENGES = 512, 256
 _RESAMPLES = 200
 
-Area = tuple[float, float, float]
+Area = list[float]
+"""Area under the ROC curve, and both ends of its 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,13 @@ def separations(
         suspicion = verifier().prepare(evidence)
         trusted = suspicion(honest)
         areas[name] = {
-            forger: separation(
-                trusted,
-                suspicion(submission),
-                bootstrap=_RESAMPLES,
-                generator=make_generator(seed, "soundness", name, forger),
+            forger: list(
+                separation(
+                    trusted,
+                    suspicion(submission),
+                    bootstrap=_RESAMPLES,
+                    generator=make_generator(seed, "soundness", name, forger),
+                )
             )
             for forger, submission in forged.items()
         }
@@ -87,8 +90,9 @@ def separations(
 def gather_evidence(config: AuditConfig, view: AuditorView) -> tuple[Evidence, ImageSet]:
     """What the auditor asks before it judges, and the samples that it challenges with."""
     order = torch.randperm(len(view.auxiliary), generator=make_generator(config.seed, "challenges"))
-    challenges = view.auxiliary.subset(order[:_CHALLENGES])
-    own = view.auxiliary.subset(order[_CHALLENGES : _CHALLENGES + _OWN])
+    count = min(_CHALLENGES, max(1, len(order) // 3))
+    challenges = view.auxiliary.subset(order[:count])
+    own = view.auxiliary.subset(order[count : count + _OWN])
     oracle = defended_oracle(config, view, "soundness")
     return (
         Evidence(

@@ -57,9 +57,11 @@ def test_what_was_learned_is_stored_and_inverts_any_proofs(view: AuditorView, tm
     torch.testing.assert_close(backwards.flip(0), at_once.images, rtol=1e-4, atol=1e-5)
 
 
-def test_answers_that_vary_are_asked_for_in_every_epoch(view: AuditorView) -> None:
-    IGF(**QUICK | {"epochs": 3})(replace(view, answers_vary=True), generator=generator())
-    assert view.oracle.queries == 3 * len(view.auxiliary)
+@pytest.mark.parametrize(("refreshes", "asked"), [(None, 4), (2, 2), (9, 4)])
+def test_answers_that_vary_are_asked_for_anew(view: AuditorView, refreshes: int | None, asked: int) -> None:
+    attack = IGF(**QUICK | {"epochs": 4, "refreshes": refreshes})
+    attack(replace(view, answers_vary=True), generator=generator())
+    assert view.oracle.queries == asked * len(view.auxiliary)
 
 
 def test_no_forgotten_image_can_be_reached_from_what_the_attack_holds(

@@ -11,6 +11,7 @@ from palimpsest.reproduce import Cell, Study, reproduce
 from palimpsest.reproduce import run as run_module
 
 audit_module = importlib.import_module("palimpsest.audit")
+federation_side = importlib.import_module("palimpsest.federation_side")
 
 TINY: dict[str, Any] = {
     "data": {"name": "digits", "auxiliary_size": 40, "train_size": 200},
@@ -31,13 +32,13 @@ def study(name: str, **cells: dict[str, Any]) -> Study:
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one with every federation that is trained."""
     counted: list[int] = []
-    real = audit_module.train
+    real = federation_side.train
 
     def train(*args: Any, **settings: Any) -> Any:
         counted.append(1)
         return real(*args, **settings)
 
-    monkeypatch.setattr(audit_module, "train", train)
+    monkeypatch.setattr(federation_side, "train", train)
     return counted
 
 

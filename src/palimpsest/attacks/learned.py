@@ -1,7 +1,8 @@
 """What the learned attacks share: ask, read out, train an inverter, invert the proofs (IGF, section 3.2)."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -80,6 +81,8 @@ class LearnedInversion(Attack):
     """Keep the rate, or let it rise to that height in a tenth of the steps and fall to nothing (one-cycle)."""
     precision: Precision = "auto"
     """Number format of the network's products; auto takes bfloat16 where the processor multiplies it."""
+    refreshes: PositiveInt | None = None
+    """Where answers vary, as through a random defence: how often to ask, spread over the epochs; none for each one."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Share of the auxiliary images kept aside for the validation curve; it chooses nothing."""
 
@@ -122,11 +125,7 @@ class LearnedInversion(Attack):
         )
         learned, aside = self._split(queries, len(view.auxiliary), generator)
         validation = Pairs(first, queries.levels, aside)
-
-        def lesson(epoch: int) -> Pairs:
-            answers = ask_again(view, queries, features) if view.answers_vary and epoch else first
-            return Pairs(answers, queries.levels, learned)
-
+        lesson = self._lessons(view, queries, features, Pairs(first, queries.levels, learned))
         curves: dict[str, list[float]] = {}
         networks = []
         for index in range(self.inverters):
@@ -160,6 +159,24 @@ class LearnedInversion(Attack):
             inverter.load_state_dict(network.parameters, assign=True)
             images += invert(inverter, features, device=device) / len(learned.networks)
         return Reconstruction(images=images, curves=learned.curves, facts=learned.features.facts)
+
+    def _lessons(
+        self, view: AuditorView, queries: Queries, features: Features, first: Pairs
+    ) -> Callable[[int], Pairs]:
+        """What is learned from in each epoch: always the same, or other answers to the same queries."""
+        if not view.answers_vary:
+            return lambda epoch: first
+        refreshes = min(self.refreshes or self.epochs, self.epochs)
+        current = {0: first}
+
+        def lesson(epoch: int) -> Pairs:
+            number = epoch * refreshes // self.epochs
+            if number not in current:
+                current.clear()
+                current[number] = replace(first, features=ask_again(view, queries, features))
+            return current[number]
+
+        return lesson
 
     def _plan(self, device: str) -> TrainingPlan:
         return TrainingPlan(

@@ -9,6 +9,7 @@ from palimpsest.defenses.apply import apply_defenses, defend_chunks
 from palimpsest.defenses.defense import Defense
 from palimpsest.gradients import Oracle
 from palimpsest.randomness import fork, make_generator
+from palimpsest.records import tensor_hash
 
 
 class DefendedOracle:
@@ -18,11 +19,16 @@ class DefendedOracle:
         oracle: Answers with undefended gradient differences.
         defenses: What the clients do to their proofs, in order.
         generator: The asker's randomness; each question gets fresh one.
+        memory_budget: Bytes of undefended answers to remember: who asks again gets them defended anew, at less cost.
     """
 
-    def __init__(self, oracle: Oracle, defenses: Sequence[Defense], *, generator: Generator) -> None:
+    def __init__(
+        self, oracle: Oracle, defenses: Sequence[Defense], *, generator: Generator, memory_budget: int = 0
+    ) -> None:
         self._oracle, self._defenses = oracle, defenses
         self._generator = generator
+        self._answers: dict[str, list[Tensor]] = {}
+        self._free = memory_budget
         probe = apply_defenses(
             torch.zeros(1, oracle.dimension), defenses, generator=make_generator(0, "probe")
         )
@@ -42,5 +48,16 @@ class DefendedOracle:
         """Defended gradient differences of any samples, in order, a chunk at a time."""
         own = make_generator(fork(self._generator))
         defenses = [defense.rekeyed(own) for defense in self._defenses]
-        chunks = (chunk.cpu() for chunk in self._oracle.differences(images, labels))
-        yield from defend_chunks(chunks, defenses, generator=own)
+        yield from defend_chunks(self._ask(images, labels), defenses, generator=own)
+
+    def _ask(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
+        question = tensor_hash(images, labels)
+        if question in self._answers:
+            yield from self._answers[question]
+            return
+        answers = (chunk.cpu() for chunk in self._oracle.differences(images, labels))
+        size = len(images) * self._oracle.dimension * torch.float32.itemsize
+        if size <= self._free:
+            self._free -= size
+            answers = self._answers[question] = [torch.cat(list(answers))]
+        yield from answers

@@ -26,10 +26,10 @@ class ConfirmationScores(Record):
     """
 
     identified: float
-    found: tuple[float, ...]
+    found: list[float]
     auc: float
     chance: float
-    intervals: tuple[tuple[float, float], ...]
+    intervals: list[list[float]]
 
 
 def score_confirmation(
@@ -54,10 +54,10 @@ def score_confirmation(
     truth = np.concatenate([np.ones(len(own)), np.zeros(len(wrong))])
     return ConfirmationScores(
         identified=identified,
-        found=tuple(found),
+        found=found,
         auc=float(roc_auc_score(truth, torch.cat([own, wrong]).numpy())),
         chance=1 / scores.shape[1],
-        intervals=tuple((low, high) for low, high in ends.tolist()),
+        intervals=ends.tolist(),
     )
 
 

@@ -1,0 +1,74 @@
+import pytest
+import torch
+
+from palimpsest.defenses import apply_defenses
+from palimpsest.proofs import Evidence, NormCheck, RangeCheck, SpotCheck, Submission, SubspaceCheck
+from palimpsest.randomness import make_generator
+from palimpsest.registry import DEFENSES, VERIFIERS
+
+
+def samples(count: int, seed: int) -> torch.Tensor:
+    """Differences that lie near five directions, of varying length."""
+    directions = torch.randn(5, 60, generator=make_generator(1))
+    generator = make_generator(seed)
+    return torch.randn(count, 5, generator=generator) @ directions + 0.01 * torch.randn(
+        count, 60, generator=generator
+    )
+
+
+def evidence(*defenses: str) -> Evidence:
+    components = [DEFENSES.get(name)() for name in defenses]
+
+    def defended(vectors: torch.Tensor, seed: int) -> torch.Tensor:
+        return apply_defenses(vectors, components, generator=make_generator(seed))
+
+    answers = samples(12, 3)
+    return Evidence(defended(samples(60, 2), 4), answers, defended(answers, 5), defended(answers, 6))
+
+
+def submission(proofs: torch.Tensor, responses: torch.Tensor | None = None) -> Submission:
+    return Submission(proofs, samples(12, 3) if responses is None else responses)
+
+
+@pytest.mark.parametrize("name", VERIFIERS.names())
+def test_a_suspicion_for_each_proof_or_response(name: str) -> None:
+    suspicions = VERIFIERS.get(name)().prepare(evidence())(submission(samples(20, 7)))
+    assert suspicions.shape == ((12,) if name == "spot-check" else (20,))
+    assert suspicions.isfinite().all()
+    assert VERIFIERS.get(name).needs
+
+
+def test_the_norm_accepts_zeros_before_all_else() -> None:
+    check = NormCheck().prepare(evidence())
+    proofs = torch.cat([torch.zeros(1, 60), samples(5, 7)])
+    assert check(submission(proofs)).argmin() == 0
+    torch.testing.assert_close(check(submission(proofs)), proofs.double().norm(dim=1))
+
+
+def test_the_range_refuses_what_is_too_short_and_what_is_too_long() -> None:
+    check = RangeCheck().prepare(evidence())
+    usual = check(submission(samples(40, 7)))
+    for factor in (0.0, 1e-3, 1e3):
+        assert check(submission(factor * samples(40, 8))).min() > usual.max()
+
+
+def test_the_subspace_refuses_directions_that_no_sample_has() -> None:
+    check = SubspaceCheck().prepare(evidence())
+    honest = check(submission(samples(40, 7)))
+    assert honest.max() < 0.1
+    assert check(submission(torch.randn(40, 60, generator=make_generator(9)))).min() > 0.5
+    assert check(submission(torch.zeros(1, 60))) == 1
+    torch.testing.assert_close(check(submission(100 * samples(40, 7))), honest, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("defense", [None, "sign", "orthogonal", "norm-only"])
+def test_the_spot_check_finds_the_property_by_which_a_defended_proof_fits(defense: str | None) -> None:
+    defenses = [defense] if defense else []
+    gathered = evidence(*defenses)
+    check = SpotCheck().prepare(gathered)
+    components = [DEFENSES.get(name)() for name in defenses]
+    honest = apply_defenses(gathered.answers, components, generator=make_generator(77))
+    trusted = check(submission(honest, honest))
+    forged = torch.randn(12, 60, generator=make_generator(8))
+    assert trusted.max() < check(submission(forged, forged)).min()
+    assert trusted.max() < check(submission(honest, honest.roll(1, 0))).min()

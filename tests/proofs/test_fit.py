@@ -1,0 +1,45 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palimpsest.proofs import fit_statistics, identified
+from palimpsest.randomness import make_generator
+
+ANSWERS = torch.randn(6, 50, generator=make_generator(1))
+
+
+@given(st.integers(0, 2**31), st.integers(1, 300))
+def test_statistics_are_what_a_loop_gives(seed: int, count: int) -> None:
+    generator = make_generator(seed)
+    proofs = torch.randn(count, 50, generator=generator)
+    imitations = torch.randn(6, 50, generator=generator)
+    statistics = fit_statistics(proofs, ANSWERS, imitations)
+    row, column = count - 1, 4
+    proof, answer, imitation = proofs[row].double(), ANSWERS[column].double(), imitations[column].double()
+    aligned = torch.cosine_similarity(proof, answer, 0)
+    expected = {
+        "imitation": torch.cosine_similarity(proof, imitation, 0),
+        "alignment": aligned,
+        "orthogonality": -aligned.abs(),
+        "norm": -(proof.norm().log() - imitation.norm().log()).abs(),
+    }
+    assert statistics.keys() == expected.keys()
+    for name, value in expected.items():
+        assert statistics[name].shape == (count, 6)
+        torch.testing.assert_close(statistics[name][row, column], value)
+
+
+def test_proofs_of_another_length_are_compared_with_imitations_alone() -> None:
+    short = torch.randn(3, 8)
+    assert fit_statistics(short, ANSWERS, torch.randn(6, 8)).keys() == {"imitation", "norm"}
+
+
+def test_zeros_fit_nothing_and_everything_stays_finite() -> None:
+    statistics = fit_statistics(torch.zeros(2, 50), ANSWERS, torch.zeros(6, 50))
+    assert all(values.isfinite().all() for values in statistics.values())
+
+
+def test_a_tie_identifies_nobody() -> None:
+    assert identified(torch.eye(3)) == 1
+    assert identified(torch.ones(3, 3)) == 0
+    assert identified(torch.tensor([[2.0, 1.0], [3.0, 1.0]])) == 0.5
