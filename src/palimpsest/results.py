@@ -85,7 +85,7 @@ def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
     if results.confirmed is not None:
         tree["confirmation"] = {"statistic": results.confirmed.statistic, **asdict(results.confirmed.scores)}
     if results.soundness is not None:
-        tree["soundness"] = asdict(results.soundness)
+        tree["soundness"] = asdict(results.soundness) | {"worst": results.soundness.worst}
     served = results.served
     if served is not None:
         tree["remaining"] = None if served.remaining is None else served.remaining.aggregates()

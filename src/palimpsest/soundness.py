@@ -13,7 +13,7 @@ from palimpsest.datasets import ImageSet
 from palimpsest.defenses import apply_defenses
 from palimpsest.gradients import Oracle
 from palimpsest.metrics import separation
-from palimpsest.proofs import FORGERS, Evidence, Submission
+from palimpsest.proofs import FORGERS, RECOGNISED, Evidence, Submission
 from palimpsest.randomness import make_generator
 from palimpsest.records import Record
 from palimpsest.registry import VERIFIERS
@@ -37,6 +37,16 @@ class Soundness(Record):
 
     areas: dict[str, dict[str, Area]]
     needs: dict[str, str]
+
+    @property
+    def worst(self) -> dict[str, Area]:
+        """Each verifier's area for the forger that deceives it best; one who recognises challenges is left out."""
+        return {
+            name: min(
+                (area for forger, area in areas.items() if forger != RECOGNISED), key=lambda area: area[0]
+            )
+            for name, areas in self.areas.items()
+        }
 
 
 def measure_soundness(

@@ -10,6 +10,7 @@ from palimpsest.attacks.igf_white import IGFWhite
 from palimpsest.attacks.joint import Joint
 from palimpsest.attacks.learned import Learned, LearnedInversion
 from palimpsest.attacks.lti import LearningToInvert
+from palimpsest.attacks.readouts import Projected
 from palimpsest.attacks.server import BatchLabels, BatchReconstruction, ServerAttack, ServerView
 from palimpsest.attacks.single_gradient import DeepLeakage, ImprovedDeepLeakage, InvertingGradients
 from palimpsest.attacks.view import ArchitectView, Attack, AuditorView, Knowledge, Reconstruction
@@ -37,6 +38,7 @@ __all__ = [
     "Learned",
     "LearnedInversion",
     "LearningToInvert",
+    "Projected",
     "Reconstruction",
     "ServerAttack",
     "ServerView",

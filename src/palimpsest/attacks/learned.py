@@ -151,14 +151,19 @@ class LearnedInversion(Attack):
             One image for each proof, in the proofs' order.
         """
         features = torch.cat([learned.features.transform(rows) for rows in proofs.split(256)])
-        images = torch.zeros(len(proofs), *learned.shape)
+        images = self.render(learned, features, device=device)
+        return Reconstruction(images=images, curves=learned.curves, facts=learned.features.facts)
+
+    def render(self, learned: Learned, features: Tensor, *, device: str) -> Tensor:
+        """The images `[n, channels, height, width]` of standardised features `[n, k]`; see `invert`."""
+        images = torch.zeros(len(features), *learned.shape)
         for network in learned.networks:
             # Without numbers of its own, so that building it draws none.
             with torch.device("meta"):
                 inverter = self.build_inverter(learned.features, learned.shape)
             inverter.load_state_dict(network.parameters, assign=True)
             images += invert(inverter, features, device=device) / len(learned.networks)
-        return Reconstruction(images=images, curves=learned.curves, facts=learned.features.facts)
+        return images
 
     def _lessons(
         self, view: AuditorView, queries: Queries, features: Features, first: Pairs

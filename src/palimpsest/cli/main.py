@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.traceback import Traceback
 
 from palimpsest.cli.audit import audit
+from palimpsest.cli.defend import defend
 from palimpsest.cli.presets import presets
 from palimpsest.cli.reproduce import app as reproduce
+from palimpsest.cli.verify import verify
 from palimpsest.config import explain_validation
 from palimpsest.errors import PalimpsestError
 
@@ -20,7 +22,7 @@ app = App(
     help_epilogue="For auditing your own federation and for research.",
     version_flags=["--version"],
 )
-for _command in (audit, presets, reproduce):
+for _command in (audit, presets, defend, verify, reproduce):
     app.command(_command)
 
 

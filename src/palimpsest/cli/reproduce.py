@@ -12,7 +12,7 @@ from palimpsest.cli.overrides import given_keys
 from palimpsest.config import read_config
 from palimpsest.errors import ReproductionError
 from palimpsest.progress import live_progress
-from palimpsest.reproduce.catalog import STUDIES
+from palimpsest.reproduce.catalog import STUDIES, TABLES, Table
 from palimpsest.reproduce.study import Study
 
 app = App(
@@ -20,33 +20,37 @@ app = App(
 )
 
 
-@app.command
-def forgetting(
-    preset: str = "cifar10-convnet-retrain-sample",
-    *,
-    out: Path = Path("runs/forgetting"),
-    data_dir: DataDir = None,
-    quiet: Quiet = False,
-    debug: Debug = False,
-    overrides: Overriding = None,  # type: ignore[valid-type]
-) -> None:
-    """Compare the unlearning methods: accuracies, membership inference, distance to retraining, seconds.
+def _add_table(name: str, table: Table) -> None:
+    """The command `palimpsest reproduce <table>`."""
 
-    Parameters
-    ----------
-    preset
-        Data, model, federation and what is forgotten; see `palimpsest audit`.
-    out
-        The folder of the table and of each method's run.
-    """
-    from palimpsest.reproduce import forgetting_table
+    def command(
+        preset: str = table.preset,
+        *,
+        out: Path | None = None,
+        data_dir: DataDir = None,
+        quiet: Quiet = False,
+        debug: Debug = False,
+        overrides: Overriding = None,  # type: ignore[valid-type]
+    ) -> None:
+        """Run what it needs and write the table; what is finished is not computed twice.
 
-    console = Console(quiet=quiet, soft_wrap=True)
-    with live_progress(console):
-        forgetting_table(
-            read_config(preset, given_keys(overrides)), out=out, data_dir=data_dir, console=console
-        )
-    console.print(f"\n{(out / 'forgetting.md').read_text()}", highlight=False)
+        Parameters
+        ----------
+        preset
+            Data, model, federation and what is forgotten; see `palimpsest audit`.
+        out
+            The folder of the table and of its runs; by default it is under runs/.
+        """
+        folder = out or Path("runs") / name
+        console = Console(quiet=quiet, soft_wrap=True)
+        with live_progress(console):
+            table.make(
+                read_config(preset, given_keys(overrides)), out=folder, data_dir=data_dir, console=console
+            )
+        console.print(f"\n{(folder / f'{name}.md').read_text()}", highlight=False, markup=False)
+
+    command.__doc__ = f"{table.title}.\n\n{inspect.cleandoc(command.__doc__ or '')}"
+    app.command(command, name=name)
 
 
 def _add_study(study: Study) -> None:
@@ -100,5 +104,7 @@ def _add_study(study: Study) -> None:
     app.command(command, name=study.name)
 
 
+for _name, _table in TABLES.items():
+    _add_table(_name, _table)
 for _study in STUDIES.values():
     _add_study(_study)

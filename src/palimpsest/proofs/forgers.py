@@ -44,12 +44,15 @@ def _informed(honest: Submission, evidence: Evidence, generator: Generator) -> S
     return Submission(_usual_norm(honest, evidence, generator).proofs, honest.responses)
 
 
+RECOGNISED = "random vectors, challenges recognised"
+"""The forger whom only a commitment stops: made before the challenge, it leaves nothing to recognise."""
+
 FORGERS: dict[str, Callable[[Submission, Evidence, Generator], Submission]] = {
     "zeros": _zeros,
     "small random vectors": _small,
     "random vectors of usual norm": _usual_norm,
     "replayed proofs of other samples": _replayed,
-    "random vectors, challenges recognised": _informed,
+    RECOGNISED: _informed,
 }
 """By name: from an honest submission, whose shape they take and whose proofs they may replay, to a forged one."""
 

@@ -12,6 +12,7 @@ from palimpsest.attacks import Reconstruction
 from palimpsest.config import read_config
 from palimpsest.datasets import load_data
 from palimpsest.records import written_whole
+from palimpsest.reproduce.frontier import draw_frontier
 from palimpsest.reproduce.study import Study
 from palimpsest.reproduce.summary import SCORES, Estimate, Summary
 from palimpsest.unlearning import Unlearning
@@ -39,6 +40,8 @@ def draw(
         return []
     if study.picture == "gallery":
         figure = _gallery(study, done, out, data_dir)
+    elif study.picture == "frontier":
+        figure = draw_frontier(study, done)
     elif study.picture == "curve":
         figure = _curves(study, done)
     else:
@@ -101,9 +104,11 @@ def _gallery(study: Study, summaries: Sequence[Summary], out: Path, data_dir: Pa
         originals = _originals(folder, data_dir)
         if not any(originals.shape == images.shape and originals.equal(images) for _, images in rows):
             rows.append(("original", originals))
-        rows.append(
-            (summary.cell.name, Reconstruction.load(folder / "reconstructions.safetensors").images[:_SHOWN])
-        )
+        for attacker in ("-undefended", "-non-adaptive", ""):
+            path = folder / f"reconstructions{attacker}.safetensors"
+            if path.exists():
+                name = f"{summary.cell.name}{attacker.replace('-', ', ', 1)}"
+                rows.append((name, Reconstruction.load(path).images[:_SHOWN]))
     figure = Figure(figsize=(1.6 + 0.7 * _SHOWN, 0.4 + 0.75 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), _SHOWN, squeeze=False)
     for (name, images), line in zip(rows, grid, strict=True):

@@ -80,7 +80,7 @@ def reproduce(
             except PalimpsestError as error:
                 failure = str(error)
                 say.print(f"  {failure}", highlight=False, markup=False)
-        summaries.append(summarise(cell, metrics, failure))
+        summaries.append(summarise(cell, metrics, failure, columns=study.columns))
         # After every cell: what is there already can be read while the rest is computed.
         write_json(out / f"{study.name}.json", as_json(study, summaries))
         write_text(out / f"{study.name}.md", markdown(study, summaries, command))

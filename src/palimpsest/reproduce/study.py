@@ -10,7 +10,7 @@ from palimpsest.errors import ConfigurationError
 from palimpsest.registry import closest
 from palimpsest.reproduce.published import Published
 
-Picture = Literal["bars", "curve", "gallery"]
+Picture = Literal["bars", "curve", "gallery", "frontier"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,23 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A number that a table shows besides the attack's scores.
+
+    Args:
+        heading: What stands above it.
+        path: Where it stands in `metrics.json`.
+        form: How it is printed.
+        interval: Where its own 95 % interval stands, `[low, high]`, which is shown where there is one seed.
+    """
+
+    heading: str
+    path: tuple[str | int, ...]
+    form: str
+    interval: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Study:
     """A published table or figure, or one of our own.
 
@@ -49,7 +66,9 @@ class Study:
         cells: Makes its cells.
         picture: How they are drawn.
         axis: What a curve's horizontal axis says.
+        columns: What its table shows besides the attack's scores.
         notes: Sentences that a reader needs: what the paper leaves open, what was chosen.
+        conclude: Makes the sentences that the finished cells allow.
     """
 
     name: str
@@ -58,7 +77,9 @@ class Study:
     cells: Callable[[], list[Cell]]
     picture: Picture = "bars"
     axis: str = ""
+    columns: Sequence[Column] = ()
     notes: Sequence[str] = ()
+    conclude: Callable[[Sequence[Any]], list[str]] | None = None
 
     def choose(self, patterns: Sequence[str]) -> list[Cell]:
         """The cells whose names match any of the patterns, in the study's order; all without a pattern.

@@ -8,7 +8,7 @@ from typing import Any
 from scipy.stats import t as student
 
 from palimpsest.reproduce.published import Published
-from palimpsest.reproduce.study import Cell, Study
+from palimpsest.reproduce.study import Cell, Column, Study
 
 SCORES = {
     "mse": ("MSE", ".4f"),
@@ -26,7 +26,8 @@ class Estimate:
 
     Args:
         mean: The mean.
-        low: Lower end of its 95 % interval; none where there is one seed.
+        low: Lower end of its 95 % interval: over the seeds, or where there is one, over its images; none where that is
+            not known.
         high: Upper end.
     """
 
@@ -43,6 +44,7 @@ class Summary:
         cell: Which one.
         seeds: The seeds that were run to the end.
         scores: An estimate by the score's name; a score that can't be had is absent.
+        columns: An estimate by the heading of each of the study's columns; absent alike.
         facts: What the attack told, of the first seed.
         forgotten: Images that were reconstructed.
         seconds: What an audit took, all stages, mean over the seeds.
@@ -52,37 +54,64 @@ class Summary:
     cell: Cell
     seeds: tuple[int, ...]
     scores: Mapping[str, Estimate]
+    columns: Mapping[str, Estimate]
     facts: Mapping[str, float]
     forgotten: int
     seconds: float
     failure: str = ""
 
 
-def summarise(cell: Cell, metrics: Mapping[int, dict[str, Any]], failure: str = "") -> Summary:
+def summarise(
+    cell: Cell, metrics: Mapping[int, dict[str, Any]], failure: str = "", *, columns: Sequence[Column] = ()
+) -> Summary:
     """Put a cell's runs together.
 
     Args:
         cell: The cell.
         metrics: What `metrics.json` holds, by seed.
         failure: Why a seed's run, the last one that failed, did not end.
+        columns: The study's.
     """
     trees = list(metrics.values())
     if not trees:
-        return Summary(cell, (), {}, {}, 0, 0.0, failure)
-    scores = {
-        name: estimate([tree["reconstruction"][name] for tree in trees])
-        for name in SCORES
-        if all(tree["reconstruction"].get(name) is not None for tree in trees)
-    }
+        return Summary(cell, (), {}, {}, {}, 0, 0.0, failure)
     return Summary(
         cell=cell,
         seeds=tuple(metrics),
-        scores=scores,
+        scores=_estimates(trees, {name: (("reconstruction", name), ("intervals", name)) for name in SCORES}),
+        columns=_estimates(trees, {column.heading: (column.path, column.interval) for column in columns}),
         facts=trees[0]["attack"],
         forgotten=trees[0]["reconstruction"]["count"],
         seconds=sum(sum(tree["seconds"].values()) for tree in trees) / len(trees),
         failure=failure,
     )
+
+
+_Path = tuple[str | int, ...]
+
+
+def _estimates(
+    trees: Sequence[dict[str, Any]], paths: Mapping[str, tuple[_Path, _Path]]
+) -> dict[str, Estimate]:
+    """An estimate of everything that all runs have, from where it and its interval stand in the metrics."""
+    estimates = {}
+    for name, (path, interval) in paths.items():
+        values = [_at(tree, path) for tree in trees]
+        if any(value is None for value in values):
+            continue
+        estimates[name] = estimate(values)
+        ends = _at(trees[0], interval) if interval and len(trees) == 1 else None
+        if ends is not None:
+            estimates[name] = Estimate(values[0], *ends[-2:])
+    return estimates
+
+
+def _at(tree: Any, path: _Path) -> Any:
+    for key in path:
+        if tree is None or (isinstance(tree, dict) and key not in tree):
+            return None
+        tree = tree[key]
+    return tree
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -103,10 +132,11 @@ def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:
     heads = ["cell"]
     heads += ["paper: MSE, PSNR, LPIPS", "MSE reached"] if paper else []
     heads += ["paper: length", "length"] if sizes else []
-    heads += [*(heading for heading, _ in SCORES.values()), "images", "seconds"]
+    heads += [*(heading for heading, _ in SCORES.values())]
+    heads += [*(column.heading for column in study.columns), "images", "seconds"]
     lines = [f"# {study.title}", "", f"{study.source}.", "", f"    {command}", ""]
     lines += [_row(heads), _row(["---"] * len(heads))]
-    lines += [_row(_cells(summary, paper=paper, sizes=sizes)) for summary in summaries]
+    lines += [_row(_cells(study, summary, paper=paper, sizes=sizes)) for summary in summaries]
     seeds = sorted({seed for summary in summaries for seed in summary.seeds})
     notes = [f"Seeds: {', '.join(map(str, seeds))}."] if seeds else []
     notes += [
@@ -116,8 +146,12 @@ def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:
     ]
     if len(seeds) > 1:
         notes.append("Means over the seeds, and their 95 % intervals by Student's t.")
+    elif seeds:
+        notes.append("Intervals: 95 %, by bootstrap over the images of the one run.")
     if paper:
         notes.append("The paper's LPIPS is of another trunk and other inputs, and not on the scale of ours.")
+    if study.conclude and seeds:
+        notes = [*study.conclude([summary for summary in summaries if summary.seeds]), "", *notes]
     return "\n".join([*lines, "", *notes, *study.notes, ""])
 
 
@@ -135,6 +169,7 @@ def as_json(study: Study, summaries: Sequence[Summary]) -> dict[str, Any]:
                 "position": summary.cell.position,
                 "seeds": list(summary.seeds),
                 "scores": {name: asdict(value) for name, value in summary.scores.items()},
+                "columns": {name: asdict(value) for name, value in summary.columns.items()},
                 "facts": dict(summary.facts),
                 "forgotten": summary.forgotten,
                 "seconds": summary.seconds,
@@ -145,7 +180,7 @@ def as_json(study: Study, summaries: Sequence[Summary]) -> dict[str, Any]:
     }
 
 
-def _cells(summary: Summary, *, paper: bool, sizes: bool) -> list[str]:
+def _cells(study: Study, summary: Summary, *, paper: bool, sizes: bool) -> list[str]:
     cell, published = summary.cell, summary.cell.published
     row = [cell.name]
     if not summary.seeds:
@@ -156,6 +191,7 @@ def _cells(summary: Summary, *, paper: bool, sizes: bool) -> list[str]:
     if sizes:
         row += [f"{cell.size:,}" if cell.size else "", f"{summary.facts['features']:,.0f}"]
     row += [_number(summary.scores.get(score), form) for score, (_, form) in SCORES.items()]
+    row += [_number(summary.columns.get(column.heading), column.form) for column in study.columns]
     return [*row, f"{summary.forgotten:,}", f"{summary.seconds:,.0f}"]
 
 

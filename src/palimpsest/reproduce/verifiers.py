@@ -1,0 +1,179 @@
+"""The verifier table: what acceptance is worth against every kind of party that did not retrain."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from torch import nn
+
+from palimpsest.attacks import AuditorView
+from palimpsest.audit import pick_device
+from palimpsest.config import AuditConfig
+from palimpsest.datasets import FederatedData, ImageSet, load_data
+from palimpsest.federation import Federation, Training, train
+from palimpsest.federation_side import train_original, unlearn_twice
+from palimpsest.gradients import ModelOracle
+from palimpsest.metrics import separation
+from palimpsest.models import load_parameters
+from palimpsest.proofs import FORGERS, Evidence, Submission, prove
+from palimpsest.randomness import derive_seed, make_generator
+from palimpsest.records import Parameters, write_json, write_text
+from palimpsest.registry import VERIFIERS
+from palimpsest.runs import Run
+from palimpsest.soundness import Area, gather_evidence, separations
+from palimpsest.unlearning import make_request
+
+METHODS = ("ascent", "federaser", "rapid")
+_RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class VerifierRow:
+    """One kind of party.
+
+    Args:
+        party: What it did instead of retraining.
+        areas: Area under the ROC curve and its interval, by verifier.
+    """
+
+    party: str
+    areas: dict[str, Area]
+
+
+def verifier_table(
+    config: AuditConfig,
+    *,
+    out: Path,
+    methods: Sequence[str] = METHODS,
+    data_dir: Path | None = None,
+    console: Console | None = None,
+) -> list[VerifierRow]:
+    """Compare honest proofs of exact retraining with others', and write `verifiers.md` and `verifiers.json`.
+
+    Approximate unlearning and no unlearning are another pair of models, and the auditor asks about that pair: its
+    evidence is of the same making as the proofs. Forged proofs stand against the honest pair.
+
+    Args:
+        config: Data, model, federation and what is forgotten.
+        out: The folder of the table, with a run folder for each method.
+        methods: Methods of approximate unlearning, each with its defaults.
+        data_dir: A folder that mirrors the data sets.
+        console: Where stages print their lines.
+    """
+    device = pick_device(config.device)
+    data = load_data(config.data, clients=config.federation.clients, seed=config.seed, data_dir=data_dir)
+    federation = Federation(data, config.model, config.federation, config.seed, device)
+    request = make_request(config.unlearning, data, seed=config.seed)
+    forgotten = data.train.subset(request.rows)
+    models: dict[str, Parameters] = {}
+    for method in ("retrain", *methods):
+        cell = config.model_copy(update={"unlearning": config.unlearning.by(method)})
+        with Run.open(out / method, cell, console=console or Console(quiet=True)) as run:
+            original = train_original(run, federation, request, cell.unlearning)
+            models["original"] = original.parameters
+            models[method] = unlearn_twice(run, federation, original, cell.unlearning)[0].parameters
+            if method == "retrain":
+                models["anew"] = _train_anew(run, federation, data).parameters
+    before = load_parameters(federation.network(), models["original"]).to(device)
+
+    def seen(parameters: Parameters) -> tuple[Evidence, Submission]:
+        after = load_parameters(federation.network(), parameters).to(device)
+        return _seen(config, before, after, forgotten, data.auxiliary, device)
+
+    evidence, honest = seen(models["retrain"])
+    forged = {
+        name: forge(honest, evidence, make_generator(config.seed, "forge", name))
+        for name, forge in FORGERS.items()
+    }
+    by_verifier = separations(evidence, honest, forged, seed=config.seed)
+    others = {f"approximate unlearning: {method}": models[method] for method in methods}
+    others |= {"no unlearning: trained anew, nothing left out": models["anew"]}
+    others |= {"no unlearning: the same model": models["original"]}
+    rows = [
+        VerifierRow(party, _between((evidence, honest), seen(parameters), config.seed, party))
+        for party, parameters in others.items()
+    ]
+    rows += [
+        VerifierRow(f"forged: {name}", {check: by_verifier[check][name] for check in by_verifier})
+        for name in forged
+    ]
+    write_json(out / "verifiers.json", [{"party": row.party, **row.areas} for row in rows])
+    write_text(out / "verifiers.md", markdown(rows))
+    return rows
+
+
+def markdown(rows: Sequence[VerifierRow]) -> str:
+    """The table as Markdown."""
+    checks = [name for name, _ in VERIFIERS]
+    lines = [f"| party | {' | '.join(checks)} |", f"| --- |{' --- |' * len(checks)}"]
+    lines += [
+        f"| {row.party} | "
+        + " | ".join(
+            f"{area:.2f} ({low:.2f} to {high:.2f})"
+            for area, low, high in (row.areas[check] for check in checks)
+        )
+        + " |"
+        for row in rows
+    ]
+    needs = [f"- `{name}` needs {verifier.needs}." for name, verifier in VERIFIERS]
+    meaning = (
+        "Area under the ROC curve, forged against honest, with 95 % intervals: 1 tells them apart, 0.5 is a coin, and "
+        "below it the forgery looks better than the honest proof."
+    )
+    return "\n".join([*lines, "", meaning, "", *needs, ""])
+
+
+def _train_anew(run: Run, federation: Federation, data: FederatedData) -> Training:
+    """The stage `anew`: the same federation under another seed, with all of its data."""
+    seed = derive_seed(federation.seed, "nothing left out")
+    return run.stage(
+        "anew",
+        Training,
+        lambda scratch: train(
+            data,
+            federation.model,
+            federation.config,
+            seed=seed,
+            device=federation.device,
+            ensure=(),
+            scratch=scratch,
+            history=None,
+        ),
+        key=(federation, seed),
+    )
+
+
+def _seen(
+    config: AuditConfig,
+    before: nn.Module,
+    after: nn.Module,
+    forgotten: ImageSet,
+    auxiliary: ImageSet,
+    device: str,
+) -> tuple[Evidence, Submission]:
+    """What the auditor asks about a pair of models, and what an obedient client of that pair hands in."""
+    oracle = ModelOracle(before, after, memory_budget=config.memory_budget)
+    proofs = prove(before, after, forgotten, memory_budget=config.memory_budget).vectors
+    undefended = config.model_copy(update={"defenses": ()})
+    evidence, _ = gather_evidence(
+        undefended, AuditorView(proofs, oracle, auxiliary, device, config.memory_budget)
+    )
+    return evidence, Submission(proofs, evidence.answers)
+
+
+def _between(
+    honest: tuple[Evidence, Submission], other: tuple[Evidence, Submission], seed: int, party: str
+) -> dict[str, Area]:
+    """Each verifier's area, every submission judged by the evidence of its own pair of models."""
+    return {
+        name: list(
+            separation(
+                verifier().prepare(honest[0])(honest[1]),
+                verifier().prepare(other[0])(other[1]),
+                bootstrap=_RESAMPLES,
+                generator=make_generator(seed, "soundness", name, party),
+            )
+        )
+        for name, verifier in VERIFIERS
+    }
