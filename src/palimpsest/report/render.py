@@ -19,6 +19,7 @@ from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import PER_IMAGE, SCORES, count, duration, number, percent, written
 from palimpsest.report.tables import baseline_label, configuration, facts, forgetting_rows, score_rows, tiles
 from palimpsest.report.verdict import judge
+from palimpsest.report.worth import attacker_rows, soundness_rows
 
 
 def render_report(report: ReportInput, *, redact: bool = False) -> str:
@@ -59,6 +60,8 @@ def render_report(report: ReportInput, *, redact: bool = False) -> str:
                 for name, why in report.absent.items()
             },
             figures=_figures(report),
+            attackers=attacker_rows(report.metrics),
+            soundness=soundness_rows(report.metrics),
             forgetting=forgetting_rows(report.forgetting),
             configuration=configuration(report.config),
             **({} if redact else _images(report)),

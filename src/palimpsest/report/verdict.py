@@ -9,6 +9,7 @@ from scipy.stats import beta
 from torch import Tensor
 
 from palimpsest.report.scores import count, number, percent
+from palimpsest.report.worth import worth_findings
 
 
 class Level(StrEnum):
@@ -104,7 +105,7 @@ def judge(
             "Another attack, more auxiliary images or longer training may do better than this attack did: "
             "its failure bounds nothing."
         )
-    findings.append(_verification(metrics["verification"]))
+    findings += [_verification(metrics["verification"]), *worth_findings(metrics)]
     findings += _absent_clients(owners, participation) + _accuracy(forgetting)
     return Verdict(level, _HEADLINES[level], tuple(findings), identification)
 

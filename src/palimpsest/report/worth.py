@@ -1,0 +1,102 @@
+"""What the proofs are worth: to attackers who know the defences, to one who holds the images, and to a verifier."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from palimpsest.report.scores import count, number, percent
+
+_ATTACKERS = {
+    "adaptive": "knows the defences and has learned through them",
+    "non-adaptive": "has learned from undefended differences",
+    "undefended": "sees the proofs before the defences: what the attack is worth",
+}
+_STATISTICS = {
+    "imitation": "it is what the auditor's own imitation of the defences gives for the image",
+    "alignment": "it points where the image's undefended difference points",
+    "orthogonality": "it is orthogonal to the image's undefended difference",
+    "norm": "its norm is that of the image's difference",
+}
+
+
+def attacker_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
+    """Name, meaning and scores (MSE, PSNR, told apart) of each attacker; empty where no defence was used."""
+    others = metrics.get("attackers")
+    if not others:
+        return []
+    first = {"reconstruction": metrics["reconstruction"], "intervals": metrics["intervals"]}
+    return [(name, _ATTACKERS[name], _scores(tree)) for name, tree in {"adaptive": first, **others}.items()]
+
+
+def soundness_rows(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The forgers, and each verifier's area with its interval against each of them; none where not measured."""
+    soundness = metrics.get("soundness")
+    if not soundness:
+        return None
+    areas = soundness["areas"]
+    forgers = list(next(iter(areas.values())))
+    return {
+        "verifiers": list(areas),
+        "rows": [(forger, [_area(areas[verifier][forger]) for verifier in areas]) for forger in forgers],
+        "needs": list(soundness["needs"].items()),
+    }
+
+
+def worth_findings(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """What the verdict says about defences, confirmation and verification."""
+    yield from _on_attackers(metrics)
+    confirmation = metrics.get("confirmation")
+    if confirmation:
+        total = metrics["reconstruction"]["count"]
+        right = round(confirmation["identified"] * total)
+        low, high = (percent(end) for end in confirmation["intervals"][0])
+        sentence = (
+            f"An auditor who holds the forgotten images among its candidates can tell which proof is whose for "
+            f"{count(right)} of {count(total)} ({low} to {high}; a guess gets {percent(confirmation['chance'])})"
+        )
+        yield f"{sentence}: {_STATISTICS[confirmation['statistic']]}." if right > 0 else f"{sentence}."
+    worst = (metrics.get("soundness") or {}).get("worst")
+    if worst:
+        best = max(worst, key=lambda name: worst[name][0])
+        area = worst[best][0]
+        told = (
+            f"the {_check(best)} tells every forgery tried from an honest proof (area under the ROC curve {number(area)} "
+            "at worst), if the party commits to its proofs before the challenge"
+            if area >= 0.9
+            else f"no check tells all forgeries tried from honest proofs (the best, the {_check(best)}, reaches an area of "
+            f"{number(area)}; 0.5 is a coin)"
+        )
+        yield f"Of the checks that an auditor could make of these proofs, {told}."
+
+
+def _on_attackers(metrics: Mapping[str, Any]) -> Iterator[str]:
+    others = metrics.get("attackers")
+    if not others:
+        return
+    total = metrics["reconstruction"]["count"]
+    undefended = others["undefended"]["reconstruction"]["identification_top1"]
+    sentence = f"Without the defences the same attack tells {count(round(undefended * total))} of {count(total)} apart"
+    if "non-adaptive" in others:
+        unknowing = others["non-adaptive"]["reconstruction"]["identification_top1"]
+        sentence += f", and with them an attacker who does not know of them {count(round(unknowing * total))}"
+    yield f"{sentence}; the numbers above are of an attacker who knows them."
+    if undefended * total <= 2 * metrics["chance"]["identification_top1"] * total:
+        yield "The attack fails without the defences as well: that it fails with them says nothing about them."
+
+
+def _scores(tree: Mapping[str, Any]) -> list[str]:
+    scores = tree["reconstruction"]
+    low, high = tree["intervals"]["mse"]
+    return [
+        f"{number(scores['mse'])} ({number(low)} to {number(high)})",
+        number(scores["psnr"]),
+        percent(scores["identification_top1"]),
+    ]
+
+
+def _check(name: str) -> str:
+    return name.replace("-", " ") if name.endswith("check") else f"{name} check"
+
+
+def _area(area: list[float]) -> str:
+    middle, low, high = area
+    return f"{middle:.2f}" if low == high else f"{middle:.2f} ({low:.2f} to {high:.2f})"

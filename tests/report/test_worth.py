@@ -1,0 +1,78 @@
+import pytest
+
+from palimpsest.report.worth import attacker_rows, soundness_rows, worth_findings
+
+SCORES = {"mse": 0.07, "psnr": 11.6, "identification_top1": 0.01, "count": 200}
+METRICS = {
+    "reconstruction": SCORES,
+    "intervals": {"mse": [0.06, 0.08]},
+    "chance": {"identification_top1": 0.005},
+    "attackers": {
+        "non-adaptive": {
+            "reconstruction": SCORES | {"mse": 0.09},
+            "intervals": {"mse": [0.08, 0.1]},
+        },
+        "undefended": {
+            "reconstruction": SCORES | {"mse": 0.02, "identification_top1": 0.675},
+            "intervals": {"mse": [0.01, 0.03]},
+        },
+    },
+    "confirmation": {
+        "statistic": "norm",
+        "identified": 1.0,
+        "chance": 0.005,
+        "intervals": [[1.0, 1.0]],
+    },
+    "soundness": {
+        "areas": {
+            "norm": {"zeros": [0.0, 0.0, 0.0], "replayed": [0.5, 0.4, 0.6]},
+            "spot-check": {"zeros": [1.0, 1.0, 1.0], "replayed": [0.98, 0.96, 1.0]},
+        },
+        "needs": {"norm": "nothing", "spot-check": "challenges"},
+        "worst": {"norm": [0.0, 0.0, 0.0], "spot-check": [0.98, 0.96, 1.0]},
+    },
+}
+
+
+def test_each_attacker_has_a_row_the_knowing_one_first() -> None:
+    rows = attacker_rows(METRICS)
+    assert [row[0] for row in rows] == ["adaptive", "non-adaptive", "undefended"]
+    assert rows[1][2][0] == "0.09 (0.08 to 0.1)"
+
+
+def test_a_row_for_each_forger_and_a_column_for_each_verifier() -> None:
+    table = soundness_rows(METRICS)
+    assert table is not None
+    assert table["verifiers"] == ["norm", "spot-check"]
+    assert table["rows"] == [
+        ("zeros", ["0.00", "1.00"]),
+        ("replayed", ["0.50 (0.40 to 0.60)", "0.98 (0.96 to 1.00)"]),
+    ]
+
+
+def test_findings_say_what_the_numbers_show() -> None:
+    defended, confirmed, sound = worth_findings(METRICS)
+    assert "Without the defences the same attack tells 135 of 200 apart" in defended
+    assert "who does not know of them 2;" in defended
+    assert "200 of 200" in confirmed
+    assert "its norm is that of the image" in confirmed
+    assert "the spot check tells every forgery" in sound
+
+
+def test_an_attack_that_fails_anyway_says_nothing_about_the_defence() -> None:
+    failed = {**METRICS["attackers"], "undefended": METRICS["attackers"]["non-adaptive"]}
+    findings = list(worth_findings({**METRICS, "attackers": failed}))
+    assert "says nothing about them" in findings[1]
+
+
+def test_no_check_is_praised_that_a_forger_deceives() -> None:
+    worst = {"worst": {"norm": [0.0, 0.0, 0.0], "range": [0.52, 0.4, 0.6]}}
+    assert "no check tells all forgeries" in list(worth_findings({**METRICS, "soundness": worst}))[-1]
+
+
+@pytest.mark.parametrize("missing", ["attackers", "confirmation", "soundness"])
+def test_what_was_not_measured_is_left_out(missing: str) -> None:
+    few = {name: value for name, value in METRICS.items() if name != missing}
+    assert len(list(worth_findings(few))) == 2
+    assert bool(attacker_rows(few)) == (missing != "attackers")
+    assert (soundness_rows(few) is None) == (missing == "soundness")
