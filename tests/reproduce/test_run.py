@@ -1,6 +1,7 @@
 """Every study's command, in small: the cells' own presets on the embedded digits, a few rounds and epochs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def tiny(study: Study) -> Study:
     cells = [
         Cell(one.name, one.preset, small(one), one.published, one.size, one.position) for one in study.cells()
     ]
-    return Study(study.name, study.title, study.source, lambda: cells, study.picture, study.axis, study.notes)
+    return replace(study, cells=lambda: cells)
 
 
 SMALL = [name for name in STUDIES if name.startswith("igf") and name not in ("igf-table1", "igf-ablation")]
