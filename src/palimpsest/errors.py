@@ -41,6 +41,10 @@ class DivergenceError(PalimpsestError):
     """A loss or a parameter that stopped being finite."""
 
 
+class OracleError(PalimpsestError):
+    """An auditor's oracle that can't be asked, answers something else, or has been asked enough."""
+
+
 class KnowledgeError(PalimpsestError):
     """An attack that needs more than its attacker would hold."""
 

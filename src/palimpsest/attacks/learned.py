@@ -115,7 +115,11 @@ class LearnedInversion(Attack):
         # Weights that can't be had shall be known before an hour is spent.
         perceptual = load_vgg_features(self.vgg_weights) if self.beta > 0 else None
         queries = draw_queries(
-            view.auxiliary, self.queries, mixed=self.mixed, mirrored=self.mirrored, generator=generator
+            view.auxiliary,
+            self._affordable(view),
+            mixed=self.mixed,
+            mirrored=self.mirrored,
+            generator=generator,
         )
         features, first = fit_features(
             view, queries, lambda vectors, labels: self.learn_readouts(vectors, labels, view, generator)
@@ -160,6 +164,18 @@ class LearnedInversion(Attack):
             inverter.load_state_dict(network.parameters, assign=True)
             images += invert(inverter, features, device=device) / len(learned.networks)
         return Reconstruction(images=images, curves=learned.curves, facts=learned.features.facts)
+
+    def probes(self, view: AuditorView) -> int:
+        """Samples that reading out needs answers for, besides the queries."""
+        return 0
+
+    def _affordable(self, view: AuditorView) -> int:
+        """Queries for each auxiliary image, as many of those wanted as the oracle will answer."""
+        if view.further is None:
+            return self.queries
+        probes = self.probes(view)
+        left = view.further - probes if view.affords(probes) else view.further
+        return min(self.queries, 1 + left // len(view.auxiliary))
 
     def _plan(self, device: str) -> TrainingPlan:
         return TrainingPlan(

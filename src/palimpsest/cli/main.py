@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.traceback import Traceback
 
+from palimpsest.cli.attack import attack
 from palimpsest.cli.audit import audit
 from palimpsest.cli.presets import presets
 from palimpsest.cli.reproduce import app as reproduce
@@ -20,7 +21,7 @@ app = App(
     help_epilogue="For auditing your own federation and for research.",
     version_flags=["--version"],
 )
-for _command in (audit, presets, reproduce):
+for _command in (audit, attack, presets, reproduce):
     app.command(_command)
 
 
