@@ -224,13 +224,22 @@ class RunConfig(BaseModel):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-class AttackingConfig(Protocol):
-    """What the auditor's side of a run needs to know, whoever trained the models."""
+class DefendingConfig(Protocol):
+    """What the clients' side of a run needs to know."""
 
     @property
     def defenses(self) -> Sequence[DefenseConfig]:
         """What clients do to their proofs, in order."""
         ...
+
+    @property
+    def seed(self) -> int:
+        """Everything random follows from it."""
+        ...
+
+
+class AttackingConfig(DefendingConfig, Protocol):
+    """What the auditor's side of a run needs to know, whoever trained the models."""
 
     @property
     def attack(self) -> AttackConfig:
@@ -240,11 +249,6 @@ class AttackingConfig(Protocol):
     @property
     def scoring(self) -> ScoringConfig:
         """How reconstructions are compared with the originals."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """Everything random follows from it."""
         ...
 
 

@@ -49,6 +49,10 @@ class KnowledgeError(PalimpsestError):
     """An attack that needs more than its attacker would hold."""
 
 
+class CaseError(PalimpsestError):
+    """Pieces that somebody brings and that do not fit together."""
+
+
 class RunError(PalimpsestError):
     """A run folder that cannot be used: another run's, in use, or not writable."""
 

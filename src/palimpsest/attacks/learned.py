@@ -116,7 +116,7 @@ class LearnedInversion(Attack):
         perceptual = load_vgg_features(self.vgg_weights) if self.beta > 0 else None
         queries = draw_queries(
             view.auxiliary,
-            self._affordable(view),
+            self.affordable(view),
             mixed=self.mixed,
             mirrored=self.mirrored,
             generator=generator,
@@ -169,7 +169,7 @@ class LearnedInversion(Attack):
         """Samples that reading out needs answers for, besides the queries."""
         return 0
 
-    def _affordable(self, view: AuditorView) -> int:
+    def affordable(self, view: AuditorView) -> int:
         """Queries for each auxiliary image, as many of those wanted as the oracle will answer."""
         if view.further is None:
             return self.queries

@@ -36,11 +36,9 @@ class OracleConfig(Section):
     """Seconds that an endpoint has for an answer."""
 
 
-class CaseConfig(RunConfig):
-    """A case: what is brought, and what is done with it."""
+class OwnModels(RunConfig):
+    """Two models of somebody's own, and how images come to them."""
 
-    proofs: Path
-    """The clients' proofs: safetensors with one float32 tensor `vectors` [n, d]."""
     original: Path | None = None
     """The model before unlearning: a state dict in safetensors, or in a torch file of nothing but tensors."""
     unlearned: Path | None = None
@@ -53,6 +51,36 @@ class CaseConfig(RunConfig):
     """What is subtracted from each channel of images in [0, 1], where the network does not normalise them itself."""
     std: tuple[PositiveFloat, ...] | None = None
     """What each channel is then divided by."""
+    image_size: Annotated[int, Field(ge=4)] | None = None
+    """Scale every image to so many pixels a side; none leaves them as they are."""
+    class_names: tuple[str, ...] | None = None
+    """Names of the class folders in the model's order; none takes the auxiliary images' folders in alphabetical order,
+    as torchvision does."""
+    defenses: tuple[DefenseConfig, ...] = ()
+    """What clients do to their proofs, in order: [{name: sign}], as YAML; an attack imitates it."""
+    seed: NonNegativeInt = 1234
+    """Everything random follows from it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where tensors are computed; auto takes a GPU if there is one."""
+    memory_budget: Bytes = 4 * 2**30
+    """What may be held at once, such as 500MB or 4GiB (the default)."""
+
+
+class ProveConfig(OwnModels):
+    """What proofs are made of."""
+
+    samples: str
+    """The forgotten samples: a folder of class folders, a .parquet file, a .csv table of file names and labels, or a
+    known set."""
+    samples_split: str | None = None
+    """Take only this split of them; none takes all."""
+
+
+class CaseConfig(OwnModels):
+    """A case: what is brought, and what is done with it."""
+
+    proofs: Path
+    """The clients' proofs: safetensors with one float32 tensor `vectors` [n, d]."""
     auxiliary: str
     """The auditor's own images: a folder of class folders, a .parquet file, a .csv table, or a known set."""
     auxiliary_split: str | None = None
@@ -63,20 +91,10 @@ class CaseConfig(RunConfig):
     """The forgotten images, in the order of the proofs, for scores alone; without them nothing is scored."""
     truth_split: str | None = None
     """Take only this split of them; none takes all."""
-    image_size: Annotated[int, Field(ge=4)] | None = None
-    """Scale every image to so many pixels a side; none leaves them as they are."""
     oracle: OracleConfig = Field(default_factory=OracleConfig)
-    defenses: tuple[DefenseConfig, ...] = ()
-    """What the clients did to their proofs, in order, if the auditor knows it: [{name: sign}], as YAML."""
     verification: VerificationConfig = Field(default_factory=VerificationConfig)
     attack: AttackConfig = Field(default_factory=AttackConfig)
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)
-    seed: NonNegativeInt = 1234
-    """Everything random follows from it."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where tensors are computed; auto takes a GPU if there is one."""
-    memory_budget: Bytes = 4 * 2**30
-    """What a stage may hold at once, such as 500MB or 4GiB (the default)."""
 
 
 def read_case(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> CaseConfig:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palimpsest.attacks import AuditorView
-from palimpsest.case.config import CaseConfig
+from palimpsest.case.config import CaseConfig, OwnModels
 from palimpsest.case.images import draw, in_classes, load_brought
 from palimpsest.case.models import Models, load_models
 from palimpsest.case.oracle import Answering, open_oracle
@@ -68,7 +68,11 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
     """
     proofs = load_proofs(config.proofs)
     brought = load_brought(
-        config.auxiliary, split=config.auxiliary_split, image_size=config.image_size, data_dir=data_dir
+        config.auxiliary,
+        split=config.auxiliary_split,
+        image_size=config.image_size,
+        names=config.class_names or (),
+        data_dir=data_dir,
     )
     everything = brought.images
     models = models_of(config, everything, device=device)
@@ -105,8 +109,13 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
     )
 
 
-def models_of(config: CaseConfig, auxiliary: ImageSet, *, device: str) -> Models | None:
-    """The two models of a case, or none where it holds none.
+def models_of(config: OwnModels, images: ImageSet, *, device: str) -> Models | None:
+    """The two models that were brought, or none where none were.
+
+    Args:
+        config: What names them.
+        images: Such as they take.
+        device: Where they compute.
 
     Raises:
         ConfigurationError: Some of what names them is missing.
@@ -122,8 +131,8 @@ def models_of(config: CaseConfig, auxiliary: ImageSet, *, device: str) -> Models
         config.model_arguments,
         original=config.original,
         unlearned=config.unlearned,
-        shape=auxiliary.shape,
-        classes=auxiliary.classes,
+        shape=images.shape,
+        classes=images.classes,
         mean=config.mean,
         std=config.std,
         device=device,

@@ -10,7 +10,9 @@ from rich.traceback import Traceback
 
 from palimpsest.cli.attack import attack
 from palimpsest.cli.audit import audit
+from palimpsest.cli.doctor import doctor
 from palimpsest.cli.presets import presets
+from palimpsest.cli.prove import prove
 from palimpsest.cli.reproduce import app as reproduce
 from palimpsest.config import explain_validation
 from palimpsest.errors import PalimpsestError
@@ -21,7 +23,7 @@ app = App(
     help_epilogue="For auditing your own federation and for research.",
     version_flags=["--version"],
 )
-for _command in (audit, attack, presets, reproduce):
+for _command in (audit, attack, prove, doctor, presets, reproduce):
     app.command(_command)
 
 
