@@ -68,18 +68,15 @@ def load_models(
         ConfigurationError: The network can't be made.
         ModelError: It does not take such images.
     """
-    filled = []
-    for path in (original, unlearned):
-        network = build_own(name, arguments, shape=shape, classes=classes)
+
+    def build() -> nn.Module:
+        return build_own(name, arguments, shape=shape, classes=classes)
+
+    def fill(path: Path) -> nn.Module:
         try:
-            model = fill_own(network, read_state_dict(path), mean=mean, std=std)
+            return fill_own(build(), read_state_dict(path), mean=mean, std=std).to(device)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
-        filled.append(model.to(device))
-    architecture = fill_own(
-        build_own(name, arguments, shape=shape, classes=classes),
-        read_state_dict(original),
-        mean=mean,
-        std=std,
-    )
-    return Models(*filled, architecture.to("meta"), count_classes(filled[0], shape))
+
+    before, after = fill(original), fill(unlearned)
+    return Models(before, after, fill(original).to("meta"), count_classes(before, shape))

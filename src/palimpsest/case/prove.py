@@ -1,5 +1,6 @@
 """Proofs from two checkpoints and a list of samples."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from palimpsest.audit import pick_device
@@ -9,7 +10,9 @@ from palimpsest.case.pieces import models_of
 from palimpsest.errors import ConfigurationError, ResourceError
 from palimpsest.federation_side import defend_proofs
 from palimpsest.gradients import parameter_count
+from palimpsest.models import bare
 from palimpsest.proofs import Proofs, prove
+from palimpsest.records import parameters_hash
 
 
 def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
@@ -47,4 +50,13 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
         in_classes(samples, models.classes),
         memory_budget=config.memory_budget,
     )
-    return defend_proofs(proofs, config) if config.defenses else proofs
+    # The checkpoints' own names: what normalises images is no part of them.
+    named = replace(
+        proofs,
+        metadata=proofs.metadata
+        | {
+            "original": parameters_hash(bare(models.original).state_dict()),
+            "unlearned": parameters_hash(bare(models.unlearned).state_dict()),
+        },
+    )
+    return defend_proofs(named, config) if config.defenses else named

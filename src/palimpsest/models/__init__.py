@@ -5,7 +5,7 @@ from palimpsest.models.checkpoint import read_state_dict
 from palimpsest.models.classifier import Classifier
 from palimpsest.models.convnet import ConvNet
 from palimpsest.models.lenet import LeNet
-from palimpsest.models.normalised import Normalised
+from palimpsest.models.normalised import Normalised, bare
 from palimpsest.models.own import build_own, count_classes, fill_own
 from palimpsest.models.resnet import ResNet20
 
@@ -15,6 +15,7 @@ __all__ = [
     "LeNet",
     "Normalised",
     "ResNet20",
+    "bare",
     "build_model",
     "build_own",
     "count_classes",

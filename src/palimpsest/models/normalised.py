@@ -33,3 +33,8 @@ class Normalised(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits `[n, classes]` of images `[n, channels, height, width]` in [0, 1]."""
         return self.network((images - self.mean) / self.std)
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """The network itself, without what normalises its images."""
+    return model.network if isinstance(model, Normalised) else model

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from palimpsest.case.doctor.finding import Finding, fits, mind
 from palimpsest.datasets import ImageSet
-from palimpsest.models import Normalised
+from palimpsest.models import Normalised, bare
 
 _TRIED = 512
 # A share of images that is no accident, and a choice of input that is clearly better than the one given.
@@ -77,7 +77,7 @@ def check_accuracy(model: nn.Module, images: ImageSet, device: str) -> Iterator[
         f"The original model recognises {share:.1%} of {len(labels)} auxiliary images; the commonest class is "
         f"{often:.1%}."
     )
-    network = model.network if isinstance(model, Normalised) else model
+    network = bare(model)
     best, reading = max(
         (
             (

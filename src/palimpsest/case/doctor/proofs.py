@@ -14,7 +14,7 @@ from palimpsest.case.models import Models
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, per_sample_gradients
-from palimpsest.models import Normalised
+from palimpsest.models import Normalised, bare
 from palimpsest.proofs import Proofs
 from palimpsest.records import parameters_hash
 
@@ -51,8 +51,7 @@ def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
         claimed = proofs.metadata.get(which)
         if claimed is None:
             continue
-        network = model.network if isinstance(model, Normalised) else model
-        if claimed in (parameters_hash(model.state_dict()), parameters_hash(network.state_dict())):
+        if claimed in map(parameters_hash, (model.state_dict(), bare(model).state_dict())):
             yield fits("proofs", f"They name the {which} checkpoint.")
         else:
             yield mind("proofs", f"They name another {which} model than the checkpoint: {claimed[:16]}...")
@@ -169,13 +168,15 @@ def _otherwise(vectors: Tensor, truth: ImageSet, models: Models) -> Iterator[Exp
         "they hold the parameters in alphabetical order, not in that of named_parameters()",
         lambda: _sorted(gradient_differences(first, second, images, labels), first),
     )
-    bare = [model.network if isinstance(model, Normalised) else model for model in (first, second)]
+    networks = [bare(model) for model in (first, second)]
     for reading in READINGS:
         if len(reading.mean) in (1, truth.shape[0]):
-            pair = [Normalised(network, reading.mean, reading.std).to(_device(first)) for network in bare]
+            before, after = (
+                Normalised(one, reading.mean, reading.std).to(_device(first)) for one in networks
+            )
             yield explained(
                 f"they were made of {reading.words}; set mean and std accordingly",
-                lambda pair=pair: gradient_differences(*pair, images, labels),
+                lambda before=before, after=after: gradient_differences(before, after, images, labels),
             )
     yield explained(
         "they were made in training mode; make them in evaluation mode, where a sample's gradient is its own",
