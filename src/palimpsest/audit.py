@@ -19,7 +19,7 @@ from palimpsest.attacks import (
     ServerView,
 )
 from palimpsest.auditor_side import attack_as_auditor, confirm_candidates
-from palimpsest.config import AuditConfig, VerificationConfig
+from palimpsest.config import AttackingConfig, AuditConfig, RunConfig, VerificationConfig
 from palimpsest.datasets import ImageSet, load_data
 from palimpsest.errors import ConfigurationError, KnowledgeError
 from palimpsest.federation import Federation
@@ -167,7 +167,7 @@ def choose_tau(verification: VerificationConfig, oracle: Oracle, held_out: Image
 
 def score(
     run: Run,
-    config: AuditConfig,
+    config: AttackingConfig,
     forgotten: ImageSet,
     auxiliary: ImageSet,
     name: str,
@@ -190,7 +190,7 @@ def score(
 
 
 def confirm_forgotten(
-    run: Run, config: AuditConfig, view: AuditorView, forgotten: ImageSet, *, key: Sequence[object]
+    run: Run, config: AttackingConfig, view: AuditorView, forgotten: ImageSet, *, key: Sequence[object]
 ) -> Confirmed:
     """Could an auditor who holds the forgotten images tell which proof is whose? They are given in random order."""
     order = torch.randperm(len(forgotten), generator=make_generator(config.seed, "candidates"))
@@ -224,7 +224,7 @@ def refuse_ignorance(attack: Attack | ServerAttack, view: type[AuditorView | Ser
         )
 
 
-def default_folder(name: str, config: AuditConfig) -> Path:
+def default_folder(name: str, config: RunConfig) -> Path:
     """The run folder of a configuration: the same command finds its unfinished run again."""
     digest = sha256(config.model_dump_json().encode()).hexdigest()[:8]
     return Path("runs") / f"{Path(name).stem}-{digest}"

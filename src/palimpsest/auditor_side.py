@@ -16,7 +16,7 @@ from palimpsest.attacks import (
     Reconstruction,
     confirm,
 )
-from palimpsest.config import AuditConfig
+from palimpsest.config import AttackingConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import DefendedOracle
 from palimpsest.proofs import Proofs
@@ -49,12 +49,12 @@ class Audited:
 
 def attack_as_auditor(
     run: Run,
-    config: AuditConfig,
+    config: AttackingConfig,
     view: AuditorView,
-    clean: Proofs,
+    clean: Proofs | None,
     issued: Proofs,
     *,
-    architecture: nn.Module,
+    architecture: nn.Module | None,
     key: Sequence[object],
 ) -> Audited:
     """Attack the proofs: without defences once, with defences knowing them and not.
@@ -63,9 +63,10 @@ def attack_as_auditor(
         run: Where the stages are kept.
         config: Attack, defences and seed.
         view: What the auditor holds, with the proofs as they were issued.
-        clean: The proofs before the defences.
+        clean: The proofs before the defences; none where nobody has them.
         issued: The proofs as they were issued.
-        architecture: The model on torch's meta device, for an attack that declares that it knows it.
+        architecture: The model on torch's meta device, for an attack that declares that it knows it; none where the
+            auditor does not have it.
         key: What the oracle's answers depend on.
     """
     attack = config.attack.components["name"]
@@ -75,19 +76,19 @@ def attack_as_auditor(
         return Audited(**_reconstruct(run, config, view, {"reconstruction": issued}, key))
     oracle = defended_oracle(config, view, "attack")
     knowing = replace(view, oracle=oracle, answers_vary=oracle.answers_vary)
-    targets = {"undefended": clean}
-    if clean.vectors.shape[1] == issued.vectors.shape[1]:
+    targets = {} if clean is None else {"undefended": clean}
+    if view.oracle.dimension == issued.vectors.shape[1]:
         targets["non_adaptive"] = issued
     return Audited(
         **_reconstruct(
             run, config, knowing, {"reconstruction": issued}, (*key, config.defenses), adaptive=True
         ),
-        **_reconstruct(run, config, view, targets, key),
+        **(_reconstruct(run, config, view, targets, key) if targets else {}),
     )
 
 
 def confirm_candidates(
-    run: Run, config: AuditConfig, view: AuditorView, candidates: ImageSet, *, key: Sequence[object]
+    run: Run, config: AttackingConfig, view: AuditorView, candidates: ImageSet, *, key: Sequence[object]
 ) -> Confirmation:
     """The stage `confirmation`: an auditor who holds candidate images asks which of them each proof belongs to."""
     return run.stage(
@@ -103,7 +104,7 @@ def confirm_candidates(
     )
 
 
-def defended_oracle(config: AuditConfig, view: AuditorView, purpose: str) -> DefendedOracle:
+def defended_oracle(config: AttackingConfig, view: AuditorView, purpose: str) -> DefendedOracle:
     """The auditor's own imitation of the clients' defences."""
     defenses = [defense.components["name"] for defense in config.defenses]
     return DefendedOracle(
@@ -114,9 +115,9 @@ def defended_oracle(config: AuditConfig, view: AuditorView, purpose: str) -> Def
     )
 
 
-def attacker_view(attack: Attack, view: AuditorView, *, architecture: nn.Module) -> AuditorView:
+def attacker_view(attack: Attack, view: AuditorView, *, architecture: nn.Module | None) -> AuditorView:
     """What the attack is given: the grey box, and the model's layers only if it declares that it knows them."""
-    if Knowledge.ARCHITECTURE not in attack.knowledge:
+    if architecture is None or Knowledge.ARCHITECTURE not in attack.knowledge:
         return view
     return ArchitectView(
         **{item.name: getattr(view, item.name) for item in fields(view)}, architecture=architecture
@@ -125,7 +126,7 @@ def attacker_view(attack: Attack, view: AuditorView, *, architecture: nn.Module)
 
 def _reconstruct(
     run: Run,
-    config: AuditConfig,
+    config: AttackingConfig,
     view: AuditorView,
     targets: Mapping[str, Proofs],
     key: Sequence[object],

@@ -1,9 +1,9 @@
 """What an audit does, as frozen and validated values; a preset, a YAML file and the command line all build one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -214,10 +214,46 @@ class ScoringConfig(Section):
     """Resamples behind each 95 % interval."""
 
 
-class AuditConfig(BaseModel):
-    """A whole audit; see the sections for what each key means."""
+class RunConfig(BaseModel):
+    """Base of what a run folder can hold: all that decides a run's results."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    def to_yaml(self) -> str:
+        """The configuration as YAML that reads back to an equal value."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+class DefendingConfig(Protocol):
+    """What the clients' side of a run needs to know."""
+
+    @property
+    def defenses(self) -> Sequence[DefenseConfig]:
+        """What clients do to their proofs, in order."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Everything random follows from it."""
+        ...
+
+
+class AttackingConfig(DefendingConfig, Protocol):
+    """What the auditor's side of a run needs to know, whoever trained the models."""
+
+    @property
+    def attack(self) -> AttackConfig:
+        """Who attacks, and how."""
+        ...
+
+    @property
+    def scoring(self) -> ScoringConfig:
+        """How reconstructions are compared with the originals."""
+        ...
+
+
+class AuditConfig(RunConfig):
+    """A whole audit; see the sections for what each key means."""
 
     description: str = ""
     """What the preset stands for; printed by `palimpsest presets`."""
@@ -240,10 +276,8 @@ class AuditConfig(BaseModel):
     memory_budget: Bytes = 4 * 2**30
     """What a stage may hold at once, such as 500MB or 4GiB (the default); chunk sizes follow from it."""
 
-    def to_yaml(self) -> str:
-        """The configuration as YAML that `read_config` reads back to an equal value."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
+K = TypeVar("K", bound=RunConfig)
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -270,6 +304,15 @@ def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) 
             raise ConfigurationError(
                 f"There is no preset {str(preset)!r}: {closest(str(preset), preset_names())}"
             )
+    return build_config(merged(read_mapping(path), overrides or {}), where=str(preset))
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values; an empty one has none.
+
+    Raises:
+        ConfigurationError: The file is missing, not YAML, or no mapping.
+    """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -283,7 +326,7 @@ def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) 
         raise ConfigurationError(
             f"{path} holds a {type(tree).__name__}, not keys and values: see `palimpsest presets`."
         )
-    return build_config(merged(tree, overrides or {}), where=str(preset))
+    return tree
 
 
 def build_config(tree: Mapping[str, Any], *, where: str = "the configuration") -> AuditConfig:
@@ -296,24 +339,32 @@ def build_config(tree: Mapping[str, Any], *, where: str = "the configuration") -
     Raises:
         ConfigurationError: A key or value is not accepted; the message names all of them.
     """
+    return validate(AuditConfig, tree, where=where)
+
+
+def validate(kind: type[K], tree: Mapping[str, Any], *, where: str) -> K:
+    """Validate a nested mapping as a configuration of any kind; arguments and errors as for `build_config`."""
     try:
-        return AuditConfig.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, where)) from error
+        raise ConfigurationError(f"{where}: {explain_validation(error, kind)}") from error
 
 
-def merged(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def merged(
+    tree: Mapping[str, Any], overrides: Mapping[str, Any], kind: type[RunConfig] = AuditConfig
+) -> dict[str, Any]:
     """Nested keys with others put in; naming another component leaves the settings of the one before behind.
 
     Args:
         tree: Keys and values as in a preset.
         overrides: Keys that win.
+        kind: Of which configuration.
     """
     result = dict(tree)
     for key, value in overrides.items():
         below = result.get(key)
         if isinstance(value, Mapping) and isinstance(below, Mapping):
-            section = AuditConfig.model_fields[key].annotation if key in AuditConfig.model_fields else None
+            section = kind.model_fields[key].annotation if key in kind.model_fields else None
             result[key] = {**_kept(section, below, value), **value}
         else:
             result[key] = value
@@ -333,17 +384,13 @@ def _kept(section: Any, below: Mapping[str, Any], value: Mapping[str, Any]) -> d
     return kept
 
 
-def _explain(error: ValidationError, where: str) -> str:
-    return f"{where}: {explain_validation(error)}"
-
-
-def explain_validation(error: ValidationError) -> str:
+def explain_validation(error: ValidationError, kind: type[RunConfig] = AuditConfig) -> str:
     """Each key that was refused, its value, and what is accepted, on one line."""
     sentences = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            sentences.append(f"{key!r} is not a key: {closest(key, list(AuditConfig.model_fields))}")
+            sentences.append(f"{key!r} is not a key: {closest(key, list(kind.model_fields))}")
             continue
         reason = problem["msg"].removeprefix("Value error, ")
         value = "" if isinstance(problem["input"], dict | BaseModel) else f" is {problem['input']!r}"

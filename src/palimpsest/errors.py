@@ -41,8 +41,16 @@ class DivergenceError(PalimpsestError):
     """A loss or a parameter that stopped being finite."""
 
 
+class OracleError(PalimpsestError):
+    """An auditor's oracle that can't be asked, answers something else, or has been asked enough."""
+
+
 class KnowledgeError(PalimpsestError):
     """An attack that needs more than its attacker would hold."""
+
+
+class CaseError(PalimpsestError):
+    """Pieces that somebody brings and that do not fit together."""
 
 
 class RunError(PalimpsestError):

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from palimpsest.config import AuditConfig, UnlearningConfig
+from palimpsest.config import DefendingConfig, UnlearningConfig
 from palimpsest.defenses import apply_defenses, describe
 from palimpsest.federation import Federation, Training, train
 from palimpsest.proofs import Proofs
@@ -95,7 +95,7 @@ def history_folder(run: Run, unlearning: UnlearningConfig) -> Path | None:
     return run.folder / "history" if METHODS.get(unlearning.method).needs_history else None
 
 
-def defend_proofs(proofs: Proofs, config: AuditConfig) -> Proofs:
+def defend_proofs(proofs: Proofs, config: DefendingConfig) -> Proofs:
     """Proofs as they leave the clients: every defence applied in order, and named in the metadata."""
     defenses = [defense.components["name"] for defense in config.defenses]
     vectors = apply_defenses(proofs.vectors, defenses, generator=make_generator(config.seed, "defend"))

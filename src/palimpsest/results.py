@@ -55,7 +55,6 @@ def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
         results: The audit's.
         seconds: Each stage's duration.
     """
-    accepted = int(results.verdicts.accepted.sum())
     forgetting = results.forgetting
     tree: dict[str, Any] = {
         "federation": {
@@ -65,31 +64,53 @@ def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
             "faults": sum(len(one.left_out) for one in results.original.rounds),
         },
         "forgetting": asdict(forgetting),
-        "verification": {
-            "tau": results.verdicts.tau,
-            "accepted": accepted,
-            "refused": len(results.verdicts.accepted) - accepted,
-        },
-        "reconstruction": results.scores.reconstruction(),
-        "chance": results.scores.chance(),
-        "baselines": results.scores.baselines,
-        "intervals": results.scores.intervals,
+        "verification": verification_tree(results.verdicts),
+        **scores_tree(results.scores, results.others, results.confirmed, results.soundness),
         "attack": results.reconstruction.facts,
         "seconds": seconds,
     }
-    for name, scores in results.others.items():
-        tree.setdefault("attackers", {})[name] = {
-            "reconstruction": scores.reconstruction(),
-            "intervals": scores.intervals,
-        }
-    if results.confirmed is not None:
-        tree["confirmation"] = {"statistic": results.confirmed.statistic, **asdict(results.confirmed.scores)}
-    if results.soundness is not None:
-        tree["soundness"] = asdict(results.soundness) | {"worst": results.soundness.worst}
     served = results.served
     if served is not None:
         tree["remaining"] = None if served.remaining is None else served.remaining.aggregates()
         tree["labels_right"] = served.labels_right
+    return tree
+
+
+def verification_tree(verdicts: Verdicts) -> dict[str, Any]:
+    """The part of `metrics.json` that says what the verifier accepted."""
+    accepted = int(verdicts.accepted.sum())
+    return {"tau": verdicts.tau, "accepted": accepted, "refused": len(verdicts.accepted) - accepted}
+
+
+def scores_tree(
+    scores: Scores,
+    others: Mapping[str, Scores],
+    confirmed: Confirmed | None,
+    soundness: Soundness | None,
+) -> dict[str, Any]:
+    """The part of `metrics.json` that needs the forgotten images.
+
+    Args:
+        scores: Of the first attacker.
+        others: Of those beside it, by name.
+        confirmed: What could be confirmed, if that was asked.
+        soundness: What acceptance is worth, if that was measured.
+    """
+    tree: dict[str, Any] = {
+        "reconstruction": scores.reconstruction(),
+        "chance": scores.chance(),
+        "baselines": scores.baselines,
+        "intervals": scores.intervals,
+    }
+    for name, one in others.items():
+        tree.setdefault("attackers", {})[name] = {
+            "reconstruction": one.reconstruction(),
+            "intervals": one.intervals,
+        }
+    if confirmed is not None:
+        tree["confirmation"] = {"statistic": confirmed.statistic, **asdict(confirmed.scores)}
+    if soundness is not None:
+        tree["soundness"] = asdict(soundness) | {"worst": soundness.worst}
     return tree
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from torch import Tensor
 
-from palimpsest.config import AuditConfig, build_config
+from palimpsest.config import RunConfig, validate
 from palimpsest.errors import RunError
 from palimpsest.records import Record, file_hash, tensor_hash, write_json, write_text, written_whole
 
@@ -39,6 +39,7 @@ class Run:
     manifest: dict[str, Any]
     console: Console
     _lock: int
+    kind: type[RunConfig]
     siblings: Sequence[Path] = ()
     _known: dict[int, tuple[Record, str]] = field(default_factory=dict)
 
@@ -46,7 +47,7 @@ class Run:
     def open(
         cls,
         folder: Path,
-        config: AuditConfig,
+        config: RunConfig,
         *,
         console: Console,
         replace: bool = False,
@@ -79,7 +80,7 @@ class Run:
                 f"Another process works in {folder}: wait for it, or choose another --out."
             ) from error
         try:
-            manifest = _read_manifest(folder)
+            manifest = _read_manifest(folder, type(config))
             changed = _changed_keys(manifest, config)
             if changed and not replace:
                 raise RunError(
@@ -91,6 +92,7 @@ class Run:
                 for result in ("metrics.json", "report.html"):
                     (folder / result).unlink(missing_ok=True)
             manifest = {
+                "kind": type(config).__name__,
                 "config": config.model_dump(mode="json"),
                 "versions": {name: version(name) for name in _REPORTED_VERSIONS}
                 | {"python": sys.version.split()[0]},
@@ -102,7 +104,7 @@ class Run:
         except BaseException:
             os.close(lock)
             raise
-        return cls(folder, manifest, console, lock, siblings)
+        return cls(folder, manifest, console, lock, type(config), siblings)
 
     def close(self) -> None:
         """Let other processes use the folder."""
@@ -153,7 +155,7 @@ class Run:
         """Take a finished stage from a sibling's folder, as another name of the same file where that is possible."""
         for sibling in self.siblings:
             try:
-                manifest = _read_manifest(sibling) if (sibling / "manifest.json").exists() else {}
+                manifest = _read_manifest(sibling, self.kind) if (sibling / "manifest.json").exists() else {}
             except RunError:  # A damaged sibling has nothing to give.
                 continue
             found = _finished(sibling, manifest, name, digest)
@@ -219,7 +221,7 @@ def _hash(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path, kind: type[RunConfig]) -> dict[str, Any]:
     path = folder / "manifest.json"
     if not path.exists():
         strangers = [item.name for item in folder.iterdir() if not item.name.startswith(".")]
@@ -231,13 +233,16 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         return {}
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        build_config(manifest["config"])
-        return manifest
+        held = manifest.get("kind", kind.__name__)
+        if held == kind.__name__:
+            validate(kind, manifest["config"], where=str(path))
+            return manifest
     except Exception as error:
         raise RunError(f"{path} is damaged or of another version ({error}): choose another --out.") from error
+    raise RunError(f"{folder} holds a run of another command (its {held}): choose another --out.")
 
 
-def _changed_keys(manifest: dict[str, Any], config: AuditConfig) -> list[str]:
+def _changed_keys(manifest: dict[str, Any], config: RunConfig) -> list[str]:
     # Where no stage was finished, as after a refused request, there is nothing to lose.
     if not manifest.get("stages"):
         return []

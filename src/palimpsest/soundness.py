@@ -8,7 +8,7 @@ from torch import Tensor
 
 from palimpsest.attacks import AuditorView
 from palimpsest.auditor_side import defended_oracle
-from palimpsest.config import AuditConfig
+from palimpsest.config import AttackingConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import apply_defenses
 from palimpsest.gradients import Oracle
@@ -50,7 +50,7 @@ class Soundness(Record):
 
 
 def measure_soundness(
-    run: Run, config: AuditConfig, view: AuditorView, *, key: Sequence[object]
+    run: Run, config: AttackingConfig, view: AuditorView, *, key: Sequence[object]
 ) -> Soundness:
     """The stage `soundness`: the proofs as they were issued, against forged ones.
 
@@ -97,7 +97,7 @@ def separations(
     return areas
 
 
-def gather_evidence(config: AuditConfig, view: AuditorView) -> tuple[Evidence, ImageSet]:
+def gather_evidence(config: AttackingConfig, view: AuditorView) -> tuple[Evidence, ImageSet]:
     """What the auditor asks before it judges, and the samples that it challenges with."""
     order = torch.randperm(len(view.auxiliary), generator=make_generator(config.seed, "challenges"))
     count = min(_CHALLENGES, max(1, len(order) // 3))
@@ -115,7 +115,7 @@ def gather_evidence(config: AuditConfig, view: AuditorView) -> tuple[Evidence, I
     )
 
 
-def _measure(config: AuditConfig, view: AuditorView) -> Soundness:
+def _measure(config: AttackingConfig, view: AuditorView) -> Soundness:
     evidence, _ = gather_evidence(config, view)
     defenses = [defense.components["name"] for defense in config.defenses]
     # The clients answer the challenges as they do everything, under their own secrets.

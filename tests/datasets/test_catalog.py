@@ -21,7 +21,7 @@ def test_an_unknown_name_brings_a_likely_one(name, likely):
 
 @pytest.mark.parametrize("name", ["absent.parquet", "some/folder", "/absent", "./mnist"])
 def test_a_path_that_is_not_there_is_named(name):
-    with pytest.raises(DatasetError, match=f"no folder or parquet file '{name}'"):
+    with pytest.raises(DatasetError, match=f"no folder, parquet file or CSV table '{name}'"):
         find_source(name)
 
 

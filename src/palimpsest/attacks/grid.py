@@ -12,6 +12,11 @@ _FOLLOWS = 0.6
 _SIDES = (3, 4, 6, 7, 8, 14, 16)
 
 
+def probe_count(images: Tensor) -> int:
+    """How many shifted images `find_grid` asks about at most."""
+    return 2 * len(images) * len(_fitting(*images.shape[-2:]))
+
+
 def find_grid(
     head: Head, images: Tensor, differences: Callable[[Tensor], Tensor]
 ) -> tuple[int, int, int] | None:
@@ -29,9 +34,7 @@ def find_grid(
         Channels, height and width of the map, channels first as convolutions flatten; none where nothing moves along.
     """
     height, width = images.shape[-2:]
-    sides = [
-        side for side in _SIDES if head.width % side**2 == 0 and height >= 2 * side and width >= 2 * side
-    ]
+    sides = [side for side in _fitting(height, width) if head.width % side**2 == 0]
     if not sides:
         return None
     still = factorise(head, differences(images)).features
@@ -46,6 +49,10 @@ def find_grid(
         )
     best = max(follows, key=lambda side: follows[side])
     return (head.width // best**2, best, best) if follows[best] > _FOLLOWS else None
+
+
+def _fitting(height: int, width: int) -> list[int]:
+    return [side for side in _SIDES if height >= 2 * side and width >= 2 * side]
 
 
 def _arrange(features: Tensor, side: int) -> Tensor:

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from torch import Generator, Tensor, nn
 
 from palimpsest.attacks.features import Features, Readouts
-from palimpsest.attacks.grid import find_grid
+from palimpsest.attacks.grid import find_grid, probe_count
 from palimpsest.attacks.head import Head, factorise, find_head
 from palimpsest.attacks.inversion_training import Schedule
 from palimpsest.attacks.inverter import Maps, PixelShuffleInverter
@@ -87,6 +87,10 @@ class IGFPlus(LearnedInversion):
         facts["grid"] = grid[0] if arrangement else 0
         return Readouts(maps=maps, others=others, grid=grid, facts=facts)
 
+    def probes(self, view: AuditorView) -> int:
+        """See `LearnedInversion.probes`."""
+        return probe_count(view.auxiliary.images[:_PROBES]) if self.grid else 0
+
     def lay_over(
         self, head: Head, arrangement: Maps, vectors: Tensor, labels: Tensor, view: AuditorView
     ) -> list[Readout]:
@@ -109,7 +113,7 @@ class IGFPlus(LearnedInversion):
         return head if head and factorise(head, vectors[:_PROBES]).purity.median() > _PURE else None
 
     def _find_grid(self, head: Head, view: AuditorView) -> Maps | None:
-        if not self.grid:
+        if not self.grid or not view.affords(self.probes(view)):
             return None
         images, labels = view.auxiliary.images[:_PROBES], view.auxiliary.labels[:_PROBES]
         return find_grid(

@@ -118,7 +118,11 @@ class LearnedInversion(Attack):
         # Weights that can't be had shall be known before an hour is spent.
         perceptual = load_vgg_features(self.vgg_weights) if self.beta > 0 else None
         queries = draw_queries(
-            view.auxiliary, self.queries, mixed=self.mixed, mirrored=self.mirrored, generator=generator
+            view.auxiliary,
+            self.affordable(view),
+            mixed=self.mixed,
+            mirrored=self.mirrored,
+            generator=generator,
         )
         features, first = fit_features(
             view, queries, lambda vectors, labels: self.learn_readouts(vectors, labels, view, generator)
@@ -182,6 +186,18 @@ class LearnedInversion(Attack):
             return current[number]
 
         return lesson
+
+    def probes(self, view: AuditorView) -> int:
+        """Samples that reading out needs answers for, besides the queries."""
+        return 0
+
+    def affordable(self, view: AuditorView) -> int:
+        """Queries for each auxiliary image, as many of those wanted as the oracle will answer."""
+        if view.further is None:
+            return self.queries
+        probes = self.probes(view)
+        left = view.further - probes if view.affords(probes) else view.further
+        return min(self.queries, 1 + left // len(view.auxiliary))
 
     def _plan(self, device: str) -> TrainingPlan:
         return TrainingPlan(

@@ -42,6 +42,7 @@ class AuditorView:
         memory_budget: Bytes that it may hold.
         scratch: A folder for what does not fit the budget, or none.
         answers_vary: Whether the oracle answers the same question differently each time, as through a random defence.
+        further: Samples besides the auxiliary ones that the oracle will still answer for; none for no limit.
     """
 
     proofs: Tensor
@@ -51,9 +52,14 @@ class AuditorView:
     memory_budget: int
     scratch: Path | None = None
     answers_vary: bool = False
+    further: int | None = None
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )
+
+    def affords(self, samples: int) -> bool:
+        """Whether so many samples besides the auxiliary ones may be asked about."""
+        return self.further is None or samples <= self.further
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,12 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.traceback import Traceback
 
+from palimpsest.cli.attack import attack
 from palimpsest.cli.audit import audit
 from palimpsest.cli.defend import defend
+from palimpsest.cli.doctor import doctor
 from palimpsest.cli.presets import presets
+from palimpsest.cli.prove import prove
 from palimpsest.cli.reproduce import app as reproduce
 from palimpsest.cli.verify import verify
 from palimpsest.config import explain_validation
@@ -22,7 +25,7 @@ app = App(
     help_epilogue="For auditing your own federation and for research.",
     version_flags=["--version"],
 )
-for _command in (audit, presets, defend, verify, reproduce):
+for _command in (audit, attack, prove, defend, verify, doctor, presets, reproduce):
     app.command(_command)
 
 

@@ -11,20 +11,24 @@ from cyclopts import Parameter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from palimpsest.config import AuditConfig, Section
+from palimpsest.config import AuditConfig, RunConfig, Section
 from palimpsest.errors import ConfigurationError
 
-_LISTS = ("defenses",)
+_YAML = ("defenses", "model_arguments")
 _NOT_FLAGS = ("description", "paper")
 
 
 @cache
-def override_model() -> type[BaseModel]:
-    """A model with every key of `AuditConfig` and of every registered component, each of them optional."""
+def override_model(config: type[RunConfig] = AuditConfig) -> type[BaseModel]:
+    """A model with every key of a configuration and of every registered component, each of them optional.
+
+    Args:
+        config: The kind of configuration.
+    """
     fields: dict[str, Any] = {}
-    for name, info in AuditConfig.model_fields.items():
+    for name, info in config.model_fields.items():
         kind = info.annotation
-        if name in _LISTS:
+        if name in _YAML:
             fields[name] = _flag(str, info.description or "")
         elif name not in _NOT_FLAGS and isinstance(kind, type) and issubclass(kind, Section):
             fields[name] = (Annotated[_section_model(kind), Parameter(group=_title(kind))], None)
@@ -37,18 +41,19 @@ def given_keys(overrides: BaseModel | None) -> dict[str, Any]:
     """The nested keys that were given, ready for `read_config`.
 
     Raises:
-        ConfigurationError: A list is not YAML.
+        ConfigurationError: A list or mapping is not YAML.
     """
     if overrides is None:
         return {}
     tree = overrides.model_dump(exclude_unset=True, exclude_none=True)
-    for name in _LISTS:
+    for name in _YAML:
         if name in tree:
             try:
                 tree[name] = yaml.safe_load(tree[name])
             except yaml.YAMLError as error:
                 raise ConfigurationError(
-                    f"--{name} is {tree[name]!r}, which is not YAML: write a list such as '[{{name: sign}}]'."
+                    f"--{name.replace('_', '-')} is {tree[name]!r}, which is not YAML: write "
+                    "a list such as '[{name: sign}]', or keys such as '{num_classes: 10}'."
                 ) from error
     return {key: value for key, value in tree.items() if value != {}}
 

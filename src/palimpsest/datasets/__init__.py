@@ -4,7 +4,9 @@ from palimpsest.datasets.catalog import dataset_names, find_source, load_images
 from palimpsest.datasets.decode import decode_images
 from palimpsest.datasets.federated import FederatedData, load_data
 from palimpsest.datasets.flower import FlowerPartition
+from palimpsest.datasets.folder import ImageFolder
 from palimpsest.datasets.images import ImageSet
+from palimpsest.datasets.listed import ImageList
 from palimpsest.datasets.partitions import (
     DirichletPartition,
     IidPartition,
@@ -18,6 +20,8 @@ __all__ = [
     "FederatedData",
     "FlowerPartition",
     "IidPartition",
+    "ImageFolder",
+    "ImageList",
     "ImageSet",
     "PathologicalPartition",
     "Source",

@@ -1,4 +1,4 @@
-"""Images by name: a known set, a folder, or a parquet file."""
+"""Images by name: a known set, a folder, a parquet file, or a table."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from palimpsest.datasets.digits import Digits
 from palimpsest.datasets.folder import ImageFolder
 from palimpsest.datasets.hub import PUBLISHED, PublishedSet
 from palimpsest.datasets.images import ImageSet
+from palimpsest.datasets.listed import ImageList
 from palimpsest.datasets.parquet import ParquetFile
 from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
@@ -22,7 +23,8 @@ def find_source(name: str, *, data_dir: Path | None = None) -> Source:
     """Find where images come from, without reading them.
 
     Args:
-        name: A known set, a folder of class folders, or a `.parquet` file. A known name goes before a folder
+        name: A known set, a folder of class folders, a `.parquet` file, or a `.csv` table of file names and labels,
+            which may also be the `metadata.csv` of a folder. A known name goes before a folder
             of that name in the working directory: write `./mnist` for the folder.
         data_dir: A mirror of the published sets; what it has is never fetched from the network.
 
@@ -35,14 +37,17 @@ def find_source(name: str, *, data_dir: Path | None = None) -> Source:
         return PublishedSet(name, None if data_dir is None else data_dir.resolve())
     path = Path(name).expanduser().resolve()
     if path.is_dir():
-        return ImageFolder(path)
+        table = path / "metadata.csv"
+        return ImageList(table) if table.is_file() else ImageFolder(path)
     if path.suffix == ".parquet" and path.is_file():
         return ParquetFile(path)
-    if path.suffix == ".parquet" or "/" in name:
-        raise DatasetError(f"There is no folder or parquet file {name!r}: check the path.")
+    if path.suffix == ".csv" and path.is_file():
+        return ImageList(path)
+    if path.suffix in (".parquet", ".csv") or "/" in name:
+        raise DatasetError(f"There is no folder, parquet file or CSV table {name!r}: check the path.")
     raise DatasetError(
         f"There is no data set {name!r}: {closest(name, dataset_names())} "
-        "A folder of class folders or a .parquet file will also do."
+        "A folder of class folders, a .parquet file or a .csv table will also do."
     )
 
 

@@ -25,9 +25,11 @@ class ImageFolder(Source):
 
     Attributes:
         path: The folder.
+        names: The classes' names where they are known, in order; none takes the folders'.
     """
 
     path: Path
+    names: tuple[str, ...] = ()
 
     @cached_property
     def _divided(self) -> bool:
@@ -47,7 +49,21 @@ class ImageFolder(Source):
                     f"{parents[0] / name} holds no images ({', '.join(sorted(SUFFIXES))}): "
                     "add some or remove the folder."
                 )
-        return names
+        return self._known(names)
+
+    def _known(self, names: list[str]) -> list[str]:
+        strangers = sorted(set(names) - set(self.names))
+        if self.names and strangers:
+            raise DatasetError(
+                f"{self.path} has the class folder {strangers[0]!r}, which is none of {', '.join(self.names[:20])}: "
+                "name class folders as those of the auxiliary images."
+            )
+        return list(self.names) or names
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes' names, in the order of their numbers."""
+        return tuple(self._classes)
 
     @cached_property
     def _files(self) -> dict[str, tuple[list[Path], Tensor]]:
@@ -76,6 +92,14 @@ class ImageFolder(Source):
             raise DatasetError(f"{self.path} has no {split} images: add some or remove {self.path / split}.")
         if rows is not None:
             files, labels = [files[row] for row in rows.tolist()], labels[rows]
+        images = decode_images(((str(file), file) for file in files), size)
+        return ImageSet(self.path.name, images, labels, len(self._classes))
+
+    def read_all(self, *, size: Size | None = None) -> ImageSet:
+        """See `Source.read_all`: class by class, each in the order of the files' names, unless `train/` comes first."""
+        if self._divided:
+            return super().read_all(size=size)
+        files, labels = self._listed(self.path)
         images = decode_images(((str(file), file) for file in files), size)
         return ImageSet(self.path.name, images, labels, len(self._classes))
 

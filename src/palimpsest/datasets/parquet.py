@@ -47,10 +47,16 @@ class ParquetFile(Source):
 
     def read(self, split: str, *, rows: Tensor | None = None, size: Size | None = None) -> ImageSet:
         """Read a split; arguments as for `Source.read`."""
-        chosen = self._rows[split] if rows is None else self._rows[split][rows]
+        return self._read(self._rows[split] if rows is None else self._rows[split][rows], size)
+
+    def read_all(self, *, size: Size | None = None) -> ImageSet:
+        """See `Source.read_all`: the order of the rows."""
+        return self._read(torch.arange(len(self._labels)), size)
+
+    def _read(self, rows: Tensor, size: Size | None) -> ImageSet:
         classes = int(self._labels.max()) + 1
-        images = read_images(self.path, rows=chosen, size=size)
-        return ImageSet(self.path.stem, images, self._labels[chosen], classes)
+        images = read_images(self.path, rows=rows, size=size)
+        return ImageSet(self.path.stem, images, self._labels[rows], classes)
 
 
 def count_rows(path: Path) -> int:

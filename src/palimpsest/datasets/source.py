@@ -1,11 +1,14 @@
 """What every place that images come from can do."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from palimpsest.datasets.decode import Size
 from palimpsest.datasets.images import ImageSet
+from palimpsest.errors import DatasetError
 
 
 class Source(ABC):
@@ -36,3 +39,21 @@ class Source(ABC):
         Raises:
             DatasetError: An image or label is missing, unreadable or out of range, or sizes differ.
         """
+
+    def read_all(self, *, size: Size | None = None) -> ImageSet:
+        """Decode everything: the training images, then the test images, or the source's own order where it has one.
+
+        Args:
+            size: As for `read`.
+
+        Raises:
+            DatasetError: As for `read`.
+        """
+        parts = [self.read(split, size=size) for split in ("train", "test") if self.count(split)]
+        if len({part.images.shape[1:] for part in parts}) > 1:
+            raise DatasetError(
+                f"{parts[0].name} has images of {list(parts[0].shape)} and of {list(parts[1].shape)}: bring all to one "
+                "size with image_size."
+            )
+        images, labels = (torch.cat([getattr(part, name) for part in parts]) for name in ("images", "labels"))
+        return replace(parts[0], images=images, labels=labels, classes=max(part.classes for part in parts))

@@ -11,16 +11,23 @@ from palimpsest.gradients.per_sample import (
     parameter_count,
     per_sample_gradients,
 )
+from palimpsest.gradients.precomputed import PrecomputedOracle
+from palimpsest.gradients.recorded import RecordedOracle
 from palimpsest.gradients.reduction import Projection, fit_projection
+from palimpsest.gradients.remote import Endpoint, RemoteOracle
 from palimpsest.gradients.store import collect
 
 __all__ = [
     "DEFAULT_BUDGET",
     "BatchGradient",
+    "Endpoint",
     "FeatureHash",
     "ModelOracle",
     "Oracle",
+    "PrecomputedOracle",
     "Projection",
+    "RecordedOracle",
+    "RemoteOracle",
     "collect",
     "difference_chunks",
     "fit_projection",

@@ -1,9 +1,25 @@
-"""The classifiers that a federation trains."""
+"""The classifiers that a federation trains, and those that somebody brings."""
 
 from palimpsest.models.build import build_model, load_parameters
+from palimpsest.models.checkpoint import read_state_dict
 from palimpsest.models.classifier import Classifier
 from palimpsest.models.convnet import ConvNet
 from palimpsest.models.lenet import LeNet
+from palimpsest.models.normalised import Normalised, bare
+from palimpsest.models.own import build_own, count_classes, fill_own
 from palimpsest.models.resnet import ResNet20
 
-__all__ = ["Classifier", "ConvNet", "LeNet", "ResNet20", "build_model", "load_parameters"]
+__all__ = [
+    "Classifier",
+    "ConvNet",
+    "LeNet",
+    "Normalised",
+    "ResNet20",
+    "bare",
+    "build_model",
+    "build_own",
+    "count_classes",
+    "fill_own",
+    "load_parameters",
+    "read_state_dict",
+]

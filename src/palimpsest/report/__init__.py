@@ -2,6 +2,15 @@
 
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.render import render_report
+from palimpsest.report.unscored import UnscoredInput, render_unscored
 from palimpsest.report.verdict import Level, Verdict, judge
 
-__all__ = ["Level", "ReportInput", "Verdict", "judge", "render_report"]
+__all__ = [
+    "Level",
+    "ReportInput",
+    "UnscoredInput",
+    "Verdict",
+    "judge",
+    "render_report",
+    "render_unscored",
+]

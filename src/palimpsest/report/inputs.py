@@ -24,7 +24,7 @@ class ReportInput:
     seconds: Mapping[str, float]
     """Wall time of each stage, in seconds, in the order in which the stages ran."""
     metrics: Mapping[str, Any]
-    """The tree of metrics.json; read here are `federation`, `verification`, `reconstruction`, `chance`,
+    """The tree of metrics.json; read here are `federation` (may be absent), `verification`, `reconstruction`, `chance`,
     `baselines` and `intervals`."""
     originals: Tensor
     """The forgotten images, `[n, c, h, w]` in [0, 1], c 1 or 3."""
@@ -56,5 +56,7 @@ class ReportInput:
     """Limits and remarks, one sentence each."""
     class_names: Sequence[str] = ()
     """Names of the classes, where they are known."""
+    facts: Sequence[tuple[str, str]] = ()
+    """What was audited, as name and value; none takes it from an audit's configuration."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Why a score could not be had, by its name, such as `{"lpips": "the trunk's weights are not here"}`."""

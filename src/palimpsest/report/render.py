@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from palimpsest.report import figures
@@ -41,31 +41,27 @@ def render_report(report: ReportInput, *, redact: bool = False) -> str:
         participation=report.participation,
         forgetting=report.forgetting,
     )
-    style, script = _asset("report.css"), _asset("report.js")
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            report=report,
-            redact=redact,
-            policy=_policy(style, script),
-            style=Markup(style),
-            script=Markup(script),
-            verdict=verdict,
-            facts=facts(report.config),
-            tiles=tiles(report, verdict),
-            score_rows=score_rows(report.metrics),
-            absent={
-                SCORES[name].label if name in SCORES else name: why.rstrip(".")
-                for name, why in report.absent.items()
-            },
-            figures=_figures(report),
-            attackers=attacker_rows(report.metrics),
-            soundness=soundness_rows(report.metrics),
-            forgetting=forgetting_rows(report.forgetting),
-            configuration=configuration(report.config),
-            **({} if redact else _images(report)),
-        )
+    style, script = asset("report.css"), asset("report.js")
+    return template("report.html").render(
+        report=report,
+        redact=redact,
+        policy=content_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+        verdict=verdict,
+        facts=report.facts or facts(report.config),
+        tiles=tiles(report, verdict),
+        score_rows=score_rows(report.metrics),
+        absent={
+            SCORES[name].label if name in SCORES else name: why.rstrip(".")
+            for name, why in report.absent.items()
+        },
+        figures=_figures(report),
+        attackers=attacker_rows(report.metrics),
+        soundness=soundness_rows(report.metrics),
+        forgetting=forgetting_rows(report.forgetting),
+        configuration=configuration(report.config),
+        **({} if redact else _images(report)),
     )
 
 
@@ -134,7 +130,8 @@ def _figures(report: ReportInput) -> dict[str, list[Markup]]:
     }
 
 
-def _policy(style: str, script: str) -> str:
+def content_policy(style: str, script: str) -> str:
+    """A policy that lets a page use this style and this script, and nothing else."""
     return (
         f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -146,7 +143,8 @@ def _digest(text: str) -> str:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of this package, as text."""
     return files("palimpsest.report").joinpath(name).read_text(encoding="utf-8")
 
 
@@ -154,6 +152,11 @@ def _json_block(value: Mapping[str, Any]) -> Markup:
     # "<" and "&" are all that could end a script element or begin a comment in it; ">" goes with them.
     text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+def template(name: str) -> Template:
+    """A page of this package, to be filled in."""
+    return _environment().get_template(name)
 
 
 @cache

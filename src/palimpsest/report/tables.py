@@ -52,7 +52,7 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
     mean_image = metrics["baselines"]["mean_image"]
     accepted = metrics["verification"]["accepted"]
     total = accepted + metrics["verification"]["refused"]
-    federation = metrics["federation"]
+    federation = metrics.get("federation")
     result = [
         (
             "Told apart",
@@ -66,13 +66,14 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
             remark = f"mean image {number(mean_image.get(name))}{unit}"
             result.append((SCORES[name].label, number(scores[name]) + unit, remark))
     result.append(("Proofs accepted", percent(accepted / total), f"{count(accepted)} of {count(total)}"))
-    result.append(
-        (
-            "Test accuracy",
-            percent(federation["unlearned_accuracy"]),
-            f"{percent(federation['original_accuracy'])} before",
+    if federation:
+        result.append(
+            (
+                "Test accuracy",
+                percent(federation["unlearned_accuracy"]),
+                f"{percent(federation['original_accuracy'])} before",
+            )
         )
-    )
     return result
 
 

@@ -1,0 +1,24 @@
+"""A network as a federation may have it: it takes normalised images, and knows nothing of palimpsest."""
+
+from torch import Tensor, nn
+
+
+class Net(nn.Module):
+    """Two convolutions with batch normalisation and a linear layer, for grey images of 8 x 8 pixels."""
+
+    def __init__(self, width: int = 16, classes: int = 10) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+        self.dropout = nn.Dropout(0.2)
+        self.head = nn.Linear(32 * width, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.dropout(self.features(images).flatten(1)))

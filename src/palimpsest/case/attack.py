@@ -1,0 +1,106 @@
+"""The story of an attack on what somebody brings: verify, attack, score where the truth is there, report."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from palimpsest.attacks import ArchitectView, AuditorView, ServerAttack
+from palimpsest.audit import (
+    AuditResult,
+    choose_tau,
+    confirm_forgotten,
+    pick_device,
+    refuse_ignorance,
+    score,
+)
+from palimpsest.auditor_side import attack_as_auditor
+from palimpsest.case.config import CaseConfig
+from palimpsest.case.pieces import Pieces, gather
+from palimpsest.case.report import render_case
+from palimpsest.case.results import CaseResults, metrics_tree, summary
+from palimpsest.errors import KnowledgeError
+from palimpsest.proofs import Verdicts, verify
+from palimpsest.records import write_json, write_text
+from palimpsest.runs import Run
+
+
+def attack(
+    config: CaseConfig,
+    *,
+    out: Path,
+    data_dir: Path | None = None,
+    replace: bool = False,
+    console: Console | None = None,
+    command: str = "",
+) -> AuditResult:
+    """Attack proofs that somebody brings, or go on with an attack that was stopped; nothing is trained but the attack.
+
+    Args:
+        config: The case; see `read_case`.
+        out: The run folder.
+        data_dir: A folder that mirrors the published sets; what it lacks comes from the hub.
+        replace: Go on in a folder that holds another case, keeping the stages that are the same.
+        console: Where each stage prints a line; none prints nothing.
+        command: What the report says to run to make it again.
+
+    Raises:
+        PalimpsestError: A piece is missing or does not fit another; the message says which, and `examine` says more.
+    """
+    device = pick_device(config.device)
+    refuse_attack(config)
+    with Run.open(out, config, console=console or Console(quiet=True), replace=replace) as run:
+        pieces = gather(config, folder=run.folder, data_dir=data_dir, device=device)
+        results = run_stages(
+            run, config, pieces, pieces.view(device=device, memory_budget=config.memory_budget)
+        )
+        metrics = metrics_tree(results, run.seconds())
+        write_json(run.folder / "metrics.json", metrics)
+        page = render_case(config, results, metrics, manifest=run.manifest, command=command)
+        write_text(run.folder / "report.html", page)
+        return AuditResult(run.folder, metrics, summary(results, metrics))
+
+
+def refuse_attack(config: CaseConfig) -> None:
+    """Refuse an attack that this attacker can't run.
+
+    Raises:
+        KnowledgeError: It is a server's, or needs a model that was not brought.
+    """
+    chosen = config.attack.components["name"]
+    if isinstance(chosen, ServerAttack):
+        raise KnowledgeError(
+            f"{config.attack.name} is an attack from the server, which sees batches' gradients and not proofs: choose "
+            "an auditor's, such as igf or igf-plus."
+        )
+    refuse_ignorance(chosen, AuditorView if config.model is None else ArchitectView)
+
+
+def run_stages(run: Run, config: CaseConfig, pieces: Pieces, view: AuditorView) -> CaseResults:
+    """Verify, attack, and score where the truth is there; each stage is kept in the run folder."""
+    key: Sequence[object] = (pieces.answering.fingerprint, view.further)
+    verdicts = run.stage(
+        "verdicts",
+        Verdicts,
+        lambda _: verify(pieces.proofs, tau=choose_tau(config.verification, view.oracle, view.auxiliary)),
+        key=(pieces.proofs, *key, config.verification, view.auxiliary, view.device),
+    )
+    audited = attack_as_auditor(
+        run,
+        config,
+        view,
+        None,
+        pieces.proofs,
+        architecture=pieces.models.architecture if pieces.models else None,
+        key=key,
+    )
+    truth = pieces.truth
+    if truth is None:
+        return CaseResults(pieces, verdicts, audited)
+    scored = functools.partial(score, run, config, truth, pieces.auxiliary)
+    scores = {"scores": scored("scores", audited.reconstruction)}
+    scores |= {name: scored(f"scores-{name}", one) for name, one in audited.others.items()}
+    # A budget belongs to the attack: what would ask about the forgotten images themselves is left out.
+    confirmed = confirm_forgotten(run, config, view, truth, key=key) if view.further is None else None
+    return CaseResults(pieces, verdicts, audited, scores, confirmed)

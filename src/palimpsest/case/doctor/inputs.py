@@ -1,0 +1,133 @@
+"""Does the model recognise the auditor's images as they come to it?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+
+from palimpsest.case.doctor.finding import Finding, fits, mind
+from palimpsest.datasets import ImageSet
+from palimpsest.models import Normalised, bare
+
+_TRIED = 512
+# A share of images that is no accident, and a choice of input that is clearly better than the one given.
+_BETTER = 0.15
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A way in which images may come to a network.
+
+    Args:
+        words: What it is.
+        mean: Of each channel, in pixels of [0, 1].
+        std: Of each channel.
+    """
+
+    words: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+READINGS = (
+    Reading("images in [0, 1]", (0.0,), (1.0,)),
+    Reading("images in 0 ... 255", (0.0,), (1 / 255,)),
+    Reading("images in [-1, 1]", (0.5,), (0.5,)),
+    Reading("ImageNet's normalisation", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    Reading("CIFAR-10's normalisation", (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
+    Reading("MNIST's normalisation", (0.1307,), (0.3081,)),
+)
+
+
+def check_range(images: ImageSet) -> Iterator[Finding]:
+    """The pixels' range, and which classes are there."""
+    low, high, mean = (float(value) for value in (*images.images.aminmax(), images.images.mean()))
+    present = images.labels.unique().numel()
+    yield fits(
+        "images",
+        f"{len(images):,} auxiliary images of {' x '.join(map(str, images.shape))}, pixels {low:.3g} to {high:.3g}, "
+        f"mean {mean:.3g}.",
+    )
+    if high <= 2 / 255:
+        yield mind("images", "They are almost black: pixels of 0 to 255 may have been divided by 255 twice.")
+    if present < images.classes:
+        yield mind(
+            "classes",
+            f"{present} of the model's {images.classes} classes are among them: the attack never sees the others.",
+        )
+
+
+@torch.no_grad()
+def check_accuracy(model: nn.Module, images: ImageSet, device: str) -> Iterator[Finding]:
+    """Whether the original model recognises the images as they come to it, or would in another form or numbering.
+
+    Args:
+        model: The original model, with its normalisation.
+        images: The auditor's, with labels.
+        device: Where the model is.
+    """
+    rows = torch.linspace(0, len(images) - 1, min(_TRIED, len(images))).round().long()
+    pixels, labels = images.images[rows].to(device), images.labels[rows]
+    guesses = _guesses(model, pixels)
+    share = float((guesses == labels).double().mean())
+    often = float(labels.bincount().max()) / len(labels)
+    told = (
+        f"The original model recognises {share:.1%} of {len(labels)} auxiliary images; the commonest class is "
+        f"{often:.1%}."
+    )
+    network = bare(model)
+    best, reading = max(
+        (
+            (
+                float(
+                    (_guesses(Normalised(network, one.mean, one.std).to(device), pixels) == labels)
+                    .double()
+                    .mean()
+                ),
+                one,
+            )
+            for one in READINGS
+            if len(one.mean) in (1, images.shape[0])
+        ),
+        key=lambda pair: pair[0],
+    )
+    if best > share + _BETTER:
+        yield mind(
+            "normalisation",
+            f"{told} With {reading.words} it would be {best:.1%}: set --mean {_spelt(reading.mean)} --std "
+            f"{_spelt(reading.std)}.",
+        )
+        return
+    renamed = _best_numbering(guesses, labels, images.classes)
+    if renamed > share + _BETTER:
+        yield mind(
+            "classes",
+            f"{told} With the classes numbered in another way it would be {renamed:.1%}: give their names in the "
+            "model's order as class_names, or mend the labels.",
+        )
+    elif share <= often + 0.02:
+        yield mind(
+            "normalisation",
+            f"{told} It knows no more than that: check that these are images of its kind, their channels and their "
+            "normalisation (mean and std).",
+        )
+    else:
+        yield fits("normalisation", told)
+
+
+def _guesses(model: nn.Module, pixels: Tensor) -> Tensor:
+    return torch.cat([model(part).argmax(dim=1).cpu() for part in pixels.split(64)])
+
+
+def _best_numbering(guesses: Tensor, labels: Tensor, classes: int) -> float:
+    """The share that is right if classes were renamed as well as possible."""
+    table = torch.zeros(classes, classes)
+    table.index_put_((labels, guesses), torch.ones(len(labels)), accumulate=True)
+    rows, columns = linear_sum_assignment(table.numpy(), maximize=True)
+    return float(table[rows, columns].sum()) / len(labels)
+
+
+def _spelt(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.6g}" for value in values)

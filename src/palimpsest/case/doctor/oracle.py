@@ -1,0 +1,107 @@
+"""Does the oracle answer, what will be asked of it, and what will that take?"""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from palimpsest.attacks import AuditorView, LearnedInversion
+from palimpsest.attacks.perceptual import load_vgg_features
+from palimpsest.case.config import CaseConfig
+from palimpsest.case.doctor.finding import Finding, fault, fits, mind
+from palimpsest.case.doctor.proofs import distance
+from palimpsest.case.models import Models
+from palimpsest.case.oracle import Answering
+from palimpsest.datasets import ImageSet
+from palimpsest.gradients import ModelOracle, gradient_differences
+
+_ASKED = 4
+_SAME = 1e-2
+
+
+def check_answers(answering: Answering, models: Models | None, auxiliary: ImageSet) -> Iterator[Finding]:
+    """A few questions: does it answer, how fast, and as the checkpoints would?
+
+    Args:
+        answering: Who answers.
+        models: The two models, where they are held.
+        auxiliary: The auditor's own images.
+    """
+    few = auxiliary.subset(torch.arange(min(_ASKED, len(auxiliary))))
+    first = ask(answering, few.subset(torch.arange(1)))
+    # The first question of all sets things up, so that it tells little of the others.
+    start = time.perf_counter()
+    answers = torch.cat([first, ask(answering, few.subset(torch.arange(1, len(few))))])
+    seconds = (time.perf_counter() - start) / max(1, len(few) - 1)
+    zeros = int((answers.norm(dim=1) == 0).sum())
+    yield fits("oracle", f"It answers from {answering.source}, in {seconds:.2g} s a sample.")
+    if zeros:
+        yield mind("oracle", f"{zeros} of {len(few)} answers are zero.")
+    if models is None or isinstance(answering.oracle, ModelOracle):
+        return
+    ours = gradient_differences(models.original, models.unlearned, few.images, few.labels).cpu()
+    off = distance(answers, ours)
+    if off <= _SAME:
+        yield fits(
+            "oracle", f"Its answers are the checkpoints' gradient differences (relative distance {off:.1e})."
+        )
+    else:
+        yield fault(
+            "oracle",
+            f"Its answers are not the checkpoints' gradient differences (relative distance {off:.2g}): check the order "
+            "of its rows, its models, and its loss.",
+        )
+
+
+def check_plan(config: CaseConfig, view: AuditorView, folder: Path) -> Iterator[Finding]:
+    """How much the attack will ask, and the room that the answers take.
+
+    Args:
+        config: The case.
+        view: What the auditor holds.
+        folder: Where the run would stand.
+    """
+    attack = config.attack.components["name"]
+    if isinstance(attack, LearnedInversion):
+        asked = len(view.auxiliary) * attack.affordable(view)
+        probes = attack.probes(view)
+        asked += probes if view.affords(probes) else 0
+        wanted = len(view.auxiliary) * attack.queries + probes
+        told = f"The attack asks about at most {asked:,} samples"
+        if view.further is None:
+            yield fits("queries", f"{told}.")
+        elif asked < wanted:
+            yield mind(
+                "queries",
+                f"{told} of the {wanted:,} that it would ask without a limit: expect less of it.",
+            )
+        else:
+            yield fits("queries", f"{told}, within the limit of {view.further + len(view.auxiliary):,}.")
+    yield _room(view, folder)
+    if isinstance(attack, LearnedInversion) and attack.beta > 0:
+        load_vgg_features(attack.vgg_weights)
+
+
+def _room(view: AuditorView, folder: Path) -> Finding:
+    size = 4 * view.oracle.dimension * len(view.auxiliary)
+    if size <= view.memory_budget:
+        return fits("memory", f"The answers take {size / 2**20:,.0f} MiB, within the memory budget.")
+    place = next(parent for parent in (folder, *folder.resolve().parents) if parent.is_dir())
+    free = shutil.disk_usage(place).free
+    told = f"The answers take {size / 2**30:,.1f} GiB, more than the memory budget, and go to a file"
+    if size > free:
+        return fault(
+            "memory", f"{told}, for which {place} has {free / 2**30:,.1f} GiB: lower auxiliary_size."
+        )
+    return fits("memory", f"{told}.")
+
+
+def ask(answering: Answering, samples: ImageSet) -> Tensor:
+    """The oracle's gradient differences of a few samples, `[n, d]`."""
+    none = torch.empty(0, answering.oracle.dimension)
+    return torch.cat(
+        [none, *(chunk.cpu() for chunk in answering.oracle.differences(samples.images, samples.labels))]
+    )

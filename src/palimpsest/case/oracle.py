@@ -1,0 +1,128 @@
+"""Who answers the auditor's questions: the checkpoints, a function, precomputed files, or an endpoint."""
+
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from palimpsest.case.config import OracleConfig
+from palimpsest.case.models import Models
+from palimpsest.datasets import ImageSet
+from palimpsest.errors import ConfigurationError, OracleError
+from palimpsest.gradients import (
+    Endpoint,
+    ModelOracle,
+    Oracle,
+    PrecomputedOracle,
+    RecordedOracle,
+    RemoteOracle,
+)
+from palimpsest.gradients.remote import TOKEN
+from palimpsest.references import is_reference, load_reference
+
+
+@dataclass(frozen=True)
+class Answering:
+    """An oracle, and what is known of it.
+
+    Args:
+        oracle: Answers questions.
+        source: What it is, in words.
+        fingerprint: What its answers depend on, hashed.
+        classes: How many classes its model has; none where it does not tell.
+        budget: Samples that it answers for in all; none for no limit.
+    """
+
+    oracle: Oracle
+    source: str
+    fingerprint: str
+    classes: int | None
+    budget: int | None
+
+
+def open_oracle(
+    config: OracleConfig,
+    *,
+    models: Models | None,
+    auxiliary: ImageSet,
+    dimension: int,
+    folder: Path,
+    memory_budget: int,
+) -> Answering:
+    """Find who answers, without asking anything yet but an endpoint's description.
+
+    Args:
+        config: Where answers come from.
+        models: The two models, where they are held.
+        auxiliary: All of the auditor's own images.
+        dimension: Length of an undefended proof; what a function's answers must have.
+        folder: Where answers are kept.
+        memory_budget: Bytes that a chunk of answers may take.
+
+    Raises:
+        ConfigurationError: There is no such source.
+        OracleError: It does not answer, or not to questions about these images.
+    """
+    source = config.source
+    if source is None:
+        if models is None:
+            raise ConfigurationError(
+                "Nobody answers the auditor's questions: give original, unlearned and model, or an oracle.source."
+            )
+        oracle = ModelOracle(models.original, models.unlearned, memory_budget=memory_budget)
+        return Answering(
+            oracle, "the two checkpoints", models.fingerprint, models.classes, config.query_budget
+        )
+    if source.startswith(("http://", "https://")):
+        return _remote(config, source, auxiliary, folder, memory_budget)
+    if is_reference(source):
+        function = load_reference(source, what="oracle")
+        length = int(getattr(function, "dimension", dimension))
+        fingerprint = _hash(source, str(length))
+        oracle = RecordedOracle(
+            function,
+            length,
+            folder=folder / fingerprint[:16],
+            batch_size=_batch(config.batch_size, length, memory_budget),
+            budget=config.query_budget,
+        )
+        return Answering(oracle, f"the function {source}", fingerprint, None, config.query_budget)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise ConfigurationError(
+            f"oracle.source is {source!r}, which is no file or folder: give module:function, a folder of precomputed "
+            "gradients, or a URL."
+        )
+    oracle = PrecomputedOracle(path, auxiliary)
+    return Answering(oracle, f"gradients in {path}", oracle.fingerprint, None, len(auxiliary))
+
+
+def _remote(
+    config: OracleConfig, url: str, auxiliary: ImageSet, folder: Path, memory_budget: int
+) -> Answering:
+    endpoint = Endpoint(url, os.environ.get(TOKEN, ""), timeout=config.timeout, attempts=config.attempts)
+    remote = RemoteOracle.connect(endpoint)
+    told = remote.description
+    if told.shape != auxiliary.shape:
+        raise OracleError(
+            f"{url} takes images of {list(told.shape)}, and {auxiliary.name} has images of {list(auxiliary.shape)}: "
+            "set image_size, or give other images."
+        )
+    fingerprint = _hash(url, told.models, str(told.dimension))
+    oracle = RecordedOracle(
+        remote,
+        told.dimension,
+        folder=folder / fingerprint[:16],
+        batch_size=_batch(min(config.batch_size, told.largest_batch), told.dimension, memory_budget),
+        budget=config.query_budget,
+    )
+    return Answering(oracle, url, fingerprint, told.classes, config.query_budget)
+
+
+def _batch(wanted: int, dimension: int, memory_budget: int) -> int:
+    """Samples in a question: an answer is held twice while it is read."""
+    return max(1, min(wanted, memory_budget // (8 * dimension)))
+
+
+def _hash(*parts: str) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()

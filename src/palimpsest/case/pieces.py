@@ -1,0 +1,161 @@
+"""The pieces of a case, read and fitted to each other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from palimpsest.attacks import AuditorView
+from palimpsest.case.config import CaseConfig, OwnModels
+from palimpsest.case.images import draw, in_classes, load_brought
+from palimpsest.case.models import Models, load_models
+from palimpsest.case.oracle import Answering, open_oracle
+from palimpsest.datasets import ImageSet
+from palimpsest.errors import ConfigurationError, DatasetError, ProofError
+from palimpsest.gradients import parameter_count
+from palimpsest.proofs import Proofs, load_proofs
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """All that an attack on a case needs, and the truth, which it does not get.
+
+    Args:
+        proofs: As they were handed in.
+        models: The two models, where they are held.
+        auxiliary: The auditor's own images that are used.
+        truth: The forgotten images, for scores, or none.
+        answering: Who answers the auditor's questions.
+        class_names: Names of the classes, where folders tell them.
+        notes: What differs from what was asked for, in sentences for the report.
+    """
+
+    proofs: Proofs
+    models: Models | None
+    auxiliary: ImageSet
+    truth: ImageSet | None
+    answering: Answering
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def view(self, *, device: str, memory_budget: int) -> AuditorView:
+        """What the auditor holds; the truth is not in it.
+
+        Args:
+            device: Where the attack computes.
+            memory_budget: Bytes that it may hold.
+        """
+        budget = self.answering.budget
+        return AuditorView(
+            self.proofs.vectors,
+            self.answering.oracle,
+            self.auxiliary,
+            device,
+            memory_budget,
+            further=None if budget is None else budget - len(self.auxiliary),
+        )
+
+
+def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: str) -> Pieces:
+    """Read everything that a case names, and refuse what does not fit together.
+
+    Args:
+        config: The case.
+        folder: The run's folder, where an oracle's answers are kept.
+        data_dir: A mirror of the published sets.
+        device: Where the models compute.
+
+    Raises:
+        PalimpsestError: A piece is missing, damaged, or does not fit another; the message says which.
+    """
+    proofs = load_proofs(config.proofs)
+    brought = load_brought(
+        config.auxiliary,
+        split=config.auxiliary_split,
+        image_size=config.image_size,
+        names=config.class_names or (),
+        data_dir=data_dir,
+    )
+    everything = brought.images
+    models = models_of(config, everything, device=device)
+    answering = open_oracle(
+        config.oracle,
+        models=models,
+        auxiliary=everything if models is None else in_classes(everything, models.classes),
+        dimension=proofs.vectors.shape[1] if models is None else parameter_count(models.original),
+        folder=folder / "oracle",
+        memory_budget=config.memory_budget,
+    )
+    if not config.defenses and answering.oracle.dimension != proofs.vectors.shape[1]:
+        raise ProofError(
+            f"{config.proofs} holds proofs of {proofs.vectors.shape[1]:,} numbers, and {answering.source} answers with "
+            f"{answering.oracle.dimension:,}: give the model that the proofs were made with, or its defenses."
+        )
+    classes = answering.classes or (models.classes if models else everything.classes)
+    notes = []
+    auxiliary = draw(in_classes(everything, classes), config.auxiliary_size, seed=config.seed)
+    if answering.budget is not None and answering.budget < len(auxiliary):
+        notes.append(
+            f"The query budget of {answering.budget:,} samples allows {answering.budget:,} of the "
+            f"{len(auxiliary):,} auxiliary images."
+        )
+        auxiliary = draw(auxiliary, answering.budget, seed=config.seed)
+    return Pieces(
+        proofs,
+        models,
+        auxiliary,
+        truth_of(config, auxiliary, len(proofs.vectors), names=brought.names, data_dir=data_dir),
+        answering,
+        brought.names,
+        tuple(notes),
+    )
+
+
+def models_of(config: OwnModels, images: ImageSet, *, device: str) -> Models | None:
+    """The two models that were brought, or none where none were.
+
+    Args:
+        config: What names them.
+        images: Such as they take.
+        device: Where they compute.
+
+    Raises:
+        ConfigurationError: Some of what names them is missing.
+    """
+    wanted = {"original": config.original, "unlearned": config.unlearned, "model": config.model}
+    missing = [name for name, value in wanted.items() if value is None]
+    if len(missing) == len(wanted):
+        return None
+    if config.model is None or config.original is None or config.unlearned is None:
+        raise ConfigurationError(f"{missing[0]} is missing: original, unlearned and model belong together.")
+    return load_models(
+        config.model,
+        config.model_arguments,
+        original=config.original,
+        unlearned=config.unlearned,
+        shape=images.shape,
+        classes=images.classes,
+        mean=config.mean,
+        std=config.std,
+        device=device,
+    )
+
+
+def truth_of(
+    config: CaseConfig, auxiliary: ImageSet, count: int, *, names: tuple[str, ...], data_dir: Path | None
+) -> ImageSet | None:
+    """The forgotten images of a case, or none where nobody brought them.
+
+    Raises:
+        DatasetError: They are not as many as the proofs, or of another shape than the auxiliary images.
+    """
+    if config.truth is None:
+        return None
+    truth = load_brought(
+        config.truth, split=config.truth_split, image_size=config.image_size, names=names, data_dir=data_dir
+    ).images
+    if len(truth) != count or truth.shape != auxiliary.shape:
+        raise DatasetError(
+            f"{config.truth} holds {len(truth):,} images of {list(truth.shape)}, and there are {count:,} proofs and "
+            f"auxiliary images of {list(auxiliary.shape)}: give one image for each proof, in their order and of one "
+            "shape."
+        )
+    return in_classes(truth, auxiliary.classes)

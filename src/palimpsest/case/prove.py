@@ -1,0 +1,62 @@
+"""Proofs from two checkpoints and a list of samples."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from palimpsest.audit import pick_device
+from palimpsest.case.config import ProveConfig
+from palimpsest.case.images import in_classes, load_brought
+from palimpsest.case.pieces import models_of
+from palimpsest.errors import ConfigurationError, ResourceError
+from palimpsest.federation_side import defend_proofs
+from palimpsest.gradients import parameter_count
+from palimpsest.models import bare
+from palimpsest.proofs import Proofs, prove
+from palimpsest.records import parameters_hash
+
+
+def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
+    """Make the proof of each sample, and defend it.
+
+    Args:
+        config: The models, the samples and the defences.
+        data_dir: A mirror of the published sets.
+
+    Returns:
+        Proofs in the order of the samples.
+
+    Raises:
+        PalimpsestError: A piece is missing or does not fit another, or the proofs don't fit the memory budget.
+    """
+    samples = load_brought(
+        config.samples,
+        split=config.samples_split,
+        image_size=config.image_size,
+        names=config.class_names or (),
+        data_dir=data_dir,
+    ).images
+    models = models_of(config, samples, device=pick_device(config.device))
+    if models is None:
+        raise ConfigurationError("No models are given: name original, unlearned and model.")
+    needed = 4 * len(samples) * parameter_count(models.original)
+    if needed > config.memory_budget:
+        raise ResourceError(
+            f"{len(samples):,} proofs need {needed:,} bytes, the memory budget is {config.memory_budget:,}: prove "
+            "fewer samples at a time, or raise memory_budget."
+        )
+    proofs = prove(
+        models.original,
+        models.unlearned,
+        in_classes(samples, models.classes),
+        memory_budget=config.memory_budget,
+    )
+    # The checkpoints' own names: what normalises images is no part of them.
+    named = replace(
+        proofs,
+        metadata=proofs.metadata
+        | {
+            "original": parameters_hash(bare(models.original).state_dict()),
+            "unlearned": parameters_hash(bare(models.unlearned).state_dict()),
+        },
+    )
+    return defend_proofs(named, config) if config.defenses else named

@@ -1,0 +1,88 @@
+"""The page of a case."""
+
+from typing import Any
+
+from palimpsest.case.config import CaseConfig
+from palimpsest.case.results import CaseResults
+from palimpsest.report import ReportInput, UnscoredInput, render_report, render_unscored
+
+
+def render_case(
+    config: CaseConfig,
+    results: CaseResults,
+    metrics: dict[str, Any],
+    *,
+    manifest: dict[str, Any],
+    command: str,
+) -> str:
+    """The page of an attack on a case: with scores where the truth is there, without where it is not.
+
+    Args:
+        config: The case.
+        results: What its stages made.
+        metrics: As they are in `metrics.json`.
+        manifest: The run's.
+        command: The shell command that makes the attack again.
+    """
+    attack = config.attack.components["name"]
+    common: dict[str, Any] = {
+        "title": f"{config.attack.name} against {config.proofs.name}",
+        "command": command or "palimpsest attack config.yaml",
+        "facts": _facts(config, results),
+        "config": config.model_dump(mode="json"),
+        "config_yaml": config.to_yaml(),
+        "versions": manifest["versions"],
+        "seconds": metrics["seconds"],
+        "reconstructions": results.audited.reconstruction.images,
+        "accepted": results.verdicts.accepted,
+        "norms": results.verdicts.norms,
+        "curves": results.audited.reconstruction.curves,
+        "knowledge": [f"{sentence[0].upper()}{sentence[1:]}." for sentence in sorted(attack.knowledge)],
+        "notes": [*results.pieces.notes, *_notes(results)],
+    }
+    truth = results.pieces.truth
+    if truth is None:
+        return render_unscored(UnscoredInput(**common, tau=results.verdicts.tau))
+    scores = results.scores["scores"]
+    columns = {
+        name: values for name, values in scores.columns().items() if not name.startswith("identification")
+    }
+    return render_report(
+        ReportInput(
+            **common,
+            metrics=metrics,
+            originals=truth.images,
+            labels=truth.labels,
+            per_image={**columns, "rank": scores.right_rank},
+            participation=(),
+            class_names=results.pieces.class_names,
+            absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
+        )
+    )
+
+
+def _facts(config: CaseConfig, results: CaseResults) -> list[tuple[str, str]]:
+    count, dimension = results.pieces.proofs.vectors.shape
+    return [
+        ("Proofs", f"{count:,} of {dimension:,} numbers"),
+        ("Model", config.model or "not held"),
+        ("Oracle", results.pieces.answering.source),
+        ("Auxiliary images", f"{len(results.pieces.auxiliary):,}"),
+        ("Defence", ", ".join(defense.name for defense in config.defenses) or "none"),
+        ("Attack", config.attack.name),
+        ("Seed", str(config.seed)),
+    ]
+
+
+def _notes(results: CaseResults) -> list[str]:
+    notes = [
+        "The verifier's tau was calibrated on the auxiliary images, which this run takes to be samples that were never "
+        "trained on."
+    ]
+    if not results.pieces.proofs.attested:
+        notes.append("The proof file says nothing of how the proofs were made: it is unattested.")
+    if results.scores and results.confirmed is None:
+        notes.append(
+            "Confirmation was left out: it would ask the oracle about the forgotten images themselves."
+        )
+    return notes

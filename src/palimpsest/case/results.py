@@ -1,0 +1,67 @@
+"""What an attack on a case made, gathered for `metrics.json`, the report and the terminal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from palimpsest.auditor_side import Audited
+from palimpsest.case.pieces import Pieces
+from palimpsest.metrics import Scores
+from palimpsest.proofs import Verdicts
+from palimpsest.report import judge
+from palimpsest.results import Confirmed, scores_tree, verification_tree
+
+
+@dataclass(frozen=True)
+class CaseResults:
+    """Everything that the stages of an attack on a case made.
+
+    Args:
+        pieces: What was brought.
+        verdicts: What the verifier says of each proof.
+        audited: What was reconstructed.
+        scores: How close, by attacker, `reconstructions` first; empty without the truth.
+        confirmed: What an auditor who holds the forgotten images could confirm, if that was asked.
+    """
+
+    pieces: Pieces
+    verdicts: Verdicts
+    audited: Audited
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+    confirmed: Confirmed | None = None
+
+
+def metrics_tree(results: CaseResults, seconds: dict[str, float]) -> dict[str, Any]:
+    """What `metrics.json` holds, as plain values.
+
+    Args:
+        results: The case's.
+        seconds: Each stage's duration.
+    """
+    tree: dict[str, Any] = {
+        "proofs": {
+            "count": len(results.pieces.proofs.vectors),
+            "dimension": results.pieces.proofs.vectors.shape[1],
+            "attested": results.pieces.proofs.attested,
+        },
+        "verification": verification_tree(results.verdicts),
+        "attack": results.audited.reconstruction.facts,
+        "seconds": seconds,
+    }
+    if results.scores:
+        others = {name: one for name, one in results.scores.items() if name != "scores"}
+        return tree | scores_tree(results.scores["scores"], others, results.confirmed, None)
+    return tree
+
+
+def summary(results: CaseResults, metrics: dict[str, Any]) -> str:
+    """The first sentences of what came out, one a line."""
+    truth = results.pieces.truth
+    if truth is None:
+        accepted = metrics["verification"]["accepted"]
+        return (
+            f"{len(results.verdicts.accepted):,} proofs were turned into images; without the truth nothing is scored.\n"
+            f"The verifier accepted {accepted:,} of them (norm at most tau = {results.verdicts.tau:.4g})."
+        )
+    verdict = judge(metrics, labels=truth.labels)
+    return "\n".join([verdict.headline, *verdict.findings])

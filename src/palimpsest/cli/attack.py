@@ -1,0 +1,51 @@
+"""`palimpsest attack`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from palimpsest.case.config import CaseConfig, read_case
+from palimpsest.cli.options import FLAG, DataDir, Debug, Quiet, command_line
+from palimpsest.cli.overrides import given_keys, override_model
+from palimpsest.progress import live_progress
+
+CaseKeys = override_model(CaseConfig)
+Case = Annotated[CaseKeys | None, Parameter(name="*")]
+
+
+def attack(
+    case: Path | None = None,
+    *,
+    out: Path | None = None,
+    data_dir: DataDir = None,
+    replace: Annotated[bool, FLAG] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    overrides: Case = None,  # type: ignore[valid-type]
+) -> None:
+    """Attack proofs of your own federation: nothing is trained but the attack, and without --truth nothing is scored.
+
+    Before hours are spent, `palimpsest doctor` with the same flags says whether the pieces fit.
+
+    Parameters
+    ----------
+    case
+        A YAML file with the same keys as the flags, such as a run folder's config.yaml.
+    out
+        The run folder; by default it is under runs/ and named after the proofs and a hash of the configuration.
+    replace
+        Go on in a run folder that holds another case, keeping the stages that are the same.
+    """
+    from palimpsest.audit import default_folder
+    from palimpsest.case import attack as run_attack
+
+    config = read_case(case, given_keys(overrides))
+    folder = out or default_folder(config.proofs.stem, config)
+    console = Console(quiet=quiet, soft_wrap=True)
+    with live_progress(console):
+        result = run_attack(
+            config, out=folder, data_dir=data_dir, replace=replace, console=console, command=command_line()
+        )
+    console.print(f"\n{result.verdict}\n\nReport: {result.folder / 'report.html'}", highlight=False)

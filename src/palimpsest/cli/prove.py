@@ -1,0 +1,44 @@
+"""`palimpsest prove`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from palimpsest.case.config import ProveConfig
+from palimpsest.cli.options import DataDir, Debug, Quiet
+from palimpsest.cli.overrides import given_keys, override_model
+from palimpsest.config import validate
+
+ProveKeys = override_model(ProveConfig)
+Given = Annotated[ProveKeys | None, Parameter(name="*")]
+
+
+def prove(
+    *,
+    out: Path = Path("proofs.safetensors"),
+    data_dir: DataDir = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    overrides: Given = None,  # type: ignore[valid-type]
+) -> None:
+    """Make proofs of unlearning from two checkpoints and a list of samples: one gradient difference for each.
+
+    Parameters
+    ----------
+    out
+        The proof file, readable by its owner only.
+    """
+    from palimpsest.case.prove import make_proofs
+    from palimpsest.proofs import save_proofs
+
+    config = validate(ProveConfig, given_keys(overrides), where="prove")
+    proofs = make_proofs(config, data_dir=data_dir)
+    save_proofs(out, proofs)
+    count, dimension = proofs.vectors.shape
+    norms = proofs.vectors.norm(dim=1)
+    Console(quiet=quiet, soft_wrap=True).print(
+        f"{count:,} proofs of {dimension:,} numbers, norms {norms.min():.4g} to {norms.max():.4g}: {out}",
+        highlight=False,
+    )

@@ -1,0 +1,89 @@
+"""Images named in a table: a CSV file with a line for each, as Hugging Face's image folders have it."""
+
+import csv
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from palimpsest.datasets.decode import Size, decode_images
+from palimpsest.datasets.images import ImageSet, check_labels
+from palimpsest.datasets.source import Source
+from palimpsest.datasets.split import split_rows
+from palimpsest.errors import DatasetError
+
+COLUMNS = ("file_name", "label")
+
+
+@dataclass(frozen=True)
+class ImageList(Source):
+    """A CSV file with the columns `file_name`, relative to it, and `label`, a number from 0; divided four to one.
+
+    Attributes:
+        path: The file, in UTF-8.
+    """
+
+    path: Path
+
+    @cached_property
+    def _files(self) -> tuple[list[Path], Tensor]:
+        files, labels = [], []
+        try:
+            with self.path.open(encoding="utf-8-sig", newline="") as table:
+                lines = csv.DictReader(table)
+                if not set(COLUMNS) <= set(lines.fieldnames or ()):
+                    raise DatasetError(
+                        f"{self.path} has the columns {', '.join(lines.fieldnames or ()) or 'none'}: it needs "
+                        f"{' and '.join(COLUMNS)}, named in its first line."
+                    )
+                for line in lines:
+                    files.append(self._file(line["file_name"], lines.line_num))
+                    labels.append(self._label(line["label"], lines.line_num))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DatasetError(
+                f"{self.path} can't be read as a table ({error}): save it as CSV in UTF-8."
+            ) from error
+        if not files:
+            raise DatasetError(f"{self.path} names no images: give it a line for each.")
+        return files, torch.tensor(labels, dtype=torch.int64)
+
+    @cached_property
+    def _rows(self) -> dict[str, Tensor]:
+        return dict(zip(self.splits, split_rows(self._files[1]), strict=True))
+
+    def count(self, split: str) -> int:
+        """How many images a split has."""
+        return len(self._rows[split])
+
+    def read(self, split: str, *, rows: Tensor | None = None, size: Size | None = None) -> ImageSet:
+        """Read a split; arguments as for `Source.read`."""
+        return self._read(self._rows[split] if rows is None else self._rows[split][rows], size)
+
+    def read_all(self, *, size: Size | None = None) -> ImageSet:
+        """See `Source.read_all`: the table's order."""
+        return self._read(torch.arange(len(self._files[0])), size)
+
+    def _read(self, rows: Tensor, size: Size | None) -> ImageSet:
+        files, labels = self._files
+        classes = int(labels.max()) + 1
+        check_labels(labels, classes, str(self.path))
+        images = decode_images(((str(files[row]), files[row]) for row in rows.tolist()), size)
+        return ImageSet(self.path.stem, images, labels[rows], classes)
+
+    def _file(self, name: str | None, line: int) -> Path:
+        root = self.path.parent.resolve()
+        file = root / (name or "")
+        if not name or not file.is_file() or not file.resolve().is_relative_to(root):
+            raise DatasetError(
+                f"Line {line} of {self.path} names {name!r}, which is no file in its folder: mend or remove the line."
+            )
+        return file
+
+    def _label(self, text: str | None, line: int) -> int:
+        if not text or not text.strip().isdecimal() or int(text) >= 2**16:
+            raise DatasetError(
+                f"Line {line} of {self.path} has the label {text!r}: labels are class numbers from 0."
+            )
+        return int(text)

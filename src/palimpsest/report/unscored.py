@@ -1,0 +1,74 @@
+"""The page of an attack whose truth nobody brought: what was reconstructed, without a word on how close it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+from torch import Tensor
+
+from palimpsest.report import figures
+from palimpsest.report.gallery import encode_images
+from palimpsest.report.render import asset, content_policy, template
+from palimpsest.report.tables import configuration
+
+MOST_IMAGES = 600
+"""Reconstructions that the page shows; the run's folder holds all of them."""
+
+
+@dataclass(frozen=True)
+class UnscoredInput:
+    """What `render_unscored` puts on the page; n is the number of proofs."""
+
+    title: str
+    """The page's heading."""
+    command: str
+    """The shell command that makes this attack again."""
+    facts: Sequence[tuple[str, str]]
+    """What was attacked, as name and value."""
+    config: Mapping[str, Any]
+    """The whole configuration as nested plain values."""
+    config_yaml: str
+    """The same configuration as YAML that can be saved and run."""
+    versions: Mapping[str, str]
+    """Packages and platform by name."""
+    seconds: Mapping[str, float]
+    """Wall time of each stage, in seconds."""
+    reconstructions: Tensor
+    """What the attack made of the proofs, `[n, c, h, w]`, c 1 or 3."""
+    accepted: Tensor
+    """Whether the verifier accepted each proof, bool `[n]`."""
+    norms: Tensor
+    """L2 norm of each proof, `[n]`."""
+    tau: float
+    """The largest norm that was accepted."""
+    curves: Mapping[str, Sequence[float]]
+    """Training curves by name."""
+    knowledge: Sequence[str]
+    """What the attacker knew, one sentence each."""
+    notes: Sequence[str] = ()
+    """Limits and remarks, one sentence each."""
+
+
+def render_unscored(page: UnscoredInput) -> str:
+    """Write the page: one file, without network and without a script.
+
+    Args:
+        page: What the attack made.
+
+    Returns:
+        A whole HTML document. It holds what may be images of people: store it privately.
+    """
+    style = asset("report.css")
+    shown = min(len(page.reconstructions), MOST_IMAGES)
+    return template("unscored.html").render(
+        page=page,
+        policy=content_policy(style, ""),
+        style=Markup(style),
+        images=encode_images(page.reconstructions[:shown]),
+        size=page.reconstructions.shape[-2:],
+        accepted=page.accepted.tolist(),
+        training=figures.training_curves(page.curves),
+        norms=figures.norm_histogram(page.norms, page.tau),
+        configuration=configuration(page.config),
+    )
