@@ -56,7 +56,11 @@ def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
+    """Text as it stands, for rich and for the terminal: a file's name may hold anything, also terminal commands."""
+    printable = "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
+    return printable.replace("[", r"\[")
 
 
 def _parse_error(error: CycloptsError) -> str:
