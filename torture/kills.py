@@ -65,7 +65,7 @@ def half_files(folder: Path) -> Iterator[str]:
                 read_tensors(path)
             elif path.suffix == ".json":
                 json.loads(path.read_text(encoding="utf-8"))
-            elif not path.read_text(encoding="utf-8").endswith("\n") and path.suffix == ".html":
+            elif path.suffix == ".html" and "</html>" not in path.read_text(encoding="utf-8"):
                 yield f"{path.name} has no end"
         except Exception as error:
             yield f"{path.relative_to(folder)} is half: {error}"
@@ -221,7 +221,9 @@ def torture_kills(kills: int, *, seed: int) -> int:
         written = kill_at_every_write(Path(room) / "steps", expected)
         random = kill_at_random(Path(room), expected, kills=kills, seed=seed)
     for name, toll in (("at every write", written), ("at random", random)):
-        print(f"killed {name}: {toll.kills} times, {toll.runs} audits done, {len(toll.broken)} broke a promise")
+        print(
+            f"killed {name}: {toll.kills} times, {toll.runs} audits done, {len(toll.broken)} broke a promise"
+        )
         for sentence in toll.broken[:20]:
             print(f"    {sentence}")
     return len(written.broken) + len(random.broken)
