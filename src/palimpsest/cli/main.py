@@ -11,6 +11,7 @@ from rich.traceback import Traceback
 from palimpsest.cli.audit import audit
 from palimpsest.cli.defend import defend
 from palimpsest.cli.presets import presets
+from palimpsest.cli.purge import purge
 from palimpsest.cli.reproduce import app as reproduce
 from palimpsest.cli.verify import verify
 from palimpsest.config import explain_validation
@@ -22,7 +23,7 @@ app = App(
     help_epilogue="For auditing your own federation and for research.",
     version_flags=["--version"],
 )
-for _command in (audit, presets, defend, verify, reproduce):
+for _command in (audit, presets, defend, verify, purge, reproduce):
     app.command(_command)
 
 
