@@ -49,6 +49,10 @@ class RunError(PalimpsestError):
     """A run folder that cannot be used: another run's, in use, or not writable."""
 
 
+class OracleError(PalimpsestError):
+    """An oracle that broke off, was silent, or answered what can't be true."""
+
+
 class ResourceError(PalimpsestError):
     """Too little memory or disk for the stage that was about to start."""
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from palimpsest.attacks import Reconstruction
 from palimpsest.config import AuditConfig
+from palimpsest.credibility import credibility_notes, credibility_tree
 from palimpsest.datasets import FederatedData
 from palimpsest.federation import Training
-from palimpsest.metrics import ConfirmationScores, Scores
+from palimpsest.metrics import Belonging, ConfirmationScores, Scores
 from palimpsest.proofs import Verdicts
 from palimpsest.report import ReportInput, judge
 from palimpsest.server_side import Served
@@ -33,6 +34,8 @@ class Results:
     """Scores of the attackers beside the first, by name; see `auditor_side.Audited`."""
     confirmed: "Confirmed | None" = None
     soundness: Soundness | None = None
+    belonging: Belonging | None = None
+    """None where the pairs were chosen by their closeness."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
         "intervals": results.scores.intervals,
         "attack": results.reconstruction.facts,
         "seconds": seconds,
+        **credibility_tree(results),
     }
     for name, scores in results.others.items():
         tree.setdefault("attackers", {})[name] = {
@@ -128,7 +132,7 @@ def report_input(
         knowledge=[f"{sentence[0].upper()}{sentence[1:]}." for sentence in sorted(attack.knowledge)],
         participation=results.original.participation,
         forgetting=_three_models(results.forgetting),
-        notes=[*results.data.notes, *unlearned.notes, *_batch_notes(results)],
+        notes=[*results.data.notes, *unlearned.notes, *_batch_notes(results), *credibility_notes(results)],
         absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
     )
 

@@ -11,6 +11,7 @@ from rich.traceback import Traceback
 from palimpsest.cli.audit import audit
 from palimpsest.cli.defend import defend
 from palimpsest.cli.presets import presets
+from palimpsest.cli.printable import printable
 from palimpsest.cli.purge import purge
 from palimpsest.cli.reproduce import app as reproduce
 from palimpsest.cli.verify import verify
@@ -57,11 +58,7 @@ def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:
 
 
 def _escaped(text: str) -> str:
-    """Text as it stands, for rich and for the terminal: a file's name may hold anything, also terminal commands."""
-    printable = "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
-    )
-    return printable.replace("[", r"\[")
+    return printable(text).replace("[", r"\[")
 
 
 def _parse_error(error: CycloptsError) -> str:

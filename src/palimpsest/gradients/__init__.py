@@ -1,6 +1,7 @@
 """Per-sample gradients, the oracle that answers with their differences, and how differences are reduced."""
 
 from palimpsest.gradients.batch import BatchGradient
+from palimpsest.gradients.guard import GuardedOracle
 from palimpsest.gradients.hashing import FeatureHash
 from palimpsest.gradients.oracle import ModelOracle, Oracle
 from palimpsest.gradients.per_sample import (
@@ -18,6 +19,7 @@ __all__ = [
     "DEFAULT_BUDGET",
     "BatchGradient",
     "FeatureHash",
+    "GuardedOracle",
     "ModelOracle",
     "Oracle",
     "Projection",

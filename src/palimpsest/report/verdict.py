@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from scipy.stats import beta
 from torch import Tensor
 
+from palimpsest.metrics.rates import binomial_interval
 from palimpsest.report.scores import count, number, percent
 from palimpsest.report.worth import worth_findings
 
@@ -99,7 +99,7 @@ def judge(
     identification = identify(metrics, classes=int(labels.unique().numel()))
     comparison, closer = _compare_with_mean_image(metrics)
     level = _level(identification, closer=closer)
-    findings = [_told_apart(identification), comparison]
+    findings = [*_failed_control(metrics), _told_apart(identification), comparison]
     if level is Level.NOT_RECOVERED:
         findings.append(
             "Another attack, more auxiliary images or longer training may do better than this attack did: "
@@ -107,7 +107,10 @@ def judge(
         )
     findings += [_verification(metrics["verification"]), *worth_findings(metrics)]
     findings += _absent_clients(owners, participation) + _accuracy(forgetting)
-    return Verdict(level, _HEADLINES[level], tuple(findings), identification)
+    headline = _HEADLINES[level]
+    if level is Level.NOT_RECOVERED and _failed_control(metrics):
+        headline = "This attack failed without the defence as well: nothing was learned about the defence."
+    return Verdict(level, headline, tuple(findings), identification)
 
 
 def identify(metrics: Mapping[str, Any], *, classes: int) -> Identification:
@@ -124,21 +127,18 @@ def identify(metrics: Mapping[str, Any], *, classes: int) -> Identification:
     return Identification(right, total, chance, classes / total, binomial_interval(right, total))
 
 
-def binomial_interval(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a share (Clopper and Pearson, Biometrika 26, 1934).
-
-    Args:
-        successes: At most `trials`.
-        trials: At least 1.
-        confidence: In (0, 1).
-
-    Returns:
-        Lower and upper bound in [0, 1].
-    """
-    tail = (1 - confidence) / 2
-    lower = 0.0 if successes == 0 else float(beta.ppf(tail, successes, trials - successes + 1))
-    upper = 1.0 if successes == trials else float(beta.ppf(1 - tail, successes + 1, trials - successes))
-    return lower, upper
+def _failed_control(metrics: Mapping[str, Any]) -> list[str]:
+    """A failed attack is no successful defence where the same attack fails without it."""
+    control = metrics.get("control")
+    if not control or control["passed"]:
+        return []
+    low, high = control["interval"]
+    return [
+        f"The attack's control failed: on the same proofs before their defence it told {percent(control['identified'])} of "
+        f"the images apart ({_INTERVAL} {percent(low)} to {percent(high)}; chance {percent(control['chance'])}) and came no "
+        "closer than the mean image. That the defended proofs resist it shows nothing; train the attack longer, with "
+        "more auxiliary images, or take another."
+    ]
 
 
 def _level(identification: Identification, *, closer: bool) -> Level:
