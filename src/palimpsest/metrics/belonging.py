@@ -63,7 +63,7 @@ def measure_belonging(
         drawn = torch.stack(means)
         # Float32 distances: what differs by rounding alone is a tie, and a tie goes against the attacker.
         ties = drawn <= own * (1 + 1e-6) + 1e-12
-        return float(drawn.mean()), float((1 + ties.sum()) / (1 + permutations))
+        return float(drawn.mean()), (1 + int(ties.sum())) / (1 + permutations)
 
     shuffled, p_value = pairing(torch.zeros_like(labels))
     within, p_within = pairing(labels)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from palimpsest.metrics.rates import binomial_interval
 from palimpsest.report.scores import count, number, percent
-from palimpsest.report.worth import worth_findings
+from palimpsest.report.worth import control_failed, worth_findings
 
 
 class Level(StrEnum):
@@ -99,7 +99,7 @@ def judge(
     identification = identify(metrics, classes=int(labels.unique().numel()))
     comparison, closer = _compare_with_mean_image(metrics)
     level = _level(identification, closer=closer)
-    findings = [*_failed_control(metrics), _told_apart(identification), comparison]
+    findings = [_told_apart(identification), comparison]
     if level is Level.NOT_RECOVERED:
         findings.append(
             "Another attack, more auxiliary images or longer training may do better than this attack did: "
@@ -108,7 +108,7 @@ def judge(
     findings += [_verification(metrics["verification"]), *worth_findings(metrics)]
     findings += _absent_clients(owners, participation) + _accuracy(forgetting)
     headline = _HEADLINES[level]
-    if level is Level.NOT_RECOVERED and _failed_control(metrics):
+    if level is Level.NOT_RECOVERED and control_failed(metrics):
         headline = "This attack failed without the defence as well: nothing was learned about the defence."
     return Verdict(level, headline, tuple(findings), identification)
 
@@ -125,20 +125,6 @@ def identify(metrics: Mapping[str, Any], *, classes: int) -> Identification:
     right = round(scores["identification_top1"] * total)
     chance = metrics["chance"].get("identification_top1", 1 / total)
     return Identification(right, total, chance, classes / total, binomial_interval(right, total))
-
-
-def _failed_control(metrics: Mapping[str, Any]) -> list[str]:
-    """A failed attack is no successful defence where the same attack fails without it."""
-    control = metrics.get("control")
-    if not control or control["passed"]:
-        return []
-    low, high = control["interval"]
-    return [
-        f"The attack's control failed: on the same proofs before their defence it told {percent(control['identified'])} of "
-        f"the images apart ({_INTERVAL} {percent(low)} to {percent(high)}; chance {percent(control['chance'])}) and came no "
-        "closer than the mean image. That the defended proofs resist it shows nothing; train the attack longer, with "
-        "more auxiliary images, or take another."
-    ]
 
 
 def _level(identification: Identification, *, closer: bool) -> Level:
