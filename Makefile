@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 comma := ,
 
-.PHONY: demo install test lint bench clean
+.PHONY: demo install test torture lint bench clean
 
 demo: $(STAMP)  ## Audit the embedded digits and say where the report is.
 	$(BIN)/palimpsest audit digits --out runs/demo
@@ -13,6 +13,9 @@ install: $(STAMP)  ## Install, with Flower and Ray if FLOWER is set.
 
 test: $(STAMP)  ## Run the tests.
 	$(BIN)/python -m pytest
+
+torture: $(STAMP)  ## Hold the promises of docs/trust.md at length: damaged files, kills. About half an hour.
+	$(BIN)/python -m torture
 
 lint: $(STAMP)  ## Check style and types.
 	$(BIN)/ruff check .

@@ -3,9 +3,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from palimpsest.config import FederationConfig, ModelConfig
 from palimpsest.datasets import FederatedData, ImageSet
+
+# A machine that others use too must not fail a test by being slow.
+settings.register_profile("palimpsest", deadline=None)
+settings.load_profile("palimpsest")
 
 REASON = "PALIMPSEST_DATA_DIR does not name a folder that mirrors the data sets"
 

@@ -36,6 +36,7 @@ FILES = (
     "confirmation",
     "scores-confirmation",
     "soundness",
+    "belonging",
     "scores",
     "forgetting",
 )

@@ -1,7 +1,13 @@
+import io
 import json
+import os
 import stat
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -183,3 +189,121 @@ def test_a_siblings_finished_stage_is_taken_over_and_its_damaged_or_other_one_is
     (tmp_path / "first" / "sum.safetensors").write_bytes(b"damaged")
     assert sibling("again", 3.0).total == 3
     assert count.calls == 3
+
+
+def test_a_folder_that_stood_open_is_shut_and_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o755)
+    (folder / ".proofs.safetensors.17.partial").write_bytes(b"half")
+    (folder / ".unfinished" / "original-ab").mkdir(parents=True)
+    (folder / ".unfinished" / "original-ab" / ".rounds.safetensors.17.partial").write_bytes(b"half")
+    with opened(folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert not list(folder.rglob("*.partial"))
+
+
+def test_a_folder_that_can_not_be_shut_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change_mode = Path.chmod
+
+    def refuse(path: Path, mode: int) -> None:
+        if path == folder:
+            raise PermissionError
+        change_mode(path, mode)
+
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o755)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    console = Console(record=True, quiet=False, file=io.StringIO(), width=200)
+    with Run.open(folder, AuditConfig(), console=console):
+        assert "can be read by others" in console.export_text()
+
+
+_HOLD = """
+import fcntl, sys
+with open(sys.argv[1], "r+") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_processes_can_not_work_in_one_folder(tmp_path: Path) -> None:
+    with opened(tmp_path / "run"):
+        pass
+    other = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(tmp_path / "run" / ".lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"held\n"
+    with pytest.raises(RunError, match="Another process works in"):
+        opened(tmp_path / "run")
+    other.kill()
+    other.communicate()
+    # The lock went with its holder, however that ended.
+    with opened(tmp_path / "run"):
+        pass
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="can't be used"):
+        opened(tmp_path / "run")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_without_a_format_is_older_and_goes_on(tmp_path: Path) -> None:
+    count = Counter()
+    with opened(tmp_path) as run:
+        run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    del manifest["format"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with opened(tmp_path) as run:
+        run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
+    assert count.calls == 1
+    assert json.loads((tmp_path / "manifest.json").read_text())["format"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"format": "1"},
+        {"config": {"federation": {"turns": 3}}},
+        {"stages": {"sum": {"key": 3}}},
+        {"threads": None},
+    ],
+)
+def test_a_folder_of_a_later_version_is_refused_in_a_sentence_and_left_alone(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    with opened(tmp_path):
+        pass
+    manifest = json.loads((tmp_path / "manifest.json").read_text()) | change
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match="go on there with the version that wrote it"):
+        opened(tmp_path)
+    assert json.loads((tmp_path / "manifest.json").read_text()) == manifest
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user"
+)
+def test_a_folder_that_one_may_not_write_is_a_sentence(tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        for out in (folder, folder / "run"):
+            with pytest.raises(RunError, match=r"can't be used \(Permission denied\): choose another"):
+                opened(out)
+    finally:
+        os.seteuid(0)
+        folder.rmdir()
+
+
+def test_a_record_is_printed_without_its_numbers() -> None:
+    assert repr(Sum(torch.full((2, 3), 0.123))) == "<Sum total=[2, 3]>"

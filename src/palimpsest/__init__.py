@@ -1,5 +1,10 @@
 """Palimpsest measures how much of the data that a federation has unlearned can still be read."""
 
+# ruff: noqa: E402  (telemetry is switched off before anything is imported that could have some)
+from palimpsest.telemetry import switch_off
+
+switch_off()
+
 from palimpsest.audit import AuditResult, audit
 from palimpsest.config import AuditConfig, build_config, preset_names, read_config
 from palimpsest.datasets import ImageSet, load_images

@@ -25,7 +25,14 @@ from palimpsest.errors import ConfigurationError, KnowledgeError
 from palimpsest.federation import Federation
 from palimpsest.federation_side import defend_proofs, study_forgetting, train_original, unlearn_twice
 from palimpsest.gradients import ModelOracle, Oracle
-from palimpsest.metrics import ConfirmationScores, Scores, evaluate, score_confirmation
+from palimpsest.metrics import (
+    Belonging,
+    ConfirmationScores,
+    Scores,
+    evaluate,
+    measure_belonging,
+    score_confirmation,
+)
 from palimpsest.models import load_parameters
 from palimpsest.proofs import Proofs, Verdicts, calibrate_tau, proof_norms, prove, verify
 from palimpsest.randomness import make_generator
@@ -136,6 +143,20 @@ def audit(
         others = (
             {name: scored(f"scores-{name}", one) for name, one in audited.others.items()} if audited else {}
         )
+        belonging = None
+        if served is None or config.observation.forgotten == 1:
+            belonging = run.stage(
+                "belonging",
+                Belonging,
+                lambda _: measure_belonging(
+                    reconstruction.images,
+                    forgotten.images,
+                    forgotten.labels,
+                    permutations=config.scoring.bootstrap,
+                    generator=make_generator(seed, "belonging"),
+                ),
+                key=(reconstruction, forgotten, config.scoring.bootstrap, seed),
+            )
         results = Results(
             config,
             data,
@@ -149,6 +170,7 @@ def audit(
             others,
             confirmed,
             soundness,
+            belonging,
         )
         metrics = metrics_tree(results, run.seconds())
         write_json(run.folder / "metrics.json", metrics)

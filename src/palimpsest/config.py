@@ -10,14 +10,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
 
 from palimpsest.errors import ConfigurationError
+from palimpsest.mapping import read_mapping
 from palimpsest.memory import Bytes
 from palimpsest.registry import (
     AGGREGATIONS,
@@ -30,6 +29,13 @@ from palimpsest.registry import (
     Registry,
     closest,
 )
+
+_LARGEST_INT = 2**63 - 1
+_LONGEST_VALUE, _MOST_PROBLEMS = 200, 10
+
+# Both are numbers that a tensor can hold.
+PositiveInt = Annotated[int, Field(gt=0, le=_LARGEST_INT)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=_LARGEST_INT)]
 
 
 class Section(BaseModel):
@@ -57,7 +63,7 @@ class Section(BaseModel):
         known = sorted({*type(self).model_fields, *set().union(*accepted.values())})
         for name in self.model_extra or {}:
             if name not in known:
-                raise ValueError(f"{name!r} is not a key here: {closest(name, known)}")
+                raise ValueError(f"{name[:_LONGEST_VALUE]!r} is not a key here: {closest(name, known)}")
         extra = self.model_extra
         assert extra is not None, "a section keeps its components' settings as extra keys"
         for component in self.components.values():
@@ -307,28 +313,6 @@ def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) 
     return build_config(merged(read_mapping(path), overrides or {}), where=str(preset))
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file of keys and values; an empty one has none.
-
-    Raises:
-        ConfigurationError: The file is missing, not YAML, or no mapping.
-    """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path} can't be read ({error.strerror}): check the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        place = " ".join(str(error).split())
-        raise ConfigurationError(f"{path} is not YAML ({place}): mend that line.") from error
-    if tree is None:
-        tree = {}
-    if not isinstance(tree, dict):
-        raise ConfigurationError(
-            f"{path} holds a {type(tree).__name__}, not keys and values: see `palimpsest presets`."
-        )
-    return tree
-
-
 def build_config(tree: Mapping[str, Any], *, where: str = "the configuration") -> AuditConfig:
     """Validate a nested mapping.
 
@@ -387,12 +371,16 @@ def _kept(section: Any, below: Mapping[str, Any], value: Mapping[str, Any]) -> d
 def explain_validation(error: ValidationError, kind: type[RunConfig] = AuditConfig) -> str:
     """Each key that was refused, its value, and what is accepted, on one line."""
     sentences = []
-    for problem in error.errors():
+    for problem in error.errors(include_url=False)[:_MOST_PROBLEMS]:
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
+            key = key[:_LONGEST_VALUE]
             sentences.append(f"{key!r} is not a key: {closest(key, list(kind.model_fields))}")
             continue
         reason = problem["msg"].removeprefix("Value error, ")
-        value = "" if isinstance(problem["input"], dict | BaseModel) else f" is {problem['input']!r}"
+        shown = repr(problem["input"])
+        shown = shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
+        value = "" if isinstance(problem["input"], dict | BaseModel) else f" is {shown}"
         sentences.append(f"{key}{value}: {reason}" if key else reason)
-    return "; ".join(sentences)
+    more = error.error_count() - _MOST_PROBLEMS
+    return "; ".join([*sentences, *([f"and {more:,} more like these"] if more > 0 else [])])

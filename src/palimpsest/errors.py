@@ -42,7 +42,7 @@ class DivergenceError(PalimpsestError):
 
 
 class OracleError(PalimpsestError):
-    """An auditor's oracle that can't be asked, answers something else, or has been asked enough."""
+    """An auditor's oracle that can't be asked, breaks off, answers what can't be true, or has been asked enough."""
 
 
 class KnowledgeError(PalimpsestError):

@@ -1,76 +1,40 @@
 """Values on disk: whole or absent, checked when read, never unpickled."""
 
 import dataclasses
-import errno
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
 import torch
-from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
+from pydantic import TypeAdapter
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from palimpsest.errors import CheckpointError, ResourceError, RunError
+from palimpsest.errors import CheckpointError
+from palimpsest.files import file_hash, write_json, write_text, written_whole
+
+__all__ = [
+    "Parameters",
+    "Record",
+    "file_hash",
+    "parameters_hash",
+    "read_tensors",
+    "save_tensors",
+    "tensor_hash",
+    "write_json",
+    "write_text",
+    "written_whole",
+]
 
 Parameters = dict[str, Tensor]
 """A model's state dict: parameters and buffers by name."""
 
-
-@contextmanager
-def written_whole(path: Path, *, private: bool = True) -> Iterator[Path]:
-    """A temporary path that takes the place of `path` once all is on disk, so that no reader sees half a file.
-
-    Args:
-        path: Where the file shall stand.
-        private: Readable by its owner only: the file may hold somebody's images.
-
-    Raises:
-        ResourceError: The disk is full.
-        RunError: The folder can't be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.chmod(0o600 if private else 0o644)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise _explain(error, path) from error
-    except SafetensorError as error:
-        # safetensors reports a failed write in words only.
-        if "No space left" in str(error) or "os error 28" in str(error):
-            raise _full(path) from error
-        raise RunError(f"{path} can't be written: {error}. Choose a folder that you may write to.") from error
-    finally:
-        # Where the folder itself could not be made, there is nothing to remove either.
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str, *, private: bool = True) -> None:
-    """Write a text file, whole or not at all; arguments and errors as for `written_whole`."""
-    with written_whole(path, private=private) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a value as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def file_hash(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_LARGEST_HEADER = 2**25
+_MOST_TENSORS = 2**16
 
 
 def tensor_hash(*tensors: Tensor) -> str:
@@ -107,25 +71,41 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the string metadata of a safetensors file.
+    """The tensors and the string metadata of a safetensors file, which a stranger may have written.
+
+    safetensors compares every tensor's place with the file's size before memory is taken; nothing is unpickled.
 
     Raises:
-        CheckpointError: The file is missing, truncated, or not safetensors.
+        CheckpointError: The file is missing, truncated, or not safetensors, or its header is absurd.
     """
     if not path.is_file():
         raise CheckpointError(f"There is no file {path}: check the path.")
     try:
+        _check_header_length(path)
         with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+            names = file.keys()
+            if len(names) > _MOST_TENSORS:
+                raise ValueError(
+                    f"its header names {len(names):,} tensors, and at most {_MOST_TENSORS:,} are read"
+                )
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    # A forged header leads safetensors and torch into errors of almost any type.
+    except Exception as error:
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error}): fetch or make it again."
+            f"{path} is not a whole safetensors file ({_brief(error)}): fetch or make it again."
         ) from error
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A frozen value that can be stored: a subclass is a dataclass of tensors, state dicts, plain data and records."""
+    """A frozen value that can be stored: a subclass is a dataclass of tensors, state dicts, plain data and records.
+
+    It is printed without its numbers, so that no log and no traceback holds somebody's pixels.
+    """
+
+    def __init_subclass__(cls) -> None:
+        # The dataclass decorator leaves a method alone that the class itself defines.
+        cls.__repr__ = _summary
 
     def save(self, path: Path) -> None:
         """Write the value to one safetensors file: tensors as tensors, everything else as JSON in its metadata.
@@ -149,14 +129,15 @@ class Record:
         tensors, metadata = read_tensors(path)
         if metadata.get("record") != cls.__name__:
             raise CheckpointError(
-                f"{path} holds {metadata.get('record', 'tensors without a name')!r}, not {cls.__name__!r}: "
+                f"{path} holds {metadata.get('record', 'tensors without a name')[:80]!r}, not {cls.__name__!r}: "
                 "give the file that the same stage wrote."
             )
         try:
             return cls._unpack(json.loads(metadata["fields"]), "", tensors)
-        except (KeyError, TypeError, ValueError, ValidationError) as error:
+        # RecursionError: JSON that is nested thousands of levels deep.
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise CheckpointError(
-                f"{path} lacks part of a {cls.__name__} ({error}): it was written by another version; "
+                f"{path} lacks part of a {cls.__name__} ({_brief(error)}): it was written by another version; "
                 "make it again."
             ) from error
 
@@ -213,6 +194,28 @@ class Record:
         raise KeyError(name)
 
 
+def _summary(self: object) -> str:
+    """A value's type, and its tensors' shapes."""
+    fields = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
+    shapes = [
+        f"{field.name}={list(value.shape)}"
+        for field in fields
+        if isinstance(value := getattr(self, field.name), Tensor)
+    ]
+    return f"<{type(self).__name__} {' '.join(shapes)}>".replace(" >", ">")
+
+
+def _check_header_length(path: Path) -> None:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > min(_LARGEST_HEADER, max(0, path.stat().st_size - 8)):
+        raise ValueError(f"its {path.stat().st_size:,} bytes can't hold a header of {length:,}")
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def _fields(kind: type[Record]) -> list[tuple[str, Any]]:
     hints = get_type_hints(kind)
     return [(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
@@ -248,25 +251,3 @@ def _sort_header(path: Path) -> None:
         assert len(text) <= length, "sorting does not lengthen a header"
         file.seek(8)
         file.write(text.ljust(length))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _full(path: Path) -> ResourceError:
-    return ResourceError(
-        f"The disk is full: {path} was not written. Make room and run the same command again; "
-        "finished stages are kept."
-    )
-
-
-def _explain(error: OSError, path: Path) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _full(path)
-    reason = error.strerror or error
-    return RunError(f"{path} can't be written ({reason}): choose a folder that you may write to.")

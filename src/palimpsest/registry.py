@@ -24,10 +24,12 @@ class Component(BaseModel):
 
 
 C = TypeVar("C", bound=Component)
+_LONGEST = 200
 
 
 def closest(name: str, accepted: list[str]) -> str:
     """The end of an error message: a likely name, if there is one, and all that are accepted."""
+    name = name[:_LONGEST]
     likely = difflib.get_close_matches(name, accepted, n=1)
     hint = f"did you mean {likely[0]!r}? " if likely else ""
     return f"{hint}Accepted: {', '.join(accepted)}."
@@ -75,7 +77,9 @@ class Registry(Generic[C]):
         """
         self._load()
         if name not in self._components:
-            raise ConfigurationError(f"There is no {self.kind} {name!r}: {closest(name, self.names())}")
+            raise ConfigurationError(
+                f"There is no {self.kind} {name[:_LONGEST]!r}: {closest(name, self.names())}"
+            )
         return self._components[name]
 
     def __iter__(self) -> Iterator[tuple[str, type[C]]]:

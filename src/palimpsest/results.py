@@ -6,9 +6,11 @@ from typing import Any
 
 from palimpsest.attacks import Reconstruction
 from palimpsest.config import AuditConfig
+from palimpsest.credibility import credibility_notes, credibility_tree
 from palimpsest.datasets import FederatedData
 from palimpsest.federation import Training
-from palimpsest.metrics import ConfirmationScores, Scores
+from palimpsest.manifest import Manifest
+from palimpsest.metrics import Belonging, ConfirmationScores, Scores
 from palimpsest.proofs import Verdicts
 from palimpsest.report import ReportInput, judge
 from palimpsest.server_side import Served
@@ -33,6 +35,8 @@ class Results:
     """Scores of the attackers beside the first, by name; see `auditor_side.Audited`."""
     confirmed: "Confirmed | None" = None
     soundness: Soundness | None = None
+    belonging: Belonging | None = None
+    """None where the pairs were chosen by their closeness."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
         **scores_tree(results.scores, results.others, results.confirmed, results.soundness),
         "attack": results.reconstruction.facts,
         "seconds": seconds,
+        **credibility_tree(results),
     }
     served = results.served
     if served is not None:
@@ -115,7 +120,7 @@ def scores_tree(
 
 
 def report_input(
-    results: Results, metrics: dict[str, Any], *, manifest: dict[str, Any], command: str
+    results: Results, metrics: dict[str, Any], *, manifest: Manifest, command: str
 ) -> ReportInput:
     """What the report shows.
 
@@ -149,7 +154,7 @@ def report_input(
         knowledge=[f"{sentence[0].upper()}{sentence[1:]}." for sentence in sorted(attack.knowledge)],
         participation=results.original.participation,
         forgetting=_three_models(results.forgetting),
-        notes=[*results.data.notes, *unlearned.notes, *_batch_notes(results)],
+        notes=[*results.data.notes, *unlearned.notes, *_batch_notes(results), *credibility_notes(results)],
         absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
     )
 

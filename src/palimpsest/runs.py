@@ -8,20 +8,31 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import torch
 from pydantic import BaseModel
 from rich.console import Console
 from torch import Tensor
 
-from palimpsest.config import RunConfig, validate
+from palimpsest.config import RunConfig
 from palimpsest.errors import RunError
-from palimpsest.records import Record, file_hash, tensor_hash, write_json, write_text, written_whole
+from palimpsest.files import file_hash, remove_partial, write_json, write_text, written_whole
+from palimpsest.manifest import (
+    FORMAT,
+    MANIFEST,
+    FinishedStage,
+    Manifest,
+    changed_keys,
+    finished_stage,
+    read_manifest,
+)
+from palimpsest.records import Record, tensor_hash
 
 R = TypeVar("R", bound=Record)
 _REPORTED_VERSIONS = ("palimpsest", "torch", "torchmetrics", "lightning-fabric", "numpy", "safetensors")
@@ -36,7 +47,7 @@ class Run:
     """
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     console: Console
     _lock: int
     kind: type[RunConfig]
@@ -65,23 +76,10 @@ class Run:
         Raises:
             RunError: The folder holds another run, or another process works in it, or it can't be written.
         """
+        lock = lock_folder(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError as error:
-            raise RunError(
-                f"{folder} can't be used ({error.strerror}): choose another folder with --out."
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            raise RunError(
-                f"Another process works in {folder}: wait for it, or choose another --out."
-            ) from error
-        try:
-            manifest = _read_manifest(folder, type(config))
-            changed = _changed_keys(manifest, config)
+            found = read_manifest(folder, type(config))
+            changed = changed_keys(found, config)
             if changed and not replace:
                 raise RunError(
                     f"{folder} holds a run with another configuration ({'; '.join(changed)}): choose another --out, "
@@ -91,16 +89,19 @@ class Run:
                 # What the other configuration came to must not pass for this one's if this run is stopped early.
                 for result in ("metrics.json", "report.html"):
                     (folder / result).unlink(missing_ok=True)
-            manifest = {
+            remove_partial(folder)
+            manifest: Manifest = {
+                "format": FORMAT,
                 "kind": type(config).__name__,
                 "config": config.model_dump(mode="json"),
                 "versions": {name: version(name) for name in _REPORTED_VERSIONS}
                 | {"python": sys.version.split()[0]},
                 "threads": torch.get_num_threads(),
-                "stages": manifest.get("stages", {}),
+                "stages": found["stages"] if found else {},
             }
             write_text(folder / "config.yaml", config.to_yaml())
-            write_json(folder / "manifest.json", manifest)
+            write_json(folder / MANIFEST, manifest)
+            _make_private(folder, console)
         except BaseException:
             os.close(lock)
             raise
@@ -129,7 +130,7 @@ class Run:
         path = self.folder / f"{name}.safetensors"
         inputs = [self._fingerprint(value) for value in key]
         digest = _hash("\n".join([name, version("palimpsest"), *inputs]))
-        known = _finished(self.folder, self.manifest, name, digest) or self._adopt(name, digest)
+        known = finished_stage(self.folder, self.manifest, name, digest) or self._adopt(name, digest)
         if known:
             self._say(name, f"[dim]kept; it took {known['seconds']:.1f} s[/dim]")
             return self._remember(kind.load(path), known["sha256"])
@@ -146,19 +147,19 @@ class Run:
             "seconds": round(seconds, 3),
             "peak_memory_mib": round(peak() / 2**20),
         }
-        write_json(self.folder / "manifest.json", self.manifest)
+        write_json(self.folder / MANIFEST, self.manifest)
         shutil.rmtree(scratch, ignore_errors=True)
         self._say(name, f"{seconds:.1f} s, peak {peak() / 2**30:.1f} GiB")
         return self._remember(result, self.manifest["stages"][name]["sha256"])
 
-    def _adopt(self, name: str, digest: str) -> dict[str, Any] | None:
+    def _adopt(self, name: str, digest: str) -> FinishedStage | None:
         """Take a finished stage from a sibling's folder, as another name of the same file where that is possible."""
         for sibling in self.siblings:
             try:
-                manifest = _read_manifest(sibling, self.kind) if (sibling / "manifest.json").exists() else {}
+                manifest = read_manifest(sibling, self.kind) if (sibling / MANIFEST).exists() else None
             except RunError:  # A damaged sibling has nothing to give.
                 continue
-            found = _finished(sibling, manifest, name, digest)
+            found = finished_stage(sibling, manifest, name, digest)
             if not found:
                 continue
             path = self.folder / f"{name}.safetensors"
@@ -169,7 +170,7 @@ class Run:
                 except OSError:
                     shutil.copyfile(sibling / path.name, temporary)
             self.manifest["stages"][name] = found
-            write_json(self.folder / "manifest.json", self.manifest)
+            write_json(self.folder / MANIFEST, self.manifest)
             return found
         return None
 
@@ -208,57 +209,41 @@ class Run:
         return json.dumps(value)
 
 
-def _finished(folder: Path, manifest: dict[str, Any], name: str, digest: str) -> dict[str, Any] | None:
-    """What the manifest says about a stage, if it has these inputs and its file is whole."""
-    known = manifest.get("stages", {}).get(name)
-    path = folder / f"{name}.safetensors"
-    if known and known["key"] == digest and path.is_file() and file_hash(path) == known["sha256"]:
-        return known
-    return None
+def lock_folder(folder: Path) -> int:
+    """Make a run folder where there is none, and hold it for as long as the returned descriptor is open.
+
+    The lock goes with the process, however that ends.
+
+    Raises:
+        RunError: Another process holds the folder, or it can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise RunError(
+            f"{folder} can't be used ({error.strerror}): choose another folder with --out."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise RunError(f"Another process works in {folder}: wait for it, or choose another --out.") from error
+    return lock
+
+
+def _make_private(folder: Path, console: Console) -> None:
+    """Shut others out of a folder that stood there before, or say that it can't be done."""
+    with suppress(OSError):
+        folder.chmod(0o700)
+    if folder.stat().st_mode & 0o077:
+        console.print(
+            f"  [yellow]{folder} can be read by others, and a run's files hold people's images: keep them out.[/yellow]"
+        )
 
 
 def _hash(text: str) -> str:
     return sha256(text.encode()).hexdigest()
-
-
-def _read_manifest(folder: Path, kind: type[RunConfig]) -> dict[str, Any]:
-    path = folder / "manifest.json"
-    if not path.exists():
-        strangers = [item.name for item in folder.iterdir() if not item.name.startswith(".")]
-        # A run killed between its first two files holds the configuration alone.
-        if strangers not in ([], ["config.yaml"]):
-            raise RunError(
-                f"{folder} is not empty and holds no run ({strangers[0]}, ...): choose another --out."
-            )
-        return {}
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        held = manifest.get("kind", kind.__name__)
-        if held == kind.__name__:
-            validate(kind, manifest["config"], where=str(path))
-            return manifest
-    except Exception as error:
-        raise RunError(f"{path} is damaged or of another version ({error}): choose another --out.") from error
-    raise RunError(f"{folder} holds a run of another command (its {held}): choose another --out.")
-
-
-def _changed_keys(manifest: dict[str, Any], config: RunConfig) -> list[str]:
-    # Where no stage was finished, as after a refused request, there is nothing to lose.
-    if not manifest.get("stages"):
-        return []
-    before, now = _flat(manifest["config"]), _flat(config.model_dump(mode="json"))
-    names = sorted(name for name in before | now if before.get(name) != now.get(name))
-    return [f"{name}: {before.get(name)} there, {now.get(name)} here" for name in names]
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
 
 
 def _start_peak() -> Callable[[], float]:

@@ -156,7 +156,7 @@ def test_curves_have_a_value_an_epoch_and_no_validation_is_allowed() -> None:
 def test_divergence_is_told_with_its_remedy() -> None:
     data = pairs()
     broken = replace(data, features=data.features * float("nan"))
-    with pytest.raises(DivergenceError, match=r"epoch 1: lower attack.learning_rate"):
+    with pytest.raises(DivergenceError, match=r"step 1 of an epoch: lower attack.learning_rate"):
         train_inverter(Scale(), always(broken), pairs(4), None, PLAN, generator=torch.Generator())
 
 

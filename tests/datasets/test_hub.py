@@ -52,15 +52,6 @@ def test_the_hubs_cache_is_asked_before_the_network(monkeypatch, mirror):
     assert PublishedSet("mnist", None).count("test") == 20
 
 
-def test_telemetry_is_off(monkeypatch, hub):
-    monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY", raising=False)
-    PublishedSet("mnist", None).count("test")
-    import os
-
-    assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
-    assert hub
-
-
 @pytest.mark.parametrize(
     "failure",
     [ConnectionResetError("Connection reset by peer"), TimeoutError(), RuntimeError("first\nsecond")],

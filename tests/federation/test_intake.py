@@ -25,6 +25,10 @@ def reply(client=0, samples=4, loss=1.0, **changes):
         (reply(w=torch.full((2, 3), math.nan)), "not finite"),
         (reply(w=torch.full((2, 3), math.inf)), "not finite"),
         (reply(loss=math.nan), "not finite"),
+        (reply(w=torch.full((2, 3), 1e30)), "too large"),
+        (reply(w=torch.full((2, 3), -3.4e38)), "too large"),
+        (reply(samples=2**40), "too large"),
+        (reply(w=torch.full((2, 3), 1e-44)), None),
     ],
 )
 def test_says_what_is_wrong_with_a_reply(broken, reason):

@@ -60,9 +60,13 @@ def test_findings_say_what_the_numbers_show() -> None:
 
 
 def test_an_attack_that_fails_anyway_says_nothing_about_the_defence() -> None:
-    failed = {**METRICS["attackers"], "undefended": METRICS["attackers"]["non-adaptive"]}
-    findings = list(worth_findings({**METRICS, "attackers": failed}))
+    failed = {"passed": False, "interval": (0.0, 0.02)}
+    findings = list(worth_findings({**METRICS, "control": failed}))
     assert "says nothing about them" in findings[1]
+    assert "0.0 % to 2.0 %" in findings[1].replace("\N{NO-BREAK SPACE}", " ")
+    assert not any(
+        "says nothing" in one for one in worth_findings({**METRICS, "control": failed | {"passed": True}})
+    )
 
 
 def test_no_check_is_praised_that_a_forger_deceives() -> None:

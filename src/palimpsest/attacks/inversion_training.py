@@ -1,6 +1,7 @@
 """How an inversion network learns: from the auditor's own queries, nothing else (IGF, section 3.2, iii)."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -119,7 +120,7 @@ def train_inverter(
             order = torch.randperm(len(pairs), generator=generator)
             batches = pairs.batches(plan.batch_size, order)
             loss = _train_epoch(network, descend, phi, batches, plan, fabric)
-            curves["training_loss"].append(_finite(loss, epoch, plan))
+            curves["training_loss"].append(loss)
             note = f"loss {loss:.4f}"
             if len(validation):
                 error = _mean_squared_error(network, validation, fabric)
@@ -172,8 +173,9 @@ def _train_epoch(
             # The order is random, so that the first images estimate the mean of Eq. 8 without bias.
             few = slice(plan.perceptual_batch)
             loss = loss + plan.beta * perceptual_distance(phi, reconstructions[few], targets[few])
-        descend(loss)
         losses.append(loss.detach())
+        _refuse_not_finite(float(losses[-1]), len(losses), plan)
+        descend(loss)
     return float(torch.stack(losses).mean())
 
 
@@ -212,10 +214,9 @@ def _mean_squared_error(network: nn.Module, pairs: Pairs, fabric: "Fabric") -> f
     return float(torch.cat(errors).mean())
 
 
-def _finite(loss: float, epoch: int, plan: TrainingPlan) -> float:
-    if not torch.isfinite(torch.tensor(loss)):
+def _refuse_not_finite(loss: float, step: int, plan: TrainingPlan) -> None:
+    if not math.isfinite(loss):
         raise DivergenceError(
-            f"The inverter's loss is {loss} in epoch {epoch + 1}: lower attack.learning_rate "
+            f"The inverter's loss is {loss} in step {step} of an epoch: lower attack.learning_rate "
             f"(now {plan.learning_rate})."
         )
-    return loss

@@ -4,6 +4,7 @@ from typing import Any
 
 from palimpsest.case.config import CaseConfig
 from palimpsest.case.results import CaseResults
+from palimpsest.manifest import Manifest
 from palimpsest.report import ReportInput, UnscoredInput, render_report, render_unscored
 
 
@@ -12,7 +13,7 @@ def render_case(
     results: CaseResults,
     metrics: dict[str, Any],
     *,
-    manifest: dict[str, Any],
+    manifest: Manifest,
     command: str,
 ) -> str:
     """The page of an attack on a case: with scores where the truth is there, without where it is not.

@@ -13,7 +13,9 @@ from palimpsest.cli.audit import audit
 from palimpsest.cli.defend import defend
 from palimpsest.cli.doctor import doctor
 from palimpsest.cli.presets import presets
+from palimpsest.cli.printable import printable
 from palimpsest.cli.prove import prove
+from palimpsest.cli.purge import purge
 from palimpsest.cli.reproduce import app as reproduce
 from palimpsest.cli.verify import verify
 from palimpsest.config import explain_validation
@@ -25,7 +27,7 @@ app = App(
     help_epilogue="For auditing your own federation and for research.",
     version_flags=["--version"],
 )
-for _command in (audit, attack, prove, defend, verify, doctor, presets, reproduce):
+for _command in (audit, attack, prove, defend, verify, doctor, presets, purge, reproduce):
     app.command(_command)
 
 
@@ -59,7 +61,7 @@ def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
+    return printable(text).replace("[", r"\[")
 
 
 def _parse_error(error: CycloptsError) -> str:

@@ -8,8 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from palimpsest.cli.options import Debug
+from palimpsest.cli.printable import printable
 from palimpsest.errors import ProofError
 from palimpsest.records import write_json
+
+_LONGEST = 2000
 
 
 def verify(
@@ -50,7 +53,7 @@ def verify(
     said = "; ".join(f"{name}: {value}" for name, value in sorted(submitted.metadata.items()))
     console.print(
         f"{accepted:,} of {len(verdicts.accepted):,} proofs accepted (norm at most tau = {tau:.6g}).\n"
-        f"The sender says: {said or 'nothing (unattested)'}.\n"
+        f"The sender says: {printable(said[:_LONGEST]) or 'nothing (unattested)'}.\n"
         "Acceptance says that a norm is small and nothing else: a proof of zeros would be accepted too.",
         highlight=False,
         markup=False,

@@ -35,14 +35,18 @@ def find_source(name: str, *, data_dir: Path | None = None) -> Source:
         return Digits()
     if name in PUBLISHED:
         return PublishedSet(name, None if data_dir is None else data_dir.resolve())
-    path = Path(name).expanduser().resolve()
-    if path.is_dir():
-        table = path / "metadata.csv"
-        return ImageList(table) if table.is_file() else ImageFolder(path)
-    if path.suffix == ".parquet" and path.is_file():
-        return ParquetFile(path)
-    if path.suffix == ".csv" and path.is_file():
-        return ImageList(path)
+    try:
+        path = Path(name).expanduser().resolve()
+        if path.is_dir():
+            table = path / "metadata.csv"
+            return ImageList(table) if table.is_file() else ImageFolder(path)
+        if path.suffix == ".parquet" and path.is_file():
+            return ParquetFile(path)
+        if path.suffix == ".csv" and path.is_file():
+            return ImageList(path)
+    # A name may be too long for a path, hold a zero byte, or name a home that nobody has.
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DatasetError(f"{name[:200]!r} is no path ({error}): check data.name.") from error
     if path.suffix in (".parquet", ".csv") or "/" in name:
         raise DatasetError(f"There is no folder, parquet file or CSV table {name!r}: check the path.")
     raise DatasetError(

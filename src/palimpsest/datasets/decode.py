@@ -19,6 +19,9 @@ Encoded = tuple[str, bytes | Path]
 
 _GREY = {"1", "L", "LA", "La"}
 _CHUNK = 1024
+# Not everything that Pillow knows: it hands PostScript to an interpreter.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_MOST_PIXELS = 2**24
 
 
 def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
@@ -28,7 +31,8 @@ def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
     16-bit grey keeps its upper eight bits.
 
     Args:
-        files: Encoded images in any format and mode that Pillow reads as 8-bit grey or colour.
+        files: Encoded images: BMP, GIF, JPEG, PNG, PPM, TIFF or WebP, in any mode that Pillow reads as 8-bit grey
+            or colour, of at most 2^24 pixels: a few bytes can claim to be more than memory holds.
         size: Scale every image to this height and width (bicubic, antialiased); none leaves them as they are.
 
     Returns:
@@ -63,12 +67,21 @@ def scale(image: Image.Image, size: Size | None) -> Image.Image:
 
 def _decode(place: str, file: bytes | Path, size: Size | None) -> np.ndarray:
     try:
-        with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as image:
+        with Image.open(BytesIO(file) if isinstance(file, bytes) else file, formats=_FORMATS) as image:
+            _check_pixels(image)
             return np.asarray(scale(_eight_bit(image), size))
     # A broken file leads Pillow's decoders into errors of almost any type.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(f"{place} can't be read as an image ({reason}): replace or remove it.") from error
+
+
+def _check_pixels(image: Image.Image) -> None:
+    # Opening has read the header only.
+    if image.width * image.height > _MOST_PIXELS:
+        raise ValueError(
+            f"it says that it has {image.width} x {image.height} pixels, and at most {_MOST_PIXELS:,} are decoded"
+        )
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -21,7 +21,8 @@ class ImageFolder(Source):
     """One folder for each class, or `train/` and `test/` with such folders in each.
 
     Classes are numbered in the order of their folders' names. Without `train/` and `test/` the images are
-    divided four to one. Files that are no images and names that begin with a dot are passed over.
+    divided four to one. Files that are no images and names that begin with a dot are passed over; links that
+    lead out of the folder are refused.
 
     Attributes:
         path: The folder.
@@ -77,9 +78,21 @@ class ImageFolder(Source):
 
     def _listed(self, parent: Path) -> tuple[list[Path], Tensor]:
         listed = [
-            (file, label) for label, name in enumerate(self._classes) for file in _images(parent / name)
+            (self._own(file), label)
+            for label, name in enumerate(self._classes)
+            for file in _images(parent / name)
         ]
         return [file for file, _ in listed], torch.tensor([label for _, label in listed], dtype=torch.int64)
+
+    def _own(self, file: Path) -> Path:
+        """A file of this folder: a link in a folder from elsewhere could name anything on this machine."""
+        if not file.is_file():
+            raise DatasetError(f"{file} is not a regular file: remove it.")
+        if not file.resolve().is_relative_to(self.path.resolve()):
+            raise DatasetError(
+                f"{file} is a link that leads out of {self.path}: put a copy of the image there."
+            )
+        return file
 
     def count(self, split: str) -> int:
         """How many images a split has."""

@@ -1,6 +1,5 @@
 """Published sets: from a mirror on this machine, or else from the Hugging Face hub."""
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -118,7 +117,6 @@ def _downloaded(name: str, published: Published, split: str) -> Path:
     where = f"pass --data-dir with a folder that holds {published.folder}/{split}.parquet"
     if published.hub_folder is None:
         raise DatasetError(f"{name} is not on the hub: {where}.")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 

@@ -21,6 +21,9 @@ from palimpsest.errors import DatasetError
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label", "labels")
 _BATCH = 1024
+_MOST_CLASSES = 2**16
+# Encoded images hardly shrink any more, and every row takes some bytes; a small file may repeat itself.
+_MOST_UNPACKED, _SMALL_UNPACKED, _SMALL_ROWS = 64, 2**20, 2**16
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,9 @@ def read_labels(path: Path, *, classes: int | None = None, required: bool = True
         row = column.is_null().to_numpy().argmax()
         raise DatasetError(f"Row {row} of {path} has no label: give it one or leave the row out.")
     labels = torch.from_numpy(column.to_numpy().copy())
-    check_labels(labels, int(labels.max()) + 1 if classes is None else classes, str(path))
+    if classes is None:
+        classes = min(max(1, int(labels.max()) + 1), _MOST_CLASSES)
+    check_labels(labels, classes, str(path))
     return labels
 
 
@@ -150,18 +155,39 @@ def _encoded(file: pq.ParquetFile, name: str, path: Path, rows: np.ndarray | Non
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
+            _check_sizes(file, path)
             yield file
     except FileNotFoundError as error:
         raise DatasetError(f"There is no file {path}: check the path.") from error
-    except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
+    # ValueError: names that are not UTF-8.
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
         raise DatasetError(
             f"{path} can't be read as a parquet file ({reason}): fetch or make it again."
         ) from error
 
 
+def _check_sizes(file: pq.ParquetFile, path: Path) -> None:
+    """Believe no count that the file's own size can't bear: memory is taken by them."""
+    footer, size = file.metadata, path.stat().st_size
+    groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
+    # Not the single columns' sizes: pyarrow aborts the process where a column's statistics are damaged.
+    unpacked = sum(group.total_byte_size for group in groups)
+    rows = [footer.num_rows, *(group.num_rows for group in groups)]
+    if (
+        min(rows) < 0
+        or max(rows) > max(_SMALL_ROWS, size // 2)
+        or unpacked > max(_SMALL_UNPACKED, _MOST_UNPACKED * size)
+    ):
+        raise DatasetError(
+            f"{path} says that its {size:,} bytes hold {max(rows):,} rows and unpack to {unpacked:,} bytes: it is "
+            "damaged or a bomb; make it again with encoded images."
+        )
+
+
 def _column(schema: pa.Schema, accepted: tuple[str, ...]) -> str | None:
-    return next((name for name in accepted if name in schema.names), None)
+    # pyarrow finds no column by a name that two have.
+    return next((name for name in accepted if schema.names.count(name) == 1), None)
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:

@@ -1,6 +1,5 @@
 """Clients that Flower reaches: in its simulation on Ray, or on other machines."""
 
-import os
 import queue
 import tempfile
 import threading
@@ -115,8 +114,6 @@ def flower_simulation(
         FederationError: The simulation did not start.
     """
     require_flower()
-    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     from flwr.serverapp import ServerApp
     from flwr.simulation import run_simulation
 

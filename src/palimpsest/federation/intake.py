@@ -12,7 +12,12 @@ NO_REPLY = "no reply"
 EMPTY = "empty reply"
 WRONG_SHAPE = "wrong shape"
 NOT_FINITE = "not finite"
+TOO_LARGE = "too large"
 NOT_ASKED = "not asked"
+
+# From here on float32 tells no number from the next: such a parameter means nothing, and its square overflows soon.
+_LARGEST = 2.0**24
+_MOST_SAMPLES = 2**31
 
 
 class Intake:
@@ -88,7 +93,18 @@ def fault(reply: Reply, reference: Parameters) -> str | None:
         return WRONG_SHAPE
     if not math.isfinite(reply.loss) or first_not_finite(reply.parameters) is not None:
         return NOT_FINITE
+    if reply.samples > _MOST_SAMPLES or _largest(reply.parameters) > _LARGEST:
+        return TOO_LARGE
     return None
+
+
+def _largest(parameters: Parameters) -> float:
+    sizes = [
+        float(value.abs().amax())
+        for value in parameters.values()
+        if value.is_floating_point() and value.numel()
+    ]
+    return max(sizes, default=0.0)
 
 
 def first_not_finite(parameters: Parameters) -> str | None:

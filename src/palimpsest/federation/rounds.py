@@ -11,7 +11,7 @@ from palimpsest.federation.aggregation import Aggregator
 from palimpsest.federation.client import Payload, Reply, Work
 from palimpsest.federation.engine import Backend
 from palimpsest.federation.history import History
-from palimpsest.federation.intake import NOT_FINITE, Intake, first_not_finite
+from palimpsest.federation.intake import NOT_FINITE, TOO_LARGE, Intake, first_not_finite
 from palimpsest.federation.schedule import Schedule, Swap
 from palimpsest.progress import progress_line
 from palimpsest.records import Parameters, Record, parameters_hash
@@ -138,10 +138,10 @@ def _next_round(plan: Plan, backend: Backend, state: _State, history: History | 
             done = Round(drawn, tuple(intake.used), intake.faults, attempt, intake.loss)
             return _State(state.plan, parameters, server, [*state.rounds, done])
         faults = intake.faults
-        if not intake.used and set(faults.values()) == {NOT_FINITE}:
+        if faults and not intake.used and set(faults.values()) <= {NOT_FINITE, TOO_LARGE}:
             raise DivergenceError(
-                f"Training diverged in round {index}: every client's loss or parameters became NaN or "
-                "infinite; lower federation.learning_rate."
+                f"Training diverged in round {index}: every client's loss or parameters became NaN, "
+                "infinite or absurdly large; lower federation.learning_rate."
             )
     raise FederationError(
         f"Round {index} was tried {plan.attempts} times and had fewer than {plan.minimum_replies} usable "

@@ -1,5 +1,7 @@
 """Where many vectors are kept at once: in memory while they fit, else in a file."""
 
+import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -61,4 +63,13 @@ def _mapped(count: int, dimension: int, folder: Path | None, dtype: torch.dtype)
     with tempfile.NamedTemporaryFile(dir=place, prefix="vectors-", suffix=".npy") as file:
         # The mapping keeps the unlinked file's pages: nothing is left behind, however the process ends.
         kind = np.float16 if dtype == torch.float16 else np.float32
-        return torch.from_numpy(open_memmap(file.name, mode="w+", dtype=kind, shape=(count, dimension)))
+        matrix = open_memmap(file.name, mode="w+", dtype=kind, shape=(count, dimension))
+        try:
+            # Else a disk that another process fills would end this one at its next write, without a word.
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise ResourceError(
+                    f"{place} has no room for {size:,} bytes any more: make room, or raise --memory-budget."
+                ) from error
+        return torch.from_numpy(matrix)

@@ -3,32 +3,43 @@
 from palimpsest.metrics.assignment import assign
 from palimpsest.metrics.baselines import mean_image, nearest_images
 from palimpsest.metrics.batches import in_order, label_recovery
+from palimpsest.metrics.belonging import Belonging, measure_belonging
 from palimpsest.metrics.bootstrap import bootstrap_intervals
 from palimpsest.metrics.comparison import Comparison, compare
 from palimpsest.metrics.confirmation import ConfirmationScores, score_confirmation
+from palimpsest.metrics.control import Control, judge_control
 from palimpsest.metrics.evaluate import Scores, evaluate
 from palimpsest.metrics.identification import right_ranks
 from palimpsest.metrics.image_metrics import mean_squared_errors, psnr, ssim
 from palimpsest.metrics.perceptual import lpips
+from palimpsest.metrics.rates import Rate, area, binomial_interval, share
 from palimpsest.metrics.soundness import separation
 
 __all__ = [
+    "Belonging",
     "Comparison",
     "ConfirmationScores",
+    "Control",
+    "Rate",
     "Scores",
+    "area",
     "assign",
+    "binomial_interval",
     "bootstrap_intervals",
     "compare",
     "evaluate",
     "in_order",
+    "judge_control",
     "label_recovery",
     "lpips",
     "mean_image",
     "mean_squared_errors",
+    "measure_belonging",
     "nearest_images",
     "psnr",
     "right_ranks",
     "score_confirmation",
     "separation",
+    "share",
     "ssim",
 ]

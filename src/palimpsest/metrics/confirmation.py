@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Generator, Tensor
 
 from palimpsest.metrics.bootstrap import bootstrap_intervals
@@ -43,6 +42,9 @@ def score_confirmation(
         bootstrap: Resamples behind each interval.
         generator: Where the resamples come from.
     """
+    # Imported late: scikit-learn takes a second.
+    from sklearn.metrics import roc_auc_score
+
     own = scores.gather(1, right[:, None]).squeeze(1)
     is_right = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, right[:, None], True)
     wrong = scores[~is_right]

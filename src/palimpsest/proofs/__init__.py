@@ -14,6 +14,7 @@ from palimpsest.proofs.commitment import Commitment, Opening, check_commitment, 
 from palimpsest.proofs.file import Proofs, load_proofs, save_proofs
 from palimpsest.proofs.fit import fit_statistics, identified
 from palimpsest.proofs.forgers import FORGERS, RECOGNISED
+from palimpsest.proofs.intake import Delivery, Received, misplaced, receive_proofs
 from palimpsest.proofs.prove import prove
 from palimpsest.proofs.verifier import Verdicts, calibrate_tau, proof_norms, verify
 
@@ -21,11 +22,13 @@ __all__ = [
     "FORGERS",
     "RECOGNISED",
     "Commitment",
+    "Delivery",
     "Evidence",
     "NormCheck",
     "Opening",
     "Proofs",
     "RangeCheck",
+    "Received",
     "SpotCheck",
     "Submission",
     "SubspaceCheck",
@@ -38,8 +41,10 @@ __all__ = [
     "fit_statistics",
     "identified",
     "load_proofs",
+    "misplaced",
     "proof_norms",
     "prove",
+    "receive_proofs",
     "save_proofs",
     "verify",
 ]

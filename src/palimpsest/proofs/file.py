@@ -137,12 +137,20 @@ def _read_header(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int]:
     if size < 8 or length > min(_LARGEST_HEADER, size - 8):
         raise _not_proofs(path, f"{size} bytes can't hold a header of {length}")
     try:
-        header = json.loads(file.read(length).decode("utf-8"))
+        header = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
-        raise _not_proofs(path, "its header is not JSON") from error
+        raise _not_proofs(path, "its header is not JSON without repeated names") from error
     if not isinstance(header, dict):
         raise _not_proofs(path, "its header is not a mapping")
     return header, 8 + length
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Readers differ in which of two values of one name they take: a header that leaves them the choice is forged."""
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise ValueError("a name comes twice")
+    return mapping
 
 
 def _checked_shape(header: dict[str, Any], size: int, path: Path) -> tuple[int, int]:

@@ -13,7 +13,6 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from palimpsest.report import figures
 from palimpsest.report.gallery import build_gallery, class_name, examples, sorting_score
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import PER_IMAGE, SCORES, count, duration, number, percent, written
@@ -103,6 +102,9 @@ def _images(report: ReportInput) -> dict[str, Any]:
 
 
 def _figures(report: ReportInput) -> dict[str, list[Markup]]:
+    # Imported late: Matplotlib takes half a second.
+    from palimpsest.report import figures
+
     baselines = report.metrics["baselines"]
     scores = [
         figures.score_histogram(

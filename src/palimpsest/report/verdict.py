@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from scipy.stats import beta
 from torch import Tensor
 
+from palimpsest.metrics.rates import binomial_interval
 from palimpsest.report.scores import count, number, percent
-from palimpsest.report.worth import worth_findings
+from palimpsest.report.worth import control_failed, worth_findings
 
 
 class Level(StrEnum):
@@ -107,7 +107,10 @@ def judge(
         )
     findings += [_verification(metrics["verification"]), *worth_findings(metrics)]
     findings += _absent_clients(owners, participation) + _accuracy(forgetting)
-    return Verdict(level, _HEADLINES[level], tuple(findings), identification)
+    headline = _HEADLINES[level]
+    if level is Level.NOT_RECOVERED and control_failed(metrics):
+        headline = "This attack failed without the defence as well: nothing was learned about the defence."
+    return Verdict(level, headline, tuple(findings), identification)
 
 
 def identify(metrics: Mapping[str, Any], *, classes: int) -> Identification:
@@ -122,23 +125,6 @@ def identify(metrics: Mapping[str, Any], *, classes: int) -> Identification:
     right = round(scores["identification_top1"] * total)
     chance = metrics["chance"].get("identification_top1", 1 / total)
     return Identification(right, total, chance, classes / total, binomial_interval(right, total))
-
-
-def binomial_interval(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a share (Clopper and Pearson, Biometrika 26, 1934).
-
-    Args:
-        successes: At most `trials`.
-        trials: At least 1.
-        confidence: In (0, 1).
-
-    Returns:
-        Lower and upper bound in [0, 1].
-    """
-    tail = (1 - confidence) / 2
-    lower = 0.0 if successes == 0 else float(beta.ppf(tail, successes, trials - successes + 1))
-    upper = 1.0 if successes == trials else float(beta.ppf(1 - tail, successes + 1, trials - successes))
-    return lower, upper
 
 
 def _level(identification: Identification, *, closer: bool) -> Level:

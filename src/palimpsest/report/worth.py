@@ -5,6 +5,7 @@ from typing import Any
 
 from palimpsest.report.scores import count, number, percent
 
+_SOUND = 0.9
 _ATTACKERS = {
     "adaptive": "knows the defences and has learned through them",
     "non-adaptive": "has learned from undefended differences",
@@ -25,6 +26,12 @@ def attacker_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str, list[str]]
         return []
     first = {"reconstruction": metrics["reconstruction"], "intervals": metrics["intervals"]}
     return [(name, _ATTACKERS[name], _scores(tree)) for name, tree in {"adaptive": first, **others}.items()]
+
+
+def control_failed(metrics: Mapping[str, Any]) -> bool:
+    """Whether the attack fails on the undefended proofs of the same run, so that its failure shows nothing."""
+    control = metrics.get("control")
+    return control is not None and not control["passed"]
 
 
 def soundness_rows(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -59,11 +66,11 @@ def worth_findings(metrics: Mapping[str, Any]) -> Iterator[str]:
         best = max(worst, key=lambda name: worst[name][0])
         area = worst[best][0]
         told = (
-            f"the {_check(best)} tells every forgery tried from an honest proof (area under the ROC curve {number(area)} "
-            "at worst), if the party commits to its proofs before the challenge"
-            if area >= 0.9
-            else f"no check tells all forgeries tried from honest proofs (the best, the {_check(best)}, reaches an area of "
-            f"{number(area)}; 0.5 is a coin)"
+            f"the {_check(best)} tells every forgery tried from an honest proof (area under the ROC curve "
+            f"{number(area)} at worst), if the party commits to its proofs before the challenge"
+            if area >= _SOUND
+            else f"no check tells all forgeries tried from honest proofs (the best, the {_check(best)}, reaches an "
+            f"area of {number(area)}; 0.5 is a coin)"
         )
         yield f"Of the checks that an auditor could make of these proofs, {told}."
 
@@ -79,8 +86,12 @@ def _on_attackers(metrics: Mapping[str, Any]) -> Iterator[str]:
         unknowing = others["non-adaptive"]["reconstruction"]["identification_top1"]
         sentence += f", and with them an attacker who does not know of them {count(round(unknowing * total))}"
     yield f"{sentence}; the numbers above are of an attacker who knows them."
-    if undefended * total <= 2 * metrics["chance"]["identification_top1"] * total:
-        yield "The attack fails without the defences as well: that it fails with them says nothing about them."
+    if control_failed(metrics):
+        low, high = (percent(end) for end in metrics["control"]["interval"])
+        yield (
+            "The attack fails without the defences as well: that it fails with them says nothing about them. It tells "
+            f"no more than chance apart (95 % interval {low} to {high}) and comes no closer than the mean image."
+        )
 
 
 def _scores(tree: Mapping[str, Any]) -> list[str]:

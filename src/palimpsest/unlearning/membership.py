@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor
 
 FALSE_POSITIVE_RATE = 0.01
@@ -30,6 +29,9 @@ def membership_score(members: Tensor, others: Tensor) -> Membership:
         members: Losses of samples that were trained on, `[n]`, at least one.
         others: Losses of samples that were not, `[m]`, at least one.
     """
+    # Imported late: scikit-learn takes a second.
+    from sklearn.metrics import roc_auc_score, roc_curve
+
     truth = np.concatenate([np.ones(len(members)), np.zeros(len(others))])
     score = -np.concatenate([members.double().numpy(), others.double().numpy()])
     false_positives, true_positives, _ = roc_curve(truth, score)

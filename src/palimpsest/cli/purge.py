@@ -1,0 +1,46 @@
+"""`palimpsest purge`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+
+from palimpsest.cli.options import FLAG, SEVERAL, Debug
+from palimpsest.memory import format_bytes
+
+
+def purge(
+    runs: Annotated[list[Path], SEVERAL],
+    *,
+    dry_run: Annotated[bool, FLAG] = False,
+    debug: Debug = False,
+) -> None:
+    """Remove what is sensitive from run folders: models, proofs, reconstructions, reports. The scores stay.
+
+    Nothing brings it back but running the audit again.
+
+    Parameters
+    ----------
+    runs
+        Run folders.
+    dry_run
+        Remove nothing; say what would be removed.
+    """
+    from palimpsest.purge import purge as purge_run
+
+    console = Console(soft_wrap=True)
+    for folder in runs:
+        result = purge_run(folder, rehearse=dry_run)
+        verb = "would remove" if dry_run else "removed"
+        console.print(
+            f"{folder}: {verb} {len(result.removed)} files and folders, {format_bytes(result.bytes)}; "
+            f"kept {', '.join(result.kept)}",
+            highlight=False,
+            markup=False,
+        )
+        if result.shared:
+            console.print(
+                f"  Another run's folder still holds {', '.join(result.shared)}: purge that one as well.",
+                highlight=False,
+                markup=False,
+            )

@@ -1,0 +1,113 @@
+"""Take everything out of a run folder that shows somebody's images, or from which they could be read again."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from palimpsest.errors import RunError
+from palimpsest.files import write_json, write_text
+from palimpsest.manifest import MANIFEST, Manifest, read_manifest
+from palimpsest.runs import lock_folder
+
+_KEPT_FILES = frozenset({".lock", "config.yaml", MANIFEST, "metrics.json"})
+_KEPT_STAGES = frozenset({"forgetting", "remaining", "scores", "soundness", "verdicts"})
+
+
+@dataclass(frozen=True)
+class Purge:
+    """What a purge removed.
+
+    Args:
+        removed: Files and folders, as paths from the run folder.
+        bytes: Their size.
+        shared: Those of them that are also in another run's folder, under a name of its own.
+        kept: What is left.
+    """
+
+    removed: tuple[str, ...]
+    bytes: int
+    shared: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def purge(folder: Path, *, rehearse: bool = False) -> Purge:
+    """Remove models, proofs, gradients, reconstructions, the report and unfinished work; leave the scores.
+
+    Two models tell nearly as much as the proofs, so they go as well. Links are removed, never followed. The names of
+    forgotten rows are taken out of the configuration. Bytes are not overwritten: on today's disks that promises
+    nothing, and encryption does.
+
+    Args:
+        folder: A run folder in which nobody works.
+        rehearse: Remove nothing, only tell what would be.
+
+    Raises:
+        RunError: The folder holds no run, another process works in it, or something can't be removed.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise RunError(f"{folder} holds no run (it has no {MANIFEST}): name the run folder itself.")
+    lock = lock_folder(folder)
+    try:
+        manifest = read_manifest(folder)
+        assert manifest is not None, "the manifest was there a moment ago"
+        doomed = [path for path in sorted(folder.iterdir()) if not _is_kept(path)]
+        files = [file for path in doomed for file in _files(path)]
+        result = Purge(
+            removed=tuple(path.name for path in doomed),
+            bytes=sum(file.lstat().st_size for file in files),
+            shared=tuple(str(file.relative_to(folder)) for file in files if file.lstat().st_nlink > 1),
+            kept=tuple(path.name for path in sorted(folder.iterdir()) if _is_kept(path)),
+        )
+        if not rehearse:
+            _forget_names(folder, manifest)
+            for path in doomed:
+                _remove(path)
+        return result
+    except OSError as error:
+        raise RunError(
+            f"{error.filename} can't be removed ({error.strerror}): the folder is not purged; see to it and try again."
+        ) from error
+    finally:
+        os.close(lock)
+
+
+def _is_kept(path: Path) -> bool:
+    """Figures, norms and settings are kept; everything else goes, also what a later version will put there."""
+    if path.is_symlink() or path.is_dir():
+        return False
+    stage = path.stem in _KEPT_STAGES or path.stem.startswith("scores-")
+    return path.name in _KEPT_FILES or (stage and path.suffix == ".safetensors")
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_symlink() or not path.is_dir():
+        return [path]
+    return [file for file in path.rglob("*") if file.is_symlink() or not file.is_dir()]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _forget_names(folder: Path, manifest: Manifest) -> None:
+    """Take the forgotten rows' numbers out of the configuration, and out of the manifest the removed stages and the
+    hashes of images, in which somebody who has an image could find it again."""
+    config: dict[str, Any] = manifest["config"]
+    unlearning = config.get("unlearning", {})
+    if unlearning.get("indices"):
+        unlearning |= {"indices": None, "count": len(unlearning["indices"])}
+        write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    manifest["stages"] = {
+        name: {**stage, "inputs": []}
+        for name, stage in manifest["stages"].items()
+        if _is_kept(folder / f"{name}.safetensors")
+    }
+    manifest["purged"] = True
+    write_json(folder / MANIFEST, manifest)

@@ -1,0 +1,49 @@
+import torch
+
+from palimpsest.metrics import measure_belonging
+
+
+def images(seed, count=60):
+    return torch.rand(count, 1, 4, 4, generator=torch.Generator().manual_seed(seed))
+
+
+def belonging(reconstructions, originals, labels, *, permutations=199, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return measure_belonging(
+        reconstructions, originals, labels, permutations=permutations, generator=generator
+    )
+
+
+def test_copies_belong_and_noise_does_not():
+    truth, labels = images(0), torch.arange(60) % 6
+    copied = belonging(truth, truth, labels)
+    assert (copied.own, copied.p_value, copied.p_value_within_class) == (0, 1 / 200, 1 / 200)
+    assert copied.shuffled > 0.1
+    assert belonging(images(1), truth, labels).p_value > 0.05
+
+
+def test_what_shows_the_class_alone_belongs_to_the_class_alone():
+    labels = torch.arange(60) % 6
+    prototypes = images(2, 6)
+    truth = 0.5 * prototypes[labels] + 0.5 * images(3)
+    found = belonging(prototypes[labels], truth, labels)
+    assert found.p_value == 1 / 200
+    assert found.p_value_within_class > 0.05
+    assert found.shuffled > found.shuffled_within_class
+
+
+def test_under_the_null_small_p_values_are_as_rare_as_they_say():
+    truth, labels = images(0, 20), torch.zeros(20, dtype=torch.int64)
+    found = [belonging(images(seed, 20), truth, labels, permutations=99, seed=seed) for seed in range(9, 309)]
+    assert 0.05 < sum(one.p_value <= 0.1 for one in found) / 300 < 0.15
+
+
+def test_one_answer_to_everything_belongs_to_nothing():
+    truth, labels = images(0), torch.arange(60) % 6
+    constant = belonging(truth.mean(0, keepdim=True).expand(60, -1, -1, -1), truth, labels)
+    assert constant.p_value == constant.p_value_within_class == 1
+
+
+def test_classes_of_one_image_can_not_be_shuffled():
+    truth = images(0, 5)
+    assert belonging(truth, truth, torch.arange(5)).p_value_within_class == 1

@@ -1,0 +1,91 @@
+"""Clients that hand in anything: each is named with what is wrong, and the others' proofs are used."""
+
+import pytest
+import torch
+
+from palimpsest.proofs import Delivery, Proofs, misplaced, receive_proofs
+
+MODELS = {"original": "aa" * 32, "unlearned": "bb" * 32}
+
+
+def proofs(seed, count=3, dimension=8, **claims):
+    vectors = torch.randn(count, dimension, generator=torch.Generator().manual_seed(seed))
+    return Proofs(vectors, {**MODELS, **claims})
+
+
+def receive(*deliveries, asked=None, known=()):
+    asked = asked or dict.fromkeys((2, 5, 7), 3)
+    return receive_proofs([Delivery(*one) for one in deliveries], asked, dimension=8, known=known, **MODELS)
+
+
+def with_value(value):
+    broken = proofs(5).vectors.clone()
+    broken[1, 3] = value
+    return Proofs(broken, dict(MODELS))
+
+
+def test_honest_proofs_come_in_the_order_of_the_clients():
+    received = receive((7, proofs(7)), (2, proofs(2)), (5, proofs(5)))
+    assert received.faults == {}
+    assert received.owners.tolist() == [2, 2, 2, 5, 5, 5, 7, 7, 7]
+    assert torch.equal(received.vectors, torch.cat([proofs(client).vectors for client in (2, 5, 7)]))
+    assert len(received.digests) == 9
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (with_value(torch.nan), "Its proof 1 holds values that are not finite."),
+        (with_value(torch.inf), "Its proof 1 holds values that are not finite."),
+        (with_value(1e30), "Its proof 1 holds values that are too large to be gradients."),
+        (proofs(5, dimension=9), "Handed in proofs of length 9, not 8: they are another model's."),
+        (proofs(5, count=2), "Handed in 2 proofs and owes 3."),
+        (
+            proofs(5, unlearned="cc" * 32),
+            "Its proofs are for another unlearned model, 'cccccccccccc' and not 'bbbbbbbbbbbb'.",
+        ),
+        (Proofs(proofs(5).vectors[[0, 1, 1]], dict(MODELS)), "Its proof 1 comes twice."),
+    ],
+)
+def test_a_client_with_a_fault_is_left_out_and_named(broken, reason):
+    received = receive((2, proofs(2)), (5, broken), (7, proofs(7)))
+    assert received.faults == {5: reason}
+    assert received.owners.tolist() == [2, 2, 2, 7, 7, 7]
+
+
+def test_a_replayed_proof_names_both_for_nobody_can_tell_who_copied():
+    stolen = Proofs(torch.cat([proofs(2).vectors[:1], proofs(5).vectors[1:]]), dict(MODELS))
+    received = receive((2, proofs(2)), (5, stolen), (7, proofs(7)))
+    assert received.faults == {2: "Its proof 0 is also client 5's.", 5: "Its proof 0 is also client 2's."}
+    assert received.owners.tolist() == [7, 7, 7]
+
+
+def test_a_proof_of_an_earlier_request_is_known_again():
+    earlier = receive((2, proofs(2)), asked={2: 3})
+    received = receive((2, proofs(2)), asked={2: 3}, known=earlier.digests)
+    assert received.faults == {2: "Its proof 0 was handed in before, for another request."}
+    assert received.vectors.shape == (0, 8)
+
+
+def test_who_is_silent_uninvited_or_hands_in_twice_is_named():
+    received = receive((2, proofs(2)), (9, proofs(9)), (5, proofs(5)), (5, proofs(6)))
+    assert received.faults == {
+        5: "Handed in what it was not asked for.",
+        7: "Handed in nothing.",
+        9: "Handed in what it was not asked for.",
+    }
+    assert received.owners.tolist() == [2, 2, 2]
+
+
+def test_unattested_proofs_are_used_and_named():
+    received = receive((2, Proofs(proofs(2).vectors)), (5, proofs(5)), (7, proofs(7)))
+    assert received.unattested == (2,)
+    assert len(received.vectors) == 9
+
+
+def test_reordered_proofs_and_another_samples_are_found_by_a_spot_check():
+    expected = proofs(0, count=6, dimension=50).vectors
+    noisy = expected + 0.1 * proofs(1, count=6, dimension=50).vectors
+    assert misplaced(noisy, expected) == {}
+    assert misplaced(noisy[[1, 0, 2, 3, 4, 5]], expected) == {0: 1, 1: 0}
+    assert misplaced(noisy[[0, 1, 2, 2, 4, 5]], expected) == {3: 2}

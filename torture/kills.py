@@ -1,0 +1,229 @@
+"""Kill audits with SIGKILL, at every write and at random moments, and see that nothing is lost and nothing is half."""
+
+import functools
+import json
+import multiprocessing
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from palimpsest.config import AuditConfig, build_config
+from palimpsest.records import file_hash, read_tensors
+
+CONFIG: dict[str, Any] = {
+    "data": {"name": "digits", "auxiliary_size": 100},
+    "model": {"name": "lenet"},
+    "federation": {"clients": 4, "fraction": 0.5, "rounds": 2},
+    "unlearning": {"count": 10},
+    "attack": {"beta": 0, "epochs": 1, "width": 8, "components": 8},
+    "scoring": {"bootstrap": 10},
+}
+_OPENING_WRITES = 2
+_POINTS_OF_A_WRITE = 3
+
+
+@dataclass
+class Toll:
+    """What came of many kills.
+
+    Args:
+        kills: How many processes were killed before they were done.
+        runs: How many audits went on to their end.
+        broken: What was lost, half or different, in words.
+    """
+
+    kills: int
+    runs: int
+    broken: list[str]
+
+
+def config() -> AuditConfig:
+    """An audit of about a second, with every stage."""
+    return build_config(CONFIG)
+
+
+def bits(folder: Path) -> dict[str, str]:
+    """The hash of each stage's file."""
+    return {path.name: file_hash(path) for path in sorted(folder.glob("*.safetensors"))}
+
+
+def half_files(folder: Path) -> Iterator[str]:
+    """What passes for whole and is not, or can be read by others."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.stat().st_mode & 0o077:
+            yield f"{path.relative_to(folder)} can be read by others"
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        try:
+            if path.suffix == ".safetensors":
+                read_tensors(path)
+            elif path.suffix == ".json":
+                json.loads(path.read_text(encoding="utf-8"))
+            elif path.suffix == ".html" and "</html>" not in path.read_text(encoding="utf-8"):
+                yield f"{path.name} has no end"
+        except Exception as error:
+            yield f"{path.relative_to(folder)} is half: {error}"
+
+
+def kill_at_every_write(folder: Path, expected: dict[str, str], *, every: int = 1) -> Toll:
+    """Kill one audit again and again, each time at a later step of a write, until it gets through.
+
+    Every write has three steps: the temporary file is there, it is half on the disk, it has taken its place. The
+    first writes of each life, the configuration and the manifest, are killed in too.
+
+    Args:
+        folder: The run folder, not there yet.
+        expected: The bits of an audit that nobody killed.
+        every: Skip so many steps between two kills; 1 leaves none out.
+    """
+    toll, opening = Toll(0, 0, []), _OPENING_WRITES * _POINTS_OF_A_WRITE
+    step, before = 1, -1
+    while True:
+        code = _live(folder, die_at=step)
+        toll.broken += half_files(folder)
+        if code == 0:
+            break
+        if code != -signal.SIGKILL:
+            toll.broken.append(f"step {step}: the process ended with {code}")
+            return toll
+        toll.kills += 1
+        progress = _progress(folder)
+        step = opening + every if progress > before >= 0 else step + every
+        before = progress
+    toll.runs += 1
+    if bits(folder) != expected:
+        toll.broken.append("the bits differ after the last kill")
+    return toll
+
+
+def kill_at_random(folder: Path, expected: dict[str, str], *, kills: int, seed: int) -> Toll:
+    """Kill audits at random moments, as often as wanted; each goes on in its folder until it is done.
+
+    Args:
+        folder: Where the run folders shall stand.
+        expected: The bits of an audit that nobody killed.
+        kills: How often.
+        seed: Of the moments.
+    """
+    toll, random = Toll(0, 0, []), Random(seed)
+    while toll.kills < kills or toll.runs == 0:
+        run = folder / f"run-{toll.runs}"
+        while True:
+            patience = random.uniform(0, _seconds()) if toll.kills < kills else None
+            code = _live(run, patience=patience)
+            toll.broken += half_files(run)
+            if code != -signal.SIGKILL:
+                break
+            toll.kills += 1
+        if code:
+            toll.broken.append(f"run {toll.runs}: the process ended with {code}")
+            return toll
+        toll.runs += 1
+        if bits(run) != expected:
+            toll.broken.append(f"run {toll.runs}: the bits differ")
+    return toll
+
+
+def reference(folder: Path) -> dict[str, str]:
+    """The bits of an audit that nobody kills."""
+    assert _live(folder) == 0, "the audit fails without being killed"
+    return bits(folder)
+
+
+@functools.cache
+def _seconds() -> float:
+    """How long a life lasts that nobody ends."""
+    with tempfile.TemporaryDirectory() as room:
+        start = time.perf_counter()
+        _live(Path(room) / "run")
+        return time.perf_counter() - start
+
+
+def _live(folder: Path, *, die_at: int | None = None, patience: float | None = None) -> int | None:
+    """One process's life: it audits, or goes on with it, until it is done or killed."""
+    # Forked from a server that has imported everything once: a life costs what the audit costs.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torture.imported"])
+    process = context.Process(target=_audit, args=(folder, die_at))
+    process.start()
+    process.join(patience)
+    if process.is_alive():
+        process.kill()
+    process.join()
+    return process.exitcode
+
+
+def _audit(folder: Path, die_at: int | None) -> None:
+    import torch
+
+    from palimpsest.audit import audit
+
+    torch.set_num_threads(1)
+    if die_at is not None:
+        _die_at_step(die_at)
+    audit(config(), out=folder)
+
+
+def _die_at_step(last: int) -> None:
+    """Have this process kill itself at a step of its writes, counted from 1."""
+    from palimpsest import files
+
+    steps = 0
+
+    def step(before: Callable[[], object] = lambda: None) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == last:
+            before()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    create, sync, folder_sync = files._create_private, os.fsync, files._sync_folder
+
+    def created(path: Path) -> None:
+        create(path)
+        step()
+
+    def synced(descriptor: int) -> None:
+        if os.path.isfile(f"/proc/self/fd/{descriptor}"):  # noqa: PTH113
+            # What was written last may not have reached the disk when the power goes.
+            step(lambda: os.truncate(descriptor, os.fstat(descriptor).st_size // 2))
+        sync(descriptor)
+
+    def replaced(path: Path) -> None:
+        step()
+        folder_sync(path)
+
+    files._create_private, os.fsync, files._sync_folder = created, synced, replaced
+
+
+def _progress(folder: Path) -> int:
+    """How far an audit has come, in finished stages and rounds: it only grows."""
+    try:
+        stages = len(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["stages"])
+    except OSError:
+        return 0
+    rounds = 0
+    for file in (folder / ".unfinished").rglob("rounds.safetensors"):
+        rounds += len(json.loads(read_tensors(file)[1]["fields"])["rounds"])
+    return 1000 * stages + rounds + 1
+
+
+def torture_kills(kills: int, *, seed: int) -> int:
+    """Kill at every write and at random moments, print what came of it, and return how many promises broke."""
+    with tempfile.TemporaryDirectory() as room:
+        expected = reference(Path(room) / "reference")
+        written = kill_at_every_write(Path(room) / "steps", expected)
+        random = kill_at_random(Path(room), expected, kills=kills, seed=seed)
+    for name, toll in (("at every write", written), ("at random", random)):
+        print(
+            f"killed {name}: {toll.kills} times, {toll.runs} audits done, {len(toll.broken)} broke a promise"
+        )
+        for sentence in toll.broken[:20]:
+            print(f"    {sentence}")
+    return len(written.broken) + len(random.broken)
