@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from palimpsest.reproduce.frontier import recommend
+from palimpsest.reproduce.recommendation import recommend
 from palimpsest.reproduce.study import Cell, Column, Study
 
 # The paper prints one number for each defence. Sign compression has no setting; 0.01 is read as the perturbation's

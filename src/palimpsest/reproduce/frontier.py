@@ -1,18 +1,17 @@
-"""Leakage against soundness: one picture, and which defence it speaks for."""
+"""Leakage against soundness, in one picture."""
 
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from palimpsest.reproduce.recommendation import CHECKS
 from palimpsest.reproduce.study import Study
 from palimpsest.reproduce.summary import Estimate, Summary
 
-_CHECKS = ("norm check", "range", "subspace", "spot check")
 _COLOURS = {"norm check": "#777777", "range": "#a00000", "subspace": "#00803c", "spot check": "#0000a0"}
 _MARKS = {"norm check": "x", "range": "^", "subspace": "s", "spot check": "o"}
 _LEAKS = {"top 1": "told apart by the reconstruction", "confirmed": "confirmed among candidates"}
-_SOUND = 0.9
 
 
 def draw_frontier(study: Study, summaries: Sequence[Summary]) -> Figure:
@@ -29,14 +28,14 @@ def draw_frontier(study: Study, summaries: Sequence[Summary]) -> Figure:
         leaks = {"top 1": summary.scores["identification_top1"], "confirmed": summary.columns["confirmed"]}
         for (name, estimate), mark in zip(leaks.items(), ("o", "D"), strict=True):
             _whisker(left, estimate, place, "#0000a0" if name == "top 1" else "#a00000", mark)
-        for check in _CHECKS:
+        for check in CHECKS:
             _whisker(right, summary.columns[check], place, _COLOURS[check], _MARKS[check])
     left.set_yticks(range(len(names)), names)
     left.invert_yaxis()
     left.plot([], [], "o", color="#0000a0", label=_LEAKS["top 1"])
     left.plot([], [], "D", color="#a00000", label=_LEAKS["confirmed"])
     left.set_xlabel("share of the forgotten images (less is better)")
-    for check in _CHECKS:
+    for check in CHECKS:
         right.plot([], [], _MARKS[check], color=_COLOURS[check], label=check)
     right.axvline(0.5, color="black", linewidth=0.6, linestyle=":")
     right.set_xlabel("area under the ROC curve, worst forger (more is better, 0.5 is a coin)")
@@ -46,64 +45,6 @@ def draw_frontier(study: Study, summaries: Sequence[Summary]) -> Figure:
         axes.set_xlim(-0.03, 1.03)
     figure.suptitle(study.title, fontsize=11)
     return figure
-
-
-def recommend(summaries: Sequence[Summary]) -> list[str]:
-    """Which defence to choose, and why, in plain words.
-
-    Args:
-        summaries: The finished cells of the frontier.
-
-    Returns:
-        One sentence for each goal: hide the image, hide which image it is, and keep a proof that can be checked.
-    """
-    done = [summary for summary in summaries if summary.seeds]
-    hidden = [one for one in done if one.scores["identification_top1"].mean <= 2 * _chance(one)]
-    unconfirmed = [one for one in hidden if one.columns["confirmed"].mean <= 2 * _chance(one)]
-    sentences = []
-    checkable = sorted(hidden, key=_worth, reverse=True)
-    if checkable and _worth(checkable[0]) >= _SOUND:
-        best = checkable[0]
-        sentences.append(
-            f"Against reconstruction, {best.cell.name} is enough: the images are told apart no better than by "
-            f"chance, and the {_best_check(best)} still tells forgeries from proofs (area {_worth(best):.2f})."
-        )
-    elif hidden:
-        sentences.append(
-            "Every defence that stops the reconstruction leaves a proof that no check tells from a forgery."
-        )
-    else:
-        sentences.append("No defence here stops the reconstruction.")
-    if not unconfirmed:
-        sentences.append(
-            "None hides which image was forgotten from an auditor who holds it: choose enough noise, or show the proof "
-            "to nobody who may hold the images."
-        )
-        return sentences
-    best = max(unconfirmed, key=_worth)
-    worth = _worth(best)
-    kept = (
-        "still tells forgeries from proofs"
-        if worth >= _SOUND
-        else "hardly tells them from forgeries any more"
-    )
-    sentences.append(
-        f"Who must not learn which image was forgotten, even holding it, can be given proofs under {best.cell.name}: "
-        f"the {_best_check(best)} {kept} (area {worth:.2f})."
-    )
-    return sentences
-
-
-def _best_check(summary: Summary) -> str:
-    return max(_CHECKS, key=lambda check: summary.columns[check].mean)
-
-
-def _worth(summary: Summary) -> float:
-    return summary.columns[_best_check(summary)].mean
-
-
-def _chance(summary: Summary) -> float:
-    return 1 / summary.forgotten
 
 
 def _whisker(axes: Axes, estimate: Estimate, place: int, colour: str, mark: str) -> None:
