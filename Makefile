@@ -2,9 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS := .venv-supply
 comma := ,
 
-.PHONY: demo install test torture lint bench clean
+.PHONY: demo install test torture lint bench sbom supply clean
 
 demo: $(STAMP)  ## Audit the embedded digits and say where the report is.
 	$(BIN)/palimpsest audit digits --out runs/demo
@@ -25,8 +26,15 @@ lint: $(STAMP)  ## Check style and types.
 bench: $(STAMP)  ## Print the seconds of each stage, and what each part costs beside a plain version.
 	$(BIN)/python -m benchmarks
 
+sbom: $(STAMP) $(TOOLS)/.installed  ## List everything that the program is made of, in dist/sbom.json (CycloneDX).
+	$(BIN)/python -m supply sbom
+
+supply: sbom  ## Check the licences of the dependencies, and ask whether weaknesses of them are known.
+	$(BIN)/python -m supply licences
+	$(BIN)/python -m supply advisories
+
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) $(TOOLS) build dist src/*.egg-info
 
 # torch goes first and pinned: constraints.txt names the build that has no CUDA packages where one is published.
 $(STAMP): pyproject.toml constraints.txt
@@ -34,3 +42,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev$(if $(FLOWER),$(comma)flower)]'
 	touch $(STAMP)
+
+$(TOOLS)/.installed: supply/requirements.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r supply/requirements.txt
+	touch $(TOOLS)/.installed
