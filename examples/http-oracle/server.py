@@ -1,4 +1,4 @@
-"""A reference server of the protocol `palimpsest-oracle-1`: a client answers an auditor's questions, and shows no model.
+"""A reference server of the protocol `palimpsest-oracle-1`: a client answers an auditor's questions, models unseen.
 
     PALIMPSEST_ORACLE_TOKEN=... python server.py --original a.safetensors --unlearned b.safetensors --model nets:Net
 
@@ -145,6 +145,7 @@ def read_question(
     fits = (
         images.dtype == torch.float32
         and labels.dtype == torch.int64
+        and labels.ndim == 1
         and 1 <= len(labels) <= largest_batch
         and images.shape == (len(labels), *shape)
         and bool(((images >= 0) & (images <= 1)).all())

@@ -21,4 +21,5 @@ class Net(nn.Module):
         self.head = nn.Linear(32 * width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits of normalised images."""
         return self.head(self.dropout(self.features(images).flatten(1)))

@@ -35,12 +35,14 @@ def fit(images: torch.Tensor, labels: torch.Tensor, *, epochs: int = 12) -> Net:
 
 
 def write_images(images: torch.Tensor, paths: list[Path]) -> None:
+    """Write each image as a PNG."""
     for image, path in zip(images, paths, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray((image[0] * 255).round().to(torch.uint8).numpy()).save(path)
 
 
 def main() -> None:
+    """Train twice, and write all pieces."""
     digits = load_digits()
     # As files hold them: 256 levels.
     levels = np.round(digits.images / 16 * 255).astype(np.float32) / 255

@@ -96,3 +96,27 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, pictures, write_folder
     with pytest.raises(DatasetError, match="a can't be read"):
         ImageFolder(tmp_path).count("train")
     (tmp_path / "a").chmod(0o700)
+
+
+def test_read_all_keeps_the_order_of_the_files(tmp_path, pictures, write_folder):
+    drawn = {"b": pictures(6, seed=1), "a": pictures(4, seed=2)}
+    everything = ImageFolder(write_folder(tmp_path / "zoo", drawn)).read_all()
+    pixels = torch.stack([torch.from_numpy(image) for image in drawn["a"] + drawn["b"]])
+    assert everything.labels.tolist() == [0] * 4 + [1] * 6
+    assert torch.equal(everything.images, pixels.permute(0, 3, 1, 2).float() / 255)
+
+
+def test_read_all_takes_the_training_images_first_where_they_are_apart(tmp_path, pictures, write_folder):
+    write_folder(tmp_path / "train", {"a": pictures(3), "c": pictures(2)})
+    write_folder(tmp_path / "test", {"b": pictures(1), "c": pictures(4)})
+    assert ImageFolder(tmp_path).read_all().labels.tolist() == [0, 0, 0, 2, 2, 1, 2, 2, 2, 2]
+
+
+def test_known_names_number_the_classes(tmp_path, pictures, write_folder):
+    folder = write_folder(tmp_path / "some", {"cat": pictures(2)})
+    some = ImageFolder(folder, names=("ape", "bee", "cat"))
+    assert some.read_all().labels.tolist() == [2, 2]
+    assert some.read_all().classes == 3
+    assert some.class_names == ("ape", "bee", "cat")
+    with pytest.raises(DatasetError, match="'cat', which is none of ape"):
+        ImageFolder(folder, names=("ape",)).read_all()

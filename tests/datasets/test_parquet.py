@@ -70,6 +70,8 @@ def test_divides_a_file_of_ones_own(encode, pictures, write_parquet):
         assert torch.equal(part.labels, torch.tensor(labels)[rows])
         some = torch.tensor([0, 3])
         assert torch.equal(source.read(split, rows=some).images, part.images[some])
+    assert torch.equal(source.read_all().images, read_images(path))
+    assert source.read_all().labels.tolist() == labels
 
 
 @pytest.mark.parametrize(("row", "label"), [(1, 10), (2, -1)])

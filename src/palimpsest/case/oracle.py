@@ -1,14 +1,17 @@
 """Who answers the auditor's questions: the checkpoints, a function, precomputed files, or an endpoint."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from torch import Tensor
+
 from palimpsest.case.config import OracleConfig
 from palimpsest.case.models import Models
 from palimpsest.datasets import ImageSet
-from palimpsest.errors import ConfigurationError, OracleError
+from palimpsest.errors import ConfigurationError, OracleError, PalimpsestError
 from palimpsest.gradients import (
     Endpoint,
     ModelOracle,
@@ -17,6 +20,7 @@ from palimpsest.gradients import (
     RecordedOracle,
     RemoteOracle,
 )
+from palimpsest.gradients.recorded import Ask
 from palimpsest.gradients.remote import TOKEN
 from palimpsest.references import is_reference, load_reference
 
@@ -80,7 +84,7 @@ def open_oracle(
         length = int(getattr(function, "dimension", dimension))
         fingerprint = _hash(source, str(length))
         oracle = RecordedOracle(
-            function,
+            _asking(function, source),
             length,
             folder=folder / fingerprint[:16],
             batch_size=_batch(config.batch_size, length, memory_budget),
@@ -117,6 +121,22 @@ def _remote(
         budget=config.query_budget,
     )
     return Answering(oracle, url, fingerprint, told.classes, config.query_budget)
+
+
+def _asking(function: Callable[..., object], name: str) -> Ask:
+    """A function of somebody's own, whose failures are told as its own."""
+
+    def ask(images: Tensor, labels: Tensor) -> object:
+        try:
+            return function(images, labels)
+        except PalimpsestError:
+            raise
+        except Exception as error:
+            raise OracleError(
+                f"The oracle {name} failed ({type(error).__name__}: {error}): it is called with images and labels."
+            ) from error
+
+    return ask
 
 
 def _batch(wanted: int, dimension: int, memory_budget: int) -> int:

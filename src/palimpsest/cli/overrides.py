@@ -86,7 +86,11 @@ def _fields(section: type[Section]) -> Iterator[tuple[str, str, FieldInfo]]:
 
 
 def _flag(kind: Any, text: str) -> tuple[Any, Any]:
-    return (Annotated[kind | None, Parameter(help=text, show_default=False)], None)
+    several = get_origin(kind) is list
+    parameter = Parameter(
+        help=text, show_default=False, consume_multiple=several, negative="" if several else None
+    )
+    return (Annotated[kind | None, parameter], None)
 
 
 def _description(info: FieldInfo) -> tuple[Any, str]:

@@ -11,8 +11,9 @@ from torch import Tensor
 from palimpsest.errors import CheckpointError, OracleError
 from palimpsest.records import save_tensors
 
-Ask = Callable[[Tensor, Tensor], Tensor]
-"""Gradient differences `[n, d]` of images `[n, channels, height, width]` and labels `[n]`."""
+Ask = Callable[[Tensor, Tensor], object]
+"""Gradient differences `[n, d]`, as `check_answer` takes them, of images `[n, channels, height, width]` and labels
+`[n]`."""
 _KEY = 16
 
 

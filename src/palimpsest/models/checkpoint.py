@@ -1,6 +1,7 @@
 """State dicts as others store them: safetensors, or torch files that hold nothing but tensors."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,10 @@ def _read_torch(path: Path) -> object:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path}: check the path.")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of an old pickle protocol torch warns, and then reads it or not.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than tensors, and reading it could run code: save `model.state_dict()` alone, or as "
@@ -56,15 +60,15 @@ def _read_torch(path: Path) -> object:
         ) from error
     # A damaged file leads torch into errors of almost any type.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise CheckpointError(
-            f"{path} is no file of torch.save that can be read ({reason}): give safetensors or a saved state dict."
+            f"{path} can't be read as a file of torch.save ({reason}): give safetensors or a saved state dict."
         ) from error
 
 
 def _state_dict(stored: object, path: Path) -> dict[str, Tensor]:
     """The names and tensors in what was stored."""
-    for _ in range(2):
+    for _ in range(3):
         if not isinstance(stored, Mapping) or not stored:
             break
         if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in stored.items()):

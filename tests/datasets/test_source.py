@@ -1,0 +1,12 @@
+import torch
+
+from palimpsest.datasets import find_source
+
+
+def test_all_of_a_set_is_its_training_images_then_its_test_images() -> None:
+    digits = find_source("digits")
+    everything = digits.read_all()
+    parts = [digits.read("train"), digits.read("test")]
+    assert torch.equal(everything.images, torch.cat([part.images for part in parts]))
+    assert torch.equal(everything.labels, torch.cat([part.labels for part in parts]))
+    assert everything.classes == 10

@@ -1,0 +1,178 @@
+import importlib.util
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import safetensors.torch
+import torch
+
+from palimpsest.case import load_models
+from palimpsest.gradients import Endpoint, RemoteOracle, gradient_differences
+
+pytest.importorskip("uvicorn", reason="the reference server needs uvicorn and starlette")
+SERVER = Path(__file__).parents[2] / "examples" / "http-oracle" / "server.py"
+TOKEN = "a-token-of-the-tests-alone"
+SHAPE = (1, 8, 8)
+KEYS = ["--original", "original.pt", "--unlearned", "unlearned.safetensors", "--model", "nets:Net"]
+KEYS += ["--mean", "0.3", "--std", "0.38", "--shape", "1", "8", "8"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Any:
+    spec = importlib.util.spec_from_file_location("reference_server", SERVER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def served(own_checkpoints: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The server as the README starts it, on a port of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, SERVER, *KEYS, "--port", str(port), "--total", "4000"],
+        cwd=own_checkpoints,
+        env=environment | {"PALIMPSEST_ORACLE_TOKEN": TOKEN},
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        RemoteOracle.connect(Endpoint(url, TOKEN, attempts=60, sleep=lambda _: time.sleep(1)))
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_an_auditor_attacks_through_it_as_with_the_checkpoints(
+    served: str,
+    own_checkpoints: Path,
+    environment: dict[str, str],
+    shell: Callable[..., Any],
+    readme: Callable[[str], list[str]],
+) -> None:
+    line = next(line for line in readme("http-oracle") if line.startswith("palimpsest attack"))
+    small = "--attack.queries 1 --attack.epochs 2 --attack.width 16 --scoring.bootstrap 20"
+    environment["PALIMPSEST_ORACLE_TOKEN"] = TOKEN
+    shell(line.replace("http://127.0.0.1:8800", served), own_checkpoints, extra=small)
+    metrics = json.loads((own_checkpoints / "remote" / "metrics.json").read_text())
+    assert metrics["reconstruction"]["count"] == 40
+    kept = "".join(
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in (own_checkpoints / "remote").glob("*.*")
+        if path.suffix in (".json", ".yaml", ".html")
+    )
+    assert TOKEN not in kept
+
+
+def test_it_answers_with_the_gradient_differences(
+    served: str, own_checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(own_checkpoints)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    models = load_models(
+        "nets:Net",
+        {},
+        original=Path("original.pt"),
+        unlearned=Path("unlearned.safetensors"),
+        shape=SHAPE,
+        classes=10,
+        mean=[0.3],
+        std=[0.38],
+    )
+    sys.modules.pop("nets")
+    images, labels = torch.rand(5, *SHAPE), torch.arange(5)
+    oracle = RemoteOracle.connect(Endpoint(served, TOKEN))
+    assert oracle.description.models == models.fingerprint
+    expected = gradient_differences(models.original, models.unlearned, images, labels)
+    torch.testing.assert_close(oracle(images, labels), expected)
+
+
+def test_it_listens_on_this_machine_alone_and_needs_a_token(
+    served: str, own_checkpoints: Path, environment: dict[str, str]
+) -> None:
+    assert httpx.get(f"{served}/v1/oracle").status_code == 401
+    assert httpx.get(f"{served}/v1/oracle", headers={"Authorization": "Bearer other"}).status_code == 401
+    assert httpx.post(f"{served}/v1/differences", content=b"").status_code == 401
+    port = int(served.rpartition(":")[2])
+    address = socket.gethostbyname(socket.gethostname())
+    if not address.startswith("127."):
+        with socket.socket() as other:
+            assert other.connect_ex((address, port)) != 0
+    bare = {name: value for name, value in environment.items() if name != "PALIMPSEST_ORACLE_TOKEN"}
+    done = subprocess.run(
+        [sys.executable, SERVER, *KEYS],
+        cwd=own_checkpoints,
+        env=bare,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "PALIMPSEST_ORACLE_TOKEN" in done.stderr
+
+
+def question(count: int = 2, **changed: torch.Tensor) -> bytes:
+    tensors = {"images": torch.rand(count, *SHAPE), "labels": torch.zeros(count, dtype=torch.int64)}
+    return safetensors.torch.save(tensors | changed)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"nonsense", 400),
+        (b"\xff" * 8, 400),
+        (safetensors.torch.save({"images": torch.rand(1, *SHAPE)}), 400),
+        (question(images=torch.rand(2, 3, 8, 8)), 400),
+        (question(images=torch.rand(2, *SHAPE).double()), 400),
+        (question(images=torch.full((2, *SHAPE), torch.nan)), 400),
+        (question(images=torch.full((2, *SHAPE), 255.0)), 400),
+        (question(labels=torch.tensor([0, 10])), 400),
+        (question(labels=torch.tensor([0, -1])), 400),
+        (question(labels=torch.zeros(2)), 400),
+        (question(labels=torch.zeros((), dtype=torch.int64)), 400),
+        (question(count=65), 400),
+        (question(count=100), 413),
+        (b"\x00" * 2**20, 413),
+    ],
+)
+def test_what_is_no_question_is_refused(served: str, body: bytes, status: int) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    answer = httpx.post(f"{served}/v1/differences", content=body, headers=headers)
+    assert answer.status_code == status
+    assert answer.json()["error"]
+
+
+def test_rate_and_total_are_limited(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from starlette.exceptions import HTTPException
+
+    now = [0.0]
+    monkeypatch.setattr(server.time, "monotonic", lambda: now[0])
+    allowance = server.Allowance(60, 100)
+    allowance.spend(50)
+    with pytest.raises(HTTPException) as refused:
+        allowance.spend(40)
+    assert (refused.value.status_code, refused.value.headers) == (429, {"Retry-After": "30"})
+    now[0] += 30
+    allowance.spend(40)
+    now[0] += 600
+    with pytest.raises(HTTPException) as refused:
+        allowance.spend(11)
+    assert refused.value.status_code == 403
+    allowance.spend(10)
+
+
+def test_the_readme_documents_what_the_server_takes() -> None:
+    text = SERVER.with_name("README.md").read_text(encoding="utf-8")
+    for word in ("/v1/oracle", "/v1/differences", "palimpsest-oracle-1", "largest_batch", "Retry-After"):
+        assert word in text

@@ -1,0 +1,22 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SMALL = "--attack.queries 1 --attack.epochs 2 --attack.width 16 --scoring.bootstrap 20"
+
+
+def test_its_commands_do_what_the_readme_says(
+    own_checkpoints: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
+) -> None:
+    _, _, doctor, attack, wrong = readme("own-checkpoints")
+    fine = shell(doctor, own_checkpoints).stdout
+    assert "The true images score zero" in " ".join(fine.split())
+    shell(attack, own_checkpoints, extra=SMALL)
+    metrics = json.loads((own_checkpoints / "run" / "metrics.json").read_text())
+    assert metrics["reconstruction"]["count"] == 40
+    assert (own_checkpoints / "run" / "report.html").is_file()
+    said = shell(wrong, own_checkpoints, extra="--attack.beta 0", code=2)
+    told = " ".join(said.stdout.split())
+    assert "set --mean" in told
+    assert "fault truth" in told

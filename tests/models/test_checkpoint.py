@@ -1,0 +1,93 @@
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from palimpsest.errors import CheckpointError
+from palimpsest.models import read_state_dict
+from palimpsest.records import Parameters, Record
+
+
+@dataclass(frozen=True)
+class Stored(Record):
+    parameters: Parameters
+    other: torch.Tensor
+
+
+@pytest.fixture
+def state() -> dict[str, torch.Tensor]:
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).state_dict()
+
+
+def assert_same(path: Path, state: dict[str, torch.Tensor]) -> None:
+    read = read_state_dict(path)
+    assert sorted(read) == sorted(state)
+    assert all(torch.equal(read[name], state[name]) for name in state)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"epoch": 3, "state_dict": state},
+        lambda state: {"model": state, "optimizer": {"lr": 0.1}},
+        lambda state: {"model": {"state_dict": state}, "note": "nested"},
+        lambda state: {f"module.{name}": value for name, value in state.items()},
+        lambda state: {f"module._orig_mod.{name}": value for name, value in state.items()},
+    ],
+)
+def test_the_forms_that_people_save(tmp_path: Path, state: dict[str, torch.Tensor], wrap) -> None:
+    torch.save(wrap(state), tmp_path / "a.pt")
+    assert_same(tmp_path / "a.pt", state)
+
+
+def test_safetensors_and_the_models_of_run_folders(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
+    save_file(state, tmp_path / "a.safetensors")
+    assert_same(tmp_path / "a.safetensors", state)
+    Stored(state, torch.zeros(3)).save(tmp_path / "b.safetensors")
+    assert_same(tmp_path / "b.safetensors", state)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (Path.touch, (Path("exploded"),))
+
+
+def test_a_file_that_would_run_code_is_refused_and_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, torch.Tensor]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": state, "extra": Bomb()}, "a.pt")
+    with pytest.raises(CheckpointError, match="could run code"):
+        read_state_dict(Path("a.pt"))
+    assert not Path("exploded").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "can't be read"),
+        (b"PK\x03\x04 truncated", "can't be read"),
+        (pickle.dumps([1, 2]), "holds no state dict"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "a.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{words}|could run code"):
+        read_state_dict(tmp_path / "a.pt")
+
+
+def test_no_file_no_state_and_no_finite_number(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        read_state_dict(tmp_path / "none.pt")
+    torch.save({"epoch": 3}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="holds no state dict"):
+        read_state_dict(tmp_path / "a.pt")
+    state["0.bias"][1] = torch.nan
+    torch.save(state, tmp_path / "b.pt")
+    with pytest.raises(CheckpointError, match=r"'0.bias' of .* not finite"):
+        read_state_dict(tmp_path / "b.pt")

@@ -1,0 +1,108 @@
+import pytest
+import torch
+from torch import nn
+
+from palimpsest.errors import CheckpointError, ConfigurationError, ModelError
+from palimpsest.gradients import per_sample_gradients
+from palimpsest.models import Normalised, bare, build_own, count_classes, fill_own
+
+SHAPE = (3, 8, 8)
+
+
+def small() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
+
+
+def test_a_factory_is_called_with_its_arguments_and_leaves_the_random_state_alone() -> None:
+    before = torch.random.get_rng_state()
+    model = build_own("torch.nn:Linear", {"in_features": 3, "out_features": 5}, shape=SHAPE, classes=1)
+    assert isinstance(model, nn.Linear)
+    assert not model.training
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_an_architecture_of_this_package_is_found_by_its_name() -> None:
+    model = build_own("convnet", {"width": 8}, shape=SHAPE, classes=4)
+    assert count_classes(model, SHAPE) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error", "words"),
+    [
+        ("convent", {}, ConfigurationError, "convnet"),
+        ("convnet", {"wdith": 8}, ConfigurationError, "width"),
+        ("torch.nn:Linear", {"in_features": 3}, ConfigurationError, "out_features"),
+        ("torch:zeros", {"size": (1,)}, ModelError, "Tensor, not an nn.Module"),
+    ],
+)
+def test_what_makes_no_network_is_refused(
+    name: str, arguments: dict[str, object], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        build_own(name, arguments, shape=SHAPE, classes=4)
+
+
+def test_normalisation_is_part_of_the_model_and_of_no_gradient() -> None:
+    network = small()
+    model = fill_own(small(), network.state_dict(), mean=[0.1, 0.2, 0.3], std=[0.5, 0.4, 0.3])
+    images, labels = torch.rand(5, *SHAPE), torch.arange(5) % 4
+    mean, std = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1), torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)
+    torch.testing.assert_close(model(images), network((images - mean) / std))
+    torch.testing.assert_close(
+        per_sample_gradients(model, images, labels),
+        per_sample_gradients(network, (images - mean) / std, labels),
+    )
+    assert [name.removeprefix("network.") for name, _ in model.named_parameters()] == [
+        name for name, _ in network.named_parameters()
+    ]
+    assert bare(model) is not model
+    assert bare(network) is network
+
+
+@pytest.mark.parametrize(("mean", "std"), [([0.1], None), ([0.1], [0.2, 0.3]), ([0.1], [0.0]), ([], [])])
+def test_a_normalisation_that_is_none_is_refused(mean: list[float], std: list[float] | None) -> None:
+    with pytest.raises(ConfigurationError, match="mean"):
+        fill_own(small(), small().state_dict(), mean=mean, std=std)
+
+
+def test_half_precision_is_brought_to_float32_and_frozen_layers_have_gradients() -> None:
+    model = small()
+    model[1].bias.requires_grad_(False)  # type: ignore[index]
+    filled = fill_own(model, {name: value.half() for name, value in small().state_dict().items()})
+    assert all(one.dtype == torch.float32 and one.requires_grad for one in filled.parameters())
+
+
+def test_parameters_of_another_network_are_refused() -> None:
+    with pytest.raises(CheckpointError, match=r"1.weight"):
+        fill_own(small(), {"0.weight": torch.zeros(1)})
+
+
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return images, images
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(7, 4)), "can't take images"),
+        (nn.Conv2d(3, 4, 3), "not .2, classes."),
+        (Pair(), "tuple"),
+    ],
+)
+def test_what_returns_no_logits_is_refused(model: nn.Module, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        count_classes(model.eval(), SHAPE)
+
+
+def test_a_normalised_model_can_be_stored() -> None:
+    assert set(Normalised(small(), [0.5], [0.5]).state_dict()) == {
+        "network.1.weight",
+        "network.1.bias",
+        "mean",
+        "std",
+    }
