@@ -52,8 +52,8 @@ def test_a_row_for_each_forger_and_a_column_for_each_verifier() -> None:
 
 def test_findings_say_what_the_numbers_show() -> None:
     defended, confirmed, sound = worth_findings(METRICS)
-    assert "Without the defences the same attack tells 135 of 200 apart" in defended
-    assert "who does not know of them 2;" in defended
+    assert "without the defences the same attack tells 135 of 200 apart" in defended
+    assert "an attacker who does not know of them tells 2 of 200 apart." in defended
     assert "200 of 200" in confirmed
     assert "its norm is that of the image" in confirmed
     assert "the spot check tells every forgery" in sound
@@ -67,6 +67,13 @@ def test_an_attack_that_fails_anyway_says_nothing_about_the_defence() -> None:
     assert not any(
         "says nothing" in one for one in worth_findings({**METRICS, "control": failed | {"passed": True}})
     )
+
+
+def test_proofs_that_came_defended_have_no_undefended_control() -> None:
+    brought = {"non-adaptive": METRICS["attackers"]["non-adaptive"]}
+    sentence = next(worth_findings({**METRICS, "attackers": brought}))
+    assert "without the defences" not in sentence
+    assert len(attacker_rows({**METRICS, "attackers": brought})) == 2
 
 
 def test_no_check_is_praised_that_a_forger_deceives() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 from markupsafe import Markup
 from torch import Tensor
 
-from palimpsest.report import figures
 from palimpsest.report.gallery import encode_images
 from palimpsest.report.render import asset, content_policy, template
 from palimpsest.report.tables import configuration
@@ -59,6 +58,9 @@ def render_unscored(page: UnscoredInput) -> str:
     Returns:
         A whole HTML document. It holds what may be images of people: store it privately.
     """
+    # Matplotlib takes a second to import, and whoever only asks for help shall not wait for it.
+    from palimpsest.report import figures
+
     style = asset("report.css")
     shown = min(len(page.reconstructions), MOST_IMAGES)
     return template("unscored.html").render(

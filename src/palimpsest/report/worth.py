@@ -80,12 +80,19 @@ def _on_attackers(metrics: Mapping[str, Any]) -> Iterator[str]:
     if not others:
         return
     total = metrics["reconstruction"]["count"]
-    undefended = others["undefended"]["reconstruction"]["identification_top1"]
-    sentence = f"Without the defences the same attack tells {count(round(undefended * total))} of {count(total)} apart"
-    if "non-adaptive" in others:
-        unknowing = others["non-adaptive"]["reconstruction"]["identification_top1"]
-        sentence += f", and with them an attacker who does not know of them {count(round(unknowing * total))}"
-    yield f"{sentence}; the numbers above are of an attacker who knows them."
+    right = {
+        name: round(tree["reconstruction"]["identification_top1"] * total) for name, tree in others.items()
+    }
+    parts = []
+    if "undefended" in right:
+        parts.append(
+            f"without the defences the same attack tells {count(right['undefended'])} of {count(total)} apart"
+        )
+    if "non-adaptive" in right:
+        parts.append(
+            f"an attacker who does not know of them tells {count(right['non-adaptive'])} of {count(total)} apart"
+        )
+    yield f"The numbers above are of an attacker who knows the defences; {', and '.join(parts)}."
     if control_failed(metrics):
         low, high = (percent(end) for end in metrics["control"]["interval"])
         yield (
