@@ -36,8 +36,8 @@ from palimpsest.metrics import (
 from palimpsest.models import load_parameters
 from palimpsest.proofs import Proofs, Verdicts, calibrate_tau, proof_norms, prove, verify
 from palimpsest.randomness import make_generator
-from palimpsest.records import write_json, write_text
-from palimpsest.report import render_report
+from palimpsest.records import write_json
+from palimpsest.report import write_page
 from palimpsest.results import Confirmed, Results, metrics_tree, report_input, verdict_text
 from palimpsest.runs import Run
 from palimpsest.server_side import attack_from_server
@@ -175,7 +175,7 @@ def audit(
         metrics = metrics_tree(results, run.seconds())
         write_json(run.folder / "metrics.json", metrics)
         page = report_input(results, metrics, manifest=run.manifest, command=command)
-        write_text(run.folder / "report.html", render_report(page))
+        write_page(run.folder, page)
         return AuditResult(run.folder, metrics, verdict_text(page))
 
 

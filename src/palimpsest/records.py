@@ -116,7 +116,7 @@ class Record:
         """
         tensors: dict[str, Tensor] = {}
         plain = self._pack("", tensors)
-        metadata = {"record": plain.pop("record"), "fields": json.dumps(plain, sort_keys=True)}
+        metadata = {"record": plain.pop("record"), "fields": json.dumps(plain)}
         save_tensors(path, tensors, metadata)
 
     @classmethod
@@ -145,17 +145,18 @@ class Record:
         """The plain data of this record and of those in it; their tensors are put beside it under their paths."""
         plain: dict[str, Any] = {"record": type(self).__name__}
         for name, kind in _fields(type(self)):
-            value, path = getattr(self, name), f"{prefix}{name}"
-            if kind is Tensor:
-                tensors[path] = value
+            path, nested = f"{prefix}{name}", _record_in(kind)
+            value: Any = getattr(self, name)
+            if nested is not None and nested is kind:
+                plain[name] = value._pack(f"{path}/", tensors)
+            elif nested is not None:
+                plain[name] = [one._pack(f"{path}/{index}/", tensors) for index, one in enumerate(value)]
             elif kind == Parameters:
                 tensors |= {f"{path}/{key}": tensor for key, tensor in value.items()}
-            elif isinstance(value, Record):
-                plain[name] = value._pack(f"{path}/", tensors)
-            elif _record_in(kind):
-                plain[name] = [one._pack(f"{path}/{index}/", tensors) for index, one in enumerate(value)]
-            else:
+            elif kind not in (Tensor, Tensor | None):
                 plain[name] = TypeAdapter(kind).dump_python(value, mode="json")
+            elif value is not None:
+                tensors[path] = value
         return plain
 
     @classmethod
@@ -163,8 +164,10 @@ class Record:
         values: dict[str, Any] = {}
         for name, kind in _fields(cls):
             path, nested = f"{prefix}{name}", _record_in(kind)
-            if kind is Tensor:
+            if kind is Tensor or (kind == Tensor | None and path in tensors):
                 values[name] = tensors[path]
+            elif kind == Tensor | None:
+                values[name] = None
             elif kind == Parameters:
                 values[name] = {
                     key.removeprefix(f"{path}/"): tensor

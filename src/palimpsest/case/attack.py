@@ -18,11 +18,12 @@ from palimpsest.audit import (
 from palimpsest.auditor_side import attack_as_auditor
 from palimpsest.case.config import CaseConfig
 from palimpsest.case.pieces import Pieces, gather
-from palimpsest.case.report import render_case
+from palimpsest.case.report import case_page
 from palimpsest.case.results import CaseResults, metrics_tree, summary
 from palimpsest.errors import KnowledgeError
 from palimpsest.proofs import Verdicts, verify
-from palimpsest.records import write_json, write_text
+from palimpsest.records import write_json
+from palimpsest.report import write_page
 from palimpsest.runs import Run
 
 
@@ -57,8 +58,7 @@ def attack(
         )
         metrics = metrics_tree(results, run.seconds())
         write_json(run.folder / "metrics.json", metrics)
-        page = render_case(config, results, metrics, manifest=run.manifest, command=command)
-        write_text(run.folder / "report.html", page)
+        write_page(run.folder, case_page(config, results, metrics, manifest=run.manifest, command=command))
         return AuditResult(run.folder, metrics, summary(results, metrics))
 
 

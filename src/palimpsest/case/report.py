@@ -5,18 +5,18 @@ from typing import Any
 from palimpsest.case.config import CaseConfig
 from palimpsest.case.results import CaseResults
 from palimpsest.manifest import Manifest
-from palimpsest.report import ReportInput, UnscoredInput, render_report, render_unscored
+from palimpsest.report import Page, ReportInput, UnscoredInput
 
 
-def render_case(
+def case_page(
     config: CaseConfig,
     results: CaseResults,
     metrics: dict[str, Any],
     *,
     manifest: Manifest,
     command: str,
-) -> str:
-    """The page of an attack on a case: with scores where the truth is there, without where it is not.
+) -> Page:
+    """What the page shows of an attack on a case: with scores where the truth is there, without where it is not.
 
     Args:
         config: The case.
@@ -43,22 +43,20 @@ def render_case(
     }
     truth = results.pieces.truth
     if truth is None:
-        return render_unscored(UnscoredInput(**common, tau=results.verdicts.tau))
+        return UnscoredInput(**common, tau=results.verdicts.tau)
     scores = results.scores["scores"]
     columns = {
         name: values for name, values in scores.columns().items() if not name.startswith("identification")
     }
-    return render_report(
-        ReportInput(
-            **common,
-            metrics=metrics,
-            originals=truth.images,
-            labels=truth.labels,
-            per_image={**columns, "rank": scores.right_rank},
-            participation=(),
-            class_names=results.pieces.class_names,
-            absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
-        )
+    return ReportInput(
+        **common,
+        metrics=metrics,
+        originals=truth.images,
+        labels=truth.labels,
+        per_image={**columns, "rank": scores.right_rank},
+        participation=(),
+        class_names=results.pieces.class_names,
+        absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
     )
 
 

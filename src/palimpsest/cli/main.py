@@ -10,13 +10,17 @@ from rich.traceback import Traceback
 
 from palimpsest.cli.attack import attack
 from palimpsest.cli.audit import audit
+from palimpsest.cli.compare import compare
 from palimpsest.cli.defend import defend
 from palimpsest.cli.doctor import doctor
 from palimpsest.cli.presets import presets
 from palimpsest.cli.printable import printable
 from palimpsest.cli.prove import prove
 from palimpsest.cli.purge import purge
+from palimpsest.cli.report import report
 from palimpsest.cli.reproduce import app as reproduce
+from palimpsest.cli.runs import runs
+from palimpsest.cli.sweep import sweep
 from palimpsest.cli.verify import verify
 from palimpsest.config import explain_validation
 from palimpsest.errors import PalimpsestError
@@ -27,7 +31,21 @@ app = App(
     help_epilogue="For auditing your own federation and for research.",
     version_flags=["--version"],
 )
-for _command in (audit, attack, prove, defend, verify, doctor, presets, purge, reproduce):
+for _command in (
+    audit,
+    attack,
+    prove,
+    defend,
+    verify,
+    doctor,
+    report,
+    runs,
+    compare,
+    sweep,
+    reproduce,
+    presets,
+    purge,
+):
     app.command(_command)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from palimpsest.report.scores import PER_IMAGE, count, number, percent
 from palimpsest.report.svg import COLOURS, inline_svg
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "text.color": COLOURS["ink"],
     "axes.labelcolor": COLOURS["ink"],
@@ -32,13 +32,14 @@ _STYLE: dict[Any, Any] = {
     "legend.handlelength": 1.6,
     "lines.linewidth": 1.6,
 }
+"""Matplotlib's settings for figures inside a page."""
 _BINS = 32
 _LINES = (("rubric", "-"), ("blue", "--"), ("ink", ":"), ("faint", "-."))
 
 
 @contextmanager
 def _axes(*, height: float = 2.7) -> Iterator[tuple[Figure, Axes]]:
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.6, height), layout="constrained")
         yield figure, figure.subplots()
 

@@ -6,9 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
+from palimpsest.records import Parameters, Record
+
 
 @dataclass(frozen=True)
-class ReportInput:
+class ReportInput(Record):
     """What `render_report` puts on the page; n is the number of forgotten images."""
 
     title: str
@@ -32,7 +34,7 @@ class ReportInput:
     """What the attack made of them, `[n, c, h, w]`, in the same order; values outside [0, 1] are clamped."""
     labels: Tensor
     """Class of each forgotten image, `[n]`."""
-    per_image: Mapping[str, Tensor]
+    per_image: Parameters
     """Scores by name, each `[n]`: mse, psnr, ssim, lpips, and rank (of the right image; 1 is first). All but
     mse may be missing."""
     accepted: Tensor

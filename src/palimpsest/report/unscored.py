@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 from torch import Tensor
 
+from palimpsest.records import Record
 from palimpsest.report.gallery import encode_images
 from palimpsest.report.render import asset, content_policy, template
 from palimpsest.report.tables import configuration
@@ -16,7 +17,7 @@ MOST_IMAGES = 600
 
 
 @dataclass(frozen=True)
-class UnscoredInput:
+class UnscoredInput(Record):
     """What `render_unscored` puts on the page; n is the number of proofs."""
 
     title: str

@@ -1,0 +1,51 @@
+"""`palimpsest runs`."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from palimpsest.cli.options import Debug
+from palimpsest.cli.printable import printable
+
+
+def runs(folder: Path = Path("runs"), *, debug: Debug = False) -> None:
+    """List the runs under a folder: what each was, and what came out.
+
+    Parameters
+    ----------
+    folder
+        Where to look.
+    """
+    from palimpsest.comparison import COLUMNS, find_runs, read_run
+    from palimpsest.errors import RunError
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("run", "data", "unlearning", "defences", "attack", "MSE", "told apart", "state"):
+        table.add_column(heading, overflow="fold")
+    columns = {column.name: column for column in COLUMNS}
+    found = 0
+    for path in find_runs(folder):
+        found += 1
+        try:
+            run = read_run(path)
+        except RunError as error:
+            table.add_row(printable(str(path)), *[""] * 6, printable(str(error)))
+            continue
+        numbers = [
+            f"{run.values[name]:{columns[name].form}}" if name in run.values else ""
+            for name in ("mse", "top1")
+        ]
+        table.add_row(
+            printable(str(path)),
+            *(printable(run.what[key]) for key in ("data", "unlearning", "defences", "attack")),
+            *numbers,
+            f"finished, {run.seconds:,.0f} s" if run.finished else "unfinished",
+        )
+    console = Console()
+    if found:
+        console.print(table)
+    else:
+        console.print(
+            f"There is no run under {folder}: `palimpsest audit` makes one.", highlight=False, markup=False
+        )

@@ -1,0 +1,209 @@
+"""Many runs beside each other: what each was, and what came out."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palimpsest.errors import RunError
+from palimpsest.manifest import MANIFEST, read_manifest
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number that runs are compared by.
+
+    Args:
+        name: Its key in the table's JSON and CSV.
+        heading: What stands above it.
+        path: Where it stands in `metrics.json`.
+        form: How it is printed.
+        better: `low` or `high`.
+        interval: Where its 95 % interval stands, if it has one.
+    """
+
+    name: str
+    heading: str
+    path: tuple[str, ...]
+    form: str
+    better: str
+    interval: tuple[str, ...] = ()
+
+
+COLUMNS = (
+    Column("mse", "MSE", ("reconstruction", "mse"), ".4f", "low", ("intervals", "mse")),
+    Column("psnr", "PSNR", ("reconstruction", "psnr"), ".2f", "high", ("intervals", "psnr")),
+    Column("ssim", "SSIM", ("reconstruction", "ssim"), ".3f", "high", ("intervals", "ssim")),
+    Column("lpips", "LPIPS", ("reconstruction", "lpips"), ".3f", "low", ("intervals", "lpips")),
+    Column(
+        "top1",
+        "told apart",
+        ("reconstruction", "identification_top1"),
+        ".1%",
+        "high",
+        ("intervals", "identification_top1"),
+    ),
+    Column("confirmed", "confirmed", ("confirmation", "identified"), ".1%", "high"),
+    Column("accuracy", "accuracy", ("federation", "unlearned_accuracy"), ".1%", "high"),
+)
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """One run.
+
+    Args:
+        folder: Where it stands.
+        what: Data, model, unlearning, defences and attack, by name.
+        values: The columns' numbers by name; what the run does not have is absent.
+        intervals: Their 95 % intervals, where they have one.
+        seconds: What its stages took in all.
+        finished: Whether it ran to the end.
+    """
+
+    folder: Path
+    what: dict[str, str]
+    values: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    seconds: float
+    finished: bool
+
+
+def read_run(folder: Path) -> ComparedRun:
+    """What a run folder says about itself.
+
+    Raises:
+        RunError: It is no run folder, or is damaged.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise RunError(f"{folder} holds no run (it has no {MANIFEST}): name the run folder itself.")
+    manifest = read_manifest(folder)
+    assert manifest is not None, "the manifest was there a moment ago"
+    path = folder / "metrics.json"
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} can't be read ({error}): run its command again.") from error
+    values = {column.name: _at(metrics, column.path) for column in COLUMNS}
+    intervals = {column.name: _at(metrics, column.interval) for column in COLUMNS if column.interval}
+    return ComparedRun(
+        folder=folder,
+        what=_what(manifest["config"]),
+        values={name: value for name, value in values.items() if isinstance(value, int | float)},
+        intervals={name: (ends[0], ends[1]) for name, ends in intervals.items() if ends},
+        seconds=sum(stage["seconds"] for stage in manifest["stages"].values()),
+        finished=bool(metrics),
+    )
+
+
+def find_runs(folder: Path) -> Iterator[Path]:
+    """The run folders under a folder, itself included, in the order of their names."""
+    if (folder / MANIFEST).is_file():
+        yield folder
+        return
+    yield from sorted(path.parent for path in folder.rglob(MANIFEST))
+
+
+def as_markdown(runs: Sequence[ComparedRun]) -> str:
+    """The table as Markdown, with intervals."""
+    names = run_names(runs)
+    shown = [column for column in COLUMNS if any(column.name in run.values for run in runs)]
+    heads = ["run", *varying_keys(runs), *(column.heading for column in shown), "seconds"]
+    lines = [heads, ["---"] * len(heads)]
+    for name, run in zip(names, runs, strict=True):
+        numbers = [written(column, run) for column in shown]
+        lines.append([name, *(run.what[key] for key in varying_keys(runs)), *numbers, f"{run.seconds:,.0f}"])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def as_csv(runs: Sequence[ComparedRun]) -> str:
+    """The table as CSV: full numbers, each interval in two columns of its own."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    keys = list(runs[0].what) if runs else []
+    heads = [head for column in COLUMNS for head in _csv_heads(column)]
+    writer.writerow(["run", *keys, *heads, "seconds"])
+    for name, run in zip(run_names(runs), runs, strict=True):
+        numbers: list[Any] = []
+        for column in COLUMNS:
+            numbers.append(run.values.get(column.name, ""))
+            if column.interval:
+                numbers += run.intervals.get(column.name, ("", ""))
+        writer.writerow([name, *run.what.values(), *numbers, round(run.seconds, 3)])
+    return buffer.getvalue()
+
+
+def as_json(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
+    """The table as plain values."""
+    return [
+        {
+            "run": name,
+            **run.what,
+            **run.values,
+            "intervals": {key: list(ends) for key, ends in run.intervals.items()},
+            "seconds": run.seconds,
+            "finished": run.finished,
+        }
+        for name, run in zip(run_names(runs), runs, strict=True)
+    ]
+
+
+def written(column: Column, run: ComparedRun) -> str:
+    """One number of one run, with its interval."""
+    value = run.values.get(column.name)
+    if value is None:
+        return "–"
+    ends = run.intervals.get(column.name)
+    return f"{value:{column.form}}" + (
+        f" ({ends[0]:{column.form}} to {ends[1]:{column.form}})" if ends else ""
+    )
+
+
+def varying_keys(runs: Sequence[ComparedRun]) -> list[str]:
+    """What differs between the runs; all of it for a single run."""
+    keys = list(runs[0].what) if runs else []
+    return [key for key in keys if len({run.what[key] for run in runs}) > 1] or (
+        keys if len(runs) == 1 else []
+    )
+
+
+def run_names(runs: Sequence[ComparedRun]) -> list[str]:
+    """The shortest ends of the runs' paths that tell them apart."""
+    parts = [run.folder.resolve().parts for run in runs]
+    depth = next((depth for depth in range(1, 10) if len({one[-depth:] for one in parts}) == len(parts)), 10)
+    return ["/".join(one[-depth:]) for one in parts]
+
+
+def _what(config: dict[str, Any]) -> dict[str, str]:
+    # An attack on what somebody brought names its own images and model, and has no federation.
+    data, model, unlearning = config.get("data"), config.get("model"), config.get("unlearning")
+    defenses = ", ".join(_defense(one) for one in config.get("defenses") or ()) or "none"
+    return {
+        "data": str(data["name"] if data else config.get("auxiliary")),
+        "model": str(model["name"] if isinstance(model, dict) else model),
+        "unlearning": f"{unlearning['scenario']}, {unlearning['method']}" if unlearning else "brought",
+        "defences": defenses,
+        "attack": str(config["attack"]["name"]),
+        "seed": str(config.get("seed", "–")),
+    }
+
+
+def _defense(one: dict[str, Any]) -> str:
+    settings = ", ".join(f"{name} {value}" for name, value in one.items() if name != "name")
+    return f"{one['name']} ({settings})" if settings else str(one["name"])
+
+
+def _csv_heads(column: Column) -> list[str]:
+    ends = [f"{column.name}_low", f"{column.name}_high"] if column.interval else []
+    return [column.name, *ends]
+
+
+def _at(tree: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        if not isinstance(tree, dict) or key not in tree:
+            return None
+        tree = tree[key]
+    return tree

@@ -1,0 +1,68 @@
+"""The page of a comparison: one table that sorts, and a picture of each score."""
+
+from collections.abc import Sequence
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from palimpsest.comparison import COLUMNS, Column, ComparedRun, run_names, varying_keys, written
+from palimpsest.report.figures import STYLE
+from palimpsest.report.render import asset, content_policy, template
+from palimpsest.report.svg import COLOURS, inline_svg
+
+_DRAWN = ("mse", "top1", "lpips", "confirmed")
+
+
+def render_comparison(runs: Sequence[ComparedRun], *, title: str) -> str:
+    """Runs beside each other on one self-contained page; it holds numbers and no image.
+
+    Args:
+        runs: At least one.
+        title: The page's heading.
+    """
+    style, script = asset("report.css"), asset("comparison.js")
+    names, keys = run_names(runs), varying_keys(runs)
+    shown = [column for column in COLUMNS if any(column.name in run.values for run in runs)]
+    rows = [
+        [
+            (name, name),
+            *((run.what[key], run.what[key]) for key in keys),
+            *((written(column, run), run.values.get(column.name, "")) for column in shown),
+            (f"{run.seconds:,.0f}", run.seconds),
+        ]
+        for name, run in zip(names, runs, strict=True)
+    ]
+    headings = [("run", ""), *((key, "") for key in keys)]
+    headings += [(column.heading, "figure") for column in shown] + [("seconds", "figure")]
+    return template("comparison.html").render(
+        title=title,
+        policy=content_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+        runs=runs,
+        same=[(key, value) for key, value in runs[0].what.items() if key not in keys],
+        headings=headings,
+        rows=rows,
+        figures=[_drawn(column, names, runs) for column in shown if column.name in _DRAWN],
+    )
+
+
+def _drawn(column: Column, names: Sequence[str], runs: Sequence[ComparedRun]) -> Markup:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 0.9 + 0.24 * len(runs)), layout="constrained")
+        axes = figure.subplots()
+        for place, run in enumerate(runs):
+            value = run.values.get(column.name)
+            if value is None:
+                continue
+            ends = run.intervals.get(column.name, (value, value))
+            axes.plot(ends, [place, place], color=COLOURS["blue"])
+            axes.plot(value, place, "o", color=COLOURS["blue"], markersize=4)
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.grid(axis="x", color=COLOURS["rule"], linewidth=0.4)
+        direction = "a better reconstruction is further " + ("left" if column.better == "low" else "right")
+        axes.set_xlabel(f"{column.heading} ({direction})")
+        told = "; ".join(f"{name} {written(column, run)}" for name, run in zip(names, runs, strict=True))
+        return inline_svg(figure, name=f"compared-{column.name}", description=f"{column.heading}: {told}")

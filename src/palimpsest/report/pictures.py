@@ -1,0 +1,93 @@
+"""Pictures for papers and slides: what the page shows, as PNG and SVG files."""
+
+from pathlib import Path
+
+import matplotlib
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from palimpsest.files import written_whole
+from palimpsest.report.inputs import ReportInput
+from palimpsest.report.page import Page
+
+_COLUMNS, _ROWS = 12, 3
+_INK, _RUBRIC = "#0000a0", "#a00000"
+
+
+def save_pictures(page: Page, folder: Path) -> list[Path]:
+    """Write `gallery` and `training`, and where there are scores `distributions`, each as PNG and SVG.
+
+    Args:
+        page: What the page shows.
+        folder: Where they go; readable by their owner only.
+    """
+    figures = {"gallery": _gallery(page)}
+    if page.curves:
+        figures["training"] = _training(page)
+    if isinstance(page, ReportInput):
+        figures["distributions"] = _distributions(page)
+    return [
+        _write(figure, folder / f"{name}.{kind}")
+        for name, figure in figures.items()
+        for kind in ("png", "svg")
+    ]
+
+
+def _gallery(page: Page) -> Figure:
+    """Originals over their reconstructions: evenly spread from the best to the worst, where that is known."""
+    count = min(_COLUMNS * _ROWS, len(page.reconstructions))
+    order = torch.arange(len(page.reconstructions))
+    if isinstance(page, ReportInput):
+        order = page.per_image["mse"].argsort()
+    chosen = order[torch.linspace(0, len(order) - 1, count).round().long()]
+    columns = min(_COLUMNS, count)
+    pairs = 2 if isinstance(page, ReportInput) else 1
+    rows = -(-count // columns)
+    figure = Figure(figsize=(0.7 * columns, 0.72 * rows * pairs), layout="constrained")
+    grid = figure.subplots(rows * pairs, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for place, row in enumerate(chosen.tolist()):
+        line, column = divmod(place, columns)
+        stacked = [page.originals[row]] if isinstance(page, ReportInput) else []
+        for offset, image in enumerate([*stacked, page.reconstructions[row]]):
+            _show(grid[line * pairs + offset][column], image)
+    return figure
+
+
+def _show(axes: Axes, image: Tensor) -> None:
+    axes.imshow(image.clamp(0, 1).permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
+
+
+def _training(page: Page) -> Figure:
+    figure = Figure(figsize=(4.6, 2.8), layout="constrained")
+    axes = figure.subplots()
+    for (name, curve), style in zip(
+        page.curves.items(), ("-", "--", ":", "-.") * len(page.curves), strict=False
+    ):
+        axes.plot(range(1, len(curve) + 1), curve, style, color=_INK, label=name.replace("_", " "))
+    axes.set_xlabel("epoch or iteration")
+    axes.set_yscale("log")
+    axes.grid(linewidth=0.4)
+    axes.legend(frameon=False)
+    return figure
+
+
+def _distributions(page: ReportInput) -> Figure:
+    names = [name for name in ("mse", "psnr", "ssim", "lpips") if name in page.per_image]
+    figure = Figure(figsize=(2.6 * len(names), 2.6), layout="constrained")
+    for name, axes in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
+        values = page.per_image[name]
+        axes.hist(values[values.isfinite()].numpy(), bins=32, color=_INK, alpha=0.8)
+        axes.axvline(float(values.mean()), color=_RUBRIC)
+        axes.set_xlabel(name.upper())
+    return figure
+
+
+def _write(figure: Figure, path: Path) -> Path:
+    with written_whole(path) as temporary, matplotlib.rc_context({"svg.hashsalt": path.name}):
+        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        figure.savefig(temporary, format=path.suffix[1:], dpi=160, metadata=metadata)
+    return path

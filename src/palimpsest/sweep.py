@@ -1,0 +1,169 @@
+"""A grid of audits: every combination of some keys' values, each in a folder of its own."""
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from palimpsest.audit import audit
+from palimpsest.config import AuditConfig, merged, read_config, read_mapping
+from palimpsest.errors import ConfigurationError, PalimpsestError, ReproductionError
+from palimpsest.registry import METHODS
+
+Engine = Literal["in-process", "ray"]
+_LONGEST_NAME = 80
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination of the grid.
+
+    Args:
+        name: Its folder.
+        config: What it does.
+    """
+
+    name: str
+    config: AuditConfig
+
+
+def read_grid(preset: str, path: Path, overrides: Mapping[str, Any] | None = None) -> list[Point]:
+    """Every combination of a grid's values.
+
+    Args:
+        preset: Where each point starts from.
+        path: A YAML file of lists: `attack.epochs: [5, 10]`; a dot leads into a section.
+        overrides: Keys that every point has.
+
+    Raises:
+        ConfigurationError: A value is no list, or a combination is not accepted; the message names it.
+    """
+    grid = read_mapping(path)
+    for key, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise ConfigurationError(f"{path}: {key} is {values!r}: give a list of at least one value.")
+    points = []
+    for values in itertools.product(*grid.values()):
+        chosen = dict(zip(map(str, grid), values, strict=True))
+        tree: dict[str, Any] = dict(overrides or {})
+        for key, value in chosen.items():
+            tree = merged(tree, _nested(key.split("."), value))
+        points.append(Point(_name(chosen), read_config(preset, tree)))
+    return points
+
+
+def sweep(
+    points: Sequence[Point],
+    *,
+    out: Path,
+    data_dir: Path | None = None,
+    engine: Engine = "in-process",
+    console: Console | None = None,
+) -> list[Path]:
+    """Run a grid's audits, those that are finished not again.
+
+    Args:
+        points: See `read_grid`.
+        out: A run folder for each of them is made there; they share what they have in common.
+        data_dir: A folder that mirrors the data sets.
+        engine: One after the other in this process, or on Ray, as many at a time as it has processors.
+        console: Where each audit prints its lines; on Ray they print none.
+
+    Returns:
+        The run folders, in the points' order.
+
+    Raises:
+        ReproductionError: Some could not be run; the others were.
+    """
+    say = console or Console(quiet=True)
+    folders = [out / point.name for point in points]
+    if engine == "ray":
+        failures = _on_ray(points, folders, data_dir)
+    else:
+        failures = {}
+        for index, (point, folder) in enumerate(zip(points, folders, strict=True)):
+            say.print(f"[bold]{point.name}[/bold]", highlight=False)
+            siblings = (
+                folders[:index] if not METHODS.get(point.config.unlearning.method).needs_history else ()
+            )
+            try:
+                audit(
+                    point.config,
+                    out=folder,
+                    data_dir=data_dir,
+                    replace=True,
+                    siblings=siblings,
+                    console=console,
+                )
+            except PalimpsestError as error:
+                failures[point.name] = str(error)
+                say.print(f"  {error}", highlight=False, markup=False)
+    if failures:
+        name, reason = next(iter(failures.items()))
+        raise ReproductionError(
+            f"{len(failures)} of {len(points)} audits could not be run, the first one, {name}, because: {reason}"
+        )
+    return folders
+
+
+def _on_ray(points: Sequence[Point], folders: Sequence[Path], data_dir: Path | None) -> dict[str, str]:
+    # Ray's announcement of what a later version will do about accelerators; a task here takes none.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigurationError(
+            "--engine ray needs Ray: pip install 'palimpsest[flower]', or leave --engine out."
+        ) from error
+
+    @ray.remote(num_cpus=1, max_retries=0)
+    def run(config: AuditConfig, folder: str) -> str:
+        try:
+            audit(config, out=Path(folder), data_dir=data_dir, replace=True)
+        except PalimpsestError as error:
+            return str(error)
+        return ""
+
+    started = not ray.is_initialized()
+    if started:
+        ray.init(include_dashboard=False, log_to_driver=False)
+    try:
+        tasks = [
+            run.remote(point.config, str(folder.resolve()))
+            for point, folder in zip(points, folders, strict=True)
+        ]
+        told = zip(points, ray.get(tasks), strict=True)
+        return {point.name: failure for point, failure in told if failure}
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    return {keys[0]: _nested(keys[1:], value) if len(keys) > 1 else value}
+
+
+def _name(chosen: Mapping[str, Any]) -> str:
+    """A folder's name that a reader recognises; a long one ends in a hash."""
+    text = "_".join(f"{key.rpartition('.')[2]}-{_plain(value)}" for key, value in chosen.items()) or "preset"
+    if len(text) <= _LONGEST_NAME:
+        return text
+    return f"{text[:_LONGEST_NAME]}-{sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _plain(value: Any) -> str:
+    return "".join(_characters(value))
+
+
+def _characters(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = " ".join(map(str, value.values()))
+    elif isinstance(value, list):
+        value = "+".join(_plain(one) for one in value) or "none"
+    for character in str(value):
+        yield character if character.isalnum() or character in ".+-" else "-"

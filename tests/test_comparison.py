@@ -1,0 +1,91 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from palimpsest.comparison import as_csv, as_json, as_markdown, find_runs, read_run, run_names, varying_keys
+from palimpsest.config import read_config
+from palimpsest.errors import RunError
+
+METRICS = {
+    "reconstruction": {"mse": 0.02, "psnr": 17.0, "ssim": 0.5, "lpips": None, "identification_top1": 0.5},
+    "intervals": {"mse": [0.01, 0.03]},
+    "federation": {"unlearned_accuracy": 0.6},
+}
+
+
+def run_folder(folder: Path, **changes) -> Path:
+    config = read_config("digits", changes).model_dump(mode="json")
+    stage = {"key": "k", "inputs": [], "sha256": "s", "bytes": 1, "seconds": 1.5, "peak_memory_mib": 1}
+    manifest = {
+        "config": config,
+        "versions": {},
+        "threads": 1,
+        "stages": {"original": stage, "scores": stage},
+    }
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "metrics.json").write_text(json.dumps(METRICS))
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    return [
+        run_folder(tmp_path / "a" / "seed-1", seed=1),
+        run_folder(tmp_path / "b" / "seed-1", seed=1, defenses=[{"name": "prune", "ratio": 0.5}]),
+    ]
+
+
+def test_what_a_run_was_and_what_came_out(runs: list[Path]) -> None:
+    run = read_run(runs[1])
+    assert run.what == {
+        "data": "digits",
+        "model": "convnet",
+        "unlearning": "sample, retrain",
+        "defences": "prune (ratio 0.5)",
+        "attack": "igf",
+        "seed": "1",
+    }
+    assert run.values == {"mse": 0.02, "psnr": 17.0, "ssim": 0.5, "top1": 0.5, "accuracy": 0.6}
+    assert run.intervals == {"mse": (0.01, 0.03)}
+    assert (run.seconds, run.finished) == (3.0, True)
+
+
+def test_runs_are_found_and_named_by_what_tells_them_apart(runs: list[Path], tmp_path: Path) -> None:
+    assert list(find_runs(tmp_path)) == runs
+    assert list(find_runs(runs[0])) == runs[:1]
+    compared = [read_run(folder) for folder in runs]
+    assert run_names(compared) == ["a/seed-1", "b/seed-1"]
+    assert varying_keys(compared) == ["defences"]
+
+
+def test_the_table_holds_what_differs(runs: list[Path]) -> None:
+    compared = [read_run(folder) for folder in runs]
+    table = as_markdown(compared).splitlines()
+    assert table[0].startswith("| run | defences | MSE |")
+    assert "0.0200 (0.0100 to 0.0300)" in table[2]
+    assert "LPIPS" not in table[0]
+    rows = list(csv.DictReader(io.StringIO(as_csv(compared))))
+    assert rows[1]["defences"] == "prune (ratio 0.5)"
+    assert (rows[0]["mse"], rows[0]["mse_low"], rows[0]["lpips"]) == ("0.02", "0.01", "")
+    tree = as_json(compared)
+    assert json.loads(json.dumps(tree)) == tree
+
+
+def test_an_unfinished_run_is_compared_by_what_it_has(runs: list[Path]) -> None:
+    (runs[0] / "metrics.json").unlink()
+    run = read_run(runs[0])
+    assert not run.finished
+    assert run.values == {}
+    assert "–" in as_markdown([run, read_run(runs[1])])
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path, runs: list[Path]) -> None:
+    with pytest.raises(RunError, match="holds no run"):
+        read_run(tmp_path)
+    (runs[0] / "metrics.json").write_text("{")
+    with pytest.raises(RunError, match="can't be read"):
+        read_run(runs[0])

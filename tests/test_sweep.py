@@ -1,0 +1,86 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from palimpsest.errors import ConfigurationError, ReproductionError
+from palimpsest.sweep import read_grid, sweep
+
+TINY: dict[str, Any] = {
+    "data": {"name": "digits", "auxiliary_size": 40, "train_size": 200},
+    "model": {"name": "convnet", "width": 4},
+    "federation": {"clients": 4, "fraction": 1.0, "rounds": 1},
+    "unlearning": {"count": 10},
+    "attack": {"epochs": 1, "components": 8, "width": 8, "beta": 0},
+    "scoring": {"bootstrap": 10},
+}
+
+
+def grid(folder: Path, text: str) -> Path:
+    path = folder / "grid.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_every_combination_is_a_point(tmp_path: Path) -> None:
+    points = read_grid(
+        "digits",
+        grid(tmp_path, "attack.epochs: [5, 10]\ndefenses: [[], [{name: sign}]]\nseed: [1]"),
+        {"federation": {"rounds": 3}},
+    )
+    assert [point.name for point in points] == [
+        "epochs-5_defenses-none_seed-1",
+        "epochs-5_defenses-sign_seed-1",
+        "epochs-10_defenses-none_seed-1",
+        "epochs-10_defenses-sign_seed-1",
+    ]
+    assert {point.config.federation.rounds for point in points} == {3}
+    assert points[3].config.attack.components["name"].epochs == 10
+    assert points[3].config.defenses[0].name == "sign"
+
+
+def test_naming_another_component_leaves_the_first_ones_settings_behind(tmp_path: Path) -> None:
+    points = read_grid("digits", grid(tmp_path, "attack.name: [igf, igf-plus]"))
+    assert [point.config.attack.name for point in points] == ["igf", "igf-plus"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("attack.epochs: 5", "give a list"),
+        ("attack.epochs: []", "at least one"),
+        ("attack.epoch: [5]", "epochs"),
+        ("attack.epochs: [0]", "greater than 0"),
+    ],
+)
+def test_what_is_not_accepted_is_told_before_any_work(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        read_grid("digits", grid(tmp_path, text))
+
+
+def test_a_grid_is_run_and_not_run_again(tmp_path: Path) -> None:
+    points = read_grid("digits", grid(tmp_path, "defenses: [[], [{name: sign}]]"), TINY)
+    folders = sweep(points, out=tmp_path / "out")
+    times = [(folder / "reconstructions.safetensors").stat().st_mtime_ns for folder in folders]
+    shared = [(folder / "original.safetensors").stat().st_ino for folder in folders]
+    assert shared[0] == shared[1], "both start from one training"
+    assert sweep(points, out=tmp_path / "out") == folders
+    assert times == [(folder / "reconstructions.safetensors").stat().st_mtime_ns for folder in folders]
+
+
+def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+    points = read_grid("digits", grid(tmp_path, "unlearning.count: [100000, 10]"), TINY)
+    with pytest.raises(ReproductionError, match=r"1 of 2 audits could not be run.*count-100000"):
+        sweep(points, out=tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "count-10" / "metrics.json").read_text())
+
+
+def test_ray_gives_the_same_bits(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    points = read_grid("digits", grid(tmp_path, "seed: [1, 2]"), TINY)
+    here = sweep(points, out=tmp_path / "here")
+    there = sweep(points, out=tmp_path / "there", engine="ray")
+    for one, other in zip(here, there, strict=True):
+        first, second = (json.loads((folder / "metrics.json").read_text()) for folder in (one, other))
+        assert first["reconstruction"]["mse"] == pytest.approx(second["reconstruction"]["mse"], rel=1e-3)
