@@ -1,6 +1,19 @@
-import pytest
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
 
-from palimpsest.memory import format_bytes, parse_bytes
+import pytest
+import torch
+from PIL import Image
+from torture.fuzz import resident_memory
+from torture.kills import config
+
+from palimpsest.audit import audit
+from palimpsest.datasets.decode import decode_images
+from palimpsest.errors import ResourceError
+from palimpsest.footprint import proofs_footprint
+from palimpsest.gradients import gradient_differences, parameter_count
+from palimpsest.memory import _group_memory, available_memory, format_bytes, parse_bytes, require_memory
 
 
 @pytest.mark.parametrize(
@@ -9,3 +22,68 @@ from palimpsest.memory import format_bytes, parse_bytes
 def test_amounts_of_memory(text: object, count: int) -> None:
     assert parse_bytes(text) == count
     assert parse_bytes(format_bytes(count)) == count
+
+
+def test_work_that_does_not_fit_is_refused_with_both_amounts_and_a_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("palimpsest.memory.available_memory", lambda: 2**30)
+    require_memory("The proofs", 2**30, remedy="forget fewer")
+    with pytest.raises(
+        ResourceError, match=r"The proofs need 1\.5 GiB .* and 1\.0 GiB are free: forget fewer\."
+    ):
+        require_memory("The proofs", 3 * 2**29, remedy="forget fewer")
+    monkeypatch.setattr("palimpsest.memory.available_memory", lambda: None)
+    require_memory("The proofs", 2**60, remedy="forget fewer")
+
+
+def test_what_is_free_is_what_the_system_and_the_container_leave(tmp_path: Path) -> None:
+    free = available_memory()
+    assert free is None or 2**20 < free < 2**50
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 100\n")
+    assert _group_memory(tmp_path) == 400
+    (tmp_path / "memory.max").write_text("max\n")
+    assert _group_memory(tmp_path) is None
+    assert _group_memory(tmp_path / "nothing") is None
+
+
+def test_an_audit_that_would_not_fit_is_refused_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palimpsest.memory.available_memory", lambda: 2**20)
+    with pytest.raises(ResourceError, match=r"proofs of .*unlearning\.count"):
+        audit(config(), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_that_would_not_fit_are_refused_while_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("palimpsest.memory.available_memory", lambda: 2**28)
+    buffer = BytesIO()
+    Image.new("RGB", (1000, 1000)).save(buffer, "PNG")
+    seen = 0
+
+    def endless() -> Iterator[tuple[str, bytes]]:
+        nonlocal seen
+        while True:
+            seen += 1
+            yield f"image {seen}", buffer.getvalue()
+
+    with pytest.raises(ResourceError, match=r"--data\.image-size"):
+        decode_images(endless())
+    assert seen < 50
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="this system does not tell peaks of memory"
+)
+def test_what_proofs_are_said_to_take_is_what_they_take() -> None:
+    before, after = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 400)) for _ in range(2))
+    images, labels = torch.rand(150, 1, 28, 28), torch.zeros(150, dtype=torch.int64)
+    gradient_differences(before, after, images[:20], labels[:20])  # what is taken once and for all
+    held = resident_memory("VmRSS", restart=True)
+    gradient_differences(before, after, images, labels, memory_budget=2**26)
+    grown = resident_memory("VmHWM") - held
+    said = proofs_footprint(150, parameter_count(before), as_auditor=False)
+    assert 0.4 * said < grown < 1.6 * said

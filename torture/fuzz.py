@@ -63,7 +63,7 @@ def fuzz(parser: Parser, contents: Iterator[bytes], folder: Path) -> Outcome:
     for content in contents:
         path.write_bytes(content)
         # The processor's time: another's work on the machine is no fault of the reader's. The alarm keeps the clock's.
-        before, start = _memory("VmRSS", restart=True), time.process_time()
+        before, start = resident_memory("VmRSS", restart=True), time.process_time()
         try:
             with _alarm():
                 parser.read(path)
@@ -74,7 +74,7 @@ def fuzz(parser: Parser, contents: Iterator[bytes], folder: Path) -> Outcome:
         except (_Hang, Exception) as error:
             outcome.broken.append((content, f"{type(error).__name__}: {error!s:.300}"))
         seconds = time.process_time() - start
-        memory = _memory("VmHWM") - before - 4 * len(content)
+        memory = resident_memory("VmHWM") - before - 4 * len(content)
         if seconds > LONGEST_SECONDS:
             outcome.broken.append((content, f"{seconds:.1f} s"))
         if memory > parser.slack:
@@ -102,7 +102,7 @@ def _alarm() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _memory(name: str, *, restart: bool = False) -> int:
+def resident_memory(name: str, *, restart: bool = False) -> int:
     """This process's resident memory in bytes, now (VmRSS) or at its highest since the last restart (VmHWM)."""
     if restart:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

@@ -4,23 +4,30 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import safetensors.torch
 import torch
 from PIL import Image
 from rich.console import Console
 
 from palimpsest.config import PRESETS as PRESET_FOLDER
 from palimpsest.config import AuditConfig, preset_names, read_config
-from palimpsest.datasets import load_images
+from palimpsest.datasets import ImageSet, load_images
 from palimpsest.datasets.decode import decode_images
+from palimpsest.errors import OracleError
 from palimpsest.federation import Round, Training
+from palimpsest.gradients import Endpoint, PrecomputedOracle, RemoteOracle
+from palimpsest.gradients.remote import PROTOCOL, Description
 from palimpsest.manifest import MANIFEST
+from palimpsest.models.checkpoint import read_state_dict
 from palimpsest.proofs import Proofs, load_proofs, save_proofs
 from palimpsest.records import read_tensors, tensor_hash
 from palimpsest.runs import Run
@@ -186,6 +193,72 @@ def _read_run(path: Path) -> None:
             json.loads((folder / MANIFEST).read_bytes())
 
 
+def _torch_seeds(folder: Path) -> list[bytes]:
+    weights = {"a.weight": torch.randn(2, 3), "b.steps": torch.tensor(7), "c.half": torch.ones(4).half()}
+    torch.save(weights, folder / "zip")
+    torch.save({"state_dict": weights, "epoch": 3}, folder / "nested")
+    torch.save(weights, folder / "legacy", _use_new_zipfile_serialization=False)
+    return [(folder / name).read_bytes() for name in ("zip", "nested", "legacy")]
+
+
+def _precomputed_seeds(_: Path) -> list[bytes]:
+    vectors, other = torch.arange(24.0).view(4, 6), torch.ones(4, 6, dtype=torch.float64)
+    stored = (
+        {"vectors": vectors},
+        {"original": vectors, "unlearned": vectors.half().float()},
+        {"vectors": other},
+    )
+    return [safetensors.torch.save(one) for one in stored]
+
+
+def _read_precomputed(path: Path) -> None:
+    asked = ImageSet("asked", torch.arange(16.0).view(4, 1, 2, 2) / 16, torch.zeros(4, dtype=torch.int64), 1)
+    answers = list(PrecomputedOracle(path, asked).differences(asked.images, asked.labels))
+    assert torch.cat(answers).isfinite().all()
+
+
+_DESCRIPTION = Description(
+    protocol=PROTOCOL, dimension=6, shape=(1, 2, 2), classes=2, models="ab", largest_batch=8
+)
+
+
+def _answer_seeds(_: Path) -> list[bytes]:
+    """What an endpoint says of itself, and what it answers."""
+    return [
+        safetensors.torch.save({"vectors": torch.arange(24.0).view(4, 6)}),
+        _DESCRIPTION.model_dump_json().encode(),
+    ]
+
+
+def _read_answer(path: Path) -> None:
+    """Take the file for whatever an endpoint sends, first as its description, then as its answer."""
+    endpoint = Endpoint("http://127.0.0.1:9", "token")
+    content = path.read_bytes()
+    with patch("palimpsest.gradients.remote._send", lambda *_: content):
+        with suppress(OracleError):
+            RemoteOracle.connect(endpoint)
+        answer = RemoteOracle(endpoint, _DESCRIPTION)(
+            torch.rand(4, 1, 2, 2), torch.zeros(4, dtype=torch.int64)
+        )
+    assert answer.shape == (4, 6)
+    assert answer.isfinite().all()
+
+
+def _table_seeds(_: Path) -> list[bytes]:
+    lines = [f"{row}.png,{row % 2}" for row in range(6)]
+    return [
+        ("\n".join(["file_name,label", *lines]) + "\n").encode(),
+        b'\xef\xbb\xbflabel,file_name\r\n"0","0.png"\r\n',
+    ]
+
+
+def _read_table(path: Path) -> None:
+    for row in range(6):
+        if not (file := path.with_name(f"{row}.png")).exists():
+            Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(file)
+    load_images(str(path), "train")
+
+
 PARSERS: dict[str, Parser] = {
     "proof": Parser(
         _proof_seeds, _read_proof, ".safetensors", (b'"vectors"', b'"__metadata__"', b"[", b"{", b"F64")
@@ -234,5 +307,20 @@ PARSERS: dict[str, Parser] = {
         _read_run,
         ".json",
         (b'"stages"', b'"key"', b"null", b"[", b"{", b'"../../x"', b'"format": 2,', b"true"),
+    ),
+    "torch checkpoint": Parser(
+        _torch_seeds,
+        read_state_dict,
+        ".pt",
+        (b"cos\nabort\n(tR.", b"PK\x03\x04", b"\x80\x02"),
+    ),
+    "precomputed answers": Parser(
+        _precomputed_seeds, _read_precomputed, ".safetensors", (b'"F64"', b'"I64"', b"[")
+    ),
+    "endpoint's answer": Parser(
+        _answer_seeds, _read_answer, ".http", (b'"F64"', b'"dimension":', b"[", b"{", b"null")
+    ),
+    "table": Parser(
+        _table_seeds, _read_table, ".csv", (b",", b'"', b"\r", b"../", b"/dev/zero", b"\0", b"99999")
     ),
 }

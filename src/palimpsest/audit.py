@@ -24,7 +24,8 @@ from palimpsest.datasets import ImageSet, load_data
 from palimpsest.errors import ConfigurationError, KnowledgeError
 from palimpsest.federation import Federation
 from palimpsest.federation_side import defend_proofs, study_forgetting, train_original, unlearn_twice
-from palimpsest.gradients import ModelOracle, Oracle
+from palimpsest.footprint import refuse_what_does_not_fit
+from palimpsest.gradients import ModelOracle, Oracle, parameter_count
 from palimpsest.metrics import (
     Belonging,
     ConfirmationScores,
@@ -91,6 +92,9 @@ def audit(
     before, after = federation.network(), federation.network()
     attack = config.attack.components["name"]
     refuse_ignorance(attack, ServerView if isinstance(attack, ServerAttack) else ArchitectView)
+    refuse_what_does_not_fit(
+        len(request.rows), parameter_count(before), as_auditor=not isinstance(attack, ServerAttack)
+    )
     folder = out or default_folder("audit", config)
 
     quiet = Console(quiet=True)

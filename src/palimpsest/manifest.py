@@ -84,7 +84,7 @@ def read_manifest(folder: Path, kind: type[RunConfig] | None = None) -> Manifest
             f"{path} is damaged or of another version ({reason}): choose another --out, or go on there with the "
             "version that wrote it."
         ) from error
-    raise RunError(f"{folder} holds a run of another command (its {held}): choose another --out.")
+    raise RunError(f"{folder} holds a run of another command (its {held[:80]}): choose another --out.")
 
 
 def finished_stage(folder: Path, manifest: Manifest | None, name: str, digest: str) -> FinishedStage | None:

@@ -1,9 +1,13 @@
-"""Amounts of memory, as people write them."""
+"""Amounts of memory: as people write them, and whether they are there."""
 
+import os
 import re
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer
+
+from palimpsest.errors import ResourceError
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -33,3 +37,53 @@ Bytes = Annotated[
     Field(ge=64 * 2**20),
 ]
 """An amount of memory, at least 64 MiB."""
+
+
+def require_memory(what: str, needed: int, *, remedy: str) -> None:
+    """Refuse work that would not fit before it starts, when the system would only end the process in its midst.
+
+    Args:
+        what: The work, as the beginning of a sentence.
+        needed: Bytes that it holds at once.
+        remedy: What to change.
+
+    Raises:
+        ResourceError: Less is free.
+    """
+    free = available_memory()
+    if free is not None and needed > free:
+        raise ResourceError(
+            f"{what} need {needed / 2**30:.1f} GiB of memory at once, and {free / 2**30:.1f} GiB are free: {remedy}."
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes that this process can still take without driving others out; none where nobody tells.
+
+    The least of what the system has and what the control group of a container leaves.
+    """
+    amounts = [_system_memory(), _group_memory(Path("/sys/fs/cgroup"))]
+    known = [amount for amount in amounts if amount is not None]
+    return min(known) if known else None
+
+
+def _system_memory() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
+
+
+def _group_memory(folder: Path) -> int | None:
+    """What a control group (version 2) may still take; pages of files give way."""
+    try:
+        limit = (folder / "memory.max").read_text(encoding="ascii").strip()
+        used = int((folder / "memory.current").read_text(encoding="ascii"))
+        statistics = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
+        files = next(int(line.split()[1]) for line in statistics if line.startswith("inactive_file "))
+        return None if limit == "max" else max(0, int(limit) - used + files)
+    except (OSError, ValueError, StopIteration):
+        return None

@@ -176,6 +176,18 @@ def test_an_oracle_in_another_order_is_found_out(case: Make, here: Path, both: M
     assert "answers are not the checkpoints'" in told(wrong, Level.FAULT)
 
 
+def test_an_oracle_that_answers_a_question_in_two_ways_is_found_out(
+    case: Make, here: Path, both: Models
+) -> None:
+    length = sum(parameter.numel() for parameter in both.original.parameters())
+    (here / "moody.py").write_text(
+        "import torch\ncalls = []\ndef answer(images, labels):\n    calls.append(1)\n"
+        f"    return torch.full((len(images), {length}), float(len(calls)))\n"
+    )
+    said = told(examined(case(oracle={"source": "moody:answer"}), here), Level.FAULT)
+    assert "answers the same questions in two ways" in said
+
+
 def test_a_wrong_normalisation_and_numbering_are_guessed(
     case: Make, here: Path, pieces: Path, truth: ImageSet
 ) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,33 @@ def test_the_readme_documents_what_the_server_takes() -> None:
     text = SERVER.with_name("README.md").read_text(encoding="utf-8")
     for word in ("/v1/oracle", "/v1/differences", "palimpsest-oracle-1", "largest_batch", "Retry-After"):
         assert word in text
+
+
+def test_it_survives_a_load_of_good_and_bad_questions(served: str) -> None:
+    """Eight askers at once, half of them hostile: each gets an answer or a refusal, and the server goes on."""
+    honest, forged = {"Authorization": f"Bearer {TOKEN}"}, {"Authorization": "Bearer of another"}
+    bad = [
+        (b"\x00" * 2**20, honest, {413}),
+        (b"\xff" * 100, honest, {400}),
+        (question(images=torch.full((2, *SHAPE), torch.nan)), honest, {400}),
+        (question(), forged, {401}),
+    ]
+
+    def ask(asker: int) -> list[int]:
+        seen = []
+        with httpx.Client(timeout=60) as client:
+            for turn in range(40):
+                body, headers, right = (
+                    bad[(asker + turn) % len(bad)] if asker % 2 else (question(), honest, {200, 429})
+                )
+                status = client.post(f"{served}/v1/differences", content=body, headers=headers).status_code
+                # 503: more at once than it takes; the asker comes again.
+                assert status in right | {503}
+                seen.append(status)
+        return seen
+
+    with ThreadPoolExecutor(8) as askers:
+        statuses = [status for seen in askers.map(ask, range(8)) for status in seen]
+    assert len(statuses) == 320
+    assert statuses.count(200) > 100
+    assert httpx.get(f"{served}/v1/oracle", headers=honest).status_code == 200

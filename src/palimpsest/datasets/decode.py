@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from palimpsest.errors import DatasetError
+from palimpsest.memory import require_memory
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -22,6 +23,7 @@ _CHUNK = 1024
 # Not everything that Pillow knows: it hands PostScript to an interpreter.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MOST_PIXELS = 2**24
+_CHECK_BYTES = 2**26
 
 
 def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
@@ -42,7 +44,7 @@ def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
         DatasetError: There is no image, one can't be read, or sizes differ; the message names the first such.
     """
     pixels: list[np.ndarray] = []
-    first = ""
+    first, held, checked = "", 0, _CHECK_BYTES
     for place, file in files:
         image = _decode(place, file, size)
         first = first or place
@@ -52,8 +54,13 @@ def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
                 "scale all images to one size with --data.image-size."
             )
         pixels.append(image)
+        held += image.nbytes
+        if held >= checked:
+            checked = 2 * held
+            _require_room(len(pixels), held)
     if not pixels:
         raise DatasetError("There are no images to decode.")
+    _require_room(len(pixels), 0, total=4 * held)
     return _to_tensor(pixels)
 
 
@@ -74,6 +81,15 @@ def _decode(place: str, file: bytes | Path, size: Size | None) -> np.ndarray:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(f"{place} can't be read as an image ({reason}): replace or remove it.") from error
+
+
+def _require_room(count: int, held: int, *, total: int = 0) -> None:
+    """Refuse a set whose pixels do not fit: as many again as there are so far, and all of them as float32."""
+    require_memory(
+        f"The pixels of {count:,} images and more",
+        total or 9 * held,
+        remedy="take smaller images with --data.image-size, or fewer with --data.train-size",
+    )
 
 
 def _check_pixels(image: Image.Image) -> None:

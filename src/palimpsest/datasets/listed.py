@@ -15,6 +15,7 @@ from palimpsest.datasets.split import split_rows
 from palimpsest.errors import DatasetError
 
 COLUMNS = ("file_name", "label")
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class ImageList(Source):
             with self.path.open(encoding="utf-8-sig", newline="") as table:
                 lines = csv.DictReader(table)
                 if not set(COLUMNS) <= set(lines.fieldnames or ()):
+                    found = ", ".join(lines.fieldnames or ())[:_LONGEST] or "none"
                     raise DatasetError(
-                        f"{self.path} has the columns {', '.join(lines.fieldnames or ()) or 'none'}: it needs "
+                        f"{self.path} has the columns {found}: it needs "
                         f"{' and '.join(COLUMNS)}, named in its first line."
                     )
                 for line in lines:
@@ -43,7 +45,7 @@ class ImageList(Source):
                     labels.append(self._label(line["label"], lines.line_num))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DatasetError(
-                f"{self.path} can't be read as a table ({error}): save it as CSV in UTF-8."
+                f"{self.path} can't be read as a table ({str(error)[:_LONGEST]}): save it as CSV in UTF-8."
             ) from error
         if not files:
             raise DatasetError(f"{self.path} names no images: give it a line for each.")
@@ -76,14 +78,16 @@ class ImageList(Source):
         root = self.path.parent.resolve()
         file = root / (name or "")
         if not name or not file.is_file() or not file.resolve().is_relative_to(root):
+            shown = name and name[:_LONGEST]
             raise DatasetError(
-                f"Line {line} of {self.path} names {name!r}, which is no file in its folder: mend or remove the line."
+                f"Line {line} of {self.path} names {shown!r}, which is no file in its folder: mend or remove the line."
             )
         return file
 
     def _label(self, text: str | None, line: int) -> int:
-        if not text or not text.strip().isdecimal() or int(text) >= 2**16:
+        if not text or not text.strip().isdecimal() or len(text) > _LONGEST or int(text) >= 2**16:
+            shown = text and text[:_LONGEST]
             raise DatasetError(
-                f"Line {line} of {self.path} has the label {text!r}: labels are class numbers from 0."
+                f"Line {line} of {self.path} has the label {shown!r}: labels are class numbers from 0."
             )
         return int(text)

@@ -1,7 +1,6 @@
 """Per-sample gradients, the oracle that answers with their differences, and how differences are reduced."""
 
 from palimpsest.gradients.batch import BatchGradient
-from palimpsest.gradients.guard import GuardedOracle
 from palimpsest.gradients.hashing import FeatureHash
 from palimpsest.gradients.oracle import ModelOracle, Oracle
 from palimpsest.gradients.per_sample import (
@@ -23,7 +22,6 @@ __all__ = [
     "BatchGradient",
     "Endpoint",
     "FeatureHash",
-    "GuardedOracle",
     "ModelOracle",
     "Oracle",
     "PrecomputedOracle",

@@ -32,7 +32,7 @@ class RecordedOracle:
         self, ask: Ask, dimension: int, *, folder: Path, batch_size: int, budget: int | None = None
     ) -> None:
         self._ask, self._dimension = ask, dimension
-        self._folder, self._batch_size, self._budget = folder, batch_size, budget
+        self._folder, self.batch_size, self._budget = folder, batch_size, budget
         self._places: dict[bytes, tuple[Path, int]] = {}
         for path in sorted(folder.glob("answers-*.safetensors")):
             self._remember(path, _stored_keys(path))
@@ -53,9 +53,18 @@ class RecordedOracle:
         Raises:
             OracleError: The budget is spent, or the answer is no answer to this question.
         """
-        for start in range(0, len(images), self._batch_size):
-            rows = slice(start, start + self._batch_size)
+        for start in range(0, len(images), self.batch_size):
+            rows = slice(start, start + self.batch_size)
             yield self._answer(images[rows], labels[rows])
+
+    def ask_anew(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Ask although the answers may be known, and keep nothing: an oracle that lies may answer otherwise now.
+
+        Args:
+            images: At most `batch_size`, `[n, channels, height, width]`.
+            labels: Theirs, `[n]`.
+        """
+        return check_answer(self._ask(images, labels), len(images), self._dimension)
 
     def _answer(self, images: Tensor, labels: Tensor) -> Tensor:
         keys = [sample_key(image, label) for image, label in zip(images, labels, strict=True)]

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def _read_torch(path: Path) -> object:
         with warnings.catch_warnings():
             # Of an old pickle protocol torch warns, and then reads it or not.
             warnings.simplefilter("ignore")
+            _refuse_bomb(path)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
@@ -64,6 +66,15 @@ def _read_torch(path: Path) -> object:
         raise CheckpointError(
             f"{path} can't be read as a file of torch.save ({reason}): give safetensors or a saved state dict."
         ) from error
+
+
+def _refuse_bomb(path: Path) -> None:
+    """torch.save stores tensors as they are; packed ones could unpack to more than memory holds."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("it is a packed archive, which torch.save does not write")
 
 
 def _state_dict(stored: object, path: Path) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from palimpsest.case.doctor.proofs import distance
 from palimpsest.case.models import Models
 from palimpsest.case.oracle import Answering
 from palimpsest.datasets import ImageSet
-from palimpsest.gradients import ModelOracle, gradient_differences
+from palimpsest.gradients import ModelOracle, RecordedOracle, gradient_differences
 
 _ASKED = 4
 _SAME = 1e-2
@@ -40,6 +40,7 @@ def check_answers(answering: Answering, models: Models | None, auxiliary: ImageS
     yield fits("oracle", f"It answers from {answering.source}, in {seconds:.2g} s a sample.")
     if zeros:
         yield mind("oracle", f"{zeros} of {len(few)} answers are zero.")
+    yield from _asked_twice(answering, few, answers)
     if models is None or isinstance(answering.oracle, ModelOracle):
         return
     ours = gradient_differences(models.original, models.unlearned, few.images, few.labels).cpu()
@@ -53,6 +54,21 @@ def check_answers(answering: Answering, models: Models | None, auxiliary: ImageS
             "oracle",
             f"Its answers are not the checkpoints' gradient differences (relative distance {off:.2g}): check the order "
             "of its rows, its models, and its loss.",
+        )
+
+
+def _asked_twice(answering: Answering, few: ImageSet, answers: Tensor) -> Iterator[Finding]:
+    """The same questions in reverse order: an answer that depends on more than its sample teaches an attack nothing."""
+    oracle = answering.oracle
+    if not isinstance(oracle, RecordedOracle) or len(few) > oracle.batch_size:
+        return
+    again = oracle.ask_anew(few.images.flip(0), few.labels.flip(0)).flip(0)
+    off = distance(again, answers)
+    if off > _SAME:
+        yield fault(
+            "oracle",
+            f"It answers the same questions in two ways (relative distance {off:.2g}): its answers depend on their "
+            "order or on chance, or it lies.",
         )
 
 
