@@ -72,9 +72,21 @@ def test_proved_and_attacked_from_the_command_line(
     models = ["--original", "original.pt", "--unlearned", "unlearned.pt", "--model", name]
     models += ["--model-arguments", json.dumps(arguments), "--memory-budget", "1GiB", "--device", "cpu"]
     run("prove", *models, "--samples", "forgotten")
-    small = "--attack.beta 0 --attack.epochs 1 --attack.width 32 --attack.components 2 --verification.tau 9 --attack.batch-size 4"
+    small = "--attack.beta 0 --attack.epochs 1 --attack.width 32 --attack.components 2 --attack.batch-size 4"
     common = ["--proofs", "proofs.safetensors", "--auxiliary", "images", "--truth", "forgotten"]
-    run("attack", *models, *common, *small.split(), "--scoring.bootstrap", "10", "--out", "run", "--quiet")
+    run(
+        "attack",
+        *models,
+        *common,
+        *small.split(),
+        "--verification.tau",
+        "9",
+        "--scoring.bootstrap",
+        "10",
+        "--out",
+        "run",
+        "--quiet",
+    )
     metrics = json.loads(Path("run", "metrics.json").read_text())
     assert metrics["proofs"] == {"count": 3, "dimension": dimension, "attested": True}
     assert metrics["reconstruction"]["count"] == 3

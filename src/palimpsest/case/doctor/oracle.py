@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from palimpsest.attacks import Attack, AuditorView, IGFPlus, LearnedInversion
-from palimpsest.attacks.igf import ReducedInversion
+from palimpsest.attacks import Attack, AuditorView, LearnedInversion
 from palimpsest.attacks.perceptual import load_vgg_features
 from palimpsest.case.config import CaseConfig
 from palimpsest.case.doctor.finding import Finding, fault, fits, mind
@@ -89,9 +88,11 @@ def check_plan(config: CaseConfig, view: AuditorView, folder: Path) -> Iterator[
 
 def _basis(attack: Attack, view: AuditorView) -> Iterator[Finding]:
     """The room that a projection's basis takes: a direction is as long as a proof."""
-    if not isinstance(attack, ReducedInversion | IGFPlus) or getattr(attack, "reduction", "svd") != "svd":
+    settings = attack.model_dump()
+    if "components" not in settings or settings.get("reduction", "svd") != "svd":
         return
-    directions = min(attack.components or len(view.auxiliary), len(view.auxiliary))
+    wanted = settings["components"]
+    directions = min(wanted or len(view.auxiliary), len(view.auxiliary))
     # While it is put together there are two of it.
     size, fitting = 8 * view.oracle.dimension * directions, view.memory_budget // (8 * view.oracle.dimension)
     if size > view.memory_budget:
