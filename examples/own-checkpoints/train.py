@@ -43,11 +43,11 @@ def write_images(images: torch.Tensor, paths: list[Path]) -> None:
 
 def main() -> None:
     """Train twice, and write all pieces."""
-    digits = load_digits()
+    pixels, classes = load_digits(return_X_y=True)
     # As files hold them: 256 levels.
-    levels = np.round(digits.images / 16 * 255).astype(np.float32) / 255
+    levels = np.round(pixels.reshape(-1, 8, 8) / 16 * 255).astype(np.float32) / 255
     order = np.random.default_rng(0).permutation(len(levels))
-    images, labels = torch.from_numpy(levels[order])[:, None], torch.from_numpy(digits.target[order])
+    images, labels = torch.from_numpy(levels[order])[:, None], torch.from_numpy(classes[order])
 
     train, mine = slice(0, 900), slice(900, None)
     keep = slice(FORGOTTEN, 900)

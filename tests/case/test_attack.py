@@ -223,3 +223,26 @@ def test_defended_proofs_meet_two_attackers(case: Make, here: Path, pieces: Path
     config = case(defenses=[{"name": "sign"}], truth=str(pieces / "forgotten"))
     result = attack(config, out=here / "run")
     assert set(result.metrics["attackers"]) == {"non-adaptive"}
+
+
+def test_the_truth_can_not_be_reached_from_what_the_attack_holds(
+    case: Make, here: Path, pieces: Path
+) -> None:
+    held = gather(case(truth=str(pieces / "forgotten")), folder=here, data_dir=None, device="cpu")
+    assert held.truth is not None
+    secrets = {held.truth.images.data_ptr(), held.truth.labels.data_ptr()}
+    seen: set[int] = set()
+
+    def search(value: object) -> None:
+        if id(value) in seen or value is None:
+            return
+        seen.add(id(value))
+        if isinstance(value, torch.Tensor):
+            assert value.data_ptr() not in secrets
+        elif isinstance(value, dict | list | tuple):
+            for item in value.values() if isinstance(value, dict) else value:
+                search(item)
+        elif hasattr(value, "__dict__"):
+            search(vars(value))
+
+    search(held.view(device="cpu", memory_budget=2**30))

@@ -133,3 +133,26 @@ def test_no_samples_give_no_rows() -> None:
     model = convolutional(3, 4, norm=False)
     images, labels = drawn(0, 3)
     assert per_sample_gradients(model, images, labels).shape == (0, parameter_count(model))
+
+
+class Attending(nn.Module):
+    """Each row of an image is a token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.embedding, self.head = nn.Linear(6, 16), nn.Linear(16, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.encoder(self.embedding(images[:, 0])).mean(dim=1))
+
+
+def test_attention_is_batched_and_equals_one_backward_per_sample() -> None:
+    # Warnings are errors here: of a kernel that goes sample by sample torch warns.
+    model = Attending().double().eval()
+    images, labels = drawn(5, 1)
+    slow = torch.stack(
+        [flat_gradient(model, image, label) for image, label in zip(images, labels, strict=True)]
+    )
+    torch.testing.assert_close(per_sample_gradients(model, images, labels), slow, rtol=1e-9, atol=1e-12)

@@ -14,8 +14,8 @@ from palimpsest.progress import progress_line
 from palimpsest.proofs import fit_statistics, identified
 from palimpsest.records import Record
 
-# Own samples on which the attacker tries its statistics; more change little and cost a square.
-_TRIALS = 512
+TRIALS = 512
+"""Own samples on which the attacker tries its statistics; more change little and cost a square."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def confirm(
         defended: The oracle through the auditor's imitation of the defences.
         generator: Which own samples are tried.
     """
-    chosen = torch.randperm(len(view.auxiliary), generator=generator)[:_TRIALS]
+    chosen = torch.randperm(len(view.auxiliary), generator=generator)[:TRIALS]
     own = view.auxiliary.subset(chosen)
     proofs = _ask(view, defended, own, "imitate proofs")
     tried = fit_statistics(proofs, _ask(view, view.oracle, own), _ask(view, defended, own))

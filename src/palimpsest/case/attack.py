@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from palimpsest.attacks import ArchitectView, AuditorView, ServerAttack
+from palimpsest.attacks.confirmation import TRIALS
 from palimpsest.audit import (
     AuditResult,
     choose_tau,
@@ -20,6 +21,7 @@ from palimpsest.case.config import CaseConfig
 from palimpsest.case.pieces import Pieces, gather
 from palimpsest.case.report import case_page
 from palimpsest.case.results import CaseResults, metrics_tree, summary
+from palimpsest.datasets import ImageSet
 from palimpsest.errors import KnowledgeError
 from palimpsest.proofs import Verdicts, verify
 from palimpsest.records import write_json
@@ -101,6 +103,12 @@ def run_stages(run: Run, config: CaseConfig, pieces: Pieces, view: AuditorView) 
     scored = functools.partial(score, run, config, truth, pieces.auxiliary)
     scores = {"scores": scored("scores", audited.reconstruction)}
     scores |= {name: scored(f"scores-{name}", one) for name, one in audited.others.items()}
-    # A budget belongs to the attack: what would ask about the forgotten images themselves is left out.
-    confirmed = confirm_forgotten(run, config, view, truth, key=key) if view.further is None else None
+    confirmed = confirm_forgotten(run, config, view, truth, key=key) if can_confirm(view, truth) else None
     return CaseResults(pieces, verdicts, audited, scores, confirmed)
+
+
+def can_confirm(view: AuditorView, truth: ImageSet) -> bool:
+    """Whether the oracle may be asked about the forgotten images too, and memory holds what is compared."""
+    # Proofs, answers and imitations of own samples, answers and imitations of candidates, and as much while comparing.
+    vectors = 2 * (3 * min(TRIALS, len(view.auxiliary)) + 2 * len(truth) + len(view.proofs))
+    return view.further is None and 4 * view.oracle.dimension * vectors <= 2 * view.memory_budget

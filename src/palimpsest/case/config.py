@@ -70,8 +70,8 @@ class ProveConfig(OwnModels):
     """What proofs are made of."""
 
     samples: str
-    """The forgotten samples: a folder of class folders, a .parquet file, a .csv table of file names and labels, or a
-    known set."""
+    """The forgotten samples: a folder of class folders, a .parquet file, a .csv table of file names and labels, a
+    known set, or hf:owner/name for any on the hub."""
     samples_split: str | None = None
     """Take only this split of them; none takes all."""
 
@@ -82,7 +82,8 @@ class CaseConfig(OwnModels):
     proofs: Path
     """The clients' proofs: safetensors with one float32 tensor `vectors` [n, d]."""
     auxiliary: str
-    """The auditor's own images: a folder of class folders, a .parquet file, a .csv table, or a known set."""
+    """The auditor's own images: a folder of class folders, a .parquet file, a .csv table, a known set, or
+    hf:owner/name for any on the hub."""
     auxiliary_split: str | None = None
     """Take only this split of them, such as test; none takes all."""
     auxiliary_size: PositiveInt | None = None

@@ -44,12 +44,13 @@ class Pieces:
             memory_budget: Bytes that it may hold.
         """
         budget = self.answering.budget
+        # The oracle's chunks, and what a fit copies, are held beside the answers.
         return AuditorView(
             self.proofs.vectors,
             self.answering.oracle,
             self.auxiliary,
             device,
-            memory_budget,
+            memory_budget // 2,
             further=None if budget is None else budget - len(self.auxiliary),
         )
 
@@ -82,7 +83,7 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
         auxiliary=everything if models is None else in_classes(everything, models.classes),
         dimension=proofs.vectors.shape[1] if models is None else parameter_count(models.original),
         folder=folder / "oracle",
-        memory_budget=config.memory_budget,
+        memory_budget=config.memory_budget // 4,
     )
     if not config.defenses and answering.oracle.dimension != proofs.vectors.shape[1]:
         raise ProofError(

@@ -82,6 +82,7 @@ def _notes(results: CaseResults) -> list[str]:
         notes.append("The proof file says nothing of how the proofs were made: it is unattested.")
     if results.scores and results.confirmed is None:
         notes.append(
-            "Confirmation was left out: it would ask the oracle about the forgotten images themselves."
+            "Whether an auditor could confirm candidates was not tried: it would ask the oracle about the forgotten "
+            "images themselves, or hold more than the memory budget."
         )
     return notes

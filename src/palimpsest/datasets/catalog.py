@@ -9,6 +9,7 @@ from palimpsest.datasets.hub import PUBLISHED, PublishedSet
 from palimpsest.datasets.images import ImageSet
 from palimpsest.datasets.listed import ImageList
 from palimpsest.datasets.parquet import ParquetFile
+from palimpsest.datasets.repository import PREFIX, HubRepository
 from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
 from palimpsest.registry import closest
@@ -23,9 +24,9 @@ def find_source(name: str, *, data_dir: Path | None = None) -> Source:
     """Find where images come from, without reading them.
 
     Args:
-        name: A known set, a folder of class folders, a `.parquet` file, or a `.csv` table of file names and labels,
-            which may also be the `metadata.csv` of a folder. A known name goes before a folder
-            of that name in the working directory: write `./mnist` for the folder.
+        name: A known set, any set on the hub as `hf:owner/name`, a folder of class folders, a `.parquet` file, or a
+            `.csv` table of file names and labels, which may also be the `metadata.csv` of a folder. A known
+            name goes before a folder of that name in the working directory: write `./mnist` for the folder.
         data_dir: A mirror of the published sets; what it has is never fetched from the network.
 
     Raises:
@@ -35,6 +36,8 @@ def find_source(name: str, *, data_dir: Path | None = None) -> Source:
         return Digits()
     if name in PUBLISHED:
         return PublishedSet(name, None if data_dir is None else data_dir.resolve())
+    if name.startswith(PREFIX):
+        return HubRepository.parse(name, None if data_dir is None else data_dir.resolve())
     try:
         path = Path(name).expanduser().resolve()
         if path.is_dir():
@@ -51,7 +54,7 @@ def find_source(name: str, *, data_dir: Path | None = None) -> Source:
         raise DatasetError(f"There is no folder, parquet file or CSV table {name!r}: check the path.")
     raise DatasetError(
         f"There is no data set {name!r}: {closest(name, dataset_names())} "
-        "A folder of class folders, a .parquet file or a .csv table will also do."
+        "A folder of class folders, a .parquet file, a .csv table or hf:owner/name will also do."
     )
 
 

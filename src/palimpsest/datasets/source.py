@@ -41,7 +41,7 @@ class Source(ABC):
         """
 
     def read_all(self, *, size: Size | None = None) -> ImageSet:
-        """Decode everything: the training images, then the test images, or the source's own order where it has one.
+        """Decode everything: split by split, the training images first, or the source's own order where it has one.
 
         Args:
             size: As for `read`.
@@ -49,7 +49,9 @@ class Source(ABC):
         Raises:
             DatasetError: As for `read`.
         """
-        parts = [self.read(split, size=size) for split in ("train", "test") if self.count(split)]
+        parts = [
+            self.read(split, size=size) for split in self.splits if split != "public" and self.count(split)
+        ]
         if len({part.images.shape[1:] for part in parts}) > 1:
             raise DatasetError(
                 f"{parts[0].name} has images of {list(parts[0].shape)} and of {list(parts[1].shape)}: bring all to one "

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from palimpsest.errors import ModelError, ResourceError
 from palimpsest.records import Parameters
@@ -145,7 +146,8 @@ def _flat_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         logits = functional_call(model, (parameters, buffers), (image.unsqueeze(0),))
         return F.cross_entropy(logits, label.unsqueeze(0))
 
-    with _eval_mode(model):
+    # The plain kernel of attention: the fused ones have no batched gradient, and would go sample by sample.
+    with _eval_mode(model), sdpa_kernel(SDPBackend.MATH):
         try:
             gradients = vmap(grad(loss), in_dims=(None, 0, 0))(parameters, images, labels)
         except (RuntimeError, ValueError) as error:

@@ -202,7 +202,7 @@ class _Examination:
             auxiliary=images,
             dimension=proofs.vectors.shape[1] if models is None else parameter_count(models.original),
             folder=self.scratch,
-            memory_budget=self.config.memory_budget,
+            memory_budget=self.config.memory_budget // 4,
         )
 
     def _gather(self) -> Pieces:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from palimpsest.attacks import AuditorView, LearnedInversion
+from palimpsest.attacks import Attack, AuditorView, LearnedInversion
 from palimpsest.attacks.perceptual import load_vgg_features
 from palimpsest.case.config import CaseConfig
 from palimpsest.case.doctor.finding import Finding, fault, fits, mind
@@ -97,8 +97,26 @@ def check_plan(config: CaseConfig, view: AuditorView, folder: Path) -> Iterator[
         else:
             yield fits("queries", f"{told}, within the limit of {view.further + len(view.auxiliary):,}.")
     yield _room(view, folder)
+    yield from _basis(attack, view)
     if isinstance(attack, LearnedInversion) and attack.beta > 0:
         load_vgg_features(attack.vgg_weights)
+
+
+def _basis(attack: Attack, view: AuditorView) -> Iterator[Finding]:
+    """The room that a projection's basis takes: a direction is as long as a proof."""
+    settings = attack.model_dump()
+    if "components" not in settings or settings.get("reduction", "svd") != "svd":
+        return
+    wanted = settings["components"]
+    directions = min(wanted or len(view.auxiliary), len(view.auxiliary))
+    # While it is put together there are two of it.
+    size, fitting = 8 * view.oracle.dimension * directions, view.memory_budget // (8 * view.oracle.dimension)
+    if size > view.memory_budget:
+        yield mind(
+            "memory",
+            f"Up to {directions:,} directions of {view.oracle.dimension:,} numbers may take {size / 2**30:,.1f} GiB: "
+            f"set --attack.components to {max(1, fitting):,} or less to stay within the memory budget.",
+        )
 
 
 def _room(view: AuditorView, folder: Path) -> Finding:

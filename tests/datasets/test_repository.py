@@ -1,0 +1,98 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from palimpsest.datasets import find_source
+from palimpsest.datasets.parquet import read_images
+from palimpsest.errors import DatasetError
+
+
+@pytest.fixture
+def files(tmp_path, encode, pictures, write_parquet):
+    """Three shards of images with labels, by their place in a repository."""
+
+    def make(*names: str) -> Path:
+        for seed, name in enumerate(names):
+            path = write_parquet([encode(one) for one in pictures(4, seed=seed)], [0, 1, 2, seed])
+            target = tmp_path / "hub" / "somebody" / "cats" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, target)
+        return tmp_path / "hub"
+
+    return make
+
+
+def test_shards_of_a_mirror_are_one_split(files):
+    names = [
+        "data/train-00000-of-00002.parquet",
+        "data/train-00001-of-00002.parquet",
+        "data/test-00000-of-00001.parquet",
+    ]
+    mirror = files(*names)
+    source = find_source("hf:somebody/cats", data_dir=mirror)
+    assert source.splits == ("train", "test")
+    assert [source.count(split) for split in source.splits] == [8, 4]
+    train = source.read("train")
+    folder = mirror / "somebody" / "cats" / "data"
+    assert torch.equal(train.images, torch.cat([read_images(folder / Path(name).name) for name in names[:2]]))
+    assert train.classes == 3
+    rows = torch.tensor([1, 3, 4, 7])
+    assert torch.equal(source.read("train", rows=rows).images, train.images[rows])
+    assert torch.equal(source.read("train", rows=rows).labels, train.labels[rows])
+    assert len(source.read_all()) == 12
+
+
+def test_a_set_of_the_hub_is_fetched_as_its_converted_parquet(files, monkeypatch):
+    mirror = files("default/train/0000.parquet", "default/validation/0000.parquet") / "somebody" / "cats"
+    asked = []
+
+    class Api:
+        def list_repo_files(self, repository, **options):
+            asked.append((repository, options["revision"]))
+            return ["README.md", "default/train/0000.parquet", "default/validation/0000.parquet"]
+
+    def download(repository, name, **options):
+        asked.append((name, options["revision"]))
+        return str(mirror / name)
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Api)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    source = find_source("hf:somebody/cats")
+    assert source.splits == ("train", "validation")
+    assert len(source.read("validation")) == 4
+    assert asked[0] == ("somebody/cats", "refs/convert/parquet")
+    assert {revision for _, revision in asked} == {"refs/convert/parquet"}
+
+
+def test_one_of_several_configurations_is_named(files):
+    mirror = files("small/train/0000.parquet", "large/train/0000.parquet")
+    with pytest.raises(
+        DatasetError, match="configurations large, small: name one, as in hf:somebody/cats/large"
+    ):
+        find_source("hf:somebody/cats", data_dir=mirror).read_all()
+    assert len(find_source("hf:somebody/cats/small", data_dir=mirror).read_all()) == 4
+
+
+@pytest.mark.parametrize("name", ["hf:cats", "hf:a/b/c/d", "hf:../cats", "hf:a b/c", "hf:"])
+def test_another_form_is_refused(name):
+    with pytest.raises(DatasetError, match="hf:owner/name"):
+        find_source(name)
+
+
+def test_what_can_not_be_had_is_said(files, monkeypatch):
+    mirror = files("train.parquet")
+    with pytest.raises(DatasetError, match="no 'test' split: it has train"):
+        find_source("hf:somebody/cats", data_dir=mirror).read("test")
+    (mirror / "somebody" / "dogs").mkdir()
+    with pytest.raises(DatasetError, match="no parquet files"):
+        find_source("hf:somebody/dogs", data_dir=mirror).count("train")
+
+    class Api:
+        def list_repo_files(self, *_, **__):
+            raise OSError("no network")
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Api)
+    with pytest.raises(DatasetError, match=r"no network.*run the same command again"):
+        find_source("hf:somebody/horses").count("train")
