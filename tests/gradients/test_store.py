@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from palimpsest.errors import ResourceError
-from palimpsest.gradients import collect
+from palimpsest.gradients import collect, gather
 
 
 @pytest.mark.parametrize("budget", [10**6, 100])
@@ -23,3 +23,12 @@ def test_a_disk_that_is_too_small_is_refused_before_the_work(
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(100, 90, 10))
     with pytest.raises(ResourceError, match="10 free"):
         collect(iter(()), 10, 7, memory_budget=1, folder=tmp_path)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 100])
+def test_larger_chunks_hold_the_same_rows(rows: int) -> None:
+    whole = torch.arange(22.0).view(11, 2)
+    chunks = list(gather(whole.split(2), rows=rows))
+    assert torch.equal(torch.cat(chunks), whole)
+    assert all(len(chunk) >= rows for chunk in chunks[:-1])
+    assert list(gather([], rows=rows)) == []

@@ -10,9 +10,11 @@ from palimpsest.attacks.inverter import Maps
 from palimpsest.attacks.queries import Queries
 from palimpsest.attacks.readouts import Readout
 from palimpsest.attacks.view import AuditorView
-from palimpsest.gradients import collect
+from palimpsest.gradients import collect, gather
 from palimpsest.progress import progress_line
 from palimpsest.records import Record
+
+_TOGETHER = 512
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ def _read_queries(view: AuditorView, queries: Queries, features: Features, known
 
     def chunks() -> Iterator[Tensor]:
         yield known
-        for vectors in _ask(view, queries, range(len(known), len(queries)), "query variations"):
+        answers = _ask(view, queries, range(len(known), len(queries)), "query variations")
+        for vectors in gather(answers, rows=_rows_at_once(view)):
             yield features.transform(vectors)
 
     return collect(
@@ -126,6 +129,11 @@ def _read_queries(view: AuditorView, queries: Queries, features: Features, known
         folder=view.scratch,
         dtype=torch.float16,
     )
+
+
+def _rows_at_once(view: AuditorView) -> int:
+    """Vectors that are read together: a quarter of the budget, for their directions are copies."""
+    return max(1, min(_TOGETHER, view.memory_budget // (16 * view.oracle.dimension)))
 
 
 def _ask(view: AuditorView, queries: Queries, rows: range, description: str) -> Iterator[Tensor]:

@@ -15,7 +15,7 @@ from palimpsest.gradients.precomputed import PrecomputedOracle
 from palimpsest.gradients.recorded import RecordedOracle
 from palimpsest.gradients.reduction import Projection, fit_projection
 from palimpsest.gradients.remote import Endpoint, RemoteOracle
-from palimpsest.gradients.store import collect
+from palimpsest.gradients.store import collect, gather
 
 __all__ = [
     "DEFAULT_BUDGET",
@@ -31,6 +31,7 @@ __all__ = [
     "collect",
     "difference_chunks",
     "fit_projection",
+    "gather",
     "gradient_chunks",
     "gradient_differences",
     "parameter_count",

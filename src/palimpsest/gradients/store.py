@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,23 @@ def collect(
         matrix[row : row + len(chunk)] = chunk
         row += len(chunk)
     return matrix
+
+
+def gather(chunks: Iterable[Tensor], *, rows: int) -> Iterator[Tensor]:
+    """The same rows in larger chunks: a product with a tall basis reads all of it, however few rows it is for.
+
+    Args:
+        chunks: `[b, dimension]` each.
+        rows: Of a larger chunk, at least; the last one may have fewer.
+    """
+    held: list[Tensor] = []
+    for chunk in chunks:
+        held.append(chunk)
+        if sum(map(len, held)) >= rows:
+            yield torch.cat(held)
+            held = []
+    if held:
+        yield torch.cat(held)
 
 
 def _mapped(count: int, dimension: int, folder: Path | None, dtype: torch.dtype) -> Tensor:
