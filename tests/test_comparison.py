@@ -58,7 +58,7 @@ def test_runs_are_found_and_named_by_what_tells_them_apart(runs: list[Path], tmp
     assert list(find_runs(tmp_path)) == runs
     assert list(find_runs(runs[0])) == runs[:1]
     compared = [read_run(folder) for folder in runs]
-    assert run_names(compared) == ["a/seed-1", "b/seed-1"]
+    assert run_names(compared) == ["a", "b"]
     assert varying_keys(compared) == ["defences"]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from palimpsest.errors import RunError
 from palimpsest.manifest import MANIFEST, read_manifest
+from palimpsest.registry import DEFENSES
 
 
 @dataclass(frozen=True)
@@ -171,10 +172,15 @@ def varying_keys(runs: Sequence[ComparedRun]) -> list[str]:
 
 
 def run_names(runs: Sequence[ComparedRun]) -> list[str]:
-    """The shortest ends of the runs' paths that tell them apart."""
+    """What of the runs' paths tells them apart, without what all of them begin or end with."""
     parts = [run.folder.resolve().parts for run in runs]
-    depth = next((depth for depth in range(1, 10) if len({one[-depth:] for one in parts}) == len(parts)), 10)
-    return ["/".join(one[-depth:]) for one in parts]
+    if len(parts) == 1:
+        return [parts[0][-1]]
+    while len({one[0] for one in parts}) == 1 and min(map(len, parts)) > 1:
+        parts = [one[1:] for one in parts]
+    while len({one[-1] for one in parts}) == 1 and min(map(len, parts)) > 1:
+        parts = [one[:-1] for one in parts]
+    return ["/".join(one) for one in parts]
 
 
 def _what(config: dict[str, Any]) -> dict[str, str]:
@@ -192,7 +198,13 @@ def _what(config: dict[str, Any]) -> dict[str, str]:
 
 
 def _defense(one: dict[str, Any]) -> str:
-    settings = ", ".join(f"{name} {value}" for name, value in one.items() if name != "name")
+    """A defence's name, and what of its settings is not the default."""
+    usual = DEFENSES.get(one["name"]).model_fields if one["name"] in DEFENSES.names() else {}
+    settings = ", ".join(
+        f"{name} {value}"
+        for name, value in one.items()
+        if name != "name" and (name not in usual or usual[name].default != value)
+    )
     return f"{one['name']} ({settings})" if settings else str(one["name"])
 
 

@@ -21,8 +21,8 @@ def runs(folder: Path = Path("runs"), *, debug: Debug = False) -> None:
     from palimpsest.errors import RunError
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("run", "data", "unlearning", "defences", "attack", "MSE", "told apart", "state"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("run", "data", "defences", "attack", "MSE", "told apart", "seconds"):
+        table.add_column(heading, overflow="fold", min_width=24 if heading == "run" else None)
     columns = {column.name: column for column in COLUMNS}
     found = 0
     for path in find_runs(folder):
@@ -30,17 +30,18 @@ def runs(folder: Path = Path("runs"), *, debug: Debug = False) -> None:
         try:
             run = read_run(path)
         except RunError as error:
-            table.add_row(printable(str(path)), *[""] * 6, printable(str(error)))
+            table.add_row(printable(str(path)), *[""] * 5, printable(str(error)))
             continue
         numbers = [
             f"{run.values[name]:{columns[name].form}}" if name in run.values else ""
             for name in ("mse", "top1")
         ]
+        name = path.relative_to(folder) if path != folder else path
         table.add_row(
-            printable(str(path)),
-            *(printable(run.what[key]) for key in ("data", "unlearning", "defences", "attack")),
+            printable(str(name)),
+            *(printable(run.what[key]) for key in ("data", "defences", "attack")),
             *numbers,
-            f"finished, {run.seconds:,.0f} s" if run.finished else "unfinished",
+            f"{run.seconds:,.0f}" if run.finished else "unfinished",
         )
     console = Console()
     if found:

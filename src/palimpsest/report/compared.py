@@ -62,7 +62,7 @@ def _drawn(column: Column, names: Sequence[str], runs: Sequence[ComparedRun]) ->
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
         axes.grid(axis="x", color=COLOURS["rule"], linewidth=0.4)
-        direction = "a better reconstruction is further " + ("left" if column.better == "low" else "right")
+        direction = "more is read further " + ("left" if column.better == "low" else "right")
         axes.set_xlabel(f"{column.heading} ({direction})")
         told = "; ".join(f"{name} {written(column, run)}" for name, run in zip(names, runs, strict=True))
         return inline_svg(figure, name=f"compared-{column.name}", description=f"{column.heading}: {told}")
