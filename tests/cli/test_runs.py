@@ -33,7 +33,7 @@ def test_runs_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert run("runs", folder) == 0
     told = capsys.readouterr().out
     assert "0.0200" in told
-    assert "unfinished" in told
+    assert "stopped" in told
     assert run("runs", folder.parent / "nothing") == 0
     assert "palimpsest audit" in capsys.readouterr().out
 

@@ -41,7 +41,7 @@ def runs(folder: Path = Path("runs"), *, debug: Debug = False) -> None:
             printable(str(name)),
             *(printable(run.what[key]) for key in ("data", "defences", "attack")),
             *numbers,
-            f"{run.seconds:,.0f}" if run.finished else "unfinished",
+            f"{run.seconds:,.0f}" if run.finished else "stopped",
         )
     console = Console()
     if found:
