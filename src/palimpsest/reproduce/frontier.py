@@ -38,7 +38,7 @@ def draw_frontier(study: Study, summaries: Sequence[Summary]) -> Figure:
     for check in CHECKS:
         right.plot([], [], _MARKS[check], color=_COLOURS[check], label=check)
     right.axvline(0.5, color="black", linewidth=0.6, linestyle=":")
-    right.set_xlabel("area under the ROC curve, worst forger (more is better, 0.5 is a coin)")
+    right.set_xlabel("area under the ROC curve, worst forger (0.5 is a coin)")
     for axes in (left, right):
         axes.grid(linewidth=0.4)
         axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from palimpsest.reproduce.summary import Summary
+from palimpsest.reproduce.summary import Estimate, Summary
 
 CHECKS = ("norm check", "range", "subspace", "spot check")
 """The columns that say what a proof is worth to a verifier."""
@@ -19,8 +19,8 @@ def recommend(summaries: Sequence[Summary]) -> list[str]:
         One sentence for each goal: hide the image, hide which image it is, and keep a proof that can be checked.
     """
     done = [summary for summary in summaries if summary.seeds]
-    hidden = [one for one in done if one.scores["identification_top1"].mean <= 2 * _chance(one)]
-    unconfirmed = [one for one in hidden if one.columns["confirmed"].mean <= 2 * _chance(one)]
+    hidden = [one for one in done if _may_be_chance(one, one.scores["identification_top1"])]
+    unconfirmed = [one for one in hidden if _may_be_chance(one, one.columns["confirmed"])]
     sentences = []
     checkable = sorted(hidden, key=_worth, reverse=True)
     if checkable and _worth(checkable[0]) >= _SOUND:
@@ -63,5 +63,7 @@ def _worth(summary: Summary) -> float:
     return summary.columns[_best_check(summary)].mean
 
 
-def _chance(summary: Summary) -> float:
-    return 1 / summary.forgotten
+def _may_be_chance(summary: Summary, share: Estimate) -> bool:
+    """Whether the share's interval holds what a guess gets; without an interval, whether it is not twice as much."""
+    chance = 1 / summary.forgotten
+    return share.low <= chance if share.low is not None else share.mean <= 2 * chance
