@@ -15,7 +15,8 @@ def proofs(seed, count=3, dimension=8, **claims):
 
 def receive(*deliveries, asked=None, known=()):
     asked = asked or dict.fromkeys((2, 5, 7), 3)
-    return receive_proofs([Delivery(*one) for one in deliveries], asked, dimension=8, known=known, **MODELS)
+    handed = [Delivery(client, some.vectors, some.metadata) for client, some in deliveries]
+    return receive_proofs(handed, asked, dimension=8, known=known, **MODELS)
 
 
 def with_value(value):
@@ -89,3 +90,11 @@ def test_reordered_proofs_and_another_samples_are_found_by_a_spot_check():
     assert misplaced(noisy, expected) == {}
     assert misplaced(noisy[[1, 0, 2, 3, 4, 5]], expected) == {0: 1, 1: 0}
     assert misplaced(noisy[[0, 1, 2, 2, 4, 5]], expected) == {3: 2}
+
+
+@pytest.mark.parametrize(
+    "nonsense", [None, "vectors", torch.ones(3), torch.ones(3, 8).double(), [[1, 2], [3]], {}]
+)
+def test_what_are_no_proofs_at_all_is_told(nonsense):
+    received = receive_proofs([Delivery(2, nonsense)], {2: 3}, dimension=8, **MODELS)
+    assert received.faults[2].startswith("Handed in no proofs: ")

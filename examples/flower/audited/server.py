@@ -1,15 +1,17 @@
 """The server: trains, has the clients train again without what is forgotten, and collects their proofs."""
 
+from logging import WARN
 from pathlib import Path
 
-import torch
 from flwr.app import Context, Message, MessageType, RecordDict
+from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
 from audited.federation import agreed
 from palimpsest.federation import FlowerClients, Plan, Training, run_rounds, snapshot
 from palimpsest.federation.flower_records import pack_parameters, unpack_parameters
-from palimpsest.proofs import Proofs, save_proofs
+from palimpsest.gradients import parameter_count
+from palimpsest.proofs import Delivery, Proofs, receive_proofs, save_proofs
 from palimpsest.records import parameters_hash, save_tensors
 
 app = ServerApp()
@@ -48,18 +50,25 @@ def main(grid: Grid, context: Context) -> None:
         )
         for client in request.clients
     ]
-    answers = {
-        int(answer.content["who"]["client"]): unpack_parameters(answer.content["proofs"])["vectors"]
-        for answer in grid.send_and_receive(messages)
-    }
-    proofs = Proofs(
-        torch.cat([answers[client] for client in request.clients]),
-        {
-            "original": parameters_hash(original),
-            "unlearned": parameters_hash(unlearned),
-            "loss": "cross_entropy",
-        },
+    models = {"original": parameters_hash(original), "unlearned": parameters_hash(unlearned)}
+    # Who sent what is known from the node, not from what the message says.
+    numbers = {node: client for client, node in clients.nodes.items()}
+    received = receive_proofs(
+        [
+            Delivery(
+                numbers[answer.metadata.src_node_id],
+                unpack_parameters(answer.content["proofs"]).get("vectors"),
+            )
+            for answer in grid.send_and_receive(messages)
+            if not answer.has_error()
+        ],
+        {client: len(request.forgotten_by_client[client]) for client in request.clients},
+        dimension=parameter_count(federation.network()),
+        **models,
     )
+    for client, reason in received.faults.items():
+        log(WARN, "The proofs of client %s are left out. %s", client, reason)
+    proofs = Proofs(received.vectors, {**models, "loss": "cross_entropy"})
     save_tensors(out / "original.safetensors", original)
     save_tensors(out / "unlearned.safetensors", unlearned)
     save_proofs(out / "proofs.safetensors", proofs)

@@ -1,11 +1,13 @@
 """Proofs from parties who are trusted in nothing: whose can be used, and what is wrong with the others'."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from palimpsest.errors import ProofError
 from palimpsest.proofs.file import Proofs
 from palimpsest.proofs.fit import fit_statistics
 from palimpsest.records import tensor_hash
@@ -20,11 +22,13 @@ class Delivery:
 
     Args:
         client: Who.
-        proofs: What, its rows in the order of the client's requests.
+        vectors: What, its rows in the order of the client's requests; anything at all may be there.
+        metadata: What the client says about it; see `Proofs`.
     """
 
     client: int
-    proofs: Proofs
+    vectors: Any
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,14 @@ def receive_proofs(
             faults.setdefault(client, "Handed in what it was not asked for.")
             usable.pop(client, None)
             continue
-        reason = _fault(
-            delivery.proofs, asked[client], dimension, {"original": original, "unlearned": unlearned}
-        )
+        try:
+            proofs = Proofs(torch.as_tensor(delivery.vectors), dict(delivery.metadata))
+        except (ProofError, TypeError, ValueError, RuntimeError) as error:
+            faults[client] = f"Handed in no proofs: {' '.join(str(error).split())[:200]}"
+            continue
+        reason = _fault(proofs, asked[client], dimension, {"original": original, "unlearned": unlearned})
         if reason is None:
-            usable[client] = delivery.proofs
+            usable[client] = proofs
         else:
             faults[client] = reason
     digests = {client: [tensor_hash(row) for row in proofs.vectors] for client, proofs in usable.items()}
