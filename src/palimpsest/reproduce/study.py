@@ -66,8 +66,8 @@ class Study:
         cells: Makes its cells.
         picture: How they are drawn.
         axis: What a curve's horizontal axis says.
-        columns: What its table shows besides the attack's scores.
         notes: Sentences that a reader needs: what the paper leaves open, what was chosen.
+        columns: What its table shows besides the attack's scores.
         conclude: Makes the sentences that the finished cells allow.
     """
 
@@ -77,8 +77,8 @@ class Study:
     cells: Callable[[], list[Cell]]
     picture: Picture = "bars"
     axis: str = ""
-    columns: Sequence[Column] = ()
     notes: Sequence[str] = ()
+    columns: Sequence[Column] = ()
     conclude: Callable[[Sequence[Any]], list[str]] | None = None
 
     def choose(self, patterns: Sequence[str]) -> list[Cell]:
