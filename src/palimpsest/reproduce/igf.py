@@ -39,7 +39,11 @@ def _table_2() -> list[Cell]:
 
 
 def _figure_5() -> list[Cell]:
-    return [Cell("orthogonal", _CONVNET, {"defenses": [PAPERS_DEFENSES["orthogonal"]]})]
+    as_printed = {"name": "orthogonal", "rescale": False}
+    return [
+        Cell("orthogonal", _CONVNET, {"defenses": [PAPERS_DEFENSES["orthogonal"]]}),
+        Cell("as-printed", _CONVNET, {"defenses": [as_printed]}),
+    ]
 
 
 def _table_4() -> list[Cell]:
@@ -172,7 +176,7 @@ STUDIES = {
         ),
         Study(
             "igf-fig5",
-            "Reconstruction from obfuscated proofs",
+            "Reconstruction from obfuscated proofs, of the proofs' norm and as Eq. 10 is printed",
             "IGF, Fig. 5",
             _figure_5,
             "gallery",
