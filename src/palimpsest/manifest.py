@@ -1,6 +1,7 @@
 """What a run folder says about itself: configuration, versions, finished stages; read as if a stranger wrote it."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any, NotRequired
 
@@ -66,7 +67,7 @@ def read_manifest(folder: Path, kind: type[RunConfig] | None = None) -> Manifest
     try:
         if path.stat().st_size > _LARGEST:
             raise ValueError(f"it has more than {_LARGEST:,} bytes")
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
         written = tree.get("format", FORMAT)
         if written != FORMAT:
             raise ValueError(f"its format is {str(written)[:80]!r} and this version reads {FORMAT}")
@@ -85,6 +86,14 @@ def read_manifest(folder: Path, kind: type[RunConfig] | None = None) -> Manifest
             "version that wrote it."
         ) from error
     raise RunError(f"{folder} holds a run of another command (its {held[:80]}): choose another --out.")
+
+
+def _finite(text: str) -> float:
+    """A number of JSON. Infinity and NaN are none, whatever Python's reader makes of them or of 1e999."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:80]} is no finite number")
+    return number
 
 
 def finished_stage(folder: Path, manifest: Manifest | None, name: str, digest: str) -> FinishedStage | None:
