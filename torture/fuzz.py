@@ -62,19 +62,15 @@ def fuzz(parser: Parser, contents: Iterator[bytes], folder: Path) -> Outcome:
     path = folder / f"input{parser.suffix}"
     for content in contents:
         path.write_bytes(content)
-        # The processor's time: another's work on the machine is no fault of the reader's. The alarm keeps the clock's.
-        before, start = resident_memory("VmRSS", restart=True), time.process_time()
-        try:
-            with _alarm():
-                parser.read(path)
-        except PalimpsestError as error:
-            outcome.refused += 1
-            if not _is_a_sentence(str(error)):
-                outcome.broken.append((content, f"no sentence: {error!r:.300}"))
-        except (_Hang, Exception) as error:
-            outcome.broken.append((content, f"{type(error).__name__}: {error!s:.300}"))
-        seconds = time.process_time() - start
+        before = resident_memory("VmRSS", restart=True)
+        refused, complaint, seconds = _ask(parser, path)
         memory = resident_memory("VmHWM") - before - 4 * len(content)
+        if seconds > LONGEST_SECONDS:
+            # The interpreter's own housekeeping may fall into one reading; what is slow by itself is slow again.
+            seconds = min(seconds, _ask(parser, path)[2])
+        outcome.refused += refused
+        if complaint:
+            outcome.broken.append((content, complaint))
         if seconds > LONGEST_SECONDS:
             outcome.broken.append((content, f"{seconds:.1f} s"))
         if memory > parser.slack:
@@ -82,6 +78,24 @@ def fuzz(parser: Parser, contents: Iterator[bytes], folder: Path) -> Outcome:
         outcome.inputs += 1
         outcome.seconds, outcome.memory = max(outcome.seconds, seconds), max(outcome.memory, memory)
     return outcome
+
+
+def _ask(parser: Parser, path: Path) -> tuple[bool, str, float]:
+    """Whether a reader refuses a file, what is wrong with how it answers, and the processor time that it takes.
+
+    Another's work on the machine is no fault of the reader's; the alarm keeps the clock's time.
+    """
+    refused, complaint, start = False, "", time.process_time()
+    try:
+        with _alarm():
+            parser.read(path)
+    except PalimpsestError as error:
+        refused = True
+        if not _is_a_sentence(str(error)):
+            complaint = f"no sentence: {error!r:.300}"
+    except (_Hang, Exception) as error:
+        complaint = f"{type(error).__name__}: {error!s:.300}"
+    return refused, complaint, time.process_time() - start
 
 
 def _is_a_sentence(text: str) -> bool:
