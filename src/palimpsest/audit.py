@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from palimpsest.account import metrics_tree, report_input, verdict_text
 from palimpsest.attacks import (
     ArchitectView,
     Attack,
@@ -39,7 +40,7 @@ from palimpsest.proofs import Proofs, Verdicts, calibrate_tau, proof_norms, prov
 from palimpsest.randomness import make_generator
 from palimpsest.records import write_json
 from palimpsest.report import write_page
-from palimpsest.results import Confirmed, Results, metrics_tree, report_input, verdict_text
+from palimpsest.results import Confirmed, Results
 from palimpsest.runs import Run
 from palimpsest.server_side import attack_from_server
 from palimpsest.soundness import measure_soundness

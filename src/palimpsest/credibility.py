@@ -3,18 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from palimpsest.federation import Round
 from palimpsest.federation.intake import NO_DATA
 from palimpsest.metrics import Rate, area, judge_control, share
+from palimpsest.results import Results
 from palimpsest.unlearning.membership import FALSE_POSITIVE_RATE
 
-if TYPE_CHECKING:
-    from palimpsest.results import Results
 
-
-def credibility_tree(results: "Results") -> dict[str, Any]:
+def credibility_tree(results: Results) -> dict[str, Any]:
     """What `metrics.json` holds of this, as plain values: `rates`, `belonging`, `control` and `left_out`."""
     undefended = results.others.get("undefended")
     belonging = results.belonging
@@ -26,7 +24,7 @@ def credibility_tree(results: "Results") -> dict[str, Any]:
     }
 
 
-def credibility_notes(results: "Results") -> Iterator[str]:
+def credibility_notes(results: Results) -> Iterator[str]:
     """Sentences for the report: which clients failed, and whether the images belong to their samples."""
     stages = {"training": results.original.rounds, "unlearning": results.unlearned.rounds}
     for stage, rounds in stages.items():
@@ -59,7 +57,7 @@ def left_out(rounds: list[Round]) -> dict[int, dict[str, int]]:
     return {client: dict(reasons) for client, reasons in sorted(counted.items())}
 
 
-def _rates(results: "Results") -> dict[str, Rate]:
+def _rates(results: Results) -> dict[str, Rate]:
     scores, forgetting, data = results.scores, results.forgetting, results.data
     count, chance = len(scores.mse), scores.chance()
     verification = results.config.verification

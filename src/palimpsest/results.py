@@ -1,21 +1,30 @@
-"""An audit's results, gathered for those who read them: `metrics.json` and the report."""
+"""An audit's results: what its stages made, gathered."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from palimpsest.attacks import Reconstruction
 from palimpsest.config import AuditConfig
-from palimpsest.credibility import credibility_notes, credibility_tree
 from palimpsest.datasets import FederatedData
 from palimpsest.federation import Training
-from palimpsest.manifest import Manifest
 from palimpsest.metrics import Belonging, ConfirmationScores, Scores
 from palimpsest.proofs import Verdicts
-from palimpsest.report import ReportInput, judge
 from palimpsest.server_side import Served
 from palimpsest.soundness import Soundness
 from palimpsest.unlearning import Forgetting, Unlearning
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What an auditor who holds the forgotten images could confirm.
+
+    Args:
+        statistic: By which of a proof's properties.
+        scores: How surely.
+    """
+
+    statistic: str
+    scores: ConfirmationScores
 
 
 @dataclass(frozen=True)
@@ -33,176 +42,7 @@ class Results:
     served: Served | None = None
     others: Mapping[str, Scores] = field(default_factory=dict)
     """Scores of the attackers beside the first, by name; see `auditor_side.Audited`."""
-    confirmed: "Confirmed | None" = None
+    confirmed: Confirmed | None = None
     soundness: Soundness | None = None
     belonging: Belonging | None = None
     """None where the pairs were chosen by their closeness."""
-
-
-@dataclass(frozen=True)
-class Confirmed:
-    """What an auditor who holds the forgotten images could confirm.
-
-    Args:
-        statistic: By which of a proof's properties.
-        scores: How surely.
-    """
-
-    statistic: str
-    scores: ConfirmationScores
-
-
-def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
-    """What `metrics.json` holds, as plain values.
-
-    Args:
-        results: The audit's.
-        seconds: Each stage's duration.
-    """
-    forgetting = results.forgetting
-    tree: dict[str, Any] = {
-        "federation": {
-            "original_accuracy": forgetting.original.test,
-            "unlearned_accuracy": forgetting.unlearned.test,
-            "participation": results.original.participation,
-            "faults": sum(len(one.left_out) for one in results.original.rounds),
-        },
-        "forgetting": asdict(forgetting),
-        "verification": verification_tree(results.verdicts),
-        **scores_tree(results.scores, results.others, results.confirmed, results.soundness),
-        "attack": results.reconstruction.facts,
-        "seconds": seconds,
-        **credibility_tree(results),
-    }
-    served = results.served
-    if served is not None:
-        tree["remaining"] = None if served.remaining is None else served.remaining.aggregates()
-        tree["labels_right"] = served.labels_right
-    return tree
-
-
-def verification_tree(verdicts: Verdicts) -> dict[str, Any]:
-    """The part of `metrics.json` that says what the verifier accepted."""
-    accepted = int(verdicts.accepted.sum())
-    return {"tau": verdicts.tau, "accepted": accepted, "refused": len(verdicts.accepted) - accepted}
-
-
-def scores_tree(
-    scores: Scores,
-    others: Mapping[str, Scores],
-    confirmed: Confirmed | None,
-    soundness: Soundness | None,
-) -> dict[str, Any]:
-    """The part of `metrics.json` that needs the forgotten images.
-
-    Args:
-        scores: Of the first attacker.
-        others: Of those beside it, by name.
-        confirmed: What could be confirmed, if that was asked.
-        soundness: What acceptance is worth, if that was measured.
-    """
-    tree: dict[str, Any] = {
-        "reconstruction": scores.reconstruction(),
-        "chance": scores.chance(),
-        "baselines": scores.baselines,
-        "intervals": scores.intervals,
-    }
-    for name, one in others.items():
-        tree.setdefault("attackers", {})[name] = {
-            "reconstruction": one.reconstruction(),
-            "intervals": one.intervals,
-        }
-    if confirmed is not None:
-        tree["confirmation"] = {"statistic": confirmed.statistic, **asdict(confirmed.scores)}
-    if soundness is not None:
-        tree["soundness"] = asdict(soundness) | {"worst": soundness.worst}
-    return tree
-
-
-def report_input(
-    results: Results, metrics: dict[str, Any], *, manifest: Manifest, command: str
-) -> ReportInput:
-    """What the report shows.
-
-    Args:
-        results: The audit's.
-        metrics: As `metrics_tree` made them.
-        manifest: The run's.
-        command: The shell command that makes the audit again.
-    """
-    config, scores, unlearned = results.config, results.scores, results.unlearned
-    columns = {
-        name: values for name, values in scores.columns().items() if not name.startswith("identification")
-    }
-    attack = config.attack.components["name"]
-    return ReportInput(
-        title=f"{config.attack.name} against {unlearned_name(config)} on {config.data.name}",
-        command=command or "palimpsest audit config.yaml",
-        config=config.model_dump(mode="json"),
-        config_yaml=config.to_yaml(),
-        versions=manifest["versions"],
-        seconds=metrics["seconds"],
-        metrics=metrics,
-        originals=results.data.train.images[unlearned.forgotten],
-        reconstructions=results.reconstruction.images,
-        labels=results.data.train.labels[unlearned.forgotten],
-        owners=unlearned.owner,
-        per_image={**columns, "rank": scores.right_rank},
-        accepted=results.verdicts.accepted,
-        norms=results.verdicts.norms,
-        curves=results.reconstruction.curves,
-        knowledge=[f"{sentence[0].upper()}{sentence[1:]}." for sentence in sorted(attack.knowledge)],
-        participation=results.original.participation,
-        forgetting=_three_models(results.forgetting),
-        notes=[*results.data.notes, *unlearned.notes, *_batch_notes(results), *credibility_notes(results)],
-        absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
-    )
-
-
-def _batch_notes(results: Results) -> Iterator[str]:
-    """What a reader must know of an attack on whole batches."""
-    if results.served is None:
-        return
-    seen = results.config.observation
-    yield (
-        f"The server saw the gradients of batches of {seen.remaining} remaining and {seen.forgotten} forgotten samples"
-        + (f" after {seen.local_steps} local steps." if seen.local_steps > 1 else ".")
-    )
-    if seen.forgotten > 1:
-        yield (
-            "A batch has no order: its reconstructions were paired with its originals so that the total MSE is "
-            "smallest, which flatters the attack."
-        )
-    yield f"The attack had {results.served.labels_right:.0%} of the forgotten samples' labels right."
-    if results.served.remaining is not None:
-        yield f"It reconstructed the remaining samples with an MSE of {float(results.served.remaining.mse.mean()):.4f}."
-
-
-def verdict_text(page: ReportInput) -> str:
-    """The report's first sentences, one a line."""
-    verdict = judge(
-        page.metrics,
-        labels=page.labels,
-        owners=page.owners,
-        participation=page.participation,
-        forgetting=page.forgetting,
-    )
-    return "\n".join([verdict.headline, *verdict.findings])
-
-
-def unlearned_name(config: AuditConfig) -> str:
-    """How the unlearning is called in a title."""
-    return f"{config.unlearning.scenario}-level unlearning by {config.unlearning.method}"
-
-
-def _three_models(forgetting: Forgetting) -> dict[str, Any]:
-    models = (forgetting.original, forgetting.unlearned, forgetting.retrained)
-    return {
-        "accuracy_retained": [model.retained for model in models],
-        "accuracy_forgotten": [model.forgotten for model in models],
-        "accuracy_test": [model.test for model in models],
-        "membership_auc": [model.membership.auc for model in models],
-        "membership_tpr": [model.membership.tpr for model in models],
-        "distance_to_retrained": forgetting.distance.absolute,
-        "relative_distance": forgetting.distance.relative,
-    }

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from palimpsest.account import scores_tree, verification_tree
 from palimpsest.auditor_side import Audited
 from palimpsest.case.pieces import Pieces
 from palimpsest.metrics import Scores
 from palimpsest.proofs import Verdicts
 from palimpsest.report import judge
-from palimpsest.results import Confirmed, scores_tree, verification_tree
+from palimpsest.results import Confirmed
 
 
 @dataclass(frozen=True)
