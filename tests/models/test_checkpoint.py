@@ -72,12 +72,12 @@ def test_a_file_that_would_run_code_is_refused_and_does_not(
     [
         (b"", "can't be read"),
         (b"PK\x03\x04 truncated", "can't be read"),
-        (pickle.dumps([1, 2]), "holds no state dict"),
+        (pickle.dumps([1, 2]), "no zip archive"),
     ],
 )
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "a.pt").write_bytes(content)
-    with pytest.raises(CheckpointError, match=f"{words}|could run code"):
+    with pytest.raises(CheckpointError, match=words):
         read_state_dict(tmp_path / "a.pt")
 
 

@@ -1,16 +1,13 @@
 """State dicts as others store them: safetensors, or torch files that hold nothing but tensors."""
 
-import pickle
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from palimpsest.errors import CheckpointError
+from palimpsest.models.torch_file import read_torch_file
 from palimpsest.records import Parameters, read_tensors
 
 _NESTED = ("state_dict", "model_state_dict", "model", "net")
@@ -35,7 +32,7 @@ def read_state_dict(path: Path) -> Parameters:
         CheckpointError: The file is missing or damaged, would run code, holds no state dict, or a value that is not
             finite.
     """
-    stored: Any = read_tensors(path)[0] if path.suffix == ".safetensors" else _read_torch(path)
+    stored: Any = read_tensors(path)[0] if path.suffix == ".safetensors" else read_torch_file(path)
     parameters = _bare(_state_dict(stored, path))
     for name, value in parameters.items():
         if value.is_floating_point() and not value.isfinite().all():
@@ -44,37 +41,6 @@ def read_state_dict(path: Path) -> Parameters:
                 "is damaged."
             )
     return parameters
-
-
-def _read_torch(path: Path) -> object:
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint {path}: check the path.")
-    try:
-        with warnings.catch_warnings():
-            # Of an old pickle protocol torch warns, and then reads it or not.
-            warnings.simplefilter("ignore")
-            _refuse_bomb(path)
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} holds more than tensors, and reading it could run code: save `model.state_dict()` alone, or as "
-            "safetensors."
-        ) from error
-    # A damaged file leads torch into errors of almost any type.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise CheckpointError(
-            f"{path} can't be read as a file of torch.save ({reason}): give safetensors or a saved state dict."
-        ) from error
-
-
-def _refuse_bomb(path: Path) -> None:
-    """torch.save stores tensors as they are; packed ones could unpack to more than memory holds."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("it is a packed archive, which torch.save does not write")
 
 
 def _state_dict(stored: object, path: Path) -> dict[str, Tensor]:
