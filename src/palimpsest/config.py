@@ -31,7 +31,7 @@ from palimpsest.registry import (
 )
 
 _LARGEST_INT = 2**63 - 1
-_LONGEST_VALUE, _MOST_PROBLEMS = 200, 10
+_LONGEST_VALUE, _LONGEST_REASON, _MOST_PROBLEMS = 200, 500, 10
 
 # Both are numbers that a tensor can hold.
 PositiveInt = Annotated[int, Field(gt=0, le=_LARGEST_INT)]
@@ -377,7 +377,7 @@ def explain_validation(error: ValidationError, kind: type[RunConfig] = AuditConf
             key = key[:_LONGEST_VALUE]
             sentences.append(f"{key!r} is not a key: {closest(key, list(kind.model_fields))}")
             continue
-        reason = problem["msg"].removeprefix("Value error, ")
+        reason = problem["msg"].removeprefix("Value error, ")[:_LONGEST_REASON]
         shown = repr(problem["input"])
         shown = shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
         value = "" if isinstance(problem["input"], dict | BaseModel) else f" is {shown}"

@@ -18,7 +18,7 @@ def parse_bytes(value: object) -> int:
         return value
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B|B)\s*", str(value))
     if match is None:
-        raise ValueError(f"{value!r} is not an amount of memory, such as '4GiB' or '500MB'")
+        raise ValueError(f"{str(value)[:80]!r} is not an amount of memory, such as '4GiB' or '500MB'")
     return int(float(match[1]) * _UNITS[match[2]])
 
 
