@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 """Of the folder's layout. Manifests without it are older and have this layout too."""
 
-_LARGEST = 2**24
+_LARGEST, _LONGEST_VALUE = 2**24, 80
 
 
 class FinishedStage(TypedDict):
@@ -111,7 +111,12 @@ def changed_keys(manifest: Manifest | None, config: RunConfig) -> list[str]:
         return []
     before, now = _flat(manifest["config"]), _flat(config.model_dump(mode="json"))
     names = sorted(name for name in before | now if before.get(name) != now.get(name))
-    return [f"{name}: {before.get(name)} there, {now.get(name)} here" for name in names]
+    return [f"{name}: {_short(before.get(name))} there, {_short(now.get(name))} here" for name in names]
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Run:
             changed = changed_keys(found, config)
             if changed and not replace:
                 raise RunError(
-                    f"{folder} holds a run with another configuration ({'; '.join(changed)}): choose another --out, "
+                    f"{folder} holds a run with another configuration ({'; '.join(changed[:10])}): choose another --out, "
                     "or pass --replace to go on there with this one."
                 )
             if changed:
