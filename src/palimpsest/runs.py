@@ -82,8 +82,8 @@ class Run:
             changed = changed_keys(found, config)
             if changed and not replace:
                 raise RunError(
-                    f"{folder} holds a run with another configuration ({'; '.join(changed[:10])}): choose another --out, "
-                    "or pass --replace to go on there with this one."
+                    f"{folder} holds a run with another configuration ({'; '.join(changed[:10])}): choose "
+                    "another --out, or pass --replace to go on there with this one."
                 )
             if changed:
                 # What the other configuration came to must not pass for this one's if this run is stopped early.
