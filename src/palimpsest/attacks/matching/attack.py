@@ -81,12 +81,17 @@ class MatchingAttack(ServerAttack):
         )
         stages = self.recover(search)
         leave, stay = stages["forgotten"], stages.get("remaining")
-        none = leave.images.new_empty(0, *scene.shape)
+
+        def flat(images: Tensor | None) -> Tensor:
+            none = leave.images.new_empty(0, *scene.shape)
+            return (none if images is None else images.flatten(0, 1)).float().cpu()
+
         return BatchReconstruction(
-            images=leave.images.flatten(0, 1).float().cpu(),
+            images=flat(leave.images),
             labels=leave.labels,
-            remaining=(none if stay is None else stay.images.flatten(0, 1)).float().cpu(),
+            remaining=flat(stay.images if stay else None),
             objectives=leave.minimum.values.cpu(),
+            prior=flat(leave.start),
             curves={name: stage.minimum.curve.mean(dim=1).tolist() for name, stage in stages.items()},
             facts={
                 f"labels_{self.labels}": 1.0,
