@@ -9,10 +9,12 @@ from palimpsest.attacks import DRAGD, BatchReconstruction, ServerView
 from palimpsest.attacks.matching import MatchingAttack
 from palimpsest.audit import audit
 from palimpsest.config import AuditConfig, build_config, merged, preset_names, read_config
+from palimpsest.datasets import load_data
 from palimpsest.errors import UnlearningError
 from palimpsest.federation import Observation
 from palimpsest.records import file_hash
 from palimpsest.registry import ATTACKS
+from palimpsest.unlearning import Unlearning
 
 TINY: dict[str, Any] = {
     "data": {"name": "digits", "auxiliary_size": 60},
@@ -43,11 +45,24 @@ def test_the_run_folder_holds_what_the_server_saw_and_made_of_it(finished: Path)
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 4
     assert metrics["remaining"]["count"] == 4
+    low, high = metrics["remaining"]["intervals"]["mse"]
+    assert low <= metrics["remaining"]["mse"] <= high
+    assert metrics["prior"] is None
     assert metrics["labels_right"] == 1
     assert metrics["attack"]["labels_known"] == 1
     page = (finished / "report.html").read_text()
     assert "batches of 2 remaining and 2 forgotten samples" in page
     assert "paired with its originals" in page
+
+
+def test_a_prior_is_scored_by_itself(tmp_path: Path) -> None:
+    config = tiny(attack={"name": "dragdp", "iterations": 3, "prior": "mean"})
+    data = load_data(config.data, clients=1, seed=config.seed)
+    result = audit(config, out=tmp_path / "prior")
+    forgotten = Unlearning.load(result.folder / "unlearned.safetensors").forgotten
+    expected = (data.public.images.mean(dim=0) - data.train.images[forgotten]).square().mean()
+    assert result.metrics["prior"]["mse"] == pytest.approx(float(expected), rel=1e-4)
+    assert "have themselves an MSE" in (result.folder / "report.html").read_text()
 
 
 def test_two_runs_of_one_seed_are_equal(finished: Path, tmp_path: Path) -> None:

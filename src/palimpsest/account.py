@@ -7,7 +7,7 @@ from typing import Any
 from palimpsest.config import AuditConfig
 from palimpsest.credibility import credibility_notes, credibility_tree
 from palimpsest.manifest import Manifest
-from palimpsest.metrics import Scores
+from palimpsest.metrics import Measured, Scores
 from palimpsest.proofs import Verdicts
 from palimpsest.report import ReportInput, judge
 from palimpsest.results import Confirmed, Results
@@ -39,9 +39,14 @@ def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
     }
     served = results.served
     if served is not None:
-        tree["remaining"] = None if served.remaining is None else served.remaining.aggregates()
+        tree["remaining"], tree["prior"] = _part(served.remaining), _part(served.prior)
         tree["labels_right"] = served.labels_right
     return tree
+
+
+def _part(measured: Measured | None) -> dict[str, Any] | None:
+    """The scores of images that an attack made or used on the way."""
+    return None if measured is None else {**measured.aggregates(), "intervals": measured.intervals}
 
 
 def verification_tree(verdicts: Verdicts) -> dict[str, Any]:
@@ -139,6 +144,11 @@ def _batch_notes(results: Results) -> Iterator[str]:
     yield f"The attack had {results.served.labels_right:.0%} of the forgotten samples' labels right."
     if results.served.remaining is not None:
         yield f"It reconstructed the remaining samples with an MSE of {float(results.served.remaining.mse.mean()):.4f}."
+    if results.served.prior is not None:
+        yield (
+            "The public images that it started from have themselves an MSE of "
+            f"{float(results.served.prior.mse.mean()):.4f}."
+        )
 
 
 def verdict_text(page: ReportInput) -> str:

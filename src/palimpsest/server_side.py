@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 
+from torch import Tensor
+
 from palimpsest.attacks import BatchLabels, BatchReconstruction, Knowledge, ServerAttack, ServerView
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import apply_defenses
 from palimpsest.federation import Federation, Observation, Training, observe
-from palimpsest.metrics import Comparison, compare, in_order, label_recovery
+from palimpsest.metrics import Measured, in_order, label_recovery, measure
 from palimpsest.randomness import make_generator
 from palimpsest.records import Parameters
 from palimpsest.runs import Run
@@ -21,11 +23,13 @@ class Served:
     Args:
         reconstruction: The attack's, its images paired with the originals batch by batch.
         remaining: How close the samples that stay were reconstructed, or none where the attack does without them.
+        prior: How close the images were already that the attack started from, or none where it started from noise.
         labels_right: The share of the forgotten samples' classes that the attack had right.
     """
 
     reconstruction: BatchReconstruction
-    remaining: Comparison | None
+    remaining: Measured | None
+    prior: Measured | None
     labels_right: float
 
 
@@ -62,7 +66,10 @@ def attack_from_server(
     paired = in_order(recovered.images, forgotten.images, batch=seen.forgotten)
     return Served(
         reconstruction=replace(recovered, images=paired),
-        remaining=score_remaining(run, recovered, remaining, config),
+        remaining=measure_part(
+            run, config, "remaining", recovered.remaining, remaining, batch=seen.remaining
+        ),
+        prior=measure_part(run, config, "prior", recovered.prior, forgotten, batch=seen.forgotten),
         labels_right=label_recovery(recovered.labels, forgotten.labels, batch=seen.forgotten),
     )
 
@@ -127,16 +134,31 @@ def server_view(
     )
 
 
-def score_remaining(
-    run: Run, recovered: BatchReconstruction, remaining: ImageSet, config: AuditConfig
-) -> Comparison | None:
-    """The stage `remaining`: how close the samples that stay were reconstructed, where the attack does that."""
-    if not len(recovered.remaining):
+def measure_part(
+    run: Run, config: AuditConfig, name: str, images: Tensor, originals: ImageSet, *, batch: int
+) -> Measured | None:
+    """The stage of this name: images that an attack made or used on the way beside the originals, if there are any.
+
+    Args:
+        run: The run.
+        config: Its configuration.
+        name: The stage's.
+        images: `[b * batch, channels, height, width]`, or none at all.
+        originals: The same batches.
+        batch: Samples of a batch.
+    """
+    if not len(images):
         return None
-    paired = in_order(recovered.remaining, remaining.images, batch=config.observation.remaining)
+    paired, scoring = in_order(images, originals.images, batch=batch), config.scoring
     return run.stage(
-        "remaining",
-        Comparison,
-        lambda _: compare(paired, remaining.images, lpips_network=config.scoring.lpips_network),
-        key=(recovered, remaining, config.scoring),
+        name,
+        Measured,
+        lambda _: measure(
+            paired,
+            originals.images,
+            lpips_network=scoring.lpips_network,
+            bootstrap=scoring.bootstrap,
+            generator=make_generator(config.seed, "bootstrap", name),
+        ),
+        key=(paired, originals, scoring, config.seed),
     )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from palimpsest.attacks import Knowledge, ServerView
+from palimpsest.attacks.labels import INFERRING
 from palimpsest.attacks.matching import OBJECTIVES, Descent, MatchingAttack, Term, make_coordinates
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import KnowledgeError
@@ -101,7 +102,7 @@ def test_a_wrong_model_or_label_does_not_have_objective_zero(world: Any) -> None
 
 @pytest.mark.parametrize(
     ("name", "labels"),
-    [*itertools.product(NAMES, ["known", "optimised"]), ("dragdp", "inferred"), ("giamu", "probed")],
+    [*itertools.product(NAMES, ["known", "optimised"]), *itertools.product(["dragdp", "giamu"], INFERRING)],
 )
 def test_gives_the_promised_shapes_and_says_how_labels_were_had(world: Any, name: str, labels: str) -> None:
     here = world(channels=3, batches=2, remaining=2, forgotten=2)

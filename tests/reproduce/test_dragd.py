@@ -1,5 +1,6 @@
 """The studies of the server's attacks, in small."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def tiny(study: Study) -> Study:
         return changes
 
     cells = [Cell(one.name, one.preset, small(one), position=one.position) for one in study.cells()]
-    return Study(study.name, study.title, study.source, lambda: cells, study.picture, study.axis, study.notes)
+    return dataclasses.replace(study, cells=lambda: cells)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,18 @@ def test_all_attacks_of_the_table_see_the_same_observations(tmp_path: Path) -> N
         for cell in ("mnist-dragd", "mnist-joint")
     )
     assert first == other
+
+
+def test_the_table_has_the_part_and_the_prior_where_there_are_any(tmp_path: Path) -> None:
+    cells = ["mnist-dragd", "mnist-dragdp", "mnist-giamu"]
+    summaries = {
+        summary.cell.name: summary.columns
+        for summary in reproduce(tiny(STUDIES["dragd-table"]), out=tmp_path, cells=cells)
+    }
+    assert summaries["mnist-dragdp"].keys() == {"part", "prior alone: MSE", "SSIM"}
+    assert summaries["mnist-dragd"].keys() == {"part"}
+    assert summaries["mnist-giamu"].keys() == set()
+    assert "| part | prior alone: MSE |" in (tmp_path / "dragd-table.md").read_text()
 
 
 def test_noise_makes_the_attack_worse(tmp_path: Path) -> None:

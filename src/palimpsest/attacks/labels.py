@@ -1,5 +1,6 @@
 """Which classes a batch's samples have, read from gradients."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,7 +12,9 @@ from palimpsest.attacks.server import ServerView
 from palimpsest.errors import KnowledgeError, ModelError
 from palimpsest.records import Parameters
 
-LabelMode = Literal["known", "inferred", "probed", "optimised"]
+LabelMode = Literal["known", "inferred", "inferred-sign", "inferred-difference", "probed", "optimised"]
+INFERRING: tuple[LabelMode, ...] = ("inferred", "inferred-sign", "inferred-difference", "probed")
+"""The modes that find the classes before the search, from gradients or confidences."""
 
 
 def believed_labels(
@@ -21,8 +24,10 @@ def believed_labels(
 
     Args:
         view: What the server holds.
-        mode: known, inferred from the gradients of the last layer's bias, probed (the forgotten samples' classes only,
-            from the two models' confidences; the remaining ones' are inferred), or optimised, which believes nothing.
+        mode: How the classes are had. `known`: from the view. `inferred`: by `count_rule`. The other three infer the
+            remaining samples' classes in the same way, and the forgotten ones' as follows. `inferred-sign`: by
+            `sign_rule`. `inferred-difference`: by `lost_share_rule`. `probed`: from the two models' confidences, by
+            `probe_labels`. `optimised` believes nothing.
         difference: The attack's estimate of the forgotten samples' mean gradient, `[b, d]`, of any scale.
         generator: Where probing images come from.
 
@@ -31,7 +36,7 @@ def believed_labels(
 
     Raises:
         KnowledgeError: The labels are to be known, and the view lacks them.
-        ModelError: The last layer has no bias to infer labels from.
+        ModelError: There is no last linear layer with a bias to infer labels from.
     """
     if mode == "optimised":
         return None
@@ -40,35 +45,65 @@ def believed_labels(
             raise KnowledgeError("The labels are not known to this server: use --attack.labels inferred.")
         return torch.cat([view.labels.remaining, view.labels.forgotten], dim=1)
     seen = view.observation
-    bias = last_bias(view.architecture)
+    layer = last_layer(view.architecture)
     expected = mean_confidence(view.architecture, seen.after, view.public.images)
     stay = torch.stack(
-        [count_rule(gradient[bias], seen.remaining, expected) for gradient in seen.gradients_after]
+        [count_rule(gradient[layer.bias], seen.remaining, expected) for gradient in seen.gradients_after]
     )
-    if mode == "probed":
+    if mode == "inferred":
+        expected = mean_confidence(view.architecture, seen.before, view.public.images)
+        leave = [count_rule(gradient[layer.bias], seen.forgotten, expected) for gradient in difference]
+    elif mode == "inferred-sign":
+        leave = [sign_rule(layer.weights_of(gradient), seen.forgotten) for gradient in difference]
+    elif mode == "inferred-difference":
+        lost = (seen.gradients_after - seen.gradients_before)[:, layer.bias]
+        leave = [lost_share_rule(one, seen.forgotten) for one in lost]
+    else:
         networks = [_Confidence(view.architecture, parameters) for parameters in (seen.before, seen.after)]
         ranking = probe_labels(
             *networks, shape=view.public.shape, classes=view.public.classes, generator=generator
         )
-        leave = ranking[torch.arange(seen.forgotten) % len(ranking)].expand(len(stay), -1)
-    else:
-        expected = mean_confidence(view.architecture, seen.before, view.public.images)
-        leave = torch.stack([count_rule(gradient[bias], seen.forgotten, expected) for gradient in difference])
-    return torch.cat([stay, leave], dim=1)
+        leave = [_first(ranking, seen.forgotten)] * len(stay)
+    return torch.cat([stay, torch.stack(leave)], dim=1)
 
 
-def sign_rule(weights: Tensor) -> int:
+def _first(ranking: Tensor, count: int) -> Tensor:
+    """The first classes of a ranking, and from the start again where there are more samples than classes."""
+    return ranking[torch.arange(count) % len(ranking)]
+
+
+def sign_rule(weights: Tensor, count: int = 1) -> Tensor:
     """The class of a single sample (iDLG, Eq. 5): its row of the last layer's gradient points against all others.
 
     Each row is a number times the sample's features. The number is the class's probability, less one for the sample's
-    own class: negative there, and nowhere else.
+    own class: negative there, and nowhere else. Of several samples' mean the paper says nothing: here the rows that
+    point against most others come first.
 
     Args:
-        weights: The gradient of the last layer's weights over one sample, `[classes, features]`.
+        weights: The gradient of the last layer's weights, `[classes, features]`.
+        count: How many samples it is the mean of.
+
+    Returns:
+        `[count]` int64.
     """
     products = weights @ weights.T
     against = (products.fill_diagonal_(0) < 0).sum(dim=1)
-    return int(against.argmax())
+    return _first(against.argsort(descending=True, stable=True), count)
+
+
+def lost_share_rule(bias: Tensor, count: int) -> Tensor:
+    """The forgotten samples' classes from the change of a batch's gradient: those whose entries grew most.
+
+    Of the two gradients' difference this needs nothing but its order: no numbers of samples, and no probabilities.
+
+    Args:
+        bias: The last layer's bias in the batch's gradient after unlearning less that before it, `[classes]`.
+        count: How many samples were forgotten.
+
+    Returns:
+        `[count]` int64.
+    """
+    return _first(bias.argsort(descending=True), count)
 
 
 def count_rule(bias: Tensor, count: int, expected: Tensor) -> Tensor:
@@ -112,25 +147,44 @@ def bias_difference_rule(differences: Tensor) -> Tensor:
     return differences.argmax(dim=1)
 
 
-def last_bias(architecture: nn.Module) -> slice:
-    """Where the last linear layer's bias stands in a flattened gradient.
+@dataclass(frozen=True)
+class LastLayer:
+    """Where the last linear layer stands in a flattened gradient.
+
+    Args:
+        weights: Its weights, row by row.
+        bias: Its bias.
+    """
+
+    weights: slice
+    bias: slice
+
+    def weights_of(self, gradient: Tensor) -> Tensor:
+        """The layer's part of a gradient `[d]`, `[classes, features]`."""
+        return gradient[self.weights].unflatten(0, (self.bias.stop - self.bias.start, -1))
+
+
+def last_layer(architecture: nn.Module) -> LastLayer:
+    """Find the last linear layer.
 
     Args:
         architecture: The model.
 
     Raises:
-        ModelError: There is no last linear layer, or it has no bias.
+        ModelError: There is none, or it has no bias.
     """
     linear = [name for name, module in architecture.named_modules() if isinstance(module, nn.Linear)]
-    wanted, start = f"{linear[-1]}.bias".lstrip(".") if linear else "", 0
+    prefix = f"{linear[-1]}." if linear and linear[-1] else ""
+    places, start = {}, 0
     for name, parameter in architecture.named_parameters():
-        if name == wanted:
-            return slice(start, start + parameter.numel())
+        places[name] = slice(start, start + parameter.numel())
         start += parameter.numel()
-    raise ModelError(
-        f"{type(architecture).__name__} has no last linear layer with a bias, which inferring labels needs: use "
-        "--attack.labels known or optimised."
-    )
+    if not linear or f"{prefix}bias" not in places:
+        raise ModelError(
+            f"{type(architecture).__name__} has no last linear layer with a bias, which inferring labels needs: use "
+            "--attack.labels known or optimised."
+        )
+    return LastLayer(places[f"{prefix}weight"], places[f"{prefix}bias"])
 
 
 @torch.no_grad()

@@ -64,11 +64,13 @@ class BatchReconstruction(Reconstruction):
         labels: The classes that the attack gives them, `[b * n_f]` int64.
         remaining: The samples that stay, the same way, `[b * n_r, ...]`; empty where the attack does without.
         objectives: The attack's own objective at `images`, `[b]`.
+        prior: The images that the search for `images` started from, in their order; empty where it was noise.
     """
 
     labels: Tensor
     remaining: Tensor
     objectives: Tensor
+    prior: Tensor
 
 
 class ServerAttack(Component, ABC):

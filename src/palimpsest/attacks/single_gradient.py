@@ -26,7 +26,8 @@ class DeepLeakage(MatchingAttack):
     source: ClassVar[str] = "Zhu et al. 2019, Algorithm 1"
 
     labels: LabelMode = "optimised"
-    """The samples' classes: known, inferred from gradients, probed by GIAMU's black box, or optimised."""
+    """The samples' classes: known; inferred by counting, by iDLG's signs or by the gradients' difference; probed by
+    GIAMU's black box; or optimised."""
     space: Space = "pixels"
     """Search pixels freely (clamped at the end), pixels kept in [0, 1], or frequencies scaled as in public images."""
 
@@ -45,7 +46,8 @@ class ImprovedDeepLeakage(DeepLeakage):
     source: ClassVar[str] = "Zhao et al. 2020, Algorithm 1; for batches, see `labels.count_rule`"
 
     labels: LabelMode = "inferred"
-    """The samples' classes: known, inferred from gradients, probed by GIAMU's black box, or optimised."""
+    """The samples' classes: known; inferred by counting, by iDLG's signs or by the gradients' difference; probed by
+    GIAMU's black box; or optimised."""
 
 
 @ATTACKS.register("inverting-gradients")
@@ -55,7 +57,8 @@ class InvertingGradients(DeepLeakage):
     source: ClassVar[str] = "Geiping et al. 2020, Eq. 4 and section 6"
 
     labels: LabelMode = "known"
-    """The samples' classes: known, inferred from gradients, probed by GIAMU's black box, or optimised."""
+    """The samples' classes: known; inferred by counting, by iDLG's signs or by the gradients' difference; probed by
+    GIAMU's black box; or optimised."""
     objective: ObjectiveName = "cosine"
     """The distance of gradients: squared Euclidean or cosine."""
     optimizer: OptimizerName = "adam-hard-sign"

@@ -8,17 +8,15 @@ from torch import Generator, Tensor
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import DatasetError, DivergenceError
 from palimpsest.metrics.baselines import mean_image, nearest_images
-from palimpsest.metrics.bootstrap import bootstrap_intervals
-from palimpsest.metrics.comparison import Aggregates, Comparison, compare
+from palimpsest.metrics.comparison import Aggregates, compare
+from palimpsest.metrics.measured import Measured, measure
 from palimpsest.metrics.perceptual import Network
 
 
 @dataclass(frozen=True)
-class Scores(Comparison):
+class Scores(Measured):
     """Scores of an attack, their uncertainty, and what trivial answers score on the same images."""
 
-    intervals: dict[str, list[float]]
-    """95 % bootstrap interval `[low, high]` of each mean, by score."""
     baselines: dict[str, Aggregates]
     """Aggregates of `mean_image` (the mean auxiliary image for everything) and of `nearest_auxiliary` (an
     oracle: the auxiliary image nearest to each original)."""
@@ -62,18 +60,13 @@ def evaluate(
     truth = originals.images
     _check(reconstructions, originals, auxiliary)
     images = reconstructions.to(truth).clamp(0, 1)
-    attack = compare(images, truth, lpips_network=lpips_network)
+    attack = measure(images, truth, lpips_network=lpips_network, bootstrap=bootstrap, generator=generator)
     trivial = {
         "mean_image": mean_image(auxiliary.images, len(originals)),
         "nearest_auxiliary": nearest_images(truth, auxiliary.images),
     }
-    columns = attack.columns()
-    ends = bootstrap_intervals(
-        torch.stack(list(columns.values()), dim=1), resamples=bootstrap, generator=generator
-    )
     return Scores(
         **vars(attack),
-        intervals=dict(zip(columns, ends.tolist(), strict=True)),
         baselines={
             name: compare(answer, truth, lpips_network=lpips_network).aggregates()
             for name, answer in trivial.items()

@@ -52,5 +52,11 @@ TABLES = {
         "palimpsest.reproduce.intersection",
         "intersection_table",
     ),
+    "labels": Table(
+        "How many of the forgotten samples' classes a server reads, by rule and by size of the batch",
+        "mnist-dragd",
+        "palimpsest.reproduce.labels",
+        "label_table",
+    ),
 }
 """Every such table by the name of its command."""

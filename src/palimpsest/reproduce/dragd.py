@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from palimpsest.reproduce.study import Cell, Study
+from palimpsest.reproduce.study import Cell, Column, Study
 
 # Attacks with the gradient's sign take thousands of steps in their papers: a tenth of them here, told in the notes.
 _ATTACKS: dict[str, dict[str, Any]] = {
@@ -19,6 +19,15 @@ _ATTACKS: dict[str, dict[str, Any]] = {
     "fuia": {"name": "fuia", "iterations": 480},
 }
 _SETS = ("mnist", "cifar10", "lfw")
+_PART = Column("part", ("remaining", "mse"), ".4f", ("remaining", "intervals", "mse"))
+_PRIOR = tuple(
+    Column(heading, ("prior", score), form, ("prior", "intervals", score))
+    for heading, score, form in (("prior alone: MSE", "mse", ".4f"), ("SSIM", "ssim", ".3f"))
+)
+_PARTS = (
+    "Part: the MSE of the remaining samples. Prior alone: what the public images score from which the search for the "
+    "forgotten samples starts. Absent where an attack has none of them."
+)
 _PAIRED = "Reconstructions were paired with originals batch by batch, so that the total MSE is smallest."
 _FRESH = "The network has uniform random weights and one round of training: a trained one tells less."
 
@@ -92,9 +101,11 @@ STUDIES = {
             "Reconstruction from the server: every attack on the same observations",
             "DRAGD, the table of MNIST, CIFAR-10 and LFW; its figures are on no one scale and not printed here",
             _table,
+            columns=(_PART, *_PRIOR),
             notes=(
                 _FRESH,
                 _PAIRED,
+                _PARTS,
                 "dragd-printed is stage 2 as the paper has it; the others also count what stage 1 left unexplained.",
                 "inverting-gradients, giamu and fuia take a tenth of their papers' steps, and giamu one start.",
             ),
@@ -106,21 +117,28 @@ STUDIES = {
             _batch_size,
             "curve",
             axis="forgotten samples of a batch",
-            notes=(_FRESH, _PAIRED),
+            columns=(_PART, *_PRIOR),
+            notes=(_FRESH, _PAIRED, _PARTS),
         ),
         Study(
             "dragd-privacy-noise",
             "Clipping and Gaussian noise on the clients' gradients",
             "DRAGD, differential privacy, which its summary asks for",
             _privacy_noise,
-            notes=(_FRESH, "Delta is 1e-5, the clip 1, and epsilon is that of one gradient's release."),
+            columns=(_PART, *_PRIOR),
+            notes=(
+                _FRESH,
+                _PARTS,
+                "Delta is 1e-5, the clip 1, and epsilon is that of one gradient's release.",
+            ),
         ),
         Study(
             "dragd-domains",
             "A prior of the same kind, and of another",
             "DRAGDP, other domains than faces, which its summary asks for",
             _domains,
-            notes=(_FRESH,),
+            columns=(_PART, *_PRIOR),
+            notes=(_FRESH, _PARTS),
         ),
     )
 }

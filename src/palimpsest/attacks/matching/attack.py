@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Generator, Tensor
 
-from palimpsest.attacks.labels import LabelMode, believed_labels
+from palimpsest.attacks.labels import INFERRING, LabelMode, believed_labels
 from palimpsest.attacks.matching.adam import Adam, Sign
 from palimpsest.attacks.matching.coordinates import Space, make_coordinates
 from palimpsest.attacks.matching.distances import ObjectiveName
@@ -27,7 +27,8 @@ class MatchingAttack(ServerAttack):
     """Base of the attacks that search for a batch with the observed gradient."""
 
     labels: LabelMode = "known"
-    """The samples' classes: known, inferred from gradients, probed by GIAMU's black box, or optimised."""
+    """The samples' classes: known; inferred by counting, by iDLG's signs or by the gradients' difference; probed by
+    GIAMU's black box; or optimised."""
     objective: ObjectiveName = "euclidean"
     """The distance of gradients: squared Euclidean or cosine."""
     optimizer: OptimizerName = "lbfgs"
@@ -53,7 +54,7 @@ class MatchingAttack(ServerAttack):
         needed = {Knowledge.ARCHITECTURE, Knowledge.PARAMETERS, Knowledge.BATCH_GRADIENTS}
         if self.labels == "known":
             needed.add(Knowledge.LABELS)
-        if self.labels in ("inferred", "probed") or self.space == "spectrum" or self.uses_public:
+        if self.labels in INFERRING or self.space == "spectrum" or self.uses_public:
             needed.add(Knowledge.PUBLIC)
         return frozenset(needed)
 
@@ -81,12 +82,17 @@ class MatchingAttack(ServerAttack):
         )
         stages = self.recover(search)
         leave, stay = stages["forgotten"], stages.get("remaining")
-        none = leave.images.new_empty(0, *scene.shape)
+
+        def flat(images: Tensor | None) -> Tensor:
+            none = leave.images.new_empty(0, *scene.shape)
+            return (none if images is None else images.flatten(0, 1)).float().cpu()
+
         return BatchReconstruction(
-            images=leave.images.flatten(0, 1).float().cpu(),
+            images=flat(leave.images),
             labels=leave.labels,
-            remaining=(none if stay is None else stay.images.flatten(0, 1)).float().cpu(),
+            remaining=flat(stay.images if stay else None),
             objectives=leave.minimum.values.cpu(),
+            prior=flat(leave.start),
             curves={name: stage.minimum.curve.mean(dim=1).tolist() for name, stage in stages.items()},
             facts={
                 f"labels_{self.labels}": 1.0,

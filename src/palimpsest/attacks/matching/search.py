@@ -30,11 +30,13 @@ class Found:
         images: `[b, n, channels, height, width]` in [0, 1].
         targets: Probabilities of their classes, `[b, n, classes]`.
         minimum: The objective there, and on the way.
+        start: The images that the search started from, in [0, 1], or none for noise.
     """
 
     images: Tensor
     targets: Tensor
     minimum: Minimum
+    start: Tensor | None = None
 
     @property
     def batch(self) -> Batch:
@@ -150,6 +152,7 @@ class Descent(Search):
             images=problem.images(best.points).clamp(0, 1),
             targets=problem.labels(best.points) if targets is None else targets[:, samples],
             minimum=best,
+            start=start,
         )
 
 

@@ -1,0 +1,152 @@
+"""The label table: how many of the forgotten samples' classes a server reads, by rule and by size of the batch."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from palimpsest.attacks import ServerView
+from palimpsest.attacks.labels import INFERRING, believed_labels, bias_difference_rule, last_layer
+from palimpsest.audit import pick_device
+from palimpsest.config import AuditConfig
+from palimpsest.datasets import ImageSet, load_data
+from palimpsest.federation import Federation, Training
+from palimpsest.federation_side import train_original, unlearn_twice
+from palimpsest.gradients import gradient_differences
+from palimpsest.metrics import Rate, label_recovery, share
+from palimpsest.models import load_parameters
+from palimpsest.randomness import make_generator
+from palimpsest.records import write_json, write_text
+from palimpsest.runs import Run
+from palimpsest.server_side import observe_clients
+from palimpsest.unlearning import Request, Unlearning, deal_remaining, make_request
+
+SAMPLES = 100
+SIZES = (1, 2, 5, 10, 20, 50)
+_NAMES = {
+    "inferred": "inferred: negative entries of the bias, then counting",
+    "inferred-sign": "inferred-sign: iDLG's sign rule",
+    "inferred-difference": "inferred-difference: the bias's change from one gradient to the other",
+    "probed": "probed: GIAMU's black box",
+}
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One rule's row.
+
+    Args:
+        rule: A setting of `attack.labels`, or what it is compared with.
+        right: By the number of forgotten samples in a batch, the share of their classes that the rule had right.
+    """
+
+    rule: str
+    right: dict[int, Rate]
+
+
+def label_table(
+    config: AuditConfig,
+    *,
+    out: Path,
+    samples: int = SAMPLES,
+    sizes: Sequence[int] = SIZES,
+    data_dir: Path | None = None,
+    console: Console | None = None,
+) -> list[LabelRow]:
+    """Unlearn some samples, read their classes by every rule, and write `labels.md` and `labels.json`.
+
+    Args:
+        config: Data, model, federation, unlearning, and how many samples of a batch remain.
+        out: The folder of the table, with the models' run folder in it.
+        samples: How many are forgotten.
+        sizes: How many of them share a batch; each divides their number.
+        data_dir: A folder that mirrors the data sets.
+        console: Where stages print their lines.
+    """
+    unlearning = config.unlearning.model_copy(update={"count": samples, "fraction": None})
+    config = config.model_copy(update={"unlearning": unlearning})
+    data = load_data(config.data, clients=config.federation.clients, seed=config.seed, data_dir=data_dir)
+    federation = Federation(data, config.model, config.federation, config.seed, pick_device(config.device))
+    request = make_request(config.unlearning, data, seed=config.seed)
+    with Run.open(out / "models", config, console=console or Console(quiet=True), replace=True) as run:
+        original = train_original(run, federation, request, config.unlearning)
+        unlearned, _ = unlearn_twice(run, federation, original, config.unlearning)
+    truth = data.train.subset(request.rows).labels
+    found: dict[str, dict[int, Rate]] = {_NAMES[mode]: {} for mode in INFERRING}
+    drawn = found["classes drawn at random"] = {}
+    for size in sizes:
+        view = _view(federation, config, request, original, unlearned, size)
+        generator = make_generator(config.seed, "labels", size)
+        for mode in INFERRING:
+            believed = believed_labels(view, mode, view.observation.difference, generator=generator)
+            assert believed is not None, "an inferring mode believes something"
+            found[_NAMES[mode]][size] = _right(believed[:, -size:].flatten(), truth, size)
+        guessed = torch.randint(data.train.classes, truth.shape, generator=generator)
+        drawn[size] = _right(guessed, truth, size)
+    found["an auditor's: the bias that fell most in a proof"] = {
+        1: _right(_from_proofs(federation, original, unlearned, data.train.subset(request.rows)), truth, 1)
+    }
+    rows = [LabelRow(rule, right) for rule, right in found.items()]
+    write_json(out / "labels.json", [asdict(row) for row in rows])
+    write_text(out / "labels.md", markdown(rows, sizes))
+    return rows
+
+
+def markdown(rows: Sequence[LabelRow], sizes: Sequence[int]) -> str:
+    """The table as Markdown."""
+    lines = [
+        f"| forgotten samples of a batch | {' | '.join(map(str, sizes))} |",
+        f"| --- |{' --- |' * len(sizes)}",
+    ]
+    for row in rows:
+        cells = [_cell(row.right.get(size)) for size in sizes]
+        lines.append(f"| {row.rule} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "Intervals: 95 %, exact, as if samples of a batch were independent.", ""])
+
+
+def _view(
+    federation: Federation,
+    config: AuditConfig,
+    request: Request,
+    original: Training,
+    unlearned: Unlearning,
+    size: int,
+) -> ServerView:
+    """What the server sees of batches with so many forgotten samples; no labels."""
+    seen = config.observation.model_copy(update={"forgotten": size})
+    config = config.model_copy(update={"observation": seen})
+    rows = deal_remaining(request, remaining=seen.remaining, forgotten=size, seed=config.seed)
+    train = federation.data.train
+    remaining, forgotten = train.subset(rows), train.subset(request.rows)
+    observation = observe_clients(
+        federation, config, original.parameters, unlearned.parameters, remaining, forgotten
+    )
+    return ServerView(
+        observation=observation,
+        architecture=federation.network().to("meta"),
+        public=federation.data.public,
+        labels=None,
+        device=federation.device,
+        memory_budget=config.memory_budget,
+    )
+
+
+def _from_proofs(
+    federation: Federation, original: Training, unlearned: Unlearning, forgotten: ImageSet
+) -> Tensor:
+    before, after = federation.network(), federation.network()
+    load_parameters(before, original.parameters)
+    load_parameters(after, unlearned.parameters)
+    proofs = gradient_differences(before, after, forgotten.images, forgotten.labels)
+    return bias_difference_rule(proofs[:, last_layer(before).bias])
+
+
+def _right(believed: Tensor, truth: Tensor, size: int) -> Rate:
+    return share(label_recovery(believed, truth, batch=size), len(truth))
+
+
+def _cell(right: Rate | None) -> str:
+    return "" if right is None else f"{right.value:.0%} ({right.low:.0%} to {right.high:.0%})"
