@@ -10,8 +10,9 @@ from palimpsest.credibility import credibility_notes, credibility_tree
 from palimpsest.datasets import FederatedData
 from palimpsest.federation import Training
 from palimpsest.manifest import Manifest
-from palimpsest.metrics import Belonging, ConfirmationScores, Scores
+from palimpsest.metrics import Belonging, ConfirmationScores, Metric, Scores
 from palimpsest.proofs import Verdicts
+from palimpsest.registry import METRICS
 from palimpsest.report import ReportInput, judge
 from palimpsest.server_side import Served
 from palimpsest.soundness import Soundness
@@ -106,6 +107,7 @@ def scores_tree(
         "chance": scores.chance(),
         "baselines": scores.baselines,
         "intervals": scores.intervals,
+        "metrics": {name: _meaning(METRICS.get(name)) for name in scores.further},
     }
     for name, one in others.items():
         tree.setdefault("attackers", {})[name] = {
@@ -117,6 +119,10 @@ def scores_tree(
     if soundness is not None:
         tree["soundness"] = asdict(soundness) | {"worst": soundness.worst}
     return tree
+
+
+def _meaning(metric: type[Metric]) -> dict[str, str]:
+    return {"label": metric.label, "meaning": metric.meaning, "better": metric.better}
 
 
 def report_input(

@@ -11,6 +11,7 @@ from palimpsest.metrics.control import Control, judge_control
 from palimpsest.metrics.evaluate import Scores, evaluate
 from palimpsest.metrics.identification import right_ranks
 from palimpsest.metrics.image_metrics import mean_squared_errors, psnr, ssim
+from palimpsest.metrics.metric import CrossCorrelation, MeanAbsoluteError, Metric
 from palimpsest.metrics.perceptual import lpips
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
 from palimpsest.metrics.soundness import separation
@@ -20,6 +21,9 @@ __all__ = [
     "Comparison",
     "ConfirmationScores",
     "Control",
+    "CrossCorrelation",
+    "MeanAbsoluteError",
+    "Metric",
     "Rate",
     "Scores",
     "area",

@@ -1,5 +1,6 @@
 """The score of an attack: how close, how certain, and how much better than knowing nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,7 @@ def evaluate(
     auxiliary: ImageSet,
     *,
     lpips_network: Network = "alex",
+    metrics: Sequence[str] = (),
     bootstrap: int = 1000,
     generator: Generator,
 ) -> Scores:
@@ -52,6 +54,7 @@ def evaluate(
         auxiliary: The attacker's own images, of the same shape.
         lpips_network: Whose features LPIPS compares; where they can't be had, LPIPS is absent and a reason
             given.
+        metrics: Further metrics, by their names in `METRICS`.
         bootstrap: Resamples behind each interval.
         generator: Where the resamples come from.
 
@@ -62,7 +65,7 @@ def evaluate(
     truth = originals.images
     _check(reconstructions, originals, auxiliary)
     images = reconstructions.to(truth).clamp(0, 1)
-    attack = compare(images, truth, lpips_network=lpips_network)
+    attack = compare(images, truth, lpips_network=lpips_network, metrics=metrics)
     trivial = {
         "mean_image": mean_image(auxiliary.images, len(originals)),
         "nearest_auxiliary": nearest_images(truth, auxiliary.images),
@@ -75,7 +78,7 @@ def evaluate(
         **vars(attack),
         intervals=dict(zip(columns, ends.tolist(), strict=True)),
         baselines={
-            name: compare(answer, truth, lpips_network=lpips_network).aggregates()
+            name: compare(answer, truth, lpips_network=lpips_network, metrics=metrics).aggregates()
             for name, answer in trivial.items()
         },
     )
