@@ -209,6 +209,7 @@ def score(
             forgotten,
             auxiliary,
             lpips_network=config.scoring.lpips_network,
+            metrics=config.scoring.metrics,
             bootstrap=config.scoring.bootstrap,
             generator=make_generator(config.seed, "bootstrap"),
         ),

@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -21,8 +22,10 @@ from palimpsest.memory import Bytes
 from palimpsest.registry import (
     AGGREGATIONS,
     ATTACKS,
+    DATASETS,
     DEFENSES,
     METHODS,
+    METRICS,
     MODELS,
     PARTITIONS,
     Component,
@@ -50,6 +53,12 @@ class Section(BaseModel):
     def components(self) -> Mapping[str, Any]:
         """The component that each selecting key names, with its settings."""
         return {key: self._build(key) for key in self.selectors}
+
+    @cached_property
+    def packages(self) -> tuple[str, ...]:
+        """Name and version of each package of third parties whose components are named here, sorted."""
+        named = {registry.package_of(getattr(self, key)) for key, registry in self.selectors.items()}
+        return tuple(sorted(named - {""}))
 
     @model_validator(mode="after")
     def _settings_belong_to_a_component(self) -> Self:
@@ -87,7 +96,8 @@ class DataConfig(Section):
     selectors = {"partition": PARTITIONS}
 
     name: str = "digits"
-    """digits, mnist, fashion_mnist, cifar10, cifar100, lfw, a folder of class folders, or a parquet file."""
+    """digits, mnist, fashion_mnist, cifar10, cifar100, lfw, a set of an installed package, a folder of class folders,
+    or a parquet file."""
     auxiliary: str | None = None
     """The attacker's own images: another set, or none for the test split of the same one (in distribution)."""
     auxiliary_size: PositiveInt = 800
@@ -98,6 +108,12 @@ class DataConfig(Section):
     """Take only so many training images, drawn at random; none takes all."""
     image_size: Annotated[int, Field(ge=4)] | None = None
     """Scale every image to so many pixels a side; none leaves them as they are."""
+
+    @cached_property
+    def packages(self) -> tuple[str, ...]:
+        """See `Section.packages`; a set's images tell their own version, so this is for the record alone."""
+        sets = {DATASETS.package_of(name) for name in (self.name, self.auxiliary) if name}
+        return tuple(sorted({*super().packages, *sets} - {""}))
 
 
 class ModelConfig(Section):
@@ -218,6 +234,26 @@ class ScoringConfig(Section):
     """The network whose features LPIPS compares."""
     bootstrap: PositiveInt = 1000
     """Resamples behind each 95 % interval."""
+    metrics: tuple[str, ...] = ()
+    """Further metrics by name, such as mae, or those of installed packages; MSE, PSNR, SSIM and LPIPS are always
+    measured."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for name in names:
+                METRICS.get(name)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
+        if len(set(names)) < len(names):
+            raise ValueError("a metric is named twice: name each once.")
+        return names
+
+    @cached_property
+    def packages(self) -> tuple[str, ...]:
+        """See `Section.packages`."""
+        return tuple(sorted({METRICS.package_of(name) for name in self.metrics} - {""}))
 
 
 class RunConfig(BaseModel):
@@ -228,6 +264,14 @@ class RunConfig(BaseModel):
     def to_yaml(self) -> str:
         """The configuration as YAML that reads back to an equal value."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The versions of third parties' packages whose components are named, by package."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        parts = [part for value in values for part in (value if isinstance(value, tuple) else [value])]
+        named = {one for part in parts if isinstance(part, Section) for one in part.packages}
+        return dict(one.rsplit(" ", 1) for one in sorted(named))
 
 
 class DefendingConfig(Protocol):

@@ -3,7 +3,7 @@
 import difflib
 import importlib
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -23,7 +23,7 @@ class Component(BaseModel):
     """The paper, section and equation that the component implements."""
 
 
-C = TypeVar("C", bound=Component)
+C = TypeVar("C")
 _LONGEST = 200
 
 
@@ -36,24 +36,29 @@ def closest(name: str, accepted: list[str]) -> str:
 
 
 class Registry(Generic[C]):
-    """Components of one kind by name.
+    """Classes of one kind by name.
 
-    A component of this package registers with the decorator when its package is imported; a third party does the
-    same, or names its class under the entry-point group `palimpsest.<package>`.
+    What is built in registers with the decorator when its package is imported. A third party names its class in an
+    entry point, and its package is imported when a name of that kind is first looked up.
 
     Args:
         kind: What error messages call it.
-        package: The package whose import registers what is built in; also the entry-point group.
+        package: The package whose import registers what is built in.
+        group: The entry-point group of third parties' classes.
+        bases: Classes of the package, one of which a third party's class must extend; none for any.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, *, group: str = "", bases: tuple[str, ...] = ()) -> None:
         self.kind = kind
         self.package = package
+        self.group = group or package
+        self.bases = bases
         self._components: dict[str, type[C]] = {}
+        self._packages: dict[str, str] = {}
         self._complete = False
 
     def register(self, name: str) -> Callable[[type[C]], type[C]]:
-        """Decorate a component class with the name under which configurations find it."""
+        """Decorate a class with the name under which configurations find it."""
 
         def add(component: type[C]) -> type[C]:
             known = self._components.get(name)
@@ -70,10 +75,10 @@ class Registry(Generic[C]):
         return sorted(self._components)
 
     def get(self, name: str) -> type[C]:
-        """The component class of that name.
+        """The class of that name.
 
         Raises:
-            ConfigurationError: No component has that name.
+            ConfigurationError: Nothing has that name.
         """
         self._load()
         if name not in self._components:
@@ -82,6 +87,15 @@ class Registry(Generic[C]):
             )
         return self._components[name]
 
+    def package_of(self, name: str) -> str:
+        """Name and version of the third party's package that brought a class, such as `shapes 1.0`; empty for none."""
+        self._load()
+        return self._packages.get(name, "")
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._components
+
     def __iter__(self) -> Iterator[tuple[str, type[C]]]:
         return iter((name, self._components[name]) for name in self.names())
 
@@ -89,16 +103,46 @@ class Registry(Generic[C]):
         if self._complete:
             return
         self._complete = True
-        importlib.import_module(self.package)
-        for entry in entry_points(group=self.package):
-            if entry.name not in self._components:
-                self.register(entry.name)(entry.load())
+        package = importlib.import_module(self.package)
+        bases = tuple(getattr(package, base) for base in self.bases)
+        try:
+            for entry in entry_points(group=self.group):
+                self.register(entry.name)(self._theirs(entry, bases))
+                self._packages[entry.name] = _package(entry)
+        except Exception:
+            # The next look-up says it again, instead of finding a part.
+            self._complete = False
+            raise
+
+    def _theirs(self, entry: EntryPoint, bases: tuple[type, ...]) -> type[C]:
+        whose = f"The {self.kind} {entry.name!r} of the installed package {_package(entry)}"
+        try:
+            found: Any = entry.load()
+        # The package is somebody else's: it may fail in any way.
+        except Exception as error:
+            raise ConfigurationError(
+                f"{whose} can't be imported ({type(error).__name__}: {error}): mend that package or uninstall it."
+            ) from error
+        if not isinstance(found, type) or (bases and not issubclass(found, bases)):
+            wanted = " or ".join(f"{self.package}.{base}" for base in self.bases) or "a class"
+            raise ConfigurationError(f"{whose} is no subclass of {wanted}: {entry.value} has to name one.")
+        return found
 
 
-ATTACKS: Registry[Any] = Registry("attack", "palimpsest.attacks")
-DEFENSES: Registry[Any] = Registry("defence", "palimpsest.defenses")
-VERIFIERS: Registry[Any] = Registry("verifier", "palimpsest.proofs")
-METHODS: Registry[Any] = Registry("unlearning method", "palimpsest.unlearning")
-AGGREGATIONS: Registry[Any] = Registry("aggregation", "palimpsest.federation")
-PARTITIONS: Registry[Any] = Registry("partition", "palimpsest.datasets")
-MODELS: Registry[Any] = Registry("model", "palimpsest.models")
+def _package(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else f"{entry.value} ?"
+
+
+ATTACKS: Registry[Any] = Registry("attack", "palimpsest.attacks", bases=("Attack", "ServerAttack"))
+DEFENSES: Registry[Any] = Registry("defence", "palimpsest.defenses", bases=("Defense",))
+VERIFIERS: Registry[Any] = Registry(
+    "verifier", "palimpsest.proofs", group="palimpsest.verifiers", bases=("Verifier",)
+)
+METHODS: Registry[Any] = Registry("unlearning method", "palimpsest.unlearning", bases=("Method",))
+AGGREGATIONS: Registry[Any] = Registry(
+    "aggregation", "palimpsest.federation", group="palimpsest.aggregations", bases=("Aggregation",)
+)
+PARTITIONS: Registry[Any] = Registry("partition", "palimpsest.datasets", group="palimpsest.partitions")
+MODELS: Registry[Any] = Registry("model", "palimpsest.models", bases=("Classifier",))
+DATASETS: Registry[Any] = Registry("data set", "palimpsest.datasets", bases=("Source",))
+METRICS: Registry[Any] = Registry("metric", "palimpsest.metrics", bases=("Metric",))

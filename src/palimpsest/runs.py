@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from torch import Tensor
 
-from palimpsest.config import RunConfig
+from palimpsest.config import RunConfig, Section
 from palimpsest.errors import RunError
 from palimpsest.files import file_hash, remove_partial, write_json, write_text, written_whole
 from palimpsest.manifest import (
@@ -95,7 +95,8 @@ class Run:
                 "kind": type(config).__name__,
                 "config": config.model_dump(mode="json"),
                 "versions": {name: version(name) for name in _REPORTED_VERSIONS}
-                | {"python": sys.version.split()[0]},
+                | {"python": sys.version.split()[0]}
+                | config.packages,
                 "threads": torch.get_num_threads(),
                 "stages": found["stages"] if found else {},
             }
@@ -197,7 +198,9 @@ class Run:
         if isinstance(value, Tensor):
             return tensor_hash(value)
         if isinstance(value, BaseModel):
-            return _hash(value.model_dump_json())
+            # A third party's component may do something else in another version.
+            packages = value.packages if isinstance(value, Section) else ()
+            return _hash("\n".join([value.model_dump_json(), *packages]))
         if isinstance(value, Mapping):
             return _hash(
                 "\n".join(f"{name}: {self._fingerprint(item)}" for name, item in sorted(value.items()))

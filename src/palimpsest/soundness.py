@@ -64,7 +64,15 @@ def measure_soundness(
         "soundness",
         Soundness,
         lambda _: _measure(config, view),
-        key=(*key, view.proofs, view.auxiliary, config.defenses, config.seed, view.device),
+        key=(
+            *key,
+            view.proofs,
+            view.auxiliary,
+            config.defenses,
+            config.seed,
+            view.device,
+            {name: VERIFIERS.package_of(name) for name, _ in VERIFIERS},
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from palimpsest.datasets.catalog import dataset_names, find_source, load_images
 from palimpsest.datasets.decode import decode_images
+from palimpsest.datasets.digits import Digits
 from palimpsest.datasets.federated import FederatedData, load_data
 from palimpsest.datasets.flower import FlowerPartition
 from palimpsest.datasets.folder import ImageFolder
@@ -16,6 +17,7 @@ from palimpsest.datasets.partitions import (
 from palimpsest.datasets.source import Source
 
 __all__ = [
+    "Digits",
     "DirichletPartition",
     "FederatedData",
     "FlowerPartition",

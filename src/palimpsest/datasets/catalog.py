@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from palimpsest.datasets.decode import Size
-from palimpsest.datasets.digits import Digits
 from palimpsest.datasets.folder import ImageFolder
 from palimpsest.datasets.hub import PUBLISHED, PublishedSet
 from palimpsest.datasets.images import ImageSet
@@ -12,12 +11,12 @@ from palimpsest.datasets.parquet import ParquetFile
 from palimpsest.datasets.repository import PREFIX, HubRepository
 from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
-from palimpsest.registry import closest
+from palimpsest.registry import DATASETS, closest
 
 
 def dataset_names() -> list[str]:
     """The names of the known sets, sorted."""
-    return sorted(["digits", *PUBLISHED])
+    return sorted([*DATASETS.names(), *PUBLISHED])
 
 
 def find_source(name: str, *, data_dir: Path | None = None) -> Source:
@@ -32,12 +31,13 @@ def find_source(name: str, *, data_dir: Path | None = None) -> Source:
     Raises:
         DatasetError: There is nothing of that name.
     """
-    if name == "digits":
-        return Digits()
+    mirror = None if data_dir is None else data_dir.resolve()
     if name in PUBLISHED:
-        return PublishedSet(name, None if data_dir is None else data_dir.resolve())
+        return PublishedSet(name, mirror)
+    if name in DATASETS:
+        return DATASETS.get(name).open(mirror)
     if name.startswith(PREFIX):
-        return HubRepository.parse(name, None if data_dir is None else data_dir.resolve())
+        return HubRepository.parse(name, mirror)
     try:
         path = Path(name).expanduser().resolve()
         if path.is_dir():

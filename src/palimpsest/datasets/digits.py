@@ -11,10 +11,12 @@ from palimpsest.datasets.decode import Size, scale
 from palimpsest.datasets.images import ImageSet
 from palimpsest.datasets.source import Source
 from palimpsest.randomness import make_generator
+from palimpsest.registry import DATASETS
 
 _TRAIN = 897
 
 
+@DATASETS.register("digits")
 @dataclass(frozen=True)
 class Digits(Source):
     """The 1,797 test digits of the UCI set "Optical Recognition of Handwritten Digits", divided in half.

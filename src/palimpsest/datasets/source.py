@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -12,7 +14,20 @@ from palimpsest.errors import DatasetError
 
 
 class Source(ABC):
-    """Where images come from, found but not read yet; equal sources hold the same images."""
+    """Where images come from, found but not read yet; equal sources hold the same images.
+
+    A subclass that is registered in `DATASETS`, or that an entry point of the group `palimpsest.datasets` names, is a
+    known set.
+    """
+
+    @classmethod
+    def open(cls, data_dir: Path | None) -> Self:
+        """The known set of this class; one that reads files overrides it.
+
+        Args:
+            data_dir: A folder that mirrors data sets, absolute, or none.
+        """
+        return cls()
 
     @property
     def splits(self) -> tuple[str, ...]:

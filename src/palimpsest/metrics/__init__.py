@@ -12,6 +12,7 @@ from palimpsest.metrics.evaluate import Scores, evaluate
 from palimpsest.metrics.identification import right_ranks
 from palimpsest.metrics.image_metrics import mean_squared_errors, psnr, ssim
 from palimpsest.metrics.measured import Measured, measure
+from palimpsest.metrics.metric import CrossCorrelation, MeanAbsoluteError, Metric
 from palimpsest.metrics.perceptual import lpips
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
 from palimpsest.metrics.soundness import separation
@@ -21,7 +22,10 @@ __all__ = [
     "Comparison",
     "ConfirmationScores",
     "Control",
+    "CrossCorrelation",
+    "MeanAbsoluteError",
     "Measured",
+    "Metric",
     "Rate",
     "Scores",
     "area",

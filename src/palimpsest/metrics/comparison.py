@@ -1,15 +1,17 @@
 """Reconstructions beside their originals: every score of every image, and their means."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from palimpsest.errors import PalimpsestError
+from palimpsest.errors import DivergenceError, PalimpsestError
 from palimpsest.metrics.identification import right_ranks
 from palimpsest.metrics.image_metrics import mean_squared_errors, psnr, ssim
 from palimpsest.metrics.perceptual import Network, lpips
-from palimpsest.records import Record
+from palimpsest.records import Parameters, Record
+from palimpsest.registry import METRICS
 
 Aggregates = dict[str, int | float | str | None]
 """Scores of a whole attack by name, ready for JSON."""
@@ -31,6 +33,8 @@ class Comparison(Record):
     """Place of the right original among all of them by distance, `[n]` int64, 1 is first."""
     lpips_reason: str
     """Why LPIPS is absent; empty where it is there."""
+    further: Parameters = field(default_factory=dict, kw_only=True)
+    """Metrics that were asked for besides, each `[n]` float64, by name."""
 
     def aggregates(self) -> Aggregates:
         """The means, both conventions of PSNR, and how often the right original is the nearest.
@@ -51,18 +55,30 @@ class Comparison(Record):
         columns = {"mse": self.mse, "psnr": self.psnr, "ssim": self.ssim, "lpips": self.lpips}
         if self.lpips_reason:
             del columns["lpips"]
+        columns |= self.further
         for guesses in (1, 5):
             columns[f"identification_top{guesses}"] = (self.right_rank <= guesses).double()
         return columns
 
 
-def compare(reconstructions: Tensor, originals: Tensor, *, lpips_network: Network = "alex") -> Comparison:
+def compare(
+    reconstructions: Tensor,
+    originals: Tensor,
+    *,
+    lpips_network: Network = "alex",
+    metrics: Sequence[str] = (),
+) -> Comparison:
     """Score each reconstruction against its original.
 
     Args:
         reconstructions: `[n, c, h, w]` in [0, 1].
         originals: The same shape and order.
         lpips_network: Whose features LPIPS compares.
+        metrics: Further metrics, by their names in `METRICS`.
+
+    Raises:
+        ConfigurationError: There is no such metric.
+        DivergenceError: A metric gave something else than one finite number for each image.
     """
     errors = mean_squared_errors(reconstructions, originals)
     try:
@@ -76,4 +92,15 @@ def compare(reconstructions: Tensor, originals: Tensor, *, lpips_network: Networ
         lpips=distances,
         right_rank=right_ranks(reconstructions, originals),
         lpips_reason=reason,
+        further={name: _measured(name, reconstructions, originals) for name in metrics},
     )
+
+
+def _measured(name: str, reconstructions: Tensor, originals: Tensor) -> Tensor:
+    values = METRICS.get(name)()(reconstructions, originals)
+    if values.shape != originals.shape[:1] or not values.isfinite().all():
+        raise DivergenceError(
+            f"The metric {name!r} gave {list(values.shape)} values, not {len(originals)} finite ones: mend it, or "
+            "take it out of scoring.metrics."
+        )
+    return values.double()

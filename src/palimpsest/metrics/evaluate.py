@@ -1,5 +1,6 @@
 """The score of an attack: how close, how certain, and how much better than knowing nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,7 @@ def evaluate(
     auxiliary: ImageSet,
     *,
     lpips_network: Network = "alex",
+    metrics: Sequence[str] = (),
     bootstrap: int = 1000,
     generator: Generator,
 ) -> Scores:
@@ -50,6 +52,7 @@ def evaluate(
         auxiliary: The attacker's own images, of the same shape.
         lpips_network: Whose features LPIPS compares; where they can't be had, LPIPS is absent and a reason
             given.
+        metrics: Further metrics, by their names in `METRICS`.
         bootstrap: Resamples behind each interval.
         generator: Where the resamples come from.
 
@@ -60,7 +63,14 @@ def evaluate(
     truth = originals.images
     _check(reconstructions, originals, auxiliary)
     images = reconstructions.to(truth).clamp(0, 1)
-    attack = measure(images, truth, lpips_network=lpips_network, bootstrap=bootstrap, generator=generator)
+    attack = measure(
+        images,
+        truth,
+        lpips_network=lpips_network,
+        metrics=metrics,
+        bootstrap=bootstrap,
+        generator=generator,
+    )
     trivial = {
         "mean_image": mean_image(auxiliary.images, len(originals)),
         "nearest_auxiliary": nearest_images(truth, auxiliary.images),
@@ -68,7 +78,7 @@ def evaluate(
     return Scores(
         **vars(attack),
         baselines={
-            name: compare(answer, truth, lpips_network=lpips_network).aggregates()
+            name: compare(answer, truth, lpips_network=lpips_network, metrics=metrics).aggregates()
             for name, answer in trivial.items()
         },
     )

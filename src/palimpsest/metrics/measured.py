@@ -1,5 +1,6 @@
 """Scores with their uncertainty."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +24,7 @@ def measure(
     originals: Tensor,
     *,
     lpips_network: Network = "alex",
+    metrics: Sequence[str] = (),
     bootstrap: int = 1000,
     generator: Generator,
 ) -> Measured:
@@ -32,10 +34,11 @@ def measure(
         reconstructions: `[n, c, h, w]` in [0, 1].
         originals: The same shape and order.
         lpips_network: Whose features LPIPS compares.
+        metrics: Further metrics, by their names in `METRICS`.
         bootstrap: Resamples behind each interval.
         generator: Where the resamples come from.
     """
-    compared = compare(reconstructions, originals, lpips_network=lpips_network)
+    compared = compare(reconstructions, originals, lpips_network=lpips_network, metrics=metrics)
     columns = compared.columns()
     ends = bootstrap_intervals(
         torch.stack(list(columns.values()), dim=1), resamples=bootstrap, generator=generator

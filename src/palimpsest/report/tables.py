@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from palimpsest.report.inputs import ReportInput
-from palimpsest.report.scores import SCORES, change, count, number, percent, written
+from palimpsest.report.scores import SCORES, Score, change, count, number, percent, written
 from palimpsest.report.verdict import Verdict
 
 _FORGETTING = {
@@ -81,7 +81,9 @@ def score_rows(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The scores table, with a column for the attack, each baseline and chance, and what its terms mean."""
     ours, baselines = metrics["reconstruction"], metrics["baselines"]
     rows, meanings = [], []
-    for name, score in SCORES.items():
+    # How further metrics are to be read stands beside their values: their package need not be here any more.
+    further = {name: Score(**meaning) for name, meaning in metrics.get("metrics", {}).items()}
+    for name, score in (SCORES | further).items():
         if name not in ours:
             continue
         meanings.append((score.label, score.meaning))

@@ -1,0 +1,39 @@
+"""An unlearning method: go on training without the forgotten samples, and let the model forget by itself."""
+
+from pydantic import PositiveInt
+
+from palimpsest.federation import Federation, Schedule, Training, draw_schedule
+from palimpsest.models import load_parameters
+from palimpsest.unlearning import Method, Place, Request, Unlearned
+
+
+class FineTuning(Method):
+    """Some more rounds on what is retained: the baseline that every method should beat."""
+
+    source = "Golatkar et al., 2020, section 4.1, 'Fine-tune'"
+
+    tuning_rounds: PositiveInt = 2
+    """Rounds on the retained samples."""
+
+    def __call__(
+        self,
+        original: Training,
+        request: Request,
+        federation: Federation,
+        *,
+        schedule: Schedule,
+        place: Place,
+    ) -> Unlearned:
+        """See `Method`."""
+        holders = [client for client, rows in enumerate(request.retained) if len(rows)]
+        drawn = draw_schedule(
+            len(holders), federation.config.fraction, self.tuning_rounds, seed=federation.seed + 1
+        )
+        tuned = federation.run(
+            "fine-tune",
+            request.retained,
+            Schedule(tuple(tuple(holders[index] for index in members) for members in drawn.rounds)),
+            start=load_parameters(federation.network(), original.parameters),
+            scratch=place.room("fine-tune"),
+        )
+        return Unlearned(tuned.parameters, tuned.rounds)

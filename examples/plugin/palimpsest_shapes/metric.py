@@ -1,0 +1,19 @@
+"""A metric: are the outlines in the right place?"""
+
+from torch import Tensor
+
+from palimpsest.metrics import Metric
+
+
+class EdgeError(Metric):
+    """The mean squared error of differences between neighbouring pixels: blind to brightness."""
+
+    label = "Edge error"
+    meaning = "mean squared error of the differences between neighbouring pixels"
+    better = "low"
+
+    def __call__(self, reconstructions: Tensor, originals: Tensor) -> Tensor:
+        """See `Metric`."""
+        wrong = reconstructions.double() - originals.double()
+        down, right = (wrong.diff(dim=side).square().flatten(1).mean(1) for side in (2, 3))
+        return (down + right) / 2
