@@ -1,18 +1,48 @@
-"""Palimpsest measures how much of the data that a federation has unlearned can still be read."""
+"""Palimpsest measures how much of the data that a federation has unlearned can still be read.
 
-# ruff: noqa: E402  (telemetry is switched off before anything is imported that could have some)
+The commands as functions come first: `audit`, `attack`, `prove`, `defend`, `verify`, `doctor`, `report`, `compare`,
+`runs`, `sweep`, `reproduce`, `purge`. Their results show themselves in notebooks and convert to pandas. Then come the
+pieces that they are made of.
+
+What is listed here is public: it changes only with an entry in CHANGELOG.md, and from 1.0 on only with a new major
+version. A name is imported when it is first asked for, so that `import palimpsest` takes no time.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
 from palimpsest.telemetry import switch_off
 
-switch_off()
+switch_off()  # before anything is imported that could have some
 
-from palimpsest.audit import AuditResult, audit
-from palimpsest.config import AuditConfig, build_config, preset_names, read_config
-from palimpsest.datasets import ImageSet, load_images
-from palimpsest.defenses import defend
-from palimpsest.errors import PalimpsestError
-from palimpsest.gradients import Projection, fit_projection, gradient_differences, per_sample_gradients
-from palimpsest.proofs import Proofs, Verdicts, load_proofs, prove, save_proofs, verify
-from palimpsest.registry import AGGREGATIONS, ATTACKS, DEFENSES, METHODS, MODELS, PARTITIONS, Component
+if TYPE_CHECKING:
+    from palimpsest.api.case import attack, doctor
+    from palimpsest.api.examination import Examination
+    from palimpsest.api.pages import compare, report, runs
+    from palimpsest.api.pipeline import audit, reproduce, sweep
+    from palimpsest.api.proofs import defend, prove, verify
+    from palimpsest.api.reproduction import Reproduction
+    from palimpsest.audit_result import AuditResult
+    from palimpsest.case.config import CaseConfig, read_case
+    from palimpsest.compared_runs import Comparison
+    from palimpsest.config import AuditConfig, build_config, preset_names, read_config
+    from palimpsest.datasets import ImageSet, load_images
+    from palimpsest.errors import PalimpsestError
+    from palimpsest.gradients import Projection, fit_projection, gradient_differences, per_sample_gradients
+    from palimpsest.proofs import Proofs, Verdicts, load_proofs, save_proofs
+    from palimpsest.purge import Purge, purge
+    from palimpsest.registry import (
+        AGGREGATIONS,
+        ATTACKS,
+        DEFENSES,
+        METHODS,
+        MODELS,
+        PARTITIONS,
+        VERIFIERS,
+        Component,
+    )
 
 __all__ = [
     "AGGREGATIONS",
@@ -21,17 +51,26 @@ __all__ = [
     "METHODS",
     "MODELS",
     "PARTITIONS",
+    "VERIFIERS",
     "AuditConfig",
     "AuditResult",
+    "CaseConfig",
+    "Comparison",
     "Component",
+    "Examination",
     "ImageSet",
     "PalimpsestError",
     "Projection",
     "Proofs",
+    "Purge",
+    "Reproduction",
     "Verdicts",
+    "attack",
     "audit",
     "build_config",
+    "compare",
     "defend",
+    "doctor",
     "fit_projection",
     "gradient_differences",
     "load_images",
@@ -39,7 +78,64 @@ __all__ = [
     "per_sample_gradients",
     "preset_names",
     "prove",
+    "purge",
+    "read_case",
     "read_config",
+    "report",
+    "reproduce",
+    "runs",
     "save_proofs",
+    "sweep",
     "verify",
 ]
+
+_HOMES = {
+    "palimpsest.api.case": ("attack", "doctor"),
+    "palimpsest.api.examination": ("Examination",),
+    "palimpsest.api.pages": ("compare", "report", "runs"),
+    "palimpsest.api.pipeline": ("audit", "reproduce", "sweep"),
+    "palimpsest.api.proofs": ("defend", "prove", "verify"),
+    "palimpsest.api.reproduction": ("Reproduction",),
+    "palimpsest.audit_result": ("AuditResult",),
+    "palimpsest.case.config": ("CaseConfig", "read_case"),
+    "palimpsest.compared_runs": ("Comparison",),
+    "palimpsest.config": ("AuditConfig", "build_config", "preset_names", "read_config"),
+    "palimpsest.datasets": ("ImageSet", "load_images"),
+    "palimpsest.errors": ("PalimpsestError",),
+    "palimpsest.gradients": ("Projection", "fit_projection", "gradient_differences", "per_sample_gradients"),
+    "palimpsest.proofs": ("Proofs", "Verdicts", "load_proofs", "save_proofs"),
+    "palimpsest.purge": ("Purge", "purge"),
+    "palimpsest.registry": (
+        "AGGREGATIONS",
+        "ATTACKS",
+        "DEFENSES",
+        "METHODS",
+        "MODELS",
+        "PARTITIONS",
+        "VERIFIERS",
+        "Component",
+    ),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+class _Contents(ModuleType):
+    """A table of contents that imports what is asked for, when it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        super().__setattr__(name, value)
+        return value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Importing the module palimpsest.audit would put it in the place of the function palimpsest.audit.
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *_HOME})
+
+
+sys.modules[__name__].__class__ = _Contents

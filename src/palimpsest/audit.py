@@ -2,10 +2,8 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -19,6 +17,7 @@ from palimpsest.attacks import (
     ServerAttack,
     ServerView,
 )
+from palimpsest.audit_result import AuditResult
 from palimpsest.auditor_side import attack_as_auditor, confirm_candidates
 from palimpsest.config import AttackingConfig, AuditConfig, RunConfig, VerificationConfig
 from palimpsest.datasets import ImageSet, load_data
@@ -45,21 +44,6 @@ from palimpsest.runs import Run
 from palimpsest.server_side import attack_from_server
 from palimpsest.soundness import measure_soundness
 from palimpsest.unlearning import make_request
-
-
-@dataclass(frozen=True)
-class AuditResult:
-    """What an audit leaves behind.
-
-    Args:
-        folder: The run folder.
-        metrics: What `metrics.json` holds.
-        verdict: The report's first sentences.
-    """
-
-    folder: Path
-    metrics: dict[str, Any]
-    verdict: str
 
 
 def audit(

@@ -32,24 +32,26 @@ class Point:
     config: AuditConfig
 
 
-def read_grid(preset: str, path: Path, overrides: Mapping[str, Any] | None = None) -> list[Point]:
+def read_grid(
+    preset: str, grid: Path | Mapping[str, Sequence[Any]], overrides: Mapping[str, Any] | None = None
+) -> list[Point]:
     """Every combination of a grid's values.
 
     Args:
         preset: Where each point starts from.
-        path: A YAML file of lists: `attack.epochs: [5, 10]`; a dot leads into a section.
+        grid: Lists of values by key, `attack.epochs: [5, 10]`, a dot leading into a section; or a YAML file of them.
         overrides: Keys that every point has.
 
     Raises:
         ConfigurationError: A value is no list, or a combination is not accepted; the message names it.
     """
-    grid = read_mapping(path)
-    for key, values in grid.items():
-        if not isinstance(values, list) or not values:
-            raise ConfigurationError(f"{path}: {key} is {values!r}: give a list of at least one value.")
+    axes, where = (read_mapping(grid), str(grid)) if isinstance(grid, Path) else (grid, "the grid")
+    for key, values in axes.items():
+        if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+            raise ConfigurationError(f"{where}: {key} is {values!r}: give a list of at least one value.")
     points = []
-    for values in itertools.product(*grid.values()):
-        chosen = dict(zip(map(str, grid), values, strict=True))
+    for values in itertools.product(*axes.values()):
+        chosen = dict(zip(map(str, axes), values, strict=True))
         tree: dict[str, Any] = dict(overrides or {})
         for key, value in chosen.items():
             tree = merged(tree, _nested(key.split("."), value))

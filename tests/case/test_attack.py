@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from palimpsest.attacks import AuditorView, Reconstruction
-from palimpsest.audit import AuditResult
+from palimpsest.audit_result import AuditResult
 from palimpsest.case import CaseConfig, attack, gather
 from palimpsest.config import AuditConfig
 from palimpsest.errors import (

@@ -9,13 +9,13 @@ from rich.console import Console
 from palimpsest.attacks import ArchitectView, AuditorView, ServerAttack
 from palimpsest.attacks.confirmation import TRIALS
 from palimpsest.audit import (
-    AuditResult,
     choose_tau,
     confirm_forgotten,
     pick_device,
     refuse_ignorance,
     score,
 )
+from palimpsest.audit_result import AuditResult
 from palimpsest.auditor_side import attack_as_auditor
 from palimpsest.case.config import CaseConfig
 from palimpsest.case.pieces import Pieces, gather

@@ -37,14 +37,9 @@ def compare(
 
 def write_comparison(folders: list[Path], *, out: Path, title: str, console: Console) -> None:
     """Write the comparison's page and tables, and print the table."""
-    from palimpsest.comparison import as_csv, as_json, as_markdown, read_run
-    from palimpsest.files import write_json, write_text
-    from palimpsest.report.compared import render_comparison
+    from palimpsest.compared_runs import Comparison
 
-    compared = [read_run(folder) for folder in folders]
-    write_text(out / "comparison.md", as_markdown(compared))
-    write_text(out / "comparison.csv", as_csv(compared))
-    write_json(out / "comparison.json", as_json(compared))
-    write_text(out / "comparison.html", render_comparison(compared, title=title))
-    console.print(as_markdown(compared), highlight=False, markup=False)
-    console.print(f"Page: {out / 'comparison.html'}", highlight=False, markup=False)
+    comparison = Comparison.read(folders)
+    page = comparison.save(out, title=title)
+    console.print(comparison.to_markdown(), highlight=False, markup=False)
+    console.print(f"Page: {page}", highlight=False, markup=False)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 import torch
@@ -13,10 +13,15 @@ from torch import Tensor
 
 from palimpsest.errors import ProofError
 from palimpsest.records import Record, save_tensors, tensor_hash
+from palimpsest.shown import frame, html_paragraph, html_table
+
+if TYPE_CHECKING:
+    import pandas
 
 _FORMAT = "palimpsest-proofs-1"
 _LARGEST_HEADER = 2**20
 _BLOCK = 2**22
+_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,28 @@ class Proofs(Record):
     def attested(self) -> bool:
         """Whether the proofs came with metadata: the sender's claim, which nothing here proves."""
         return bool(self.metadata)
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """One row for each proof: its norm (L2), and whether all of its values are finite.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        norms = torch.linalg.vector_norm(self.vectors, dim=1, dtype=torch.float64).tolist()
+        finite = self.vectors.isfinite().all(dim=1).tolist()
+        rows = [
+            {"proof": place, "norm": norm, "finite": whole}
+            for place, (norm, whole) in enumerate(zip(norms, finite, strict=True))
+        ]
+        return frame(rows, columns=("proof", "norm", "finite"), index="proof")
+
+    def _repr_html_(self) -> str:
+        count, dimension = self.vectors.shape
+        said = sorted(self.metadata.items())[:_SHOWN]
+        shown = html_paragraph(f"{count:,} proofs of {dimension:,} numbers", strong=True)
+        if not said:
+            return shown + html_paragraph("The sender says nothing of them (unattested).")
+        return shown + html_table(("the sender says", ""), said)
 
     def save(self, path: Path) -> None:
         """Write the proof file; see `save_proofs`."""

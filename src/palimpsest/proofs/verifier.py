@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -9,6 +10,12 @@ from torch import Tensor
 from palimpsest.errors import ProofError
 from palimpsest.proofs.file import Proofs, row_blocks
 from palimpsest.records import Record
+from palimpsest.shown import frame, html_paragraph, html_table
+
+if TYPE_CHECKING:
+    import pandas
+
+_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,33 @@ class Verdicts(Record):
     """Why each proof was accepted or refused, n sentences."""
     tau: float
     """The largest norm that was accepted."""
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """One row for each proof.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        lists = self.accepted.tolist(), self.norms.tolist(), self.reasons
+        rows = [
+            {"proof": place, "accepted": accepted, "norm": norm, "reason": reason}
+            for place, (accepted, norm, reason) in enumerate(zip(*lists, strict=True))
+        ]
+        return frame(rows, columns=("proof", "accepted", "norm", "reason"), index="proof")
+
+    def _repr_html_(self) -> str:
+        refused = [place for place, accepted in enumerate(self.accepted.tolist()) if not accepted]
+        shown = html_paragraph(
+            f"{len(self.reasons) - len(refused):,} of {len(self.reasons):,} proofs accepted "
+            f"(norm at most tau = {self.tau:.6g}).",
+            strong=True,
+        )
+        if refused:
+            rows = [(place, self.reasons[place]) for place in refused[:_SHOWN]]
+            shown += html_table(("proof", "reason"), rows)
+        if len(refused) > _SHOWN:
+            shown += html_paragraph(f"... and {len(refused) - _SHOWN:,} more.")
+        return shown
 
 
 def verify(vectors_or_proofs: Tensor | Proofs, *, tau: float) -> Verdicts:

@@ -1,0 +1,74 @@
+"""What runs left behind: their reports, and runs beside each other."""
+
+from os import PathLike
+from pathlib import Path
+
+from palimpsest.compared_runs import Comparison
+from palimpsest.comparison import find_runs
+from palimpsest.errors import RunError
+from palimpsest.files import write_text
+from palimpsest.report.page import load_page, render_page
+
+
+def report(
+    run: str | PathLike[str],
+    *,
+    redact: bool = False,
+    pictures: bool = False,
+    out: str | PathLike[str] | None = None,
+) -> Path:
+    """Render a run's report again, or one that may be shown to others.
+
+    Args:
+        run: The run folder.
+        redact: Leave out every image and every row about a single sample.
+        pictures: Write the gallery, the training curves and the distributions beside it, as PNG and SVG, for papers.
+        out: The file to write; none for `report.html` in the run folder, or `report-redacted.html`.
+
+    Returns:
+        The page's path. Unless redacted it holds the forgotten images: keep it private.
+
+    Raises:
+        RunError: The run is not finished or was purged, or nothing of the page would be left.
+    """
+    page = load_page(Path(run))
+    path = Path(out) if out else Path(run) / ("report-redacted.html" if redact else "report.html")
+    write_text(path, render_page(page, redact=redact))
+    if pictures:
+        from palimpsest.report.pictures import save_pictures
+
+        save_pictures(page, path.parent / "pictures")
+    return path
+
+
+def compare(
+    *runs: str | PathLike[str],
+    out: str | PathLike[str] | None = None,
+    title: str = "Comparison of runs",
+) -> Comparison:
+    """Put runs beside each other.
+
+    Args:
+        runs: Run folders, or folders of them.
+        out: A folder where `comparison.html`, `.md`, `.csv` and `.json` are written; none writes nothing.
+        title: The page's heading.
+
+    Raises:
+        RunError: There is no run there, or one is damaged.
+    """
+    folders = [folder for one in runs for folder in find_runs(Path(one))]
+    if not folders:
+        raise RunError(f"There is no run in {', '.join(map(str, runs)) or 'no folder'}: name run folders.")
+    comparison = Comparison.read(folders)
+    if out is not None:
+        comparison.save(Path(out), title=title)
+    return comparison
+
+
+def runs(folder: str | PathLike[str] = "runs") -> Comparison:
+    """List the runs under a folder: what each was, and what came out; those that can't be read are in `damaged`.
+
+    Args:
+        folder: Where to look.
+    """
+    return Comparison.read(find_runs(Path(folder)), damaged=True)

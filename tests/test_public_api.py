@@ -1,0 +1,89 @@
+"""What `import palimpsest` promises: its names and signatures, that it is light, and that it shows itself."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.public_api import SNAPSHOT, as_text, describe, from_text
+
+import palimpsest as pp
+
+CHANGELOG = Path(__file__).parents[1] / "CHANGELOG.md"
+
+
+def unreleased(changelog: str) -> str:
+    """The section of what no release holds yet."""
+    return re.split(r"^## ", changelog, flags=re.MULTILINE)[1:][0] if "## Unreleased" in changelog else ""
+
+
+def unmentioned(released: dict[str, str], now: dict[str, str], section: str) -> list[str]:
+    """Names that were added, removed or changed since the release, of which the section says nothing."""
+    changed = {name for name in released.keys() | now.keys() if released.get(name) != now.get(name)}
+    told = set(re.findall(r"`([\w.]+)(?:\([^`]*\))?`", section))
+    return sorted(name for name in changed if not {name, name.partition(".")[0]} & told)
+
+
+def test_a_changed_name_or_signature_has_an_entry_in_the_changelog() -> None:
+    released = from_text(SNAPSHOT.read_text(encoding="utf-8"))
+    section = unreleased(CHANGELOG.read_text(encoding="utf-8"))
+    missing = unmentioned(released, describe(), section)
+    assert not missing, (
+        f"The public API changed at {', '.join(missing)}: name each in CHANGELOG.md under Unreleased, in backticks. "
+        "A release writes docs/public-api.txt anew: python -m tests.public_api."
+    )
+
+
+def test_the_snapshot_can_be_read_back() -> None:
+    assert from_text(as_text(describe())) == describe()
+    assert len(describe()) > 100
+
+
+def test_a_change_without_an_entry_is_noticed() -> None:
+    released, section = (
+        {"one": "(a: int)", "two": "(b)", "Kind.three": "()"},
+        "Unreleased\n\n- `two` is gone.\n",
+    )
+    assert unmentioned(released, {"one": "(a: str)", "four": "()"}, section) == ["Kind.three", "four", "one"]
+    told = section + "- `one(a)` takes text, `four` is new, `Kind` lost `three`.\n"
+    assert unmentioned(released, {"one": "(a: str)", "four": "()"}, told) == []
+
+
+def test_every_listed_name_is_there_once_and_in_order() -> None:
+    assert len(set(pp.__all__)) == len(pp.__all__)
+    assert set(pp.__all__) <= set(dir(pp))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pp.nothing  # type: ignore[attr-defined]
+
+
+_IMPORT = """
+import sys, time
+start = time.process_time()
+import palimpsest
+seconds = time.process_time() - start
+print(seconds, *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_importing_takes_no_time_and_brings_nothing_heavy() -> None:
+    told = subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, check=True, text=True)
+    seconds, *modules = told.stdout.split()
+    assert float(seconds) < 2
+    heavy = {"torch", "torchvision", "ray", "flwr", "pandas", "matplotlib", "sklearn", "mlflow", "wandb"}
+    assert not heavy & set(modules)
+
+
+_NAMES = """
+import sys
+import palimpsest.audit, palimpsest.report.page, palimpsest.runs, palimpsest.sweep, palimpsest.purge
+import palimpsest as pp
+for name in pp.__all__:
+    assert type(getattr(pp, name)).__name__ != "module", name
+assert not {"torchvision", "ray", "flwr", "pandas"} & set(sys.modules)
+"""
+
+
+def test_a_module_never_stands_in_the_place_of_a_function_of_its_name() -> None:
+    told = subprocess.run([sys.executable, "-c", _NAMES], capture_output=True, check=False, text=True)
+    assert told.returncode == 0, told.stderr
