@@ -33,7 +33,7 @@ class Digits(Source):
         # Imported late: scikit-learn takes a second.
         from sklearn.datasets import load_digits
 
-        pixels, labels = load_digits(return_X_y=True)
+        pixels, labels = map(np.asarray, load_digits(return_X_y=True))
         order = torch.randperm(len(labels), generator=make_generator(0, "datasets", "digits")).numpy()
         chosen = order[:_TRAIN] if split == "train" else order[_TRAIN:]
         if rows is not None:
