@@ -11,7 +11,7 @@ from torture.kills import config
 from palimpsest.audit import audit
 from palimpsest.datasets.decode import decode_images
 from palimpsest.errors import ResourceError
-from palimpsest.footprint import proofs_footprint
+from palimpsest.footprint import evidence_rows, proofs_footprint
 from palimpsest.gradients import gradient_differences, parameter_count
 from palimpsest.memory import _group_memory, available_memory, format_bytes, parse_bytes, require_memory
 
@@ -75,6 +75,14 @@ def test_images_that_would_not_fit_are_refused_while_they_are_few(monkeypatch: p
     assert seen < 50
 
 
+@pytest.mark.parametrize("dimension", [1000, 66_570, 269_722, 11_200_000])
+def test_an_auditors_evidence_stays_within_half_of_its_memory_where_that_is_possible(dimension: int) -> None:
+    own, challenges = evidence_rows(dimension, memory_budget=2**32)
+    assert own == 2 * challenges
+    assert 8 <= challenges <= 256
+    assert challenges == 8 or 4 * dimension * (own + 5 * challenges) <= 2**31
+
+
 @pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="this system does not tell peaks of memory"
 )
@@ -85,5 +93,5 @@ def test_what_proofs_are_said_to_take_is_what_they_take() -> None:
     held = resident_memory("VmRSS", restart=True)
     gradient_differences(before, after, images, labels, memory_budget=2**26)
     grown = resident_memory("VmHWM") - held
-    said = proofs_footprint(150, parameter_count(before), as_auditor=False)
+    said = proofs_footprint(150, parameter_count(before))
     assert 0.4 * said < grown < 1.6 * said

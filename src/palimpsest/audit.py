@@ -77,9 +77,8 @@ def audit(
     before, after = federation.network(), federation.network()
     attack = config.attack.components["name"]
     refuse_ignorance(attack, ServerView if isinstance(attack, ServerAttack) else ArchitectView)
-    refuse_what_does_not_fit(
-        len(request.rows), parameter_count(before), as_auditor=not isinstance(attack, ServerAttack)
-    )
+    judged = None if isinstance(attack, ServerAttack) else budget
+    refuse_what_does_not_fit(len(request.rows), parameter_count(before), memory_budget=judged)
     folder = out or default_folder("audit", config)
 
     quiet = Console(quiet=True)

@@ -1,30 +1,45 @@
 """What an audit's largest stages hold in memory at once, told before the first of them starts."""
 
 from palimpsest.memory import require_memory
-from palimpsest.proofs import FORGERS
 
 _FLOAT = 4
-# A list of chunks, and the matrix that they are put together to.
-_PROVING = 2
-# What the auditor asks itself: its own samples' differences and three answers to its challenges (see `soundness`).
-_EVIDENCE_ROWS = 1280
+# A list of chunks, and the matrix that they are put together to; or the proofs and one forger's.
+_MATRICES = 2
+_MOST_CHALLENGES, _FEWEST_CHALLENGES = 256, 8
 
 
-def proofs_footprint(count: int, dimension: int, *, as_auditor: bool) -> int:
+def evidence_rows(dimension: int, *, memory_budget: int) -> tuple[int, int]:
+    """How much the auditor asks before it judges: as much as half of its memory holds, within reason.
+
+    Args:
+        dimension: Length d of a proof.
+        memory_budget: In bytes.
+
+    Returns:
+        Samples of its own, and challenge samples.
+    """
+    # Twice as many of its own, and of the challenges three answers, the party's responses and a forger's.
+    fitting = memory_budget // 2 // (_FLOAT * dimension * (2 + 5))
+    challenges = min(_MOST_CHALLENGES, max(_FEWEST_CHALLENGES, fitting))
+    return 2 * challenges, challenges
+
+
+def proofs_footprint(count: int, dimension: int, *, memory_budget: int | None = None) -> int:
     """Bytes that the proofs take in the stage that holds the most copies of them.
 
     Args:
         count: Forgotten samples n.
         dimension: Length d of a proof.
-        as_auditor: Whether the proofs are compared with forged ones, all of which are held at once.
+        memory_budget: Of an auditor who compares them with forged ones; none where nobody does.
     """
-    matrix = _FLOAT * count * dimension
-    if not as_auditor:
-        return _PROVING * matrix
-    return max(_PROVING, 1 + len(FORGERS)) * matrix + _FLOAT * _EVIDENCE_ROWS * dimension
+    proofs = _MATRICES * _FLOAT * count * dimension
+    if memory_budget is None:
+        return proofs
+    own, challenges = evidence_rows(dimension, memory_budget=memory_budget)
+    return proofs + _FLOAT * (own + 5 * challenges) * dimension
 
 
-def refuse_what_does_not_fit(count: int, dimension: int, *, as_auditor: bool) -> None:
+def refuse_what_does_not_fit(count: int, dimension: int, *, memory_budget: int | None = None) -> None:
     """Refuse an audit whose proofs would not fit into memory; arguments as for `proofs_footprint`.
 
     Raises:
@@ -32,6 +47,6 @@ def refuse_what_does_not_fit(count: int, dimension: int, *, as_auditor: bool) ->
     """
     require_memory(
         f"{count:,} proofs of {dimension:,} numbers, with those that they are compared with,",
-        proofs_footprint(count, dimension, as_auditor=as_auditor),
+        proofs_footprint(count, dimension, memory_budget=memory_budget),
         remedy="forget fewer samples (unlearning.count), take a smaller model.name or model.width, or free memory",
     )

@@ -1,6 +1,6 @@
 """What acceptance is worth: every verifier against every forger, with the clients' defences in place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from palimpsest.auditor_side import defended_oracle
 from palimpsest.config import AttackingConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import apply_defenses
+from palimpsest.footprint import evidence_rows
 from palimpsest.gradients import Oracle
 from palimpsest.metrics import separation
 from palimpsest.proofs import FORGERS, RECOGNISED, Evidence, Submission
@@ -19,7 +20,6 @@ from palimpsest.records import Record
 from palimpsest.registry import VERIFIERS
 from palimpsest.runs import Run
 
-_OWN, _CHALLENGES = 512, 256
 _RESAMPLES = 200
 
 Area = list[float]
@@ -77,40 +77,39 @@ def measure_soundness(
 
 
 def separations(
-    evidence: Evidence, honest: Submission, forged: Mapping[str, Submission], *, seed: int
+    evidence: Evidence, honest: Submission, forged: Iterable[tuple[str, Submission]], *, seed: int
 ) -> dict[str, dict[str, Area]]:
     """The area of every registered verifier for every forged submission.
 
     Args:
         evidence: What the auditor made itself.
         honest: An honest party's submission.
-        forged: Others', by name.
+        forged: Others' names and submissions; only one is held at a time.
         seed: Where the intervals' resamples come from.
     """
-    areas: dict[str, dict[str, Area]] = {}
-    for name, verifier in VERIFIERS:
-        suspicion = verifier().prepare(evidence)
-        trusted = suspicion(honest)
-        areas[name] = {
-            forger: list(
+    suspicions = {name: verifier().prepare(evidence) for name, verifier in VERIFIERS}
+    trusted = {name: suspicion(honest) for name, suspicion in suspicions.items()}
+    areas: dict[str, dict[str, Area]] = {name: {} for name in suspicions}
+    for forger, submission in forged:
+        for name, suspicion in suspicions.items():
+            areas[name][forger] = list(
                 separation(
-                    trusted,
+                    trusted[name],
                     suspicion(submission),
                     bootstrap=_RESAMPLES,
                     generator=make_generator(seed, "soundness", name, forger),
                 )
             )
-            for forger, submission in forged.items()
-        }
     return areas
 
 
 def gather_evidence(config: AttackingConfig, view: AuditorView) -> tuple[Evidence, ImageSet]:
     """What the auditor asks before it judges, and the samples that it challenges with."""
     order = torch.randperm(len(view.auxiliary), generator=make_generator(config.seed, "challenges"))
-    count = min(_CHALLENGES, max(1, len(order) // 3))
+    most_own, most = evidence_rows(view.oracle.dimension, memory_budget=view.memory_budget)
+    count = min(most, max(1, len(order) // 3))
     challenges = view.auxiliary.subset(order[:count])
-    own = view.auxiliary.subset(order[count : count + _OWN])
+    own = view.auxiliary.subset(order[count : count + most_own])
     oracle = defended_oracle(config, view, "soundness")
     return (
         Evidence(
@@ -131,10 +130,10 @@ def _measure(config: AttackingConfig, view: AuditorView) -> Soundness:
         evidence.answers, defenses, generator=make_generator(config.seed, "defend", "challenges")
     )
     honest = Submission(view.proofs, responses)
-    forged = {
-        name: forge(honest, evidence, make_generator(config.seed, "forge", name))
+    forged = (
+        (name, forge(honest, evidence, make_generator(config.seed, "forge", name)))
         for name, forge in FORGERS.items()
-    }
+    )
     return Soundness(
         areas=separations(evidence, honest, forged, seed=config.seed),
         needs={name: verifier.needs for name, verifier in VERIFIERS},

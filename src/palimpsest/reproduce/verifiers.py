@@ -86,7 +86,7 @@ def verifier_table(
         name: forge(honest, evidence, make_generator(config.seed, "forge", name))
         for name, forge in FORGERS.items()
     }
-    by_verifier = separations(evidence, honest, forged, seed=config.seed)
+    by_verifier = separations(evidence, honest, forged.items(), seed=config.seed)
     others = {f"approximate unlearning: {method}": models[method] for method in methods}
     others |= {"no unlearning: trained anew, nothing left out": models["anew"]}
     others |= {"no unlearning: the same model": models["original"]}
