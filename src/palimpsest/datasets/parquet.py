@@ -183,6 +183,10 @@ def _check_sizes(file: pq.ParquetFile, path: Path) -> None:
             f"{path} says that its {size:,} bytes hold {max(rows):,} rows and unpack to {unpacked:,} bytes: it is "
             "damaged or a bomb; make it again with encoded images."
         )
+    if rows[0] != sum(rows[1:]):
+        raise DatasetError(
+            f"{path} says that it has {rows[0]:,} rows, and its parts have {sum(rows[1:]):,}: make it again."
+        )
 
 
 def _column(schema: pa.Schema, accepted: tuple[str, ...]) -> str | None:
