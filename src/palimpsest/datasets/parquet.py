@@ -99,6 +99,10 @@ def read_labels(path: Path, *, classes: int | None = None, required: bool = True
                 f"it needs one of integers named {', '.join(LABEL_COLUMNS[:-1])} or {LABEL_COLUMNS[-1]}."
             )
         column = file.read([name]).column(0).cast(pa.int64())
+        if len(column) != file.metadata.num_rows:
+            raise DatasetError(
+                f"{path} has {file.metadata.num_rows:,} rows and {len(column):,} labels: make it again."
+            )
     if column.null_count:
         row = column.is_null().to_numpy().argmax()
         raise DatasetError(f"Row {row} of {path} has no label: give it one or leave the row out.")
