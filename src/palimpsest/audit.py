@@ -37,7 +37,6 @@ from palimpsest.metrics import (
 from palimpsest.models import load_parameters
 from palimpsest.proofs import Proofs, Verdicts, calibrate_tau, proof_norms, prove, verify
 from palimpsest.randomness import make_generator
-from palimpsest.records import write_json
 from palimpsest.report import write_page
 from palimpsest.results import Confirmed, Results
 from palimpsest.runs import Run
@@ -161,7 +160,7 @@ def audit(
             belonging,
         )
         metrics = metrics_tree(results, run.seconds())
-        write_json(run.folder / "metrics.json", metrics)
+        run.finish(metrics)
         page = report_input(results, metrics, manifest=run.manifest, command=command)
         write_page(run.folder, page)
         return AuditResult(run.folder, metrics, verdict_text(page))

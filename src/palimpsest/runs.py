@@ -8,12 +8,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from pydantic import BaseModel
@@ -32,8 +32,11 @@ from palimpsest.manifest import (
     finished_stage,
     read_manifest,
 )
+from palimpsest.progress import LogFile, Stage, in_stage, watchers, watching
 from palimpsest.records import Record, tensor_hash
 
+LOG = "log.txt"
+"""What a run did and when; it grows each time that the run goes on."""
 R = TypeVar("R", bound=Record)
 _REPORTED_VERSIONS = ("palimpsest", "torch", "torchmetrics", "lightning-fabric", "numpy", "safetensors")
 
@@ -53,6 +56,7 @@ class Run:
     kind: type[RunConfig]
     siblings: Sequence[Path] = ()
     _known: dict[int, tuple[Record, str]] = field(default_factory=dict)
+    _watched: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
     def open(
@@ -103,14 +107,28 @@ class Run:
             write_text(folder / "config.yaml", config.to_yaml())
             write_json(folder / MANIFEST, manifest)
             _make_private(folder, console)
+            log = LogFile(folder / LOG)
         except BaseException:
             os.close(lock)
             raise
-        return cls(folder, manifest, console, lock, type(config), siblings)
+        run = cls(folder, manifest, console, lock, type(config), siblings)
+        run._watched.enter_context(watching(log))
+        for watcher in watchers():
+            watcher.opened(folder, manifest["config"])
+        return run
 
     def close(self) -> None:
         """Let other processes use the folder."""
+        for watcher in watchers():
+            watcher.closed()
+        self._watched.close()
         os.close(self._lock)
+
+    def finish(self, metrics: Mapping[str, Any]) -> None:
+        """Write `metrics.json`, and tell it to whoever watches."""
+        write_json(self.folder / "metrics.json", metrics)
+        for watcher in watchers():
+            watcher.scored(metrics)
 
     def __enter__(self) -> Self:
         return self
@@ -133,11 +151,12 @@ class Run:
         digest = _hash("\n".join([name, version("palimpsest"), *inputs]))
         known = finished_stage(self.folder, self.manifest, name, digest) or self._adopt(name, digest)
         if known:
-            self._say(name, f"[dim]kept; it took {known['seconds']:.1f} s[/dim]")
+            self._say(Stage(name, known["seconds"], kept=True))
             return self._remember(kind.load(path), known["sha256"])
         scratch = self.folder / ".unfinished" / f"{name}-{digest[:16]}"
         start, peak = time.perf_counter(), _start_peak()
-        result = compute(scratch)
+        with in_stage(name):
+            result = compute(scratch)
         result.save(path)
         seconds = time.perf_counter() - start
         self.manifest["stages"][name] = {
@@ -150,7 +169,7 @@ class Run:
         }
         write_json(self.folder / MANIFEST, self.manifest)
         shutil.rmtree(scratch, ignore_errors=True)
-        self._say(name, f"{seconds:.1f} s, peak {peak() / 2**30:.1f} GiB")
+        self._say(Stage(name, seconds, peak()))
         return self._remember(result, self.manifest["stages"][name]["sha256"])
 
     def _adopt(self, name: str, digest: str) -> FinishedStage | None:
@@ -179,8 +198,11 @@ class Run:
         """How long each finished stage took, in seconds."""
         return {name: stage["seconds"] for name, stage in self.manifest["stages"].items()}
 
-    def _say(self, name: str, text: str) -> None:
-        self.console.print(f"  [bold]{name:<28}[/bold] {text}", highlight=False)
+    def _say(self, stage: Stage) -> None:
+        style = "dim" if stage.kept else "none"
+        self.console.print(f"  [bold]{stage.name:<28}[/bold] [{style}]{stage}[/{style}]", highlight=False)
+        for watcher in watchers():
+            watcher.finished(stage)
 
     def _remember(self, record: R, digest: str) -> R:
         # The record is kept with its hash: an id alone could come to name another object.

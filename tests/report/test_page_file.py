@@ -35,7 +35,7 @@ def test_a_page_is_rendered_again_as_it_was(report: ReportInput, tmp_path: Path)
 def test_a_redacted_page_comes_from_the_same_file(report: ReportInput, tmp_path: Path) -> None:
     write_page(tmp_path, report)
     redacted = render_page(load_page(tmp_path), redact=True)
-    assert "data:image/png;base64,i" not in redacted
+    assert "UklGR" not in redacted
     assert len(redacted) < len((tmp_path / "report.html").read_text())
 
 

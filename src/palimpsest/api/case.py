@@ -1,6 +1,6 @@
 """What somebody brings: proofs, models and images of their own, attacked or examined."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ def attack(
     data_dir: str | PathLike[str] | None = None,
     replace: bool = False,
     quiet: bool = False,
+    log: str | PathLike[str] | None = None,
+    track: Sequence[str] = (),
     **keys: Any,
 ) -> AuditResult:
     """Attack proofs of a federation of your own: nothing is trained but the attack, without `truth` nothing is scored.
@@ -32,6 +34,8 @@ def attack(
         data_dir: A folder that mirrors the published sets; what it lacks comes from the hub.
         replace: Go on in a folder that holds another case, keeping the stages that are the same.
         quiet: Show no progress.
+        log: A file that grows by a line for each stage, and now and then for what takes long.
+        track: Trackers that curves and scores, and no image, are passed on to: tensorboard, wandb, mlflow.
         keys: Those of `CaseConfig`, sections as mappings: `proofs="proofs.safetensors", original="a.pt",
             unlearned="b.pt", model="mypackage.nets:Net", auxiliary="images/", attack={"epochs": 5}`; they win over
             those of a file.
@@ -41,7 +45,7 @@ def attack(
     """
     config = _read(case, keys)
     folder = Path(out) if out else default_folder(config.proofs.stem, config)
-    with watched(quiet=quiet) as console:
+    with watched(quiet=quiet, log=Path(log) if log else None, track=track) as console:
         return run_attack(
             config,
             out=folder,

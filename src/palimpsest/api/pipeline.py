@@ -25,6 +25,8 @@ def audit(
     data_dir: str | PathLike[str] | None = None,
     replace: bool = False,
     quiet: bool = False,
+    log: str | PathLike[str] | None = None,
+    track: Sequence[str] = (),
 ) -> AuditResult:
     """Train a federation, unlearn, prove, defend, verify, attack, score and report.
 
@@ -37,6 +39,8 @@ def audit(
         data_dir: A folder that mirrors the data sets; what it lacks comes from the hub.
         replace: Go on in a folder that holds another configuration, keeping the stages that are the same.
         quiet: Show no progress.
+        log: A file that grows by a line for each stage, and now and then for what takes long.
+        track: Trackers that curves and scores, and no image, are passed on to: tensorboard, wandb, mlflow.
 
     Raises:
         PalimpsestError: What was asked for can't be done; the message says what to change.
@@ -44,7 +48,7 @@ def audit(
     name = "audit" if isinstance(config, AuditConfig) else str(config)
     chosen = _read(config, overrides)
     folder = Path(out) if out else default_folder(name, chosen)
-    with watched(quiet=quiet) as console:
+    with watched(quiet=quiet, log=Path(log) if log else None, track=track) as console:
         return run_audit(chosen, out=folder, data_dir=_folder(data_dir), replace=replace, console=console)
 
 
@@ -57,6 +61,8 @@ def sweep(
     data_dir: str | PathLike[str] | None = None,
     engine: Literal["in-process", "ray"] = "in-process",
     quiet: bool = False,
+    log: str | PathLike[str] | None = None,
+    track: Sequence[str] = (),
 ) -> Comparison:
     """Audit every combination of some keys' values, and compare them; what is finished is not computed twice.
 
@@ -68,13 +74,19 @@ def sweep(
         data_dir: A folder that mirrors the data sets; what it lacks comes from the hub.
         engine: One audit after the other, or several at a time on Ray.
         quiet: Show no progress.
+        log: A file that grows by a line for each stage, and now and then for what takes long.
+        track: Trackers that curves and scores, and no image, are passed on to: tensorboard, wandb, mlflow.
 
     Raises:
         PalimpsestError: A combination is not accepted, or an audit could not be run; the others were.
     """
+    if track and engine == "ray":
+        raise ConfigurationError(
+            "Audits on Ray run in processes of their own and can't be tracked: leave track out."
+        )
     values = grid if isinstance(grid, Mapping) else Path(grid)
     points = read_grid(str(preset), values, overrides)
-    with watched(quiet=quiet) as console:
+    with watched(quiet=quiet, log=Path(log) if log else None, track=track) as console:
         folders = run_sweep(points, out=Path(out), data_dir=_folder(data_dir), engine=engine, console=console)
     return Comparison.read(folders)
 
@@ -88,6 +100,8 @@ def reproduce(
     out: str | PathLike[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
     quiet: bool = False,
+    log: str | PathLike[str] | None = None,
+    track: Sequence[str] = (),
 ) -> Reproduction:
     """Make a published table or figure again; what is finished is not computed twice.
 
@@ -99,6 +113,8 @@ def reproduce(
         out: The folder of the table and of its runs; none for `runs/<name>`.
         data_dir: A folder that mirrors the data sets; what it lacks comes from the hub.
         quiet: Show no progress.
+        log: A file that grows by a line for each stage, and now and then for what takes long.
+        track: Trackers that curves and scores, and no image, are passed on to: tensorboard, wandb, mlflow.
 
     Raises:
         ReproductionError: A cell could not be computed; the others were, and the table stands without it.
@@ -114,7 +130,7 @@ def reproduce(
         )
     if name in TABLES and (cells or seeds):
         raise ConfigurationError(f"{name} is made whole: leave cells and seeds out.")
-    with watched(quiet=quiet) as console:
+    with watched(quiet=quiet, log=Path(log) if log else None, track=track) as console:
         if name in TABLES:
             table = TABLES[name]
             config = read_config(table.preset, overrides)

@@ -121,12 +121,12 @@ def train_inverter(
             batches = pairs.batches(plan.batch_size, order)
             loss = _train_epoch(network, descend, phi, batches, plan, fabric)
             curves["training_loss"].append(loss)
-            note = f"loss {loss:.4f}"
+            values = {"loss": loss}
             if len(validation):
                 error = _mean_squared_error(network, validation, fabric)
                 curves.setdefault("validation_mse", []).append(error)
-                note += f", validation MSE {error:.4f}"
-            line.advance(note=note)
+                values["validation MSE"] = error
+            line.advance(values=values)
     network.eval()
     return curves
 

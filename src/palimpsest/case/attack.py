@@ -24,7 +24,6 @@ from palimpsest.case.results import CaseResults, metrics_tree, summary
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import KnowledgeError
 from palimpsest.proofs import Verdicts, verify
-from palimpsest.records import write_json
 from palimpsest.report import write_page
 from palimpsest.runs import Run
 
@@ -59,7 +58,7 @@ def attack(
             run, config, pieces, pieces.view(device=device, memory_budget=config.memory_budget)
         )
         metrics = metrics_tree(results, run.seconds())
-        write_json(run.folder / "metrics.json", metrics)
+        run.finish(metrics)
         write_page(run.folder, case_page(config, results, metrics, manifest=run.manifest, command=command))
         return AuditResult(run.folder, metrics, summary(results, metrics))
 

@@ -6,10 +6,11 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from palimpsest.api.watching import watched
 from palimpsest.case.config import CaseConfig, read_case
-from palimpsest.cli.options import FLAG, DataDir, Debug, Quiet, command_line
+from palimpsest.cli.options import FLAG, DataDir, Debug, Json, Log, Quiet, Track, command_line
+from palimpsest.cli.output import print_result
 from palimpsest.cli.overrides import given_keys, override_model
-from palimpsest.progress import live_progress
 
 CaseKeys = override_model(CaseConfig)
 Case = Annotated[CaseKeys | None, Parameter(name="*")]
@@ -22,6 +23,9 @@ def attack(
     data_dir: DataDir = None,
     replace: Annotated[bool, FLAG] = False,
     quiet: Quiet = False,
+    machine: Json = False,
+    log: Log = None,
+    track: Track = None,
     debug: Debug = False,
     overrides: Case = None,  # type: ignore[valid-type]
 ) -> None:
@@ -43,9 +47,11 @@ def attack(
 
     config = read_case(case, given_keys(overrides))
     folder = out or default_folder(config.proofs.stem, config)
-    console = Console(quiet=quiet, soft_wrap=True)
-    with live_progress(console):
+    with watched(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True) as console:
         result = run_attack(
             config, out=folder, data_dir=data_dir, replace=replace, console=console, command=command_line()
         )
-    console.print(f"\n{result.verdict}\n\nReport: {result.folder / 'report.html'}", highlight=False)
+    if machine:
+        print_result(result)
+    elif not quiet:
+        Console(soft_wrap=True).print(f"\n{result.verdict}\n\nReport: {result.report}", highlight=False)

@@ -5,10 +5,11 @@ from typing import Annotated
 
 from rich.console import Console
 
-from palimpsest.cli.options import FLAG, DataDir, Debug, Overriding, Quiet, command_line
+from palimpsest.api.watching import watched
+from palimpsest.cli.options import FLAG, DataDir, Debug, Json, Log, Overriding, Quiet, Track, command_line
+from palimpsest.cli.output import print_result
 from palimpsest.cli.overrides import given_keys
 from palimpsest.config import read_config
-from palimpsest.progress import live_progress
 
 
 def audit(
@@ -18,6 +19,9 @@ def audit(
     data_dir: DataDir = None,
     replace: Annotated[bool, FLAG] = False,
     quiet: Quiet = False,
+    machine: Json = False,
+    log: Log = None,
+    track: Track = None,
     debug: Debug = False,
     overrides: Overriding = None,  # type: ignore[valid-type]
 ) -> None:
@@ -39,9 +43,11 @@ def audit(
 
     config = read_config(preset, given_keys(overrides))
     folder = out or default_folder(preset, config)
-    console = Console(quiet=quiet, soft_wrap=True)
-    with live_progress(console):
+    with watched(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True) as console:
         result = run_audit(
             config, out=folder, data_dir=data_dir, replace=replace, console=console, command=command_line()
         )
-    console.print(f"\n{result.verdict}\n\nReport: {result.folder / 'report.html'}", highlight=False)
+    if machine:
+        print_result(result)
+    elif not quiet:
+        Console(soft_wrap=True).print(f"\n{result.verdict}\n\nReport: {result.report}", highlight=False)

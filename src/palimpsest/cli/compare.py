@@ -5,7 +5,8 @@ from typing import Annotated
 
 from rich.console import Console
 
-from palimpsest.cli.options import SEVERAL, Debug
+from palimpsest.cli.options import SEVERAL, Debug, Json
+from palimpsest.cli.output import print_json
 from palimpsest.errors import RunError
 
 
@@ -14,6 +15,7 @@ def compare(
     *,
     out: Path = Path("comparison"),
     title: str = "Comparison of runs",
+    machine: Json = False,
     debug: Debug = False,
 ) -> None:
     """Put runs beside each other: one page and one table.
@@ -32,14 +34,19 @@ def compare(
     folders = [folder for one in runs for folder in find_runs(one)]
     if not folders:
         raise RunError(f"There is no run in {', '.join(map(str, runs))}: name run folders.")
-    write_comparison(folders, out=out, title=title, console=Console(soft_wrap=True))
+    write_comparison(folders, out=out, title=title, machine=machine)
 
 
-def write_comparison(folders: list[Path], *, out: Path, title: str, console: Console) -> None:
+def write_comparison(
+    folders: list[Path], *, out: Path, title: str, quiet: bool = False, machine: bool = False
+) -> None:
     """Write the comparison's page and tables, and print the table."""
     from palimpsest.compared_runs import Comparison
 
     comparison = Comparison.read(folders)
     page = comparison.save(out, title=title)
+    if machine:
+        print_json(page=str(page), runs=comparison.to_json())
+    console = Console(soft_wrap=True, quiet=quiet or machine)
     console.print(comparison.to_markdown(), highlight=False, markup=False)
     console.print(f"Page: {page}", highlight=False, markup=False)

@@ -7,7 +7,8 @@ import yaml
 from cyclopts import Parameter
 from rich.console import Console
 
-from palimpsest.cli.options import Debug
+from palimpsest.cli.options import Debug, Json
+from palimpsest.cli.output import print_json
 from palimpsest.errors import ConfigurationError
 
 
@@ -17,6 +18,7 @@ def defend(
     with_: Annotated[str, Parameter(name="--with")],
     out: Path,
     seed: int | None = None,
+    machine: Json = False,
     debug: Debug = False,
 ) -> None:
     """Defend a proof file: what a client does before it hands its proofs in.
@@ -36,7 +38,9 @@ def defend(
 
     defended = defend_file(proofs, _listed(with_), out=out, seed=seed)
     count, dimension = defended.vectors.shape
-    Console(soft_wrap=True).print(
+    if machine:
+        return print_json(proofs=str(out), count=count, dimension=dimension, metadata=defended.metadata)
+    return Console(soft_wrap=True).print(
         f"{count:,} proofs of {dimension:,} numbers, defended with {defended.metadata['defenses']}, stand in {out}.",
         highlight=False,
         markup=False,

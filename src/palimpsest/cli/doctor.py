@@ -1,5 +1,6 @@
 """`palimpsest doctor`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -8,7 +9,8 @@ from rich.text import Text
 
 from palimpsest.case.config import read_case
 from palimpsest.cli.attack import Case
-from palimpsest.cli.options import DataDir, Debug
+from palimpsest.cli.options import DataDir, Debug, Json
+from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys
 from palimpsest.errors import CaseError
 
@@ -20,6 +22,7 @@ def doctor(
     *,
     out: Path = Path("runs"),
     data_dir: DataDir = None,
+    machine: Json = False,
     debug: Debug = False,
     overrides: Case = None,  # type: ignore[valid-type]
 ) -> None:
@@ -38,9 +41,12 @@ def doctor(
     from palimpsest.case.doctor import Level, examine
 
     console = Console()
-    faults = 0
+    faults, findings = 0, list[dict[str, str]]()
     for finding in examine(read_case(case, given_keys(overrides)), folder=out, data_dir=data_dir):
         faults += finding.level is Level.FAULT
+        findings.append(asdict(finding))
+        if machine:
+            continue
         line = Table.grid(padding=(0, 1))
         for width in (5, 13):
             line.add_column(width=width)
@@ -49,5 +55,7 @@ def doctor(
             Text(finding.level, style=_STYLES[finding.level]), Text(finding.piece), Text(finding.sentence)
         )
         console.print(line)
+    if machine:
+        print_json(fits=not faults, findings=findings)
     if faults:
         raise CaseError(f"{faults} of these must be put right before the attack is worth running.")

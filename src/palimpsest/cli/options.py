@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -23,6 +23,24 @@ DataDir = Annotated[
     ),
 ]
 Quiet = Annotated[bool, Parameter(negative="", help="Print nothing but errors.")]
+Json = Annotated[
+    bool,
+    Parameter(
+        name="--json", negative="", help="Print JSON for machines: an object a line, the last the result."
+    ),
+]
+Log = Annotated[
+    Path | None,
+    Parameter(help="Add a line for each stage, and now and then for what takes long, to this file."),
+]
+Track = Annotated[
+    list[Literal["tensorboard", "wandb", "mlflow"]] | None,
+    Parameter(
+        negative="",
+        consume_multiple=True,
+        help="Pass curves and scores on to these trackers, and no image; each needs its own package.",
+    ),
+]
 Debug = Annotated[bool, Parameter(negative="", help="Show a traceback with an error.")]
 
 

@@ -7,7 +7,8 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from palimpsest.case.config import ProveConfig
-from palimpsest.cli.options import DataDir, Debug, Quiet
+from palimpsest.cli.options import DataDir, Debug, Json, Quiet
+from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys, override_model
 from palimpsest.config import validate
 
@@ -20,6 +21,7 @@ def prove(
     out: Path = Path("proofs.safetensors"),
     data_dir: DataDir = None,
     quiet: Quiet = False,
+    machine: Json = False,
     debug: Debug = False,
     overrides: Given = None,  # type: ignore[valid-type]
 ) -> None:
@@ -38,7 +40,10 @@ def prove(
     save_proofs(out, proofs)
     count, dimension = proofs.vectors.shape
     norms = proofs.vectors.norm(dim=1)
-    Console(quiet=quiet, soft_wrap=True).print(
+    if machine:
+        ends = [float(norms.min()), float(norms.max())]
+        return print_json(proofs=str(out), count=count, dimension=dimension, norms=ends)
+    return Console(quiet=quiet, soft_wrap=True).print(
         f"{count:,} proofs of {dimension:,} numbers, norms {norms.min():.4g} to {norms.max():.4g}: {out}",
         highlight=False,
     )

@@ -1,11 +1,13 @@
 """`palimpsest purge`."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
 
-from palimpsest.cli.options import FLAG, SEVERAL, Debug
+from palimpsest.cli.options import FLAG, SEVERAL, Debug, Json
+from palimpsest.cli.output import print_json
 from palimpsest.memory import format_bytes
 
 
@@ -13,6 +15,7 @@ def purge(
     runs: Annotated[list[Path], SEVERAL],
     *,
     dry_run: Annotated[bool, FLAG] = False,
+    machine: Json = False,
     debug: Debug = False,
 ) -> None:
     """Remove what is sensitive from run folders: models, proofs, reconstructions, reports. The scores stay.
@@ -28,9 +31,11 @@ def purge(
     """
     from palimpsest.purge import purge as purge_run
 
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, quiet=machine)
+    purged = {}
     for folder in runs:
         result = purge_run(folder, rehearse=dry_run)
+        purged[str(folder)] = asdict(result)
         verb = "would remove" if dry_run else "removed"
         console.print(
             f"{folder}: {verb} {len(result.removed)} files and folders, {format_bytes(result.bytes)}; "
@@ -44,3 +49,5 @@ def purge(
                 highlight=False,
                 markup=False,
             )
+    if machine:
+        print_json(rehearsed=dry_run, purged=purged)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from rich.console import Console
 
-from palimpsest.cli.options import FLAG, Debug
+from palimpsest.cli.options import FLAG, Debug, Json
+from palimpsest.cli.output import print_json
 
 
 def report(
@@ -14,6 +15,7 @@ def report(
     redact: Annotated[bool, FLAG] = False,
     pictures: Annotated[bool, FLAG] = False,
     out: Path | None = None,
+    machine: Json = False,
     debug: Debug = False,
 ) -> None:
     """Render a run's report again, or one that may be shown to others.
@@ -29,16 +31,14 @@ def report(
     out
         The file to write; by default report.html in the run folder, or report-redacted.html. Pictures go beside it.
     """
-    from palimpsest.files import write_text
-    from palimpsest.report.page import load_page, render_page
+    from palimpsest.api.pages import report as render
 
-    page = load_page(run)
-    path = out or run / ("report-redacted.html" if redact else "report.html")
-    write_text(path, render_page(page, redact=redact))
+    page = render(run, redact=redact, pictures=pictures, out=out)
+    drawn = sorted((page.parent / "pictures").iterdir()) if pictures else []
+    if machine:
+        return print_json(report=str(page), pictures=[str(picture) for picture in drawn])
     console = Console(soft_wrap=True)
-    console.print(f"Report: {path}", highlight=False, markup=False)
-    if pictures:
-        from palimpsest.report.pictures import save_pictures
-
-        for picture in save_pictures(page, path.parent / "pictures"):
-            console.print(f"Picture: {picture}", highlight=False, markup=False)
+    console.print(f"Report: {page}", highlight=False, markup=False)
+    for picture in drawn:
+        console.print(f"Picture: {picture}", highlight=False, markup=False)
+    return None

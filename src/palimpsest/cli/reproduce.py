@@ -7,17 +7,26 @@ from typing import Annotated
 from cyclopts import App
 from rich.console import Console
 
-from palimpsest.cli.options import SEVERAL, DataDir, Debug, Overriding, Quiet, command_line
+from palimpsest.api.reproduction import Reproduction
+from palimpsest.api.watching import watched
+from palimpsest.cli.options import SEVERAL, DataDir, Debug, Json, Log, Overriding, Quiet, Track, command_line
+from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys
 from palimpsest.config import read_config
 from palimpsest.errors import ReproductionError
-from palimpsest.progress import live_progress
 from palimpsest.reproduce.catalog import STUDIES, TABLES, Table
 from palimpsest.reproduce.study import Study
 
 app = App(
     name="reproduce", help="Make a published table or figure again; finished cells are not computed twice."
 )
+
+
+def _print(table: Reproduction, *, quiet: bool, machine: bool) -> None:
+    if machine:
+        print_json(folder=str(table.folder), table=table.to_json())
+    elif not quiet:
+        Console(soft_wrap=True).print(f"\n{table.to_markdown()}", highlight=False, markup=False)
 
 
 def _add_table(name: str, table: Table) -> None:
@@ -29,6 +38,9 @@ def _add_table(name: str, table: Table) -> None:
         out: Path | None = None,
         data_dir: DataDir = None,
         quiet: Quiet = False,
+        machine: Json = False,
+        log: Log = None,
+        track: Track = None,
         debug: Debug = False,
         overrides: Overriding = None,  # type: ignore[valid-type]
     ) -> None:
@@ -42,12 +54,11 @@ def _add_table(name: str, table: Table) -> None:
             The folder of the table and of its runs; by default it is under runs/.
         """
         folder = out or Path("runs") / name
-        console = Console(quiet=quiet, soft_wrap=True)
-        with live_progress(console):
+        with watched(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True) as console:
             table.make(
                 read_config(preset, given_keys(overrides)), out=folder, data_dir=data_dir, console=console
             )
-        console.print(f"\n{(folder / f'{name}.md').read_text()}", highlight=False, markup=False)
+        _print(Reproduction(name, folder), quiet=quiet, machine=machine)
 
     command.__doc__ = f"{table.title}.\n\n{inspect.cleandoc(command.__doc__ or '')}"
     app.command(command, name=name)
@@ -63,6 +74,9 @@ def _add_study(study: Study) -> None:
         cells: Annotated[list[str] | None, SEVERAL] = None,
         seeds: Annotated[list[int] | None, SEVERAL] = None,
         quiet: Quiet = False,
+        machine: Json = False,
+        log: Log = None,
+        track: Track = None,
         debug: Debug = False,
         overrides: Overriding = None,  # type: ignore[valid-type]
     ) -> None:
@@ -80,8 +94,7 @@ def _add_study(study: Study) -> None:
         from palimpsest.reproduce import reproduce as run_study
 
         folder, asked = out or Path("runs") / study.name, given_keys(overrides)
-        console = Console(quiet=quiet, soft_wrap=True)
-        with live_progress(console):
+        with watched(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True) as console:
             summaries = run_study(
                 study,
                 out=folder,
@@ -92,7 +105,7 @@ def _add_study(study: Study) -> None:
                 console=console,
                 command=command_line(),
             )
-        console.print(f"\n{(folder / f'{study.name}.md').read_text()}", highlight=False, markup=False)
+        _print(Reproduction(study.name, folder), quiet=quiet, machine=machine)
         failed = [summary for summary in summaries if summary.failure]
         if failed:
             raise ReproductionError(

@@ -5,11 +5,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from palimpsest.cli.options import Debug
+from palimpsest.cli.options import Debug, Json
+from palimpsest.cli.output import print_json
 from palimpsest.cli.printable import printable
+from palimpsest.comparison import COLUMNS, ComparedRun
+
+_NUMBERS = tuple(column for column in COLUMNS if column.name in ("mse", "top1"))
 
 
-def runs(folder: Path = Path("runs"), *, debug: Debug = False) -> None:
+def runs(folder: Path = Path("runs"), *, machine: Json = False, debug: Debug = False) -> None:
     """List the runs under a folder: what each was, and what came out.
 
     Parameters
@@ -17,36 +21,46 @@ def runs(folder: Path = Path("runs"), *, debug: Debug = False) -> None:
     folder
         Where to look.
     """
-    from palimpsest.comparison import COLUMNS, find_runs, read_run
-    from palimpsest.errors import RunError
+    from palimpsest.api.pages import runs as list_runs
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("run", "data", "defences", "attack", "MSE", "told apart", "seconds"):
-        table.add_column(heading, overflow="fold", min_width=24 if heading == "run" else None)
-    columns = {column.name: column for column in COLUMNS}
-    found = 0
-    for path in find_runs(folder):
-        found += 1
-        try:
-            run = read_run(path)
-        except RunError as error:
-            table.add_row(printable(str(path)), *[""] * 5, printable(str(error)))
-            continue
-        numbers = [
-            f"{run.values[name]:{columns[name].form}}" if name in run.values else ""
-            for name in ("mse", "top1")
-        ]
-        name = path.relative_to(folder) if path != folder else path
-        table.add_row(
-            printable(str(name)),
-            *(printable(run.what[key]) for key in ("data", "defences", "attack")),
-            *numbers,
-            f"{run.seconds:,.0f}" if run.finished else "stopped",
-        )
+    found = list_runs(folder)
+    if machine:
+        damaged = {str(path): why for path, why in found.damaged.items()}
+        return print_json(runs=found.to_json(), damaged=damaged)
     console = Console()
-    if found:
-        console.print(table)
-    else:
+    if not found.runs and not found.damaged:
         console.print(
             f"There is no run under {folder}: `palimpsest audit` makes one.", highlight=False, markup=False
         )
+    if found.runs:
+        console.print(_table(folder, found.runs))
+    for path, why in found.damaged.items():
+        console.print(f"{printable(str(path))}: {printable(why)}", highlight=False, markup=False)
+    return None
+
+
+def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
+    """A row of short words and numbers, and under a run's name, over the whole of its column, what it attacked.
+
+    The name has a line of its own, so that a narrow terminal breaks neither names nor numbers.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("run", overflow="fold", ratio=1)
+    for heading in (*(column.heading for column in _NUMBERS), "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for run in listed:
+        name = run.folder.relative_to(folder) if run.folder != folder else run.folder
+        what = f"{run.what['attack']} on {run.what['data']}"
+        if run.what["defences"] != "none":
+            what += f", defended with {run.what['defences']}"
+        numbers = [
+            f"{run.values[column.name]:{column.form}}" if column.name in run.values else ""
+            for column in _NUMBERS
+        ]
+        seconds = f"{run.seconds:,.0f}" if run.finished else "stopped"
+        table.add_row(f"{_escaped(str(name))}\n  [dim]{_escaped(what)}[/dim]", *numbers, seconds)
+    return table
+
+
+def _escaped(text: str) -> str:
+    return printable(text).replace("[", r"\[")

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
+from palimpsest.api.watching import watched
 from palimpsest.cli.compare import write_comparison
-from palimpsest.cli.options import DataDir, Debug, Overriding, Quiet
+from palimpsest.cli.options import DataDir, Debug, Json, Log, Overriding, Quiet, Track
 from palimpsest.cli.overrides import given_keys
-from palimpsest.progress import live_progress
+from palimpsest.errors import ConfigurationError
 
 
 def sweep(
@@ -19,6 +18,9 @@ def sweep(
     data_dir: DataDir = None,
     engine: Literal["in-process", "ray"] = "in-process",
     quiet: Quiet = False,
+    machine: Json = False,
+    log: Log = None,
+    track: Track = None,
     debug: Debug = False,
     overrides: Overriding = None,  # type: ignore[valid-type]
 ) -> None:
@@ -41,8 +43,12 @@ def sweep(
     from palimpsest.sweep import sweep as run_sweep
 
     folder = out or Path("runs") / f"{Path(preset).stem}-{grid.stem}"
-    console = Console(quiet=quiet, soft_wrap=True)
+    if track and engine == "ray":
+        raise ConfigurationError(
+            "Audits on Ray run in processes of their own and can't be tracked: leave --track out."
+        )
     points = read_grid(preset, grid, given_keys(overrides))
-    with live_progress(console):
+    with watched(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True) as console:
         folders = run_sweep(points, out=folder, data_dir=data_dir, engine=engine, console=console)
-    write_comparison(folders, out=folder, title=f"{Path(preset).stem} by {grid.stem}", console=console)
+    title = f"{Path(preset).stem} by {grid.stem}"
+    write_comparison(folders, out=folder, title=title, quiet=quiet, machine=machine)

@@ -7,9 +7,11 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from palimpsest.cli.options import Debug
+from palimpsest.cli.options import Debug, Json
+from palimpsest.cli.output import print_json
 from palimpsest.cli.printable import printable
 from palimpsest.errors import ProofError
+from palimpsest.progress import finite
 from palimpsest.records import write_json
 
 _LONGEST = 2000
@@ -24,6 +26,7 @@ def verify(
     ] = None,
     quantile: Annotated[float, Parameter(help="The share of those that must pass.")] = 0.99,
     out: Annotated[Path | None, Parameter(help="Write the verdicts there, as JSON.")] = None,
+    machine: Json = False,
     debug: Debug = False,
 ) -> None:
     """Check a proof file as the papers' auditor does: ||difference|| <= tau, and say what that is worth.
@@ -49,7 +52,15 @@ def verify(
     verdicts = check(submitted, tau=tau)
     accepted = int(verdicts.accepted.sum())
     refused = (~verdicts.accepted).nonzero().flatten().tolist()
-    console = Console(soft_wrap=True)
+    verdict = {
+        "tau": tau,
+        "accepted": verdicts.accepted.tolist(),
+        "norms": verdicts.norms.tolist(),
+        "reasons": list(verdicts.reasons),
+    }
+    if machine:
+        print_json(**verdict)
+    console = Console(soft_wrap=True, quiet=machine)
     said = "; ".join(f"{name}: {value}" for name, value in sorted(submitted.metadata.items()))
     console.print(
         f"{accepted:,} of {len(verdicts.accepted):,} proofs accepted (norm at most tau = {tau:.6g}).\n"
@@ -68,14 +79,6 @@ def verify(
         if len(refused) > len(refused[:20]):
             console.print(f"... and {len(refused) - 20:,} more.", highlight=False)
     if out is not None:
-        write_json(
-            out,
-            {
-                "tau": tau,
-                "accepted": verdicts.accepted.tolist(),
-                "norms": verdicts.norms.tolist(),
-                "reasons": list(verdicts.reasons),
-            },
-        )
+        write_json(out, finite(verdict))
     if refused:
         raise SystemExit(3)

@@ -108,14 +108,13 @@ def run_rounds(
     state = _State(_fingerprint(plan, start), start, {}, [])
     if file and file.is_file():
         state = _resume(file, state)
-    with progress_line(plan.title, len(plan.schedule.rounds)) as line:
-        line.advance(len(state.rounds))
+    with progress_line(plan.title, len(plan.schedule.rounds), done=len(state.rounds)) as line:
         while len(state.rounds) < len(plan.schedule.rounds):
             state = _next_round(plan, backend, state, History(history) if history else None)
             if file:
                 state.save(file)
             loss = state.rounds[-1].loss
-            line.advance(note="" if loss is None else f"loss {loss:.3f}")
+            line.advance(values={} if loss is None else {"loss": loss})
     participation = [0] * plan.clients
     for one in state.rounds:
         for client in one.used:

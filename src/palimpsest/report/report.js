@@ -35,7 +35,7 @@ function startGallery(data) {
     { key: "number", label: "Number", better: "low", values: data.rows },
   ];
   const positionOf = new Map(data.rows.map((row, position) => [row, position]));
-  const uri = (base64) => `data:image/png;base64,${base64}`;
+  const uri = (base64) => `data:image/webp;base64,${base64}`;
   let listed = [];
   let page = 0;
 

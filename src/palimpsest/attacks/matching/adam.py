@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from palimpsest.attacks.matching.minimum import Box, Evaluate, Minimum
-from palimpsest.progress import Line
+from palimpsest.progress import Work
 
 Sign = Literal["none", "hard", "soft"]
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
@@ -30,7 +30,7 @@ class Adam:
     decay: float = 0.1
     sign: Sign = "none"
 
-    def minimise(self, evaluate: Evaluate, start: Tensor, box: Box, line: Line) -> Minimum:
+    def minimise(self, evaluate: Evaluate, start: Tensor, box: Box, line: Work) -> Minimum:
         """Descend from each start, and keep the best point on the way; arguments as for `LBFGS.minimise`."""
         x = box.clamp(start)
         rows = torch.arange(len(x), device=x.device)
@@ -50,7 +50,7 @@ class Adam:
             unbiased = first / (1 - _BETA1 ** (iteration + 1))
             spread = (second / (1 - _BETA2 ** (iteration + 1))).sqrt() + _EPSILON
             x = box.clamp(x - self._rate(iteration) * unbiased / spread)
-            line.advance(note=f"objective {lowest.min():.3g}")
+            line.advance(values={"objective": float(lowest.min())})
         return Minimum(best, lowest, torch.stack(curve))
 
     def _rate(self, iteration: int) -> float:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from palimpsest.attacks.matching.minimum import Box, Evaluate, Minimum
-from palimpsest.progress import Line
+from palimpsest.progress import Work
 
 _SUFFICIENT = 1e-4
 _CURVATURE = 0.9
@@ -35,7 +35,7 @@ class LBFGS:
     memory: int = 20
     tolerance: float = 1e-9
 
-    def minimise(self, evaluate: Evaluate, start: Tensor, box: Box, line: Line) -> Minimum:
+    def minimise(self, evaluate: Evaluate, start: Tensor, box: Box, line: Work) -> Minimum:
         """Descend from each start.
 
         Args:
@@ -67,7 +67,7 @@ class LBFGS:
                 pairs.forget(rows[~step.found])
                 x[rows], f[rows], g[rows] = step.x, step.f, step.g
             curve.append(f.clone())
-            line.advance(note=f"objective {f.min():.3g}")
+            line.advance(values={"objective": float(f.min())})
         return Minimum(x, f, torch.stack(curve))
 
 

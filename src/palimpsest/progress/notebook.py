@@ -1,0 +1,65 @@
+"""The stages and one live line in the cell of a notebook, with rate and time left; no widget is needed for it."""
+
+import time
+from collections.abc import Callable
+from html import escape
+
+from palimpsest.progress.watcher import Stage, Watcher
+from palimpsest.progress.work import Work
+
+_EVERY = 0.25
+
+
+class Notebook(Watcher):
+    """A cell's output, written anew as work goes on.
+
+    Args:
+        show: Puts HTML in the place of what it was given before; none shows it in the running notebook.
+    """
+
+    def __init__(self, show: Callable[[str], None] | None = None) -> None:
+        self._show = show or _cell()
+        self._lines: list[str] = []
+        self._works: list[Work] = []
+        self._drawn = 0.0
+
+    def __exit__(self, *_: object) -> None:
+        self._works.clear()
+        self._draw()
+
+    def began(self, work: Work) -> None:
+        """Show a line."""
+        self._works.append(work)
+        self._draw()
+
+    def moved(self, work: Work) -> None:
+        """Move it, a few times a second."""
+        if time.monotonic() - self._drawn >= _EVERY:
+            self._draw()
+
+    def ended(self, work: Work) -> None:
+        """Take the line away."""
+        if work in self._works:
+            self._works.remove(work)
+
+    def finished(self, stage: Stage) -> None:
+        """Leave the stage's line."""
+        self._lines.append(f"{stage.name:<28} {stage}")
+        self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        lines = [escape(line) for line in self._lines]
+        lines += [
+            f'<progress max="{work.total}" value="{work.done}"></progress> {escape(str(work))}'
+            for work in self._works
+        ]
+        self._show("<pre>" + "\n".join(lines) + "</pre>" if lines else "")
+
+
+def _cell() -> Callable[[str], None]:
+    from IPython.display import HTML, display  # pyright: ignore[reportMissingImports]
+
+    handle = display(HTML(""), display_id=True)
+    assert handle is not None, "a handle was asked for"
+    return lambda text: handle.update(HTML(text))

@@ -1,0 +1,77 @@
+"""One live line for long work in a terminal, with rate and time left."""
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
+
+from palimpsest.progress.watcher import Watcher
+from palimpsest.progress.work import Work, note
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Steps per second."""
+        return Text(f"{task.finished_speed or task.speed or 0:,.1f}/s", style="dim")
+
+
+class Terminal(Watcher):
+    """A live line at the bottom of a terminal; what a stage leaves behind is its one summary line.
+
+    Args:
+        console: The terminal; one that is none stays quiet.
+    """
+
+    def __init__(self, console: Console) -> None:
+        # A narrow terminal cuts the note short, and never the numbers.
+        rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        self._progress = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=12),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[note]}", table_column=rest),
+            console=console,
+            transient=True,
+            expand=True,
+            disable=not console.is_terminal or console.is_jupyter,
+        )
+        self._tasks: dict[int, TaskID] = {}
+
+    def __enter__(self) -> "Terminal":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def began(self, work: Work) -> None:
+        """Show a line."""
+        self._tasks[id(work)] = self._progress.add_task(
+            work.description, total=work.total, completed=work.done, note=""
+        )
+
+    def moved(self, work: Work) -> None:
+        """Move the bar."""
+        task = self._tasks.get(id(work))
+        if task is not None:
+            self._progress.update(task, completed=work.done, note=note(work.values))
+
+    def ended(self, work: Work) -> None:
+        """Take the line away."""
+        task = self._tasks.pop(id(work), None)
+        if task is not None:
+            self._progress.remove_task(task)

@@ -1,0 +1,32 @@
+import pytest
+
+from palimpsest.progress import Notebook, Stage, notebook, progress_line, watching
+
+
+def test_a_cell_shows_the_stages_and_one_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebook, "_EVERY", 0)
+    shown: list[str] = []
+    with watching(cell := Notebook(shown.append)):
+        with progress_line("a<b", 4) as line:
+            line.advance(values={"loss": 0.5})
+        cell.finished(Stage("original", 1.0, 2**30))
+    moved = next(text for text in shown if "1/4" in text)
+    assert '<progress max="4" value="1">' in moved
+    assert "a&lt;b 1/4" in moved
+    assert "left, loss 0.5" in moved
+    assert shown[-1] == "<pre>original" + " " * 21 + "1.0 s, peak 1.0 GiB</pre>"
+
+
+def test_in_ipython_one_output_is_written_anew() -> None:
+    pytest.importorskip("IPython", reason="IPython is not installed")
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    InteractiveShell.instance()
+    try:
+        with capture_output() as captured, watching(cell := Notebook()):
+            cell.finished(Stage("original", 1.0))
+        assert len(captured.outputs) >= 2
+        assert "original" in captured.outputs[-1].data["text/html"]
+    finally:
+        InteractiveShell.clear_instance()
