@@ -156,6 +156,10 @@ def _json_block(value: Mapping[str, Any]) -> Markup:
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
+def _durations(seconds: Mapping[str, float]) -> list[tuple[str, str]]:
+    return [(stage, duration(value)) for stage, value in seconds.items()]
+
+
 def template(name: str) -> Template:
     """A page of this package, to be filled in."""
     return _environment().get_template(name)
@@ -172,6 +176,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "count": count,
+        "durations": _durations,
         "number": number,
         "percent": percent,
         "duration": duration,
