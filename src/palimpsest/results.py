@@ -10,9 +10,8 @@ from palimpsest.credibility import credibility_notes, credibility_tree
 from palimpsest.datasets import FederatedData
 from palimpsest.federation import Training
 from palimpsest.manifest import Manifest
-from palimpsest.metrics import Belonging, ConfirmationScores, Metric, Scores
+from palimpsest.metrics import Belonging, ConfirmationScores, SampleScores, Scores
 from palimpsest.proofs import Verdicts
-from palimpsest.registry import METRICS
 from palimpsest.report import ReportInput, judge
 from palimpsest.server_side import Served
 from palimpsest.soundness import Soundness
@@ -89,8 +88,8 @@ def verification_tree(verdicts: Verdicts) -> dict[str, Any]:
 
 
 def scores_tree(
-    scores: Scores,
-    others: Mapping[str, Scores],
+    scores: Scores | SampleScores,
+    others: Mapping[str, Scores | SampleScores],
     confirmed: Confirmed | None,
     soundness: Soundness | None,
 ) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def scores_tree(
         "chance": scores.chance(),
         "baselines": scores.baselines,
         "intervals": scores.intervals,
-        "metrics": {name: _meaning(METRICS.get(name)) for name in scores.further},
+        "metrics": scores.meanings(),
     }
     for name, one in others.items():
         tree.setdefault("attackers", {})[name] = {
@@ -119,10 +118,6 @@ def scores_tree(
     if soundness is not None:
         tree["soundness"] = asdict(soundness) | {"worst": soundness.worst}
     return tree
-
-
-def _meaning(metric: type[Metric]) -> dict[str, str]:
-    return {"label": metric.label, "meaning": metric.meaning, "better": metric.better}
 
 
 def report_input(

@@ -15,6 +15,7 @@ from palimpsest.metrics.metric import CrossCorrelation, MeanAbsoluteError, Metri
 from palimpsest.metrics.perceptual import lpips
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
 from palimpsest.metrics.soundness import separation
+from palimpsest.metrics.vectors import SampleScores, evaluate_samples
 
 __all__ = [
     "Belonging",
@@ -25,6 +26,7 @@ __all__ = [
     "MeanAbsoluteError",
     "Metric",
     "Rate",
+    "SampleScores",
     "Scores",
     "area",
     "assign",
@@ -32,6 +34,7 @@ __all__ = [
     "bootstrap_intervals",
     "compare",
     "evaluate",
+    "evaluate_samples",
     "in_order",
     "judge_control",
     "label_recovery",
