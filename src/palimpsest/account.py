@@ -7,9 +7,8 @@ from typing import Any
 from palimpsest.config import AuditConfig
 from palimpsest.credibility import credibility_notes, credibility_tree
 from palimpsest.manifest import Manifest
-from palimpsest.metrics import Measured, Metric, Scores
+from palimpsest.metrics import Measured, SampleScores, Scores
 from palimpsest.proofs import Verdicts
-from palimpsest.registry import METRICS
 from palimpsest.report import ReportInput, judge
 from palimpsest.results import Confirmed, Results
 from palimpsest.soundness import Soundness
@@ -57,8 +56,8 @@ def verification_tree(verdicts: Verdicts) -> dict[str, Any]:
 
 
 def scores_tree(
-    scores: Scores,
-    others: Mapping[str, Scores],
+    scores: Scores | SampleScores,
+    others: Mapping[str, Scores | SampleScores],
     confirmed: Confirmed | None,
     soundness: Soundness | None,
 ) -> dict[str, Any]:
@@ -75,7 +74,7 @@ def scores_tree(
         "chance": scores.chance(),
         "baselines": scores.baselines,
         "intervals": scores.intervals,
-        "metrics": {name: _meaning(METRICS.get(name)) for name in scores.further},
+        "metrics": scores.meanings(),
     }
     for name, one in others.items():
         tree.setdefault("attackers", {})[name] = {
@@ -87,10 +86,6 @@ def scores_tree(
     if soundness is not None:
         tree["soundness"] = asdict(soundness) | {"worst": soundness.worst}
     return tree
-
-
-def _meaning(metric: type[Metric]) -> dict[str, str]:
-    return {"label": metric.label, "meaning": metric.meaning, "better": metric.better}
 
 
 def report_input(

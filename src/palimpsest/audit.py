@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -20,7 +21,7 @@ from palimpsest.attacks import (
 from palimpsest.audit_result import AuditResult
 from palimpsest.auditor_side import attack_as_auditor, confirm_candidates
 from palimpsest.config import AttackingConfig, AuditConfig, RunConfig, VerificationConfig
-from palimpsest.datasets import ImageSet, load_data
+from palimpsest.datasets import ImageSet, SampleSet, load_data
 from palimpsest.errors import ConfigurationError, KnowledgeError
 from palimpsest.federation import Federation
 from palimpsest.federation_side import defend_proofs, study_forgetting, train_original, unlearn_twice
@@ -37,6 +38,7 @@ from palimpsest.metrics import (
 from palimpsest.models import load_parameters
 from palimpsest.proofs import Proofs, Verdicts, calibrate_tau, proof_norms, prove, verify
 from palimpsest.randomness import make_generator
+from palimpsest.registry import ATTACKS
 from palimpsest.report import write_page
 from palimpsest.results import Confirmed, Results
 from palimpsest.runs import Run
@@ -76,6 +78,7 @@ def audit(
     before, after = federation.network(), federation.network()
     attack = config.attack.components["name"]
     refuse_ignorance(attack, ServerView if isinstance(attack, ServerAttack) else ArchitectView)
+    refuse_kind(config.attack.name, attack, data.auxiliary)
     judged = None if isinstance(attack, ServerAttack) else budget
     refuse_what_does_not_fit(len(request.rows), parameter_count(before), memory_budget=judged)
     folder = out or default_folder("audit", config)
@@ -166,11 +169,11 @@ def audit(
         return AuditResult(run.folder, metrics, verdict_text(page))
 
 
-def choose_tau(verification: VerificationConfig, oracle: Oracle, held_out: ImageSet) -> float:
+def choose_tau(verification: VerificationConfig, oracle: Oracle, held_out: SampleSet) -> float:
     """The verifier's threshold: as given, or what held-out samples' differences pass."""
     if verification.tau != "calibrated":
         return verification.tau
-    norms = torch.cat([proof_norms(chunk) for chunk in oracle.differences(held_out.images, held_out.labels)])
+    norms = torch.cat([proof_norms(chunk) for chunk in oracle.differences(held_out.inputs, held_out.labels)])
     return calibrate_tau(norms, quantile=verification.quantile)
 
 
@@ -200,9 +203,9 @@ def score(
 
 
 def confirm_forgotten(
-    run: Run, config: AttackingConfig, view: AuditorView, forgotten: ImageSet, *, key: Sequence[object]
+    run: Run, config: AttackingConfig, view: AuditorView[Any], forgotten: SampleSet, *, key: Sequence[object]
 ) -> Confirmed:
-    """Could an auditor who holds the forgotten images tell which proof is whose? They are given in random order."""
+    """Could an auditor who holds the forgotten samples tell which proof is whose? They are given in random order."""
     order = torch.randperm(len(forgotten), generator=make_generator(config.seed, "candidates"))
     confirmation = confirm_candidates(run, config, view, forgotten.subset(order), key=key)
     scores = run.stage(
@@ -231,6 +234,29 @@ def refuse_ignorance(attack: Attack | ServerAttack, view: type[AuditorView | Ser
         raise KnowledgeError(
             f"{type(attack).__name__} needs to know {'; '.join(sorted(missing))}, which {attacker} does not: choose "
             "another attack."
+        )
+
+
+def refuse_kind(name: str, attack: Attack | ServerAttack, samples: SampleSet) -> None:
+    """Refuse an attack that reconstructs another kind of samples.
+
+    Args:
+        name: The attack's.
+        attack: Itself.
+        samples: The attacker's own.
+
+    Raises:
+        KnowledgeError: Names the attacks on such samples.
+    """
+    takes = attack.takes if isinstance(attack, Attack) else ImageSet
+    if not isinstance(samples, takes):
+        fitting = [
+            other
+            for other, kind in ATTACKS
+            if issubclass(kind, Attack) and issubclass(type(samples), kind.takes)
+        ]
+        raise KnowledgeError(
+            f"{name} reconstructs {takes.kind}, and {samples.name} holds {samples.kind}: choose {' or '.join(fitting)}."
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from torch import nn
 
@@ -17,7 +18,7 @@ from palimpsest.attacks import (
     confirm,
 )
 from palimpsest.config import AttackingConfig
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import SampleSet
 from palimpsest.defenses import DefendedOracle
 from palimpsest.proofs import Proofs
 from palimpsest.randomness import make_generator
@@ -50,7 +51,7 @@ class Audited:
 def attack_as_auditor(
     run: Run,
     config: AttackingConfig,
-    view: AuditorView,
+    view: AuditorView[Any],
     clean: Proofs | None,
     issued: Proofs,
     *,
@@ -88,7 +89,7 @@ def attack_as_auditor(
 
 
 def confirm_candidates(
-    run: Run, config: AttackingConfig, view: AuditorView, candidates: ImageSet, *, key: Sequence[object]
+    run: Run, config: AttackingConfig, view: AuditorView[Any], candidates: SampleSet, *, key: Sequence[object]
 ) -> Confirmation:
     """The stage `confirmation`: an auditor who holds candidate images asks which of them each proof belongs to."""
     return run.stage(
@@ -104,7 +105,7 @@ def confirm_candidates(
     )
 
 
-def defended_oracle(config: AttackingConfig, view: AuditorView, purpose: str) -> DefendedOracle:
+def defended_oracle(config: AttackingConfig, view: AuditorView[Any], purpose: str) -> DefendedOracle:
     """The auditor's own imitation of the clients' defences."""
     defenses = [defense.components["name"] for defense in config.defenses]
     return DefendedOracle(
@@ -115,7 +116,9 @@ def defended_oracle(config: AttackingConfig, view: AuditorView, purpose: str) ->
     )
 
 
-def attacker_view(attack: Attack, view: AuditorView, *, architecture: nn.Module | None) -> AuditorView:
+def attacker_view(
+    attack: Attack, view: AuditorView[Any], *, architecture: nn.Module | None
+) -> AuditorView[Any]:
     """What the attack is given: the grey box, and the model's layers only if it declares that it knows them."""
     if architecture is None or Knowledge.ARCHITECTURE not in attack.knowledge:
         return view
@@ -127,7 +130,7 @@ def attacker_view(attack: Attack, view: AuditorView, *, architecture: nn.Module 
 def _reconstruct(
     run: Run,
     config: AttackingConfig,
-    view: AuditorView,
+    view: AuditorView[Any],
     targets: Mapping[str, Proofs],
     key: Sequence[object],
     *,

@@ -36,7 +36,7 @@ def shell(environment: dict[str, str]) -> Shell:
             capture_output=True,
             text=True,
             check=False,
-            timeout=200,
+            timeout=400,
         )
         assert done.returncode == code, f"{line}\n{done.stdout}\n{done.stderr}"
         return done

@@ -13,6 +13,9 @@ from palimpsest.attacks.lti import LearningToInvert
 from palimpsest.attacks.readouts import Projected
 from palimpsest.attacks.server import BatchLabels, BatchReconstruction, ServerAttack, ServerView
 from palimpsest.attacks.single_gradient import DeepLeakage, ImprovedDeepLeakage, InvertingGradients
+from palimpsest.attacks.tabular import RowInversion
+from palimpsest.attacks.text import TokenInversion
+from palimpsest.attacks.vectors import VectorInversion
 from palimpsest.attacks.view import ArchitectView, Attack, AuditorView, Knowledge, Reconstruction
 
 __all__ = [
@@ -40,7 +43,10 @@ __all__ = [
     "LearningToInvert",
     "Projected",
     "Reconstruction",
+    "RowInversion",
     "ServerAttack",
     "ServerView",
+    "TokenInversion",
+    "VectorInversion",
     "confirm",
 ]

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Generator, Tensor
 
 from palimpsest.attacks.view import AuditorView, Knowledge
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import SampleSet
 from palimpsest.gradients import Oracle, collect
 from palimpsest.progress import progress_line
 from palimpsest.proofs import fit_statistics, identified
@@ -38,16 +38,16 @@ class Confirmation(Record):
 
 
 def confirm(
-    view: AuditorView, candidates: ImageSet, defended: Oracle, *, generator: Generator
+    view: AuditorView[Any], candidates: SampleSet, defended: Oracle, *, generator: Generator
 ) -> Confirmation:
-    """Compare each proof with the oracle's answer for each candidate image.
+    """Compare each proof with the oracle's answer for each candidate.
 
     The statistics of `fit_statistics` are tried on the auditor's own samples, defended by its own imitation of the
     clients' defences, and the one that tells them apart best is taken.
 
     Args:
         view: Proofs, oracle and auxiliary images.
-        candidates: Images among which the forgotten ones may be, with their labels.
+        candidates: Samples among which the forgotten ones may be, with their labels.
         defended: The oracle through the auditor's imitation of the defences.
         generator: Which own samples are tried.
     """
@@ -63,13 +63,13 @@ def confirm(
     return Confirmation(scores.float(), statistic, trials)
 
 
-def _ask(view: AuditorView, oracle: Oracle, images: ImageSet, description: str = "") -> Tensor:
+def _ask(view: AuditorView[Any], oracle: Oracle, samples: SampleSet, description: str = "") -> Tensor:
     def chunks() -> Iterator[Tensor]:
-        with progress_line(description or "ask the oracle", len(images)) as line:
-            for chunk in oracle.differences(images.images, images.labels):
+        with progress_line(description or "ask the oracle", len(samples)) as line:
+            for chunk in oracle.differences(samples.inputs, samples.labels):
                 yield chunk.cpu()
                 line.advance(len(chunk))
 
     return collect(
-        chunks(), len(images), oracle.dimension, memory_budget=view.memory_budget, folder=view.scratch
+        chunks(), len(samples), oracle.dimension, memory_budget=view.memory_budget, folder=view.scratch
     )

@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Generic
 
 from torch import Generator, Tensor, nn
+from typing_extensions import TypeVar
 
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.gradients import Oracle
 from palimpsest.records import Record
 from palimpsest.registry import Component
@@ -30,14 +31,17 @@ class Knowledge(StrEnum):
     PUBLIC = "public images, none of them a client's"
 
 
+S = TypeVar("S", bound=SampleSet, default=ImageSet)
+
+
 @dataclass(frozen=True)
-class AuditorView:
+class AuditorView(Generic[S]):
     """The grey-box auditor (IGF, threat assumption): proofs, an oracle and auxiliary images.
 
     Args:
         proofs: What the clients handed in, `[n, d]`.
         oracle: Answers with the gradient difference of any sample.
-        auxiliary: The auditor's own images and labels.
+        auxiliary: The auditor's own samples and labels: images, unless the attack takes something else.
         device: Where the attack computes.
         memory_budget: Bytes that it may hold.
         scratch: A folder for what does not fit the budget, or none.
@@ -47,7 +51,7 @@ class AuditorView:
 
     proofs: Tensor
     oracle: Oracle
-    auxiliary: ImageSet
+    auxiliary: S
     device: str
     memory_budget: int
     scratch: Path | None = None
@@ -63,7 +67,7 @@ class AuditorView:
 
 
 @dataclass(frozen=True)
-class ArchitectView(AuditorView):
+class ArchitectView(AuditorView[S]):
     """The auditor who knows the model's layers besides, and not their parameters.
 
     Args:
@@ -80,9 +84,12 @@ class Attack(Component, ABC):
     knowledge: ClassVar[frozenset[Knowledge]]
     """What it needs to know; an audit refuses to run it against a view that lacks any of it."""
 
+    takes: ClassVar[type[SampleSet]] = ImageSet
+    """What kind of samples it reconstructs; an audit of another kind refuses it."""
+
     @abstractmethod
-    def __call__(self, view: AuditorView, *, generator: Generator) -> "Reconstruction":
-        """Reconstruct an image from each proof.
+    def __call__(self, view: AuditorView[Any], *, generator: Generator) -> "Reconstruction":
+        """Reconstruct a sample from each proof.
 
         Args:
             view: What the attacker holds.
@@ -95,7 +102,8 @@ class Reconstruction(Record):
     """What an attack recovered.
 
     Args:
-        images: One reconstruction for each proof, `[n, channels, height, width]` in [0, 1].
+        images: One reconstruction for each proof: `[n, channels, height, width]` in [0, 1], or what else the attack
+            takes, rows `[n, features]` or tokens `[n, length]`.
         curves: Named series over the attack's epochs or iterations, such as its losses.
         facts: Named facts about the attack, such as the number of directions it kept.
     """

@@ -3,16 +3,18 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from palimpsest.attacks import ArchitectView, AuditorView, ServerAttack
+from palimpsest.attacks import ArchitectView, AuditorView, Reconstruction, ServerAttack
 from palimpsest.attacks.confirmation import TRIALS
 from palimpsest.audit import (
     choose_tau,
     confirm_forgotten,
     pick_device,
     refuse_ignorance,
+    refuse_kind,
     score,
 )
 from palimpsest.audit_result import AuditResult
@@ -21,9 +23,12 @@ from palimpsest.case.config import CaseConfig
 from palimpsest.case.pieces import Pieces, gather
 from palimpsest.case.report import case_page
 from palimpsest.case.results import CaseResults, metrics_tree, summary
-from palimpsest.datasets import ImageSet
+from palimpsest.case.written import write_reconstructions
+from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import KnowledgeError
+from palimpsest.metrics import SampleScores, evaluate_samples
 from palimpsest.proofs import Verdicts, verify
+from palimpsest.randomness import make_generator
 from palimpsest.report import write_page
 from palimpsest.runs import Run
 
@@ -54,11 +59,14 @@ def attack(
     refuse_attack(config)
     with Run.open(out, config, console=console or Console(quiet=True), replace=replace) as run:
         pieces = gather(config, folder=run.folder, data_dir=data_dir, device=device)
+        refuse_kind(config.attack.name, config.attack.components["name"], pieces.auxiliary)
         results = run_stages(
             run, config, pieces, pieces.view(device=device, memory_budget=config.memory_budget)
         )
         metrics = metrics_tree(results, run.seconds())
         run.finish(metrics)
+        if not isinstance(pieces.auxiliary, ImageSet):
+            write_reconstructions(run.folder, results, config.vocabulary)
         write_page(run.folder, case_page(config, results, metrics, manifest=run.manifest, command=command))
         return AuditResult(run.folder, metrics, summary(results, metrics))
 
@@ -78,7 +86,7 @@ def refuse_attack(config: CaseConfig) -> None:
     refuse_ignorance(chosen, AuditorView if config.model is None else ArchitectView)
 
 
-def run_stages(run: Run, config: CaseConfig, pieces: Pieces, view: AuditorView) -> CaseResults:
+def run_stages(run: Run, config: CaseConfig, pieces: Pieces, view: AuditorView[Any]) -> CaseResults:
     """Verify, attack, and score where the truth is there; each stage is kept in the run folder."""
     key: Sequence[object] = (pieces.answering.fingerprint, view.further)
     verdicts = run.stage(
@@ -99,15 +107,41 @@ def run_stages(run: Run, config: CaseConfig, pieces: Pieces, view: AuditorView) 
     truth = pieces.truth
     if truth is None:
         return CaseResults(pieces, verdicts, audited)
-    scored = functools.partial(score, run, config, truth, pieces.auxiliary)
+    if isinstance(truth, ImageSet) and isinstance(pieces.auxiliary, ImageSet):
+        scored = functools.partial(score, run, config, truth, pieces.auxiliary)
+    else:
+        scored = functools.partial(score_samples, run, config, truth, pieces.auxiliary)
     scores = {"scores": scored("scores", audited.reconstruction)}
     scores |= {name: scored(f"scores-{name}", one) for name, one in audited.others.items()}
     confirmed = confirm_forgotten(run, config, view, truth, key=key) if can_confirm(view, truth) else None
     return CaseResults(pieces, verdicts, audited, scores, confirmed)
 
 
-def can_confirm(view: AuditorView, truth: ImageSet) -> bool:
-    """Whether the oracle may be asked about the forgotten images too, and memory holds what is compared."""
+def score_samples(
+    run: Run,
+    config: CaseConfig,
+    forgotten: SampleSet,
+    auxiliary: SampleSet,
+    name: str,
+    reconstruction: Reconstruction,
+) -> SampleScores:
+    """The stage of this name: reconstructed rows or sequences beside the originals."""
+    return run.stage(
+        name,
+        SampleScores,
+        lambda _: evaluate_samples(
+            reconstruction.images,
+            forgotten,
+            auxiliary,
+            bootstrap=config.scoring.bootstrap,
+            generator=make_generator(config.seed, "bootstrap"),
+        ),
+        key=(reconstruction, forgotten, auxiliary, config.scoring, config.seed),
+    )
+
+
+def can_confirm(view: AuditorView[Any], truth: SampleSet) -> bool:
+    """Whether the oracle may be asked about the forgotten samples too, and memory holds what is compared."""
     # Proofs, answers and imitations of own samples, answers and imitations of candidates, and as much while comparing.
     vectors = 2 * (3 * min(TRIALS, len(view.auxiliary)) + 2 * len(truth) + len(view.proofs))
     return view.further is None and 4 * view.oracle.dimension * vectors <= 2 * view.memory_budget

@@ -71,7 +71,8 @@ class ProveConfig(OwnModels):
 
     samples: str
     """The forgotten samples: a folder of class folders, a .parquet file, a .csv table of file names and labels, a
-    known set, or hf:owner/name for any on the hub."""
+    known set, or hf:owner/name for any on the hub. Or what are no images: a .csv or .parquet table with the column
+    label and columns of numbers, or with the column tokens."""
     samples_split: str | None = None
     """Take only this split of them; none takes all."""
 
@@ -82,14 +83,16 @@ class CaseConfig(OwnModels):
     proofs: Path
     """The clients' proofs: safetensors with one float32 tensor `vectors` [n, d]."""
     auxiliary: str
-    """The auditor's own images: a folder of class folders, a .parquet file, a .csv table, a known set, or
-    hf:owner/name for any on the hub."""
+    """The auditor's own samples: images as a folder of class folders, a .parquet file, a .csv table, a known set, or
+    hf:owner/name for any on the hub; or a table of rows or tokens, as prove takes it."""
     auxiliary_split: str | None = None
     """Take only this split of them, such as test; none takes all."""
     auxiliary_size: PositiveInt | None = None
     """Take only so many, drawn at random; none takes all."""
     truth: str | None = None
-    """The forgotten images, in the order of the proofs, for scores alone; without them nothing is scored."""
+    """The forgotten samples, in the order of the proofs, for scores alone; without them nothing is scored."""
+    vocabulary: Path | None = None
+    """For sequences of tokens: a text file with a token on each line, to tell reconstructions in words."""
     truth_split: str | None = None
     """Take only this split of them; none takes all."""
     oracle: OracleConfig = Field(default_factory=OracleConfig)

@@ -1,26 +1,29 @@
-"""The images of a case, with the classes of one model."""
+"""The samples of a case, images or not, with the classes of one model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
-from palimpsest.datasets import ImageFolder, ImageSet, find_source
+from palimpsest.datasets import ImageFolder, SampleSet, find_source, read_table
 from palimpsest.errors import DatasetError
 from palimpsest.randomness import make_generator
+
+T = TypeVar("T", bound=SampleSet)
 
 
 @dataclass(frozen=True)
 class Brought:
-    """Images, and what their classes are called.
+    """Samples, and what their classes are called.
 
     Args:
-        images: Labelled images.
+        samples: Labelled samples.
         names: Names of the classes, where folders tell them.
     """
 
-    images: ImageSet
+    samples: SampleSet
     names: tuple[str, ...] = ()
 
 
@@ -32,10 +35,10 @@ def load_brought(
     names: Sequence[str] = (),
     data_dir: Path | None = None,
 ) -> Brought:
-    """Load a set of images as it was brought.
+    """Load a set of samples as it was brought.
 
     Args:
-        name: As for `find_source`.
+        name: As for `find_source`, or a table as for `read_table`.
         split: Only this split; none takes all, in the source's own order.
         image_size: Scale every image to so many pixels a side.
         names: The classes of a folder, where they are known already.
@@ -44,6 +47,9 @@ def load_brought(
     Raises:
         DatasetError: There is no such set or split, or its images can't be used.
     """
+    table = _table(name, split, image_size)
+    if table is not None:
+        return Brought(table)
     source = find_source(name, data_dir=data_dir)
     if isinstance(source, ImageFolder):
         source = replace(source, names=tuple(names))
@@ -57,11 +63,24 @@ def load_brought(
     return Brought(images, source.class_names if isinstance(source, ImageFolder) else ())
 
 
-def draw(images: ImageSet, limit: int | None, *, seed: int) -> ImageSet:
-    """At most so many of the images, drawn at random, in their order.
+def _table(name: str, split: str | None, image_size: int | None) -> SampleSet | None:
+    path = Path(name).expanduser()
+    if path.suffix not in (".csv", ".parquet") or not path.is_file():
+        return None
+    table = read_table(path)
+    if table is not None and (split is not None or image_size is not None):
+        raise DatasetError(
+            f"{name} holds {table.kind}, which have no split and no image_size: leave them out, and give a "
+            "file for each part."
+        )
+    return table
+
+
+def draw(images: T, limit: int | None, *, seed: int) -> T:
+    """At most so many of the samples, drawn at random, in their order.
 
     Args:
-        images: Labelled images.
+        images: Labelled samples.
         limit: How many; none for all.
         seed: The run's.
     """
@@ -71,11 +90,11 @@ def draw(images: ImageSet, limit: int | None, *, seed: int) -> ImageSet:
     return images.subset(order[:limit].sort().values)
 
 
-def in_classes(images: ImageSet, classes: int) -> ImageSet:
-    """The same images, labelled for a model.
+def in_classes(images: T, classes: int) -> T:
+    """The same samples, labelled for a model.
 
     Args:
-        images: Labelled images.
+        images: Labelled samples.
         classes: How many the model has.
 
     Raises:
@@ -87,4 +106,5 @@ def in_classes(images: ImageSet, classes: int) -> ImageSet:
             f"{images.name} has labels up to {highest}, and the model has {classes} classes: number the classes as the "
             "model does."
         )
-    return replace(images, classes=classes)
+    same: Any = images
+    return replace(same, classes=classes)

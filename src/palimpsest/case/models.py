@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from palimpsest.errors import CheckpointError
@@ -44,8 +45,9 @@ def load_models(
     *,
     original: Path,
     unlearned: Path,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     classes: int,
+    dtype: torch.dtype = torch.float32,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     device: str = "cpu",
@@ -57,8 +59,9 @@ def load_models(
         arguments: As for `build_own`.
         original: The checkpoint before unlearning.
         unlearned: The checkpoint after it.
-        shape: Channels, height and width of one image.
+        shape: Of one sample: of an image channels, height and width.
         classes: As for `build_own`.
+        dtype: Of a sample: int64 for tokens.
         mean: As for `fill_own`.
         std: As for `fill_own`.
         device: Where the models compute.
@@ -79,4 +82,4 @@ def load_models(
             raise CheckpointError(f"{path}: {error}") from error
 
     before, after = fill(original), fill(unlearned)
-    return Models(before, after, fill(original).to("meta"), count_classes(before, shape))
+    return Models(before, after, fill(original).to("meta"), count_classes(before, shape, dtype=dtype))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from palimpsest.case.config import OracleConfig
 from palimpsest.case.models import Models
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import SampleSet
 from palimpsest.errors import ConfigurationError, OracleError, PalimpsestError
 from palimpsest.gradients import (
     Endpoint,
@@ -48,7 +48,7 @@ def open_oracle(
     config: OracleConfig,
     *,
     models: Models | None,
-    auxiliary: ImageSet,
+    auxiliary: SampleSet,
     dimension: int,
     folder: Path,
     memory_budget: int,
@@ -58,7 +58,7 @@ def open_oracle(
     Args:
         config: Where answers come from.
         models: The two models, where they are held.
-        auxiliary: All of the auditor's own images.
+        auxiliary: All of the auditor's own samples.
         dimension: Length of an undefended proof; what a function's answers must have.
         folder: Where answers are kept.
         memory_budget: Bytes that a chunk of answers may take.
@@ -102,7 +102,7 @@ def open_oracle(
 
 
 def _remote(
-    config: OracleConfig, url: str, auxiliary: ImageSet, folder: Path, memory_budget: int
+    config: OracleConfig, url: str, auxiliary: SampleSet, folder: Path, memory_budget: int
 ) -> Answering:
     endpoint = Endpoint(url, os.environ.get(TOKEN, ""), timeout=config.timeout, attempts=config.attempts)
     remote = RemoteOracle.connect(endpoint)

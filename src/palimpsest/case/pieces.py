@@ -8,7 +8,7 @@ from palimpsest.case.config import CaseConfig, OwnModels
 from palimpsest.case.images import draw, in_classes, load_brought
 from palimpsest.case.models import Models, load_models
 from palimpsest.case.oracle import Answering, open_oracle
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import ConfigurationError, DatasetError, ProofError
 from palimpsest.gradients import parameter_count
 from palimpsest.proofs import Proofs, load_proofs
@@ -21,8 +21,8 @@ class Pieces:
     Args:
         proofs: As they were handed in.
         models: The two models, where they are held.
-        auxiliary: The auditor's own images that are used.
-        truth: The forgotten images, for scores, or none.
+        auxiliary: The auditor's own samples that are used.
+        truth: The forgotten samples, for scores, or none.
         answering: Who answers the auditor's questions.
         class_names: Names of the classes, where folders tell them.
         notes: What differs from what was asked for, in sentences for the report.
@@ -30,13 +30,13 @@ class Pieces:
 
     proofs: Proofs
     models: Models | None
-    auxiliary: ImageSet
-    truth: ImageSet | None
+    auxiliary: SampleSet
+    truth: SampleSet | None
     answering: Answering
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
 
-    def view(self, *, device: str, memory_budget: int) -> AuditorView:
+    def view(self, *, device: str, memory_budget: int) -> AuditorView[SampleSet]:
         """What the auditor holds; the truth is not in it.
 
         Args:
@@ -75,7 +75,7 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
         names=config.class_names or (),
         data_dir=data_dir,
     )
-    everything = brought.images
+    everything = brought.samples
     models = models_of(config, everything, device=device)
     answering = open_oracle(
         config.oracle,
@@ -96,7 +96,7 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
     if answering.budget is not None and answering.budget < len(auxiliary):
         notes.append(
             f"The query budget of {answering.budget:,} samples allows {answering.budget:,} of the "
-            f"{len(auxiliary):,} auxiliary images."
+            f"{len(auxiliary):,} auxiliary samples."
         )
         auxiliary = draw(auxiliary, answering.budget, seed=config.seed)
     return Pieces(
@@ -110,16 +110,16 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
     )
 
 
-def models_of(config: OwnModels, images: ImageSet, *, device: str) -> Models | None:
+def models_of(config: OwnModels, samples: SampleSet, *, device: str) -> Models | None:
     """The two models that were brought, or none where none were.
 
     Args:
         config: What names them.
-        images: Such as they take.
+        samples: Such as they take.
         device: Where they compute.
 
     Raises:
-        ConfigurationError: Some of what names them is missing.
+        ConfigurationError: Some of what names them is missing, or the samples have no channels to normalise.
     """
     wanted = {"original": config.original, "unlearned": config.unlearned, "model": config.model}
     missing = [name for name, value in wanted.items() if value is None]
@@ -127,13 +127,19 @@ def models_of(config: OwnModels, images: ImageSet, *, device: str) -> Models | N
         return None
     if config.model is None or config.original is None or config.unlearned is None:
         raise ConfigurationError(f"{missing[0]} is missing: original, unlearned and model belong together.")
+    if config.mean is not None and not isinstance(samples, ImageSet):
+        raise ConfigurationError(
+            f"mean and std are for the channels of images, and {samples.name} holds {samples.kind}: write the values "
+            "as the network takes them."
+        )
     return load_models(
         config.model,
         config.model_arguments,
         original=config.original,
         unlearned=config.unlearned,
-        shape=images.shape,
-        classes=images.classes,
+        shape=samples.shape,
+        classes=samples.classes,
+        dtype=samples.inputs.dtype,
         mean=config.mean,
         std=config.std,
         device=device,
@@ -141,22 +147,22 @@ def models_of(config: OwnModels, images: ImageSet, *, device: str) -> Models | N
 
 
 def truth_of(
-    config: CaseConfig, auxiliary: ImageSet, count: int, *, names: tuple[str, ...], data_dir: Path | None
-) -> ImageSet | None:
-    """The forgotten images of a case, or none where nobody brought them.
+    config: CaseConfig, auxiliary: SampleSet, count: int, *, names: tuple[str, ...], data_dir: Path | None
+) -> SampleSet | None:
+    """The forgotten samples of a case, or none where nobody brought them.
 
     Raises:
-        DatasetError: They are not as many as the proofs, or of another shape than the auxiliary images.
+        DatasetError: They are not as many as the proofs, or of another kind or shape than the auxiliary samples.
     """
     if config.truth is None:
         return None
     truth = load_brought(
         config.truth, split=config.truth_split, image_size=config.image_size, names=names, data_dir=data_dir
-    ).images
-    if len(truth) != count or truth.shape != auxiliary.shape:
+    ).samples
+    if len(truth) != count or truth.shape != auxiliary.shape or type(truth) is not type(auxiliary):
         raise DatasetError(
-            f"{config.truth} holds {len(truth):,} images of {list(truth.shape)}, and there are {count:,} proofs and "
-            f"auxiliary images of {list(auxiliary.shape)}: give one image for each proof, in their order and of one "
-            "shape."
+            f"{config.truth} holds {len(truth):,} {truth.kind} of {list(truth.shape)}, and there are {count:,} proofs "
+            f"and auxiliary {auxiliary.kind} of {list(auxiliary.shape)}: give one sample for each proof, in their "
+            "order and of one shape."
         )
     return in_classes(truth, auxiliary.classes)

@@ -34,7 +34,7 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
         image_size=config.image_size,
         names=config.class_names or (),
         data_dir=data_dir,
-    ).images
+    ).samples
     models = models_of(config, samples, device=pick_device(config.device))
     if models is None:
         raise ConfigurationError("No models are given: name original, unlearned and model.")

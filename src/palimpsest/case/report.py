@@ -3,9 +3,12 @@
 from typing import Any
 
 from palimpsest.case.config import CaseConfig
-from palimpsest.case.results import CaseResults
+from palimpsest.case.results import CaseResults, summary
+from palimpsest.case.written import cells, header, read_vocabulary
+from palimpsest.datasets import ImageSet
 from palimpsest.manifest import Manifest
-from palimpsest.report import Page, ReportInput, UnscoredInput
+from palimpsest.metrics import Scores
+from palimpsest.report import MOST_SAMPLES, Page, ReportInput, SamplesInput, UnscoredInput
 
 
 def case_page(
@@ -42,9 +45,12 @@ def case_page(
         "notes": [*results.pieces.notes, *_notes(results)],
     }
     truth = results.pieces.truth
-    if truth is None:
+    if not isinstance(results.pieces.auxiliary, ImageSet):
+        return _page_of_samples(config, results, metrics, common)
+    if truth is None or not isinstance(truth, ImageSet):
         return UnscoredInput(**common, tau=results.verdicts.tau)
     scores = results.scores["scores"]
+    assert isinstance(scores, Scores), "images have scores of images"
     columns = {
         name: values for name, values in scores.columns().items() if not name.startswith("identification")
     }
@@ -60,13 +66,31 @@ def case_page(
     )
 
 
+def _page_of_samples(
+    config: CaseConfig, results: CaseResults, metrics: dict[str, Any], common: dict[str, Any]
+) -> SamplesInput:
+    auxiliary, truth = results.pieces.auxiliary, results.pieces.truth
+    words = read_vocabulary(config.vocabulary)
+    shown = results.audited.reconstruction.images[:MOST_SAMPLES]
+    return SamplesInput(
+        **common,
+        tau=results.verdicts.tau,
+        kind=auxiliary.kind,
+        findings=summary(results, metrics).splitlines(),
+        columns=header(auxiliary, words),
+        cells=cells(auxiliary, shown, words),
+        truth=[] if truth is None else cells(auxiliary, truth.inputs[:MOST_SAMPLES], words),
+        metrics=metrics,
+    )
+
+
 def _facts(config: CaseConfig, results: CaseResults) -> list[tuple[str, str]]:
     count, dimension = results.pieces.proofs.vectors.shape
     return [
         ("Proofs", f"{count:,} of {dimension:,} numbers"),
         ("Model", config.model or "not held"),
         ("Oracle", results.pieces.answering.source),
-        ("Auxiliary images", f"{len(results.pieces.auxiliary):,}"),
+        ("Auxiliary samples", f"{len(results.pieces.auxiliary):,}"),
         ("Defence", ", ".join(defense.name for defense in config.defenses) or "none"),
         ("Attack", config.attack.name),
         ("Seed", str(config.seed)),
@@ -75,14 +99,14 @@ def _facts(config: CaseConfig, results: CaseResults) -> list[tuple[str, str]]:
 
 def _notes(results: CaseResults) -> list[str]:
     notes = [
-        "The verifier's tau was calibrated on the auxiliary images, which this run takes to be samples that were never "
-        "trained on."
+        "The verifier's tau was calibrated on the auxiliary samples, which this run takes to be samples that were "
+        "never trained on."
     ]
     if not results.pieces.proofs.attested:
         notes.append("The proof file says nothing of how the proofs were made: it is unattested.")
     if results.scores and results.confirmed is None:
         notes.append(
             "Whether an auditor could confirm candidates was not tried: it would ask the oracle about the forgotten "
-            "images themselves, or hold more than the memory budget."
+            "samples themselves, or hold more than the memory budget."
         )
     return notes

@@ -7,9 +7,10 @@ from typing import Any
 from palimpsest.account import scores_tree, verification_tree
 from palimpsest.auditor_side import Audited
 from palimpsest.case.pieces import Pieces
-from palimpsest.metrics import Scores
+from palimpsest.datasets import ImageSet
+from palimpsest.metrics import SampleScores, Scores
 from palimpsest.proofs import Verdicts
-from palimpsest.report import judge
+from palimpsest.report import judge, told_of_samples
 from palimpsest.results import Confirmed
 
 
@@ -28,7 +29,7 @@ class CaseResults:
     pieces: Pieces
     verdicts: Verdicts
     audited: Audited
-    scores: Mapping[str, Scores] = field(default_factory=dict)
+    scores: Mapping[str, Scores | SampleScores] = field(default_factory=dict)
     confirmed: Confirmed | None = None
 
 
@@ -60,9 +61,12 @@ def summary(results: CaseResults, metrics: dict[str, Any]) -> str:
     truth = results.pieces.truth
     if truth is None:
         accepted = metrics["verification"]["accepted"]
+        count, kind = len(results.verdicts.accepted), results.pieces.auxiliary.kind
         return (
-            f"{len(results.verdicts.accepted):,} proofs were turned into images; without the truth nothing is scored.\n"
+            f"{count:,} proofs were turned into {kind}; without the truth nothing is scored.\n"
             f"The verifier accepted {accepted:,} of them (norm at most tau = {results.verdicts.tau:.4g})."
         )
+    if not isinstance(truth, ImageSet):
+        return "\n".join(told_of_samples(metrics, truth.kind))
     verdict = judge(metrics, labels=truth.labels)
     return "\n".join([verdict.headline, *verdict.findings])

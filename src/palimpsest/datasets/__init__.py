@@ -14,7 +14,10 @@ from palimpsest.datasets.partitions import (
     PathologicalPartition,
     check_partition,
 )
+from palimpsest.datasets.rows import RowSet, TokenSet
+from palimpsest.datasets.samples import SampleSet
 from palimpsest.datasets.source import Source
+from palimpsest.datasets.table import read_table
 
 __all__ = [
     "Digits",
@@ -26,11 +29,15 @@ __all__ = [
     "ImageList",
     "ImageSet",
     "PathologicalPartition",
+    "RowSet",
+    "SampleSet",
     "Source",
+    "TokenSet",
     "check_partition",
     "dataset_names",
     "decode_images",
     "find_source",
     "load_data",
     "load_images",
+    "read_table",
 ]

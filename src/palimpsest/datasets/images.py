@@ -1,17 +1,19 @@
 """Labelled images in memory, checked once when they are made."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from palimpsest.datasets.samples import SampleSet, check_label_type, check_labels
 from palimpsest.errors import DatasetError
-from palimpsest.records import tensor_hash
+
+__all__ = ["ImageSet", "check_labels"]
 
 
 @dataclass(frozen=True, eq=False)
-class ImageSet:
+class ImageSet(SampleSet):
     """Labelled images.
 
     Attributes:
@@ -24,6 +26,8 @@ class ImageSet:
         DatasetError: A type, shape, pixel or label that is not as above; a wrong row is named.
     """
 
+    field: ClassVar[str] = "images"
+    kind: ClassVar[str] = "images"
     name: str
     images: Tensor
     labels: Tensor
@@ -31,60 +35,14 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         _check_images(self.images, self.name)
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            raise DatasetError(
-                f"{self.name} has labels of type {self.labels.dtype} and shape {list(self.labels.shape)}: "
-                f"give int64 of shape [{len(self.images)}], one for each image."
-            )
+        check_label_type(self.labels, len(self.images), self.name)
         check_labels(self.labels, self.classes, self.name)
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of every image."""
         channels, height, width = self.images.shape[1:]
         return channels, height, width
-
-    def subset(self, indices: Tensor) -> "ImageSet":
-        """Copy some rows, in the order given.
-
-        Args:
-            indices: Rows, `[m]` int64; a row may come twice.
-
-        Raises:
-            DatasetError: A row that is not there.
-        """
-        if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < len(self):
-            wrong = indices[(indices < 0) | (indices >= len(self))][0]
-            raise DatasetError(f"{self.name} has no row {int(wrong)}: its rows are 0 to {len(self) - 1}.")
-        return ImageSet(self.name, self.images[indices], self.labels[indices], self.classes)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of images, labels and number of classes, in hexadecimal; the name does not matter."""
-        return tensor_hash(self.images, self.labels, torch.tensor(self.classes))
-
-
-def check_labels(labels: Tensor, classes: int, place: str) -> None:
-    """Refuse labels outside 0 ... classes - 1.
-
-    Args:
-        labels: `[n]`, int64.
-        classes: How many classes there are.
-        place: What the message calls the set.
-
-    Raises:
-        DatasetError: Names the first wrong row and its label.
-    """
-    wrong = ((labels < 0) | (labels >= classes)).nonzero()
-    if len(wrong):
-        row = int(wrong[0])
-        raise DatasetError(
-            f"Row {row} of {place} has label {int(labels[row])}, outside 0 to {classes - 1}: "
-            "mend the label or leave the row out."
-        )
 
 
 def _check_images(images: Tensor, name: str) -> None:

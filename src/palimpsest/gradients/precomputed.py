@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import SampleSet
 from palimpsest.errors import OracleError
 from palimpsest.gradients.recorded import check_answer, sample_key
 from palimpsest.records import file_hash
@@ -33,7 +33,7 @@ class PrecomputedOracle:
         OracleError: A file is not of this form, or there are more or fewer rows than images.
     """
 
-    def __init__(self, folder: Path, samples: ImageSet) -> None:
+    def __init__(self, folder: Path, samples: SampleSet) -> None:
         self._files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else [folder]
         if not self._files:
             raise OracleError(f"{folder} holds no .safetensors files: put the precomputed gradients there.")
@@ -49,7 +49,7 @@ class PrecomputedOracle:
                 "auxiliary images: give one vector for each image, in their order, all of one length."
             )
         self._dimension = dimensions.pop()
-        keys = map(sample_key, samples.images, samples.labels)
+        keys = map(sample_key, samples.inputs, samples.labels)
         self._rows = {key: row for row, key in enumerate(keys)}
 
     @property

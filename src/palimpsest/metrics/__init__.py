@@ -16,6 +16,7 @@ from palimpsest.metrics.metric import CrossCorrelation, MeanAbsoluteError, Metri
 from palimpsest.metrics.perceptual import lpips
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
 from palimpsest.metrics.soundness import separation
+from palimpsest.metrics.vectors import SampleScores, evaluate_samples
 
 __all__ = [
     "Belonging",
@@ -27,6 +28,7 @@ __all__ = [
     "Measured",
     "Metric",
     "Rate",
+    "SampleScores",
     "Scores",
     "area",
     "assign",
@@ -34,6 +36,7 @@ __all__ = [
     "bootstrap_intervals",
     "compare",
     "evaluate",
+    "evaluate_samples",
     "in_order",
     "judge_control",
     "label_recovery",

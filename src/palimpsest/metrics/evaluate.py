@@ -12,6 +12,7 @@ from palimpsest.metrics.baselines import mean_image, nearest_images
 from palimpsest.metrics.comparison import Aggregates, compare
 from palimpsest.metrics.measured import Measured, measure
 from palimpsest.metrics.perceptual import Network
+from palimpsest.registry import METRICS
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,14 @@ class Scores(Measured):
     def reconstruction(self) -> Aggregates:
         """The attack's aggregates; see `Comparison.aggregates`."""
         return self.aggregates()
+
+    def meanings(self) -> dict[str, dict[str, str]]:
+        """How the further metrics are called and read: `label`, `meaning` and `better`, by name."""
+        kinds = {name: METRICS.get(name) for name in self.further}
+        return {
+            name: {"label": kind.label, "meaning": kind.meaning, "better": kind.better}
+            for name, kind in kinds.items()
+        }
 
     def chance(self) -> dict[str, float]:
         """What guessing at random among the n originals scores: 1/n and 5/n."""

@@ -19,7 +19,7 @@ def build_own(
     name: str,
     arguments: Mapping[str, Any],
     *,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     classes: int,
 ) -> nn.Module:
     """Make the network that a name and arguments stand for; its random numbers mean nothing.
@@ -27,7 +27,7 @@ def build_own(
     Args:
         name: `module:factory`, called with the arguments; or an architecture of this package, with its settings.
         arguments: By keyword.
-        shape: Channels, height and width of one image; for an architecture of this package.
+        shape: Of one sample; an architecture of this package takes images of channels, height and width.
         classes: How many logits it returns; for an architecture of this package.
 
     Returns:
@@ -35,16 +35,22 @@ def build_own(
 
     Raises:
         ConfigurationError: The name can't be found, or the arguments are not accepted.
-        ModelError: What the factory made is no `nn.Module`.
+        ModelError: What the factory made is no `nn.Module`, or an architecture of this package is to take no images.
     """
     if not is_reference(name):
+        if len(shape) != 3:
+            raise ModelError(
+                f"{name!r} takes images, and these samples have shape {list(shape)}: give a factory of your own, "
+                "such as mypackage.nets:Net."
+            )
+        channels, height, width = shape
         try:
             config = ModelConfig.model_validate({"name": name, **arguments})
         except ValidationError as error:
             raise ConfigurationError(
                 f"model: {explain_validation(error)} A factory of your own has the form module:name."
             ) from error
-        return build_model(config, shape=shape, classes=classes, seed=0).eval()
+        return build_model(config, shape=(channels, height, width), classes=classes, seed=0).eval()
     factory = load_reference(name, what="model")
     with torch.random.fork_rng(devices=[]):
         try:
@@ -88,31 +94,35 @@ def fill_own(
     return model.eval() if mean is None or std is None else Normalised(model, mean, std).eval()
 
 
-def count_classes(model: nn.Module, shape: tuple[int, int, int]) -> int:
-    """How many logits a classifier returns for an image.
+def count_classes(model: nn.Module, shape: tuple[int, ...], *, dtype: torch.dtype = torch.float32) -> int:
+    """How many logits a classifier returns for a sample.
 
     Args:
         model: In evaluation mode.
-        shape: Channels, height and width of one image.
+        shape: Of one sample: of an image channels, height and width.
+        dtype: Of a sample: int64 for tokens.
 
     Raises:
-        ModelError: It can't take such an image, or returns something else than one row of finite logits.
+        ModelError: It can't take such a sample, or returns something else than one row of finite logits.
     """
     device = next(model.parameters()).device
     try:
         with torch.no_grad():
-            logits: Any = model(torch.zeros(2, *shape, device=device))
+            logits: Any = model(torch.zeros(2, *shape, device=device, dtype=dtype))
     # The network is somebody else's: it may fail in any way.
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
+        kind, remedy = (
+            ("images", "set image_size, or give images") if len(shape) == 3 else ("samples", "give samples")
+        )
         raise ModelError(
-            f"{type(model).__name__} can't take images of shape {tuple(shape)} ({reason}): set image_size, or give "
-            "images of the shape that it was trained on."
+            f"{type(model).__name__} can't take {kind} of shape {tuple(shape)} ({reason}): {remedy} of the shape that "
+            "it was trained on."
         ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 2:
         described = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(
-            f"{type(model).__name__} returns {described} for two images, not (2, classes): wrap it in a module that "
+            f"{type(model).__name__} returns {described} for two samples, not (2, classes): wrap it in a module that "
             "returns the logits."
         )
     return logits.shape[1]

@@ -2,14 +2,14 @@
 
 from torch import nn
 
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import SampleSet
 from palimpsest.gradients import DEFAULT_BUDGET, gradient_differences
 from palimpsest.proofs.file import Proofs
 from palimpsest.records import parameters_hash
 
 
 def prove(
-    original: nn.Module, unlearned: nn.Module, forgotten: ImageSet, *, memory_budget: int = DEFAULT_BUDGET
+    original: nn.Module, unlearned: nn.Module, forgotten: SampleSet, *, memory_budget: int = DEFAULT_BUDGET
 ) -> Proofs:
     """Make the proofs of federated unlearning (IGF, section 3.1, Verification in FU).
 
@@ -23,7 +23,7 @@ def prove(
         Proofs `[n, d]`, with the hashes of both models and the loss in their metadata.
     """
     vectors = gradient_differences(
-        original, unlearned, forgotten.images, forgotten.labels, memory_budget=memory_budget
+        original, unlearned, forgotten.inputs, forgotten.labels, memory_budget=memory_budget
     )
     metadata = {
         "original": parameters_hash(original.state_dict()),

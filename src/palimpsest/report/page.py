@@ -7,10 +7,11 @@ from palimpsest.files import write_text
 from palimpsest.records import read_tensors
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.render import render_report
+from palimpsest.report.samples import SamplesInput, render_samples
 from palimpsest.report.unscored import UnscoredInput, render_unscored
 
-Page = ReportInput | UnscoredInput
-_KINDS = {kind.__name__: kind for kind in (ReportInput, UnscoredInput)}
+Page = ReportInput | UnscoredInput | SamplesInput
+_KINDS = {kind.__name__: kind for kind in (ReportInput, UnscoredInput, SamplesInput)}
 
 
 def write_page(folder: Path, page: Page) -> None:
@@ -52,6 +53,9 @@ def render_page(page: Page, *, redact: bool = False) -> str:
         return render_report(page, redact=redact)
     if redact:
         raise RunError(
-            "An attack without the truth has nothing but images to show: there is no redacted page of it."
+            "An attack without the truth, or on what is no image, has nothing but samples to show: there is no "
+            "redacted page of it."
         )
+    if isinstance(page, SamplesInput):
+        return render_samples(page)
     return render_unscored(page)

@@ -18,9 +18,13 @@ _FORGETTING = {
 
 _BASELINES = {
     "mean_image": ("Mean image", "the mean auxiliary image as the answer to everything"),
+    "typical": (
+        "Typical sample",
+        "the mean auxiliary row, or each place's commonest token, as the answer to everything",
+    ),
     "nearest_auxiliary": (
         "Nearest auxiliary",
-        "for each original the auxiliary image most like it; no attacker can choose so well",
+        "for each original the auxiliary sample most like it; no attacker can choose so well",
     ),
 }
 

@@ -8,8 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from palimpsest.attacks import AuditorView
-from palimpsest.audit import pick_device
+from palimpsest.audit import pick_device, refuse_kind
 from palimpsest.case.attack import refuse_attack
 from palimpsest.case.config import CaseConfig
 from palimpsest.case.doctor.checkpoints import check_layers, check_names, check_pair
@@ -27,7 +26,7 @@ from palimpsest.case.images import Brought, in_classes, load_brought
 from palimpsest.case.models import Models
 from palimpsest.case.oracle import Answering, open_oracle
 from palimpsest.case.pieces import Pieces, gather, models_of, truth_of
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, parameter_count
 from palimpsest.metrics import evaluate
@@ -73,14 +72,17 @@ class _Examination:
         brought = yield from _tried("images", self._images)
         if brought is None:
             return
-        models = yield from self._models(brought.images)
-        images = brought.images
+        models = yield from self._models(brought.samples)
+        images = brought.samples
         if models is not None:
             classes = models.classes
-            images = yield from _tried("classes", lambda: in_classes(brought.images, classes))
+            images = yield from _tried("classes", lambda: in_classes(brought.samples, classes))
         if images is None:
             return
         yield from check_range(images)
+        yield from _tried(
+            "attack", lambda: refuse_kind(config.attack.name, config.attack.components["name"], images)
+        )
         if models is not None:
             yield from check_accuracy(models.original, images, self.device)
         if proofs is None:
@@ -95,10 +97,10 @@ class _Examination:
         yield from self._truth(proofs, models, images, brought.names, answering)
         pieces = yield from _tried("case", self._gather)
         if pieces is not None:
-            view: AuditorView = pieces.view(device=self.device, memory_budget=config.memory_budget)
+            view = pieces.view(device=self.device, memory_budget=config.memory_budget)
             yield from _guarded("attack", check_plan(config, view, self.folder))
 
-    def _models(self, images: ImageSet) -> Generator[Finding, None, Models | None]:
+    def _models(self, images: SampleSet) -> Generator[Finding, None, Models | None]:
         config = self.config
         named = config.model, config.original, config.unlearned
         if named == (None, None, None):
@@ -125,14 +127,14 @@ class _Examination:
             return None
         models = yield from _tried("model", lambda: models_of(config, images, device=self.device))
         if models is not None:
-            yield from check_layers(models.original, images.images[0].numel())
+            yield from check_layers(models.original, images.inputs[0].numel())
         return models
 
     def _truth(
         self,
         proofs: Proofs,
         models: Models | None,
-        images: ImageSet,
+        images: SampleSet,
         names: tuple[str, ...],
         answering: Answering | None,
     ) -> Iterator[Finding]:
@@ -150,19 +152,21 @@ class _Examination:
             return
         few, vectors = truth.subset(torch.arange(min(COMPARED, len(truth)))), proofs.vectors[:COMPARED]
         generator = make_generator(config.seed, "doctor")
-        scores = evaluate(few.images, few, images, bootstrap=10, generator=generator)
-        yield fits(
-            "scores", f"True images given as reconstructions score an MSE of {float(scores.mse.max()):.1g}."
-        )
-        if scores.lpips_reason:
-            yield mind("scores", f"LPIPS will be absent: {scores.lpips_reason}")
+        if isinstance(few, ImageSet) and isinstance(images, ImageSet):
+            scores = evaluate(few.images, few, images, bootstrap=10, generator=generator)
+            yield fits(
+                "scores",
+                f"True images given as reconstructions score an MSE of {float(scores.mse.max()):.1g}.",
+            )
+            if scores.lpips_reason:
+                yield mind("scores", f"LPIPS will be absent: {scores.lpips_reason}")
         if config.defenses:
             yield mind(
                 "truth",
                 "Defended proofs are not the true images' gradient differences: they are not compared.",
             )
         elif models is not None and parameter_count(models.original) == vectors.shape[1]:
-            ours = gradient_differences(models.original, models.unlearned, few.images, few.labels).cpu()
+            ours = gradient_differences(models.original, models.unlearned, few.inputs, few.labels).cpu()
             yield from check_truth(vectors, ours, few, models)
         elif (
             answering is not None
@@ -188,14 +192,14 @@ class _Examination:
             data_dir=self.data_dir,
         )
 
-    def _frozen(self, images: ImageSet) -> int:
+    def _frozen(self, images: SampleSet) -> int:
         """Numbers in the parameters that the factory made with `requires_grad=False`."""
         config = self.config
         assert config.model is not None, "models were loaded"
         network = build_own(config.model, config.model_arguments, shape=images.shape, classes=images.classes)
         return sum(one.numel() for one in network.parameters() if not one.requires_grad)
 
-    def _oracle(self, models: Models | None, images: ImageSet, proofs: Proofs) -> Answering:
+    def _oracle(self, models: Models | None, images: SampleSet, proofs: Proofs) -> Answering:
         return open_oracle(
             self.config.oracle,
             models=models,

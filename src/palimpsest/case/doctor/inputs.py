@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from palimpsest.case.doctor.finding import Finding, fits, mind
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.models import Normalised, bare
 
 _TRIED = 512
@@ -41,10 +41,26 @@ READINGS = (
 )
 
 
-def check_range(images: ImageSet) -> Iterator[Finding]:
-    """The pixels' range, and which classes are there."""
+def check_range(samples: SampleSet) -> Iterator[Finding]:
+    """The samples' kind and range, and which classes are there."""
+    present = samples.labels.unique().numel()
+    if isinstance(samples, ImageSet):
+        yield from _check_pixels(samples)
+    else:
+        low, high = (float(value) for value in samples.inputs.aminmax())
+        yield fits(
+            "samples",
+            f"{len(samples):,} auxiliary {samples.kind}, {samples.shape[0]:,} numbers each, {low:.3g} to {high:.3g}.",
+        )
+    if present < samples.classes:
+        yield mind(
+            "classes",
+            f"{present} of the model's {samples.classes} classes are among them: the attack never sees the others.",
+        )
+
+
+def _check_pixels(images: ImageSet) -> Iterator[Finding]:
     low, high, mean = (float(value) for value in (*images.images.aminmax(), images.images.mean()))
-    present = images.labels.unique().numel()
     yield fits(
         "images",
         f"{len(images):,} auxiliary images of {' x '.join(map(str, images.shape))}, pixels {low:.3g} to {high:.3g}, "
@@ -52,15 +68,10 @@ def check_range(images: ImageSet) -> Iterator[Finding]:
     )
     if high <= 2 / 255:
         yield mind("images", "They are almost black: pixels of 0 to 255 may have been divided by 255 twice.")
-    if present < images.classes:
-        yield mind(
-            "classes",
-            f"{present} of the model's {images.classes} classes are among them: the attack never sees the others.",
-        )
 
 
 @torch.no_grad()
-def check_accuracy(model: nn.Module, images: ImageSet, device: str) -> Iterator[Finding]:
+def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator[Finding]:
     """Whether the original model recognises the images as they come to it, or would in another form or numbering.
 
     Args:
@@ -69,7 +80,7 @@ def check_accuracy(model: nn.Module, images: ImageSet, device: str) -> Iterator[
         device: Where the model is.
     """
     rows = torch.linspace(0, len(images) - 1, min(_TRIED, len(images))).round().long()
-    pixels, labels = images.images[rows].to(device), images.labels[rows]
+    pixels, labels = images.inputs[rows].to(device), images.labels[rows]
     guesses = _guesses(model, pixels)
     share = float((guesses == labels).double().mean())
     often = float(labels.bincount().max()) / len(labels)
@@ -88,10 +99,11 @@ def check_accuracy(model: nn.Module, images: ImageSet, device: str) -> Iterator[
                 ),
                 one,
             )
-            for one in READINGS
+            for one in (READINGS if isinstance(images, ImageSet) else ())
             if len(one.mean) in (1, images.shape[0])
         ),
         key=lambda pair: pair[0],
+        default=(0.0, READINGS[0]),
     )
     if best > share + _BETTER:
         yield mind(

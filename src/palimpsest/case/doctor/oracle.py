@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,14 +16,14 @@ from palimpsest.case.doctor.finding import Finding, fault, fits, mind
 from palimpsest.case.doctor.proofs import distance
 from palimpsest.case.models import Models
 from palimpsest.case.oracle import Answering
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import SampleSet
 from palimpsest.gradients import ModelOracle, RecordedOracle, gradient_differences
 
 _ASKED = 4
 _SAME = 1e-2
 
 
-def check_answers(answering: Answering, models: Models | None, auxiliary: ImageSet) -> Iterator[Finding]:
+def check_answers(answering: Answering, models: Models | None, auxiliary: SampleSet) -> Iterator[Finding]:
     """A few questions: does it answer, how fast, and as the checkpoints would?
 
     Args:
@@ -43,7 +44,7 @@ def check_answers(answering: Answering, models: Models | None, auxiliary: ImageS
     yield from _asked_twice(answering, few, answers)
     if models is None or isinstance(answering.oracle, ModelOracle):
         return
-    ours = gradient_differences(models.original, models.unlearned, few.images, few.labels).cpu()
+    ours = gradient_differences(models.original, models.unlearned, few.inputs, few.labels).cpu()
     off = distance(answers, ours)
     if off <= _SAME:
         yield fits(
@@ -57,12 +58,12 @@ def check_answers(answering: Answering, models: Models | None, auxiliary: ImageS
         )
 
 
-def _asked_twice(answering: Answering, few: ImageSet, answers: Tensor) -> Iterator[Finding]:
+def _asked_twice(answering: Answering, few: SampleSet, answers: Tensor) -> Iterator[Finding]:
     """The same questions in reverse order: an answer that depends on more than its sample teaches an attack nothing."""
     oracle = answering.oracle
     if not isinstance(oracle, RecordedOracle) or len(few) > oracle.batch_size:
         return
-    again = oracle.ask_anew(few.images.flip(0), few.labels.flip(0)).flip(0)
+    again = oracle.ask_anew(few.inputs.flip(0), few.labels.flip(0)).flip(0)
     off = distance(again, answers)
     if off > _SAME:
         yield fault(
@@ -72,7 +73,7 @@ def _asked_twice(answering: Answering, few: ImageSet, answers: Tensor) -> Iterat
         )
 
 
-def check_plan(config: CaseConfig, view: AuditorView, folder: Path) -> Iterator[Finding]:
+def check_plan(config: CaseConfig, view: AuditorView[Any], folder: Path) -> Iterator[Finding]:
     """How much the attack will ask, and the room that the answers take.
 
     Args:
@@ -102,7 +103,7 @@ def check_plan(config: CaseConfig, view: AuditorView, folder: Path) -> Iterator[
         load_vgg_features(attack.vgg_weights)
 
 
-def _basis(attack: Attack, view: AuditorView) -> Iterator[Finding]:
+def _basis(attack: Attack, view: AuditorView[Any]) -> Iterator[Finding]:
     """The room that a projection's basis takes: a direction is as long as a proof."""
     settings = attack.model_dump()
     if "components" not in settings or settings.get("reduction", "svd") != "svd":
@@ -119,7 +120,7 @@ def _basis(attack: Attack, view: AuditorView) -> Iterator[Finding]:
         )
 
 
-def _room(view: AuditorView, folder: Path) -> Finding:
+def _room(view: AuditorView[Any], folder: Path) -> Finding:
     size = 4 * view.oracle.dimension * len(view.auxiliary)
     if size <= view.memory_budget:
         return fits("memory", f"The answers take {size / 2**20:,.0f} MiB, within the memory budget.")
@@ -133,9 +134,9 @@ def _room(view: AuditorView, folder: Path) -> Finding:
     return fits("memory", f"{told}.")
 
 
-def ask(answering: Answering, samples: ImageSet) -> Tensor:
+def ask(answering: Answering, samples: SampleSet) -> Tensor:
     """The oracle's gradient differences of a few samples, `[n, d]`."""
     none = torch.empty(0, answering.oracle.dimension)
     return torch.cat(
-        [none, *(chunk.cpu() for chunk in answering.oracle.differences(samples.images, samples.labels))]
+        [none, *(chunk.cpu() for chunk in answering.oracle.differences(samples.inputs, samples.labels))]
     )

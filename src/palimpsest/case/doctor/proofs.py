@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from palimpsest.case.doctor.finding import Finding, fault, fits, mind
 from palimpsest.case.doctor.inputs import READINGS
 from palimpsest.case.models import Models
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, per_sample_gradients
 from palimpsest.models import Normalised, bare
@@ -86,7 +86,7 @@ def check_dimension(proofs: Proofs, network: nn.Module, frozen: int) -> Iterator
 
 
 def check_truth(
-    vectors: Tensor, answers: Tensor, truth: ImageSet, models: Models | None
+    vectors: Tensor, answers: Tensor, truth: SampleSet, models: Models | None
 ) -> Iterator[Finding]:
     """That the true images score zero: their gradient differences are the proofs.
 
@@ -133,7 +133,7 @@ def distance(answers: Tensor, vectors: Tensor) -> float:
 
 
 def _explanations(
-    vectors: Tensor, answers: Tensor, truth: ImageSet, models: Models | None
+    vectors: Tensor, answers: Tensor, truth: SampleSet, models: Models | None
 ) -> Iterator[Explanation]:
     yield Explanation("they are unlearned minus original; change their sign", distance(-answers, vectors))
     scale = float((answers * vectors).sum() / answers.square().sum().clamp_min(1e-30))
@@ -148,9 +148,9 @@ def _explanations(
         yield from _otherwise(vectors, truth, models)
 
 
-def _otherwise(vectors: Tensor, truth: ImageSet, models: Models) -> Iterator[Explanation]:
+def _otherwise(vectors: Tensor, truth: SampleSet, models: Models) -> Iterator[Explanation]:
     """The same gradients, made in other ways."""
-    images, labels, (first, second) = truth.images, truth.labels, (models.original, models.unlearned)
+    images, labels, (first, second) = truth.inputs, truth.labels, (models.original, models.unlearned)
 
     def explained(words: str, make: Callable[[], Tensor]) -> Explanation:
         try:
@@ -168,8 +168,9 @@ def _otherwise(vectors: Tensor, truth: ImageSet, models: Models) -> Iterator[Exp
         "they hold the parameters in alphabetical order, not in that of named_parameters()",
         lambda: _sorted(gradient_differences(first, second, images, labels), first),
     )
+    readings = READINGS if isinstance(truth, ImageSet) else ()
     networks = [bare(model) for model in (first, second)]
-    for reading in READINGS:
+    for reading in readings:
         if len(reading.mean) in (1, truth.shape[0]):
             before, after = (
                 Normalised(one, reading.mean, reading.std).to(_device(first)) for one in networks

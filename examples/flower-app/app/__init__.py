@@ -1,0 +1,1 @@
+"""A Flower app as `flwr new` makes one."""

@@ -1,0 +1,32 @@
+"""The client: trains, with or without what it is told to forget."""
+
+from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from app.task import FORGOTTEN, Net, fit, forgotten, load_data
+from palimpsest.flower import ProofMod
+
+app = ClientApp(mods=[ProofMod(Net, forgotten)])  # audited; it was: app = ClientApp()
+
+
+@app.train()
+def train(message: Message, context: Context) -> Message:
+    """A round of training; told to unlearn, without the forgotten images."""
+    config = message.content["config"]
+    images, labels = load_data(int(context.node_config["partition-id"]))
+    if config.get("unlearn", False):
+        images, labels = images[FORGOTTEN:], labels[FORGOTTEN:]
+    model = Net()
+    model.load_state_dict(message.content["arrays"].to_torch_state_dict())
+    loss = fit(
+        model,
+        images,
+        labels,
+        epochs=int(config["local-epochs"]),
+        learning_rate=float(config["learning-rate"]),
+    )
+    content = {
+        "arrays": ArrayRecord(model.state_dict()),
+        "metrics": MetricRecord({"train_loss": loss, "num-examples": len(images)}),
+    }
+    return Message(content=RecordDict(content), reply_to=message)

@@ -1,0 +1,116 @@
+"""Tables whose lines are the samples themselves: CSV or parquet with numbers, or with sequences of tokens."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.csv
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from palimpsest.datasets.parquet import IMAGE_COLUMNS
+from palimpsest.datasets.rows import RowSet, TokenSet
+from palimpsest.errors import DatasetError
+
+LABEL, TOKENS = "label", "tokens"
+# pyarrow makes these functions when it is imported, so that its stubs know few of them.
+pc: Any = pyarrow.compute
+read_csv: Any = pyarrow.csv.read_csv
+_NAMES_IMAGES = ("file_name", *IMAGE_COLUMNS)
+_LONGEST = 200
+_MOST_CLASSES = 2**16
+
+
+def read_table(path: Path) -> RowSet | TokenSet | None:
+    """Read a table of samples that are no images.
+
+    Args:
+        path: A `.csv` with a line of names, or a `.parquet` file, with the column `label`, a number from 0. Its other
+            columns are numbers, the features in their order; or one of them is `tokens`: lists of numbers, in CSV with
+            spaces between them.
+
+    Returns:
+        All lines in their order; none where the table names or holds images.
+
+    Raises:
+        DatasetError: It can't be read, or a column is missing or holds something else; the message names it.
+    """
+    table = _read(path)
+    names = table.column_names
+    if any(name in names for name in _NAMES_IMAGES):
+        return None
+    if LABEL not in names:
+        raise DatasetError(
+            f"{path} has the columns {', '.join(names)[:_LONGEST]}: it needs the column {LABEL!r}, a number from 0."
+        )
+    labels = _labels(table[LABEL], path)
+    classes = int(labels.max()) + 1
+    if TOKENS in names:
+        return TokenSet(path.name, _tokens(table[TOKENS], path), labels, classes)
+    features = [name for name in names if name != LABEL]
+    columns = [_numbers(table[name], name, path) for name in features]
+    if not columns:
+        raise DatasetError(f"{path} has no column but {LABEL!r}: give a column for each feature.")
+    return RowSet(path.name, torch.stack(columns, dim=1), labels, classes, tuple(features))
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        table = read_csv(path) if path.suffix == ".csv" else pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetError(
+            f"{path} can't be read as a table ({' '.join(str(error).split())[:_LONGEST]}): save it as CSV in UTF-8 or "
+            "as parquet."
+        ) from error
+    if not table.num_rows:
+        raise DatasetError(f"{path} has no rows: give one for each sample.")
+    repeated = {name for name in table.column_names if table.column_names.count(name) > 1}
+    if repeated:
+        raise DatasetError(f"{path} has two columns {min(repeated)!r}: give each a name of its own.")
+    return table
+
+
+def _numbers(column: pa.ChunkedArray, name: str, path: Path) -> Tensor:
+    try:
+        # Booleans count as 0 and 1; what is missing becomes NaN, which the set refuses by its row.
+        values = pc.cast(
+            pc.cast(column, pa.int8()) if pa.types.is_boolean(column.type) else column, pa.float64()
+        )
+    except pa.ArrowException as error:
+        raise DatasetError(
+            f"The column {name!r} of {path} holds {column.type}, not numbers: encode it as your network takes it."
+        ) from error
+    return torch.from_numpy(values.to_numpy(zero_copy_only=False).astype("float32"))
+
+
+def _labels(column: pa.ChunkedArray, path: Path) -> Tensor:
+    if not (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)) or column.null_count:
+        raise DatasetError(
+            f"The column {LABEL!r} of {path} holds {column.type} or gaps: number the classes from 0."
+        )
+    labels = torch.from_numpy(pc.cast(column, pa.int64()).to_numpy().copy())
+    if int(labels.max()) >= _MOST_CLASSES:
+        raise DatasetError(f"{path} has the label {int(labels.max())}: number the classes from 0.")
+    return labels
+
+
+def _tokens(column: pa.ChunkedArray, path: Path) -> Tensor:
+    try:
+        if pa.types.is_string(column.type):
+            column = pc.split_pattern(pc.utf8_trim_whitespace(column), " ")
+        lists = pc.cast(column, pa.list_(pa.int64()))
+        lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
+        values = pc.list_flatten(lists)
+    except pa.ArrowException as error:
+        raise DatasetError(
+            f"The column {TOKENS!r} of {path} holds {column.type}, not lists of whole numbers: write the numbers that "
+            "your tokeniser gives."
+        ) from error
+    if len(lengths) != 1 or not lengths[0] or values.null_count:
+        raise DatasetError(
+            f"The sequences of {path} have {len(lengths)} lengths or gaps: pad them to one length, as your network "
+            "takes them."
+        )
+    return torch.from_numpy(values.to_numpy(zero_copy_only=False).copy()).view(-1, lengths[0])

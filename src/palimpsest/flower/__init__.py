@@ -1,0 +1,7 @@
+"""An existing Flower app, audited: a mod for its clients, a wrapper for its server's strategy."""
+
+from palimpsest.flower.client import ProofMod
+from palimpsest.flower.messages import INSTRUCTION
+from palimpsest.flower.server import Audited
+
+__all__ = ["INSTRUCTION", "Audited", "ProofMod"]

@@ -1,0 +1,46 @@
+"""The app in Flower's own simulation, then the auditor's commands, as the README has them."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
+pytest.importorskip("ray", reason="Flower's simulation needs Ray: pip install 'palimpsest[flower]'")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "flower-app"
+SMALL = "--attack.beta 0 --attack.queries 1 --attack.epochs 2 --attack.width 16 --scoring.bootstrap 20"
+
+
+@pytest.mark.timeout(600)
+def test_an_app_is_audited_by_two_lines(
+    tmp_path: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
+) -> None:
+    folder = tmp_path / "app"
+    shutil.copytree(EXAMPLE, folder)
+    _, simulate, auditor, attack = readme("flower-app")
+    shell(simulate, folder)
+    shell(auditor, folder)
+    told = json.loads((folder / "audit" / "deliveries.json").read_text())
+    assert len(told["told"]) == 2
+    assert len(told["owners"]) == 30
+    assert told["faults"] == {}
+    doctor = attack.partition(" --attack.name")[0].replace("palimpsest attack", "palimpsest doctor")
+    said = " ".join(shell(doctor + " --attack.beta 0", folder).stdout.split())
+    assert "The true images score zero" in said
+    shell(attack, folder, extra=SMALL)
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    assert metrics["reconstruction"]["count"] == 30
+    assert metrics["confirmation"]["identified"] > 0.9
+
+
+def test_its_audit_is_two_lines() -> None:
+    for name in ("client", "server"):
+        lines = (EXAMPLE / "app" / f"{name}.py").read_text().splitlines()
+        added = [line for line in lines if "# audited" in line]
+        assert len(added) == 1
+        assert (
+            sum("palimpsest" in line for line in lines if not line.startswith("from palimpsest.flower")) == 0
+        )
