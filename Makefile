@@ -10,7 +10,7 @@ comma := ,
 demo: $(STAMP)  ## Audit the embedded digits and say where the report is.
 	$(BIN)/palimpsest audit digits --out runs/demo
 
-install: $(STAMP)  ## Install, with Flower and Ray if FLOWER is set.
+install: $(STAMP)  ## Install, with Flower, Ray and the trackers if FLOWER is set.
 
 test: $(STAMP)  ## Run the tests.
 	$(BIN)/python -m pytest
@@ -40,7 +40,7 @@ clean:
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev$(if $(FLOWER),$(comma)flower)]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev$(if $(FLOWER),$(comma)flower$(comma)tracking)]'
 	touch $(STAMP)
 
 $(TOOLS)/.installed: supply/requirements.txt

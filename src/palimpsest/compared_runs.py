@@ -94,23 +94,26 @@ class Comparison:
         columns = dict.fromkeys(name for row in rows for name in row)
         return frame(rows, columns=list(columns) or ["run"], index="run")
 
-    def save(self, folder: Path, *, title: str = "Comparison of runs") -> Path:
-        """Write `comparison.html`, `.md`, `.csv` and `.json`; they hold numbers and no image.
+    def save(self, folder: Path, *, title: str = "Comparison of runs", pictures: bool = False) -> Path:
+        """Write `comparison.html`, `.md`, `.csv` and `.json`; they hold numbers and no image of a sample.
 
         Args:
             folder: Where they go.
             title: The page's heading.
+            pictures: Write each score's picture into `pictures/` beside it as well, as PNG and SVG, for papers.
 
         Returns:
             The page's path.
         """
         # The page stands on Matplotlib and Jinja, which the table alone can do without.
-        from palimpsest.report.compared import render_comparison
+        from palimpsest.report.compared import render_comparison, save_comparison_pictures
 
         write_text(folder / "comparison.md", self.to_markdown())
         write_text(folder / "comparison.csv", self.to_csv())
         write_json(folder / "comparison.json", self.to_json())
         write_text(folder / "comparison.html", render_comparison(self.runs, title=title))
+        if pictures:
+            save_comparison_pictures(self.runs, folder / "pictures")
         return folder / "comparison.html"
 
     def _repr_html_(self) -> str:

@@ -69,6 +69,10 @@ def test_a_sweep_and_its_comparison(result: pp.AuditResult, tmp_path: Path) -> N
     assert both._repr_html_().count("<tr>") == 4
     with pytest.raises(pp.PalimpsestError, match="There is no run"):
         pp.compare(tmp_path / "nothing")
+    with pytest.raises(pp.PalimpsestError, match="name a folder with out"):
+        pp.compare(result.folder, pictures=True)
+    pp.compare(result.folder, out=tmp_path / "pages", pictures=True)
+    assert (tmp_path / "pages" / "pictures" / "mse.svg").is_file()
     with pytest.raises(pp.PalimpsestError, match=r"attack\.epochs is 'abc'"):
         pp.sweep("digits", {"attack.epochs": "abc"}, out=tmp_path / "not")
 

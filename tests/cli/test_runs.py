@@ -51,3 +51,21 @@ def test_runs_are_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_report_is_rendered_again_only_where_there_is_one(folder: Path, capsys) -> None:
     assert run("report", folder / "one") == 2
     assert "has no report" in capsys.readouterr().err
+
+
+def test_the_list_of_runs_fits_a_terminal_of_eighty_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    place = tmp_path / "igf-table1" / "cifar10-convnet-retrain-sample" / "seed-1"
+    place.mkdir(parents=True)
+    config = read_config("cifar10-convnet-retrain-sample", {"defenses": [{"name": "orthogonal"}]})
+    manifest = {"config": config.model_dump(mode="json"), "versions": {}, "threads": 1, "stages": {}}
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    metrics = {"reconstruction": {"mse": 0.02, "identification_top1": 1.0}, "intervals": {}}
+    (place / "metrics.json").write_text(json.dumps(metrics))
+    assert run("runs", tmp_path) == 0
+    heading, numbers, what = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["run", "MSE", "told", "apart", "seconds"]
+    assert numbers.split() == ["igf-table1/cifar10-convnet-retrain-sample/seed-1", "0.0200", "100.0%", "0"]
+    assert what.strip() == "igf on cifar10, defended with orthogonal"

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from palimpsest.comparison import ComparedRun
-from palimpsest.report.compared import render_comparison
+from palimpsest.report.compared import render_comparison, save_comparison_pictures
 
 
 def run(name: str, mse: float, defense: str) -> ComparedRun:
@@ -20,3 +20,13 @@ def test_the_page_has_a_row_for_each_run_and_no_way_out() -> None:
     assert "all with data digits, attack igf" in page
     assert "http:" not in page.replace("http://www.w3.org", "")
     assert page.count("<svg") == 2
+
+
+def test_its_pictures_are_written_for_papers(tmp_path: Path) -> None:
+    runs = [run("one", 0.02, "none"), run("two", 0.04, "sign")]
+    names = sorted(path.name for path in save_comparison_pictures(runs, tmp_path))
+    assert names == ["mse.png", "mse.svg", "top1.png", "top1.svg"]
+    assert (tmp_path / "mse.png").read_bytes()[:4] == b"\x89PNG"
+    first = (tmp_path / "top1.svg").read_bytes()
+    save_comparison_pictures(runs, tmp_path)
+    assert (tmp_path / "top1.svg").read_bytes() == first

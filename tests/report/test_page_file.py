@@ -56,7 +56,9 @@ def test_a_run_without_a_page_is_told_apart(tmp_path: Path) -> None:
 def test_pictures_are_written_for_papers(report: ReportInput, tmp_path: Path) -> None:
     names = {path.name for path in save_pictures(report, tmp_path)}
     assert names == {
-        f"{name}.{kind}" for name in ("gallery", "training", "distributions") for kind in ("png", "svg")
+        f"{name}.{kind}"
+        for name in ("gallery", "training", "distributions", "identification")
+        for kind in ("png", "svg")
     }
     few = {path.name for path in save_pictures(unscored(), tmp_path / "few")}
     assert few == {f"{name}.{kind}" for name in ("gallery", "training") for kind in ("png", "svg")}

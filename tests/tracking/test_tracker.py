@@ -99,7 +99,7 @@ def test_one_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ConfigurationError, match="tensorboard, wandb, mlflow"):
         make_tracker("neptune", pytest.fail)
     monkeypatch.setitem(sys.modules, "palimpsest.tracking.mlflow", None)
-    with pytest.raises(ConfigurationError, match="pip install mlflow"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'palimpsest\[tracking\]'"):
         make_tracker("mlflow", pytest.fail)
 
 

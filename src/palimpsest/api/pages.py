@@ -5,7 +5,7 @@ from pathlib import Path
 
 from palimpsest.compared_runs import Comparison
 from palimpsest.comparison import find_runs
-from palimpsest.errors import RunError
+from palimpsest.errors import ConfigurationError, RunError
 from palimpsest.files import write_text
 from palimpsest.report.page import load_page, render_page
 
@@ -22,7 +22,7 @@ def report(
     Args:
         run: The run folder.
         redact: Leave out every image and every row about a single sample.
-        pictures: Write the gallery, the training curves and the distributions beside it, as PNG and SVG, for papers.
+        pictures: Write the gallery, the curves and the distributions beside it as well, as PNG and SVG, for papers.
         out: The file to write; none for `report.html` in the run folder, or `report-redacted.html`.
 
     Returns:
@@ -45,6 +45,7 @@ def compare(
     *runs: str | PathLike[str],
     out: str | PathLike[str] | None = None,
     title: str = "Comparison of runs",
+    pictures: bool = False,
 ) -> Comparison:
     """Put runs beside each other.
 
@@ -52,16 +53,20 @@ def compare(
         runs: Run folders, or folders of them.
         out: A folder where `comparison.html`, `.md`, `.csv` and `.json` are written; none writes nothing.
         title: The page's heading.
+        pictures: Write each score's picture beside it as well, as PNG and SVG, for papers.
 
     Raises:
         RunError: There is no run there, or one is damaged.
+        ConfigurationError: Pictures are asked for and no folder.
     """
     folders = [folder for one in runs for folder in find_runs(Path(one))]
     if not folders:
         raise RunError(f"There is no run in {', '.join(map(str, runs)) or 'no folder'}: name run folders.")
+    if pictures and out is None:
+        raise ConfigurationError("Pictures go beside the page: name a folder with out.")
     comparison = Comparison.read(folders)
     if out is not None:
-        comparison.save(Path(out), title=title)
+        comparison.save(Path(out), title=title, pictures=pictures)
     return comparison
 
 

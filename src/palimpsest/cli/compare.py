@@ -5,7 +5,7 @@ from typing import Annotated
 
 from rich.console import Console
 
-from palimpsest.cli.options import SEVERAL, Debug, Json
+from palimpsest.cli.options import FLAG, SEVERAL, Debug, Json
 from palimpsest.cli.output import print_json
 from palimpsest.errors import RunError
 
@@ -15,6 +15,7 @@ def compare(
     *,
     out: Path = Path("comparison"),
     title: str = "Comparison of runs",
+    pictures: Annotated[bool, FLAG] = False,
     machine: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -28,23 +29,31 @@ def compare(
         The folder of comparison.html, .md, .csv and .json.
     title
         The page's heading.
+    pictures
+        Write each score's picture beside the page as well, as PNG and SVG files, for papers.
     """
     from palimpsest.comparison import find_runs
 
     folders = [folder for one in runs for folder in find_runs(one)]
     if not folders:
         raise RunError(f"There is no run in {', '.join(map(str, runs))}: name run folders.")
-    write_comparison(folders, out=out, title=title, machine=machine)
+    write_comparison(folders, out=out, title=title, pictures=pictures, machine=machine)
 
 
 def write_comparison(
-    folders: list[Path], *, out: Path, title: str, quiet: bool = False, machine: bool = False
+    folders: list[Path],
+    *,
+    out: Path,
+    title: str,
+    pictures: bool = False,
+    quiet: bool = False,
+    machine: bool = False,
 ) -> None:
     """Write the comparison's page and tables, and print the table."""
     from palimpsest.compared_runs import Comparison
 
     comparison = Comparison.read(folders)
-    page = comparison.save(out, title=title)
+    page = comparison.save(out, title=title, pictures=pictures)
     if machine:
         print_json(page=str(page), runs=comparison.to_json())
     console = Console(soft_wrap=True, quiet=quiet or machine)

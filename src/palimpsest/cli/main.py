@@ -1,5 +1,6 @@
 """The commands together, and what their failures look like."""
 
+import os
 import sys
 from typing import Any
 
@@ -62,6 +63,10 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(errors, str(error), 2, debug)
     except KeyboardInterrupt:
         _fail(errors, "Interrupted: the same command goes on from the last finished stage.", 130, debug)
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `head` does; Python would complain once more while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception as error:
         _fail(
             errors,

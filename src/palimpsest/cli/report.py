@@ -27,7 +27,7 @@ def report(
     redact
         Leave out every image and every row about a single sample.
     pictures
-        Write the gallery, the training curves and the distributions as PNG and SVG files, for papers.
+        Write the gallery, the curves and the distributions as PNG and SVG files, for papers.
     out
         The file to write; by default report.html in the run folder, or report-redacted.html. Pictures go beside it.
     """

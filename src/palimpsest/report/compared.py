@@ -1,6 +1,7 @@
 """The page of a comparison: one table that sorts, and a picture of each score."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib
 from markupsafe import Markup
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 
 from palimpsest.comparison import COLUMNS, Column, ComparedRun, run_names, varying_keys, written
 from palimpsest.report.figures import STYLE
+from palimpsest.report.pictures import save_figure
 from palimpsest.report.render import asset, content_policy, template
 from palimpsest.report.svg import COLOURS, inline_svg
 
@@ -48,7 +50,29 @@ def render_comparison(runs: Sequence[ComparedRun], *, title: str) -> str:
     )
 
 
+def save_comparison_pictures(runs: Sequence[ComparedRun], folder: Path) -> list[Path]:
+    """Write the page's pictures, one for each score, as PNG and SVG.
+
+    Args:
+        runs: At least one.
+        folder: Where they go.
+    """
+    names = run_names(runs)
+    shown = [one for one in COLUMNS if one.name in _DRAWN and any(one.name in run.values for run in runs)]
+    return [path for one in shown for path in save_figure(_figure(one, names, runs), folder / one.name)]
+
+
 def _drawn(column: Column, names: Sequence[str], runs: Sequence[ComparedRun]) -> Markup:
+    told = "; ".join(f"{name} {written(column, run)}" for name, run in zip(names, runs, strict=True))
+    with matplotlib.rc_context(STYLE):
+        return inline_svg(
+            _figure(column, names, runs),
+            name=f"compared-{column.name}",
+            description=f"{column.heading}: {told}",
+        )
+
+
+def _figure(column: Column, names: Sequence[str], runs: Sequence[ComparedRun]) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 0.9 + 0.24 * len(runs)), layout="constrained")
         axes = figure.subplots()
@@ -64,5 +88,4 @@ def _drawn(column: Column, names: Sequence[str], runs: Sequence[ComparedRun]) ->
         axes.grid(axis="x", color=COLOURS["rule"], linewidth=0.4)
         direction = "more is read further " + ("left" if column.better == "low" else "right")
         axes.set_xlabel(f"{column.heading} ({direction})")
-        told = "; ".join(f"{name} {written(column, run)}" for name, run in zip(names, runs, strict=True))
-        return inline_svg(figure, name=f"compared-{column.name}", description=f"{column.heading}: {told}")
+        return figure

@@ -66,16 +66,25 @@ def score_histogram(name: str, values: Tensor, baselines: Mapping[str, float]) -
         return inline_svg(figure, name=f"histogram-{name}", description=text + ".")
 
 
+def identified_within(ranks: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of guesses k, and the share of images whose right image is among the k nearest.
+
+    Args:
+        ranks: Place of the right image, `[n]`, 1 is first.
+    """
+    places = np.sort(ranks.cpu().numpy())
+    guesses = np.unique(np.geomspace(1, len(places), 200).round().astype(int))
+    return guesses, np.searchsorted(places, guesses, side="right") / len(places)
+
+
 def identification_curve(ranks: Tensor) -> Markup:
     """The share of images whose right image is among the k nearest, against chance.
 
     Args:
         ranks: Place of the right image, `[n]`, 1 is first.
     """
-    places = np.sort(ranks.cpu().numpy())
-    total = len(places)
-    guesses = np.unique(np.geomspace(1, total, 200).round().astype(int))
-    found = np.searchsorted(places, guesses, side="right") / total
+    total, places = len(ranks), ranks.cpu().numpy()
+    guesses, found = identified_within(ranks)
     with _axes() as (figure, axes):
         axes.plot(guesses, 100 * found, color=COLOURS["rubric"], label="this attack")
         axes.plot(guesses, 100 * guesses / total, color=COLOURS["ink"], linestyle="--", label="chance")

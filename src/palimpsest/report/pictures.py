@@ -6,9 +6,11 @@ import matplotlib
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from palimpsest.files import written_whole
+from palimpsest.report.figures import identified_within
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.page import Page
 
@@ -17,7 +19,7 @@ _INK, _RUBRIC = "#0000a0", "#a00000"
 
 
 def save_pictures(page: Page, folder: Path) -> list[Path]:
-    """Write `gallery` and `training`, and where there are scores `distributions`, each as PNG and SVG.
+    """Write `gallery` and `training`, and where there are scores `distributions` and `identification`, as PNG and SVG.
 
     Args:
         page: What the page shows.
@@ -28,11 +30,19 @@ def save_pictures(page: Page, folder: Path) -> list[Path]:
         figures["training"] = _training(page)
     if isinstance(page, ReportInput):
         figures["distributions"] = _distributions(page)
-    return [
-        _write(figure, folder / f"{name}.{kind}")
-        for name, figure in figures.items()
-        for kind in ("png", "svg")
-    ]
+        if "rank" in page.per_image:
+            figures["identification"] = _identification(page.per_image["rank"])
+    return [path for name, figure in figures.items() for path in save_figure(figure, folder / name)]
+
+
+def save_figure(figure: Figure, path: Path) -> list[Path]:
+    """Write a figure as PNG and as SVG.
+
+    Args:
+        figure: What is drawn.
+        path: The files' name without its end; they are readable by their owner only.
+    """
+    return [_write(figure, path.with_name(f"{path.name}.{kind}")) for kind in ("png", "svg")]
 
 
 def _gallery(page: Page) -> Figure:
@@ -80,9 +90,28 @@ def _distributions(page: ReportInput) -> Figure:
     figure = Figure(figsize=(2.6 * len(names), 2.6), layout="constrained")
     for name, axes in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
         values = page.per_image[name]
-        axes.hist(values[values.isfinite()].numpy(), bins=32, color=_INK, alpha=0.8)
-        axes.axvline(float(values.mean()), color=_RUBRIC)
+        finite = values[values.isfinite()]
+        axes.hist(finite.numpy(), bins=32, color=_INK, alpha=0.8)
+        axes.axvline(float(finite.mean()), color=_RUBRIC)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(name.upper())
+    figure.supylabel("images", fontsize="medium")
+    return figure
+
+
+def _identification(ranks: Tensor) -> Figure:
+    """The share of images whose right original is among the k nearest, against chance."""
+    guesses, found = identified_within(ranks)
+    figure = Figure(figsize=(4.6, 2.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(guesses, found, color=_INK, label="this attack")
+    axes.plot(guesses, guesses / len(ranks), "--", color=_RUBRIC, label="chance")
+    axes.set_xscale("log")
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel(f"guesses allowed, of {len(ranks):,} images")
+    axes.set_ylabel("right image found")
+    axes.grid(linewidth=0.4)
+    axes.legend(frameon=False)
     return figure
 
 

@@ -10,11 +10,11 @@ from palimpsest.errors import ConfigurationError
 from palimpsest.progress import Stage, Watcher, Work
 
 TRACKERS = {
-    "tensorboard": ("palimpsest.tracking.tensorboard", "TensorBoard", "tensorboard"),
-    "wandb": ("palimpsest.tracking.wandb", "WeightsAndBiases", "wandb"),
-    "mlflow": ("palimpsest.tracking.mlflow", "MLflow", "mlflow-skinny"),
+    "tensorboard": ("palimpsest.tracking.tensorboard", "TensorBoard"),
+    "wandb": ("palimpsest.tracking.wandb", "WeightsAndBiases"),
+    "mlflow": ("palimpsest.tracking.mlflow", "MLflow"),
 }
-"""Each tracker's module, class and distribution, by the name that asks for it."""
+"""Each tracker's module and class, by the name that asks for it."""
 
 
 class Backend(Protocol):
@@ -111,12 +111,12 @@ def make_tracker(name: str, complain: Callable[[str], None]) -> Tracker:
     """
     if name not in TRACKERS:
         raise ConfigurationError(f"There is no tracker {name[:200]!r}: {', '.join(TRACKERS)} are there.")
-    module, kind, distribution = TRACKERS[name]
+    module, kind = TRACKERS[name]
     try:
         start = getattr(import_module(module), kind)
     except ImportError as error:
         raise ConfigurationError(
-            f"Tracking with {name} needs a package that is not here: pip install {distribution}."
+            f"Tracking with {name} needs a package that is not here: pip install 'palimpsest[tracking]'."
         ) from error
     return Tracker(start, complain)
 
