@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 TOOLS := .venv-supply
 comma := ,
 
-.PHONY: demo install test torture lint bench sbom supply clean
+.PHONY: demo install test torture lint docs bench sbom supply clean
 
 demo: $(STAMP)  ## Audit the embedded digits and say where the report is.
 	$(BIN)/palimpsest audit digits --out runs/demo
@@ -22,6 +22,9 @@ lint: $(STAMP)  ## Check style and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+docs: $(STAMP)  ## Build the documentation in site/; a warning is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(STAMP)  ## Print the seconds of each stage, and what each part costs beside a plain version.
 	$(BIN)/python -m benchmarks
@@ -40,7 +43,7 @@ clean:
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev$(if $(FLOWER),$(comma)flower$(comma)tracking)]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs$(if $(FLOWER),$(comma)flower$(comma)tracking)]'
 	touch $(STAMP)
 
 $(TOOLS)/.installed: supply/requirements.txt
