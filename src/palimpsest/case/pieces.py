@@ -129,8 +129,8 @@ def models_of(config: OwnModels, samples: SampleSet, *, device: str) -> Models |
         raise ConfigurationError(f"{missing[0]} is missing: original, unlearned and model belong together.")
     if config.mean is not None and not isinstance(samples, ImageSet):
         raise ConfigurationError(
-            f"mean and std are for the channels of images, and {samples.name} holds {samples.kind}: write the values as "
-            "the network takes them."
+            f"mean and std are for the channels of images, and {samples.name} holds {samples.kind}: write the values "
+            "as the network takes them."
         )
     return load_models(
         config.model,
@@ -162,7 +162,7 @@ def truth_of(
     if len(truth) != count or truth.shape != auxiliary.shape or type(truth) is not type(auxiliary):
         raise DatasetError(
             f"{config.truth} holds {len(truth):,} {truth.kind} of {list(truth.shape)}, and there are {count:,} proofs "
-            f"and auxiliary {auxiliary.kind} of {list(auxiliary.shape)}: give one sample for each proof, in their order "
-            "and of one shape."
+            f"and auxiliary {auxiliary.kind} of {list(auxiliary.shape)}: give one sample for each proof, in their "
+            "order and of one shape."
         )
     return in_classes(truth, auxiliary.classes)
