@@ -1,9 +1,9 @@
-"""What you have already, made here in plain torch: two checkpoints each for a table and for sentences, and samples.
+"""What you have already, made here in plain torch: for a table and for sentences, two checkpoints and samples.
 
     python train.py
 
-writes the folders `table` and `text`, each with `original.safetensors`, `unlearned.safetensors`, and the samples that
-were forgotten and those of the auditor's own, `forgotten` and `auxiliary`, as CSV.
+writes the folders `table` and `text`, each with `original.safetensors`, `unlearned.safetensors`, and as CSV the samples
+that were forgotten and those of the auditor's own, `forgotten` and `auxiliary`.
 """
 
 import csv

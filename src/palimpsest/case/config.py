@@ -92,7 +92,7 @@ class CaseConfig(OwnModels):
     truth: str | None = None
     """The forgotten samples, in the order of the proofs, for scores alone; without them nothing is scored."""
     vocabulary: Path | None = None
-    """For sequences of tokens: a text file with a token on each line, to tell reconstructions in words."""
+    """For sequences of tokens: a text file with a token on each line, in order, to tell reconstructions in words."""
     truth_split: str | None = None
     """Take only this split of them; none takes all."""
     oracle: OracleConfig = Field(default_factory=OracleConfig)
