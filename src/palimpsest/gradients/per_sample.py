@@ -1,20 +1,20 @@
 """Per-sample gradients: one flat vector for each image, a chunk at a time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from palimpsest.errors import ModelError, ResourceError
-from palimpsest.records import Parameters
+from palimpsest.gradients.writers import writer_of
 
 DEFAULT_BUDGET = 4 * 2**30
-# On a CPU vmap(grad) is fastest when a chunk's activations stay in cache; a GPU wants wide kernels.
-_BEST_CHUNK = {"cpu": 16, "cuda": 512}
+# On a CPU a few samples at a time are fastest: enough to pay for the calls, and few enough that their activations stay
+# in the cache, and that the C library keeps the memory of their gradients for the next ones (below 32 MiB).
+_FEWEST, _MOST, _KEPT = 16, 64, 24 * 2**20
+# A GPU wants wide kernels.
+_WIDE = 512
 # A chunk holds its gradients, their flat copy, and activations of about the same size.
 _COPIES = 4
 
@@ -41,7 +41,8 @@ def chunk_size(dimension: int, memory_budget: int, device: torch.device) -> int:
             f"One gradient of {dimension:,} floats needs {_COPIES * 4 * dimension:,} bytes, the memory budget is "
             f"{memory_budget:,}: raise --memory-budget."
         )
-    return min(fitting, _BEST_CHUNK.get(device.type, 64))
+    best = max(_FEWEST, min(_MOST, _KEPT // (4 * dimension))) if device.type == "cpu" else _WIDE
+    return min(fitting, best)
 
 
 def per_sample_gradients(
@@ -127,36 +128,28 @@ def difference_chunks(
 
 
 def _chunks(models: list[nn.Module], images: Tensor, labels: Tensor, memory_budget: int) -> Iterator[Tensor]:
-    device = next(models[0].parameters()).device
-    rows = chunk_size(parameter_count(models[0]), memory_budget, device)
-    for start in range(0, len(images), rows):
-        batch = images[start : start + rows].to(device)
-        targets = labels[start : start + rows].to(device)
-        flat = _flat_gradients(models[0], batch, targets)
-        for model in models[1:]:
-            flat -= _flat_gradients(model, batch, targets)
-        yield flat
+    device, dimension = next(models[0].parameters()).device, parameter_count(models[0])
+    rows = chunk_size(dimension, memory_budget, device)
+    if not len(images):
+        return
+    with ExitStack() as stack:
+        for model in models:
+            stack.enter_context(_eval_mode(model))
+        writers = [writer_of(model, images[:2].to(device)) for model in models]
+        for start in range(0, len(images), rows):
+            batch = images[start : start + rows].to(device)
+            targets = labels[start : start + rows].to(device)
+            flat = _empty(models[0], len(batch), dimension)
+            writers[0](batch, targets, flat)
+            if len(writers) > 1:
+                other = torch.empty_like(flat)
+                writers[1](batch, targets, other)
+                flat -= other
+            yield flat
 
 
-def _flat_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    parameters = {name: value.detach() for name, value in model.named_parameters()}
-    buffers = dict(model.named_buffers())
-
-    def loss(parameters: Parameters, image: Tensor, label: Tensor) -> Tensor:
-        logits = functional_call(model, (parameters, buffers), (image.unsqueeze(0),))
-        return F.cross_entropy(logits, label.unsqueeze(0))
-
-    # The plain kernel of attention: the fused ones have no batched gradient, and would go sample by sample.
-    with _eval_mode(model), sdpa_kernel(SDPBackend.MATH):
-        try:
-            gradients = vmap(grad(loss), in_dims=(None, 0, 0))(parameters, images, labels)
-        except (RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ModelError(
-                f"{type(model).__name__} has no per-sample gradient for images of shape {tuple(images.shape[1:])} "
-                f"({reason}): check the input shape, and use layers that treat each sample on its own."
-            ) from error
-    return torch.cat([gradients[name].flatten(1) for name in parameters], dim=1)
+def _empty(model: nn.Module, rows: int, dimension: int) -> Tensor:
+    return next(model.parameters()).new_empty(rows, dimension, requires_grad=False)
 
 
 @contextmanager

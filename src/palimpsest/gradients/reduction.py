@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from palimpsest.errors import ConfigurationError
+from palimpsest.gradients.products import product
 from palimpsest.records import Record
 
 # Columns of a block: wide enough for a fast matrix product, narrow enough for its centred copy to stay small.
@@ -45,7 +46,7 @@ class Projection(Record):
         The vectors are not centred, as the paper's are not when it projects: fitting and attack share this one
         function, so the constant shift `mean @ basis` is the same on both sides.
         """
-        return vectors.to(self.basis) @ self.basis
+        return product(vectors.to(self.basis), self.basis.T)
 
 
 def fit_projection(
@@ -99,9 +100,9 @@ def fit_projection(
     singular_values, basis = eigenvalues[:k].sqrt(), eigenvectors[:, :k]
     if wide:
         left = (basis / singular_values.clamp_min(torch.finfo(torch.float32).eps)).to(torch.float32)
-        basis = torch.cat(
-            [(vectors[:, block] * scale[:, None] - mean[block]).T @ left for block in _blocks(dimension)]
-        )
+        basis = torch.empty(dimension, k)
+        for block, centred in _centred(vectors, scale, mean):
+            basis[block] = product(centred.T, left.T)
     return Projection(
         mean=mean,
         basis=basis.to(torch.float32).contiguous(),
@@ -138,6 +139,16 @@ def _mean(columns: Tensor, scale: Tensor) -> Tensor:
     return (scale.double() @ columns.double() / len(columns)).float()
 
 
+def _centred(vectors: Tensor, scale: Tensor, mean: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """The scaled and centred columns, a block at a time; each is overwritten by the next."""
+    memory = torch.empty(len(vectors), min(_BLOCK, vectors.shape[1]))
+    for block in _blocks(vectors.shape[1]):
+        columns = vectors[:, block]
+        centred = memory[:, : columns.shape[1]]
+        torch.mul(columns, scale[:, None], out=centred)
+        yield block, centred.sub_(mean[block])
+
+
 def _row_gram(vectors: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
     """The m x m inner products of the centred rows; blocks in float32, their sum in float64.
 
@@ -145,11 +156,10 @@ def _row_gram(vectors: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
     """
     count = len(vectors)
     gram = torch.zeros(count, count, dtype=torch.float64)
-    for block in _blocks(vectors.shape[1]):
-        centred = vectors[:, block] * scale[:, None] - mean[block]
+    for _, centred in _centred(vectors, scale, mean):
         for start in range(0, count, _ROWS):
             rows = slice(start, start + _ROWS)
-            gram[rows, start:] += centred[rows] @ centred[start:].T
+            gram[rows, start:] += product(centred[rows], centred[start:])
     for start in range(_ROWS, count, _ROWS):
         rows = slice(start, start + _ROWS)
         gram[rows, :start] = gram[:start, rows].T
@@ -161,5 +171,5 @@ def _column_gram(vectors: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
     gram = torch.zeros(vectors.shape[1], vectors.shape[1], dtype=torch.float64)
     for rows, lengths in zip(vectors.split(_BLOCK), scale.split(_BLOCK), strict=True):
         centred = rows * lengths[:, None] - mean
-        gram += centred.T @ centred
+        gram += product(centred.T, centred.T)
     return gram

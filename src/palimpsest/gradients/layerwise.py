@@ -1,0 +1,182 @@
+"""Per-sample gradients of a whole batch from one forward and one backward pass, and then a product for each layer.
+
+A layer's parameters enter the loss through the layer's outputs alone. So a sample's gradient follows from what went
+into the layer and from the loss's gradient at what came out, and ordinary batched passes give both, as fast as the
+library can. The model is neither wrapped nor changed; hooks are attached for the time of a pass.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
+from torch.func import functional_call
+
+from palimpsest.gradients.rules import find_rule
+
+Visit = Callable[[str, Tensor, Tensor], None]
+"""Told of each use of a layer: its name, what went in and what came out."""
+
+
+class Layerwise:
+    """The gradients of one model, layer by layer.
+
+    Args:
+        model: In eval mode, whenever it is used.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._layers = {
+            name: module
+            for name, module in model.named_modules()
+            if any(True for _ in module.parameters(recurse=False))
+        }
+        self._columns: dict[str, slice] = {}
+        start = 0
+        for name, parameter in model.named_parameters():
+            self._columns[name] = slice(start, start + parameter.numel())
+            start += parameter.numel()
+
+    def suits(self, images: Tensor) -> bool:
+        """Whether the model can be read layer by layer.
+
+        Each parameter must belong to one layer, each layer have a rule and be used once at most, and no layer may see
+        more than its own sample. The last is tried with two samples: the first row of every layer may not change, in a
+        single bit, with the second sample.
+
+        Args:
+            images: At least one, `[n, ...]`.
+        """
+        named = [name for layer in self._layers for name in self._parameters(layer).values()]
+        if sorted(named) != sorted(self._columns) or not all(map(find_rule, self._layers.values())):
+            return False
+        image = images[:1]
+        other = _far_from(image) if image.is_floating_point() else images[-1:].flip(-1)
+        try:
+            alone, explained = self._seen(torch.cat([image, image]))
+            beside, _ = self._seen(torch.cat([image, other]))
+        # A model may fail in any way with such images: its error is told by the path that takes any model.
+        except Exception:
+            return False
+        return (
+            explained
+            and len(alone) == len(beside)
+            and all(len(one) == len(two) == 2 for one, two in zip(alone, beside, strict=True))
+            and all(torch.equal(one[0], two[0]) for one, two in zip(alone, beside, strict=True))
+        )
+
+    def write(self, images: Tensor, labels: Tensor, out: Tensor) -> None:
+        """Write each sample's gradient of the cross-entropy into the rows of a matrix.
+
+        Each layer's gradients are computed when the backward pass comes by, while its own are still in the cache.
+
+        Args:
+            images: `[n, ...]`, of a kind that `suits`.
+            labels: `[n]`.
+            out: `[n, d]`.
+        """
+        unused, sources = set(self._layers), list[GradientEdge]()
+
+        def visit(name: str, inputs: Tensor, outputs: Tensor) -> None:
+            unused.discard(name)
+            layer, rule, version = self._layers[name], find_rule(self._layers[name]), inputs._version
+            assert rule is not None, "refused by `suits`"
+
+            def pull(gradient: Tensor) -> None:
+                assert inputs._version == version, "refused by `suits`"
+                rule(layer, inputs.detach(), gradient, self._views(name, out))
+
+            outputs.register_hook(pull)
+            if not inputs.requires_grad:
+                sources.append(get_gradient_edge(outputs))
+
+        with torch.enable_grad():
+            loss = F.cross_entropy(self._pass(images, self._leaves(), visit), labels, reduction="sum")
+        # Asked for the first layers' outputs alone, the pass computes no gradient of a weight.
+        torch.autograd.grad(loss, sources)
+        for name in unused:
+            for view in self._views(name, out).values():
+                view.zero_()
+
+    def _seen(self, images: Tensor) -> tuple[list[Tensor], bool]:
+        """What goes in and out of every layer, and whether that explains every use of every parameter."""
+        seen, names, versions = list[Tensor](), list[str](), list[tuple[Tensor, int]]()
+
+        def visit(name: str, inputs: Tensor, outputs: Tensor) -> None:
+            names.append(name)
+            seen.extend((inputs.detach().clone(), outputs.detach().clone()))
+            versions.append((inputs, inputs._version))
+
+        leaves = self._leaves()
+        with torch.enable_grad():
+            logits = self._pass(images, leaves, visit)
+        expected = Counter(id(leaves[name]) for layer in names for name in self._parameters(layer).values())
+        explained = (
+            len(names) == len(set(names))
+            and _uses(logits) == expected
+            and all(inputs._version == version for inputs, version in versions)
+        )
+        return [*seen, logits.detach()], explained
+
+    def _parameters(self, layer: str) -> dict[str, str]:
+        """A layer's parameters: their names in it, and in the model."""
+        prefix = f"{layer}." if layer else ""
+        return {name: prefix + name for name, _ in self._layers[layer].named_parameters(recurse=False)}
+
+    def _leaves(self) -> dict[str, Tensor]:
+        # A frozen parameter has a gradient too.
+        return {name: value.detach().requires_grad_() for name, value in self._model.named_parameters()}
+
+    def _views(self, layer: str, out: Tensor) -> dict[str, Tensor]:
+        """The columns of a layer's parameters, `[n, *shape]`, by their names in it."""
+        shapes = dict(self._layers[layer].named_parameters(recurse=False))
+        return {
+            name: out[:, self._columns[full]].view(len(out), *shapes[name].shape)
+            for name, full in self._parameters(layer).items()
+        }
+
+    def _pass(self, images: Tensor, leaves: dict[str, Tensor], visit: Visit) -> Tensor:
+        with self._visited(visit):
+            return functional_call(self._model, leaves, (images,))
+
+    @contextmanager
+    def _visited(self, visit: Visit) -> Iterator[None]:
+        def hook_of(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+            return lambda _, inputs, outputs: visit(name, inputs[0], outputs)
+
+        # First of all hooks: others may put something else in the place of what came out.
+        handles = [
+            layer.register_forward_hook(hook_of(name), prepend=True) for name, layer in self._layers.items()
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def _far_from(image: Tensor) -> Tensor:
+    """An image that has nothing in common with another: its mean, its extremes and its noise are all different."""
+    ramp = torch.linspace(-9, 7, image.numel(), dtype=image.dtype, device=image.device)
+    return torch.empty_like(image).copy_(ramp.view(image.shape))
+
+
+def _uses(result: Tensor) -> Counter[int]:
+    """How often each leaf enters a computation, by the leaf's identity."""
+    uses: Counter[int] = Counter()
+    waiting: list[Node | None] = [result.grad_fn]
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        for parent, _ in node.next_functions if node else ():
+            leaf = getattr(parent, "variable", None)
+            if leaf is not None:
+                uses[id(leaf)] += 1
+            elif parent not in seen:
+                seen.add(parent)
+                waiting.append(parent)
+    return uses
