@@ -95,7 +95,7 @@ def test_answers_that_vary_are_asked_for_again() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_it() -> None:
-    with pytest.raises(DivergenceError, match="lower attack.learning_rate"):
+    with pytest.raises(DivergenceError, match=r"lower attack\.learning_rate"):
         RowInversion(learning_rate=1e30, epochs=5)(
             view(perceptron, rows(5, 1), rows(40, 2)), generator=generator()
         )
