@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from markupsafe import Markup
+
 from palimpsest.comparison import (
     COLUMNS,
     ComparedRun,
@@ -117,8 +119,12 @@ class Comparison:
         return folder / "comparison.html"
 
     def _repr_html_(self) -> str:
-        if not self.runs:
-            return html_paragraph("There is no run.")
+        shown = self._table() if self.runs else html_paragraph("There is no run that can be read.")
+        for path, why in self.damaged.items():
+            shown += html_paragraph(f"{path}: {why}")
+        return shown
+
+    def _table(self) -> Markup:
         keys = varying_keys(self.runs)
         shown = [column for column in COLUMNS if any(column.name in run.values for run in self.runs)]
         headings = ["run", *keys, *(column.heading for column in shown), "seconds"]

@@ -85,6 +85,7 @@ def test_runs_sets_the_damaged_aside(result: pp.AuditResult, tmp_path: Path) -> 
     (tmp_path / "good").symlink_to(result.folder)
     listed = pp.runs(tmp_path)
     assert list(listed.damaged) == [tmp_path / "bad"]
+    assert str(tmp_path / "bad") in listed._repr_html_()
     assert pp.runs(result.folder).runs[0].finished
 
 

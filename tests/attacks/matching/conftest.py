@@ -1,11 +1,8 @@
 import pytest
 
-
-class Silent:
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        pass
+from palimpsest.progress import Work
 
 
 @pytest.fixture
-def line() -> Silent:
-    return Silent()
+def line() -> Work:
+    return Work("search", 1)
