@@ -9,6 +9,7 @@ from palimpsest.attacks.igf_plus import IGFPlus
 from palimpsest.attacks.igf_white import IGFWhite
 from palimpsest.attacks.joint import Joint
 from palimpsest.attacks.learned import Learned, LearnedInversion
+from palimpsest.attacks.linear_layer import LinearLayer
 from palimpsest.attacks.lti import LearningToInvert
 from palimpsest.attacks.readouts import Projected
 from palimpsest.attacks.server import BatchLabels, BatchReconstruction, ServerAttack, ServerView
@@ -41,6 +42,7 @@ __all__ = [
     "Learned",
     "LearnedInversion",
     "LearningToInvert",
+    "LinearLayer",
     "Projected",
     "Reconstruction",
     "RowInversion",

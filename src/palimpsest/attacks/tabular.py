@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import torch
 from torch import Generator, Tensor
 
 from palimpsest.attacks.vectors import VectorInversion
@@ -19,7 +20,11 @@ class RowInversion(VectorInversion):
     source: ClassVar[str] = "IGF, section 3.2, Eqs. 3 to 9, with rows in place of images"
     takes: ClassVar[type[SampleSet]] = RowSet
 
-    def targets(self, samples: RowSet, generator: Generator) -> Tensor:
+    def mix(self, inputs: Tensor, others: Tensor, generator: Generator) -> Tensor:
+        """Each row moved towards another by a random share; see `VectorInversion.mix`."""
+        return torch.lerp(inputs, others, torch.rand(len(inputs), 1, generator=generator))
+
+    def targets(self, samples: RowSet) -> Tensor:
         """The rows themselves; see `VectorInversion.targets`."""
         return samples.rows
 

@@ -27,7 +27,11 @@ class TokenInversion(VectorInversion):
     embedding: PositiveInt = 64
     """Numbers in the embedding of a token."""
 
-    def targets(self, samples: TokenSet, generator: Generator) -> Tensor:
+    def mix(self, inputs: Tensor, others: Tensor, generator: Generator) -> Tensor:
+        """Each place's token from one sequence or the other; see `VectorInversion.mix`."""
+        return torch.where(torch.rand(inputs.shape, generator=generator) < 0.5, inputs, others)
+
+    def targets(self, samples: TokenSet) -> Tensor:
         """The embeddings of each sequence, one after the other; see `VectorInversion.targets`."""
         return self._embeddings(samples)[samples.tokens].flatten(1)
 

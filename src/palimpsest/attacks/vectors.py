@@ -1,7 +1,7 @@
 """Learned inversion of samples that are no images: what the attacks on rows and on tokens share (IGF, section 3.2)."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -81,6 +81,8 @@ class VectorInversion(Attack):
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )
 
+    queries: PositiveInt = 8
+    """Queries for each auxiliary sample: itself, then mixtures of it with others of its class."""
     explained_variance: Annotated[float, Field(gt=0, le=1)] = 0.999
     """The share of the variance of the auditor's differences that is kept (Eq. 5)."""
     components: PositiveInt | None = 256
@@ -89,8 +91,8 @@ class VectorInversion(Attack):
     """Units of the inverter's two hidden layers."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of them hidden in each training step."""
-    epochs: PositiveInt = 300
-    """Passes over the auxiliary samples."""
+    epochs: PositiveInt = 60
+    """Passes over the queries."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Samples in a step."""
     learning_rate: PositiveFloat = 2e-3
@@ -101,7 +103,11 @@ class VectorInversion(Attack):
     """Where answers vary, as through a random defence: how often to ask, spread over the epochs."""
 
     @abstractmethod
-    def targets(self, samples: Any, generator: Generator) -> Tensor:
+    def mix(self, inputs: Tensor, others: Tensor, generator: Generator) -> Tensor:
+        """A sample between each of these and the other beside it, both `[m, *shape]`."""
+
+    @abstractmethod
+    def targets(self, samples: Any) -> Tensor:
         """What the inverter learns to give for each sample, `[m, k]`."""
 
     @abstractmethod
@@ -123,7 +129,8 @@ class VectorInversion(Attack):
         Raises:
             DivergenceError: The loss stopped being finite.
         """
-        answers = _ask(view)
+        samples = self._queries(view, generator)
+        answers = _ask(view, samples)
         reduction = fit_reduction(
             answers,
             reduction="svd",
@@ -133,14 +140,14 @@ class VectorInversion(Attack):
             generator=generator,
         )
         features = reduction.transform(answers)
-        inputs, targets = Scale.of(features), self.targets(view.auxiliary, generator)
+        inputs, targets = Scale.of(features), self.targets(samples)
         outputs = Scale.of(targets)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(fork(generator))
             inverter = Inverter(features.shape[1], targets.shape[1], hidden=self.hidden, dropout=self.dropout)
 
         def lesson() -> Tensor:
-            return inputs.standardise(reduction.transform(_ask(view)))
+            return inputs.standardise(reduction.transform(_ask(view, samples)))
 
         curve = self._train(
             inverter,
@@ -155,12 +162,25 @@ class VectorInversion(Attack):
             answered = inverter.cpu().eval()(given)
         facts = {
             "auxiliary_samples": float(len(view.auxiliary)),
+            "queries": float(len(samples)),
             "dimension": float(view.oracle.dimension),
             "features": float(features.shape[1]),
             **reduction.facts,
         }
         return Reconstruction(
             self.read(outputs.restore(answered), view.auxiliary), {"training_loss": curve}, facts
+        )
+
+    def _queries(self, view: AuditorView[Any], generator: Generator) -> Any:
+        """The auxiliary samples, then mixtures, as many as the oracle will answer."""
+        samples = view.auxiliary
+        wanted = self.queries if view.further is None else min(self.queries, 1 + view.further // len(samples))
+        parts = [samples.inputs]
+        for _ in range(1, wanted):
+            others = _of_their_class(samples.labels, generator)
+            parts.append(self.mix(samples.inputs, samples.inputs[others], generator))
+        return replace(
+            samples, **{samples.field: torch.cat(parts), "labels": samples.labels.repeat(len(parts))}
         )
 
     def _train(
@@ -208,8 +228,16 @@ class VectorInversion(Attack):
         return curve
 
 
-def _ask(view: AuditorView[Any]) -> Tensor:
-    samples = view.auxiliary
+def _of_their_class(labels: Tensor, generator: Generator) -> Tensor:
+    """For each sample another one of its class, or itself where it is alone, `[m]`."""
+    others = torch.empty_like(labels)
+    for label in labels.unique():
+        rows = (labels == label).nonzero().flatten()
+        others[rows] = rows[torch.randint(len(rows), (len(rows),), generator=generator)]
+    return others
+
+
+def _ask(view: AuditorView[Any], samples: Any) -> Tensor:
     return collect(
         (chunk.cpu() for chunk in view.oracle.differences(samples.inputs, samples.labels)),
         len(samples),

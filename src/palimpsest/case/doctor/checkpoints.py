@@ -101,7 +101,7 @@ def check_layers(network: nn.Module, pixels: int) -> Iterator[Finding]:
         )
     count = sum(parameter.numel() for parameter in network.parameters())
     yield fits(
-        "gradient", f"{count:,} numbers, {count / pixels:,.1f} for each of an image's {pixels:,} pixels."
+        "gradient", f"{count:,} numbers, {count / pixels:,.1f} for each of a sample's {pixels:,} values."
     )
 
 

@@ -85,7 +85,7 @@ def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator
     share = float((guesses == labels).double().mean())
     often = float(labels.bincount().max()) / len(labels)
     told = (
-        f"The original model recognises {share:.1%} of {len(labels)} auxiliary images; the commonest class is "
+        f"The original model recognises {share:.1%} of {len(labels)} auxiliary {images.kind}; the commonest class is "
         f"{often:.1%}."
     )
     network = bare(model)

@@ -88,33 +88,34 @@ def check_dimension(proofs: Proofs, network: nn.Module, frozen: int) -> Iterator
 def check_truth(
     vectors: Tensor, answers: Tensor, truth: SampleSet, models: Models | None
 ) -> Iterator[Finding]:
-    """That the true images score zero: their gradient differences are the proofs.
+    """That the true samples score zero: their gradient differences are the proofs.
 
     Args:
         vectors: The first proofs, `[n, d]`, without defences.
-        answers: The oracle's gradient differences of the first true images, `[n, d]`.
-        truth: Those images.
+        answers: The oracle's gradient differences of the first true samples, `[n, d]`.
+        truth: Those samples.
         models: The two models, where they are held, to find out what was done otherwise.
     """
     off = distance(answers, vectors)
+    what = "images" if isinstance(truth, ImageSet) else "samples"
     if off <= _SAME:
         yield fits(
             "truth",
-            f"The true images score zero: their gradient differences are the proofs (relative distance {off:.1e}, "
+            f"The true {what} score zero: their gradient differences are the proofs (relative distance {off:.1e}, "
             f"first {len(vectors)}).",
         )
         return
     for explanation in _explanations(vectors, answers, truth, models):
         if explanation.distance <= _SAME:
             yield fault(
-                "truth", f"The proofs are not these images' gradient differences: {explanation.words}."
+                "truth", f"The proofs are not these {what}' gradient differences: {explanation.words}."
             )
             return
     cosine = float(F.cosine_similarity(answers, vectors).median())
     yield fault(
         "truth",
-        f"The proofs are not these images' gradient differences (relative distance {off:.2g}, cosine {cosine:.2f}): "
-        "check the images' order, the labels, the loss (mean cross-entropy), defences, and that the checkpoints are "
+        f"The proofs are not these {what}' gradient differences (relative distance {off:.2g}, cosine {cosine:.2f}): "
+        f"check the {what}' order, the labels, the loss (mean cross-entropy), defences, and that the checkpoints are "
         "those that the proofs were made with.",
     )
 

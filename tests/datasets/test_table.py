@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from palimpsest.datasets import RowSet, TokenSet, read_table
+from palimpsest.errors import DatasetError
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_columns_of_numbers_are_features_in_their_order(tmp_path: Path) -> None:
+    table = read_table(
+        written(tmp_path / "a.csv", "age,label,smokes,pulse\n41,1,true,60.5\n7,0,false,-2e3\n")
+    )
+    assert isinstance(table, RowSet)
+    assert table.columns == ("age", "smokes", "pulse")
+    assert table.rows.tolist() == [[41, 1, 60.5], [7, 0, -2000]]
+    assert table.labels.tolist() == [1, 0]
+    assert (table.classes, table.shape, len(table)) == (2, (3,), 2)
+
+
+def test_tokens_come_as_lists_or_with_spaces(tmp_path: Path) -> None:
+    text = read_table(written(tmp_path / "a.csv", "tokens,label\n 5 0 12 ,0\n1 2 3,2\n"))
+    columns = {"tokens": [[5, 0, 12], [1, 2, 3]], "label": [0, 2]}
+    pq.write_table(pa.table(columns), tmp_path / "b.parquet")
+    lists = read_table(tmp_path / "b.parquet")
+    assert isinstance(text, TokenSet)
+    assert isinstance(lists, TokenSet)
+    assert text.tokens.tolist() == lists.tokens.tolist() == columns["tokens"]
+    assert text.fingerprint == lists.fingerprint
+    assert text.classes == 3
+
+
+@pytest.mark.parametrize("column", ["file_name", "image", "img"])
+def test_tables_of_images_are_left_to_others(tmp_path: Path, column: str) -> None:
+    assert read_table(written(tmp_path / "a.csv", f"{column},label\nx,0\n")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a,b\n1,2\n", "needs the column 'label'"),
+        ("a,label\n", "no rows"),
+        ("label\n0\n", "no column but"),
+        ("a,label\nred,0\n", "'a' of .* holds string"),
+        ("a,label\n1,0\n,1\n", "Row 1 .* no finite number as 'a'"),
+        ("a,label\ninf,0\n", "Row 0 .* no finite number"),
+        ("a,label\n1,-1\n", "label -1"),
+        ("a,label\n1,0.5\n", "number the classes"),
+        ("a,label\n1,99999999\n", "99999999"),
+        ("a,a,label\n1,2,0\n", "two columns 'a'"),
+        ("tokens,label\n1 2,0\n1 2 3,0\n", "pad them to one length"),
+        ("tokens,label\n1 x,0\n", "not lists of whole numbers"),
+        ("tokens,label\n1 -2,0\n", "token below 0"),
+        ("tokens,label\n0.5,0\n", "not lists of whole numbers"),
+        ("a,label\n1,2,3\n", "can't be read as a table"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(DatasetError, match=reason):
+        read_table(written(tmp_path / "a.csv", text))
+
+
+def test_damaged_parquet_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="can't be read"):
+        read_table(written(tmp_path / "a.parquet", "PAR1nonsensePAR1"))
+
+
+def test_a_set_is_checked_when_it_is_made() -> None:
+    labels = torch.zeros(2, dtype=torch.int64)
+    with pytest.raises(DatasetError, match="a value for each column"):
+        RowSet("x", torch.zeros(2, 3), labels, 1, ("a", "b"))
+    with pytest.raises(DatasetError, match="give int64 of shape"):
+        TokenSet("x", torch.zeros(2, 3, dtype=torch.int64), labels[:1], 1)
+    rows = RowSet("x", torch.arange(4.0).view(2, 2), labels, 1, ("a", "b"))
+    assert rows.subset(torch.tensor([1])).rows.tolist() == [[2, 3]]
+    with pytest.raises(DatasetError, match="no row 2"):
+        rows.subset(torch.tensor([2]))

@@ -1,0 +1,96 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from palimpsest.datasets import RowSet, TokenSet
+from palimpsest.errors import DatasetError, DivergenceError
+from palimpsest.metrics import SampleScores, evaluate_samples
+
+
+def rows(count: int, seed: int = 0) -> RowSet:
+    values = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed)) * torch.tensor(
+        [1.0, 50.0, 0.01]
+    )
+    return RowSet("rows", values, torch.zeros(count, dtype=torch.int64), 1, ("a", "b", "c"))
+
+
+def tokens(count: int, seed: int = 0) -> TokenSet:
+    values = torch.randint(0, 9, (count, 5), generator=torch.Generator().manual_seed(seed))
+    return TokenSet("tokens", values, torch.zeros(count, dtype=torch.int64), 1)
+
+
+def scored(
+    reconstructions: Tensor, originals: RowSet | TokenSet, auxiliary: RowSet | TokenSet
+) -> SampleScores:
+    generator = torch.Generator().manual_seed(0)
+    return evaluate_samples(reconstructions, originals, auxiliary, bootstrap=50, generator=generator)
+
+
+def test_the_truth_scores_zero_and_the_mean_row_about_one() -> None:
+    originals, auxiliary = rows(200, 1), rows(300)
+    perfect = scored(originals.rows, originals, auxiliary)
+    assert perfect.reconstruction() == {
+        "mse": 0,
+        "mae": 0,
+        "identification_top1": 1,
+        "identification_top5": 1,
+        "count": 200,
+    }
+    assert perfect.baselines["typical"]["mse"] == pytest.approx(1, abs=0.2)
+    assert perfect.baselines["typical"]["identification_top1"] < 0.05
+    assert perfect.baselines["nearest_auxiliary"]["mse"] < perfect.baselines["typical"]["mse"]
+    assert perfect.chance()["identification_top1"] == 1 / 200
+
+
+@given(st.lists(st.floats(0.01, 1000), min_size=3, max_size=3))
+def test_units_do_not_matter(scales: list[float]) -> None:
+    originals, auxiliary, guess = rows(20, 1), rows(30), rows(20, 2)
+    factor = torch.tensor(scales)
+    here = scored(guess.rows, originals, auxiliary).reconstruction()
+    there = scored(
+        guess.rows * factor,
+        RowSet("rows", originals.rows * factor, originals.labels, 1, originals.columns),
+        RowSet("rows", auxiliary.rows * factor, auxiliary.labels, 1, auxiliary.columns),
+    ).reconstruction()
+    assert there["mse"] == pytest.approx(here["mse"], rel=1e-4)
+
+
+def test_tokens_are_counted_as_one_would_by_hand() -> None:
+    originals, guess = tokens(12, 1), tokens(12, 2)
+    scores = scored(guess.tokens, originals, tokens(40)).per_sample
+    for row, (here, there) in enumerate(zip(guess.tokens.tolist(), originals.tokens.tolist(), strict=True)):
+        assert scores["tokens_right"][row] == pytest.approx(
+            sum(a == b for a, b in zip(here, there, strict=True)) / 5
+        )
+        assert scores["tokens_found"][row] == pytest.approx(
+            sum(t in here for t in set(there)) / len(set(there))
+        )
+        wrong = [sum(a != b for a, b in zip(here, other, strict=True)) for other in originals.tokens.tolist()]
+        rank = sum(one <= wrong[row] for one in wrong)
+        assert bool(scores["identification_top1"][row]) == (rank == 1)
+        assert bool(scores["identification_top5"][row]) == (rank <= 5)
+
+
+def test_one_answer_for_all_tells_nothing_apart() -> None:
+    originals = tokens(10, 1)
+    same = originals.tokens[:1].expand(10, -1)
+    assert scored(same, originals, tokens(10)).per_sample["identification_top1"].sum() <= 1
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(DatasetError, match="rows of a table .* sequences of tokens"):
+        scored(rows(3).rows, rows(3), tokens(3))
+    with pytest.raises(DatasetError, match="one reconstruction for each"):
+        scored(rows(2).rows, rows(3), rows(3))
+    with pytest.raises(DivergenceError, match="not finite"):
+        scored(torch.full((3, 3), torch.nan), rows(3), rows(3))
+
+
+def test_scores_are_stored(tmp_path) -> None:
+    before = scored(rows(4, 2).rows, rows(4, 1), rows(9))
+    before.save(tmp_path / "scores.safetensors")
+    after = SampleScores.load(tmp_path / "scores.safetensors")
+    assert after.reconstruction() == before.reconstruction()
+    assert set(after.meanings()) == set(after.per_sample)
