@@ -80,7 +80,7 @@ def test_one_answer_for_all_tells_nothing_apart() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(DatasetError, match="rows of a table .* sequences of tokens"):
+    with pytest.raises(DatasetError, match=r"rows of a table .* sequences of tokens"):
         scored(rows(3).rows, rows(3), tokens(3))
     with pytest.raises(DatasetError, match="one reconstruction for each"):
         scored(rows(2).rows, rows(3), rows(3))
