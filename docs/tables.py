@@ -57,7 +57,9 @@ def _keys(kind: Any, names: Iterable[str], *, prefix: str = "") -> str:
     rows = []
     for name in names:
         info = kind.model_fields[name]
-        default = "required" if info.is_required() else f"`{_plain(info.get_default(call_default_factory=True))}`"
+        default = (
+            "required" if info.is_required() else f"`{_plain(info.get_default(call_default_factory=True))}`"
+        )
         rows.append((f"`{prefix}{name}`", default, " ".join((info.description or "").split())))
     return _table(("key", "default", "meaning"), rows)
 
