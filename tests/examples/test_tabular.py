@@ -14,11 +14,16 @@ SMALL = "--scoring.bootstrap 50"
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, shell: Callable[..., Any]) -> Path:
-    """The example's folder, in which both federations have trained."""
+def proven(
+    tmp_path_factory: pytest.TempPathFactory, shell: Callable[..., Any], readme: Callable[[str], list[str]]
+) -> Path:
+    """The example's folder, in which both federations have trained and proved."""
     folder = tmp_path_factory.mktemp("tabular") / "tabular"
     shutil.copytree(EXAMPLE, folder)
-    shell("python train.py", folder)
+    train, prove, _, prove_text, *_ = readme("tabular")
+    shell(train, folder)
+    assert "20 proofs of 1,058 numbers" in shell(prove, folder).stdout
+    assert "20 proofs of 3,743 numbers" in shell(prove_text, folder).stdout
     return folder
 
 
@@ -28,31 +33,29 @@ def told(folder: Path) -> tuple[dict[str, Any], list[list[str]]]:
         return metrics, list(csv.reader(file))
 
 
-def test_rows(trained: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]) -> None:
-    _, prove, attack, _, _, defend, verify = readme("tabular")
-    assert "20 proofs of 1,058 numbers" in shell(prove, trained).stdout
-    said = shell(attack, trained, extra=SMALL).stdout
+def test_rows(proven: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]) -> None:
+    _, _, attack, _, _, defend, verify = readme("tabular")
+    said = shell(attack, proven, extra=SMALL).stdout
     assert "Forgotten samples can be read back." in said
-    metrics, lines = told(trained / "table" / "run")
+    metrics, lines = told(proven / "table" / "run")
     assert metrics["reconstruction"]["mse"] < 1e-6
     assert metrics["reconstruction"]["identification_top1"] == 1
     assert 0.5 < metrics["baselines"]["typical"]["mse"] < 2
-    with (trained / "table" / "forgotten.csv").open() as file:
+    with (proven / "table" / "forgotten.csv").open() as file:
         truth = list(csv.reader(file))
     assert lines[0] == truth[0][:-1]
     assert [float(value) for value in lines[1]] == pytest.approx([float(v) for v in truth[1][:-1]], abs=1e-3)
-    page = (trained / "table" / "run" / "report.html").read_text()
+    page = (proven / "table" / "run" / "report.html").read_text()
     assert "mean_radius" in page
     assert "MAE" in page
-    shell(defend, trained)
-    assert "20" in shell(verify, trained).stdout
+    shell(defend, proven)
+    assert "20" in shell(verify, proven).stdout
 
 
-def test_sentences(trained: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]) -> None:
-    _, _, _, prove, attack, *_ = readme("tabular")
-    shell(prove, trained)
-    shell(attack, trained, extra=f"{SMALL} --attack.epochs 10 --attack.queries 4 --attack.hidden 128")
-    metrics, lines = told(trained / "text" / "run")
+def test_sentences(proven: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]) -> None:
+    _, _, _, _, attack, *_ = readme("tabular")
+    shell(attack, proven, extra=f"{SMALL} --attack.epochs 10 --attack.queries 4 --attack.hidden 128")
+    metrics, lines = told(proven / "text" / "run")
     assert metrics["reconstruction"]["tokens_right"] > metrics["baselines"]["typical"]["tokens_right"] + 0.2
     assert metrics["reconstruction"]["identification_top1"] > 0.5
     assert lines[0] == ["tokens", "text"]
@@ -60,24 +63,22 @@ def test_sentences(trained: Path, shell: Callable[..., Any], readme: Callable[[s
 
 
 def test_the_doctor_looks_at_a_table(
-    trained: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
+    proven: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> None:
-    _, prove, attack, *_ = readme("tabular")
-    shell(prove, trained)
+    _, _, attack, *_ = readme("tabular")
     keys = attack.partition(" --out")[0].replace("palimpsest attack", "palimpsest doctor")
-    fine = " ".join(shell(keys, trained).stdout.split())
+    fine = " ".join(shell(keys, proven).stdout.split())
     assert "285 auxiliary rows of a table" in fine
     assert "The true samples score zero" in fine
-    wrong = shell(keys.replace("linear-layer", "igf"), trained, code=2).stdout
+    wrong = shell(keys.replace("linear-layer", "igf"), proven, code=2).stdout
     assert "igf reconstructs images, and auxiliary.csv holds rows of a table" in " ".join(wrong.split())
 
 
 def test_an_attack_on_images_refuses_in_a_sentence(
-    trained: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
+    proven: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> None:
-    _, prove, attack, *_ = readme("tabular")
-    shell(prove, trained)
+    _, _, attack, *_ = readme("tabular")
     refused = shell(
-        attack.replace("linear-layer", "igf-plus --attack.beta 0"), trained, code=1, extra="--out other"
+        attack.replace("linear-layer", "igf-plus --attack.beta 0"), proven, code=1, extra="--out other"
     )
     assert "choose igf-rows or linear-layer" in " ".join(refused.stderr.split())

@@ -86,7 +86,7 @@ class ProofMod:
         from flwr.app import ConfigRecord
 
         samples, labels = self.forgotten(context)
-        noted = {"samples": len(samples), "digest": tensor_hash(samples, labels)}
+        noted: dict[str, Any] = {"samples": len(samples), "digest": tensor_hash(samples, labels)}
         if dict(context.state.config_records.get(_NOTED, {})) != noted:
             context.state[_NOTED] = ConfigRecord(noted)
             self._write(context, "instruction", noted)

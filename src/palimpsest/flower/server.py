@@ -101,7 +101,7 @@ class Audited:
         )
         self._known |= received.digests
         faults = answers.faults | received.faults
-        owners = received.owners.tolist()
+        owners = [int(place) for place in received.owners]
         # A node's number is larger than JSON's readers and tensors take.
         told = {
             **hashes,
