@@ -23,7 +23,8 @@ lint: $(STAMP)  ## Check style and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: $(STAMP)  ## Print the seconds of each stage, and what each part costs beside a plain version.
+bench: $(STAMP)  ## Measure what is promised to be fast beside its rivals; print the table, write docs/benchmarks.md and .json.
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks
 
 sbom: $(STAMP) $(TOOLS)/.installed  ## List everything that the program is made of, in dist/sbom.json (CycloneDX).
