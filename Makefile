@@ -26,7 +26,8 @@ lint: $(STAMP)  ## Check style and types.
 docs: $(STAMP)  ## Build the documentation in site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: $(STAMP)  ## Print the seconds of each stage, and what each part costs beside a plain version.
+bench: $(STAMP)  ## Measure what is promised to be fast beside its rivals; print the table, write docs/benchmarks.md and .json.
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks
 
 sbom: $(STAMP) $(TOOLS)/.installed  ## List everything that the program is made of, in dist/sbom.json (CycloneDX).

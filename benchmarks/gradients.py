@@ -1,60 +1,147 @@
-"""Per-sample gradients and their reduction, each beside the obvious way."""
+"""Per-sample gradients: ours beside vmap, a plain loop, Opacus, and the batched backward pass that trains a model."""
+
+import warnings
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from benchmarks.timing import median_seconds, print_table
 from torch import Tensor, nn
 
+from benchmarks.timing import Clock, Line, lines_of
 from palimpsest.config import ModelConfig
-from palimpsest.gradients import fit_projection, per_sample_gradients
+from palimpsest.gradients import gradient_chunks, parameter_count
+from palimpsest.gradients.writers import write_with_vmap
 from palimpsest.models import build_model
 
-_SAMPLES = 128
+UNIT = "samples/s"
+PROMISED = {
+    "vmap(grad), at its best": 1.4,
+    "a backward pass each": 8.0,
+    "Opacus": 2.0,
+    "batched backward, at its best": 0.7,
+}
+
+
+def lines(clock: Clock, *, quick: bool) -> list[Line]:
+    """Each model beside every rival that can compute its gradients."""
+    samples = {"lenet": 256, "convnet": 256, "resnet20": 64, "resnet18": 16}
+    names = ["lenet"] if quick else list(samples)
+    return [line for name in names for line in _race(name, 32 if quick else samples[name], clock)]
+
+
+def network(name: str, *, group_norm: bool = False) -> nn.Module:
+    """A model for images of 32 x 32 pixels; ResNet-18 is torchvision's."""
+    if name == "resnet18":
+        from palimpsest.torchvision_compat import import_torchvision
+
+        import_torchvision()
+        from torchvision.models import resnet18
+
+        return resnet18(num_classes=10).eval()
+    model = build_model(ModelConfig(name=name), shape=(3, 32, 32), classes=10, seed=0).eval()
+    return _with_group_norm(model) if group_norm else model
+
+
+def batch(count: int, size: int = 32) -> tuple[Tensor, Tensor]:
+    """Noise and labels."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(count, 3, size, size, generator=generator), torch.arange(count) % 10
+
+
+def ours(model: nn.Module, images: Tensor, labels: Tensor) -> None:
+    """All samples' gradients, each chunk dropped as it comes."""
+    for _ in gradient_chunks(model, images, labels):
+        pass
 
 
 def loop(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """One backward pass for each sample."""
-    rows = []
-    for image, label in zip(images, labels, strict=True):
-        gradients = torch.autograd.grad(
-            F.cross_entropy(model(image[None]), label[None]), list(model.parameters())
-        )
-        rows.append(torch.cat([gradient.flatten() for gradient in gradients]))
-    return torch.stack(rows)
+    rows = images.new_empty(len(images), parameter_count(model))
+    weights = list(model.parameters())
+    for row, image, label in zip(rows, images, labels, strict=True):
+        gradients = torch.autograd.grad(F.cross_entropy(model(image[None]), label[None]), weights)
+        torch.cat([gradient.flatten() for gradient in gradients], out=row)
+    return rows
 
 
-def batched(model: nn.Module, images: Tensor, labels: Tensor) -> None:
-    """Ordinary training's backward pass, which gives the sum alone: the ceiling."""
-    for few, targets in zip(images.split(64), labels.split(64), strict=True):
-        torch.autograd.grad(F.cross_entropy(model(few), targets), list(model.parameters()))
+def _race(name: str, count: int, clock: Clock) -> list[Line]:
+    model, (images, labels) = network(name), batch(count)
+    few = max(8, count // 8)
+    rivals = {
+        "ours": partial(ours, model, images, labels),
+        **_by_chunk("vmap(grad)", partial(_vmap, model, images, labels), count),
+        **_by_chunk("batched backward", partial(_batched, model, images, labels), count),
+    }
+    seconds = clock.race(rivals)
+    # A loop is as slow for each of few samples as for many.
+    slow = clock.race({"a backward pass each": partial(loop, model, images[:few], labels[:few])})
+    best = {
+        "ours": seconds["ours"],
+        "vmap(grad), at its best": min(one for key, one in seconds.items() if key.startswith("vmap")),
+        "a backward pass each": slow["a backward pass each"] * count / few,
+        "batched backward, at its best": min(
+            one for key, one in seconds.items() if key.startswith("batched")
+        ),
+    }
+    held = PROMISED if name in ("convnet", "resnet20") else {}
+    result = lines_of(f"gradients, {name}", best, count=count, unit=UNIT, at_least=held)
+    return result + _against_opacus(name, images, labels, clock, held)
 
 
-def main() -> None:
-    """Print samples per second, and seconds of a reduction."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.rand(_SAMPLES, 3, 32, 32, generator=generator)
-    labels = torch.randint(10, (_SAMPLES,), generator=generator)
-    rows = []
-    for name in ("lenet", "convnet", "resnet20"):
-        model = build_model(ModelConfig(name=name), shape=(3, 32, 32), classes=10, seed=0).eval()
-        ours = _SAMPLES / median_seconds(lambda model=model: per_sample_gradients(model, images, labels))
-        plain = _SAMPLES / median_seconds(lambda model=model: loop(model, images, labels), repeats=3)
-        ceiling = _SAMPLES / median_seconds(lambda model=model: batched(model, images, labels))
-        rows.append([name, ours, plain, ceiling, ours / plain, ours / ceiling])
-    header = ["model, 32 x 32", "ours", "loop", "batched", "ours / loop", "ours / batched"]
-    print_table("Per-sample gradients, samples a second", header, rows)
-
-    vectors = torch.randn(1000, 20_000, generator=generator) * (0.99 ** torch.arange(20_000))
-    ours = median_seconds(lambda: fit_projection(vectors, generator=generator), repeats=3)
-    plain = median_seconds(
-        lambda: torch.linalg.svd(vectors - vectors.mean(0), full_matrices=False), repeats=3
-    )
-    print_table(
-        "Reduction of 1,000 x 20,000, seconds",
-        ["", "ours", "torch.linalg.svd", "ratio"],
-        [["95 %", ours, plain, plain / ours]],
-    )
+def _by_chunk(name: str, work: Callable[[int], object], count: int) -> dict[str, Callable[[], object]]:
+    """The work with several sizes of a chunk: the best is the rival."""
+    return {
+        f"{name}, {size}": partial(work, size) for size in (16, 32, 64, 128, 256) if size <= max(16, count)
+    }
 
 
-if __name__ == "__main__":
-    main()
+def _vmap(model: nn.Module, images: Tensor, labels: Tensor, size: int) -> None:
+    for few, targets in zip(images.split(size), labels.split(size), strict=True):
+        out = torch.empty(len(few), parameter_count(model))
+        write_with_vmap(model, few, targets, out, together=size)
+
+
+def _batched(model: nn.Module, images: Tensor, labels: Tensor, size: int) -> None:
+    weights = list(model.parameters())
+    for few, targets in zip(images.split(size), labels.split(size), strict=True):
+        torch.autograd.grad(F.cross_entropy(model(few), targets), weights)
+
+
+def _against_opacus(
+    name: str, images: Tensor, labels: Tensor, clock: Clock, held: dict[str, float]
+) -> list[Line]:
+    """Opacus takes no batch normalisation: there both compute gradients of the model with group normalisation."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from opacus import GradSampleModule
+    except ImportError:
+        return []
+    if name == "resnet18":
+        return []
+    normalised = any(isinstance(module, nn.BatchNorm2d) for module in network(name).modules())
+    plain, model = (network(name, group_norm=normalised) for _ in range(2))
+    # In train mode, in which these models compute the same, Opacus sees what goes into a layer.
+    wrapped = GradSampleModule(model.train(), loss_reduction="sum")
+
+    def opacus() -> None:
+        for few, targets in zip(images.split(32), labels.split(32), strict=True):
+            wrapped.zero_grad()
+            F.cross_entropy(wrapped(few), targets, reduction="sum").backward()
+            samples = [parameter.grad_sample for parameter in model.parameters()]
+            torch.cat([sample.flatten(1) for sample in samples], dim=1)
+
+    task = f"gradients, {name}" + (" with group norm" if normalised else "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        seconds = clock.race({"ours": partial(ours, plain, images, labels), "Opacus": opacus})
+    return lines_of(task, seconds, count=len(images), unit=UNIT, at_least=held)
+
+
+def _with_group_norm(model: nn.Module) -> nn.Module:
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, nn.GroupNorm(8, child.num_features))
+    return model

@@ -1,0 +1,1 @@
+"""Measurements of what is promised to be fast: `make bench`."""

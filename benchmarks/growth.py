@@ -1,0 +1,94 @@
+"""How the time of each computation grows with each size: the exponent of a power that fits it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from benchmarks.federation import in_process, noise
+from benchmarks.gradients import batch, network, ours
+from benchmarks.reduction import spectrum
+from benchmarks.timing import Clock
+
+from palimpsest.config import FederationConfig, ModelConfig
+from palimpsest.gradients import fit_projection
+from palimpsest.models import build_model
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The seconds of one computation at several sizes.
+
+    Args:
+        task: What was done.
+        size: What grows.
+        sizes: How far.
+        seconds: The median at each.
+    """
+
+    task: str
+    size: str
+    sizes: list[int]
+    seconds: list[float]
+
+    @property
+    def exponent(self) -> float:
+        """The slope of the seconds over the sizes, both logarithmic."""
+        return float(np.polyfit(np.log(self.sizes), np.log(self.seconds), 1)[0])
+
+
+def growths(clock: Clock, *, quick: bool) -> list[Growth]:
+    """All of them."""
+    less = 8 if quick else 1
+
+    def measure(
+        task: str, size: str, sizes: list[int], work: Callable[[int], Callable[[], object]]
+    ) -> Growth:
+        smaller = [max(1, one // less) for one in sizes]
+        return Growth(task, size, smaller, [clock.race({"": work(one)})[""] for one in smaller])
+
+    return [
+        measure("gradients, lenet", "samples m", [128, 256, 512, 1024], _gradients),
+        measure("gradients, lenet", "pixels of a side", [16, 32, 64], _pixels),
+        measure("gradients, 64 samples of a ConvNet", "parameters d", [8, 16, 32], _width),
+        measure("reduction to 95 % of 16,384 coordinates", "samples m", [256, 512, 1024], _samples),
+        measure("reduction to 95 % of 512 samples", "parameters d", [8192, 16_384, 32_768], _dimension),
+        measure("reduction of 1,024 x 8,192", "directions k", [16, 32, 64], _directions),
+        measure("federation, one round of LeNets", "clients", [8, 16, 32], _clients),
+    ]
+
+
+def _gradients(count: int) -> Callable[[], object]:
+    return partial(ours, network("lenet"), *batch(count))
+
+
+def _pixels(size: int) -> Callable[[], object]:
+    model = build_model(ModelConfig(name="lenet"), shape=(3, size, size), classes=10, seed=0).eval()
+    return partial(ours, model, *batch(64, size))
+
+
+def _width(width: int) -> Callable[[], object]:
+    config = ModelConfig.model_validate({"name": "convnet", "width": 2 * width})
+    return partial(ours, build_model(config, shape=(3, 32, 32), classes=10, seed=0).eval(), *batch(64))
+
+
+def _samples(count: int) -> Callable[[], object]:
+    return partial(_fit, spectrum(max(2, count), 16_384, power=0.5))
+
+
+def _dimension(dimension: int) -> Callable[[], object]:
+    return partial(_fit, spectrum(512, dimension, power=0.5))
+
+
+def _directions(k: int) -> Callable[[], object]:
+    return partial(_fit, spectrum(1024, 8192, power=0.5), k)
+
+
+def _fit(vectors: torch.Tensor, components: int | None = None) -> None:
+    fit_projection(vectors, components=components, generator=torch.Generator().manual_seed(0))
+
+
+def _clients(clients: int) -> Callable[[], object]:
+    federation = FederationConfig(rounds=1, clients=clients, fraction=1.0)
+    return partial(in_process, noise(100 * clients, clients=clients), ModelConfig(name="lenet"), federation)

@@ -1,0 +1,94 @@
+"""Reduction: ours beside the decompositions of torch and scikit-learn, at the same captured variance."""
+
+from functools import partial
+
+import torch
+from benchmarks.timing import Clock, Line, lines_of
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from palimpsest.gradients import fit_projection
+from palimpsest.gradients.products import product
+
+SHARE = 0.95
+# What is captured may differ by a thousandth; where a rival captures less it is given no line.
+TOLERANCE = 1e-3
+
+
+def lines(clock: Clock, *, quick: bool) -> list[Line]:
+    """Spectra that fall slowly, few directions of many, and more samples than coordinates."""
+    wide, tall = ((60, 400), (400, 60)) if quick else ((1500, 66_570), (4000, 1500))
+    result = _slow(spectrum(*wide, power=0.5), clock)
+    result += _few(spectrum(*wide, power=1.0), max(2, wide[0] // 40), clock)
+    result += _tall(spectrum(*tall, power=0.5), clock)
+    return result + _rate(1024 if not quick else 128, clock)
+
+
+def spectrum(count: int, dimension: int, *, power: float) -> Tensor:
+    """Vectors `[count, dimension]` whose singular values fall like a power of their number."""
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(count, dimension, generator=generator)
+    return vectors.mul_((torch.arange(dimension) + 1.0) ** -power)
+
+
+def _slow(vectors: Tensor, clock: Clock) -> list[Line]:
+    seconds = clock.race({"ours": partial(_ours, vectors), "torch.linalg.svd": partial(_svd, vectors)})
+    return lines_of(_task(vectors, "95 %"), seconds, at_least={"torch.linalg.svd": 4.0})
+
+
+def _few(vectors: Tensor, k: int, clock: Clock) -> list[Line]:
+    rivals = {
+        "ours": partial(_ours, vectors, k),
+        "torch.linalg.svd": partial(_svd, vectors),
+        "torch.svd_lowrank": partial(_lowrank, vectors, k),
+        "PCA(randomized)": partial(_pca, vectors, k, "randomized"),
+    }
+    centred = vectors - vectors.mean(0)
+    captured = {name: float((centred @ find()).square().sum()) for name, find in rivals.items()}
+    equal = {
+        name: find
+        for name, find in rivals.items()
+        if name == "ours" or captured[name] >= (1 - TOLERANCE) * captured["ours"]
+    }
+    return lines_of(_task(vectors, f"{k} directions"), clock.race(equal), at_least={"torch.linalg.svd": 10.0})
+
+
+def _tall(vectors: Tensor, clock: Clock) -> list[Line]:
+    seconds = clock.race(
+        {
+            "ours": partial(_ours, vectors),
+            "PCA(covariance_eigh)": partial(_pca, vectors, SHARE, "covariance_eigh"),
+        }
+    )
+    return lines_of(_task(vectors, "95 %"), seconds)
+
+
+def _rate(size: int, clock: Clock) -> list[Line]:
+    rows = torch.randn(size, 8192, generator=torch.Generator().manual_seed(0))
+    seconds = clock.race({"ours": partial(product, rows, rows), "torch.mm": lambda: rows @ rows.T})
+    operations = 2 * size * size * 8192 / 1e9
+    return lines_of(f"product, {size:,} x 8,192 by its transpose", seconds, count=operations, unit="GFLOP/s")
+
+
+def _task(vectors: Tensor, what: str) -> str:
+    return f"reduction, {len(vectors):,} x {vectors.shape[1]:,}, {what}"
+
+
+def _ours(vectors: Tensor, components: int | None = None) -> Tensor:
+    share = SHARE if components is None else 1.0
+    generator = torch.Generator().manual_seed(0)
+    return fit_projection(vectors, explained_variance=share, components=components, generator=generator).basis
+
+
+def _svd(vectors: Tensor) -> Tensor:
+    return torch.linalg.svd(vectors - vectors.mean(0), full_matrices=False).Vh.T
+
+
+def _lowrank(vectors: Tensor, k: int) -> Tensor:
+    # Two passes are its default.
+    return torch.svd_lowrank(vectors - vectors.mean(0), q=k)[2]
+
+
+def _pca(vectors: Tensor, components: float, solver: str) -> Tensor:
+    pca = PCA(components, svd_solver=solver, random_state=0).fit(vectors.numpy())  # pyright: ignore[reportArgumentType]
+    return torch.from_numpy(pca.components_.T)
