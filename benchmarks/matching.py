@@ -1,0 +1,130 @@
+"""Steps per second of gradient matching: restarts together, one after the other, and in a plain autograd loop.
+
+With PALIMPSEST_DATA_DIR set the batch is of MNIST, else of noise. All three take the same steps of Adam on the same
+LeNet with float64, from the same starts; a step is one restart's.
+"""
+
+import os
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from benchmarks.timing import median_seconds, print_table
+from torch import Tensor, nn
+
+from palimpsest.attacks.matching import Adam, Pixels, Problem, Term
+from palimpsest.config import DataConfig, ModelConfig
+from palimpsest.datasets import load_data
+from palimpsest.gradients import BatchGradient
+from palimpsest.models import build_model
+from palimpsest.progress import progress_line
+from palimpsest.records import Parameters
+
+RESTARTS, STEPS, SHAPE = 16, 5, (1, 28, 28)
+HEADER = [
+    "samples of the batch",
+    "together",
+    "one by one",
+    "autograd loop",
+    "gain on one by one",
+    "on the loop",
+]
+
+
+def rows(samples: tuple[int, ...] = (1, 4, 16)) -> list[list[object]]:
+    """Steps per second for batches of several sizes.
+
+    Args:
+        samples: The sizes.
+    """
+    config = ModelConfig.model_validate({"name": "lenet", "initialisation": "uniform"})
+    model = build_model(config, shape=SHAPE, classes=10, seed=0).double().eval()
+    return [_row(model, *batch(count)) for count in samples]
+
+
+def batch(samples: int) -> tuple[Tensor, Tensor]:
+    """Images `[samples, 1, 28, 28]` and one-hot labels `[samples, 10]`, float64."""
+    folder = os.environ.get("PALIMPSEST_DATA_DIR")
+    if folder:
+        train = load_data(
+            DataConfig(name="mnist", train_size=100), clients=1, seed=0, data_dir=Path(folder)
+        ).train
+        images, labels = train.images[:samples], train.labels[:samples]
+    else:
+        generator = torch.Generator().manual_seed(0)
+        images = torch.rand(samples, *SHAPE, generator=generator)
+        labels = torch.randint(10, (samples,), generator=generator)
+    return images.double(), F.one_hot(labels, 10).double()
+
+
+def _row(model: nn.Module, images: Tensor, targets: Tensor) -> list[object]:
+    parameters = {name: value.detach() for name, value in model.state_dict().items()}
+    starts = torch.rand(RESTARTS, *images.shape, generator=torch.Generator().manual_seed(1)).double()
+    together = median_seconds(lambda: search(model, parameters, images, targets, starts), repeats=3)
+    apart = median_seconds(
+        lambda: [search(model, parameters, images, targets, one) for one in starts.split(1)], repeats=3
+    )
+    plain = median_seconds(lambda: [loop(model, images, targets, one) for one in starts], repeats=3)
+    steps = RESTARTS * STEPS
+    return [
+        str(len(images)),
+        steps / together,
+        steps / apart,
+        steps / plain,
+        apart / together,
+        plain / together,
+    ]
+
+
+def search(
+    model: nn.Module, parameters: Parameters, images: Tensor, targets: Tensor, starts: Tensor
+) -> Tensor:
+    """Steps from all starts at once; returns where each came to, `[restarts, ...]`."""
+    gradient = BatchGradient(model)
+    observed = gradient(parameters, images, targets)[None]
+    problem = Problem(
+        gradient=gradient,
+        terms=[Term(parameters, observed, len(images))],
+        shape=(len(images), *SHAPE),
+        classes=10,
+        targets=targets[None],
+        coordinates=Pixels((-torch.inf, torch.inf)),
+        objective="euclidean",
+        smoothness=0.0,
+        restarts=len(starts),
+        chunk=len(starts),
+    )
+    with progress_line("search", STEPS) as line:
+        found = Adam(STEPS, 0.01, decay=1.0).minimise(
+            problem.objective_and_gradient(), problem.unknowns(starts), problem.box(), line
+        )
+    return problem.images(found.points)
+
+
+def loop(model: nn.Module, images: Tensor, targets: Tensor, start: Tensor) -> Tensor:
+    """As it is usually written: the gradient's graph is built, and differentiated once more."""
+    weights = list(model.parameters())
+
+    def gradient(images: Tensor, *, graph: bool) -> Tensor:
+        loss = F.cross_entropy(model(images), targets)
+        pieces = torch.autograd.grad(loss, weights, create_graph=graph)
+        return torch.cat([piece.flatten() for piece in pieces])
+
+    observed = gradient(images, graph=False).detach()
+    dummy = start.clone().requires_grad_()
+    optimizer = torch.optim.Adam([dummy], lr=0.01)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        distance = (gradient(dummy, graph=True) - observed).square().sum() / observed.square().sum()
+        distance.backward(inputs=[dummy])
+        optimizer.step()
+    return dummy.detach()
+
+
+def main() -> None:
+    """Print the table."""
+    print_table(f"Gradient matching on LeNet, {RESTARTS} restarts, steps a second", HEADER, rows())
+
+
+if __name__ == "__main__":
+    main()
