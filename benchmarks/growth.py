@@ -6,11 +6,11 @@ from functools import partial
 
 import numpy as np
 import torch
+
 from benchmarks.federation import in_process, noise
 from benchmarks.gradients import batch, network, ours
 from benchmarks.reduction import spectrum
 from benchmarks.timing import Clock
-
 from palimpsest.config import FederationConfig, ModelConfig
 from palimpsest.gradients import fit_projection
 from palimpsest.models import build_model

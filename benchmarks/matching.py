@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from benchmarks.timing import Clock, Line, lines_of
 from torch import Tensor, nn
 
+from benchmarks.timing import Clock, Line, lines_of
 from palimpsest.attacks.matching import Adam, Pixels, Problem, Term
 from palimpsest.config import DataConfig, ModelConfig
 from palimpsest.datasets import load_data

@@ -3,10 +3,10 @@
 from functools import partial
 
 import torch
-from benchmarks.timing import Clock, Line, lines_of
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from benchmarks.timing import Clock, Line, lines_of
 from palimpsest.gradients import fit_projection
 from palimpsest.gradients.products import product
 

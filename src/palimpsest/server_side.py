@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from palimpsest.attacks import BatchLabels, BatchReconstruction, Knowledge, ServerAttack, ServerView
-from palimpsest.config import AuditConfig
+from palimpsest.config import AttackingConfig, AuditConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import apply_defenses
-from palimpsest.federation import Federation, Observation, Training, observe
+from palimpsest.federation import Federation, Observation, Training, observe, parameter_distance
 from palimpsest.metrics import Measured, in_order, label_recovery, measure
 from palimpsest.randomness import make_generator
 from palimpsest.records import Parameters
@@ -25,12 +25,14 @@ class Served:
         remaining: How close the samples that stay were reconstructed, or none where the attack does without them.
         prior: How close the images were already that the attack started from, or none where it started from noise.
         labels_right: The share of the forgotten samples' classes that the attack had right.
+        moved: The L2 distance of the parameters before and after unlearning.
     """
 
     reconstruction: BatchReconstruction
     remaining: Measured | None
     prior: Measured | None
     labels_right: float
+    moved: float
 
 
 def attack_from_server(
@@ -71,6 +73,7 @@ def attack_from_server(
         ),
         prior=measure_part(run, config, "prior", recovered.prior, forgotten, batch=seen.forgotten),
         labels_right=label_recovery(recovered.labels, forgotten.labels, batch=seen.forgotten),
+        moved=parameter_distance(original.parameters, unlearned.parameters, federation.network()),
     )
 
 
@@ -135,7 +138,7 @@ def server_view(
 
 
 def measure_part(
-    run: Run, config: AuditConfig, name: str, images: Tensor, originals: ImageSet, *, batch: int
+    run: Run, config: AttackingConfig, name: str, images: Tensor, originals: ImageSet, *, batch: int
 ) -> Measured | None:
     """The stage of this name: images that an attack made or used on the way beside the originals, if there are any.
 

@@ -44,7 +44,7 @@ def attack(
         PalimpsestError: A piece is missing or does not fit another; `doctor` says more.
     """
     config = _read(case, keys)
-    folder = Path(out) if out else default_folder(config.proofs.stem, config)
+    folder = Path(out) if out else default_folder(config.brought.stem, config)
     with watched(quiet=quiet, log=Path(log) if log else None, track=track) as console:
         return run_attack(
             config,

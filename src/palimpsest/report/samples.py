@@ -47,6 +47,9 @@ def render_samples(page: SamplesInput) -> str:
     # Matplotlib takes a second to import, and whoever only asks for help shall not wait for it.
     from palimpsest.report import figures
 
+    assert page.accepted is not None, "there were proofs"
+    assert page.norms is not None
+    assert page.tau is not None
     style = asset("report.css")
     return template("samples.html").render(
         page=page,
