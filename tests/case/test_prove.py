@@ -28,7 +28,7 @@ def test_a_proof_is_the_gradient_difference_by_autograd(
 ) -> None:
     both = gather(case(), folder=here, data_dir=None, device="cpu").models
     assert both is not None
-    samples = load_brought(str(pieces / "forgotten")).images
+    samples = load_brought(str(pieces / "forgotten")).samples
     rows = []
     for image, label in zip(samples.images, samples.labels, strict=True):
         pair = []

@@ -103,5 +103,8 @@ def told_of_samples(metrics: Mapping[str, Any], kind: str) -> list[str]:
         told,
         f"The verifier accepted {count(verification['accepted'])} of {count(asked)} proofs (norm at most tau = "
         f"{number(verification['tau'])}).",
-        *(sentence.replace("forgotten images", "forgotten samples") for sentence in worth_findings(metrics)),
+        *(
+            sentence.replace("images", "samples").replace("the image", "the sample")
+            for sentence in worth_findings(metrics)
+        ),
     ]
