@@ -39,13 +39,13 @@ def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
     }
     served = results.served
     if served is not None:
-        tree["remaining"], tree["prior"] = _part(served.remaining), _part(served.prior)
+        tree["remaining"], tree["prior"] = part_tree(served.remaining), part_tree(served.prior)
         tree["labels_right"] = served.labels_right
     return tree
 
 
-def _part(measured: Measured | None) -> dict[str, Any] | None:
-    """The scores of images that an attack made or used on the way."""
+def part_tree(measured: Measured | None) -> dict[str, Any] | None:
+    """The part of `metrics.json` about images that an attack made or used on the way, if there are any."""
     return None if measured is None else {**measured.aggregates(), "intervals": measured.intervals}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from palimpsest.attacks import BatchLabels, BatchReconstruction, Knowledge, ServerAttack, ServerView
-from palimpsest.config import AuditConfig
+from palimpsest.config import AttackingConfig, AuditConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import apply_defenses
 from palimpsest.federation import Federation, Observation, Training, observe
@@ -135,7 +135,7 @@ def server_view(
 
 
 def measure_part(
-    run: Run, config: AuditConfig, name: str, images: Tensor, originals: ImageSet, *, batch: int
+    run: Run, config: AttackingConfig, name: str, images: Tensor, originals: ImageSet, *, batch: int
 ) -> Measured | None:
     """The stage of this name: images that an attack made or used on the way beside the originals, if there are any.
 

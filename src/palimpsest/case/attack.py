@@ -23,6 +23,7 @@ from palimpsest.case.config import CaseConfig
 from palimpsest.case.pieces import Pieces, gather
 from palimpsest.case.report import case_page
 from palimpsest.case.results import CaseResults, metrics_tree, summary
+from palimpsest.case.server import attack_as_server
 from palimpsest.case.written import write_reconstructions
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import KnowledgeError
@@ -42,7 +43,7 @@ def attack(
     console: Console | None = None,
     command: str = "",
 ) -> AuditResult:
-    """Attack proofs that somebody brings, or go on with an attack that was stopped; nothing is trained but the attack.
+    """Attack proofs or gradients that somebody brings, or go on with it; nothing is trained but the attack.
 
     Args:
         config: The case; see `read_case`.
@@ -58,6 +59,8 @@ def attack(
     device = pick_device(config.device)
     refuse_attack(config)
     with Run.open(out, config, console=console or Console(quiet=True), replace=replace) as run:
+        if config.gradients is not None:
+            return attack_as_server(run, config, data_dir=data_dir, device=device, command=command)
         pieces = gather(config, folder=run.folder, data_dir=data_dir, device=device)
         refuse_kind(config.attack.name, config.attack.components["name"], pieces.auxiliary)
         results = run_stages(
@@ -75,14 +78,21 @@ def refuse_attack(config: CaseConfig) -> None:
     """Refuse an attack that this attacker can't run.
 
     Raises:
-        KnowledgeError: It is a server's, or needs a model that was not brought.
+        KnowledgeError: It is the other attacker's, or needs a model that was not brought.
     """
     chosen = config.attack.components["name"]
-    if isinstance(chosen, ServerAttack):
+    if isinstance(chosen, ServerAttack) and config.gradients is None:
         raise KnowledgeError(
             f"{config.attack.name} is an attack from the server, which sees batches' gradients and not proofs: choose "
-            "an auditor's, such as igf or igf-plus."
+            "an auditor's, such as igf or igf-plus, or give gradients."
         )
+    if config.gradients is not None:
+        if not isinstance(chosen, ServerAttack):
+            raise KnowledgeError(
+                f"{config.attack.name} is an auditor's attack, which is made on proofs: choose a server's, such as "
+                "dragd or dragdp, or give proofs."
+            )
+        return
     refuse_ignorance(chosen, AuditorView if config.model is None else ArchitectView)
 
 

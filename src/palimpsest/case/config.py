@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from palimpsest.config import (
     AttackConfig,
     DefenseConfig,
+    ObservationConfig,
     RunConfig,
     ScoringConfig,
     Section,
@@ -80,8 +81,14 @@ class ProveConfig(OwnModels):
 class CaseConfig(OwnModels):
     """A case: what is brought, and what is done with it."""
 
-    proofs: Path
-    """The clients' proofs: safetensors with one float32 tensor `vectors` [n, d]."""
+    proofs: Path | None = None
+    """The clients' proofs, which an auditor attacks: safetensors with one float32 tensor `vectors` [n, d]."""
+    gradients: Path | None = None
+    """What a server saw of b batches, instead of proofs: safetensors with `gradients_before` and `gradients_after`
+    [b, d], or the clients' updates as `updates_before` and `updates_after`."""
+    observation: ObservationConfig = Field(default_factory=ObservationConfig)
+    remaining_truth: str | None = None
+    """A server's attack: the images that stay, in the order of the batches, for scores and the examination alone."""
     auxiliary: str
     """The auditor's own samples: images as a folder of class folders, a .parquet file, a .csv table, a known set, or
     hf:owner/name for any on the hub; or a table of rows or tokens, as prove takes it."""
@@ -90,7 +97,7 @@ class CaseConfig(OwnModels):
     auxiliary_size: PositiveInt | None = None
     """Take only so many, drawn at random; none takes all."""
     truth: str | None = None
-    """The forgotten samples, in the order of the proofs, for scores alone; without them nothing is scored."""
+    """The forgotten samples, in the order of the proofs or batches, for scores alone; none scores nothing."""
     vocabulary: Path | None = None
     """For sequences of tokens: a text file with a token on each line, in order, to tell reconstructions in words."""
     truth_split: str | None = None
@@ -99,6 +106,21 @@ class CaseConfig(OwnModels):
     verification: VerificationConfig = Field(default_factory=VerificationConfig)
     attack: AttackConfig = Field(default_factory=AttackConfig)
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)
+
+    @property
+    def brought(self) -> Path:
+        """The file that is attacked."""
+        path = self.proofs or self.gradients
+        assert path is not None, "one of them is given"
+        return path
+
+    @model_validator(mode="after")
+    def _one_thing_is_attacked(self) -> Self:
+        if (self.proofs is None) == (self.gradients is None):
+            raise ValueError(
+                "give either proofs, which an auditor attacks, or gradients, which a server saw."
+            )
+        return self
 
 
 def read_case(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> CaseConfig:

@@ -67,7 +67,7 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
     Raises:
         PalimpsestError: A piece is missing, damaged, or does not fit another; the message says which.
     """
-    proofs = load_proofs(config.proofs)
+    proofs = load_proofs(config.brought)
     brought = load_brought(
         config.auxiliary,
         split=config.auxiliary_split,
@@ -87,8 +87,8 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
     )
     if not config.defenses and answering.oracle.dimension != proofs.vectors.shape[1]:
         raise ProofError(
-            f"{config.proofs} holds proofs of {proofs.vectors.shape[1]:,} numbers, and {answering.source} answers with "
-            f"{answering.oracle.dimension:,}: give the model that the proofs were made with, or its defenses."
+            f"{config.brought} holds proofs of {proofs.vectors.shape[1]:,} numbers, and {answering.source} answers "
+            f"with {answering.oracle.dimension:,}: give the model that the proofs were made with, or its defenses."
         )
     classes = answering.classes or (models.classes if models else everything.classes)
     notes = []

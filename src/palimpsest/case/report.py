@@ -30,7 +30,7 @@ def case_page(
     """
     attack = config.attack.components["name"]
     common: dict[str, Any] = {
-        "title": f"{config.attack.name} against {config.proofs.name}",
+        "title": f"{config.attack.name} against {config.brought.name}",
         "command": command or "palimpsest attack config.yaml",
         "facts": _facts(config, results),
         "config": config.model_dump(mode="json"),

@@ -29,7 +29,9 @@ def attack(
     debug: Debug = False,
     overrides: Case = None,  # type: ignore[valid-type]
 ) -> None:
-    """Attack proofs of your own federation: nothing is trained but the attack, and without --truth nothing is scored.
+    """Attack proofs of your own federation, or gradients that its server saw: nothing is trained but the attack.
+
+    Without --truth nothing is scored.
 
     Before hours are spent, `palimpsest doctor` with the same flags says whether the pieces fit.
 
@@ -38,7 +40,8 @@ def attack(
     case
         A YAML file with the same keys as the flags, such as a run folder's config.yaml.
     out
-        The run folder; by default it is under runs/ and named after the proofs and a hash of the configuration.
+        The run folder; by default it is under runs/ and named after the proofs (or gradients) and a hash of the
+        configuration.
     replace
         Go on in a run folder that holds another case, keeping the stages that are the same.
     """
@@ -46,7 +49,7 @@ def attack(
     from palimpsest.case import attack as run_attack
 
     config = read_case(case, given_keys(overrides))
-    folder = out or default_folder(config.proofs.stem, config)
+    folder = out or default_folder(config.brought.stem, config)
     with watched(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True) as console:
         result = run_attack(
             config, out=folder, data_dir=data_dir, replace=replace, console=console, command=command_line()

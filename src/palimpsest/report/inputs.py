@@ -26,8 +26,8 @@ class ReportInput(Record):
     seconds: Mapping[str, float]
     """Wall time of each stage, in seconds, in the order in which the stages ran."""
     metrics: Mapping[str, Any]
-    """The tree of metrics.json; read here are `federation` (may be absent), `verification`, `reconstruction`, `chance`,
-    `baselines` and `intervals`."""
+    """The tree of metrics.json; read here are `federation` and `verification` (may be absent), `reconstruction`,
+    `chance`, `baselines` and `intervals`."""
     originals: Tensor
     """The forgotten images, `[n, c, h, w]` in [0, 1], c 1 or 3."""
     reconstructions: Tensor
@@ -37,16 +37,16 @@ class ReportInput(Record):
     per_image: Parameters
     """Scores by name, each `[n]`: mse, psnr, ssim, lpips, and rank (of the right image; 1 is first). All but
     mse may be missing."""
-    accepted: Tensor
-    """Whether the verifier accepted the proof of each image, bool `[n]`."""
-    norms: Tensor
-    """L2 norm of each proof as the auditor saw it, `[n]`."""
     curves: Mapping[str, Sequence[float]]
     """Training curves by name; those whose name ends in "loss" share a figure."""
     knowledge: Sequence[str]
     """What the attacker knew, one sentence each."""
     participation: Sequence[int]
     """In how many rounds each client's reply was used, one number for each client."""
+    accepted: Tensor | None = None
+    """Whether the verifier accepted the proof of each image, bool `[n]`; none where there were no proofs."""
+    norms: Tensor | None = None
+    """L2 norm of each proof as the auditor saw it, `[n]`; none as well."""
     owners: Tensor | None = None
     """The client that held each forgotten image, `[n]`."""
     forgetting: Mapping[str, Any] | None = None

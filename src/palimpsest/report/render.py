@@ -125,7 +125,9 @@ def _figures(report: ReportInput) -> dict[str, list[Markup]]:
     return {
         "scores": scores,
         "training": figures.training_curves(report.curves),
-        "norms": [figures.norm_histogram(report.norms, report.metrics["verification"]["tau"])],
+        "norms": []
+        if report.norms is None
+        else [figures.norm_histogram(report.norms, report.metrics["verification"]["tau"])],
         "participation": [figures.participation_bars(report.participation, owners)]
         if report.participation
         else [],

@@ -31,7 +31,7 @@ function startGallery(data) {
   const className = new Map(data.classes);
   const scores = [
     ...data.scores.map((score) => ({ ...score, values: data.values[score.key] })),
-    { key: "norm", label: "Norm of the proof", better: "low", values: data.norms },
+    ...(data.norms ? [{ key: "norm", label: "Norm of the proof", better: "low", values: data.norms }] : []),
     { key: "number", label: "Number", better: "low", values: data.rows },
   ];
   const positionOf = new Map(data.rows.map((row, position) => [row, position]));
@@ -161,7 +161,7 @@ function startGallery(data) {
     }
     byId("large-facts").replaceChildren(
       ...scores.filter((score) => score.key !== "number").map((score) => fact(score.label, written(score.values[position]))),
-      fact("Verifier", data.accepted[position] ? "accepted" : "refused"),
+      ...(data.accepted ? [fact("Verifier", data.accepted[position] ? "accepted" : "refused")] : []),
       ...(data.owners ? [fact("Client", String(data.owners[position]))] : []),
     );
     byId("dialog-previous").disabled = current === 0;
@@ -186,6 +186,7 @@ function startGallery(data) {
   fill(byId("sort"), scores.map((score) => [score.key, score.label]));
   fill(byId("class"), [["", "all"], ...data.classes]);
   byId("owner-label").hidden = data.owners === null;
+  byId("accepted-label").hidden = data.accepted === null;
   if (data.owners) {
     const clients = [...new Set(data.owners)].sort((a, b) => a - b);
     fill(byId("owner"), [["", "all"], ...clients.map((client) => [client, `client ${client}`])]);

@@ -54,8 +54,7 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
     found = verdict.identification
     scores = metrics["reconstruction"]
     mean_image = metrics["baselines"]["mean_image"]
-    accepted = metrics["verification"]["accepted"]
-    total = accepted + metrics["verification"]["refused"]
+    verification = metrics.get("verification")
     federation = metrics.get("federation")
     result = [
         (
@@ -69,7 +68,10 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
             unit = " dB" if name == "psnr" else ""
             remark = f"mean image {number(mean_image.get(name))}{unit}"
             result.append((SCORES[name].label, number(scores[name]) + unit, remark))
-    result.append(("Proofs accepted", percent(accepted / total), f"{count(accepted)} of {count(total)}"))
+    if verification:
+        accepted = verification["accepted"]
+        total = accepted + verification["refused"]
+        result.append(("Proofs accepted", percent(accepted / total), f"{count(accepted)} of {count(total)}"))
     if federation:
         result.append(
             (

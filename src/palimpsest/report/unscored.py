@@ -18,7 +18,7 @@ MOST_IMAGES = 600
 
 @dataclass(frozen=True)
 class UnscoredInput(Record):
-    """What `render_unscored` puts on the page; n is the number of proofs."""
+    """What `render_unscored` puts on the page; n is the number of reconstructions."""
 
     title: str
     """The page's heading."""
@@ -35,17 +35,17 @@ class UnscoredInput(Record):
     seconds: Mapping[str, float]
     """Wall time of each stage, in seconds."""
     reconstructions: Tensor
-    """What the attack made of the proofs, `[n, c, h, w]`, c 1 or 3."""
-    accepted: Tensor
-    """Whether the verifier accepted each proof, bool `[n]`."""
-    norms: Tensor
-    """L2 norm of each proof, `[n]`."""
-    tau: float
-    """The largest norm that was accepted."""
+    """What the attack made of what it saw, `[n, c, h, w]`, c 1 or 3."""
     curves: Mapping[str, Sequence[float]]
     """Training curves by name."""
     knowledge: Sequence[str]
     """What the attacker knew, one sentence each."""
+    accepted: Tensor | None = None
+    """Whether the verifier accepted each proof, bool `[n]`; none where there were no proofs."""
+    norms: Tensor | None = None
+    """L2 norm of each proof, `[n]`; none as well."""
+    tau: float | None = None
+    """The largest norm that was accepted; none as well."""
     notes: Sequence[str] = ()
     """Limits and remarks, one sentence each."""
 
@@ -70,8 +70,16 @@ def render_unscored(page: UnscoredInput) -> str:
         style=Markup(style),
         images=encode_images(page.reconstructions[:shown]),
         size=page.reconstructions.shape[-2:],
-        accepted=page.accepted.tolist(),
         training=figures.training_curves(page.curves),
-        norms=figures.norm_histogram(page.norms, page.tau),
         configuration=configuration(page.config),
+        **verified(page),
     )
+
+
+def verified(page: UnscoredInput) -> dict[str, Any]:
+    """What the page says of the verifier: who was accepted, and the norms' picture; none where there were no proofs."""
+    from palimpsest.report import figures
+
+    if page.accepted is None or page.norms is None or page.tau is None:
+        return {"accepted": None, "norms": None}
+    return {"accepted": page.accepted.tolist(), "norms": figures.norm_histogram(page.norms, page.tau)}

@@ -105,7 +105,9 @@ def judge(
             "Another attack, more auxiliary images or longer training may do better than this attack did: "
             "its failure bounds nothing."
         )
-    findings += [_verification(metrics["verification"]), *worth_findings(metrics)]
+    if "verification" in metrics:
+        findings.append(_verification(metrics["verification"]))
+    findings += worth_findings(metrics)
     findings += _absent_clients(owners, participation) + _accuracy(forgetting)
     headline = _HEADLINES[level]
     if level is Level.NOT_RECOVERED and control_failed(metrics):

@@ -1,7 +1,13 @@
 """What an examination finds, a sentence at a time."""
 
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
+
+from palimpsest.errors import PalimpsestError
+
+T = TypeVar("T")
 
 
 class Level(StrEnum):
@@ -43,3 +49,20 @@ def mind(piece: str, sentence: str) -> Finding:
 def fault(piece: str, sentence: str) -> Finding:
     """A piece that does not fit."""
     return Finding(Level.FAULT, piece, sentence)
+
+
+def tried(piece: str, make: Callable[[], T]) -> Generator[Finding, None, T | None]:
+    """A value, or the finding that it can't be had."""
+    try:
+        return make()
+    except PalimpsestError as error:
+        yield fault(piece, str(error))
+        return None
+
+
+def guarded(piece: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Findings, the last of them that there can be no more."""
+    try:
+        yield from findings
+    except PalimpsestError as error:
+        yield fault(piece, str(error))
