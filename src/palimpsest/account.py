@@ -39,6 +39,7 @@ def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
     }
     served = results.served
     if served is not None:
+        tree["moved"] = served.moved
         tree["remaining"], tree["prior"] = part_tree(served.remaining), part_tree(served.prior)
         tree["labels_right"] = served.labels_right
     return tree

@@ -8,7 +8,7 @@ from palimpsest.attacks import BatchLabels, BatchReconstruction, Knowledge, Serv
 from palimpsest.config import AttackingConfig, AuditConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import apply_defenses
-from palimpsest.federation import Federation, Observation, Training, observe
+from palimpsest.federation import Federation, Observation, Training, observe, parameter_distance
 from palimpsest.metrics import Measured, in_order, label_recovery, measure
 from palimpsest.randomness import make_generator
 from palimpsest.records import Parameters
@@ -25,12 +25,14 @@ class Served:
         remaining: How close the samples that stay were reconstructed, or none where the attack does without them.
         prior: How close the images were already that the attack started from, or none where it started from noise.
         labels_right: The share of the forgotten samples' classes that the attack had right.
+        moved: The L2 distance of the parameters before and after unlearning.
     """
 
     reconstruction: BatchReconstruction
     remaining: Measured | None
     prior: Measured | None
     labels_right: float
+    moved: float
 
 
 def attack_from_server(
@@ -71,6 +73,7 @@ def attack_from_server(
         ),
         prior=measure_part(run, config, "prior", recovered.prior, forgotten, batch=seen.forgotten),
         labels_right=label_recovery(recovered.labels, forgotten.labels, batch=seen.forgotten),
+        moved=parameter_distance(original.parameters, unlearned.parameters, federation.network()),
     )
 
 

@@ -29,8 +29,8 @@ def tiny(study: Study) -> Study:
 
     def small(cell: Cell) -> dict[str, Any]:
         changes = merged(cell.changes, TINY)
-        if "unlearning" in cell.changes:
-            changes["unlearning"] = cell.changes["unlearning"]
+        forgotten = cell.changes.get("observation", {}).get("forgotten", 1)
+        changes["unlearning"] = {**cell.changes.get("unlearning", {}), "count": 2 * forgotten}
         return changes
 
     cells = [Cell(one.name, one.preset, small(one), position=one.position) for one in study.cells()]
@@ -41,6 +41,8 @@ def tiny(study: Study) -> Study:
     ("name", "chosen"),
     [
         ("dragd-table", ["mnist-*"]),
+        ("dragd-step", ["mnist-1+1-dragdp", "lfw64-4+1-dragd"]),
+        ("dragd-distance", ["distance-1", "learning-rate-0.01"]),
         ("dragd-batch-size", ["forgotten-5", "forgotten-25"]),
         ("dragd-privacy-noise", ["none", "epsilon-8"]),
         ("dragd-domains", ["mnist-*"]),
@@ -70,10 +72,17 @@ def test_the_table_has_the_part_and_the_prior_where_there_are_any(tmp_path: Path
         summary.cell.name: summary.columns
         for summary in reproduce(tiny(STUDIES["dragd-table"]), out=tmp_path, cells=cells)
     }
-    assert summaries["mnist-dragdp"].keys() == {"part", "prior alone: MSE", "SSIM"}
-    assert summaries["mnist-dragd"].keys() == {"part"}
-    assert summaries["mnist-giamu"].keys() == set()
+    assert summaries["mnist-dragdp"].keys() == {"part", "prior alone: MSE", "SSIM", "moved"}
+    assert summaries["mnist-dragd"].keys() == {"part", "moved"}
+    assert summaries["mnist-giamu"].keys() == {"moved"}
     assert "| part | prior alone: MSE |" in (tmp_path / "dragd-table.md").read_text()
+
+
+def test_a_step_has_the_length_that_is_asked_for(tmp_path: Path) -> None:
+    cells = ["distance-0.01", "learning-rate-0.01"]
+    exact, plain = reproduce(tiny(STUDIES["dragd-distance"]), out=tmp_path, cells=cells)
+    assert exact.columns["moved"].mean == pytest.approx(0.01, rel=1e-3)
+    assert plain.columns["moved"].mean > 0.02
 
 
 def test_noise_makes_the_attack_worse(tmp_path: Path) -> None:

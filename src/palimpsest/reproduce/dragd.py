@@ -28,6 +28,8 @@ _PARTS = (
     "Part: the MSE of the remaining samples. Prior alone: what the public images score from which the search for the "
     "forgotten samples starts. Absent where an attack has none of them."
 )
+_MOVED = Column("moved", ("moved",), ".2g")
+_AWAY = "Moved: the L2 distance of the parameters before and after unlearning."
 _PAIRED = "Reconstructions were paired with originals batch by batch, so that the total MSE is smallest."
 _FRESH = "The network has uniform random weights and one round of training: a trained one tells less."
 
@@ -44,7 +46,8 @@ def _batch_size() -> list[Cell]:
             "mnist",
             _ATTACKS["dragdp"],
             observation={"remaining": 4, "forgotten": size},
-            unlearning={"count": max(size, 10 // size * size)},
+            data={"train_size": 4000},
+            unlearning={"count": 20 * size},
             position=float(size),
         )
         for size in sizes
@@ -82,6 +85,56 @@ def _domains() -> list[Cell]:
     ]
 
 
+def _moved(distance: float, count: int = 20) -> dict[str, Any]:
+    """Unlearning by one step up the forgotten samples' loss, cut to this length."""
+    return {
+        "method": "ascent",
+        "count": count,
+        "steps": 1,
+        "learning_rate": 1.0,
+        "radius": distance,
+        "fine_tune_rounds": 0,
+    }
+
+
+def _step() -> list[Cell]:
+    """The unlearned model a step of 0.01 away, in batches and images of several sizes."""
+    kinds: dict[str, tuple[str, int, int, dict[str, Any]]] = {
+        "mnist-1+1": ("mnist", 1, 1, {}),
+        "mnist-4+1": ("mnist", 4, 1, {}),
+        "mnist-16+4": ("mnist", 16, 4, {}),
+        "lfw32-1+1": ("lfw", 1, 1, {}),
+        "lfw32-4+1": ("lfw", 4, 1, {}),
+        "lfw64-4+1": ("lfw", 4, 1, {"image_size": 64}),
+    }
+    return [
+        _cell(
+            f"{name}-{attack}",
+            of,
+            _ATTACKS[attack],
+            data=data,
+            observation={"remaining": remaining, "forgotten": forgotten},
+            unlearning=_moved(0.01, 20 * forgotten),
+        )
+        for name, (of, remaining, forgotten, data) in kinds.items()
+        for attack in ("dragdp", "dragd")
+    ]
+
+
+def _distance() -> list[Cell]:
+    lengths = [
+        _cell(f"distance-{distance:g}", "mnist", _ATTACKS["dragdp"], unlearning=_moved(distance))
+        for distance in (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    ]
+    plain = _cell(
+        "learning-rate-0.01",
+        "mnist",
+        _ATTACKS["dragdp"],
+        unlearning=_moved(1e6) | {"learning_rate": 0.01},
+    )
+    return [*lengths, plain]
+
+
 def _cell(
     name: str,
     of: str,
@@ -101,14 +154,31 @@ STUDIES = {
             "Reconstruction from the server: every attack on the same observations",
             "DRAGD, the table of MNIST, CIFAR-10 and LFW; its figures are on no one scale and not printed here",
             _table,
-            columns=(_PART, *_PRIOR),
+            columns=(_PART, *_PRIOR, _MOVED),
             notes=(
                 _FRESH,
                 _PAIRED,
                 _PARTS,
+                _AWAY,
                 "dragd-printed is stage 2 as the paper has it; the others also count what stage 1 left unexplained.",
                 "inverting-gradients, giamu and fuia take a tenth of their papers' steps, and giamu one start.",
             ),
+        ),
+        Study(
+            "dragd-step",
+            "The unlearned model a step of 0.01 away",
+            "Palimpsest's own; DRAGD's batches are not known",
+            _step,
+            columns=(_PART, *_PRIOR, _MOVED),
+            notes=(_FRESH, _PAIRED, _PARTS, _AWAY),
+        ),
+        Study(
+            "dragd-distance",
+            "How far unlearning moved the model",
+            "Palimpsest's own",
+            _distance,
+            columns=(_PART, *_PRIOR, _MOVED),
+            notes=(_FRESH, _PARTS, _AWAY),
         ),
         Study(
             "dragd-batch-size",
@@ -117,15 +187,15 @@ STUDIES = {
             _batch_size,
             "curve",
             axis="forgotten samples of a batch",
-            columns=(_PART, *_PRIOR),
-            notes=(_FRESH, _PAIRED, _PARTS),
+            columns=(_PART, *_PRIOR, _MOVED),
+            notes=(_FRESH, _PAIRED, _PARTS, _AWAY),
         ),
         Study(
             "dragd-privacy-noise",
             "Clipping and Gaussian noise on the clients' gradients",
             "DRAGD, differential privacy, which its summary asks for",
             _privacy_noise,
-            columns=(_PART, *_PRIOR),
+            columns=(_PART, *_PRIOR, _MOVED),
             notes=(
                 _FRESH,
                 _PARTS,
@@ -137,8 +207,8 @@ STUDIES = {
             "A prior of the same kind, and of another",
             "DRAGDP, other domains than faces, which its summary asks for",
             _domains,
-            columns=(_PART, *_PRIOR),
-            notes=(_FRESH, _PARTS),
+            columns=(_PART, *_PRIOR, _MOVED),
+            notes=(_FRESH, _PARTS, _AWAY),
         ),
     )
 }
