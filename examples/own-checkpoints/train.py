@@ -3,7 +3,8 @@
     python train.py
 
 writes `original.pt` and `unlearned.safetensors`, the folder `images/` with a folder for each class, and
-`forgotten/` with the forgotten images in `metadata.csv`'s order.
+`forgotten/` with the forgotten images in `metadata.csv`'s order. What a server saw of ten batches, each of four of
+them and four images that stay, is in `gradients.safetensors`; those that stay are in `remaining/`.
 """
 
 import csv
@@ -18,7 +19,7 @@ from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 
 MEAN, STD = 0.3, 0.38
-FORGOTTEN = 40
+FORGOTTEN, BATCH = 40, 4
 
 
 def fit(images: torch.Tensor, labels: torch.Tensor, *, epochs: int = 12) -> Net:
@@ -41,6 +42,23 @@ def write_images(images: torch.Tensor, paths: list[Path]) -> None:
         Image.fromarray((image[0] * 255).round().to(torch.uint8).numpy()).save(path)
 
 
+def write_table(folder: str, images: torch.Tensor, labels: torch.Tensor) -> None:
+    """Write images, and a table of their names and labels in the same order."""
+    names = [f"{row:04}.png" for row in range(len(images))]
+    write_images(images, [Path(folder, name) for name in names])
+    with Path(folder, "metadata.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file_name", "label"])
+        table.writerows(zip(names, labels.tolist(), strict=True))
+
+
+def batch_gradient(model: Net, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The gradient that a client sends of one batch, as a vector."""
+    logits: torch.Tensor = model((images - MEAN) / STD)
+    loss = F.cross_entropy(logits, labels)
+    return torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(model.parameters()))])
+
+
 def main() -> None:
     """Train twice, and write all pieces."""
     pixels, classes = load_digits(return_X_y=True)
@@ -59,11 +77,23 @@ def main() -> None:
     write_images(
         images[mine], [Path("images", str(int(labels[row])), names[row]) for row in range(900, len(images))]
     )
-    write_images(images[:FORGOTTEN], [Path("forgotten", name) for name in names[:FORGOTTEN]])
-    with Path("forgotten", "metadata.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["file_name", "label"])
-        table.writerows(zip(names[:FORGOTTEN], labels[:FORGOTTEN].tolist(), strict=True))
+    leave, stay = slice(0, FORGOTTEN), slice(FORGOTTEN, 2 * FORGOTTEN)
+    write_table("forgotten", images[leave], labels[leave])
+    write_table("remaining", images[stay], labels[stay])
+    remaining = list(zip(images[stay].split(BATCH), labels[stay].split(BATCH), strict=True))
+    forgotten = list(zip(images[leave].split(BATCH), labels[leave].split(BATCH), strict=True))
+    save_file(
+        {
+            "gradients_before": torch.stack(
+                [
+                    batch_gradient(original, torch.cat([r[0], f[0]]), torch.cat([r[1], f[1]]))
+                    for r, f in zip(remaining, forgotten, strict=True)
+                ]
+            ),
+            "gradients_after": torch.stack([batch_gradient(unlearned, *r) for r in remaining]),
+        },
+        "gradients.safetensors",
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ SMALL = "--attack.queries 1 --attack.epochs 2 --attack.width 16 --scoring.bootst
 def test_its_commands_do_what_the_readme_says(
     own_checkpoints: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> None:
-    _, _, doctor, attack, wrong = readme("own-checkpoints")
+    _, _, doctor, attack, wrong, *_ = readme("own-checkpoints")
     fine = shell(doctor, own_checkpoints).stdout
     assert "The true images score zero" in " ".join(fine.split())
     shell(attack, own_checkpoints, extra=SMALL)
@@ -20,3 +20,14 @@ def test_its_commands_do_what_the_readme_says(
     told = " ".join(said.stdout.split())
     assert "set --mean" in told
     assert "fault truth" in told
+
+
+def test_what_a_server_saw_is_examined_and_attacked(
+    own_checkpoints: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
+) -> None:
+    doctor, attack = readme("own-checkpoints")[-2:]
+    assert "Zero for the true images" in " ".join(shell(doctor, own_checkpoints).stdout.split())
+    shell(attack, own_checkpoints, extra="--attack.iterations 3 --scoring.bootstrap 20")
+    metrics = json.loads((own_checkpoints / "served" / "metrics.json").read_text())
+    assert metrics["reconstruction"]["count"] == 40
+    assert metrics["observation"]["batches"] == 10

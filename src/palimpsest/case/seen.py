@@ -1,17 +1,16 @@
 """The pieces of a server's case: what it saw, the models, public images, and the truth, which no attack gets."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from palimpsest.attacks import Knowledge, ServerAttack, ServerView
 from palimpsest.case.config import CaseConfig
-from palimpsest.case.images import draw, in_classes, load_brought
+from palimpsest.case.images import Brought, draw, in_classes, load_brought
 from palimpsest.case.models import Models
 from palimpsest.case.observed import Observed, read_observed
 from palimpsest.case.pieces import models_of
 from palimpsest.datasets import ImageSet
-from palimpsest.errors import ConfigurationError, DatasetError
+from palimpsest.errors import ConfigurationError, DatasetError, KnowledgeError
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,8 @@ def gather_seen(config: CaseConfig, *, data_dir: Path | None, device: str) -> Se
     Raises:
         PalimpsestError: A piece is missing, damaged, or does not fit another; the message says which.
     """
-    images, names = load_public(config, data_dir=data_dir)
+    brought = load_public(config, data_dir=data_dir)
+    images = images_of(brought)
     models = models_of(config, images, device=device)
     if models is None:
         raise ConfigurationError(
@@ -76,7 +76,11 @@ def gather_seen(config: CaseConfig, *, data_dir: Path | None, device: str) -> Se
     def truth(name: str | None, split: str | None, samples: int) -> ImageSet | None:
         if name is None:
             return None
-        images, _ = _load_images(config, name, split, names, data_dir=data_dir)
+        images = images_of(
+            load_brought(
+                name, split=split, image_size=config.image_size, names=brought.names, data_dir=data_dir
+            )
+        )
         if len(images) != batches * samples or images.shape != public.shape:
             raise DatasetError(
                 f"{name} holds {len(images):,} images of {list(images.shape)}, and {config.brought} is of {batches:,} "
@@ -91,23 +95,30 @@ def gather_seen(config: CaseConfig, *, data_dir: Path | None, device: str) -> Se
         public,
         truth(config.truth, config.truth_split, config.observation.forgotten),
         truth(config.remaining_truth, None, config.observation.remaining),
-        names,
+        brought.names,
     )
 
 
-def load_public(config: CaseConfig, *, data_dir: Path | None) -> tuple[ImageSet, tuple[str, ...]]:
-    """The case's auxiliary images, which to a server are public ones, and the names of their classes."""
-    return _load_images(
-        config, config.auxiliary, config.auxiliary_split, config.class_names or (), data_dir=data_dir
+def load_public(config: CaseConfig, *, data_dir: Path | None) -> Brought:
+    """The case's auxiliary images: to a server they are public ones."""
+    return load_brought(
+        config.auxiliary,
+        split=config.auxiliary_split,
+        image_size=config.image_size,
+        names=config.class_names or (),
+        data_dir=data_dir,
     )
 
 
-def _load_images(
-    config: CaseConfig, name: str, split: str | None, names: Sequence[str], *, data_dir: Path | None
-) -> tuple[ImageSet, tuple[str, ...]]:
-    brought = load_brought(name, split=split, image_size=config.image_size, names=names, data_dir=data_dir)
+def images_of(brought: Brought) -> ImageSet:
+    """What was brought, if it is images.
+
+    Raises:
+        KnowledgeError: It is something else, which no attack from the server reconstructs.
+    """
     if not isinstance(brought.samples, ImageSet):
-        raise DatasetError(
-            f"{name} holds {brought.samples.kind}, and the attacks from a server reconstruct images: give images."
+        raise KnowledgeError(
+            f"The attacks from the server reconstruct images, and {brought.samples.name} holds {brought.samples.kind}: "
+            "give images, or attack proofs."
         )
-    return brought.samples, brought.names
+    return brought.samples

@@ -10,7 +10,7 @@ from palimpsest.metrics.rates import binomial_interval
 from palimpsest.report.render import asset, content_policy, template
 from palimpsest.report.scores import count, number, percent
 from palimpsest.report.tables import configuration, score_rows
-from palimpsest.report.unscored import UnscoredInput
+from palimpsest.report.unscored import UnscoredInput, verified
 from palimpsest.report.worth import worth_findings
 
 MOST_SAMPLES = 200
@@ -55,11 +55,10 @@ def render_samples(page: SamplesInput) -> str:
         page=page,
         policy=content_policy(style, ""),
         style=Markup(style),
-        accepted=page.accepted.tolist(),
         training=figures.training_curves(page.curves),
-        norms=figures.norm_histogram(page.norms, page.tau),
         configuration=configuration(page.config),
         score_rows=score_rows(page.metrics) if "reconstruction" in page.metrics else None,
+        **verified(page),
     )
 
 

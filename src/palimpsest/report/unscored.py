@@ -70,10 +70,16 @@ def render_unscored(page: UnscoredInput) -> str:
         style=Markup(style),
         images=encode_images(page.reconstructions[:shown]),
         size=page.reconstructions.shape[-2:],
-        accepted=None if page.accepted is None else page.accepted.tolist(),
         training=figures.training_curves(page.curves),
-        norms=None
-        if page.norms is None or page.tau is None
-        else figures.norm_histogram(page.norms, page.tau),
         configuration=configuration(page.config),
+        **verified(page),
     )
+
+
+def verified(page: UnscoredInput) -> dict[str, Any]:
+    """What the page says of the verifier: who was accepted, and the norms' picture; none where there were no proofs."""
+    from palimpsest.report import figures
+
+    if page.accepted is None or page.norms is None or page.tau is None:
+        return {"accepted": None, "norms": None}
+    return {"accepted": page.accepted.tolist(), "norms": figures.norm_histogram(page.norms, page.tau)}

@@ -12,13 +12,13 @@ from palimpsest.models import build_own, read_state_dict
 
 
 def examine_models(
-    config: CaseConfig, samples: SampleSet, *, device: str
+    config: CaseConfig, images: SampleSet, *, device: str
 ) -> Generator[Finding, None, Models | None]:
     """Look at the network and both checkpoints.
 
     Args:
         config: The case.
-        samples: Such as the models take.
+        images: Such as the models take.
         device: Where they compute.
 
     Returns:
@@ -29,11 +29,11 @@ def examine_models(
         yield mind("model", "No model is held: whether the proofs are what they claim can't be checked here.")
         return None
     if config.model is None or config.original is None or config.unlearned is None:
-        return (yield from tried("model", lambda: models_of(config, samples, device=device)))
+        return (yield from tried("model", lambda: models_of(config, images, device=device)))
     name, paths = config.model, (config.original, config.unlearned)
     network = yield from tried(
         "model",
-        lambda: build_own(name, config.model_arguments, shape=samples.shape, classes=samples.classes),
+        lambda: build_own(name, config.model_arguments, shape=images.shape, classes=images.classes),
     )
     states = []
     for which, path in zip(("original", "unlearned"), paths, strict=True):
@@ -45,7 +45,7 @@ def examine_models(
         yield from check_pair(states[0], states[1])
     if network is None or None in states:
         return None
-    models = yield from tried("model", lambda: models_of(config, samples, device=device))
+    models = yield from tried("model", lambda: models_of(config, images, device=device))
     if models is not None:
-        yield from check_layers(models.original, samples.inputs[0].numel())
+        yield from check_layers(models.original, images.inputs[0].numel())
     return models

@@ -13,11 +13,11 @@ from palimpsest.case.doctor.finding import Finding, fault, fits, guarded, mind, 
 from palimpsest.case.doctor.inputs import check_accuracy, check_range
 from palimpsest.case.doctor.models import examine_models
 from palimpsest.case.images import in_classes
-from palimpsest.case.seen import Seen, gather_seen, load_public
+from palimpsest.case.seen import Seen, gather_seen, images_of, load_public
 from palimpsest.federation import Observation
 
-# Gradients in float32 leave this much of an objective whose unit is the gradient itself.
-_ZERO = 1e-8
+# Gradients in float32 and images in 8 bits leave less than this of an objective whose unit is the gradient itself.
+_ZERO = 1e-5
 # A gradient that is a multiple of ours to this precision was scaled, and is not another's.
 _PARALLEL = 1e-5
 
@@ -30,10 +30,9 @@ def examine_server(config: CaseConfig, *, data_dir: Path | None, device: str) ->
         data_dir: A mirror of the published sets.
         device: Where the models compute.
     """
-    found = yield from tried("images", lambda: load_public(config, data_dir=data_dir))
-    if found is None:
+    public = yield from tried("images", lambda: images_of(load_public(config, data_dir=data_dir)))
+    if public is None:
         return
-    public, _ = found
     models = yield from examine_models(config, public, device=device)
     if models is None:
         return
@@ -99,10 +98,25 @@ def rehearse(config: CaseConfig, seen: Seen, *, device: str) -> Iterator[Finding
         yield from _check_labels(seen.observed.labels, labels)
     stay, leave = (images.images.unflatten(0, (batches, -1)) for images in (seen.remaining, seen.forgotten))
     view = seen.view(attack, device=device, memory_budget=config.memory_budget)
-    worst = {name: float(values.max()) for name, values in attack.rehearse(view, stay, leave, labels).items()}
+
+    def rehearsed(precision: str) -> dict[str, float]:
+        same = attack.model_copy(update={"precision": precision})
+        return {
+            name: float(values.max()) for name, values in same.rehearse(view, stay, leave, labels).items()
+        }
+
+    # In the clients' own precision: their rounding is in what they sent.
+    worst = rehearsed("float32")
     told = ", ".join(f"{name} {value:.1g}" for name, value in worst.items())
     if max(worst.values()) <= _ZERO:
         yield fits("objective", f"Zero for the true images ({told}; the gradient itself is 1).")
+        floor = max(rehearsed(attack.precision).values())
+        if floor > _ZERO:
+            yield mind(
+                "objective",
+                f"In {attack.precision}, in which the attack computes, the rounding in what clients sent leaves up to "
+                f"{floor:.1g}: of samples that the model fits well a gradient is little more than that.",
+            )
         return
     # Known causes are looked for with the plain gradient, whatever the attack makes of it.
     causes = list(_causes(observation, seen, stay, leave, labels))
