@@ -95,7 +95,7 @@ def both(case: Make, here: Path) -> Models:
 
 @pytest.fixture
 def truth(pieces: Path) -> ImageSet:
-    return load_brought(str(pieces / "forgotten")).images
+    return images_of(load_brought(str(pieces / "forgotten")))
 
 
 def in_training(model: torch.nn.Module, truth: ImageSet) -> torch.Tensor:
@@ -142,7 +142,7 @@ def alphabetical(vectors: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:
 def test_what_was_done_otherwise_is_found_out(
     case: Make, pieces: Path, both: Models, make: Callable[..., torch.Tensor], words: str
 ) -> None:
-    truth, here = load_brought(str(pieces / "forgotten")).images, Path.cwd()
+    truth, here = images_of(load_brought(str(pieces / "forgotten"))), Path.cwd()
     honest = gradient_differences(both.original, both.unlearned, truth.images, truth.labels)
     save_proofs(here / "other.safetensors", Proofs(make(honest, both, truth)))
     config = case(proofs="other.safetensors", truth=str(pieces / "forgotten"))

@@ -9,6 +9,7 @@ import torch
 from palimpsest.case import CaseConfig, gather, load_brought
 from palimpsest.case.config import ProveConfig
 from palimpsest.case.prove import make_proofs
+from palimpsest.case.seen import images_of
 from palimpsest.cli import main
 from palimpsest.config import validate
 from palimpsest.defenses import apply_defenses
@@ -28,7 +29,7 @@ def test_a_proof_is_the_gradient_difference_by_autograd(
 ) -> None:
     both = gather(case(), folder=here, data_dir=None, device="cpu").models
     assert both is not None
-    samples = load_brought(str(pieces / "forgotten")).images
+    samples = images_of(load_brought(str(pieces / "forgotten")))
     rows = []
     for image, label in zip(samples.images, samples.labels, strict=True):
         pair = []
