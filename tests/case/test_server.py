@@ -18,6 +18,7 @@ from palimpsest.case.doctor import Finding, Level, examine
 from palimpsest.case.models import Models
 from palimpsest.case.observed import read_observed
 from palimpsest.case.pieces import models_of
+from palimpsest.case.seen import images_of
 from palimpsest.config import ObservationConfig
 from palimpsest.errors import (
     CheckpointError,
@@ -56,7 +57,7 @@ class Client:
         self.config = read_case(
             None, models | {"gradients": str(folder / "x"), "auxiliary": str(folder / "forgotten")}
         )
-        self.stay, self.leave = (load_brought(str(folder / part)).images for part in SHAPES)
+        self.stay, self.leave = (images_of(load_brought(str(folder / part))) for part in SHAPES)
         held = models_of(self.config, self.leave, device="cpu")
         assert held is not None
         self.models: Models = held
