@@ -44,7 +44,7 @@ def empty_matrix(
 def keep_freed_memory() -> None:
     """Make the C library keep what is freed for what comes next, activations of the next chunk above all.
 
-    glibc learns this by itself from the first large block that is freed. A small model has none for a long time, and its
+    glibc learns this by itself from the first large block that is freed. A small model has none for long, and its
     activations go back to the system and come anew with each chunk. Elsewhere this does nothing.
     """
     torch.empty(_LESSON, dtype=torch.uint8)
