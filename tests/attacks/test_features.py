@@ -8,20 +8,24 @@ from palimpsest.attacks import AuditorView
 from palimpsest.attacks.features import Features, Readouts, ask_again, fit_features
 from palimpsest.attacks.queries import draw_queries
 from palimpsest.attacks.readouts import Readout, fit_reduction
+from palimpsest.gradients import CountSketch
 
 
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def fitted(view: AuditorView, per_image: int = 1, **settings) -> tuple[Features, Tensor]:
+def fitted(
+    view: AuditorView, per_image: int = 1, *, sketch: CountSketch | None = None, **settings
+) -> tuple[Features, Tensor]:
     defaults = {"reduction": "svd", "normalise": False}
 
     def learn(vectors: Tensor, labels: Tensor) -> Readouts:
         reduced = fit_reduction(vectors, **defaults | settings, generator=generator())
         return Readouts(others=[reduced], facts=reduced.facts)
 
-    return fit_features(view, draw_queries(view.auxiliary, per_image, generator=generator()), learn)
+    queries = draw_queries(view.auxiliary, per_image, generator=generator())
+    return fit_features(view, queries, learn, sketch=sketch)
 
 
 def answers(view: AuditorView, per_image: int = 1) -> Tensor:
@@ -37,6 +41,20 @@ def test_the_queries_features_are_what_the_same_transform_gives(
     features, queries = fitted(view, 3, reduction=reduction, normalise=normalise)
     assert queries.shape == (900, features.count)
     torch.testing.assert_close(features.transform(answers(view, 3)), queries, rtol=2e-3, atol=2e-3)
+
+
+def test_sketched_vectors_are_read_the_same_and_stored_with_their_sketch(
+    view: AuditorView, tmp_path: Path
+) -> None:
+    sketch = CountSketch.draw(40, 25, generator=generator())
+    features, queries = fitted(view, 3, sketch=sketch, explained_variance=0.9)
+    assert features.facts["sketch"] == 25
+    assert 0 < features.facts["sketch_distortion"] < 1
+    assert queries.shape == (900, features.count)
+    torch.testing.assert_close(features.transform(answers(view, 3)), queries, rtol=2e-3, atol=2e-3)
+    features.save(tmp_path / "features.safetensors")
+    again = Features.load(tmp_path / "features.safetensors")
+    assert torch.equal(features.transform(answers(view)), again.transform(answers(view)))
 
 
 def test_every_feature_has_one_scale(view: AuditorView) -> None:

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from functools import partial
 
 import pytest
 import torch
@@ -48,19 +47,22 @@ def shaken(model: nn.Module) -> nn.Module:
     return model
 
 
+def pairs(numbers: st.SearchStrategy[int]) -> st.SearchStrategy[tuple[int, int]]:
+    return st.tuples(numbers, numbers)
+
+
 @st.composite
 def convolutions(draw: st.DrawFn) -> nn.Conv2d:
     groups = draw(st.sampled_from([1, 2, 4]))
-    pair = partial(st.tuples, st.integers(1, 3))
-    padding = draw(st.one_of(st.just("same"), st.tuples(st.integers(0, 2), st.integers(0, 2))))
+    padding = draw(st.one_of(st.just("same"), pairs(st.integers(0, 2))))
     return nn.Conv2d(
         4,
         4 * draw(st.integers(1, 2)),
         # The library warns that it has to copy where an even kernel is padded to the same size.
-        draw(pair(st.sampled_from([1, 3]) if padding == "same" else st.integers(1, 3))),
-        stride=(1, 1) if padding == "same" else draw(pair(st.integers(1, 3))),
+        draw(pairs(st.sampled_from([1, 3]) if padding == "same" else st.integers(1, 3))),
+        stride=(1, 1) if padding == "same" else draw(pairs(st.integers(1, 3))),
         padding=padding,
-        dilation=draw(pair(st.integers(1, 2))),
+        dilation=draw(pairs(st.integers(1, 2))),
         groups=groups,
         bias=draw(st.booleans()),
         padding_mode=draw(st.sampled_from(["zeros", "reflect", "replicate", "circular"])),

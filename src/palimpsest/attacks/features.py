@@ -8,9 +8,10 @@ from torch import Tensor
 
 from palimpsest.attacks.inverter import Maps
 from palimpsest.attacks.queries import Queries
-from palimpsest.attacks.readouts import Readout
+from palimpsest.attacks.readouts import Readout, Sketched
 from palimpsest.attacks.view import AuditorView
-from palimpsest.gradients import collect, gather
+from palimpsest.gradients import CountSketch, collect, gather
+from palimpsest.gradients.sketch import distortion
 from palimpsest.progress import progress_line
 from palimpsest.records import Record
 
@@ -68,7 +69,11 @@ class Features(Record):
 
 
 def fit_features(
-    view: AuditorView, queries: Queries, learn: Callable[[Tensor, Tensor], Readouts]
+    view: AuditorView,
+    queries: Queries,
+    learn: Callable[[Tensor, Tensor], Readouts],
+    *,
+    sketch: CountSketch | None = None,
 ) -> tuple[Features, Tensor]:
     """Query the oracle, learn from the auxiliary images' answers what to read out, and read it out of all answers.
 
@@ -77,15 +82,18 @@ def fit_features(
         queries: What it asks: its auxiliary images, then variations of them.
         learn: From the auxiliary images' gradient differences `[m, d]` and labels `[m]` to what is read out
             (IGF, section 3.2, i and ii).
+        sketch: Makes the vectors short before they are kept and learned from; none to take them as they are.
 
     Returns:
         The features, and those of the queries, `[m, k]` float16.
     """
     count, dimension = len(view.auxiliary), view.oracle.dimension
+    told: dict[str, float] = {}
+    answers = _ask(view, queries, range(count), "query the oracle")
     vectors = collect(
-        _ask(view, queries, range(count), "query the oracle"),
+        _sketched(answers, sketch, told) if sketch else answers,
         count,
-        dimension,
+        sketch.size if sketch else dimension,
         memory_budget=view.memory_budget,
         folder=view.scratch,
     )
@@ -102,9 +110,22 @@ def fit_features(
         "dimension": dimension,
         "features": raw.shape[1],
         **learned.facts,
+        **told,
     }
+    if sketch:
+        readouts = tuple(Sketched(sketch, readout) for readout in readouts)
     features = Features(readouts, (laid // cells, *learned.grid) if laid else None, mean, scale, facts)
     return features, _read_queries(view, queries, features, features.standardise(raw))
+
+
+def _sketched(chunks: Iterator[Tensor], sketch: CountSketch, told: dict[str, float]) -> Iterator[Tensor]:
+    """The chunks' sketches; what the sketch does to the first chunk's inner products is measured."""
+    told["sketch"] = sketch.size
+    for chunk in chunks:
+        short = sketch.transform(chunk)
+        if "sketch_distortion" not in told and len(chunk) > 1:
+            told["sketch_distortion"] = distortion(chunk, short)
+        yield short
 
 
 def ask_again(view: AuditorView, queries: Queries, features: Features) -> Tensor:

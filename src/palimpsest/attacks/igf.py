@@ -10,6 +10,7 @@ from palimpsest.attacks.inverter import PixelShuffleInverter
 from palimpsest.attacks.learned import LearnedInversion
 from palimpsest.attacks.readouts import ReductionName, fit_reduction
 from palimpsest.attacks.view import AuditorView
+from palimpsest.gradients import CountSketch
 from palimpsest.registry import ATTACKS
 
 
@@ -24,8 +25,17 @@ class ReducedInversion(LearnedInversion):
     """SVD: keep no more than so many directions."""
     hash_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Hashing: bins per parameter (the paper's ResNet20: 0.5)."""
+    sketch: PositiveInt | None = None
+    """Sum coordinates with random signs in so many bins before anything else, where the vectors of all auxiliary images
+    would be too many to keep, as a ResNet-18's are; none to keep them as they are."""
     normalise: bool = False
     """Reduce the direction of a difference, and give its length as a feature of its own."""
+
+    def draw_sketch(self, dimension: int, generator: Generator) -> CountSketch | None:
+        """See `LearnedInversion.draw_sketch`."""
+        if self.sketch is None or self.sketch >= dimension:
+            return None
+        return CountSketch.draw(dimension, self.sketch, generator=generator)
 
     def learn_readouts(
         self, vectors: Tensor, labels: Tensor, view: AuditorView, generator: Generator

@@ -22,6 +22,7 @@ from palimpsest.attacks.inversion_training import (
 from palimpsest.attacks.perceptual import load_vgg_features
 from palimpsest.attacks.queries import Queries, draw_queries
 from palimpsest.attacks.view import Attack, AuditorView, Knowledge, Reconstruction
+from palimpsest.gradients import CountSketch
 from palimpsest.randomness import fork
 from palimpsest.records import Parameters, Record
 
@@ -125,7 +126,10 @@ class LearnedInversion(Attack):
             generator=generator,
         )
         features, first = fit_features(
-            view, queries, lambda vectors, labels: self.learn_readouts(vectors, labels, view, generator)
+            view,
+            queries,
+            lambda vectors, labels: self.learn_readouts(vectors, labels, view, generator),
+            sketch=self.draw_sketch(view.oracle.dimension, generator),
         )
         learned, aside = self._split(queries, len(view.auxiliary), generator)
         validation = Pairs(first, queries.levels, aside)
@@ -186,6 +190,10 @@ class LearnedInversion(Attack):
             return current[number]
 
         return lesson
+
+    def draw_sketch(self, dimension: int, generator: Generator) -> CountSketch | None:
+        """What makes vectors short before they are kept; none where an attack reads their own coordinates."""
+        return None
 
     def probes(self, view: AuditorView) -> int:
         """Samples that reading out needs answers for, besides the queries."""

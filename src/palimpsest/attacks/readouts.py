@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from palimpsest.attacks.head import Head, factorise
-from palimpsest.gradients import FeatureHash, Projection, fit_projection
+from palimpsest.gradients import CountSketch, FeatureHash, Projection, fit_projection
 from palimpsest.records import Record
 
 ReductionName = Literal["svd", "hash", "none"]
@@ -85,6 +85,23 @@ class Hashed(Reduced):
     def facts(self) -> dict[str, float]:
         """How many bins."""
         return {"components": self.bins.components}
+
+
+@dataclass(frozen=True)
+class Sketched(Readout):
+    """What is read out of a vector's sketch.
+
+    Args:
+        sketch: Makes the vector short.
+        readout: Reads the short one.
+    """
+
+    sketch: CountSketch
+    readout: Readout
+
+    def transform(self, vectors: Tensor) -> Tensor:
+        """See `Readout.transform`."""
+        return self.readout.transform(self.sketch.transform(vectors))
 
 
 def fit_reduction(

@@ -15,11 +15,13 @@ from palimpsest.gradients.precomputed import PrecomputedOracle
 from palimpsest.gradients.recorded import RecordedOracle
 from palimpsest.gradients.reduction import Projection, fit_projection
 from palimpsest.gradients.remote import Endpoint, RemoteOracle
+from palimpsest.gradients.sketch import CountSketch
 from palimpsest.gradients.store import collect, gather
 
 __all__ = [
     "DEFAULT_BUDGET",
     "BatchGradient",
+    "CountSketch",
     "Endpoint",
     "FeatureHash",
     "ModelOracle",

@@ -35,6 +35,8 @@ class Layerwise:
             for name, module in model.named_modules()
             if any(True for _ in module.parameters(recurse=False))
         }
+        self._own = {name: self._parameters(name) for name in self._layers}
+        self._shapes = {name: value.shape for name, value in model.named_parameters()}
         self._columns: dict[str, slice] = {}
         start = 0
         for name, parameter in model.named_parameters():
@@ -51,7 +53,7 @@ class Layerwise:
         Args:
             images: At least one, `[n, ...]`.
         """
-        named = [name for layer in self._layers for name in self._parameters(layer).values()]
+        named = [name for own in self._own.values() for name in own.values()]
         if sorted(named) != sorted(self._columns) or not all(map(find_rule, self._layers.values())):
             return False
         image = images[:1]
@@ -114,7 +116,7 @@ class Layerwise:
         leaves = self._leaves()
         with torch.enable_grad():
             logits = self._pass(images, leaves, visit)
-        expected = Counter(id(leaves[name]) for layer in names for name in self._parameters(layer).values())
+        expected = Counter(id(leaves[name]) for layer in names for name in self._own[layer].values())
         explained = (
             len(names) == len(set(names))
             and _uses(logits) == expected
@@ -133,10 +135,9 @@ class Layerwise:
 
     def _views(self, layer: str, out: Tensor) -> dict[str, Tensor]:
         """The columns of a layer's parameters, `[n, *shape]`, by their names in it."""
-        shapes = dict(self._layers[layer].named_parameters(recurse=False))
         return {
-            name: out[:, self._columns[full]].view(len(out), *shapes[name].shape)
-            for name, full in self._parameters(layer).items()
+            name: out[:, self._columns[full]].view(len(out), *self._shapes[full])
+            for name, full in self._own[layer].items()
         }
 
     def _pass(self, images: Tensor, leaves: dict[str, Tensor], visit: Visit) -> Tensor:

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.errors import ModelError, ResourceError
+from palimpsest.gradients.matrices import empty_matrix, keep_freed_memory
 from palimpsest.gradients.writers import writer_of
 
 DEFAULT_BUDGET = 4 * 2**30
-# On a CPU a few samples at a time are fastest: enough to pay for the calls, and few enough that their activations stay
-# in the cache, and that the C library keeps the memory of their gradients for the next ones (below 32 MiB).
-_FEWEST, _MOST, _KEPT = 16, 64, 24 * 2**20
+# On a CPU a few samples at a time are fastest: enough to pay for the calls, and few enough for the cache. The bytes are
+# those of their gradients.
+_FEWEST, _MOST, _LARGEST = 16, 64, 128 * 2**20
 # A GPU wants wide kernels.
 _WIDE = 512
 # A chunk holds its gradients, their flat copy, and activations of about the same size.
@@ -41,7 +42,7 @@ def chunk_size(dimension: int, memory_budget: int, device: torch.device) -> int:
             f"One gradient of {dimension:,} floats needs {_COPIES * 4 * dimension:,} bytes, the memory budget is "
             f"{memory_budget:,}: raise --memory-budget."
         )
-    best = max(_FEWEST, min(_MOST, _KEPT // (4 * dimension))) if device.type == "cpu" else _WIDE
+    best = max(_FEWEST, min(_MOST, _LARGEST // (4 * dimension))) if device.type == "cpu" else _WIDE
     return min(fitting, best)
 
 
@@ -63,8 +64,7 @@ def per_sample_gradients(
         ModelError: A layer has no per-sample gradient.
         ResourceError: Not even one sample fits the budget.
     """
-    chunks = list(gradient_chunks(model, images, labels, memory_budget=memory_budget))
-    return torch.cat(chunks) if chunks else images.new_empty(0, parameter_count(model))
+    return _whole([model], images, labels, memory_budget)
 
 
 def gradient_chunks(
@@ -99,8 +99,8 @@ def gradient_differences(
         ModelError: The models differ in their parameters, or a layer has no per-sample gradient.
         ResourceError: Not even one sample fits the budget.
     """
-    chunks = list(difference_chunks(original, unlearned, images, labels, memory_budget=memory_budget))
-    return torch.cat(chunks) if chunks else images.new_empty(0, parameter_count(original))
+    _check_same(original, unlearned)
+    return _whole([original, unlearned], images, labels, memory_budget)
 
 
 def difference_chunks(
@@ -116,6 +116,11 @@ def difference_chunks(
     Both sides of a difference come from the same batched path: float32 kernels for other batch sizes round
     differently, and a ReLU near zero turns that into an error as large as the difference.
     """
+    _check_same(original, unlearned)
+    yield from _chunks([original, unlearned], images, labels, memory_budget)
+
+
+def _check_same(original: nn.Module, unlearned: nn.Module) -> None:
     before = {name: tuple(value.shape) for name, value in original.named_parameters()}
     after = {name: tuple(value.shape) for name, value in unlearned.named_parameters()}
     if before != after:
@@ -124,32 +129,44 @@ def difference_chunks(
             f"The models differ: {name!r} has shape {before.get(name)} before and {after.get(name)} after unlearning; "
             "give two checkpoints of one architecture."
         )
-    yield from _chunks([original, unlearned], images, labels, memory_budget)
 
 
-def _chunks(models: list[nn.Module], images: Tensor, labels: Tensor, memory_budget: int) -> Iterator[Tensor]:
-    device, dimension = next(models[0].parameters()).device, parameter_count(models[0])
-    rows = chunk_size(dimension, memory_budget, device)
-    if not len(images):
+def _whole(models: list[nn.Module], images: Tensor, labels: Tensor, memory_budget: int) -> Tensor:
+    """All rows, each chunk written in its place."""
+    some = next(models[0].parameters())
+    result = empty_matrix(len(images), parameter_count(models[0]), dtype=some.dtype, device=some.device)
+    for _ in _chunks(models, images, labels, memory_budget, result):
+        pass
+    return result
+
+
+def _chunks(
+    models: list[nn.Module], images: Tensor, labels: Tensor, memory_budget: int, out: Tensor | None = None
+) -> Iterator[Tensor]:
+    """The gradients at the first model, minus those at the second if there is one; written into a matrix's rows, or
+    each chunk into new memory."""
+    some, dimension = next(models[0].parameters()), parameter_count(models[0])
+    rows = min(len(images), chunk_size(dimension, memory_budget, some.device))
+    if not rows:
         return
+    keep_freed_memory()
     with ExitStack() as stack:
         for model in models:
             stack.enter_context(_eval_mode(model))
-        writers = [writer_of(model, images[:2].to(device)) for model in models]
+        writers = [writer_of(model, images[:2].to(some.device)) for model in models]
+        other = empty_matrix(rows, dimension, dtype=some.dtype, device=some.device) if models[1:] else None
         for start in range(0, len(images), rows):
-            batch = images[start : start + rows].to(device)
-            targets = labels[start : start + rows].to(device)
-            flat = _empty(models[0], len(batch), dimension)
+            batch = images[start : start + rows].to(some.device)
+            targets = labels[start : start + rows].to(some.device)
+            if out is None:
+                flat = empty_matrix(len(batch), dimension, dtype=some.dtype, device=some.device)
+            else:
+                flat = out[start : start + rows]
             writers[0](batch, targets, flat)
-            if len(writers) > 1:
-                other = torch.empty_like(flat)
-                writers[1](batch, targets, other)
-                flat -= other
+            if other is not None:
+                writers[1](batch, targets, other[: len(batch)])
+                flat -= other[: len(batch)]
             yield flat
-
-
-def _empty(model: nn.Module, rows: int, dimension: int) -> Tensor:
-    return next(model.parameters()).new_empty(rows, dimension, requires_grad=False)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from palimpsest.errors import ConfigurationError
+from palimpsest.gradients.matrices import empty_matrix
 from palimpsest.gradients.products import product
 from palimpsest.records import Record
 
@@ -100,7 +101,7 @@ def fit_projection(
     singular_values, basis = eigenvalues[:k].sqrt(), eigenvectors[:, :k]
     if wide:
         left = (basis / singular_values.clamp_min(torch.finfo(torch.float32).eps)).to(torch.float32)
-        basis = torch.empty(dimension, k)
+        basis = empty_matrix(dimension, k)
         for block, centred in _centred(vectors, scale, mean):
             basis[block] = product(centred.T, left.T)
     return Projection(
@@ -141,7 +142,7 @@ def _mean(columns: Tensor, scale: Tensor) -> Tensor:
 
 def _centred(vectors: Tensor, scale: Tensor, mean: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """The scaled and centred columns, a block at a time; each is overwritten by the next."""
-    memory = torch.empty(len(vectors), min(_BLOCK, vectors.shape[1]))
+    memory = empty_matrix(len(vectors), min(_BLOCK, vectors.shape[1]))
     for block in _blocks(vectors.shape[1]):
         columns = vectors[:, block]
         centred = memory[:, : columns.shape[1]]

@@ -87,14 +87,21 @@ def _as_one_convolution(
 
 
 def _as_product(layer: Any, padding: Any, inputs: Tensor, pulled: Tensor, out: Tensor) -> None:
-    count, groups = len(inputs), layer.groups
+    count, groups, places = len(inputs), layer.groups, pulled[0, 0].numel()
     patches = _patches(inputs, pulled.shape[2:], layer, padding)
-    if groups == 1:
-        torch.bmm(pulled.flatten(2), patches.view(count, -1, pulled[0, 0].numel()).mT, out=out.flatten(2))
-    else:
-        patches = patches.view(count * groups, -1, pulled[0, 0].numel())
-        outputs = pulled.reshape(count * groups, -1, patches.shape[2])
+    if groups > 1:
+        patches, outputs = (
+            patches.view(count * groups, -1, places),
+            pulled.reshape(count * groups, -1, places),
+        )
         out.copy_(torch.bmm(outputs, patches.mT).view_as(out))
+        return
+    patches, outputs = patches.view(count, -1, places), pulled.flatten(2)
+    if patches.shape[1] < places:
+        # The other way round is twice as fast for a colour image, and its result is small to turn.
+        out.flatten(2).copy_(torch.bmm(patches, outputs.mT).mT)
+    else:
+        torch.bmm(outputs, patches.mT, out=out.flatten(2))
 
 
 def _patches(inputs: Tensor, size: torch.Size, layer: nn.Conv2d, padding: Any) -> Tensor:
