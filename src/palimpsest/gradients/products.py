@@ -23,7 +23,9 @@ def product(left: Tensor, right: Tensor) -> Tensor:
     plain = left.device.type != "cpu" or left.dtype != torch.float32 or right.dtype != torch.float32
     if plain or min(len(left), len(right)) < _MANY or not _HAS_ONEDNN:
         return left @ right.T
-    return torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], "")
+    # oneDNN has no fast path for rows that lie apart in memory: a thousand times slower than a copy of them.
+    dense = right if right.is_contiguous() or right.T.is_contiguous() else right.contiguous()
+    return torch.ops.mkldnn._linear_pointwise(left, dense, None, "none", [], "")
 
 
 _HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")

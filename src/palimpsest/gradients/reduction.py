@@ -142,10 +142,10 @@ def _mean(columns: Tensor, scale: Tensor) -> Tensor:
 
 def _centred(vectors: Tensor, scale: Tensor, mean: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """The scaled and centred columns, a block at a time; each is overwritten by the next."""
-    memory = empty_matrix(len(vectors), min(_BLOCK, vectors.shape[1]))
+    memory = empty_matrix(len(vectors), min(_BLOCK, vectors.shape[1])).view(-1)
     for block in _blocks(vectors.shape[1]):
         columns = vectors[:, block]
-        centred = memory[:, : columns.shape[1]]
+        centred = memory[: columns.numel()].view(columns.shape)
         torch.mul(columns, scale[:, None], out=centred)
         yield block, centred.sub_(mean[block])
 
