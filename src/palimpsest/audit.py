@@ -211,13 +211,8 @@ def confirm_forgotten(
     scores = run.stage(
         "scores-confirmation",
         ConfirmationScores,
-        lambda _: score_confirmation(
-            confirmation.scores,
-            order.argsort(),
-            bootstrap=config.scoring.bootstrap,
-            generator=make_generator(config.seed, "bootstrap"),
-        ),
-        key=(confirmation, config.scoring, config.seed),
+        lambda _: score_confirmation(confirmation.scores, order.argsort()),
+        key=(confirmation,),
     )
     return Confirmed(confirmation.statistic, scores)
 

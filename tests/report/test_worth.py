@@ -59,6 +59,13 @@ def test_findings_say_what_the_numbers_show() -> None:
     assert "the spot check tells every forgery" in sound
 
 
+def test_a_proof_without_a_defence_is_confirmed_by_being_the_difference() -> None:
+    confirmation = METRICS["confirmation"] | {"statistic": "imitation"}
+    plain = {"reconstruction": SCORES, "confirmation": confirmation}
+    assert next(worth_findings(plain)).endswith(": it is the image's gradient difference.")
+    assert "imitation of the defences" in list(worth_findings(METRICS | plain))[1]
+
+
 def test_an_attack_that_fails_anyway_says_nothing_about_the_defence() -> None:
     failed = {"passed": False, "interval": (0.0, 0.02)}
     findings = list(worth_findings({**METRICS, "control": failed}))

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from palimpsest.metrics.bootstrap import bootstrap_intervals
+from palimpsest.metrics.rates import binomial_interval
 from palimpsest.records import Record
 
 FALSE_POSITIVE_RATES = (0.001, 0.01)
@@ -21,7 +21,7 @@ class ConfirmationScores(Record):
         found: The share of right pairs found where 0.1 %, and where 1 %, of the wrong ones are taken for right.
         auc: The area under the ROC curve over all pairs: 0.5 is a coin.
         chance: What guessing identifies: one candidate of all.
-        intervals: 95 % bootstrap intervals over the proofs: of `identified`, then of both `found`.
+        intervals: Exact 95 % intervals over the proofs: of `identified`, then of both `found`.
     """
 
     identified: float
@@ -31,16 +31,12 @@ class ConfirmationScores(Record):
     intervals: list[list[float]]
 
 
-def score_confirmation(
-    scores: Tensor, right: Tensor, *, bootstrap: int = 1000, generator: Generator
-) -> ConfirmationScores:
+def score_confirmation(scores: Tensor, right: Tensor) -> ConfirmationScores:
     """Compare the right pairs' scores with the wrong ones'; a tie goes against the attacker.
 
     Args:
         scores: How well each proof fits each candidate, `[n, m]`, m at least 2.
         right: Each proof's own candidate, `[n]`.
-        bootstrap: Resamples behind each interval.
-        generator: Where the resamples come from.
     """
     # Imported late: scikit-learn takes a second.
     from sklearn.metrics import roc_auc_score
@@ -48,18 +44,17 @@ def score_confirmation(
     own = scores.gather(1, right[:, None]).squeeze(1)
     is_right = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, right[:, None], True)
     wrong = scores[~is_right]
-    columns = [own > scores.masked_fill(is_right, -torch.inf).amax(1)]
-    columns += [own > _threshold(wrong, rate) for rate in FALSE_POSITIVE_RATES]
-    values = torch.stack(columns, 1).double()
-    ends = bootstrap_intervals(values, resamples=bootstrap, generator=generator)
-    identified, *found = values.mean(0).tolist()
+    successes = [own > scores.masked_fill(is_right, -torch.inf).amax(1)]
+    successes += [own > _threshold(wrong, rate) for rate in FALSE_POSITIVE_RATES]
+    counts = [int(success.sum()) for success in successes]
+    identified, *found = (successful / len(own) for successful in counts)
     truth = np.concatenate([np.ones(len(own)), np.zeros(len(wrong))])
     return ConfirmationScores(
         identified=identified,
         found=found,
         auc=float(roc_auc_score(truth, torch.cat([own, wrong]).numpy())),
         chance=1 / scores.shape[1],
-        intervals=ends.tolist(),
+        intervals=[list(binomial_interval(successful, len(own))) for successful in counts],
     )
 
 

@@ -60,7 +60,7 @@ def worth_findings(metrics: Mapping[str, Any]) -> Iterator[str]:
             f"An auditor who holds the forgotten images among its candidates can tell which proof is whose for "
             f"{count(right)} of {count(total)} ({low} to {high}; a guess gets {percent(confirmation['chance'])})"
         )
-        yield f"{sentence}: {_STATISTICS[confirmation['statistic']]}." if right > 0 else f"{sentence}."
+        yield f"{sentence}: {_why(confirmation['statistic'], metrics)}." if right > 0 else f"{sentence}."
     worst = (metrics.get("soundness") or {}).get("worst")
     if worst:
         best = max(worst, key=lambda name: worst[name][0])
@@ -99,6 +99,12 @@ def _on_attackers(metrics: Mapping[str, Any]) -> Iterator[str]:
             "The attack fails without the defences as well: that it fails with them says nothing about them. It tells "
             f"no more than chance apart (95 % interval {low} to {high}) and comes no closer than the mean image."
         )
+
+
+def _why(statistic: str, metrics: Mapping[str, Any]) -> str:
+    if statistic == "imitation" and not metrics.get("attackers"):
+        return "it is the image's gradient difference"
+    return _STATISTICS[statistic]
 
 
 def _scores(tree: Mapping[str, Any]) -> list[str]:
