@@ -80,3 +80,9 @@ def test_the_json_holds_all_digits() -> None:
     assert tree["cells"][0]["scores"]["mse"]["mean"] == 0.0123456789
     assert tree["cells"][0]["seeds"] == [7]
     assert tree["cells"][0]["published"]["psnr"] == 17.0
+
+
+def test_a_small_error_is_not_printed_as_zeros() -> None:
+    table = markdown(STUDY, [summarise(CELL, {1: metrics(1.06e-5), 2: metrics(1.06e-5)})], "command")
+    assert "| 1.1e-05 (1.1e-05 to 1.1e-05) |" in table
+    assert "| 0.0000" not in table

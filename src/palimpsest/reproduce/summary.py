@@ -209,8 +209,14 @@ def _number(value: Estimate | None, form: str) -> str:
     if value is None:
         return "absent"
     if value.low is None or value.high is None:
-        return f"{value.mean:{form}}"
-    return f"{value.mean:{form}} ({value.low:{form}} to {value.high:{form}})"
+        return _figure(value.mean, form)
+    return f"{_figure(value.mean, form)} ({_figure(value.low, form)} to {_figure(value.high, form)})"
+
+
+def _figure(value: float, form: str) -> str:
+    """A figure in its form, or by its power of ten where that would leave nothing but zeros of it."""
+    small = form.endswith("f") and 0 < abs(value) < 1e-3
+    return f"{value:.1e}" if small else f"{value:{form}}"
 
 
 def _row(cells: Sequence[str]) -> str:
