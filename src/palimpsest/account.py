@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from palimpsest.attacks import spelled_out
 from palimpsest.config import AuditConfig
 from palimpsest.credibility import credibility_notes, credibility_tree
 from palimpsest.manifest import Manifest
@@ -101,9 +102,6 @@ def report_input(
         command: The shell command that makes the audit again.
     """
     config, scores, unlearned = results.config, results.scores, results.unlearned
-    columns = {
-        name: values for name, values in scores.columns().items() if not name.startswith("identification")
-    }
     attack = config.attack.components["name"]
     return ReportInput(
         title=f"{config.attack.name} against {unlearned_name(config)} on {config.data.name}",
@@ -117,15 +115,15 @@ def report_input(
         reconstructions=results.reconstruction.images,
         labels=results.data.train.labels[unlearned.forgotten],
         owners=unlearned.owner,
-        per_image={**columns, "rank": scores.right_rank},
+        per_image=scores.per_image(),
         accepted=results.verdicts.accepted,
         norms=results.verdicts.norms,
         curves=results.reconstruction.curves,
-        knowledge=[f"{sentence[0].upper()}{sentence[1:]}." for sentence in sorted(attack.knowledge)],
+        knowledge=spelled_out(attack.knowledge),
         participation=results.original.participation,
         forgetting=_three_models(results.forgetting),
         notes=[*results.data.notes, *unlearned.notes, *_batch_notes(results), *credibility_notes(results)],
-        absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
+        absent=scores.absent(),
     )
 
 

@@ -17,7 +17,7 @@ from palimpsest.attacks.single_gradient import DeepLeakage, ImprovedDeepLeakage,
 from palimpsest.attacks.tabular import RowInversion
 from palimpsest.attacks.text import TokenInversion
 from palimpsest.attacks.vectors import VectorInversion
-from palimpsest.attacks.view import ArchitectView, Attack, AuditorView, Knowledge, Reconstruction
+from palimpsest.attacks.view import ArchitectView, Attack, AuditorView, Knowledge, Reconstruction, spelled_out
 
 __all__ = [
     "DRAGD",
@@ -51,4 +51,5 @@ __all__ = [
     "TokenInversion",
     "VectorInversion",
     "confirm",
+    "spelled_out",
 ]

@@ -1,6 +1,7 @@
 """What an attacker holds, and nothing else: the wall between attacks and the truth."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -29,6 +30,11 @@ class Knowledge(StrEnum):
     LABELS = "the labels of the forgotten samples"
     CANDIDATES = "candidate images, the forgotten ones among them"
     PUBLIC = "public images, none of them a client's"
+
+
+def spelled_out(knowledge: Iterable[Knowledge]) -> list[str]:
+    """What an attack knows as sentences, in the alphabet's order."""
+    return [f"{known[0].upper()}{known[1:]}." for known in sorted(knowledge)]
 
 
 S = TypeVar("S", bound=SampleSet, default=ImageSet)

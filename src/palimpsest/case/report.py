@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from palimpsest.attacks import spelled_out
 from palimpsest.case.config import CaseConfig
 from palimpsest.case.results import CaseResults, summary
 from palimpsest.case.written import cells, header, read_vocabulary
@@ -41,7 +42,7 @@ def case_page(
         "accepted": results.verdicts.accepted,
         "norms": results.verdicts.norms,
         "curves": results.audited.reconstruction.curves,
-        "knowledge": [f"{sentence[0].upper()}{sentence[1:]}." for sentence in sorted(attack.knowledge)],
+        "knowledge": spelled_out(attack.knowledge),
         "notes": [*results.pieces.notes, *_notes(results)],
     }
     truth = results.pieces.truth
@@ -51,18 +52,15 @@ def case_page(
         return UnscoredInput(**common, tau=results.verdicts.tau)
     scores = results.scores["scores"]
     assert isinstance(scores, Scores), "images have scores of images"
-    columns = {
-        name: values for name, values in scores.columns().items() if not name.startswith("identification")
-    }
     return ReportInput(
         **common,
         metrics=metrics,
         originals=truth.images,
         labels=truth.labels,
-        per_image={**columns, "rank": scores.right_rank},
+        per_image=scores.per_image(),
         participation=(),
         class_names=results.pieces.class_names,
-        absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
+        absent=scores.absent(),
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from palimpsest.account import part_tree, scores_tree
-from palimpsest.attacks import BatchReconstruction, ServerAttack
+from palimpsest.attacks import BatchReconstruction, ServerAttack, spelled_out
 from palimpsest.audit import score
 from palimpsest.audit_result import AuditResult
 from palimpsest.case.config import CaseConfig
@@ -143,24 +143,21 @@ def server_page(
         "seconds": metrics["seconds"],
         "reconstructions": results.reconstruction.images,
         "curves": results.reconstruction.curves,
-        "knowledge": [f"{sentence[0].upper()}{sentence[1:]}." for sentence in sorted(attack.knowledge)],
+        "knowledge": spelled_out(attack.knowledge),
         "notes": _notes(config, results),
     }
     truth, scores = results.seen.forgotten, results.scores
     if truth is None or scores is None:
         return UnscoredInput(**common)
-    columns = {
-        name: values for name, values in scores.columns().items() if not name.startswith("identification")
-    }
     return ReportInput(
         **common,
         metrics=metrics,
         originals=truth.images,
         labels=truth.labels,
-        per_image={**columns, "rank": scores.right_rank},
+        per_image=scores.per_image(),
         participation=(),
         class_names=results.seen.class_names,
-        absent={"lpips": scores.lpips_reason} if scores.lpips_reason else {},
+        absent=scores.absent(),
     )
 
 

@@ -60,6 +60,17 @@ class Comparison(Record):
             columns[f"identification_top{guesses}"] = (self.right_rank <= guesses).double()
         return columns
 
+    def per_image(self) -> dict[str, Tensor]:
+        """Each image's scores, as a gallery shows and sorts them: the rank stands for the identification."""
+        shown = {
+            name: values for name, values in self.columns().items() if not name.startswith("identification")
+        }
+        return shown | {"rank": self.right_rank}
+
+    def absent(self) -> dict[str, str]:
+        """Why a score is not there, by its name."""
+        return {"lpips": self.lpips_reason} if self.lpips_reason else {}
+
 
 def compare(
     reconstructions: Tensor,
