@@ -12,8 +12,8 @@ demo: $(STAMP)  ## Audit the embedded digits and say where the report is.
 
 install: $(STAMP)  ## Install, with Flower, Ray and the trackers if FLOWER is set.
 
-test: $(STAMP)  ## Run the tests.
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## Run the tests, on all cores.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 torture: $(STAMP)  ## Hold the promises of docs/trust.md at length: damaged files, kills. About half an hour.
 	$(BIN)/python -m torture
