@@ -101,9 +101,10 @@ def _samples(config: UnlearningConfig, data: FederatedData, seed: int) -> Tensor
         return _named_samples(config.indices, candidates, data)
     count = config.count if config.count is not None else round((config.fraction or 0.0) * len(candidates))
     if not 0 < count <= len(candidates):
+        key = "count" if config.count is not None else "fraction"
         raise UnlearningError(
-            f"{count} samples are to be forgotten, but the chosen clients hold {len(candidates)}: choose a "
-            "number from 1 to that."
+            f"unlearning.{key} asks for {count:,} samples to be forgotten, but the chosen clients hold "
+            f"{len(candidates):,}: set unlearning.count to a number from 1 to {len(candidates)}."
         )
     order = torch.randperm(len(candidates), generator=make_generator(seed, "unlearning", "samples"))
     return _marked(candidates[order[:count]], data)
