@@ -61,8 +61,8 @@ sketch = CountSketch.draw(oracle.dimension, 100, generator=here.generator())
 torch.save(
     {{
         "whole": torch.cat(list(oracle.differences(images, labels))),
-        "short": torch.cat(list(oracle.read(images, labels, sketch.transform))),
-        "workers": torch.cat(list(oracle.read(images, labels, who))).unique(),
+        "short": torch.cat(list(oracle.read(images, labels, sketch, together=1))),
+        "workers": torch.cat(list(oracle.read(images, labels, who, together=1))).unique(),
     }},
     {out!r},
 )
@@ -115,9 +115,18 @@ def test_an_audit_on_ray_finds_what_one_process_finds(tmp_path: Path) -> None:
     assert found["ray"] == pytest.approx(found["in-process"], rel=1e-3)
 
 
+class Plain:
+    """An oracle that answers with whole vectors and nothing else."""
+
+    def __init__(self, oracle: ModelOracle) -> None:
+        self.dimension, self.differences = oracle.dimension, oracle.differences
+
+
 @pytest.mark.parametrize("together", [1, 50, 1000])
-def test_an_oracle_that_cannot_read_is_read_for(together: int) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_answers_are_read_by_the_oracle_or_for_it(together: int, whole: bool) -> None:
     oracle = ModelOracle(*models(), memory_budget=BUDGET)
+    asked = Plain(oracle) if whole else oracle
     images, labels = questions(100)
     rows: list[int] = []
 
@@ -125,7 +134,7 @@ def test_an_oracle_that_cannot_read_is_read_for(together: int) -> None:
         rows.append(len(vectors))
         return vectors.norm(dim=1, keepdim=True)
 
-    read = torch.cat(list(read_answers(oracle, images, labels, lengths, together=together)))
+    read = torch.cat(list(read_answers(asked, images, labels, lengths, together=together)))
     torch.testing.assert_close(read[:, 0], torch.cat(list(oracle.differences(images, labels))).norm(dim=1))
     assert all(count >= together for count in rows[:-1])
 

@@ -10,7 +10,7 @@ from palimpsest.attacks.inverter import Maps
 from palimpsest.attacks.queries import Queries
 from palimpsest.attacks.readouts import Readout, Sketched
 from palimpsest.attacks.view import AuditorView
-from palimpsest.gradients import CountSketch, collect, read_answers
+from palimpsest.gradients import CountSketch, collect, gather, read_answers
 from palimpsest.gradients.sketch import distortion
 from palimpsest.progress import progress_line
 from palimpsest.records import Record
@@ -63,6 +63,18 @@ class Features(Record):
     def transform(self, vectors: Tensor) -> Tensor:
         """Features `[n, k]` float16 of gradient differences `[n, d]`."""
         return self.standardise(_read(self.readouts, vectors))
+
+    @property
+    def sketch(self) -> CountSketch | None:
+        """What all readouts see of a vector, if that is a sketch of it."""
+        first = self.readouts[0]
+        return first.sketch if isinstance(first, Sketched) else None
+
+    def transform_sketched(self, short: Tensor) -> Tensor:
+        """Features of vectors that are sketched already, `[n, size]`."""
+        return self.standardise(
+            _read([one.readout for one in self.readouts if isinstance(one, Sketched)], short)
+        )
 
     def standardise(self, raw: Tensor) -> Tensor:
         """What was read out, `[n, k]`, each feature at one scale, float16."""
@@ -132,7 +144,7 @@ def _sketches(
         told["sketch_distortion"] = distortion(whole, short)
     del whole
     yield short
-    yield from _read_answers(view, queries, range(first, count), sketch.transform, "query the oracle")
+    yield from _read_answers(view, queries, range(first, count), sketch, "query the oracle")
 
 
 def ask_again(view: AuditorView, queries: Queries, features: Features) -> Tensor:
@@ -146,7 +158,12 @@ def _read_queries(view: AuditorView, queries: Queries, features: Features, known
     def chunks() -> Iterator[Tensor]:
         yield known
         rows = range(len(known), len(queries))
-        yield from _read_answers(view, queries, rows, features.transform, "query variations")
+        sketch = features.sketch
+        if sketch is None:
+            yield from _read_answers(view, queries, rows, features.transform, "query variations")
+        else:
+            short = _read_answers(view, queries, rows, sketch, "query variations")
+            yield from map(features.transform_sketched, gather(short, rows=_TOGETHER))
 
     return collect(
         chunks(),

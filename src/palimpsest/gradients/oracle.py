@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from palimpsest.gradients.additive import Additive, read_differences
 from palimpsest.gradients.per_sample import DEFAULT_BUDGET, difference_chunks, parameter_count
 from palimpsest.gradients.store import gather
 
@@ -26,8 +27,10 @@ class Oracle(Protocol):
 class ReadingOracle(Oracle, Protocol):
     """An oracle that reads out what is wanted of its answers itself, where the whole vectors would only be carried."""
 
-    def read(self, images: Tensor, labels: Tensor, reading: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-        """What is read out of the differences, in order, a chunk `[b, k]` at a time."""
+    def read(
+        self, images: Tensor, labels: Tensor, reading: Callable[[Tensor], Tensor], *, together: int
+    ) -> Iterator[Tensor]:
+        """What is read out of the differences; see `read_answers`."""
         ...
 
 
@@ -47,7 +50,7 @@ def read_answers(
         `[b, k]` on the CPU, in order.
     """
     if isinstance(oracle, ReadingOracle):
-        yield from oracle.read(images, labels, reading)
+        yield from oracle.read(images, labels, reading, together=together)
     else:
         answers = (chunk.cpu() for chunk in oracle.differences(images, labels))
         yield from map(reading, gather(answers, rows=together))
@@ -76,3 +79,15 @@ class ModelOracle:
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
         """Gradient differences of any samples; see `Oracle`."""
         yield from difference_chunks(*self._models, images, labels, memory_budget=self._memory_budget)
+
+    def read(
+        self, images: Tensor, labels: Tensor, reading: Callable[[Tensor], Tensor], *, together: int
+    ) -> Iterator[Tensor]:
+        """What is read out of the answers: layer by layer what is a sum over columns; see `read_answers`."""
+        if isinstance(reading, Additive):
+            yield from read_differences(
+                *self._models, images, labels, reading, memory_budget=self._memory_budget
+            )
+        else:
+            answers = (chunk.cpu() for chunk in self.differences(images, labels))
+            yield from map(reading, gather(answers, rows=together))

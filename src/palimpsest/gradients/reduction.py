@@ -52,6 +52,15 @@ class Projection(Record):
         """
         return product(vectors.to(self.basis), self.basis.T)
 
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """The same as `transform`: a projection is one way to read vectors."""
+        return self.transform(vectors)
+
+    def add(self, result: Tensor, columns: Tensor, *, start: int, sign: int = 1) -> None:
+        """Add what some columns of vectors contribute to their projections; see `Additive`."""
+        rows = self.basis[start : start + columns.shape[1]].to(columns)
+        result.add_(product(columns, rows.T), alpha=sign)
+
 
 def fit_projection(
     vectors_or_chunks: Tensor | Iterable[Tensor],

@@ -43,16 +43,12 @@ class ShardedOracle:
 
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
         """Gradient differences of any samples; see `Oracle`."""
-        yield from self.read(images, labels, _whole)
+        yield from self.read(images, labels, _whole, together=1)
 
-    def read(self, images: Tensor, labels: Tensor, reading: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-        """What is read out of the answers, by the workers; see `read_answers`.
-
-        Args:
-            images: `[n, channels, height, width]`.
-            labels: `[n]`.
-            reading: From vectors `[b, d]` to what is wanted of them, `[b, k]`; it is pickled.
-        """
+    def read(
+        self, images: Tensor, labels: Tensor, reading: Callable[[Tensor], Tensor], *, together: int
+    ) -> Iterator[Tensor]:
+        """What is read out of the answers, by the workers, a turn at once; see `read_answers`. They get it pickled."""
         if self._ask is None:
             self._start()
         ray, task, models, workers = self._ask
@@ -121,5 +117,5 @@ def _answer(
 ) -> np.ndarray:
     """One turn, in a worker."""
     oracle = ModelOracle(*models, memory_budget=memory_budget)
-    answers = oracle.differences(torch.from_numpy(images.copy()), torch.from_numpy(labels.copy()))
-    return torch.cat([reading(chunk.cpu()) for chunk in answers]).numpy()
+    questions = torch.from_numpy(images.copy()), torch.from_numpy(labels.copy())
+    return torch.cat(list(oracle.read(*questions, reading, together=len(images)))).numpy()
