@@ -195,7 +195,8 @@ def _inverse_lengths(vectors: Tensor) -> Tensor:
 
 def _mean(columns: Tensor, scale: Tensor) -> Tensor:
     few = zip(columns.split(_ROWS), scale.split(_ROWS), strict=True)
-    return (sum(lengths.double() @ rows.double() for rows, lengths in few) / len(columns)).float()
+    sums = torch.stack([lengths.double() @ rows.double() for rows, lengths in few])
+    return (sums.sum(0) / len(columns)).float()
 
 
 def _centred(vectors: Tensor, scale: Tensor, mean: Tensor) -> Iterator[tuple[slice, Tensor]]:

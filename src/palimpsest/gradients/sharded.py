@@ -3,6 +3,7 @@
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal
 
@@ -33,7 +34,6 @@ class ShardedOracle:
     def __init__(self, original: nn.Module, unlearned: nn.Module, *, memory_budget: int) -> None:
         self._models = (original, unlearned)
         self._memory_budget = memory_budget
-        self._ask: Any = None
         self._shared: tuple[Callable[[Tensor], Tensor], Any] | None = None
 
     @property
@@ -49,9 +49,7 @@ class ShardedOracle:
         self, images: Tensor, labels: Tensor, reading: Callable[[Tensor], Tensor], *, together: int
     ) -> Iterator[Tensor]:
         """What is read out of the answers, by the workers, a turn at once; see `read_answers`. They get it pickled."""
-        if self._ask is None:
-            self._start()
-        ray, task, models, workers = self._ask
+        ray, task, models, workers = self._cluster
         if self._shared is None or self._shared[0] is not reading:
             self._shared = reading, ray.put(reading)
         shared = self._shared[1]
@@ -76,13 +74,15 @@ class ShardedOracle:
         fitting = share // (2 * 4 * self.dimension * chunk)
         return chunk * max(1, min(_CHUNKS, fitting))
 
-    def _start(self) -> None:
+    @cached_property
+    def _cluster(self) -> tuple[Any, Any, Any, int]:
+        """Ray, what its workers do, the models that it holds, and how many workers there are."""
         ray, end = connect("oracle.engine ray")
         weakref.finalize(self, end)
         gpus = 1 if next(self._models[0].parameters()).is_cuda else 0
         task = ray.remote(num_cpus=1, num_gpus=gpus)(_answer)
         workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        self._ask = ray, task, ray.put(self._models), workers
+        return ray, task, ray.put(self._models), workers
 
 
 def oracle_of(
