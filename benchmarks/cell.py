@@ -28,11 +28,12 @@ from palimpsest.gradients import Projection
 from palimpsest.gradients.writers import Writer
 
 CIFAR10 = "cifar10-convnet-retrain-sample"
-# A tenth of the cell. The perceptual distance would need VGG's weights.
+# A tenth of the cell; in two rounds only a few clients' samples can have been learned. The perceptual distance would need
+# VGG's weights.
 TENTH = {
     "data": {"auxiliary_size": 800},
     "federation": {"rounds": 2},
-    "unlearning": {"count": 100},
+    "unlearning": {"count": 100, "clients": [0, 1, 2, 3]},
     "attack": {"beta": 0},
 }
 TINY = {
