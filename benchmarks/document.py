@@ -44,8 +44,8 @@ The exponent of the power that fits the seconds best: 1 is in proportion, 2 four
 
 Every stage of the audit in the first table, from data to scores, beside the straightforward audit's: the same models,
 queries and inversion network, but a backward pass for each sample and LAPACK's decomposition of all vectors. It is a
-tenth of the preset `cifar10-convnet-retrain-sample` (two rounds, 100 forgotten samples of four clients, 800 auxiliary
-images, no perceptual distance), or the preset `digits` where the data are not at hand. The seconds are wall time.
+tenth of the preset `cifar10-convnet-retrain-sample` (4,000 clients' images, 800 auxiliary ones, 100 forgotten samples,
+no perceptual distance), or the preset `digits` where the data are not at hand. The seconds are wall time.
 
 {stages}
 """
