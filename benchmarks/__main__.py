@@ -57,7 +57,7 @@ def main(
     out: Path | None = None,
     threads: int | None = None,
     clock: Literal["wall", "cpu"] = "wall",
-    repeats: int = 5,
+    repeats: int = 3,
 ) -> Results:
     """Print one table, and write it where it belongs.
 
@@ -72,7 +72,6 @@ def main(
     if threads is not None:
         torch.set_num_threads(threads)
     timer = Clock(repeats=1 if quick else repeats, cpu=clock == "cpu")
-    few = Clock(repeats=1 if quick else 3, cpu=clock == "cpu")
     lines, stages, growths = list[Line](), list[cell.Stage](), list[growth.Growth]()
     for name in only or (*_RACES, "audit", "memory", "growth"):
         start = time.perf_counter()
@@ -82,7 +81,7 @@ def main(
         elif name == "memory":
             lines += footprints.lines(quick=quick)
         elif name == "growth":
-            growths = growth.growths(few, quick=quick)
+            growths = growth.growths(timer, quick=quick)
         else:
             lines += _RACES[name].lines(timer, quick=quick)
         print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)

@@ -18,6 +18,7 @@ from palimpsest.memory import parse_bytes
 # Its gradients and their reduction are of the cell's size; the federation and the training, which hold less, are short.
 WHOLE = {
     "federation": {"rounds": 2},
+    # Two rounds have places for few clients, who shall have learned what is forgotten.
     "unlearning": {"clients": [0, 1, 2, 3]},
     "attack": {"beta": 0, "queries": 1, "epochs": 1},
 }
