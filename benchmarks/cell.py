@@ -17,7 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from benchmarks.gradients import loop
 from benchmarks.isolated import in_place, isolated
@@ -134,9 +134,9 @@ def plain_projection(
     explained_variance: float = 0.95,
     components: int | None = None,
     directions: bool = False,
-    generator: Generator,
+    **_: object,
 ) -> Projection:
-    """`fit_projection`, word by word."""
+    """`fit_projection`, word by word; it heeds no budget, and draws nothing."""
     if directions:
         vectors = vectors / vectors.norm(dim=1, keepdim=True)
     mean = vectors.mean(0)
