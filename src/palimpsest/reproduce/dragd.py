@@ -105,8 +105,8 @@ def _step() -> list[Cell]:
         "mnist-4+1": ("mnist", 4, 1, 20, {}),
         "mnist-16+4": ("mnist", 16, 4, 5, {}),
         "lfw32-1+1": ("lfw", 1, 1, 20, {}),
-        "lfw32-4+1": ("lfw", 4, 1, 20, {}),
-        "lfw64-4+1": ("lfw", 4, 1, 5, {"image_size": 64}),
+        "lfw32-4+1": ("lfw", 4, 1, 10, {}),
+        "lfw64-4+1": ("lfw", 4, 1, 4, {"image_size": 64}),
     }
     return [
         _cell(
