@@ -77,7 +77,10 @@ def test_intersection_gains_with_fresh_proofs_alone(tmp_path: Path) -> None:
     assert list(fresh) == [1, 6, 8, 48, 64, 192]
     assert fresh[192].alignment > max(fresh[1].alignment, 0.8)
     assert len({row.alignment for row in seeded.values()}) == 1
-    assert "of each sample." in (tmp_path / "intersection.md").read_text()
+    assert all(row.interval[0] <= row.identified <= row.interval[1] for row in rows)
+    table = (tmp_path / "intersection.md").read_text()
+    assert "of each sample." in table
+    assert re.search(r"\| none \| 1 \| \d+\.0% \(\d+\.\d% to \d+\.\d%\) \|", table)
 
 
 def test_intersection_needs_directions(tmp_path: Path) -> None:
