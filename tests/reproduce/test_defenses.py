@@ -45,7 +45,7 @@ def test_the_frontier_has_a_row_a_picture_and_a_conclusion(tmp_path: Path) -> No
     assert "absent" in rows["digits-project-64"], (
         "a projected proof means nothing to who expects another length"
     )
-    assert "Whoever" in table or "Who must not learn" in table or "None hides" in table
+    assert "Without a defence" in table or "Who must not learn" in table or "None hides" in table
     tree = json.loads((tmp_path / "defense-frontier.json").read_text())
     assert set(tree["cells"][0]["columns"]) >= {"confirmed", "norm check", "spot check", "accuracy"}
     with Image.open(tmp_path / "defense-frontier.png") as image:

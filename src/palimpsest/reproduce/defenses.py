@@ -53,6 +53,8 @@ NON_ADAPTIVE = (
     _of("non-adaptive", "lpips", "LPIPS", ".3f"),
     _of("non-adaptive", "identification_top1", "top 1", ".1%"),
 )
+MEAN_IMAGE = Column("mean image's MSE", ("baselines", "mean_image", "mse"), ".4f")
+"""What an attacker gets who answers with the mean of its own images, whatever the proof."""
 
 CONFIRMED = Column("confirmed", ("confirmation", "identified"), ".1%", ("confirmation", "intervals", 0))
 FOUND = tuple(
@@ -97,6 +99,7 @@ STUDIES = {
             _frontier,
             "frontier",
             columns=(
+                MEAN_IMAGE,
                 _of("non-adaptive", "identification_top1", "non-adaptive top 1", ".1%"),
                 CONFIRMED,
                 *FOUND,
