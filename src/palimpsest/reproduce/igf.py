@@ -1,6 +1,6 @@
 """IGF's tables and figures (arXiv 2505.11097), and our own beside them: what each one's cells are."""
 
-from palimpsest.reproduce.defenses import ADAPTIVE_NOTE, NON_ADAPTIVE, PAPERS_DEFENSES
+from palimpsest.reproduce.defenses import ADAPTIVE_NOTE, MEAN_IMAGE, NON_ADAPTIVE, PAPERS_DEFENSES
 from palimpsest.reproduce.published import TABLE_1, TABLE_2, TABLE_4, TABLE_5
 from palimpsest.reproduce.study import Cell, Study
 
@@ -168,7 +168,7 @@ STUDIES = {
             "Reconstruction against defences",
             "IGF, Table 2",
             _table_2,
-            columns=NON_ADAPTIVE,
+            columns=(*NON_ADAPTIVE, MEAN_IMAGE),
             notes=(ADAPTIVE_NOTE, "Whether the paper's attacker knew the defences is not said."),
         ),
         Study(
@@ -177,7 +177,7 @@ STUDIES = {
             "IGF, Fig. 5",
             _figure_5,
             "gallery",
-            columns=NON_ADAPTIVE,
+            columns=(*NON_ADAPTIVE, MEAN_IMAGE),
             notes=(ADAPTIVE_NOTE,),
         ),
         Study("igf-table4", "Auxiliary images of the same set and of another", "IGF, Table 4", _table_4),
