@@ -137,6 +137,7 @@ class VectorInversion(Attack):
             normalise=True,
             explained_variance=self.explained_variance,
             components=self.components,
+            memory_budget=view.memory_budget // 2,
             generator=generator,
         )
         features = reduction.transform(answers)
@@ -242,6 +243,6 @@ def _ask(view: AuditorView[Any], samples: Any) -> Tensor:
         (chunk.cpu() for chunk in view.oracle.differences(samples.inputs, samples.labels)),
         len(samples),
         view.oracle.dimension,
-        memory_budget=view.memory_budget,
+        memory_budget=view.memory_budget // 2,
         folder=view.scratch,
     )
