@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,11 @@ def test_runs_are_found_and_named_by_what_tells_them_apart(runs: list[Path], tmp
     compared = [read_run(folder) for folder in runs]
     assert run_names(compared) == ["a", "b"]
     assert varying_keys(compared) == ["defences"]
+
+
+def test_a_small_error_is_told_by_its_power_of_ten(runs: list[Path]) -> None:
+    run = replace(read_run(runs[0]), values={"mse": 1.21e-11}, intervals={"mse": (4.9e-12, 2.3e-11)})
+    assert "| 1.2e-11 (4.9e-12 to 2.3e-11) |" in as_markdown([run])
 
 
 def test_the_table_holds_what_differs(runs: list[Path]) -> None:

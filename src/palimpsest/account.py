@@ -10,7 +10,9 @@ from palimpsest.credibility import credibility_notes, credibility_tree
 from palimpsest.manifest import Manifest
 from palimpsest.metrics import Measured, SampleScores, Scores
 from palimpsest.proofs import Verdicts
+from palimpsest.registry import VERIFIERS, summary
 from palimpsest.report import ReportInput, judge
+from palimpsest.report.scores import number
 from palimpsest.results import Confirmed, Results
 from palimpsest.soundness import Soundness
 from palimpsest.unlearning import Forgetting
@@ -86,7 +88,8 @@ def scores_tree(
     if confirmed is not None:
         tree["confirmation"] = {"statistic": confirmed.statistic, **asdict(confirmed.scores)}
     if soundness is not None:
-        tree["soundness"] = asdict(soundness) | {"worst": soundness.worst}
+        checks = {name: summary(check) for name, check in VERIFIERS if name in soundness.areas}
+        tree["soundness"] = asdict(soundness) | {"worst": soundness.worst, "checks": checks}
     return tree
 
 
@@ -143,11 +146,14 @@ def _batch_notes(results: Results) -> Iterator[str]:
         )
     yield f"The attack had {results.served.labels_right:.0%} of the forgotten samples' labels right."
     if results.served.remaining is not None:
-        yield f"It reconstructed the remaining samples with an MSE of {float(results.served.remaining.mse.mean()):.4f}."
+        yield (
+            "It reconstructed the remaining samples with an MSE of "
+            f"{number(float(results.served.remaining.mse.mean()))}."
+        )
     if results.served.prior is not None:
         yield (
             "The public images that it started from have themselves an MSE of "
-            f"{float(results.served.prior.mse.mean()):.4f}."
+            f"{number(float(results.served.prior.mse.mean()))}."
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from palimpsest.errors import RunError
 from palimpsest.manifest import MANIFEST, read_manifest
 from palimpsest.registry import DEFENSES
+from palimpsest.shown import in_form
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,8 @@ def written(column: Column, run: ComparedRun) -> str:
     if value is None:
         return "–"
     ends = run.intervals.get(column.name)
-    return f"{value:{column.form}}" + (
-        f" ({ends[0]:{column.form}} to {ends[1]:{column.form}})" if ends else ""
-    )
+    low, high = (in_form(end, column.form) for end in ends or (0.0, 0.0))
+    return in_form(value, column.form) + (f" ({low} to {high})" if ends else "")
 
 
 def varying_keys(runs: Sequence[ComparedRun]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from palimpsest.federation import Round
 from palimpsest.federation.intake import NO_DATA
 from palimpsest.metrics import Rate, area, judge_control, share
+from palimpsest.report.scores import number
 from palimpsest.results import Results
 from palimpsest.unlearning.membership import FALSE_POSITIVE_RATE
 
@@ -36,9 +37,9 @@ def credibility_notes(results: Results) -> Iterator[str]:
         return
     yield (
         f"Permutation test over {belonging.permutations:,} random pairings: the reconstructions are at a mean squared "
-        f"error of {belonging.own:.4f} from their own originals and of {belonging.shuffled:.4f} from shuffled ones "
-        f"(p = {belonging.p_value:.3g}); from shuffled ones of their own class {belonging.shuffled_within_class:.4f} "
-        f"(p = {belonging.p_value_within_class:.3g})."
+        f"error of {number(belonging.own)} from their own originals and of {number(belonging.shuffled)} from shuffled "
+        f"ones (p = {belonging.p_value:.3g}); from shuffled ones of their own class "
+        f"{number(belonging.shuffled_within_class)} (p = {belonging.p_value_within_class:.3g})."
     )
     if belonging.p_value > _SIGNIFICANT:
         yield "By that test the reconstructions do not belong to their samples at all: their figures are the set's."

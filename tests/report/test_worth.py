@@ -29,6 +29,7 @@ METRICS = {
             "spot-check": {"zeros": [1.0, 1.0, 1.0], "replayed": [0.98, 0.96, 1.0]},
         },
         "needs": {"norm": "nothing", "spot-check": "challenges"},
+        "checks": {"norm": "Is it short?"},
         "worst": {"norm": [0.0, 0.0, 0.0], "spot-check": [0.98, 0.96, 1.0]},
     },
 }
@@ -37,7 +38,7 @@ METRICS = {
 def test_each_attacker_has_a_row_the_knowing_one_first() -> None:
     rows = attacker_rows(METRICS)
     assert [row[0] for row in rows] == ["adaptive", "non-adaptive", "undefended"]
-    assert rows[1][2][0] == "0.09 (0.08 to 0.1)"
+    assert rows[1][2] == [("0.09", "0.08 to 0.1"), ("11.6", ""), ("1.0\N{NO-BREAK SPACE}%", "")]
 
 
 def test_a_row_for_each_forger_and_a_column_for_each_verifier() -> None:
@@ -45,9 +46,11 @@ def test_a_row_for_each_forger_and_a_column_for_each_verifier() -> None:
     assert table is not None
     assert table["verifiers"] == ["norm", "spot-check"]
     assert table["rows"] == [
-        ("zeros", ["0.00", "1.00"]),
-        ("replayed", ["0.50 (0.40 to 0.60)", "0.98 (0.96 to 1.00)"]),
+        ("zeros", [("0.00", ""), ("1.00", "")]),
+        ("replayed", [("0.50", "0.40 to 0.60"), ("0.98", "0.96 to 1.00")]),
     ]
+    assert table["checks"] == [("norm", "Is it short?", "nothing"), ("spot-check", "", "challenges")]
+    assert not table["recognised"]
 
 
 def test_findings_say_what_the_numbers_show() -> None:

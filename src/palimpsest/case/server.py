@@ -13,6 +13,7 @@ from palimpsest.case.seen import Seen, gather_seen
 from palimpsest.metrics import Measured, Scores, in_order, label_recovery
 from palimpsest.randomness import make_generator
 from palimpsest.report import Page, ReportInput, UnscoredInput, judge, write_page
+from palimpsest.report.scores import number
 from palimpsest.runs import Run
 from palimpsest.server_side import measure_part
 
@@ -197,5 +198,5 @@ def _notes(config: CaseConfig, results: ServerResults) -> list[str]:
         )
     for part, told in ((results.remaining, "remaining samples"), (results.prior, "images it started from")):
         if part is not None:
-            notes.append(f"The {told} have an MSE of {float(part.mse.mean()):.4f}.")
+            notes.append(f"The {told} have an MSE of {number(float(part.mse.mean()))}.")
     return notes

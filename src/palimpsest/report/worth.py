@@ -3,7 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from palimpsest.proofs import RECOGNISED
 from palimpsest.report.scores import count, number, percent
+
+Cell = tuple[str, str]
+"""A number as text, and the ends of its interval; empty where there is none."""
 
 _SOUND = 0.9
 _ATTACKERS = {
@@ -19,7 +23,7 @@ _STATISTICS = {
 }
 
 
-def attacker_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
+def attacker_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str, list[Cell]]]:
     """Name, meaning and scores (MSE, PSNR, told apart) of each attacker; empty where no defence was used."""
     others = metrics.get("attackers")
     if not others:
@@ -44,7 +48,12 @@ def soundness_rows(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     return {
         "verifiers": list(areas),
         "rows": [(forger, [_area(areas[verifier][forger]) for verifier in areas]) for forger in forgers],
-        "needs": list(soundness["needs"].items()),
+        # Runs that were made before the checks were explained have no word of what they do.
+        "checks": [
+            (name, soundness.get("checks", {}).get(name, ""), needs)
+            for name, needs in soundness["needs"].items()
+        ],
+        "recognised": RECOGNISED in forgers,
     }
 
 
@@ -107,13 +116,13 @@ def _why(statistic: str, metrics: Mapping[str, Any]) -> str:
     return _STATISTICS[statistic]
 
 
-def _scores(tree: Mapping[str, Any]) -> list[str]:
+def _scores(tree: Mapping[str, Any]) -> list[Cell]:
     scores = tree["reconstruction"]
     low, high = tree["intervals"]["mse"]
     return [
-        f"{number(scores['mse'])} ({number(low)} to {number(high)})",
-        number(scores["psnr"]),
-        percent(scores["identification_top1"]),
+        (number(scores["mse"]), f"{number(low)} to {number(high)}"),
+        (number(scores["psnr"]), ""),
+        (percent(scores["identification_top1"]), ""),
     ]
 
 
@@ -121,6 +130,6 @@ def _check(name: str) -> str:
     return name.replace("-", " ") if name.endswith("check") else f"{name} check"
 
 
-def _area(area: list[float]) -> str:
+def _area(area: list[float]) -> Cell:
     middle, low, high = area
-    return f"{middle:.2f}" if low == high else f"{middle:.2f} ({low:.2f} to {high:.2f})"
+    return f"{middle:.2f}", "" if low == high else f"{low:.2f} to {high:.2f}"
