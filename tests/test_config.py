@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from palimpsest.case import read_case
 from palimpsest.config import AuditConfig, build_config, preset_names, read_config
 from palimpsest.errors import ConfigurationError
 
@@ -100,3 +101,15 @@ def test_naming_another_component_leaves_the_settings_of_the_one_before_behind(t
     same = read_config(path, {"attack": {"name": "igf", "batch_size": 9}})
     assert same.attack.components["name"].epochs == 5
     assert same.federation.components["aggregation"].proximal_mu == 0.5
+
+
+def test_a_missing_key_is_named_with_its_flag() -> None:
+    with pytest.raises(
+        ConfigurationError, match="auxiliary is missing: give it in a file, or as --auxiliary"
+    ):
+        read_case(None, {})
+
+
+def test_text_in_place_of_a_mapping_is_shown_how_to_be_one() -> None:
+    with pytest.raises(ConfigurationError, match="'classes=10': give a mapping in YAML"):
+        read_case(None, {"auxiliary": "images", "proofs": "proofs", "model_arguments": "classes=10"})
