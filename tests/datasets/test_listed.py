@@ -29,6 +29,7 @@ def test_images_come_in_the_order_of_the_lines(folder: Path) -> None:
     assert images.classes == 3
     assert (images.images[:, 0, 0, 0] * 255).round().tolist() == [50, 0, 30]
     assert find_source(str(folder)) == ImageList(table)
+    assert ImageList(table).read_all().name == folder.name
 
 
 def test_both_splits_together_are_the_whole(folder: Path) -> None:

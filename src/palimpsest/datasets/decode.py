@@ -51,7 +51,7 @@ def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
         if pixels and image.shape[:2] != pixels[0].shape[:2]:
             raise DatasetError(
                 f"{place} is {_spell(image)} pixels where {first} is {_spell(pixels[0])}: "
-                "scale all images to one size with --data.image-size."
+                "scale all images to one size with image_size."
             )
         pixels.append(image)
         held += image.nbytes
@@ -88,7 +88,7 @@ def _require_room(count: int, held: int, *, total: int = 0) -> None:
     require_memory(
         f"The pixels of {count:,} images and more",
         total or 9 * held,
-        remedy="take smaller images with --data.image-size, or fewer with --data.train-size",
+        remedy="take smaller images with image_size, or fewer",
     )
 
 

@@ -72,7 +72,8 @@ class ImageList(Source):
         classes = int(labels.max()) + 1
         check_labels(labels, classes, str(self.path))
         images = decode_images(((str(files[row]), files[row]) for row in rows.tolist()), size)
-        return ImageSet(self.path.stem, images, labels[rows], classes)
+        name = self.path.parent.name if self.path.name == "metadata.csv" else self.path.stem
+        return ImageSet(name, images, labels[rows], classes)
 
     def _file(self, name: str | None, line: int) -> Path:
         root = self.path.parent.resolve()
