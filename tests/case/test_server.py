@@ -261,6 +261,18 @@ def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
         ),
         (lambda flat: {name: value[:, :-1] for name, value in flat.items()}, "parameters: give a row"),
         (lambda flat: {name: value / 0 for name, value in flat.items()}, "not finite"),
+        (lambda flat: {name: value.cfloat() for name, value in flat.items()}, "holds complex64"),
+        (lambda flat: {name: value.bool() for name, value in flat.items()}, "holds bool"),
+        (
+            lambda flat: (
+                flat
+                | {
+                    "labels_remaining": torch.zeros(2, 3, dtype=torch.complex64),
+                    "labels_forgotten": torch.zeros(2, 2, dtype=torch.int64),
+                }
+            ),
+            "labels_remaining is complex64",
+        ),
         (
             lambda flat: flat | {"labels_forgotten": torch.zeros(2, 2, dtype=torch.int64)},
             "labels_remaining is absent",
@@ -283,6 +295,26 @@ def test_what_is_no_observation_is_refused(
     path = client.write(change(client.flat), "wrong.safetensors")
     with pytest.raises(CheckpointError, match=words):
         attack(served(path=path), out=here / "run")
+
+
+def test_a_parameter_that_is_a_single_number_has_a_gradient_for_each_batch(tmp_path: Path) -> None:
+    class Scaled(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(2, 3)
+            self.scale = nn.Parameter(torch.tensor(2.0))
+
+    models, sizes = Models(Scaled(), Scaled(), Scaled().to("meta"), 3), ObservationConfig(remaining=1)
+    named = {
+        f"gradients_{when}/{name}": torch.rand(2, *parameter.shape)
+        for when in ("before", "after")
+        for name, parameter in models.original.named_parameters()
+    }
+    save_file(named, tmp_path / "a.safetensors")
+    seen = read_observed(tmp_path / "a.safetensors", sizes, models).observation
+    assert seen.gradients_before.shape == (2, 10)
+    save_file(named | {"gradients_before/scale": torch.tensor(1.0)}, tmp_path / "b.safetensors")
+    with pytest.raises(CheckpointError, match=r"gradients_before/scale is \[\], .* give \[batches\]"):
+        read_observed(tmp_path / "b.safetensors", sizes, models)
 
 
 def test_a_parameter_that_is_missing_is_named(client: Client) -> None:

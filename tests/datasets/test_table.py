@@ -99,7 +99,9 @@ def test_images_are_not_read_to_learn_that_they_are_images(
     assert read_table(path) is None
 
 
-def test_equal_values_that_fill_the_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_values_that_fill_the_memory_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A column of one value takes next to nothing in a file."""
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({name: [0] * 60_000 for name in ("label", "a", "b")}), path)

@@ -91,8 +91,8 @@ class TokenSet(SampleSet):
         wrong = ((self.tokens < 0) | (self.tokens >= _MOST_TOKENS)).any(dim=1).nonzero()
         if len(wrong):
             raise DatasetError(
-                f"Row {int(wrong[0])} of {self.name} has a token outside 0 to {_MOST_TOKENS - 1:,}: number them from 0, "
-                "padding included."
+                f"Row {int(wrong[0])} of {self.name} has a token outside 0 to {_MOST_TOKENS - 1:,}: number them from "
+                "0, padding included."
             )
         check_label_type(self.labels, len(self.tokens), self.name)
         check_labels(self.labels, self.classes, self.name)
