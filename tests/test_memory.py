@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from torture.fuzz import resident_memory
-from torture.kills import config
+from torture.lives import config
 
 from palimpsest.audit import audit
 from palimpsest.datasets.decode import decode_images
