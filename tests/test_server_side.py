@@ -101,6 +101,11 @@ def test_clients_defend_their_gradients_as_they_do_proofs(finished: Path, tmp_pa
         left = getattr(pruned, name) != 0
         assert 0.05 < float(left.float().mean()) < 0.15
         assert torch.equal(getattr(pruned, name)[left], getattr(clean, name)[left])
+    # The same attack on what they had before is the control.
+    metrics, plain = (json.loads((one / "metrics.json").read_text()) for one in (folder, finished))
+    assert metrics["control"]["mse"] == plain["reconstruction"]["mse"]
+    assert plain["control"] is None
+    assert "Without the defences the same attack tells" in (folder / "report.html").read_text()
 
 
 def test_a_count_that_does_not_fill_the_batches_is_refused(tmp_path: Path) -> None:
