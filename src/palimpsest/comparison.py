@@ -23,6 +23,7 @@ class Column:
         heading: What stands above it.
         path: Where it stands in `metrics.json`.
         form: How it is printed.
+        meaning: What it tells, in a few words.
         better: `low` or `high`.
         interval: Where its 95 % interval stands, if it has one.
     """
@@ -31,25 +32,73 @@ class Column:
     heading: str
     path: tuple[str, ...]
     form: str
+    meaning: str
     better: str
     interval: tuple[str, ...] = ()
 
 
 COLUMNS = (
-    Column("mse", "MSE", ("reconstruction", "mse"), ".4f", "low", ("intervals", "mse")),
-    Column("psnr", "PSNR", ("reconstruction", "psnr"), ".2f", "high", ("intervals", "psnr")),
-    Column("ssim", "SSIM", ("reconstruction", "ssim"), ".3f", "high", ("intervals", "ssim")),
-    Column("lpips", "LPIPS", ("reconstruction", "lpips"), ".3f", "low", ("intervals", "lpips")),
+    Column(
+        "mse",
+        "MSE",
+        ("reconstruction", "mse"),
+        ".4f",
+        "mean squared error of the reconstructions, pixels in [0, 1]",
+        "low",
+        ("intervals", "mse"),
+    ),
+    Column(
+        "psnr",
+        "PSNR",
+        ("reconstruction", "psnr"),
+        ".2f",
+        "peak signal-to-noise ratio in dB, mean over images",
+        "high",
+        ("intervals", "psnr"),
+    ),
+    Column(
+        "ssim",
+        "SSIM",
+        ("reconstruction", "ssim"),
+        ".3f",
+        "structural similarity, 1 is identical",
+        "high",
+        ("intervals", "ssim"),
+    ),
+    Column(
+        "lpips",
+        "LPIPS",
+        ("reconstruction", "lpips"),
+        ".3f",
+        "learned perceptual distance, 0 is identical",
+        "low",
+        ("intervals", "lpips"),
+    ),
     Column(
         "top1",
         "told apart",
         ("reconstruction", "identification_top1"),
         ".1%",
+        "forgotten samples whose reconstruction is nearest to themselves",
         "high",
         ("intervals", "identification_top1"),
     ),
-    Column("confirmed", "confirmed", ("confirmation", "identified"), ".1%", "high"),
-    Column("accuracy", "accuracy", ("federation", "unlearned_accuracy"), ".1%", "high"),
+    Column(
+        "confirmed",
+        "confirmed",
+        ("confirmation", "identified"),
+        ".1%",
+        "proofs that an auditor who holds the samples already matches with theirs",
+        "high",
+    ),
+    Column(
+        "accuracy",
+        "accuracy",
+        ("federation", "unlearned_accuracy"),
+        ".1%",
+        "of the unlearned model on test samples",
+        "high",
+    ),
 )
 
 
@@ -155,12 +204,17 @@ def as_json(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
 
 def written(column: Column, run: ComparedRun) -> str:
     """One number of one run, with its interval."""
-    value = run.values.get(column.name)
+    value, interval = written_apart(column, run)
+    return f"{value} ({interval})" if interval else value
+
+
+def written_apart(column: Column, run: ComparedRun) -> tuple[str, str]:
+    """One number of one run, and the ends of its interval; empty where it has none."""
+    value, ends = run.values.get(column.name), run.intervals.get(column.name)
     if value is None:
-        return "–"
-    ends = run.intervals.get(column.name)
-    low, high = (in_form(end, column.form) for end in ends or (0.0, 0.0))
-    return in_form(value, column.form) + (f" ({low} to {high})" if ends else "")
+        return "–", ""
+    interval = " to ".join(in_form(end, column.form) for end in ends) if ends else ""
+    return in_form(value, column.form), interval
 
 
 def varying_keys(runs: Sequence[ComparedRun]) -> list[str]:
