@@ -98,6 +98,8 @@ def _figure(column: Column, names: Sequence[str], runs: Sequence[ComparedRun]) -
         axes.grid(axis="x", color=COLOURS["rule"], linewidth=0.4)
         if column.form.endswith("%"):
             axes.xaxis.set_major_formatter(PercentFormatter(1))
+            left, right = axes.get_xlim()
+            axes.set_xlim(max(left, -0.005), min(right, 1.005))
         direction = "more is read further " + ("left" if column.better == "low" else "right")
         axes.set_xlabel(f"{column.heading} ({direction})")
         return figure
