@@ -1,6 +1,6 @@
-"""Take the documentation's screenshots afresh: python docs/screenshots.py RUN DEFENDED CIFAR [CHROMIUM].
+"""Take the documentation's screenshots afresh: python docs/screenshots.py RUN DEFENDED [CHROMIUM].
 
-RUN and DEFENDED are the folders of the tutorial's two audits, CIFAR is that of a CIFAR-10 audit for the README.
+RUN and DEFENDED are the folders of the tutorial's first two audits, runs/demo and runs/orthogonal.
 """
 
 import sys
@@ -53,24 +53,24 @@ def take(browser: Browser, shot: Shot) -> None:
     context.close()
 
 
-def main(run: Path, defended: Path, cifar: Path, chromium: str | None = None) -> None:
+def main(run: Path, defended: Path, chromium: str | None = None) -> None:
     """Take all of them."""
     with TemporaryDirectory() as folder, sync_playwright() as playwright:
-        pages = [pp.report(one, out=Path(folder) / f"{place}.html") for place, one in enumerate((run, cifar))]
+        report = pp.report(run, out=Path(folder) / "report.html")
         pp.compare(run, defended, out=folder)
         comparison = Path(folder) / "comparison.html"
         browser = playwright.chromium.launch(executable_path=chromium)
         for shot in (
-            Shot("images/report-light.png", pages[0], (1280, 860)),
-            Shot("images/report-dark.png", pages[0], (1280, 860), scheme="dark"),
-            Shot("images/report-gallery.png", pages[0], (1280, 860), at="#gallery"),
-            Shot("images/report-phone.png", pages[0], (390, 844), scale=1.5),
-            Shot("images/comparison.png", comparison, (1280, 720)),
-            Shot("report.png", pages[1], (1200, 1500)),
+            Shot("images/report-light.png", report, (1280, 860)),
+            Shot("images/report-dark.png", report, (1280, 860), scheme="dark"),
+            Shot("images/report-gallery.png", report, (1280, 860), at="#gallery"),
+            Shot("images/report-phone.png", report, (390, 844), scale=1.5),
+            Shot("images/comparison.png", comparison, (1280, 860)),
+            Shot("report.png", report, (1200, 1500)),
         ):
             take(browser, shot)
         browser.close()
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]), *sys.argv[4:5])
+    main(*map(Path, sys.argv[1:3]), *sys.argv[3:4])
