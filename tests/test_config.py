@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from palimpsest.case.config import ProveConfig
-from palimpsest.config import AuditConfig, build_config, preset_names, read_config, validate
+from palimpsest.case import read_case
+from palimpsest.config import AuditConfig, build_config, preset_names, read_config
 from palimpsest.errors import ConfigurationError
 
 
@@ -66,11 +66,6 @@ def test_a_defence_is_named_alone_or_with_its_settings() -> None:
     assert [one.name for one in several.defenses] == ["prune", "sign"]
 
 
-def test_a_key_without_a_default_is_asked_for() -> None:
-    with pytest.raises(ConfigurationError, match=r"samples is missing .* --samples"):
-        validate(ProveConfig, {}, where="prove")
-
-
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(ConfigurationError) as error:
         build_config({"seed": -1, "federation": {"rounds": 0}})
@@ -116,3 +111,15 @@ def test_naming_another_component_leaves_the_settings_of_the_one_before_behind(t
     same = read_config(path, {"attack": {"name": "igf", "batch_size": 9}})
     assert same.attack.components["name"].epochs == 5
     assert same.federation.components["aggregation"].proximal_mu == 0.5
+
+
+def test_a_missing_key_is_named_with_its_flag() -> None:
+    with pytest.raises(
+        ConfigurationError, match="auxiliary is missing: give it in a file, or as --auxiliary"
+    ):
+        read_case(None, {})
+
+
+def test_text_in_place_of_a_mapping_is_shown_how_to_be_one() -> None:
+    with pytest.raises(ConfigurationError, match="'classes=10': give a mapping in YAML"):
+        read_case(None, {"auxiliary": "images", "proofs": "proofs", "model_arguments": "classes=10"})

@@ -6,7 +6,7 @@ from typing import Any
 
 from palimpsest.attacks import spelled_out
 from palimpsest.config import AuditConfig
-from palimpsest.credibility import credibility_notes, credibility_tree
+from palimpsest.credibility import credibility_notes, credibility_tree, labels_note, labels_rate
 from palimpsest.manifest import Manifest
 from palimpsest.metrics import Measured, SampleScores, Scores
 from palimpsest.proofs import Verdicts
@@ -145,7 +145,8 @@ def _batch_notes(results: Results) -> Iterator[str]:
             "A batch has no order: its reconstructions were paired with its originals so that the total MSE is "
             "smallest, which flatters the attack."
         )
-    yield f"The attack had {results.served.labels_right:.0%} of the forgotten samples' labels right."
+    labels = results.data.train.labels[results.unlearned.forgotten]
+    yield labels_note(labels_rate(results.served.labels_right, labels))
     if results.served.remaining is not None:
         yield (
             "It reconstructed the remaining samples with an MSE of "

@@ -441,10 +441,11 @@ def explain_validation(error: ValidationError, kind: type[RunConfig] = AuditConf
             sentences.append(f"{key!r} is not a key: {closest(key, list(kind.model_fields))}")
             continue
         if problem["type"] == "missing":
-            flag = key.replace("_", "-")
-            sentences.append(f"{key} is missing and has no default: give it, on the command line as --{flag}")
+            sentences.append(f"{key} is missing: give it in a file, or as --{key.replace('_', '-')}")
             continue
         reason = problem["msg"].removeprefix("Value error, ")[:_LONGEST_REASON]
+        if problem["type"] == "dict_type":
+            reason = "give a mapping in YAML, such as '{name: value}'"
         shown = repr(problem["input"])
         shown = shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
         value = "" if isinstance(problem["input"], dict | BaseModel) else f" is {shown}"

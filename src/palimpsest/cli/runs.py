@@ -7,8 +7,8 @@ from rich.table import Table
 
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
-from palimpsest.cli.printable import printable
 from palimpsest.comparison import COLUMNS, ComparedRun
+from palimpsest.printable import printable
 from palimpsest.shown import in_form
 
 _NUMBERS = tuple(column for column in COLUMNS if column.name in ("mse", "top1"))

@@ -37,10 +37,10 @@ def render_comparison(runs: Sequence[ComparedRun], *, title: str) -> str:
     shown = [column for column in COLUMNS if any(column.name in run.values for run in runs)]
     rows = [
         [
-            (name, "", name),
-            *((run.what[key], "", run.what[key]) for key in keys),
+            (name, "", "", name),
+            *((run.what[key], "", "", run.what[key]) for key in keys),
             *((*written_apart(column, run), run.values.get(column.name, "")) for column in shown),
-            (f"{run.seconds:,.0f}" if run.finished else "stopped", "", run.seconds),
+            (f"{run.seconds:,.0f}" if run.finished else "stopped", "", "", run.seconds),
         ]
         for name, run in zip(names, runs, strict=True)
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from palimpsest.metrics.rates import binomial_interval
 from palimpsest.proofs import RECOGNISED
 from palimpsest.report.scores import count, number, percent
 
@@ -60,6 +61,7 @@ def soundness_rows(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
 def worth_findings(metrics: Mapping[str, Any]) -> Iterator[str]:
     """What the verdict says about defences, confirmation and verification."""
     yield from _on_attackers(metrics)
+    yield from _on_control(metrics)
     confirmation = metrics.get("confirmation")
     if confirmation:
         total = metrics["reconstruction"]["count"]
@@ -92,22 +94,39 @@ def _on_attackers(metrics: Mapping[str, Any]) -> Iterator[str]:
     right = {
         name: round(tree["reconstruction"]["identification_top1"] * total) for name, tree in others.items()
     }
-    parts = []
-    if "undefended" in right:
-        parts.append(
-            f"without the defences the same attack tells {count(right['undefended'])} of {count(total)} apart"
-        )
-    if "non-adaptive" in right:
-        parts.append(
-            f"an attacker who does not know of them tells {count(right['non-adaptive'])} of {count(total)} apart"
-        )
+    whose = {
+        "undefended": "without the defences the same attack",
+        "non-adaptive": "an attacker who does not know of them",
+    }
+    parts = [
+        f"{who} tells {count(right[name])} of {count(total)} apart ({_interval(right[name], total)})"
+        for name, who in whose.items()
+        if name in right
+    ]
     yield f"The numbers above are of an attacker who knows the defences; {', and '.join(parts)}."
+
+
+def _on_control(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """The same attack without the defences, where it was made."""
+    control = metrics.get("control")
+    if control is None:
+        return
+    low, high = (percent(end) for end in control["interval"])
+    if "undefended" not in metrics.get("attackers", {}):
+        yield (
+            f"Without the defences the same attack tells {percent(control['identified'])} apart (95 % interval {low} "
+            f"to {high}; a guess {percent(control['chance'])}), with a mean squared error of {number(control['mse'])}."
+        )
     if control_failed(metrics):
-        low, high = (percent(end) for end in metrics["control"]["interval"])
         yield (
             "The attack fails without the defences as well: that it fails with them says nothing about them. It tells "
             f"no more than chance apart (95 % interval {low} to {high}) and comes no closer than the mean image."
         )
+
+
+def _interval(right: int, total: int) -> str:
+    low, high = binomial_interval(right, total)
+    return f"{percent(low)} to {percent(high)}"
 
 
 def _why(statistic: str, metrics: Mapping[str, Any]) -> str:

@@ -47,11 +47,24 @@ def check_vectors(proofs: Proofs) -> Iterator[Finding]:
 
 def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
     """Whether the proofs name these two models."""
-    for which, model in (("original", models.original), ("unlearned", models.unlearned)):
-        claimed = proofs.metadata.get(which)
+    held = {
+        which: {parameters_hash(one.state_dict()) for one in (model, bare(model))}
+        for which, model in (("original", models.original), ("unlearned", models.unlearned))
+    }
+    claims = {which: proofs.metadata.get(which) for which in held}
+    if (
+        held["original"] != held["unlearned"]
+        and claims["original"] in held["unlearned"]
+        and claims["unlearned"] in held["original"]
+    ):
+        yield fault(
+            "proofs", "They name the two checkpoints the other way round: exchange original and unlearned."
+        )
+        return
+    for which, claimed in claims.items():
         if claimed is None:
             continue
-        if claimed in map(parameters_hash, (model.state_dict(), bare(model).state_dict())):
+        if claimed in held[which]:
             yield fits("proofs", f"They name the {which} checkpoint.")
         else:
             yield mind("proofs", f"They name another {which} model than the checkpoint: {claimed[:16]}...")
@@ -115,8 +128,8 @@ def check_truth(
     yield fault(
         "truth",
         f"The proofs are not these {what}' gradient differences (relative distance {off:.2g}, cosine {cosine:.2f}): "
-        f"check the {what}' order, the labels, the loss (mean cross-entropy), defences, and that the checkpoints are "
-        "those that the proofs were made with.",
+        f"check the {what}' order, the labels, how they come to the network (mean, std, image_size, channels), the "
+        "loss (mean cross-entropy), defences, and that the checkpoints are those that the proofs were made with.",
     )
 
 
@@ -136,7 +149,10 @@ def distance(answers: Tensor, vectors: Tensor) -> float:
 def _explanations(
     vectors: Tensor, answers: Tensor, truth: SampleSet, models: Models | None
 ) -> Iterator[Explanation]:
-    yield Explanation("they are unlearned minus original; change their sign", distance(-answers, vectors))
+    yield Explanation(
+        "they are unlearned minus original; exchange the checkpoints, or change their sign",
+        distance(-answers, vectors),
+    )
     scale = float((answers * vectors).sum() / answers.square().sum().clamp_min(1e-30))
     yield Explanation(
         f"they are {scale:.4g} times as long; the loss or its mean is another",
