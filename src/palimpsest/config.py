@@ -98,8 +98,8 @@ class DataConfig(Section):
     selectors = {"partition": PARTITIONS}
 
     name: str = "digits"
-    """digits, mnist, fashion_mnist, cifar10, cifar100, lfw, a set of an installed package, a folder of class folders,
-    or a parquet file."""
+    """digits, mnist, fashion_mnist, cifar10, cifar100, lfw, a set of an installed package, a folder of class folders, a
+    .parquet file, a .csv table of file names and labels, or hf:owner/name for any on the hub."""
     auxiliary: str | None = None
     """The attacker's own images: another set, or none for the test split of the same one (in distribution)."""
     auxiliary_size: PositiveInt = 800

@@ -40,7 +40,7 @@ def render_report(report: ReportInput, *, redact: bool = False) -> str:
         participation=report.participation,
         forgetting=report.forgetting,
     )
-    style, script = asset("report.css"), asset("report.js")
+    style, script = asset("report.css"), asset("theme.js") + asset("report.js")
     return template("report.html").render(
         report=report,
         redact=redact,
