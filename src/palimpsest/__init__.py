@@ -4,9 +4,9 @@ The commands as functions come first: `audit`, `attack`, `prove`, `defend`, `ver
 `runs`, `sweep`, `reproduce`, `purge`. Their results show themselves in notebooks and convert to pandas. Then come the
 pieces that they are made of.
 
-What is listed here is public, and so is what docs/reference/python.md names of the modules below: it changes only with an
-entry in CHANGELOG.md, and from 1.0 on only with a new major version. A name is imported when it is first asked for, so
-that `import palimpsest` takes no time.
+What is listed here is public, and so is what docs/reference/python.md names of the modules below: it changes only with
+an entry in CHANGELOG.md, and from 1.0 on only with a new major version. A name is imported when it is first asked for,
+so that `import palimpsest` takes no time.
 """
 
 import importlib

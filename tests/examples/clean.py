@@ -1,7 +1,7 @@
 """Environments as somebody else's machine has them: palimpsest as a wheel, what was asked for with it, and no more.
 
-Whatever else is needed is linked from where these tests run, distribution by distribution as the requirements name them,
-so that no network is needed and that a package which nobody declared is missing here too.
+Whatever else is needed is linked from where these tests run, distribution by distribution as requirements name them, so
+that no network is needed and that a package which nobody declared is missing here too.
 """
 
 import os
