@@ -1,13 +1,24 @@
 """Every benchmark: `make bench`, or `python -m benchmarks --help`."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Literal
 
 import torch
 from cyclopts import App
 
-from benchmarks import audit, defenses, federation, gradients, growth, matching, reduction
+from benchmarks import (
+    cell,
+    defenses,
+    federation,
+    footprints,
+    gradients,
+    growth,
+    matching,
+    reduction,
+    training,
+)
 from benchmarks.document import (
     GROWTH_HEADER,
     LINE_HEADER,
@@ -17,19 +28,25 @@ from benchmarks.document import (
     line_rows,
     stage_rows,
 )
-from benchmarks.timing import Clock, print_table
+from benchmarks.timing import Clock, Line, print_table
 
-Name = Literal["gradients", "reduction", "audit", "matching", "federation", "defenses", "growth", "stages"]
+Name = Literal[
+    "gradients", "reduction", "training", "matching", "federation", "defenses", "audit", "memory", "growth"
+]
 _RACES = {
     "gradients": gradients,
     "reduction": reduction,
-    "audit": audit,
+    "training": training,
     "matching": matching,
     "federation": federation,
     "defenses": defenses,
 }
 
-app = App(name="benchmarks", help="Measure what is promised to be fast, beside its rivals.")
+app = App(
+    name="benchmarks",
+    help="Measure what is promised to be fast, beside its rivals.",
+    result_action="return_value",
+)
 
 
 @app.default
@@ -47,7 +64,7 @@ def main(
     Args:
         only: These parts alone; nothing is written then, unless you say where.
         quick: Tiny sizes, to see that everything runs; their figures mean nothing.
-        out: The folder of benchmarks.md and benchmarks.json; docs, unless the run is partial or quick.
+        out: The folder of benchmarks.md, benchmarks.json and benchmarks.svg; docs, unless the run is partial or quick.
         threads: Of torch; none for as many as it takes by itself.
         clock: Wall time; or the processor time of this process, for a machine that others use, with one thread.
         repeats: Timed calls of each rival.
@@ -55,15 +72,20 @@ def main(
     if threads is not None:
         torch.set_num_threads(threads)
     timer = Clock(repeats=1 if quick else repeats, cpu=clock == "cpu")
-    wanted = only or (*_RACES, "growth", "stages")
-    lines = []
-    for name in wanted:
-        if name in _RACES:
-            print(f"{name} ...", file=sys.stderr, flush=True)
-            lines += _RACES[name].lines(timer, quick=quick)
     few = Clock(repeats=1 if quick else 3, cpu=clock == "cpu")
-    growths = growth.growths(few, quick=quick) if "growth" in wanted else []
-    stages = audit.stages(quick=quick) if "stages" in wanted else []
+    lines, stages, growths = list[Line](), list[cell.Stage](), list[growth.Growth]()
+    for name in only or (*_RACES, "audit", "memory", "growth"):
+        start = time.perf_counter()
+        if name == "audit":
+            more, stages = cell.measure(quick=quick)
+            lines += more
+        elif name == "memory":
+            lines += footprints.lines(quick=quick)
+        elif name == "growth":
+            growths = growth.growths(few, quick=quick)
+        else:
+            lines += _RACES[name].lines(timer, quick=quick)
+        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     results = Results(lines, growths, stages, torch.get_num_threads(), timer.repeats, clock)
     print_table("Ours beside rivals", LINE_HEADER, line_rows(lines))
     print_table("How the times grow", GROWTH_HEADER, growth_rows(growths))

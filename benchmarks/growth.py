@@ -1,11 +1,15 @@
 """How the time of each computation grows with each size: the exponent of a power that fits it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from benchmarks.federation import in_process, noise
 from benchmarks.gradients import batch, network, ours
@@ -14,6 +18,8 @@ from benchmarks.timing import Clock
 from palimpsest.config import FederationConfig, ModelConfig
 from palimpsest.gradients import fit_projection
 from palimpsest.models import build_model
+from palimpsest.report.figures import STYLE
+from palimpsest.report.svg import COLOURS
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,37 @@ class Growth:
     @property
     def exponent(self) -> float:
         """The slope of the seconds over the sizes, both logarithmic."""
-        return float(np.polyfit(np.log(self.sizes), np.log(self.seconds), 1)[0])
+        return self._line()[0]
+
+    @property
+    def fitted(self) -> list[float]:
+        """The seconds of the power that fits best, at each size."""
+        slope, start = self._line()
+        return [float(np.exp(start + slope * np.log(size))) for size in self.sizes]
+
+    def _line(self) -> tuple[float, float]:
+        slope, start = np.polyfit(np.log(self.sizes), np.log(self.seconds), 1)
+        return float(slope), float(start)
+
+
+def draw(growths: Sequence[Growth], path: Path) -> None:
+    """A picture with one pair of logarithmic axes for each, its points and the power that fits them."""
+    columns = min(4, len(growths))
+    rows = -(-len(growths) // columns)
+    with matplotlib.rc_context({**STYLE, "svg.fonttype": "none", "svg.hashsalt": "growth"}):
+        figure = Figure(figsize=(3.1 * columns, 2.6 * rows), layout="constrained")
+        cells = figure.subplots(rows, columns, squeeze=False).flat
+        for axes, growth in zip(cells, growths, strict=False):
+            axes.loglog(growth.sizes, growth.seconds, "o", color=COLOURS["rubric"], markersize=4)
+            axes.loglog(growth.sizes, growth.fitted, color=COLOURS["ink"], linewidth=0.9)
+            axes.set_title(f"{growth.task}\nexponent {growth.exponent:.2f}", fontsize=8)
+            axes.set_xlabel(growth.size)
+            axes.set_ylabel("seconds")
+            axes.set_xticks(growth.sizes, [f"{size:,}" for size in growth.sizes])
+            axes.xaxis.set_minor_locator(NullLocator())
+        for axes in list(cells):
+            axes.set_axis_off()
+        figure.savefig(path, metadata={"Date": None})
 
 
 def growths(clock: Clock, *, quick: bool) -> list[Growth]:

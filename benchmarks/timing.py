@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 Work = Callable[[], object]
+LESS_IS_BETTER = ("seconds", "MiB", "relative error")
+"""Units of figures that a rival is beaten in by less; of all others by more."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Line:
 
     Args:
         task: What was done.
-        unit: Of the two figures: seconds, or something a second.
+        unit: Of the two figures: one of `LESS_IS_BETTER`, or something a second.
         ours: Our figure, the median.
         rival: Who else did it.
         theirs: The rival's figure, the median, measured in turns with ours.
@@ -33,8 +35,8 @@ class Line:
 
     @property
     def ratio(self) -> float:
-        """How many times as fast as the rival we are."""
-        return self.theirs / self.ours if self.unit == "seconds" else self.ours / self.theirs
+        """How many times as good as the rival we are."""
+        return self.theirs / self.ours if self.unit in LESS_IS_BETTER else self.ours / self.theirs
 
 
 class Clock:
@@ -65,6 +67,10 @@ class Clock:
             for name, work in rivals.items():
                 times[name].append(self.seconds(work))
         return {name: statistics.median(few) for name, few in times.items()}
+
+    def once(self, rivals: Mapping[str, Work]) -> dict[str, float]:
+        """The seconds of a single call of each: of work so long that preparations and chance are a small part."""
+        return {name: self.seconds(work) for name, work in rivals.items()}
 
 
 def lines_of(
@@ -97,7 +103,8 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[objec
         table.add_column(name, justify="left" if index == 0 else "right")
     for row in rows:
         table.add_row(*map(cell, row))
-    Console().print(table, "")
+    # What is not a terminal would have 80 columns.
+    Console(width=max(140, Console().width)).print(table, "")
 
 
 def cell(value: object) -> str:

@@ -42,6 +42,7 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
         ({"federation": {"fraction": 1.5}}, ["federation.fraction is 1.5", "less than or equal to 1"]),
         ({"federation": {"learning_rate": float("nan")}}, ["federation.learning_rate", "finite"]),
         ({"defenses": [{"name": "sgin"}]}, ["defenses.0", "did you mean 'sign'"]),
+        ({"defenses": [3]}, ["defenses is [3]", "give a defence's name"]),
         ({"verification": {"tau": "loose"}}, ["verification.tau"]),
         ({"memory_budget": "a lot"}, ["memory_budget is 'a lot'", "4GiB"]),
         ({"memory_budget": "1MiB"}, ["memory_budget", "greater than or equal to"]),
@@ -54,6 +55,15 @@ def test_what_is_not_accepted_is_named_with_its_value_and_the_remedy(tree: dict,
     for word in words:
         assert word in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_defence_is_named_alone_or_with_its_settings() -> None:
+    whole = build_config({"defenses": [{"name": "sign"}]})
+    assert build_config({"defenses": "sign"}) == whole
+    assert build_config({"defenses": ["sign"]}) == whole
+    assert build_config({"defenses": {"name": "sign"}}) == whole
+    several = build_config({"defenses": [{"name": "prune", "ratio": 0.5}, "sign"]})
+    assert [one.name for one in several.defenses] == ["prune", "sign"]
 
 
 def test_all_mistakes_are_told_at_once() -> None:

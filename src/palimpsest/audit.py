@@ -133,6 +133,9 @@ def audit(
         others = (
             {name: scored(f"scores-{name}", one) for name, one in audited.others.items()} if audited else {}
         )
+        control = others.get("undefended")
+        if served is not None and served.undefended is not None:
+            control = scored("scores-undefended", served.undefended)
         belonging = None
         if served is None or config.observation.forgotten == 1:
             belonging = run.stage(
@@ -161,6 +164,7 @@ def audit(
             confirmed,
             soundness,
             belonging,
+            control,
         )
         metrics = metrics_tree(results, run.seconds())
         run.finish(metrics)

@@ -224,7 +224,35 @@ def test_a_run_whose_oracle_was_cut_off_asks_no_question_twice(
 def test_defended_proofs_meet_two_attackers(case: Make, here: Path, pieces: Path) -> None:
     config = case(defenses=[{"name": "sign"}], truth=str(pieces / "forgotten"))
     result = attack(config, out=here / "run")
-    assert set(result.metrics["attackers"]) == {"non-adaptive"}
+    assert set(result.metrics["attackers"]) == {"non-adaptive", "undefended"}
+    # The control is the attack on the proofs that the clients would have made without the defence.
+    plain = attack(case(truth=str(pieces / "forgotten")), out=here / "plain")
+    control = result.metrics["control"]
+    assert control["mse"] == pytest.approx(plain.metrics["reconstruction"]["mse"], rel=1e-4)
+    assert control["passed"] in (True, False)
+    page = (here / "run" / "report.html").read_text()
+    assert "says nothing about them" in page or control["passed"]
+
+
+def test_defended_proofs_without_a_control_say_so(
+    case: Make, here: Path, pieces: Path, callable_oracle: str
+) -> None:
+    oracle = {"source": callable_oracle, "query_budget": 48}
+    keys = {"defenses": [{"name": "sign"}], "oracle": oracle, "truth": str(pieces / "forgotten")}
+    result = attack(case(**keys, **NO_MODELS), out=here / "run")
+    assert sum(ASKED) == 48
+    assert result.metrics["control"] is None
+    assert "says nothing about them" in (here / "run" / "report.html").read_text()
+
+
+def test_a_case_has_the_certainty_of_an_audit(case: Make, here: Path, pieces: Path) -> None:
+    metrics = attack(case(truth=str(pieces / "forgotten")), out=here / "run").metrics
+    assert set(metrics["rates"]) == {"identification_top1", "identification_top5", "accepted"}
+    for rate in metrics["rates"].values():
+        assert rate["low"] <= rate["value"] <= rate["high"]
+        assert rate["chance"] > 0
+    assert 0 < metrics["belonging"]["p_value"] <= 1
+    assert "Permutation test" in (here / "run" / "report.html").read_text()
 
 
 def test_the_truth_can_not_be_reached_from_what_the_attack_holds(

@@ -94,7 +94,8 @@ def fit_features(
         _sketched(answers, sketch, told) if sketch else answers,
         count,
         sketch.size if sketch else dimension,
-        memory_budget=view.memory_budget,
+        # The other half is for what is learned from them.
+        memory_budget=view.memory_budget // 2,
         folder=view.scratch,
     )
     learned = learn(vectors, queries.labels[:count])

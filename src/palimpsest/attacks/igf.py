@@ -48,6 +48,7 @@ class ReducedInversion(LearnedInversion):
             explained_variance=self.explained_variance,
             components=self.components,
             hash_rate=self.hash_rate,
+            memory_budget=view.memory_budget // 2,
             generator=generator,
         )
         return Readouts(others=[reduced], facts=reduced.facts)

@@ -79,6 +79,7 @@ class IGFPlus(LearnedInversion):
                 normalise=self.normalise,
                 explained_variance=1.0,
                 components=self.components or None,
+                memory_budget=view.memory_budget // 2,
                 generator=generator,
             )
             others.append(reduced)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from palimpsest.attacks.head import Head, factorise
-from palimpsest.gradients import CountSketch, FeatureHash, Projection, fit_projection
+from palimpsest.gradients import DEFAULT_BUDGET, CountSketch, FeatureHash, Projection, fit_projection
 from palimpsest.records import Record
 
 ReductionName = Literal["svd", "hash", "none"]
@@ -112,6 +112,7 @@ def fit_reduction(
     explained_variance: float = 0.95,
     components: int | None = None,
     hash_rate: float = 0.5,
+    memory_budget: int = DEFAULT_BUDGET,
     generator: Generator,
 ) -> Reduced:
     """Learn from the auditor's own differences how a vector is made small.
@@ -123,6 +124,7 @@ def fit_reduction(
         explained_variance: SVD: the share of the variance that is kept.
         components: SVD: the most directions that are kept, or none for no limit.
         hash_rate: Hashing: bins per parameter.
+        memory_budget: SVD: bytes that the work may take beside the vectors.
         generator: The hash's bins, or where the SVD's search starts.
     """
     if reduction == "hash":
@@ -136,6 +138,7 @@ def fit_reduction(
             explained_variance=explained_variance,
             components=components,
             directions=normalise,
+            memory_budget=memory_budget,
             generator=generator,
         ),
     )

@@ -137,6 +137,7 @@ class VectorInversion(Attack):
             normalise=True,
             explained_variance=self.explained_variance,
             components=self.components,
+            memory_budget=view.memory_budget // 2,
             generator=generator,
         )
         features = reduction.transform(answers)
@@ -214,16 +215,16 @@ class VectorInversion(Attack):
                 for rows in torch.randperm(len(features), generator=generator).split(self.batch_size):
                     optimizer.zero_grad()
                     loss = F.mse_loss(inverter(features[rows].to(device)), targets[rows].to(device))
+                    if not loss.isfinite():
+                        raise DivergenceError(
+                            f"The inverter's loss is {loss.item()} in epoch {epoch}: lower attack.learning_rate (now "
+                            f"{self.learning_rate})."
+                        )
                     loss.backward()
                     optimizer.step()
                     total += loss.item() * len(rows)
                 schedule.step()
                 curve.append(total / len(features))
-                if not torch.isfinite(torch.tensor(total)):
-                    raise DivergenceError(
-                        f"The inverter's loss is {total} in epoch {epoch}: lower attack.learning_rate (now "
-                        f"{self.learning_rate})."
-                    )
                 line.advance(values={"loss": curve[-1]})
         return curve
 
@@ -242,6 +243,6 @@ def _ask(view: AuditorView[Any], samples: Any) -> Tensor:
         (chunk.cpu() for chunk in view.oracle.differences(samples.inputs, samples.labels)),
         len(samples),
         view.oracle.dimension,
-        memory_budget=view.memory_budget,
+        memory_budget=view.memory_budget // 2,
         folder=view.scratch,
     )

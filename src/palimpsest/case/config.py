@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, Posit
 
 from palimpsest.config import (
     AttackConfig,
-    DefenseConfig,
+    Defenses,
     ObservationConfig,
     RunConfig,
     ScoringConfig,
@@ -66,8 +66,9 @@ class OwnModels(RunConfig):
     class_names: tuple[str, ...] | None = None
     """Names of the class folders in the model's order; none takes the auxiliary images' folders in alphabetical order,
     as torchvision does."""
-    defenses: tuple[DefenseConfig, ...] = ()
-    """What clients do to their proofs, in order: [{name: sign}], as YAML; an attack imitates it."""
+    defenses: Defenses = ()
+    """What clients do to their proofs, in order: a name such as sign, or on the command line as YAML a list such as
+    '[{name: prune, ratio: 0.9}, sign]'; an attack imitates it."""
     seed: NonNegativeInt = 1234
     """Everything random follows from it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

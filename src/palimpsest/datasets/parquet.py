@@ -68,7 +68,7 @@ def count_rows(path: Path) -> int:
     Raises:
         DatasetError: The file is missing or not whole.
     """
-    with _opened(path) as file:
+    with opened_parquet(path) as file:
         return file.metadata.num_rows
 
 
@@ -87,7 +87,7 @@ def read_labels(path: Path, *, classes: int | None = None, required: bool = True
         DatasetError: The file is not whole or empty, the column is missing or not of integers, or a label is
             missing or out of range.
     """
-    with _opened(path) as file:
+    with opened_parquet(path) as file:
         if not file.metadata.num_rows:
             raise DatasetError(f"{path} holds no images: give a file that has some.")
         name = _column(file.schema_arrow, LABEL_COLUMNS)
@@ -127,7 +127,7 @@ def read_images(path: Path, *, rows: Tensor | None = None, size: Size | None = N
     Raises:
         DatasetError: The file is not whole, the column is missing or of another type, or a row is no image.
     """
-    with _opened(path) as file:
+    with opened_parquet(path) as file:
         name = _column(file.schema_arrow, IMAGE_COLUMNS)
         if name is None or not _holds_bytes(file.schema_arrow.field(name).type):
             raise DatasetError(
@@ -156,7 +156,15 @@ def _encoded(file: pq.ParquetFile, name: str, path: Path, rows: np.ndarray | Non
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+def opened_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """A parquet file whose counts its own size can bear.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DatasetError: It is missing, damaged or a bomb, when it is opened or while it is read.
+    """
     try:
         with pq.ParquetFile(path) as file:
             _check_sizes(file, path)

@@ -8,16 +8,19 @@ from torch import Generator, Tensor
 
 from palimpsest.errors import ConfigurationError
 from palimpsest.gradients.matrices import empty_matrix
+from palimpsest.gradients.per_sample import DEFAULT_BUDGET
 from palimpsest.gradients.products import product
+from palimpsest.gradients.subspace import OVERSAMPLING, PASSES, leading_directions
 from palimpsest.records import Record
 
 # Columns of a block: wide enough for a fast matrix product, narrow enough for its centred copy to stay small.
 _BLOCK = 8192
 # Rows of a block of the Gram matrix.
 _ROWS = 1024
-# Subspace iteration beats a full decomposition where it looks for less than a sixth of the directions; four passes
-# leave the captured variance within 0.1 % of the best on a spectrum that falls as slowly as gradients' do.
-_FEW, _OVERSAMPLING, _ITERATIONS = 6, 64, 4
+# Subspace iteration beats a full decomposition where it looks for less than a sixth of the directions.
+_FEW = 6
+# A Gram matrix in float64, its eigenvectors, and what finding those takes.
+_GRAMS = 4 * 8
 
 
 @dataclass(frozen=True)
@@ -56,23 +59,28 @@ def fit_projection(
     explained_variance: float = 0.95,
     components: int | None = None,
     directions: bool = False,
+    memory_budget: int = DEFAULT_BUDGET,
     generator: Generator,
 ) -> Projection:
     """Centre the vectors and keep the fewest singular directions that explain enough of them (IGF, Eqs. 4 and 5).
 
     The m x d matrix is never decomposed itself: its Gram matrix (m x m, or d x d where d is smaller) is, whose
     eigenvalues are the squared singular values. Where `components` asks for few of them, subspace iteration finds
-    those alone (Halko, Martinsson and Tropp 2011, algorithm 4.4); the total variance stays exact, it is the trace.
+    those alone (Halko, Martinsson and Tropp 2011, algorithm 4.4); where they are so few that passes over the vectors
+    cost less than the Gram matrix, or where that would not fit the budget, it goes over the vectors themselves. The
+    total variance is exact each time.
 
     Args:
         vectors_or_chunks: `[m, d]`, or its rows in chunks.
         explained_variance: The share nu of the variance to keep, in (0, 1].
         components: Keep no more than so many directions; none for no limit.
         directions: Fit on the vectors' directions, each scaled to length one, without a copy of them all.
+        memory_budget: Bytes that the work may take beside the vectors.
         generator: Where the randomised search starts.
 
     Raises:
         ConfigurationError: A share outside (0, 1], or fewer than two vectors.
+        ResourceError: So many directions do not fit the budget.
     """
     if not 0 < explained_variance <= 1:
         raise ConfigurationError(
@@ -88,38 +96,78 @@ def fit_projection(
         )
     scale = _inverse_lengths(vectors) if directions else torch.ones(count)
     mean = torch.cat([_mean(vectors[:, block], scale) for block in _blocks(dimension)])
-    wide = dimension >= count
-    gram = _row_gram(vectors, scale, mean) if wide else _column_gram(vectors, scale, mean)
-    eigenvalues, eigenvectors = _leading(gram, components or len(gram), generator)
-    total = gram.trace()
-    explained = eigenvalues.cumsum(0) / total if total > 0 else torch.ones_like(eigenvalues)
-    # Rounding leaves the last sums a hair under the share that they should reach.
-    enough = int((explained < explained_variance - 1e-12).sum()) + 1
-    # Blocks are multiplied in float32: smaller eigenvalues are rounding, and their directions noise.
-    significant = int((eigenvalues > eigenvalues[0] * 1e-7 * len(gram) ** 0.5).sum())
-    k = min(enough, components or enough, max(1, significant))
-    singular_values, basis = eigenvalues[:k].sqrt(), eigenvectors[:, :k]
-    if wide:
-        left = (basis / singular_values.clamp_min(torch.finfo(torch.float32).eps)).to(torch.float32)
-        basis = empty_matrix(dimension, k)
-        for block, centred in _centred(vectors, scale, mean):
-            basis[block] = product(centred.T, left.T)
+    if _better_without_gram(count, dimension, components, memory_budget):
+        eigenvalues, found, total = leading_directions(
+            vectors,
+            scale,
+            mean,
+            components=components,
+            share=explained_variance,
+            memory_budget=memory_budget,
+            generator=generator,
+        )
+        k, explained = _enough(eigenvalues, total, explained_variance, components, min(count, dimension))
+        basis = found[:k].T
+    else:
+        wide = dimension >= count
+        gram = _row_gram(vectors, scale, mean) if wide else _column_gram(vectors, scale, mean)
+        total, smaller = float(gram.trace()), len(gram)
+        eigenvalues, eigenvectors = _leading(gram, components or smaller, generator)
+        del gram
+        k, explained = _enough(eigenvalues, total, explained_variance, components, smaller)
+        basis = eigenvectors[:, :k]
+        if wide:
+            basis = _spread(basis, eigenvalues[:k].sqrt(), vectors, scale, mean)
     return Projection(
         mean=mean,
         basis=basis.to(torch.float32).contiguous(),
-        singular_values=singular_values.to(torch.float32),
+        singular_values=eigenvalues[:k].sqrt().to(torch.float32),
         explained=explained[:k].to(torch.float32).contiguous(),
     )
 
 
+def _better_without_gram(count: int, dimension: int, components: int | None, memory_budget: int) -> bool:
+    """Whether the Gram matrix would not fit, or passes over the vectors cost fewer multiplications."""
+    smaller, vectors = min(count, dimension), count * dimension
+    if _GRAMS * smaller**2 > memory_budget:
+        return True
+    if components is None:
+        return False
+    width = components + OVERSAMPLING
+    # Of the rows' Gram matrix one half is computed. Each pass multiplies twice.
+    gram = vectors * smaller // (2 if dimension >= count else 1)
+    return 2 * (PASSES + 1) * vectors * width < gram
+
+
+def _enough(
+    eigenvalues: Tensor, total: float, share: float, components: int | None, size: int
+) -> tuple[int, Tensor]:
+    """How many directions to keep, and the share of the variance that each number of them explains."""
+    explained = eigenvalues.cumsum(0) / total if total > 0 else torch.ones_like(eigenvalues)
+    # Rounding leaves the last sums a hair under the share that they should reach.
+    enough = int((explained < share - 1e-12).sum()) + 1
+    # Blocks are multiplied in float32: smaller eigenvalues are rounding, and their directions noise.
+    significant = int((eigenvalues > eigenvalues[0] * 1e-7 * size**0.5).sum())
+    return min(enough, components or enough, max(1, significant)), explained
+
+
+def _spread(left: Tensor, values: Tensor, vectors: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
+    """The right singular vectors `[d, k]` that belong to the left ones `[m, k]`."""
+    left = (left / values.clamp_min(torch.finfo(torch.float32).eps)).to(torch.float32)
+    basis = empty_matrix(vectors.shape[1], left.shape[1])
+    for block, centred in _centred(vectors, scale, mean):
+        basis[block] = product(centred.T, left.T)
+    return basis
+
+
 def _leading(gram: Tensor, components: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """The largest eigenvalues of a Gram matrix, falling, and their eigenvectors as columns."""
-    width = components + _OVERSAMPLING
+    width = components + OVERSAMPLING
     if width * _FEW > len(gram):
         eigenvalues, vectors = torch.linalg.eigh(gram)
     else:
         span = torch.randn(len(gram), width, dtype=gram.dtype, generator=generator)
-        for _ in range(_ITERATIONS):
+        for _ in range(PASSES):
             span = torch.linalg.qr(gram @ span).Q
         eigenvalues, inner = torch.linalg.eigh(span.T @ (gram @ span))
         vectors = span @ inner
@@ -137,7 +185,8 @@ def _inverse_lengths(vectors: Tensor) -> Tensor:
 
 
 def _mean(columns: Tensor, scale: Tensor) -> Tensor:
-    return (scale.double() @ columns.double() / len(columns)).float()
+    few = zip(columns.split(_ROWS), scale.split(_ROWS), strict=True)
+    return (sum(lengths.double() @ rows.double() for rows, lengths in few) / len(columns)).float()
 
 
 def _centred(vectors: Tensor, scale: Tensor, mean: Tensor) -> Iterator[tuple[slice, Tensor]]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from palimpsest.errors import ProofError
+from palimpsest.memory import require_room
 from palimpsest.records import Record, save_tensors, tensor_hash
 from palimpsest.shown import frame, html_paragraph, html_table
 
@@ -127,6 +128,7 @@ def load_proofs(path: str | Path) -> Proofs:
     Raises:
         ProofError: The file is missing, truncated, not safetensors, holds anything but that tensor, has
             values that are not finite, or its metadata contradict the tensor.
+        ResourceError: The proofs would not fit into memory.
     """
     return Proofs.load(Path(path))
 
@@ -144,6 +146,7 @@ def _read(path: Path) -> tuple[Tensor, dict[str, str]]:
         with path.open("rb") as file:
             header, start = _read_header(file, path)
             shape = _checked_shape(header, os.fstat(file.fileno()).st_size - start, path)
+            require_room(path, 4 * shape[0] * shape[1])
             file.seek(start)
             values = np.fromfile(file, dtype="<f4", count=shape[0] * shape[1])
     except OSError as error:

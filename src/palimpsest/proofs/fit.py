@@ -4,10 +4,14 @@ import torch
 from torch import Tensor
 
 _ROWS = 256
+# A matrix product gains by more rows at once; pairs do not, and take less memory.
+_PAIRS = 16
 _TINY = torch.finfo(torch.float64).tiny
 
 
-def fit_statistics(proofs: Tensor, answers: Tensor, imitations: Tensor) -> dict[str, Tensor]:
+def fit_statistics(
+    proofs: Tensor, answers: Tensor, imitations: Tensor, *, paired: bool = False
+) -> dict[str, Tensor]:
     """How well each proof fits each sample, by four statistics; the higher, the better.
 
     - `imitation`: the cosine with an imitated proof: one, where a proof is a function of the sample;
@@ -19,18 +23,20 @@ def fit_statistics(proofs: Tensor, answers: Tensor, imitations: Tensor) -> dict[
         proofs: What was handed in, `[n, d]`.
         answers: The samples' undefended gradient differences, `[m, d]`; other lengths leave the cosine with them out.
         imitations: The samples' differences as the asker would defend them, `[m, d]`.
+        paired: Compare each proof with the sample of its own row alone, m = n.
 
     Returns:
-        `[n, m]` float64 by name.
+        `[n, m]` float64 by name; `[n]` for pairs.
     """
+    products = _paired_products if paired else _products
     lengths = [row_norms(vectors) for vectors in (proofs, answers, imitations)]
-    ratio = lengths[0].clamp_min(_TINY).log()[:, None] - lengths[2].clamp_min(_TINY).log()
+    own = lengths[0] if paired else lengths[0][:, None]
     statistics = {
-        "imitation": _products(proofs, imitations) / (lengths[0][:, None] * lengths[2]).clamp_min(_TINY),
-        "norm": -ratio.abs(),
+        "imitation": products(proofs, imitations) / (own * lengths[2]).clamp_min(_TINY),
+        "norm": -(own.clamp_min(_TINY).log() - lengths[2].clamp_min(_TINY).log()).abs(),
     }
     if proofs.shape[1] == answers.shape[1]:
-        aligned = _products(proofs, answers) / (lengths[0][:, None] * lengths[1]).clamp_min(_TINY)
+        aligned = products(proofs, answers) / (own * lengths[1]).clamp_min(_TINY)
         statistics |= {"alignment": aligned, "orthogonality": -aligned.abs()}
     return statistics
 
@@ -61,3 +67,9 @@ def _products(left: Tensor, right: Tensor) -> Tensor:
             for rows in left.split(_ROWS)
         ]
     )
+
+
+def _paired_products(left: Tensor, right: Tensor) -> Tensor:
+    """Inner products of rows with rows of the same place, in float64."""
+    pairs = zip(left.split(_PAIRS), right.split(_PAIRS), strict=True)
+    return torch.cat([torch.linalg.vecdot(rows.double(), columns.double()) for rows, columns in pairs])

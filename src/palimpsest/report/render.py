@@ -129,7 +129,7 @@ def _figures(report: ReportInput) -> dict[str, list[Markup]]:
         if report.norms is None
         else [figures.norm_histogram(report.norms, report.metrics["verification"]["tau"])],
         "participation": [figures.participation_bars(report.participation, owners)]
-        if report.participation
+        if len(report.participation) > 1
         else [],
     }
 

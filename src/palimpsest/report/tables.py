@@ -151,6 +151,6 @@ def _nested(value: object) -> bool:
 
 
 def _plain(value: object) -> str:
-    if value is None or value == "":
+    if value is None or (isinstance(value, str | list | tuple) and not value):
         return "none"
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

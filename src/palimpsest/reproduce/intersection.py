@@ -17,7 +17,7 @@ from palimpsest.defenses import Defense
 from palimpsest.errors import ConfigurationError
 from palimpsest.federation import Federation, Training
 from palimpsest.gradients import ModelOracle
-from palimpsest.metrics import mean_squared_errors, right_ranks
+from palimpsest.metrics import binomial_interval, mean_squared_errors, right_ranks
 from palimpsest.models import load_parameters
 from palimpsest.progress import progress_line
 from palimpsest.proofs import Proofs
@@ -39,6 +39,7 @@ class IntersectionRow:
         defense: How the proofs were obfuscated.
         proofs: Proofs of each sample.
         identified: The share of samples whose reconstruction is nearest to their own image.
+        interval: Both ends of its exact 95 % interval.
         mse: Mean squared error of the reconstructions.
         alignment: Mean absolute cosine, in the reduced coordinates, of the estimate with the true direction: the
             proofs alone leave its sign open, the prior decides it.
@@ -47,6 +48,7 @@ class IntersectionRow:
     defense: str
     proofs: int
     identified: float
+    interval: tuple[float, float]
     mse: float
     alignment: float
 
@@ -83,10 +85,12 @@ def intersection_table(
 
     def row(name: str, count: int, directions: Tensor) -> IntersectionRow:
         images = _invert(config, learned, directions, proofs.norm(dim=1))
+        first = int((right_ranks_among(images, forgotten) == 1).sum())
         return IntersectionRow(
             defense=name,
             proofs=count,
-            identified=float((right_ranks_among(images, forgotten) == 1).double().mean()),
+            identified=first / len(images),
+            interval=binomial_interval(first, len(images)),
             mse=float(mean_squared_errors(images, forgotten[:samples]).mean()),
             alignment=float(torch.cosine_similarity(directions.float(), truth).abs().mean()),
         )
@@ -114,7 +118,8 @@ def markdown(rows: Sequence[IntersectionRow]) -> str:
         "| --- | --- | --- | --- | --- |\n"
     )
     table = head + "".join(
-        f"| {row.defense} | {row.proofs:,} | {row.identified:.1%} | {row.mse:.4f} | {row.alignment:.3f} |\n"
+        f"| {row.defense} | {row.proofs:,} | {row.identified:.1%} ({row.interval[0]:.1%} to {row.interval[1]:.1%}) | "
+        f"{row.mse:.4f} | {row.alignment:.3f} |\n"
         for row in rows
     )
     wanted = 0.8 * rows[0].identified

@@ -9,6 +9,7 @@ from scipy.stats import t as student
 
 from palimpsest.reproduce.published import Published
 from palimpsest.reproduce.study import Cell, Column, Study
+from palimpsest.shown import in_form
 
 SCORES = {
     "mse": ("MSE", ".4f"),
@@ -209,14 +210,8 @@ def _number(value: Estimate | None, form: str) -> str:
     if value is None:
         return "absent"
     if value.low is None or value.high is None:
-        return _figure(value.mean, form)
-    return f"{_figure(value.mean, form)} ({_figure(value.low, form)} to {_figure(value.high, form)})"
-
-
-def _figure(value: float, form: str) -> str:
-    """A figure in its form, or by its power of ten where that would leave nothing but zeros of it."""
-    small = form.endswith("f") and 0 < abs(value) < 1e-3
-    return f"{value:.1e}" if small else f"{value:{form}}"
+        return in_form(value.mean, form)
+    return f"{in_form(value.mean, form)} ({in_form(value.low, form)} to {in_form(value.high, form)})"
 
 
 def _row(cells: Sequence[str]) -> str:
