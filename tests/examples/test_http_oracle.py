@@ -2,6 +2,8 @@ import importlib.util
 import json
 import os
 import re
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -40,14 +42,18 @@ def server() -> Any:
 
 
 @pytest.fixture(scope="module")
-def served(own_checkpoints: Path, installed: Callable[..., Environment]) -> Iterator[str]:
+def served(
+    own_checkpoints: Path, installed: Callable[..., Environment], readme: Callable[[str], list[str]]
+) -> Iterator[str]:
     """The server as the README starts it, where what it says was installed, on a port of its own."""
     where = installed(*re.findall(r"`pip install ([^`]*)`", README.read_text(encoding="utf-8"))[0].split())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    shutil.copytree(SERVER.parent, own_checkpoints.parent / "http-oracle")
+    line = next(line for line in readme("http-oracle") if line.startswith("python ../http-oracle/server.py"))
     process = subprocess.Popen(
-        [where.python, SERVER, *KEYS, "--port", str(port), "--total", "4000"],
+        [where.python, *shlex.split(line)[1:], "--port", str(port)],
         cwd=own_checkpoints,
         env=where.variables({"PALIMPSEST_ORACLE_TOKEN": TOKEN}),
     )
