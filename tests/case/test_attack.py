@@ -175,6 +175,8 @@ def test_precomputed_gradients_answer_for_the_auxiliary_images_alone(
     assert result.metrics["attack"]["queries"] == len(everything) == 48
     single = attack(case(attack=case().attack.model_dump() | {"queries": 1}), out=here / "models")
     assert torch.equal(images_of(result), images_of(single))
+    limited = case(oracle={"source": "gradients", "query_budget": 30}, **NO_MODELS)
+    assert attack(limited, out=here / "limited").metrics["attack"]["queries"] == 30
 
 
 @pytest.mark.parametrize(("budget", "expected"), [(30, (30, 30)), (60, (48, 48)), (96, (48, 96))])

@@ -100,7 +100,8 @@ def open_oracle(
             "gradients, or a URL."
         )
     oracle = PrecomputedOracle(path, auxiliary)
-    return Answering(oracle, f"gradients in {path}", oracle.fingerprint, None, len(auxiliary))
+    budget = min(len(auxiliary), config.query_budget or len(auxiliary))
+    return Answering(oracle, f"gradients in {path}", oracle.fingerprint, None, budget)
 
 
 def _remote(
