@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from palimpsest.case.doctor.finding import Finding, fault, fits, mind
 from palimpsest.case.doctor.inputs import READINGS
+from palimpsest.case.doubts import named_models
 from palimpsest.case.models import Models
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, per_sample_gradients
 from palimpsest.models import Normalised, bare
 from palimpsest.proofs import Proofs
-from palimpsest.records import parameters_hash
 
 COMPARED = 16
 """True samples whose proofs are made again."""
@@ -47,14 +47,12 @@ def check_vectors(proofs: Proofs) -> Iterator[Finding]:
 
 def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
     """Whether the proofs name these two models."""
-    for which, model in (("original", models.original), ("unlearned", models.unlearned)):
-        claimed = proofs.metadata.get(which)
-        if claimed is None:
-            continue
-        if claimed in map(parameters_hash, (model.state_dict(), bare(model).state_dict())):
+    for which, same in named_models(proofs, models).items():
+        if same:
             yield fits("proofs", f"They name the {which} checkpoint.")
         else:
-            yield mind("proofs", f"They name another {which} model than the checkpoint: {claimed[:16]}...")
+            claimed = proofs.metadata[which][:16]
+            yield mind("proofs", f"They name another {which} model than the checkpoint: {claimed}...")
 
 
 def check_dimension(proofs: Proofs, network: nn.Module, frozen: int) -> Iterator[Finding]:
