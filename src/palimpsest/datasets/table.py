@@ -135,7 +135,8 @@ def _numbers(column: pa.ChunkedArray, name: str, path: Path) -> Tensor:
         )
     except pa.ArrowException as error:
         raise DatasetError(
-            f"The column {name!r} of {path} holds {column.type}, not numbers: encode it as your network takes it."
+            f"The column {name[:_LONGEST]!r} of {path} holds {str(column.type)[:_LONGEST]}, not numbers: encode it as "
+            "your network takes it."
         ) from error
     # What is larger than a float32 becomes infinite, which the set refuses by its row.
     with np.errstate(over="ignore"):
@@ -145,7 +146,7 @@ def _numbers(column: pa.ChunkedArray, name: str, path: Path) -> Tensor:
 def _labels(column: pa.ChunkedArray, path: Path) -> Tensor:
     if not (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)) or column.null_count:
         raise DatasetError(
-            f"The column {LABEL!r} of {path} holds {column.type} or gaps: number the classes from 0."
+            f"The column {LABEL!r} of {path} holds {str(column.type)[:_LONGEST]} or gaps: number the classes from 0."
         )
     lowest, highest = (end.as_py() for end in pc.min_max(column).values())
     if not 0 <= int(lowest) <= int(highest) < _MOST_CLASSES:
@@ -164,8 +165,8 @@ def _tokens(column: pa.ChunkedArray, path: Path) -> Tensor:
         values = pc.list_flatten(lists)
     except pa.ArrowException as error:
         raise DatasetError(
-            f"The column {TOKENS!r} of {path} holds {column.type}, not lists of whole numbers: write the numbers that "
-            "your tokeniser gives."
+            f"The column {TOKENS!r} of {path} holds {str(column.type)[:_LONGEST]}, not lists of whole numbers: write "
+            "the numbers that your tokeniser gives."
         ) from error
     if len(lengths) != 1 or not lengths[0] or values.null_count:
         raise DatasetError(
