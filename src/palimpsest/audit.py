@@ -167,9 +167,10 @@ def audit(
             control,
         )
         metrics = metrics_tree(results, run.seconds())
-        run.finish(metrics)
         page = report_input(results, metrics, manifest=run.manifest, command=command)
         write_page(run.folder, page)
+        # The scores come last: where they stand, the run is done.
+        run.finish(metrics)
         return AuditResult(run.folder, metrics, verdict_text(page))
 
 
