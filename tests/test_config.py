@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from palimpsest.case import read_case
 from palimpsest.config import AuditConfig, build_config, preset_names, read_config
 from palimpsest.errors import ConfigurationError
 
@@ -41,6 +42,7 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
         ({"federation": {"fraction": 1.5}}, ["federation.fraction is 1.5", "less than or equal to 1"]),
         ({"federation": {"learning_rate": float("nan")}}, ["federation.learning_rate", "finite"]),
         ({"defenses": [{"name": "sgin"}]}, ["defenses.0", "did you mean 'sign'"]),
+        ({"defenses": [3]}, ["defenses is [3]", "give a defence's name"]),
         ({"verification": {"tau": "loose"}}, ["verification.tau"]),
         ({"memory_budget": "a lot"}, ["memory_budget is 'a lot'", "4GiB"]),
         ({"memory_budget": "1MiB"}, ["memory_budget", "greater than or equal to"]),
@@ -53,6 +55,15 @@ def test_what_is_not_accepted_is_named_with_its_value_and_the_remedy(tree: dict,
     for word in words:
         assert word in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_defence_is_named_alone_or_with_its_settings() -> None:
+    whole = build_config({"defenses": [{"name": "sign"}]})
+    assert build_config({"defenses": "sign"}) == whole
+    assert build_config({"defenses": ["sign"]}) == whole
+    assert build_config({"defenses": {"name": "sign"}}) == whole
+    several = build_config({"defenses": [{"name": "prune", "ratio": 0.5}, "sign"]})
+    assert [one.name for one in several.defenses] == ["prune", "sign"]
 
 
 def test_all_mistakes_are_told_at_once() -> None:
@@ -100,3 +111,15 @@ def test_naming_another_component_leaves_the_settings_of_the_one_before_behind(t
     same = read_config(path, {"attack": {"name": "igf", "batch_size": 9}})
     assert same.attack.components["name"].epochs == 5
     assert same.federation.components["aggregation"].proximal_mu == 0.5
+
+
+def test_a_missing_key_is_named_with_its_flag() -> None:
+    with pytest.raises(
+        ConfigurationError, match="auxiliary is missing: give it in a file, or as --auxiliary"
+    ):
+        read_case(None, {})
+
+
+def test_text_in_place_of_a_mapping_is_shown_how_to_be_one() -> None:
+    with pytest.raises(ConfigurationError, match="'classes=10': give a mapping in YAML"):
+        read_case(None, {"auxiliary": "images", "proofs": "proofs", "model_arguments": "classes=10"})

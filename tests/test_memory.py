@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from torture.fuzz import resident_memory
-from torture.kills import config
+from torture.lives import config
 
 from palimpsest.audit import audit
 from palimpsest.datasets.decode import decode_images
@@ -14,6 +15,9 @@ from palimpsest.errors import ResourceError
 from palimpsest.footprint import evidence_rows, proofs_footprint
 from palimpsest.gradients import gradient_differences, parameter_count
 from palimpsest.memory import _group_memory, available_memory, format_bytes, parse_bytes, require_memory
+from palimpsest.models import read_state_dict
+from palimpsest.proofs import load_proofs
+from palimpsest.records import read_tensors
 
 
 @pytest.mark.parametrize(
@@ -22,6 +26,11 @@ from palimpsest.memory import _group_memory, available_memory, format_bytes, par
 def test_amounts_of_memory(text: object, count: int) -> None:
     assert parse_bytes(text) == count
     assert parse_bytes(format_bytes(count)) == count
+
+
+def test_an_amount_of_too_many_digits_is_none() -> None:
+    with pytest.raises(ValueError, match="not an amount of memory"):
+        parse_bytes("9" * 400 + "GiB")
 
 
 def test_work_that_does_not_fit_is_refused_with_both_amounts_and_a_remedy(
@@ -70,9 +79,29 @@ def test_images_that_would_not_fit_are_refused_while_they_are_few(monkeypatch: p
             seen += 1
             yield f"image {seen}", buffer.getvalue()
 
-    with pytest.raises(ResourceError, match=r"--data\.image-size"):
+    with pytest.raises(ResourceError, match="image_size"):
         decode_images(endless())
     assert seen < 50
+
+
+def with_holes(path: Path, count: int, dimension: int) -> Path:
+    """A file of safetensors of any size that takes next to nothing on the disk."""
+    size = 4 * count * dimension
+    header = json.dumps({"vectors": {"dtype": "F32", "shape": [count, dimension], "data_offsets": [0, size]}})
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    with path.open("r+b") as file:
+        file.truncate(8 + len(header) + size)
+    return path
+
+
+@pytest.mark.parametrize("read", [load_proofs, read_tensors, read_state_dict])
+def test_a_file_that_is_larger_than_the_memory_is_refused_before_it_is_read(
+    read: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = with_holes(tmp_path / "huge.safetensors", 2**10, 2**18)
+    monkeypatch.setattr("palimpsest.memory.available_memory", lambda: 2**28)
+    with pytest.raises(ResourceError, match=r"contents of .*huge.safetensors need 1\.0 GiB"):
+        read(path)
 
 
 @pytest.mark.parametrize("dimension", [1000, 66_570, 269_722, 11_200_000])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torture.kills import CONFIG, config
+from torture.lives import CONFIG, config
 
 from palimpsest.audit import audit
 from palimpsest.cli import main
@@ -39,6 +39,7 @@ def test_only_figures_stay(run: Path, tmp_path: Path) -> None:
     left = {path.name for path in run.iterdir()}
     assert left == {
         ".lock",
+        "belonging.safetensors",
         "config.yaml",
         "manifest.json",
         "metrics.json",
@@ -82,6 +83,22 @@ def test_files_that_another_run_shares_are_named(run: Path, tmp_path: Path) -> N
     (tmp_path / "other").hardlink_to(run / "original.safetensors")
     assert purge(run).shared == ("original.safetensors",)
     assert (tmp_path / "other").exists()
+
+
+def test_a_study_is_purged_with_its_runs_and_its_gallery(run: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    (study / "cell").mkdir(parents=True)
+    run.rename(study / "cell" / "seed-1")
+    for name in ("study.json", "study.md", "study.png", "study.svg", "mine.png"):
+        (study / name).write_text("drawn")
+    rehearsed = purge(study, rehearse=True)
+    assert (study / "study.png").exists()
+    result = purge(study)
+    assert result == rehearsed
+    assert {"cell/seed-1/proofs.safetensors", "study.png", "study.svg"} <= set(result.removed)
+    assert {path.name for path in study.iterdir()} == {"study.json", "study.md", "mine.png", "cell"}
+    assert not (study / "cell" / "seed-1" / "proofs.safetensors").exists()
+    assert "cell/seed-1/metrics.json" in result.kept
 
 
 @pytest.mark.parametrize("content", [None, "{}", '{"format": 7}'])

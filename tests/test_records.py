@@ -1,3 +1,4 @@
+import json
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,13 @@ def test_a_truncated_file_is_one_sentence(tmp_path: Path, length: int) -> None:
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
         Sample.load(path)
+
+
+def test_rows_without_values_are_refused(tmp_path: Path) -> None:
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2**33, 0], "data_offsets": [0, 0]}}).encode()
+    (tmp_path / "a").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(CheckpointError, match="has rows without values"):
+        read_tensors(tmp_path / "a")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

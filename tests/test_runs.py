@@ -246,6 +246,18 @@ def test_two_processes_can_not_work_in_one_folder(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("name", ["log.txt", ".unfinished", "manifest.json", "oracle"])
+def test_a_link_in_a_run_folder_is_not_followed(tmp_path: Path, name: str) -> None:
+    with opened(tmp_path / "run"):
+        pass
+    (tmp_path / "elsewhere").write_text("mine")
+    (tmp_path / "run" / name).unlink(missing_ok=True)
+    (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="is a link or no regular file"):
+        opened(tmp_path / "run")
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+
+
 def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".lock").symlink_to(tmp_path / "elsewhere")

@@ -1,9 +1,14 @@
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
 from palimpsest.attacks import DRAGD, BatchReconstruction, ServerView
 from palimpsest.attacks.matching import MatchingAttack
@@ -96,6 +101,11 @@ def test_clients_defend_their_gradients_as_they_do_proofs(finished: Path, tmp_pa
         left = getattr(pruned, name) != 0
         assert 0.05 < float(left.float().mean()) < 0.15
         assert torch.equal(getattr(pruned, name)[left], getattr(clean, name)[left])
+    # The same attack on what they had before is the control.
+    metrics, plain = (json.loads((one / "metrics.json").read_text()) for one in (folder, finished))
+    assert metrics["control"]["mse"] == plain["reconstruction"]["mse"]
+    assert plain["control"] is None
+    assert "Without the defences the same attack tells" in (folder / "report.html").read_text()
 
 
 def test_a_count_that_does_not_fill_the_batches_is_refused(tmp_path: Path) -> None:
@@ -103,18 +113,45 @@ def test_a_count_that_does_not_fill_the_batches_is_refused(tmp_path: Path) -> No
         audit(tiny(unlearning={"count": 5}), out=tmp_path / "uneven")
 
 
+SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "lfw": (3, 32, 32)}
 SERVER_PRESETS = [
     name for name in preset_names() if issubclass(ATTACKS.get(read_config(name).attack.name), MatchingAttack)
 ]
 
 
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noise under the names of real sets, in their sizes and colours."""
+    folder, numbers = tmp_path_factory.mktemp("mirror"), np.random.default_rng(0)
+    for place, column, shape, splits in (
+        ("ylecun/mnist", "image", (28, 28), {"train": 60, "test": 20}),
+        ("uoft-cs/cifar10", "img", (32, 32, 3), {"train": 60, "test": 20}),
+        ("lfw", "image", (64, 64, 3), {"train": 60, "test": 20, "public": 20}),
+    ):
+        (folder / place).mkdir(parents=True)
+        for split, count in splits.items():
+            pictures = []
+            for pixels in numbers.integers(0, 256, (count, *shape), dtype=np.uint8):
+                file = io.BytesIO()
+                Image.fromarray(pixels).save(file, "PNG")
+                pictures.append({"bytes": file.getvalue(), "path": None})
+            columns = {column: pictures} | (
+                {} if split == "public" else {"label": [*range(4)] * (count // 4)}
+            )
+            pq.write_table(pa.table(columns), folder / place / f"{split}.parquet")
+    return folder
+
+
 @pytest.mark.parametrize("name", SERVER_PRESETS)
-def test_every_preset_runs_on_tiny_data(name: str, tmp_path: Path) -> None:
+def test_every_preset_runs_on_tiny_data_of_its_own_shape(name: str, mirror: Path, tmp_path: Path) -> None:
     changes = {
-        "data": {"name": "digits", "auxiliary_size": 40, "train_size": 100, "image_size": None},
+        "data": {"auxiliary_size": 20, "train_size": 40},
         "unlearning": {"count": 2},
         "attack": {"iterations": 2},
         "scoring": {"bootstrap": 20},
     }
-    result = audit(read_config(name, changes), out=tmp_path / name)
+    result = audit(read_config(name, changes), out=tmp_path / name, data_dir=mirror)
     assert result.metrics["reconstruction"]["count"] == 2
+    found = BatchReconstruction.load(tmp_path / name / "reconstructions.safetensors")
+    assert found.images.shape == (2, *SHAPES[name.partition("-")[0]])
+    assert found.remaining.shape[0] == 8

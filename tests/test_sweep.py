@@ -55,6 +55,12 @@ def test_naming_another_component_leaves_the_first_ones_settings_behind(tmp_path
         ("attack.epochs: []", "at least one"),
         ("attack.epoch: [5]", "epochs"),
         ("attack.epochs: [0]", "greater than 0"),
+        ("attack.epochs: {a: 1}", "give a list"),
+        ("attack.epochs: [5, 5]", "two combinations have the name 'epochs-5'"),
+        (
+            "\n".join(f"a{axis}: [1, 2, 3, 4, 5, 6, 7, 8, 9]" for axis in range(20)),
+            "12,157,665,459,056,928,801 combinations",
+        ),
     ],
 )
 def test_what_is_not_accepted_is_told_before_any_work(tmp_path: Path, text: str, words: str) -> None:

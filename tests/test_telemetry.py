@@ -71,7 +71,7 @@ def refuse(*address, **_):
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = socket.socket.sendto = refuse
 logging.basicConfig(level=logging.DEBUG)
 from rich.console import Console
-from torture.kills import config
+from torture.lives import config
 from palimpsest.audit import audit
 
 with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("what", nargs="?", choices=("fuzz", "kills", "all"), default="all")
     parser.add_argument("--inputs", type=int, default=100_000, help="damaged files for each reader")
     parser.add_argument("--readers", nargs="*", choices=sorted(PARSERS), default=sorted(PARSERS))
-    parser.add_argument("--kills", type=int, default=50, help="kills at random moments")
+    parser.add_argument("--kills", type=int, default=50, help="kills at random moments, of each kind of run")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     broken = 0

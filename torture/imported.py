@@ -1,9 +1,11 @@
-"""Everything that an audit imports, once, for processes that are forked from the one that did."""
+"""Everything that a run imports, once, for processes that are forked from the one that did."""
 
 import lightning_fabric  # noqa: F401
 import sklearn.datasets  # noqa: F401
 
-import palimpsest.audit  # noqa: F401
+import palimpsest.audit
+import palimpsest.case
+import palimpsest.sweep  # noqa: F401
 from palimpsest.metrics.image_metrics import ssim  # noqa: F401
 from palimpsest.torchvision_compat import import_torchvision
 

@@ -1,9 +1,10 @@
-"""Kill audits with SIGKILL, at every write and at random moments, and see that nothing is lost and nothing is half."""
+"""Kill runs with SIGKILL, at every write and at random moments, and see that nothing is lost and nothing is half."""
 
 import functools
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -11,19 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
-from palimpsest.config import AuditConfig, build_config
+from torture.lives import LIVES, bring
+
 from palimpsest.records import file_hash, read_tensors
 
-CONFIG: dict[str, Any] = {
-    "data": {"name": "digits", "auxiliary_size": 100},
-    "model": {"name": "lenet"},
-    "federation": {"clients": 4, "fraction": 0.5, "rounds": 2},
-    "unlearning": {"count": 10},
-    "attack": {"beta": 0, "epochs": 1, "width": 8, "components": 8},
-    "scoring": {"bootstrap": 10},
-}
 _OPENING_WRITES = 2
 _POINTS_OF_A_WRITE = 3
 
@@ -43,15 +36,15 @@ class Toll:
     broken: list[str]
 
 
-def config() -> AuditConfig:
-    """An audit of about a second, with every stage."""
-    return build_config(CONFIG)
-
-
 def bits(folder: Path) -> dict[str, str]:
-    """The hash of each stage's file. What the report was made from tells times besides, and is not asked."""
-    stages = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["stages"]
-    return {name: file_hash(folder / f"{name}.safetensors") for name in sorted(stages)}
+    """The hash of each stage's file, of all runs in the folder. What the report was made from tells times besides, and
+    is not asked."""
+    return {
+        str(path.relative_to(folder)): file_hash(path)
+        for manifest in sorted(folder.rglob("manifest.json"))
+        for name in sorted(json.loads(manifest.read_text(encoding="utf-8"))["stages"])
+        for path in [manifest.with_name(f"{name}.safetensors")]
+    }
 
 
 def half_files(folder: Path) -> Iterator[str]:
@@ -72,21 +65,24 @@ def half_files(folder: Path) -> Iterator[str]:
             yield f"{path.relative_to(folder)} is half: {error}"
 
 
-def kill_at_every_write(folder: Path, expected: dict[str, str], *, every: int = 1) -> Toll:
-    """Kill one audit again and again, each time at a later step of a write, until it gets through.
+def kill_at_every_write(
+    folder: Path, expected: dict[str, str], *, every: int = 1, what: str = "audit"
+) -> Toll:
+    """Kill one run again and again, each time at a later step of a write, until it gets through.
 
     Every write has three steps: the temporary file is there, it is half on the disk, it has taken its place. The
     first writes of each life, the configuration and the manifest, are killed in too.
 
     Args:
         folder: The run folder, not there yet.
-        expected: The bits of an audit that nobody killed.
+        expected: The bits of one that nobody killed.
         every: Skip so many steps between two kills; 1 leaves none out.
+        what: One of `LIVES` but a sweep, whose runs begin one after the other.
     """
     toll, opening = Toll(0, 0, []), _OPENING_WRITES * _POINTS_OF_A_WRITE
     step, before = 1, -1
     while True:
-        code = _live(folder, die_at=step)
+        code = _live(folder, what, die_at=step)
         toll.broken += half_files(folder)
         if code == 0:
             break
@@ -103,21 +99,24 @@ def kill_at_every_write(folder: Path, expected: dict[str, str], *, every: int = 
     return toll
 
 
-def kill_at_random(folder: Path, expected: dict[str, str], *, kills: int, seed: int) -> Toll:
-    """Kill audits at random moments, as often as wanted; each goes on in its folder until it is done.
+def kill_at_random(
+    folder: Path, expected: dict[str, str], *, kills: int, seed: int, what: str = "audit"
+) -> Toll:
+    """Kill runs at random moments, as often as wanted; each goes on in its folder until it is done.
 
     Args:
         folder: Where the run folders shall stand.
-        expected: The bits of an audit that nobody killed.
+        expected: The bits of one that nobody killed.
         kills: How often.
         seed: Of the moments.
+        what: One of `LIVES`.
     """
     toll, random = Toll(0, 0, []), Random(seed)
     while toll.kills < kills or toll.runs == 0:
         run = folder / f"run-{toll.runs}"
         while True:
-            patience = random.uniform(0, _seconds()) if toll.kills < kills else None
-            code = _live(run, patience=patience)
+            patience = random.uniform(0, _seconds(folder, what)) if toll.kills < kills else None
+            code = _live(run, what, patience=patience)
             toll.broken += half_files(run)
             if code != -signal.SIGKILL:
                 break
@@ -131,27 +130,37 @@ def kill_at_random(folder: Path, expected: dict[str, str], *, kills: int, seed: 
     return toll
 
 
-def reference(folder: Path) -> dict[str, str]:
-    """The bits of an audit that nobody kills."""
-    assert _live(folder) == 0, "the audit fails without being killed"
+def reference(folder: Path, what: str = "audit") -> dict[str, str]:
+    """The bits of a run that nobody kills; what it takes is made beside it.
+
+    Args:
+        folder: The run folder, not there yet.
+        what: One of `LIVES`.
+    """
+    if what.startswith("attack"):
+        bring(folder)
+    assert _live(folder, what) == 0, f"the {what} fails without being killed"
     return bits(folder)
 
 
 @functools.cache
-def _seconds() -> float:
+def _seconds(folder: Path, what: str) -> float:
     """How long a life lasts that nobody ends."""
-    with tempfile.TemporaryDirectory() as room:
-        start = time.perf_counter()
-        _live(Path(room) / "run")
-        return time.perf_counter() - start
+    run, start = folder / "unharmed", time.perf_counter()
+    _live(run, what)
+    seconds = time.perf_counter() - start
+    shutil.rmtree(run)
+    return seconds
 
 
-def _live(folder: Path, *, die_at: int | None = None, patience: float | None = None) -> int | None:
-    """One process's life: it audits, or goes on with it, until it is done or killed."""
+def _live(
+    folder: Path, what: str = "audit", *, die_at: int | None = None, patience: float | None = None
+) -> int | None:
+    """One process's life: it works, or goes on with it, until it is done or killed."""
     # Forked from a server that has imported everything once: a life costs what the audit costs.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torture.imported"])
-    process = context.Process(target=_audit, args=(folder, die_at))
+    process = context.Process(target=_work, args=(folder, what, die_at))
     process.start()
     process.join(patience)
     if process.is_alive():
@@ -160,15 +169,13 @@ def _live(folder: Path, *, die_at: int | None = None, patience: float | None = N
     return process.exitcode
 
 
-def _audit(folder: Path, die_at: int | None) -> None:
+def _work(folder: Path, what: str, die_at: int | None) -> None:
     import torch
-
-    from palimpsest.audit import audit
 
     torch.set_num_threads(1)
     if die_at is not None:
         _die_at_step(die_at)
-    audit(config(), out=folder)
+    LIVES[what](folder)
 
 
 def _die_at_step(last: int) -> None:
@@ -216,15 +223,25 @@ def _progress(folder: Path) -> int:
 
 
 def torture_kills(kills: int, *, seed: int) -> int:
-    """Kill at every write and at random moments, print what came of it, and return how many promises broke."""
-    with tempfile.TemporaryDirectory() as room:
-        expected = reference(Path(room) / "reference")
-        written = kill_at_every_write(Path(room) / "steps", expected)
-        random = kill_at_random(Path(room), expected, kills=kills, seed=seed)
-    for name, toll in (("at every write", written), ("at random", random)):
-        print(
-            f"killed {name}: {toll.kills} times, {toll.runs} audits done, {len(toll.broken)} broke a promise"
-        )
-        for sentence in toll.broken[:20]:
-            print(f"    {sentence}")
-    return len(written.broken) + len(random.broken)
+    """Kill at every write and at random moments, print what came of it, and return how many promises broke.
+
+    Args:
+        kills: At random moments, of each of `LIVES`.
+        seed: Of the moments.
+    """
+    broken = 0
+    for what in LIVES:
+        with tempfile.TemporaryDirectory() as room:
+            expected = reference(Path(room) / "reference", what)
+            tolls = {"at random": kill_at_random(Path(room), expected, kills=kills, seed=seed, what=what)}
+            if what != "sweep":
+                tolls["at every write"] = kill_at_every_write(Path(room) / "steps", expected, what=what)
+        for name, toll in tolls.items():
+            print(
+                f"{what} killed {name}: {toll.kills} times, {toll.runs} done, {len(toll.broken)} broke a promise",
+                flush=True,
+            )
+            for sentence in toll.broken[:20]:
+                print(f"    {sentence}")
+            broken += len(toll.broken)
+    return broken

@@ -6,11 +6,13 @@ from typing import Any
 
 from palimpsest.attacks import spelled_out
 from palimpsest.config import AuditConfig
-from palimpsest.credibility import credibility_notes, credibility_tree
+from palimpsest.credibility import credibility_notes, credibility_tree, labels_note, labels_rate
 from palimpsest.manifest import Manifest
 from palimpsest.metrics import Measured, SampleScores, Scores
 from palimpsest.proofs import Verdicts
+from palimpsest.registry import VERIFIERS, summary
 from palimpsest.report import ReportInput, judge
+from palimpsest.report.scores import number
 from palimpsest.results import Confirmed, Results
 from palimpsest.soundness import Soundness
 from palimpsest.unlearning import Forgetting
@@ -86,7 +88,8 @@ def scores_tree(
     if confirmed is not None:
         tree["confirmation"] = {"statistic": confirmed.statistic, **asdict(confirmed.scores)}
     if soundness is not None:
-        tree["soundness"] = asdict(soundness) | {"worst": soundness.worst}
+        checks = {name: summary(check) for name, check in VERIFIERS if name in soundness.areas}
+        tree["soundness"] = asdict(soundness) | {"worst": soundness.worst, "checks": checks}
     return tree
 
 
@@ -104,7 +107,7 @@ def report_input(
     config, scores, unlearned = results.config, results.scores, results.unlearned
     attack = config.attack.components["name"]
     return ReportInput(
-        title=f"{config.attack.name} against {unlearned_name(config)} on {config.data.name}",
+        title=f"{config.attack.name} against {unlearned_name(config)} on {config.data.name.rstrip('/')}",
         command=command or "palimpsest audit config.yaml",
         config=config.model_dump(mode="json"),
         config_yaml=config.to_yaml(),
@@ -123,6 +126,7 @@ def report_input(
         participation=results.original.participation,
         forgetting=_three_models(results.forgetting),
         notes=[*results.data.notes, *unlearned.notes, *_batch_notes(results), *credibility_notes(results)],
+        class_names=results.data.class_names,
         absent=scores.absent(),
     )
 
@@ -141,13 +145,17 @@ def _batch_notes(results: Results) -> Iterator[str]:
             "A batch has no order: its reconstructions were paired with its originals so that the total MSE is "
             "smallest, which flatters the attack."
         )
-    yield f"The attack had {results.served.labels_right:.0%} of the forgotten samples' labels right."
+    labels = results.data.train.labels[results.unlearned.forgotten]
+    yield labels_note(labels_rate(results.served.labels_right, labels))
     if results.served.remaining is not None:
-        yield f"It reconstructed the remaining samples with an MSE of {float(results.served.remaining.mse.mean()):.4f}."
+        yield (
+            "It reconstructed the remaining samples with an MSE of "
+            f"{number(float(results.served.remaining.mse.mean()))}."
+        )
     if results.served.prior is not None:
         yield (
             "The public images that it started from have themselves an MSE of "
-            f"{float(results.served.prior.mse.mean()):.4f}."
+            f"{number(float(results.served.prior.mse.mean()))}."
         )
 
 

@@ -133,6 +133,9 @@ def audit(
         others = (
             {name: scored(f"scores-{name}", one) for name, one in audited.others.items()} if audited else {}
         )
+        control = others.get("undefended")
+        if served is not None and served.undefended is not None:
+            control = scored("scores-undefended", served.undefended)
         belonging = None
         if served is None or config.observation.forgotten == 1:
             belonging = run.stage(
@@ -161,11 +164,13 @@ def audit(
             confirmed,
             soundness,
             belonging,
+            control,
         )
         metrics = metrics_tree(results, run.seconds())
-        run.finish(metrics)
         page = report_input(results, metrics, manifest=run.manifest, command=command)
         write_page(run.folder, page)
+        # The scores come last: where they stand, the run is done.
+        run.finish(metrics)
         return AuditResult(run.folder, metrics, verdict_text(page))
 
 

@@ -71,7 +71,7 @@ class Comparison:
         return as_markdown(self.runs)
 
     def to_csv(self) -> str:
-        """The table with full numbers, each interval in two columns of its own."""
+        """The table with full numbers, each interval in two columns of its own, and chance in one."""
         return as_csv(self.runs)
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -91,7 +91,8 @@ class Comparison:
                 for score, interval in run.intervals.items()
                 for end, value in zip(("low", "high"), interval, strict=True)
             }
-            row = {"run": name, **run.what, **run.values, **ends}
+            chances = {f"{score}_chance": value for score, value in run.chances.items()}
+            row = {"run": name, **run.what, **run.values, **ends, **chances}
             rows.append({**row, "seconds": run.seconds, "finished": run.finished})
         columns = dict.fromkeys(name for row in rows for name in row)
         return frame(rows, columns=list(columns) or ["run"], index="run")

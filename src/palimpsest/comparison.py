@@ -1,16 +1,20 @@
-"""Many runs beside each other: what each was, and what came out."""
+"""Many runs beside each other: what each was, and what came out; read as if strangers wrote them."""
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from palimpsest.errors import RunError
-from palimpsest.manifest import MANIFEST, read_manifest
+from palimpsest.manifest import MANIFEST, read_json, read_manifest
+from palimpsest.printable import printable
 from palimpsest.registry import DEFENSES
+from palimpsest.shown import in_form
+
+T = TypeVar("T")
+_LONGEST, _LARGEST = 200, 1e300
 
 
 @dataclass(frozen=True)
@@ -22,33 +26,89 @@ class Column:
         heading: What stands above it.
         path: Where it stands in `metrics.json`.
         form: How it is printed.
+        meaning: What it tells, in a few words.
         better: `low` or `high`.
-        interval: Where its 95 % interval stands, if it has one.
+        interval: Where its 95 % interval stands, if it has one: its two ends, or a mapping with `low` and `high`.
+        chance: Where it stands what somebody gets who knows nothing, if that is known.
     """
 
     name: str
     heading: str
-    path: tuple[str, ...]
+    path: tuple[str | int, ...]
     form: str
+    meaning: str
     better: str
-    interval: tuple[str, ...] = ()
+    interval: tuple[str | int, ...] = ()
+    chance: tuple[str | int, ...] = ()
 
 
 COLUMNS = (
-    Column("mse", "MSE", ("reconstruction", "mse"), ".4f", "low", ("intervals", "mse")),
-    Column("psnr", "PSNR", ("reconstruction", "psnr"), ".2f", "high", ("intervals", "psnr")),
-    Column("ssim", "SSIM", ("reconstruction", "ssim"), ".3f", "high", ("intervals", "ssim")),
-    Column("lpips", "LPIPS", ("reconstruction", "lpips"), ".3f", "low", ("intervals", "lpips")),
+    Column(
+        "mse",
+        "MSE",
+        ("reconstruction", "mse"),
+        ".4f",
+        "mean squared error of the reconstructions, pixels in [0, 1]",
+        "low",
+        ("intervals", "mse"),
+    ),
+    Column(
+        "psnr",
+        "PSNR",
+        ("reconstruction", "psnr"),
+        ".2f",
+        "peak signal-to-noise ratio in dB, mean over images",
+        "high",
+        ("intervals", "psnr"),
+    ),
+    Column(
+        "ssim",
+        "SSIM",
+        ("reconstruction", "ssim"),
+        ".3f",
+        "structural similarity, 1 is identical",
+        "high",
+        ("intervals", "ssim"),
+    ),
+    Column(
+        "lpips",
+        "LPIPS",
+        ("reconstruction", "lpips"),
+        ".3f",
+        "learned perceptual distance, 0 is identical",
+        "low",
+        ("intervals", "lpips"),
+    ),
     Column(
         "top1",
         "told apart",
         ("reconstruction", "identification_top1"),
         ".1%",
+        "forgotten samples whose reconstruction is nearest to themselves",
         "high",
         ("intervals", "identification_top1"),
+        ("chance", "identification_top1"),
     ),
-    Column("confirmed", "confirmed", ("confirmation", "identified"), ".1%", "high"),
-    Column("accuracy", "accuracy", ("federation", "unlearned_accuracy"), ".1%", "high"),
+    Column(
+        "confirmed",
+        "confirmed",
+        ("confirmation", "identified"),
+        ".1%",
+        "proofs that an auditor who holds the samples already matches with theirs",
+        "high",
+        ("confirmation", "intervals", 0),
+        ("confirmation", "chance"),
+    ),
+    Column(
+        "accuracy",
+        "accuracy",
+        ("federation", "unlearned_accuracy"),
+        ".1%",
+        "of the unlearned model on test samples",
+        "high",
+        ("rates", "accuracy_test_unlearned"),
+        ("rates", "accuracy_test_unlearned", "chance"),
+    ),
 )
 
 
@@ -61,6 +121,7 @@ class ComparedRun:
         what: Data, model, unlearning, defences and attack, by name.
         values: The columns' numbers by name; what the run does not have is absent.
         intervals: Their 95 % intervals, where they have one.
+        chances: What chance gives, where that is known.
         seconds: What its stages took in all.
         finished: Whether it ran to the end.
     """
@@ -71,6 +132,7 @@ class ComparedRun:
     intervals: dict[str, tuple[float, float]]
     seconds: float
     finished: bool
+    chances: dict[str, float] = field(default_factory=dict[str, float])
 
 
 def read_run(folder: Path) -> ComparedRun:
@@ -85,18 +147,26 @@ def read_run(folder: Path) -> ComparedRun:
     assert manifest is not None, "the manifest was there a moment ago"
     path = folder / "metrics.json"
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} can't be read ({error}): run its command again.") from error
-    values = {column.name: _at(metrics, column.path) for column in COLUMNS}
-    intervals = {column.name: _at(metrics, column.interval) for column in COLUMNS if column.interval}
+        metrics = read_json(path) if path.exists() else {}
+    # JSON that is nested deep leads into errors of several types.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:_LONGEST]
+        raise RunError(f"{path} can't be read ({reason}): run its command again.") from error
+    seconds = sum(stage["seconds"] for stage in manifest["stages"].values())
+    try:
+        what = _what(manifest["config"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{folder / MANIFEST} holds no configuration of a run: choose another folder."
+        ) from error
     return ComparedRun(
         folder=folder,
-        what=_what(manifest["config"]),
-        values={name: value for name, value in values.items() if isinstance(value, int | float)},
-        intervals={name: (ends[0], ends[1]) for name, ends in intervals.items() if ends},
-        seconds=sum(stage["seconds"] for stage in manifest["stages"].values()),
+        what={name: printable(text[:_LONGEST]) for name, text in what.items()},
+        values=_known({column.name: _number(_at(metrics, column.path)) for column in COLUMNS}),
+        intervals=_known({column.name: _ends(_at(metrics, column.interval)) for column in COLUMNS}),
+        seconds=_number(seconds) or 0.0,
         finished=bool(metrics),
+        chances=_known({column.name: _number(_at(metrics, column.chance)) for column in COLUMNS}),
     )
 
 
@@ -117,11 +187,13 @@ def as_markdown(runs: Sequence[ComparedRun]) -> str:
     for name, run in zip(names, runs, strict=True):
         numbers = [written(column, run) for column in shown]
         lines.append([name, *(run.what[key] for key in varying_keys(runs)), *numbers, f"{run.seconds:,.0f}"])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    # A bar would end the column.
+    rows = ([cell.replace("|", r"\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def as_csv(runs: Sequence[ComparedRun]) -> str:
-    """The table as CSV: full numbers, each interval in two columns of its own."""
+    """The table as CSV: full numbers, each interval in two columns of its own, and chance in one."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     keys = list(runs[0].what) if runs else []
@@ -133,6 +205,8 @@ def as_csv(runs: Sequence[ComparedRun]) -> str:
             numbers.append(run.values.get(column.name, ""))
             if column.interval:
                 numbers += run.intervals.get(column.name, ("", ""))
+            if column.chance:
+                numbers.append(run.chances.get(column.name, ""))
         writer.writerow([name, *run.what.values(), *numbers, round(run.seconds, 3)])
     return buffer.getvalue()
 
@@ -145,6 +219,7 @@ def as_json(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
             **run.what,
             **run.values,
             "intervals": {key: list(ends) for key, ends in run.intervals.items()},
+            "chance": run.chances,
             "seconds": run.seconds,
             "finished": run.finished,
         }
@@ -153,13 +228,22 @@ def as_json(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
 
 
 def written(column: Column, run: ComparedRun) -> str:
-    """One number of one run, with its interval."""
+    """One number of one run, with its interval, and with what chance gives where that is known."""
+    value, interval, chance = written_apart(column, run)
+    told = "; ".join(filter(None, [interval, chance]))
+    return f"{value} ({told})" if told else value
+
+
+def written_apart(column: Column, run: ComparedRun) -> tuple[str, str, str]:
+    """One number of one run, the ends of its interval, and what chance gives; what is not known is empty."""
     value = run.values.get(column.name)
     if value is None:
-        return "–"
-    ends = run.intervals.get(column.name)
-    return f"{value:{column.form}}" + (
-        f" ({ends[0]:{column.form}} to {ends[1]:{column.form}})" if ends else ""
+        return "–", "", ""
+    ends, chance = run.intervals.get(column.name), run.chances.get(column.name)
+    return (
+        in_form(value, column.form),
+        " to ".join(in_form(end, column.form) for end in ends) if ends else "",
+        f"chance {in_form(chance, column.form)}" if chance is not None else "",
     )
 
 
@@ -175,12 +259,12 @@ def run_names(runs: Sequence[ComparedRun]) -> list[str]:
     """What of the runs' paths tells them apart, without what all of them begin or end with."""
     parts = [run.folder.resolve().parts for run in runs]
     if len(parts) == 1:
-        return [parts[0][-1]]
+        return [printable(parts[0][-1])]
     while len({one[0] for one in parts}) == 1 and min(map(len, parts)) > 1:
         parts = [one[1:] for one in parts]
     while len({one[-1] for one in parts}) == 1 and min(map(len, parts)) > 1:
         parts = [one[:-1] for one in parts]
-    return ["/".join(one) for one in parts]
+    return [printable("/".join(one)) for one in parts]
 
 
 def _what(config: dict[str, Any]) -> dict[str, str]:
@@ -210,12 +294,36 @@ def _defense(one: dict[str, Any]) -> str:
 
 def _csv_heads(column: Column) -> list[str]:
     ends = [f"{column.name}_low", f"{column.name}_high"] if column.interval else []
-    return [column.name, *ends]
+    return [column.name, *ends, *([f"{column.name}_chance"] if column.chance else [])]
 
 
-def _at(tree: Any, path: Sequence[str]) -> Any:
+def _at(tree: Any, path: Sequence[str | int]) -> Any:
+    """What stands there, or none; an empty path leads nowhere."""
     for key in path:
-        if not isinstance(tree, dict) or key not in tree:
+        if isinstance(tree, list) and isinstance(key, int) and key < len(tree):
+            tree = tree[key]
+        elif isinstance(tree, dict):
+            tree = tree.get(key)
+        else:
             return None
-        tree = tree[key]
-    return tree
+    return tree if path else None
+
+
+def _number(value: Any) -> float | None:
+    """What counts as a number of a table: JSON may hold integers of any length."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
+        return None
+    return float(value)
+
+
+def _ends(value: Any) -> tuple[float, float] | None:
+    if isinstance(value, dict):
+        value = [value.get("low"), value.get("high")]
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    low, high = map(_number, value)
+    return None if low is None or high is None else (low, high)
+
+
+def _known(found: dict[str, T | None]) -> dict[str, T]:
+    return {name: value for name, value in found.items() if value is not None}

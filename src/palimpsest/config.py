@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, TypeVar
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -31,6 +32,7 @@ from palimpsest.registry import (
     Component,
     Registry,
     closest,
+    likely,
 )
 
 _LARGEST_INT = 2**63 - 1
@@ -96,8 +98,8 @@ class DataConfig(Section):
     selectors = {"partition": PARTITIONS}
 
     name: str = "digits"
-    """digits, mnist, fashion_mnist, cifar10, cifar100, lfw, a set of an installed package, a folder of class folders,
-    or a parquet file."""
+    """digits, mnist, fashion_mnist, cifar10, cifar100, lfw, a set of an installed package, a folder of class folders, a
+    .parquet file, a .csv table of file names and labels, or hf:owner/name for any on the hub."""
     auxiliary: str | None = None
     """The attacker's own images: another set, or none for the test split of the same one (in distribution)."""
     auxiliary_size: PositiveInt = 800
@@ -213,6 +215,21 @@ class DefenseConfig(Section):
     """The defence."""
 
 
+def listed_defenses(value: Any) -> list[Any]:
+    """Defences as a list, each with its settings; a name alone takes the defaults, and a single one needs no list.
+
+    Raises:
+        ValueError: Something is neither a name nor a mapping.
+    """
+    several = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(one, str | Mapping | DefenseConfig) for one in several):
+        raise ValueError("give a defence's name, or a list such as '[{name: prune, ratio: 0.9}, sign]'.")
+    return [{"name": one} if isinstance(one, str) else one for one in several]
+
+
+Defenses = Annotated[tuple[DefenseConfig, ...], BeforeValidator(listed_defenses)]
+
+
 class ObservationConfig(Section):
     """What a server sees of the unlearning clients, for the attacks from the server (DRAGD, threat model)."""
 
@@ -321,8 +338,9 @@ class AuditConfig(RunConfig):
     model: ModelConfig = Field(default_factory=ModelConfig)
     federation: FederationConfig = Field(default_factory=FederationConfig)
     unlearning: UnlearningConfig = Field(default_factory=lambda: UnlearningConfig(fraction=0.1))
-    defenses: tuple[DefenseConfig, ...] = ()
-    """What clients do to their proofs, in order: a list such as [{name: sign}], on the command line as YAML."""
+    defenses: Defenses = ()
+    """What clients do to their proofs, in order: a name such as sign, or on the command line as YAML a list such as
+    '[{name: prune, ratio: 0.9}, sign]'."""
     verification: VerificationConfig = Field(default_factory=VerificationConfig)
     oracle: EngineConfig = Field(default_factory=EngineConfig)
     observation: ObservationConfig = Field(default_factory=ObservationConfig)
@@ -361,7 +379,8 @@ def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) 
         path = Path(preset)
         if path.suffix not in (".yaml", ".yml"):
             raise ConfigurationError(
-                f"There is no preset {str(preset)!r}: {closest(str(preset), preset_names())}"
+                f"There is no preset {str(preset)[:_LONGEST_VALUE]!r}: {likely(str(preset), preset_names())}"
+                "`palimpsest presets` lists them, and a file of your own ends in .yaml."
             )
     return build_config(merged(read_mapping(path), overrides or {}), where=str(preset))
 
@@ -430,7 +449,12 @@ def explain_validation(error: ValidationError, kind: type[RunConfig] = AuditConf
             key = key[:_LONGEST_VALUE]
             sentences.append(f"{key!r} is not a key: {closest(key, list(kind.model_fields))}")
             continue
+        if problem["type"] == "missing":
+            sentences.append(f"{key} is missing: give it in a file, or as --{key.replace('_', '-')}")
+            continue
         reason = problem["msg"].removeprefix("Value error, ")[:_LONGEST_REASON]
+        if problem["type"] == "dict_type":
+            reason = "give a mapping in YAML, such as '{name: value}'"
         shown = repr(problem["input"])
         shown = shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
         value = "" if isinstance(problem["input"], dict | BaseModel) else f" is {shown}"

@@ -65,9 +65,7 @@ def read_manifest(folder: Path, kind: type[RunConfig] | None = None) -> Manifest
             )
         return None
     try:
-        if path.stat().st_size > _LARGEST:
-            raise ValueError(f"it has more than {_LARGEST:,} bytes")
-        tree = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
+        tree = read_json(path)
         written = tree.get("format", FORMAT)
         if written != FORMAT:
             raise ValueError(f"its format is {str(written)[:80]!r} and this version reads {FORMAT}")
@@ -86,6 +84,19 @@ def read_manifest(folder: Path, kind: type[RunConfig] | None = None) -> Manifest
             "version that wrote it."
         ) from error
     raise RunError(f"{folder} holds a run of another command (its {held[:80]}): choose another --out.")
+
+
+def read_json(path: Path) -> Any:
+    """A file of a run folder, of at most 16 MiB of JSON with finite numbers.
+
+    Raises:
+        ValueError: It is something else. JSON that is nested deep leads into other errors too.
+    """
+    if not path.is_file():
+        raise ValueError("it is no regular file")
+    if path.stat().st_size > _LARGEST:
+        raise ValueError(f"it has more than {_LARGEST:,} bytes")
+    return json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
 
 
 def _finite(text: str) -> float:

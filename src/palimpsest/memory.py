@@ -10,13 +10,14 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from palimpsest.errors import ResourceError
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_LITTLE = 2**26
 
 
 def parse_bytes(value: object) -> int:
     """A number of bytes from `4GiB`, `500 MB` or a plain number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B|B)\s*", str(value))
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([KMG]i?B|B)\s*", str(value))
     if match is None:
         raise ValueError(f"{str(value)[:80]!r} is not an amount of memory, such as '4GiB' or '500MB'")
     return int(float(match[1]) * _UNITS[match[2]])
@@ -55,6 +56,21 @@ def require_memory(what: str, needed: int, *, remedy: str) -> None:
         raise ResourceError(
             f"{what} need {needed / 2**30:.1f} GiB of memory at once, and {free / 2**30:.1f} GiB are free: {remedy}."
         )
+
+
+def require_room(path: Path, size: int) -> None:
+    """Refuse to read a file whose content would not fit: one with holes takes no disk, and may claim any size.
+
+    Args:
+        path: The file.
+        size: Bytes of it that are held.
+
+    Raises:
+        ResourceError: Less memory is free.
+    """
+    # Asking the system takes longer than reading little.
+    if size > _LITTLE:
+        require_memory(f"The contents of {path}", size, remedy="give a smaller file, or free memory")
 
 
 def available_memory() -> int | None:

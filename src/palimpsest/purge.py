@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from palimpsest.manifest import MANIFEST, Manifest, read_manifest
 from palimpsest.runs import lock_folder
 
 _KEPT_FILES = frozenset({".lock", "config.yaml", MANIFEST, "metrics.json"})
-_KEPT_STAGES = frozenset({"forgetting", "remaining", "scores", "soundness", "verdicts"})
+_KEPT_STAGES = frozenset({"belonging", "forgetting", "prior", "remaining", "scores", "soundness", "verdicts"})
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,52 @@ class Purge:
 def purge(folder: Path, *, rehearse: bool = False) -> Purge:
     """Remove models, proofs, gradients, reconstructions, the report and unfinished work; leave the scores.
 
-    Two models tell nearly as much as the proofs, so they go as well. Links are removed, never followed. The names of
-    forgotten rows are taken out of the configuration. Bytes are not overwritten: on today's disks that promises
-    nothing, and encryption does.
+    A folder of runs, such as a study's or a sweep's, is purged run by run, and of the pictures beside its tables: some
+    are galleries. Two models tell nearly as much as the proofs, so they go as well. Links are removed, never followed.
+    The names of forgotten rows are taken out of the configuration. Bytes are not overwritten: on today's disks that
+    promises nothing, and encryption does.
 
     Args:
-        folder: A run folder in which nobody works.
+        folder: A run folder in which nobody works, or a folder of such.
         rehearse: Remove nothing, only tell what would be.
 
     Raises:
         RunError: The folder holds no run, another process works in it, or something can't be removed.
     """
-    if not (folder / MANIFEST).is_file():
+    if (folder / MANIFEST).is_file():
+        return _purge_run(folder, rehearse=rehearse)
+    runs = sorted(path.parent for path in folder.rglob(MANIFEST))
+    if not runs:
         raise RunError(f"{folder} holds no run (it has no {MANIFEST}): name the run folder itself.")
+    done = {run.relative_to(folder): _purge_run(run, rehearse=rehearse) for run in runs}
+    pictures = list(_pictures(folder, runs))
+    size = sum(picture.lstat().st_size for picture in pictures)
+    if not rehearse:
+        for picture in pictures:
+            _remove(picture)
+
+    def told(names: str) -> list[str]:
+        return [str(place / name) for place, one in done.items() for name in getattr(one, names)]
+
+    return Purge(
+        removed=(*told("removed"), *(str(picture.relative_to(folder)) for picture in pictures)),
+        bytes=size + sum(one.bytes for one in done.values()),
+        shared=tuple(told("shared")),
+        kept=tuple(told("kept")),
+    )
+
+
+def _pictures(folder: Path, runs: list[Path]) -> Iterator[Path]:
+    """What was drawn beside the tables of studies: `<study>.png` and `.svg` beside `<study>.json` and `.md`."""
+    above = {parent for run in runs for parent in run.parents if parent.is_relative_to(folder)}
+    for place in sorted(above):
+        for table in sorted(place.glob("*.json")):
+            drawn = [table.with_suffix(suffix) for suffix in (".png", ".svg")]
+            if table.with_suffix(".md").is_file():
+                yield from (picture for picture in drawn if picture.is_file() or picture.is_symlink())
+
+
+def _purge_run(folder: Path, *, rehearse: bool) -> Purge:
     lock = lock_folder(folder)
     try:
         manifest = read_manifest(folder)

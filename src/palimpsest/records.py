@@ -16,6 +16,7 @@ from torch import Tensor
 
 from palimpsest.errors import CheckpointError
 from palimpsest.files import file_hash, write_json, write_text, written_whole
+from palimpsest.memory import require_room
 
 __all__ = [
     "Parameters",
@@ -35,6 +36,7 @@ Parameters = dict[str, Tensor]
 
 _LARGEST_HEADER = 2**25
 _MOST_TENSORS = 2**16
+_MOST_EMPTY = 2**16
 
 
 def tensor_hash(*tensors: Tensor) -> str:
@@ -77,9 +79,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     Raises:
         CheckpointError: The file is missing, truncated, or not safetensors, or its header is absurd.
+        ResourceError: Its tensors would not fit into memory.
     """
     if not path.is_file():
         raise CheckpointError(f"There is no file {path}: check the path.")
+    require_room(path, path.stat().st_size)
     try:
         _check_header_length(path)
         with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
@@ -88,7 +92,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                 raise ValueError(
                     f"its header names {len(names):,} tensors, and at most {_MOST_TENSORS:,} are read"
                 )
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in names}
+            _refuse_endless(tensors)
+            return tensors, dict(file.metadata() or {})
     # A forged header leads safetensors and torch into errors of almost any type.
     except Exception as error:
         raise CheckpointError(
@@ -213,6 +219,13 @@ def _check_header_length(path: Path) -> None:
         length = int.from_bytes(file.read(8), "little")
     if length > min(_LARGEST_HEADER, max(0, path.stat().st_size - 8)):
         raise ValueError(f"its {path.stat().st_size:,} bytes can't hold a header of {length:,}")
+
+
+def _refuse_endless(tensors: Mapping[str, Tensor]) -> None:
+    """Rows without a value cost a file nothing, and whoever goes through them would never end."""
+    for name, tensor in tensors.items():
+        if not tensor.numel() and max(tensor.shape) > _MOST_EMPTY:
+            raise ValueError(f"{name[:80]!r} of shape {list(tensor.shape)} has rows without values")
 
 
 def _brief(error: Exception) -> str:

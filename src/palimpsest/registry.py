@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Generic, TypeVar
@@ -29,10 +30,18 @@ _LONGEST = 200
 
 def closest(name: str, accepted: list[str]) -> str:
     """The end of an error message: a likely name, if there is one, and all that are accepted."""
-    name = name[:_LONGEST]
-    likely = difflib.get_close_matches(name, accepted, n=1)
-    hint = f"did you mean {likely[0]!r}? " if likely else ""
-    return f"{hint}Accepted: {', '.join(accepted)}."
+    return f"{likely(name, accepted)}Accepted: {', '.join(accepted)}."
+
+
+def likely(name: str, accepted: list[str]) -> str:
+    """A question after the name that may be meant, with a space behind it; empty where none is near."""
+    near = difflib.get_close_matches(name[:_LONGEST], accepted, n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
+
+
+def summary(component: type) -> str:
+    """The first sentence of what a component says of itself."""
+    return (inspect.getdoc(component) or "").partition("\n")[0]
 
 
 class Registry(Generic[C]):

@@ -46,3 +46,5 @@ class Results:
     soundness: Soundness | None = None
     belonging: Belonging | None = None
     """None where the pairs were chosen by their closeness."""
+    control: Scores | None = None
+    """The same attack's scores on what had not been defended; none without a defence."""

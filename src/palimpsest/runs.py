@@ -78,10 +78,11 @@ class Run:
             siblings: Other runs' folders: a stage that one of them finished with the same inputs is taken from there.
 
         Raises:
-            RunError: The folder holds another run, or another process works in it, or it can't be written.
+            RunError: The folder holds another run or a link, or another process works in it, or it can't be written.
         """
         lock = lock_folder(folder)
         try:
+            _refuse_links(folder)
             found = read_manifest(folder, type(config))
             changed = changed_keys(found, config)
             if changed and not replace:
@@ -255,6 +256,13 @@ def lock_folder(folder: Path) -> int:
         os.close(lock)
         raise RunError(f"Another process works in {folder}: wait for it, or choose another --out.") from error
     return lock
+
+
+def _refuse_links(folder: Path) -> None:
+    """A folder that somebody else made could have a run write anywhere on this machine, or wait for ever."""
+    for path in folder.iterdir():
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise RunError(f"{path} is a link or no regular file, and a run has none: remove it.")
 
 
 def _make_private(folder: Path, console: Console) -> None:

@@ -1,11 +1,12 @@
 """The server's side of an audit: what it observes of the unlearning clients, and what it makes of that."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from palimpsest.attacks import BatchLabels, BatchReconstruction, Knowledge, ServerAttack, ServerView
-from palimpsest.config import AttackingConfig, AuditConfig
+from palimpsest.config import AttackingConfig, AuditConfig, DefenseConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import apply_defenses
 from palimpsest.federation import Federation, Observation, Training, observe, parameter_distance
@@ -26,6 +27,7 @@ class Served:
         prior: How close the images were already that the attack started from, or none where it started from noise.
         labels_right: The share of the forgotten samples' classes that the attack had right.
         moved: The L2 distance of the parameters before and after unlearning.
+        undefended: The same attack's images of what the clients had before their defences; none without defences.
     """
 
     reconstruction: BatchReconstruction
@@ -33,6 +35,7 @@ class Served:
     prior: Measured | None
     labels_right: float
     moved: float
+    undefended: BatchReconstruction | None = None
 
 
 def attack_from_server(
@@ -47,33 +50,44 @@ def attack_from_server(
     seen, train = config.observation, federation.data.train
     rows = deal_remaining(request, remaining=seen.remaining, forgotten=seen.forgotten, seed=config.seed)
     remaining, forgotten = train.subset(rows), train.subset(request.rows)
-    key = (original, unlearned, remaining, forgotten, seen, config.defenses, config.seed)
-    observation = run.stage(
-        "observation",
-        Observation,
-        lambda _: observe_clients(
-            federation, config, original.parameters, unlearned.parameters, remaining, forgotten
-        ),
-        key=key,
-    )
-    view = server_view(federation, config, observation, remaining, forgotten)
     attack = config.attack.components["name"]
-    # The attack is given the view alone: gradients, parameters, public images, and labels if it says so.
-    recovered = run.stage(
-        "reconstructions",
-        BatchReconstruction,
-        lambda _: attack(view, generator=make_generator(config.seed, "attack")),
-        key=(observation, view.public, remaining.labels, forgotten.labels, config.attack, config.seed),
-    )
-    paired = in_order(recovered.images, forgotten.images, batch=seen.forgotten)
+
+    def recover(defenses: Sequence[DefenseConfig], suffix: str = "") -> BatchReconstruction:
+        """What the attack makes of gradients with these defences, paired with the originals."""
+        observation = run.stage(
+            f"observation{suffix}",
+            Observation,
+            lambda _: observe_clients(
+                federation,
+                config,
+                original.parameters,
+                unlearned.parameters,
+                remaining,
+                forgotten,
+                defenses=defenses,
+            ),
+            key=(original, unlearned, remaining, forgotten, seen, defenses, config.seed),
+        )
+        view = server_view(federation, config, observation, remaining, forgotten)
+        # The attack is given the view alone: gradients, parameters, public images, and labels if it says so.
+        recovered = run.stage(
+            f"reconstructions{suffix}",
+            BatchReconstruction,
+            lambda _: attack(view, generator=make_generator(config.seed, "attack")),
+            key=(observation, view.public, remaining.labels, forgotten.labels, config.attack, config.seed),
+        )
+        return replace(recovered, images=in_order(recovered.images, forgotten.images, batch=seen.forgotten))
+
+    recovered = recover(config.defenses)
     return Served(
-        reconstruction=replace(recovered, images=paired),
+        reconstruction=recovered,
         remaining=measure_part(
             run, config, "remaining", recovered.remaining, remaining, batch=seen.remaining
         ),
         prior=measure_part(run, config, "prior", recovered.prior, forgotten, batch=seen.forgotten),
         labels_right=label_recovery(recovered.labels, forgotten.labels, batch=seen.forgotten),
         moved=parameter_distance(original.parameters, unlearned.parameters, federation.network()),
+        undefended=recover((), "-undefended") if config.defenses else None,
     )
 
 
@@ -84,16 +98,19 @@ def observe_clients(
     after: Parameters,
     remaining: ImageSet,
     forgotten: ImageSet,
+    *,
+    defenses: Sequence[DefenseConfig],
 ) -> Observation:
     """The batches' gradients before and after unlearning, with every defence applied as to proofs.
 
     Args:
         federation: Whose architecture it is.
-        config: The batches' sizes, and the defences.
+        config: The batches' sizes, and the seed.
         before: The global model before unlearning.
         after: The unlearned one.
         remaining: The samples that stay, batch by batch.
         forgotten: The samples that are unlearned, batch by batch.
+        defenses: What is done to the gradients, in order.
     """
     seen = config.observation
     clean = observe(
@@ -106,12 +123,12 @@ def observe_clients(
         local_steps=seen.local_steps,
         learning_rate=seen.learning_rate,
     )
-    defenses = [defense.components["name"] for defense in config.defenses]
+    components = [defense.components["name"] for defense in defenses]
     generator = make_generator(config.seed, "defend", "observation")
     return replace(
         clean,
-        gradients_before=apply_defenses(clean.gradients_before, defenses, generator=generator),
-        gradients_after=apply_defenses(clean.gradients_after, defenses, generator=generator),
+        gradients_before=apply_defenses(clean.gradients_before, components, generator=generator),
+        gradients_after=apply_defenses(clean.gradients_after, components, generator=generator),
     )
 
 

@@ -1,4 +1,4 @@
-"""How results show themselves: tables of HTML for notebooks, and pandas for those who go on from there."""
+"""How results show themselves: numbers as text, tables of HTML for notebooks, and pandas for those who go on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     import pandas
 
 _LONGEST = 300
+
+
+def in_form(value: float, form: str) -> str:
+    """A number in its form, or by its power of ten where that would leave nothing but zeros of it."""
+    small = form.endswith("f") and 0 < abs(value) < 1e-3
+    return f"{value:.1e}" if small else f"{value:{form}}"
 
 
 def frame(

@@ -1,6 +1,8 @@
 """A grid of audits: every combination of some keys' values, each in a folder of its own."""
 
 import itertools
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,7 +18,7 @@ from palimpsest.errors import ConfigurationError, PalimpsestError, ReproductionE
 from palimpsest.registry import METHODS
 
 Engine = Literal["in-process", "ray"]
-_LONGEST_NAME = 80
+_LONGEST_NAME, _MOST_POINTS = 80, 1000
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,34 @@ def read_grid(
         overrides: Keys that every point has.
 
     Raises:
-        ConfigurationError: A value is no list, or a combination is not accepted; the message names it.
+        ConfigurationError: A value is no list, there are more than 1,000 combinations, one is not accepted, or two
+            would have one folder; the message names it.
     """
     axes, where = (read_mapping(grid), str(grid)) if isinstance(grid, Path) else (grid, "the grid")
     for key, values in axes.items():
-        if not isinstance(values, Sequence) or isinstance(values, str) or not values:
-            raise ConfigurationError(f"{where}: {key} is {values!r}: give a list of at least one value.")
-    points = []
+        if not isinstance(values, Sequence) or isinstance(values, str | bytes) or not values:
+            shown = repr(values)[:_LONGEST_NAME]
+            raise ConfigurationError(
+                f"{where}: {str(key)[:_LONGEST_NAME]} is {shown}: give a list of at least one value."
+            )
+    count = math.prod(map(len, axes.values()))
+    if count > _MOST_POINTS:
+        raise ConfigurationError(
+            f"{where} has {count:,} combinations, and at most {_MOST_POINTS:,} are audited: give fewer values."
+        )
+    points: list[Point] = []
     for values in itertools.product(*axes.values()):
         chosen = dict(zip(map(str, axes), values, strict=True))
         tree: dict[str, Any] = dict(overrides or {})
         for key, value in chosen.items():
             tree = merged(tree, _nested(key.split("."), value))
         points.append(Point(_name(chosen), read_config(preset, tree)))
+    twice = [name for name, times in Counter(point.name for point in points).items() if times > 1]
+    if twice:
+        raise ConfigurationError(
+            f"{where}: two combinations have the name {twice[0]!r}, and the second would take the first one's folder: "
+            "give each value once."
+        )
     return points
 
 

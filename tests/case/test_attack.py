@@ -24,7 +24,7 @@ from palimpsest.errors import (
     RunError,
 )
 from palimpsest.gradients import ModelOracle
-from palimpsest.proofs import Proofs, save_proofs
+from palimpsest.proofs import Proofs, load_proofs, save_proofs
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
 
@@ -175,6 +175,8 @@ def test_precomputed_gradients_answer_for_the_auxiliary_images_alone(
     assert result.metrics["attack"]["queries"] == len(everything) == 48
     single = attack(case(attack=case().attack.model_dump() | {"queries": 1}), out=here / "models")
     assert torch.equal(images_of(result), images_of(single))
+    limited = case(oracle={"source": "gradients", "query_budget": 30}, **NO_MODELS)
+    assert attack(limited, out=here / "limited").metrics["attack"]["queries"] == 30
 
 
 @pytest.mark.parametrize(("budget", "expected"), [(30, (30, 30)), (60, (48, 48)), (96, (48, 96))])
@@ -222,7 +224,52 @@ def test_a_run_whose_oracle_was_cut_off_asks_no_question_twice(
 def test_defended_proofs_meet_two_attackers(case: Make, here: Path, pieces: Path) -> None:
     config = case(defenses=[{"name": "sign"}], truth=str(pieces / "forgotten"))
     result = attack(config, out=here / "run")
-    assert set(result.metrics["attackers"]) == {"non-adaptive"}
+    assert set(result.metrics["attackers"]) == {"non-adaptive", "undefended"}
+    # The control is the attack on the proofs that the clients would have made without the defence.
+    plain = attack(case(truth=str(pieces / "forgotten")), out=here / "plain")
+    control = result.metrics["control"]
+    assert control["mse"] == pytest.approx(plain.metrics["reconstruction"]["mse"], rel=1e-4)
+    assert control["passed"] in (True, False)
+    page = (here / "run" / "report.html").read_text()
+    assert "says nothing about them" in page or control["passed"]
+
+
+def test_defended_proofs_without_a_control_say_so(
+    case: Make, here: Path, pieces: Path, callable_oracle: str
+) -> None:
+    oracle = {"source": callable_oracle, "query_budget": 48}
+    keys = {"defenses": [{"name": "sign"}], "oracle": oracle, "truth": str(pieces / "forgotten")}
+    result = attack(case(**keys, **NO_MODELS), out=here / "run")
+    assert sum(ASKED) == 48
+    assert result.metrics["control"] is None
+    assert "says nothing about them" in (here / "run" / "report.html").read_text()
+
+
+def test_proofs_of_another_request_and_copies_are_named_in_the_report(
+    case: Make, here: Path, proofs: Path
+) -> None:
+    held = load_proofs(proofs)
+    vectors = held.vectors.clone()
+    vectors[7] = vectors[3]
+    forged = Proofs(vectors, held.metadata | {"unlearned": "ab" * 32})
+    save_proofs(here / "forged.safetensors", forged)
+    attack(case(proofs=str(here / "forged.safetensors")), out=here / "run")
+    page = (here / "run" / "report.html").read_text()
+    assert "name another unlearned model" in page
+    assert "name another original model" not in page
+    assert "Proofs 3, 7 are one and the same" in page
+    attack(case(), out=here / "honest")
+    assert "one and the same" not in (here / "honest" / "report.html").read_text()
+
+
+def test_a_case_has_the_certainty_of_an_audit(case: Make, here: Path, pieces: Path) -> None:
+    metrics = attack(case(truth=str(pieces / "forgotten")), out=here / "run").metrics
+    assert set(metrics["rates"]) == {"identification_top1", "identification_top5", "accepted"}
+    for rate in metrics["rates"].values():
+        assert rate["low"] <= rate["value"] <= rate["high"]
+        assert rate["chance"] > 0
+    assert 0 < metrics["belonging"]["p_value"] <= 1
+    assert "Permutation test" in (here / "run" / "report.html").read_text()
 
 
 def test_the_truth_can_not_be_reached_from_what_the_attack_holds(

@@ -5,12 +5,17 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from safetensors.torch import save_file
 
-from palimpsest.case import CaseConfig, Models, gather, load_brought
+from palimpsest.case import CaseConfig, Models, attack, gather, load_brought
+from palimpsest.case.config import ProveConfig
 from palimpsest.case.doctor import Finding, Level, examine
+from palimpsest.case.prove import make_proofs
 from palimpsest.cli import main
+from palimpsest.config import validate
 from palimpsest.datasets import ImageSet
+from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, per_sample_gradients
 from palimpsest.models import Normalised, read_state_dict
 from palimpsest.proofs import Proofs, load_proofs, save_proofs
@@ -64,6 +69,29 @@ def test_each_piece_that_does_not_fit_is_a_fault(
     assert words in told(examined(case(**keys), here), Level.FAULT)
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"original": "pickled.pt"},
+        {"model": "own_nets:Nett"},
+        {"model_arguments": {"width": 5}},
+        {"mean": [0.5], "std": [0.5, 0.5]},
+        {"auxiliary": "colour"},
+    ],
+    ids=lambda keys: next(iter(keys)),
+)
+def test_models_that_can_not_be_had_are_no_fault_of_the_oracle_or_the_truth(
+    case: Make, here: Path, pieces: Path, keys: dict[str, Any]
+) -> None:
+    torch.save(torch.nn.ReLU(), here / "pickled.pt")
+    for label in range(3):
+        (here / "colour" / f"class{label}").mkdir(parents=True)
+        Image.new("RGB", (8, 8), "red").save(here / "colour" / f"class{label}" / "0.png")
+    findings = examined(case(truth=str(pieces / "forgotten"), **keys), here)
+    assert {one.piece for one in findings if one.level is Level.FAULT} <= {"model", "original", "unlearned"}
+    assert told(findings, Level.FAULT)
+
+
 def test_one_fault_does_not_hide_another(case: Make, here: Path) -> None:
     faults = told(examined(case(proofs="nowhere", original="nowhere"), here), Level.FAULT)
     assert "proof file" in faults
@@ -73,6 +101,40 @@ def test_one_fault_does_not_hide_another(case: Make, here: Path) -> None:
 def test_the_same_checkpoint_twice_is_a_fault(case: Make, here: Path, pieces: Path) -> None:
     both = case(unlearned=str(pieces / "original.pt"))
     assert "every proof is zero" in told(examined(both, here), Level.FAULT)
+
+
+def test_exchanged_checkpoints_are_found_out(case: Make, here: Path, pieces: Path) -> None:
+    paths = {"original": str(pieces / "unlearned.safetensors"), "unlearned": str(pieces / "original.pt")}
+    faults = told(examined(case(truth=str(pieces / "forgotten"), **paths), here), Level.FAULT)
+    assert "exchange original and unlearned" in faults
+    assert "exchange the checkpoints" in faults
+
+
+def test_the_doctor_and_the_attack_agree_that_one_image_is_too_few(case: Make, here: Path) -> None:
+    (here / "one" / "class0").mkdir(parents=True)
+    Image.new("L", (8, 8), 100).save(here / "one" / "class0" / "0.png")
+    assert "and there is one: give many" in told(examined(case(auxiliary="one"), here), Level.FAULT)
+    with pytest.raises(PalimpsestError, match="at least two"):
+        attack(case(auxiliary="one"), out=here / "run")
+
+
+def test_grey_images_fit_a_colour_model_where_that_is_said(case: Make, here: Path, pieces: Path) -> None:
+    (here / "own_nets.py").write_text(
+        "from torch import nn\ndef colour(): return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 3))\n"
+    )
+    state = {"1.weight": torch.randn(3, 192), "1.bias": torch.zeros(3)}
+    save_file(state, here / "a.safetensors")
+    save_file({name: value + 0.1 for name, value in state.items()}, here / "b.safetensors")
+    keys = {"original": "a.safetensors", "unlearned": "b.safetensors", "model": "own_nets:colour"}
+    proving = keys | {"samples": str(pieces / "forgotten"), "channels": 3}
+    save_proofs("colour.safetensors", make_proofs(validate(ProveConfig, proving, where="test")))
+    brought = keys | {"proofs": "colour.safetensors", "truth": str(pieces / "forgotten")}
+    refused = told(examined(case(**brought), here), Level.FAULT)
+    assert "Sequential can't take images of shape (1, 8, 8)" in refused
+    assert "set image_size or channels" in refused
+    findings = examined(case(**brought, channels=3), here)
+    assert told(findings, Level.FAULT) == ""
+    assert "true images score zero" in told(findings, Level.FITS)
 
 
 def test_what_is_lost_without_the_truth_is_said(case: Make, here: Path) -> None:
@@ -206,6 +268,8 @@ def test_a_wrong_normalisation_and_numbering_are_guessed(
     }
     scaled = {"mean": [0.5], "std": [0.5]}
     assert "recognises 100.0%" in told(examined(case(**keys, **scaled), here), Level.FITS)
+    unsaid = told(examined(case(**keys), here), Level.MIND)
+    assert "set --mean 0." in unsaid
     renamed = case(**keys, **scaled, class_names=["class2", "class0", "class1"])
     assert "numbered in another way it would be 100.0%" in told(examined(renamed, here), Level.MIND)
 

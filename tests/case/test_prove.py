@@ -12,7 +12,7 @@ from palimpsest.case.prove import make_proofs
 from palimpsest.cli import main
 from palimpsest.config import validate
 from palimpsest.defenses import apply_defenses
-from palimpsest.errors import DatasetError, ResourceError
+from palimpsest.errors import CheckpointError, DatasetError, ResourceError
 from palimpsest.models import read_state_dict
 from palimpsest.proofs import load_proofs
 from palimpsest.randomness import make_generator
@@ -91,3 +91,9 @@ def test_the_command_writes_a_proof_file(
     assert not stop.value.code
     assert "12 proofs of" in capsys.readouterr().out
     assert len(load_proofs(here / "made.safetensors").vectors) == 12
+
+
+def test_one_checkpoint_twice_proves_nothing(models: dict[str, Any], pieces: Path, here: Path) -> None:
+    keys = models | {"unlearned": models["original"], "samples": str(pieces / "forgotten")}
+    with pytest.raises(CheckpointError, match="every proof would be zero"):
+        make_proofs(validate(ProveConfig, keys, where="test"))

@@ -24,6 +24,7 @@ from palimpsest.errors import (
     CheckpointError,
     ConfigurationError,
     DatasetError,
+    DivergenceError,
     KnowledgeError,
     PalimpsestError,
 )
@@ -222,6 +223,11 @@ def test_with_the_truth_it_is_scored(served: Callable[..., CaseConfig], client: 
     assert result.metrics["remaining"]["count"] == 6
     assert result.metrics["prior"]["count"] == 4
     assert result.metrics["labels_right"] == 1
+    rate = result.metrics["rates"]["labels_right"]
+    assert rate["low"] < rate["value"] == 1 == rate["high"]
+    assert 0 < rate["chance"] < 1
+    # Pairs that were chosen by their closeness can't be tested.
+    assert result.metrics["belonging"] is None
     page = (here / "run" / "report.html").read_text()
     assert "paired with its originals" in page
     assert "What the verifier accepted" not in page
@@ -236,6 +242,19 @@ def test_labels_can_be_inferred_where_none_came(
         attack(served(path=path), out=here / "known")
     inferred = served(path=path, attack=QUICK | {"labels": "inferred"})
     assert attack(inferred, out=here / "inferred").metrics["attack"]["labels_inferred"] == 1
+
+
+def test_gradients_that_can_not_be_matched_end_with_their_cause(
+    served: Callable[..., CaseConfig], client: Client, here: Path
+) -> None:
+    for value, optimizer in ((3e38, "lbfgs"), (3e38, "adam"), (0.0, "lbfgs")):
+        flat = {name: torch.full_like(one, value) for name, one in client.flat.items()}
+        path = client.write(flat | client.labels, f"{value}.safetensors")
+        config = served(path=path, attack=QUICK | {"precision": "float32", "optimizer": optimizer})
+        folder = here / f"{value}-{optimizer}"
+        with pytest.raises(DivergenceError, match=r"zero or too large for attack\.precision"):
+            attack(config, out=folder)
+        assert not (folder / "report.html").exists()
 
 
 @pytest.mark.parametrize("name", [name for name, kind in ATTACKS if hasattr(kind, "rehearse")])
@@ -261,6 +280,18 @@ def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
         ),
         (lambda flat: {name: value[:, :-1] for name, value in flat.items()}, "parameters: give a row"),
         (lambda flat: {name: value / 0 for name, value in flat.items()}, "not finite"),
+        (lambda flat: {name: value.cfloat() for name, value in flat.items()}, "holds complex64"),
+        (lambda flat: {name: value.bool() for name, value in flat.items()}, "holds bool"),
+        (
+            lambda flat: (
+                flat
+                | {
+                    "labels_remaining": torch.zeros(2, 3, dtype=torch.complex64),
+                    "labels_forgotten": torch.zeros(2, 2, dtype=torch.int64),
+                }
+            ),
+            "labels_remaining is complex64",
+        ),
         (
             lambda flat: flat | {"labels_forgotten": torch.zeros(2, 2, dtype=torch.int64)},
             "labels_remaining is absent",
@@ -285,6 +316,26 @@ def test_what_is_no_observation_is_refused(
         attack(served(path=path), out=here / "run")
 
 
+def test_a_parameter_that_is_a_single_number_has_a_gradient_for_each_batch(tmp_path: Path) -> None:
+    class Scaled(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(2, 3)
+            self.scale = nn.Parameter(torch.tensor(2.0))
+
+    models, sizes = Models(Scaled(), Scaled(), Scaled().to("meta"), 3), ObservationConfig(remaining=1)
+    named = {
+        f"gradients_{when}/{name}": torch.rand(2, *parameter.shape)
+        for when in ("before", "after")
+        for name, parameter in models.original.named_parameters()
+    }
+    save_file(named, tmp_path / "a.safetensors")
+    seen = read_observed(tmp_path / "a.safetensors", sizes, models).observation
+    assert seen.gradients_before.shape == (2, 10)
+    save_file(named | {"gradients_before/scale": torch.tensor(1.0)}, tmp_path / "b.safetensors")
+    with pytest.raises(CheckpointError, match=r"gradients_before/scale is \[\], .* give \[batches\]"):
+        read_observed(tmp_path / "b.safetensors", sizes, models)
+
+
 def test_a_parameter_that_is_missing_is_named(client: Client) -> None:
     named = client.named
     del named["gradients_before/0.weight"]
@@ -297,6 +348,7 @@ def test_a_parameter_that_is_missing_is_named(client: Client) -> None:
     [
         ({"attack": {"name": "igf"}}, KnowledgeError, "an auditor's attack"),
         ({"original": None, "unlearned": None, "model": None}, ConfigurationError, "No models are given"),
+        ({"defenses": [{"name": "sign"}]}, KnowledgeError, "imitates no defence"),
         ({"gradients": None}, ConfigurationError, "give either proofs"),
         ({"proofs": "proofs.safetensors"}, ConfigurationError, "give either proofs"),
     ],

@@ -33,7 +33,7 @@ def test_a_name_or_a_list_of_defences_is_applied_and_named(proofs: Path, capsys)
     assert defended.metadata["loss"] == "cross_entropy"
     assert "5 proofs of 40 numbers" in capsys.readouterr().out
     again = proofs.with_name("again.safetensors")
-    assert run("defend", out, "--with", "[{name: prune, ratio: 0.5}, {name: sign}]", "--out", again) == 0
+    assert run("defend", out, "--with", "[{name: prune, ratio: 0.5}, sign]", "--out", again) == 0
     names = [one["name"] for one in json.loads(load_proofs(again).metadata["defenses"])]
     assert names == ["orthogonal", "prune", "sign"]
 
@@ -52,7 +52,7 @@ def test_random_numbers_come_from_the_system_unless_a_seed_is_given(proofs: Path
     [
         ("orthogonl", "did you mean 'orthogonal'"),
         ("[{name: prune, ratio: 2}]", "ratio"),
-        ("[prune]", "give a defence's name"),
+        ("[3]", "give a defence's name"),
         ("[", "not YAML"),
     ],
 )

@@ -77,7 +77,7 @@ def test_reads_bytes_and_files_alike(encode, tmp_path, kind):
 
 def test_names_the_first_image_of_another_size(encode):
     small, large = encode(GRADIENT[:4, :4]), encode(GRADIENT)
-    with pytest.raises(DatasetError, match=r"c is 8 x 6 pixels where a is 4 x 4: .*image-size"):
+    with pytest.raises(DatasetError, match=r"c is 8 x 6 pixels where a is 4 x 4: .*image_size"):
         decode_images([("a", small), ("b", small), ("c", large), ("d", small)])
 
 

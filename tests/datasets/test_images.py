@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palimpsest.datasets import ImageSet
-from palimpsest.datasets.images import check_labels
+from palimpsest.datasets.images import check_labels, in_channels
 from palimpsest.errors import DatasetError
 
 
@@ -102,3 +102,12 @@ def test_fingerprint_is_computed_once():
     before = whole.fingerprint
     whole.images.zero_()
     assert whole.fingerprint == before
+
+
+def test_grey_is_repeated_and_colour_weighted():
+    colour = ImageSet("some", torch.rand(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64), 1)
+    grey = in_channels(colour, 1)
+    expected = 0.299 * colour.images[:, 0] + 0.587 * colour.images[:, 1] + 0.114 * colour.images[:, 2]
+    assert torch.allclose(grey.images[:, 0], expected, atol=1e-6)
+    assert torch.equal(in_channels(grey, 3).images, grey.images.repeat(1, 3, 1, 1))
+    assert in_channels(grey, 1) is grey

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from palimpsest.datasets import RowSet, TokenSet, read_table
-from palimpsest.errors import DatasetError
+from palimpsest.errors import DatasetError, ResourceError
 
 
 def written(path: Path, text: str) -> Path:
@@ -51,15 +51,19 @@ def test_tables_of_images_are_left_to_others(tmp_path: Path, column: str) -> Non
         ("a,label\nred,0\n", "'a' of .* holds string"),
         ("a,label\n1,0\n,1\n", "Row 1 .* no finite number as 'a'"),
         ("a,label\ninf,0\n", "Row 0 .* no finite number"),
-        ("a,label\n1,-1\n", "label -1"),
+        ("a,label\n1,-1\n", "labels from -1 to -1"),
         ("a,label\n1,0.5\n", "number the classes"),
         ("a,label\n1,99999999\n", "99999999"),
+        ("a,label\n1e300,0\n", "Row 0 .* no finite number"),
+        ("tokens,label\n1 2000000,0\n", "token outside 0 to 1,048,575"),
         ("a,a,label\n1,2,0\n", "two columns 'a'"),
         ("tokens,label\n1 2,0\n1 2 3,0\n", "pad them to one length"),
         ("tokens,label\n1 x,0\n", "not lists of whole numbers"),
-        ("tokens,label\n1 -2,0\n", "token below 0"),
+        ("tokens,label\n1 -2,0\n", "token outside 0"),
         ("tokens,label\n0.5,0\n", "not lists of whole numbers"),
         ("a,label\n1,2,3\n", "can't be read as a table"),
+        ("," * 20_000 + "\n", "20,001 columns"),
+        ('"a\nb"' + "," * 20_000 + "\n", "20,001 columns"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, reason: str) -> None:
@@ -70,6 +74,43 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, reason: str) -> None:
 def test_damaged_parquet_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="can't be read"):
         read_table(written(tmp_path / "a.parquet", "PAR1nonsensePAR1"))
+
+
+def test_a_folder_s_name_is_no_column(tmp_path: Path) -> None:
+    (tmp_path / "site=3").mkdir()
+    path = tmp_path / "site=3" / "a.parquet"
+    pq.write_table(pa.table({"label": [0], "x": [1.0]}), path)
+    table = read_table(path)
+    assert isinstance(table, RowSet)
+    assert table.columns == ("x",)
+
+
+def test_a_label_that_no_tensor_holds_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"label": pa.array([2**63], pa.uint64()), "x": [1.0]}), path)
+    with pytest.raises(DatasetError, match="9223372036854775808"):
+        read_table(path)
+
+
+def test_images_are_not_read_to_learn_that_they_are_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"image": [b"x"], "label": [0]}), path)
+    monkeypatch.setattr(pq.ParquetFile, "read", None)
+    assert read_table(path) is None
+
+
+def test_equal_values_that_fill_the_memory_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column of one value takes next to nothing in a file."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({name: [0] * 60_000 for name in ("label", "a", "b")}), path)
+    assert path.stat().st_size < 60_000
+    monkeypatch.setattr("palimpsest.memory.available_memory", lambda: 2**20)
+    with pytest.raises(ResourceError, match=r"values of .*a.parquet need"):
+        read_table(path)
 
 
 def test_a_set_is_checked_when_it_is_made() -> None:

@@ -1,3 +1,5 @@
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,17 @@ def test_an_empty_folder_and_a_broken_file_are_refused(tmp_path: Path, images: I
     (tmp_path / "a.safetensors").write_bytes(b"\x00" * 20)
     with pytest.raises(OracleError, match="not a whole safetensors file"):
         PrecomputedOracle(tmp_path, images)
+
+
+def test_a_pipe_and_rows_without_numbers_are_refused(tmp_path: Path, images: ImageSet) -> None:
+    os.mkfifo(tmp_path / "a.safetensors")
+    with pytest.raises(OracleError, match="no regular file"):
+        PrecomputedOracle(tmp_path, images)
+    header = json.dumps({"vectors": {"dtype": "F32", "shape": [2**33, 0], "data_offsets": [0, 0]}}).encode()
+    path = tmp_path / "b"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(OracleError, match="it must hold floating-point"):
+        PrecomputedOracle(path, images)
 
 
 def test_a_vector_that_is_not_finite_is_refused_when_it_is_asked_for(

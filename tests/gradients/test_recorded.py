@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from palimpsest.errors import CheckpointError, OracleError
 from palimpsest.gradients import RecordedOracle
 from palimpsest.gradients.recorded import check_answer
+from palimpsest.records import read_tensors, save_tensors
 
 WEIGHT = torch.rand(4, 6, generator=torch.Generator().manual_seed(1))
 
@@ -70,6 +71,31 @@ def test_a_damaged_file_of_answers_is_named(tmp_path: Path) -> None:
     (tmp_path / "answers-0.safetensors").write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="answers-0"):
         RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"keys": torch.zeros(2, 16, dtype=torch.uint8), "vectors": torch.zeros(2, 5)},
+        {"keys": torch.zeros(2, 16, dtype=torch.uint8), "vectors": torch.zeros(1, 6)},
+        {"keys": torch.zeros(2, 16), "vectors": torch.zeros(2, 6)},
+        {"keys": torch.zeros(2, 0, dtype=torch.uint8), "vectors": torch.zeros(2, 6)},
+        {"vectors": torch.zeros(2, 6)},
+    ],
+)
+def test_answers_that_somebody_else_put_there_are_checked(tmp_path: Path, stored: dict) -> None:
+    save_tensors(tmp_path / "answers-0.safetensors", stored)
+    with pytest.raises(CheckpointError, match="answers-0"):
+        RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4)
+
+
+def test_a_kept_answer_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    whole(RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4), [1])
+    (file,) = tmp_path.iterdir()
+    tensors, _ = read_tensors(file)
+    save_tensors(file, tensors | {"vectors": torch.full((1, 6), torch.inf)})
+    with pytest.raises(OracleError, match="not finite"):
+        whole(RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4), [1])
 
 
 @pytest.mark.parametrize(

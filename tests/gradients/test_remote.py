@@ -1,8 +1,11 @@
 """The asking side of the protocol, against endpoints that misbehave; the reference server is in tests/examples."""
 
+import gzip
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -30,6 +33,7 @@ class Stub:
         self.replies: list[Reply] = []
         self.paths: list[str] = []
         self.tokens: list[str | None] = []
+        self.piece, self.pause = 2**20, 0.0
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -43,7 +47,11 @@ class Stub:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                # Who asked may have gone.
+                with suppress(OSError):
+                    for place in range(0, len(body), stub.piece):
+                        self.wfile.write(body[place : place + stub.piece])
+                        time.sleep(stub.pause)
 
             do_GET = do_POST = answer  # noqa: N815
 
@@ -155,6 +163,30 @@ def test_another_protocol_is_refused(stub: Stub, endpoint: Endpoint, reply: Repl
         RemoteOracle.connect(endpoint)
 
 
+def test_a_wait_that_is_no_number_of_seconds_is_the_usual_one(
+    stub: Stub, oracle: RemoteOracle, waits: list[float]
+) -> None:
+    stub.replies += [(503, {"Retry-After": told}, b"") for told in ("nan", "-inf", "soon")] + [vectors()]
+    oracle(*question())
+    assert waits == [1.0, 0.0, 4.0]
+
+
+def test_an_answer_that_drips_is_not_waited_for(stub: Stub, waits: list[float]) -> None:
+    stub.piece, stub.pause = 1, 0.1
+    stub.replies += [described()] * 2
+    slow = Endpoint(stub.url, "secret", timeout=0.4, attempts=2, sleep=waits.append)
+    start = time.monotonic()
+    with pytest.raises(OracleError, match=r"no whole answer within 0\.4 s"):
+        RemoteOracle.connect(slow)
+    assert time.monotonic() - start < 5
+
+
+def test_a_packed_answer_is_not_unpacked(stub: Stub, endpoint: Endpoint) -> None:
+    stub.replies.append((200, {"Content-Encoding": "gzip"}, gzip.compress(b" " * 2**16)))
+    with pytest.raises(OracleError, match="no oracle"):
+        RemoteOracle.connect(endpoint)
+
+
 def test_nobody_there() -> None:
     waits: list[float] = []
     silent = Endpoint("http://127.0.0.1:9", "secret", timeout=1, attempts=3, sleep=waits.append)
@@ -168,6 +200,11 @@ def test_nobody_there() -> None:
     [
         (lambda: Endpoint("http://example.org", "secret"), "in the clear"),
         (lambda: Endpoint("https://example.org", ""), "needs a token"),
+        (lambda: Endpoint("https://example.org", "two\nlines"), "has a line break"),
+        (lambda: Endpoint("https://", "secret"), "no address"),
+        (lambda: Endpoint("https://example.org:port", "secret"), "no address"),
+        (lambda: Endpoint("http://[::1", "secret"), "no address"),
+        (lambda: Endpoint("https://example.org/a b", "secret"), "no address"),
     ],
 )
 def test_a_token_is_needed_and_never_sent_in_the_clear(make: Callable[[], Endpoint], words: str) -> None:

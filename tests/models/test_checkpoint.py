@@ -81,6 +81,31 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes, words:
         read_state_dict(tmp_path / "a.pt")
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "make",
+    [
+        # A kilobyte on the disk and ten gigabytes where it is looked at.
+        lambda: torch.zeros(1).expand(50_000, 50_000),
+        lambda: torch.eye(3).to_sparse(),
+        lambda: torch.empty(10**6, 10**6, device="meta"),
+        lambda: torch.nested.nested_tensor([torch.rand(2), torch.rand(3)]),
+        lambda: torch.quantize_per_tensor(torch.rand(3), 0.1, 0, torch.qint8),
+        lambda: torch.rand(3).to(torch.float8_e4m3fn),
+    ],
+)
+def test_what_is_no_plain_array_is_refused(tmp_path: Path, make) -> None:
+    torch.save({"w": make()}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=r"'w' of .* is no plain array"):
+        read_state_dict(tmp_path / "a.pt")
+
+
+def test_tied_parameters_are_plain(tmp_path: Path) -> None:
+    tied = torch.rand(3, 2)
+    torch.save({"a": tied, "b": tied, "c": tied.T, "d": tied[1:]}, tmp_path / "a.pt")
+    assert torch.equal(read_state_dict(tmp_path / "a.pt")["c"], tied.T)
+
+
 def test_no_file_no_state_and_no_finite_number(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint"):
         read_state_dict(tmp_path / "none.pt")

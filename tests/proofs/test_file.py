@@ -175,6 +175,12 @@ def test_refuses_a_file_that_is_too_short_for_its_header(path, content):
         load_proofs(path)
 
 
+def test_says_that_a_file_of_torch_save_is_one(path):
+    torch.save({"vectors": torch.zeros(2, 3)}, path)
+    with pytest.raises(ProofError, match=r"zip archive, as torch\.save"):
+        load_proofs(path)
+
+
 def test_refuses_a_header_of_many_mebibytes(path):
     with pytest.raises(ProofError, match="can't hold a header"):
         load_proofs(forged(path, json.dumps(described([2, 3], 24)).encode().ljust(2**21), bytes(24)))

@@ -29,6 +29,18 @@ def test_statistics_are_what_a_loop_gives(seed: int, count: int) -> None:
         torch.testing.assert_close(statistics[name][row, column], value)
 
 
+@given(st.integers(0, 2**31), st.integers(1, 300))
+def test_pairs_are_the_diagonal(seed: int, count: int) -> None:
+    generator = make_generator(seed)
+    proofs, answers, imitations = (torch.randn(count, 50, generator=generator) for _ in range(3))
+    whole = fit_statistics(proofs, answers, imitations)
+    paired = fit_statistics(proofs, answers, imitations, paired=True)
+    assert paired.keys() == whole.keys()
+    for name, values in whole.items():
+        torch.testing.assert_close(paired[name], values.diagonal())
+        assert torch.equal(fit_statistics(proofs, answers, imitations, only=name)[name], values)
+
+
 def test_proofs_of_another_length_are_compared_with_imitations_alone() -> None:
     short = torch.randn(3, 8)
     assert fit_statistics(short, ANSWERS, torch.randn(6, 8)).keys() == {"imitation", "norm"}

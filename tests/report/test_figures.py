@@ -1,8 +1,11 @@
 import math
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from palimpsest.report import figures
 
@@ -25,6 +28,25 @@ def test_histogram_bears_any_values(values):
     assert ("1 not finite left out" in drawn) == (finite < len(values))
 
 
+@pytest.mark.parametrize("values", [[1e-11, 3e-11], [0.0199, 0.0201], [0.02] * 3])
+def test_scores_all_alike_are_still_seen_beside_a_baseline_far_away(values):
+    edges = figures._edges(torch.tensor(values).double().numpy(), {"mean image": 0.08})
+    assert edges[0] <= min(values)
+    assert max(values) <= edges[-1]
+    assert edges[1] - edges[0] > 0.0009
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=30),
+    st.floats(-1e6, 1e6, width=32),
+)
+def test_bins_leave_no_value_out(values, mark):
+    finite = torch.tensor(values).double().numpy()
+    counts, _ = np.histogram(finite, bins=figures._edges(finite, {"mark": mark}))
+    assert counts.sum() == len(values)
+    assert len(counts) <= 34
+
+
 def test_identification_curve_counts_ranks():
     drawn = figures.identification_curve(torch.tensor([1, 1, 3, 7, 2, 30] + [40] * 34))
     assert "5.0\N{NO-BREAK SPACE}% within 1" in label(drawn)
@@ -37,7 +59,7 @@ def test_norms_show_tau():
 
 
 def test_losses_share_a_figure_and_other_curves_do_not():
-    curves = {"training loss": [2.0, 1.0], "validation loss": [2.5, math.nan], "distance": [9.0], "empty": []}
+    curves = {"training_loss": [2.0, 1.0], "validation loss": [2.5, math.nan], "distance": [9.0], "empty": []}
     drawn = figures.training_curves(curves)
     assert len(drawn) == 2
     assert label(drawn[0]).startswith(

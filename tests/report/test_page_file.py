@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 
 from palimpsest.errors import RunError
 from palimpsest.report import ReportInput, UnscoredInput, load_page, render_page, write_page
+from palimpsest.report.page import draw_again
 from palimpsest.report.pictures import save_pictures
 
 
@@ -51,6 +53,25 @@ def test_an_attack_without_the_truth_has_a_page_and_no_redacted_one(tmp_path: Pa
 def test_a_run_without_a_page_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="has no report"):
         load_page(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reconstructions": torch.zeros(3, 2, 8, 8)},
+        {"reconstructions": torch.zeros(3)},
+        {"norms": torch.rand(5)},
+        {"curves": {"training_loss": []}},
+        {"config": {"seed": {"a": {"b": [{}]}}}},
+    ],
+)
+def test_a_strangers_page_is_drawn_or_refused_in_a_sentence(changes: dict, tmp_path: Path) -> None:
+    replace(unscored(), **changes).save(tmp_path / "report.safetensors")
+    try:
+        told = draw_again(load_page(tmp_path))
+    except RunError as error:
+        told = str(error)
+    assert "</html>" in told or "can't be drawn" in told
 
 
 def test_pictures_are_written_for_papers(report: ReportInput, tmp_path: Path) -> None:

@@ -129,6 +129,16 @@ def test_few_images_are_enough(count, make_report):
     assert "<h1>" in render_report(make_report(count))
 
 
+def test_exact_unlearning_and_a_single_client_are_told_in_words(make_report):
+    told = make_report(12).forgetting
+    exact = {**told, "distance_to_retrained": 0.0, "relative_distance": 0.0}
+    text = render_report(make_report(12, forgetting=exact, participation=[1]))
+    assert "unlearning was exact" in text
+    assert "away (L2)" not in text
+    assert "There was one client, and it took part in 1 round." in text
+    assert "away (L2)" in render_report(make_report(12))
+
+
 def test_grey_images_without_lpips_owners_curves_or_forgetting(report, make_report):
     changed = make_report(12, channels=1, owners=None, curves={}, forgetting=None, participation=[])
     per_image = {name: values for name, values in changed.per_image.items() if name == "mse"}
@@ -138,3 +148,4 @@ def test_grey_images_without_lpips_owners_curves_or_forgetting(report, make_repo
     assert "LPIPS is absent: The weights of its trunk are not here.<" in text
     assert "This attack recorded no curve." in text
     assert "Not measured in this audit." in text
+    assert "participation" not in text

@@ -96,6 +96,10 @@ def test_says_what_unlearning_did_to_accuracy(metrics_of):
     forgetting = {"accuracy_forgotten": [0.98, 0.61]}
     verdict = judge(metrics_of(mse=0.02, top1=0.5, count=1000), labels=TEN_CLASSES, forgetting=forgetting)
     assert "98.0\N{NO-BREAK SPACE}% of the forgotten images rightly before" in verdict.findings[-1]
+    assert "test" not in verdict.findings[-1]
+    forgetting["accuracy_test"] = [0.97, 0.6]
+    verdict = judge(metrics_of(mse=0.02, top1=0.5, count=1000), labels=TEN_CLASSES, forgetting=forgetting)
+    assert "test images, which it never saw, 97.0\N{NO-BREAK SPACE}% and 60.0" in verdict.findings[-1]
 
 
 @given(st.integers(1, 60).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))

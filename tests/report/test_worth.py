@@ -29,6 +29,7 @@ METRICS = {
             "spot-check": {"zeros": [1.0, 1.0, 1.0], "replayed": [0.98, 0.96, 1.0]},
         },
         "needs": {"norm": "nothing", "spot-check": "challenges"},
+        "checks": {"norm": "Is it short?"},
         "worst": {"norm": [0.0, 0.0, 0.0], "spot-check": [0.98, 0.96, 1.0]},
     },
 }
@@ -37,7 +38,7 @@ METRICS = {
 def test_each_attacker_has_a_row_the_knowing_one_first() -> None:
     rows = attacker_rows(METRICS)
     assert [row[0] for row in rows] == ["adaptive", "non-adaptive", "undefended"]
-    assert rows[1][2][0] == "0.09 (0.08 to 0.1)"
+    assert rows[1][2] == [("0.09", "0.08 to 0.1"), ("11.6", ""), ("1.0\N{NO-BREAK SPACE}%", "")]
 
 
 def test_a_row_for_each_forger_and_a_column_for_each_verifier() -> None:
@@ -45,15 +46,17 @@ def test_a_row_for_each_forger_and_a_column_for_each_verifier() -> None:
     assert table is not None
     assert table["verifiers"] == ["norm", "spot-check"]
     assert table["rows"] == [
-        ("zeros", ["0.00", "1.00"]),
-        ("replayed", ["0.50 (0.40 to 0.60)", "0.98 (0.96 to 1.00)"]),
+        ("zeros", [("0.00", ""), ("1.00", "")]),
+        ("replayed", [("0.50", "0.40 to 0.60"), ("0.98", "0.96 to 1.00")]),
     ]
+    assert table["checks"] == [("norm", "Is it short?", "nothing"), ("spot-check", "", "challenges")]
+    assert not table["recognised"]
 
 
 def test_findings_say_what_the_numbers_show() -> None:
     defended, confirmed, sound = worth_findings(METRICS)
     assert "without the defences the same attack tells 135 of 200 apart" in defended
-    assert "an attacker who does not know of them tells 2 of 200 apart." in defended
+    assert "an attacker who does not know of them tells 2 of 200 apart (0.1" in defended
     assert "200 of 200" in confirmed
     assert "its norm is that of the image" in confirmed
     assert "the spot check tells every forgery" in sound
@@ -67,7 +70,7 @@ def test_a_proof_without_a_defence_is_confirmed_by_being_the_difference() -> Non
 
 
 def test_an_attack_that_fails_anyway_says_nothing_about_the_defence() -> None:
-    failed = {"passed": False, "interval": (0.0, 0.02)}
+    failed = {"passed": False, "interval": (0.0, 0.02), "identified": 0.0, "chance": 0.01, "mse": 0.2}
     findings = list(worth_findings({**METRICS, "control": failed}))
     assert "says nothing about them" in findings[1]
     assert "0.0 % to 2.0 %" in findings[1].replace("\N{NO-BREAK SPACE}", " ")

@@ -45,7 +45,7 @@ def test_the_frontier_has_a_row_a_picture_and_a_conclusion(tmp_path: Path) -> No
     assert "absent" in rows["digits-project-64"], (
         "a projected proof means nothing to who expects another length"
     )
-    assert "Whoever" in table or "Who must not learn" in table or "None hides" in table
+    assert "Without a defence" in table or "Who must not learn" in table or "None hides" in table
     tree = json.loads((tmp_path / "defense-frontier.json").read_text())
     assert set(tree["cells"][0]["columns"]) >= {"confirmed", "norm check", "spot check", "accuracy"}
     with Image.open(tmp_path / "defense-frontier.png") as image:
@@ -77,7 +77,10 @@ def test_intersection_gains_with_fresh_proofs_alone(tmp_path: Path) -> None:
     assert list(fresh) == [1, 6, 8, 48, 64, 192]
     assert fresh[192].alignment > max(fresh[1].alignment, 0.8)
     assert len({row.alignment for row in seeded.values()}) == 1
-    assert "of each sample." in (tmp_path / "intersection.md").read_text()
+    assert all(row.interval[0] <= row.identified <= row.interval[1] for row in rows)
+    table = (tmp_path / "intersection.md").read_text()
+    assert "of each sample." in table
+    assert re.search(r"\| none \| 1 \| \d+\.0% \(\d+\.\d% to \d+\.\d%\) \|", table)
 
 
 def test_intersection_needs_directions(tmp_path: Path) -> None:

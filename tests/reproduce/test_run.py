@@ -123,7 +123,7 @@ def test_a_cell_that_can_not_be_computed_is_told_and_the_others_go_on(tmp_path: 
     bad = Cell("bad", "digits", {**TINY, "unlearning": {"count": 10_000}})
     study = Study("study", "A title", "A source", lambda: [bad, good])
     failed, done = reproduce(study, out=tmp_path)
-    assert "10000 samples" in failed.failure
+    assert "10,000 samples" in failed.failure
     assert done.seeds == (1234,)
     assert failed.failure in (tmp_path / "study.md").read_text()
 

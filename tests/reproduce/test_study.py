@@ -54,8 +54,21 @@ def test_every_cell_is_a_valid_audit_and_no_two_are_the_same(study: Study) -> No
 def test_each_ablation_differs_from_igf_plus_in_its_attack_alone() -> None:
     whole, *others = STUDIES["igf-ablation"].cells()
     reference = whole.config({}, seed=1)
-    assert reference.attack.components["name"] == IGFPlus()
+    assert reference.attack.components["name"] == IGFPlus(queries=4, width=96)
     for cell in others:
         config = cell.config({}, seed=1)
         assert config.model_copy(update={"attack": reference.attack}) == reference
         assert config.attack != reference.attack
+
+
+def test_ablations_of_the_queries_take_as_many_steps() -> None:
+    cells = {
+        cell.name: cell.config({}, seed=1).attack.components["name"]
+        for cell in STUDIES["igf-ablation"].cells()
+    }
+    for name in ("auxiliary-images-alone", "mirrored-queries", "more-queries"):
+        assert (
+            cells[name].queries * cells[name].epochs
+            == 16
+            == cells["igf-plus"].queries * cells["igf-plus"].epochs
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torture.kills import CONFIG
+from torture.lives import CONFIG
 
 from palimpsest.audit import audit
 from palimpsest.config import build_config

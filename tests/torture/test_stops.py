@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torture.kills import bits, config, half_files, kill_at_every_write, kill_at_random, reference
+from torture.kills import bits, half_files, kill_at_every_write, kill_at_random, reference
+from torture.lives import LIVES, config
 
 from palimpsest.audit import audit
 from palimpsest.errors import ResourceError, RunError
@@ -40,6 +41,16 @@ def test_kills_at_random_moments(expected: dict[str, str], tmp_path: Path) -> No
     toll = kill_at_random(tmp_path, expected, kills=4, seed=int(time.time()))
     assert toll.broken == []
     assert toll.kills == 4
+
+
+@pytest.mark.parametrize("what", sorted(set(LIVES) - {"audit"}))
+def test_other_runs_are_killed_at_random_moments(what: str, tmp_path: Path) -> None:
+    """Attacks on what was brought, and a sweep: they stand on the same writes and stages."""
+    toll = kill_at_random(
+        tmp_path, reference(tmp_path / "reference", what), kills=2, seed=int(time.time()), what=what
+    )
+    assert toll.broken == []
+    assert toll.kills == 2
 
 
 @pytest.mark.parametrize("write", [2, 9])

@@ -24,7 +24,8 @@ def forgotten_class(data, lenet, config):
 
 def test_retraining_is_at_distance_0(forgotten_class, data, lenet):
     _, original, retrained, request = forgotten_class
-    result = measure_forgetting(original, retrained, retrained, data, request, model=lenet)
+    result = measure_forgetting(original, retrained, dict(retrained), data, request, model=lenet)
+    assert result == measure_forgetting(original, retrained, retrained, data, request, model=lenet)
     assert result.distance.absolute == 0
     assert result.distance.relative == 0
     assert result.distance.divergence == pytest.approx(0, abs=1e-9)

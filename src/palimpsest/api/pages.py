@@ -7,7 +7,7 @@ from palimpsest.compared_runs import Comparison
 from palimpsest.comparison import find_runs
 from palimpsest.errors import ConfigurationError, RunError
 from palimpsest.files import write_text
-from palimpsest.report.page import load_page, render_page
+from palimpsest.report.page import draw_again, load_page
 
 
 def report(
@@ -29,11 +29,11 @@ def report(
         The page's path. Unless redacted it holds the forgotten images: keep it private.
 
     Raises:
-        RunError: The run is not finished or was purged, or nothing of the page would be left.
+        RunError: The run is not finished, was purged or is damaged, or nothing of the page would be left.
     """
     page = load_page(Path(run))
     path = Path(out) if out else Path(run) / ("report-redacted.html" if redact else "report.html")
-    write_text(path, render_page(page, redact=redact))
+    write_text(path, draw_again(page, redact=redact))
     if pictures:
         from palimpsest.report.pictures import save_pictures
 

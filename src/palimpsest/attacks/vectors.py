@@ -215,16 +215,16 @@ class VectorInversion(Attack):
                 for rows in torch.randperm(len(features), generator=generator).split(self.batch_size):
                     optimizer.zero_grad()
                     loss = F.mse_loss(inverter(features[rows].to(device)), targets[rows].to(device))
+                    if not loss.isfinite():
+                        raise DivergenceError(
+                            f"The inverter's loss is {loss.item()} in epoch {epoch}: lower attack.learning_rate (now "
+                            f"{self.learning_rate})."
+                        )
                     loss.backward()
                     optimizer.step()
                     total += loss.item() * len(rows)
                 schedule.step()
                 curve.append(total / len(features))
-                if not torch.isfinite(torch.tensor(total)):
-                    raise DivergenceError(
-                        f"The inverter's loss is {total} in epoch {epoch}: lower attack.learning_rate (now "
-                        f"{self.learning_rate})."
-                    )
                 line.advance(values={"loss": curve[-1]})
         return curve
 

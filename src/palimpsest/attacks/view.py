@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from typing_extensions import TypeVar
 
 from palimpsest.datasets import ImageSet, SampleSet
+from palimpsest.errors import DivergenceError
 from palimpsest.gradients import Oracle
 from palimpsest.records import Record
 from palimpsest.registry import Component
@@ -112,8 +113,20 @@ class Reconstruction(Record):
             takes, rows `[n, features]` or tokens `[n, length]`.
         curves: Named series over the attack's epochs or iterations, such as its losses.
         facts: Named facts about the attack, such as the number of directions it kept.
+
+    Raises:
+        DivergenceError: A value is not finite: what an attack did not come to must not look like what it recovered.
     """
 
     images: Tensor
     curves: dict[str, list[float]]
     facts: dict[str, float]
+
+    def __post_init__(self) -> None:
+        finite = self.images.isfinite().flatten(1).all(dim=1)
+        if not finite.all():
+            rows = finite.logical_not().nonzero().flatten()
+            raise DivergenceError(
+                f"{len(rows)} of {len(finite)} reconstructions hold values that are not finite, the first is number "
+                f"{int(rows[0])}: lower the attack's learning rate, or look at its proof with `palimpsest doctor`."
+            )

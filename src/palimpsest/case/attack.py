@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from palimpsest.attacks import ArchitectView, AuditorView, Reconstruction, ServerAttack
@@ -24,11 +25,18 @@ from palimpsest.case.pieces import Pieces, gather
 from palimpsest.case.report import case_page
 from palimpsest.case.results import CaseResults, metrics_tree, summary
 from palimpsest.case.server import attack_as_server
-from palimpsest.case.written import write_reconstructions
+from palimpsest.case.written import read_vocabulary, write_reconstructions
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import KnowledgeError
-from palimpsest.metrics import SampleScores, evaluate_samples
-from palimpsest.proofs import Verdicts, verify
+from palimpsest.metrics import (
+    Belonging,
+    SampleScores,
+    evaluate_samples,
+    measure_belonging,
+    sample_errors,
+    shuffle_pairs,
+)
+from palimpsest.proofs import Proofs, Verdicts, verify
 from palimpsest.randomness import make_generator
 from palimpsest.report import write_page
 from palimpsest.runs import Run
@@ -58,6 +66,8 @@ def attack(
     """
     device = pick_device(config.device)
     refuse_attack(config)
+    # What can't be read shall be known before an hour is spent.
+    read_vocabulary(config.vocabulary)
     with Run.open(out, config, console=console or Console(quiet=True), replace=replace) as run:
         if config.gradients is not None:
             return attack_as_server(run, config, data_dir=data_dir, device=device, command=command)
@@ -66,11 +76,12 @@ def attack(
         results = run_stages(
             run, config, pieces, pieces.view(device=device, memory_budget=config.memory_budget)
         )
-        metrics = metrics_tree(results, run.seconds())
-        run.finish(metrics)
+        metrics = metrics_tree(results, run.seconds(), config.verification)
         if not isinstance(pieces.auxiliary, ImageSet):
             write_reconstructions(run.folder, results, config.vocabulary)
         write_page(run.folder, case_page(config, results, metrics, manifest=run.manifest, command=command))
+        # The scores come last: where they stand, the run is done.
+        run.finish(metrics)
         return AuditResult(run.folder, metrics, summary(results, metrics))
 
 
@@ -92,6 +103,11 @@ def refuse_attack(config: CaseConfig) -> None:
                 f"{config.attack.name} is an auditor's attack, which is made on proofs: choose a server's, such as "
                 "dragd or dragdp, or give proofs."
             )
+        if config.defenses:
+            raise KnowledgeError(
+                f"{config.attack.name} takes a client's gradients as they are and imitates no defence: leave defenses "
+                "out, or have an audit defend them, which also attacks what they were before."
+            )
         return
     refuse_ignorance(chosen, AuditorView if config.model is None else ArchitectView)
 
@@ -99,22 +115,24 @@ def refuse_attack(config: CaseConfig) -> None:
 def run_stages(run: Run, config: CaseConfig, pieces: Pieces, view: AuditorView[Any]) -> CaseResults:
     """Verify, attack, and score where the truth is there; each stage is kept in the run folder."""
     key: Sequence[object] = (pieces.answering.fingerprint, view.further)
+    truth, may_ask = pieces.truth, pieces.truth is not None and can_confirm(view, pieces.truth)
     verdicts = run.stage(
         "verdicts",
         Verdicts,
         lambda _: verify(pieces.proofs, tau=choose_tau(config.verification, view.oracle, view.auxiliary)),
         key=(pieces.proofs, *key, config.verification, view.auxiliary, view.device),
     )
+    # What the attack is worth without the defences: proofs of the true samples that the oracle makes without any.
+    clean = undefended_proofs(run, view, truth, key=key) if config.defenses and truth and may_ask else None
     audited = attack_as_auditor(
         run,
         config,
         view,
-        None,
+        clean,
         pieces.proofs,
         architecture=pieces.models.architecture if pieces.models else None,
         key=key,
     )
-    truth = pieces.truth
     if truth is None:
         return CaseResults(pieces, verdicts, audited)
     if isinstance(truth, ImageSet) and isinstance(pieces.auxiliary, ImageSet):
@@ -123,8 +141,44 @@ def run_stages(run: Run, config: CaseConfig, pieces: Pieces, view: AuditorView[A
         scored = functools.partial(score_samples, run, config, truth, pieces.auxiliary)
     scores = {"scores": scored("scores", audited.reconstruction)}
     scores |= {name: scored(f"scores-{name}", one) for name, one in audited.others.items()}
-    confirmed = confirm_forgotten(run, config, view, truth, key=key) if can_confirm(view, truth) else None
-    return CaseResults(pieces, verdicts, audited, scores, confirmed)
+    confirmed = confirm_forgotten(run, config, view, truth, key=key) if may_ask else None
+    belonging = belong(run, config, pieces, truth, audited.reconstruction)
+    return CaseResults(pieces, verdicts, audited, scores, confirmed, belonging)
+
+
+def undefended_proofs(run: Run, view: AuditorView[Any], truth: SampleSet, *, key: Sequence[object]) -> Proofs:
+    """The stage `undefended`: the true samples' gradient differences, for a control."""
+    return run.stage(
+        "undefended",
+        Proofs,
+        lambda _: Proofs(
+            torch.cat([chunk.cpu() for chunk in view.oracle.differences(truth.inputs, truth.labels)])
+        ),
+        key=(*key, truth),
+    )
+
+
+def belong(
+    run: Run, config: CaseConfig, pieces: Pieces, truth: SampleSet, reconstruction: Reconstruction
+) -> Belonging:
+    """The stage `belonging`: do the reconstructions belong to their samples at all?"""
+
+    def test(_: Path) -> Belonging:
+        draw: dict[str, Any] = {
+            "permutations": config.scoring.bootstrap,
+            "generator": make_generator(config.seed, "belonging"),
+        }
+        if isinstance(truth, ImageSet):
+            return measure_belonging(reconstruction.images, truth.images, truth.labels, **draw)
+        errors = sample_errors(reconstruction.images, truth, pieces.auxiliary)
+        return shuffle_pairs(errors, truth.labels, **draw)
+
+    return run.stage(
+        "belonging",
+        Belonging,
+        test,
+        key=(reconstruction, truth, pieces.auxiliary, config.scoring.bootstrap, config.seed),
+    )
 
 
 def score_samples(

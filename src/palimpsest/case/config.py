@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from palimpsest.config import (
     AttackConfig,
-    DefenseConfig,
+    Defenses,
     EngineConfig,
     ObservationConfig,
     RunConfig,
@@ -37,6 +37,12 @@ class OracleConfig(EngineConfig):
     """Seconds that an endpoint has for an answer."""
 
 
+def _grey_or_colour(channels: int) -> int:
+    if channels not in (1, 3):
+        raise ValueError("give 1 for grey images or 3 for colour.")
+    return channels
+
+
 class OwnModels(RunConfig):
     """Two models of somebody's own, and how images come to them."""
 
@@ -54,11 +60,15 @@ class OwnModels(RunConfig):
     """What each channel is then divided by."""
     image_size: Annotated[int, Field(ge=4)] | None = None
     """Scale every image to so many pixels a side; none leaves them as they are."""
+    channels: Annotated[int, AfterValidator(_grey_or_colour)] | None = None
+    """Bring every image to grey (1) or to colour (3), as torchvision's ImageFolder does; none leaves them as they
+    are."""
     class_names: tuple[str, ...] | None = None
     """Names of the class folders in the model's order; none takes the auxiliary images' folders in alphabetical order,
     as torchvision does."""
-    defenses: tuple[DefenseConfig, ...] = ()
-    """What clients do to their proofs, in order: [{name: sign}], as YAML; an attack imitates it."""
+    defenses: Defenses = ()
+    """What clients do to their proofs, in order: a name such as sign, or on the command line as YAML a list such as
+    '[{name: prune, ratio: 0.9}, sign]'; an attack imitates it."""
     seed: NonNegativeInt = 1234
     """Everything random follows from it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -76,8 +76,9 @@ def load_models(
         return build_own(name, arguments, shape=shape, classes=classes)
 
     def fill(path: Path) -> nn.Module:
+        parameters = read_state_dict(path)
         try:
-            return fill_own(build(), read_state_dict(path), mean=mean, std=std).to(device)
+            return fill_own(build(), parameters, mean=mean, std=std).to(device)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
 

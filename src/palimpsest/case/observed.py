@@ -15,6 +15,7 @@ from palimpsest.models import bare
 from palimpsest.records import read_tensors
 
 _LABELS = ("labels_remaining", "labels_forgotten")
+_WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,10 @@ def _vectors(
             f"updates_{when}: give one of them."
         )
     kind, vectors = given.popitem()
+    if not vectors.is_floating_point():
+        raise CheckpointError(
+            f"{path}: {kind}_{when} holds {_type(vectors)}, not floating-point numbers: make it again."
+        )
     # An update is minus the steps' sizes times the mean gradient along them.
     scale = -config.local_steps * config.learning_rate if kind == "updates" else 1.0
     vectors = vectors.float() / scale
@@ -104,15 +109,18 @@ def _flattened(path: Path, tensors: dict[str, Tensor], name: str, model: nn.Modu
         return None
     expected = {key: parameter.shape for key, parameter in bare(model).named_parameters()}
     for key, shape in expected.items():
-        if key not in given or given[key].shape[1:] != shape:
+        # A parameter that is one number has a shape of no dimensions, and so would its gradient without batches.
+        if key not in given or given[key].shape[1:] != shape or not given[key].ndim:
             told = list(given[key].shape) if key in given else "absent"
             raise CheckpointError(
                 f"{path}: {name}/{key} is {told}, and the model's parameter has shape {list(shape)}: give "
-                f"[batches, {', '.join(map(str, shape))}]."
+                f"[{', '.join(['batches', *map(str, shape)])}]."
             )
     if len({len(given[key]) for key in expected}) > 1:
         raise CheckpointError(f"{path}: the tensors {name}/... differ in their number of batches.")
-    return torch.cat([given[key].flatten(1) for key in expected], dim=1)
+    return torch.cat(
+        [given[key].reshape(len(given[key]), shape.numel()) for key, shape in expected.items()], dim=1
+    )
 
 
 def _labels(
@@ -123,12 +131,8 @@ def _labels(
     batches = len(observation.gradients_before)
     for name, count in zip(_LABELS, (observation.remaining, observation.forgotten), strict=True):
         labels = tensors.get(name)
-        if labels is None or tuple(labels.shape) != (batches, count) or labels.is_floating_point():
-            told = (
-                "absent"
-                if labels is None
-                else f"{str(labels.dtype).removeprefix('torch.')} {list(labels.shape)}"
-            )
+        if labels is None or tuple(labels.shape) != (batches, count) or labels.dtype not in _WHOLE:
+            told = "absent" if labels is None else f"{_type(labels)} {list(labels.shape)}"
             raise CheckpointError(
                 f"{path}: {name} is {told}, and {[batches, count]} whole numbers are wanted: set observation.remaining "
                 "and observation.forgotten, or leave the labels out."
@@ -139,6 +143,10 @@ def _labels(
                 "classes: number the classes as the model does."
             )
     return BatchLabels(*(tensors[name].long() for name in _LABELS))
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _parameters(model: nn.Module) -> dict[str, Tensor]:

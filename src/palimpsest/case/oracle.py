@@ -100,19 +100,27 @@ def open_oracle(
             "gradients, or a URL."
         )
     oracle = PrecomputedOracle(path, auxiliary)
-    return Answering(oracle, f"gradients in {path}", oracle.fingerprint, None, len(auxiliary))
+    budget = min(len(auxiliary), config.query_budget or len(auxiliary))
+    return Answering(oracle, f"gradients in {path}", oracle.fingerprint, None, budget)
 
 
 def _remote(
     config: OracleConfig, url: str, auxiliary: SampleSet, folder: Path, memory_budget: int
 ) -> Answering:
-    endpoint = Endpoint(url, os.environ.get(TOKEN, ""), timeout=config.timeout, attempts=config.attempts)
+    endpoint = Endpoint(
+        url, os.environ.get(TOKEN, "").strip(), timeout=config.timeout, attempts=config.attempts
+    )
     remote = RemoteOracle.connect(endpoint)
     told = remote.description
     if told.shape != auxiliary.shape:
         raise OracleError(
             f"{url} takes images of {list(told.shape)}, and {auxiliary.name} has images of {list(auxiliary.shape)}: "
             "set image_size, or give other images."
+        )
+    if 8 * told.dimension > memory_budget:
+        raise OracleError(
+            f"{url} says that its vectors have {told.dimension:,} numbers, which memory_budget does not hold: raise it "
+            "if the models are that large."
         )
     fingerprint = _hash(url, told.models, str(told.dimension))
     oracle = RecordedOracle(

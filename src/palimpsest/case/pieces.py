@@ -5,7 +5,7 @@ from pathlib import Path
 
 from palimpsest.attacks import AuditorView
 from palimpsest.case.config import CaseConfig, OwnModels
-from palimpsest.case.images import draw, in_classes, load_brought
+from palimpsest.case.images import draw, in_classes, load_for
 from palimpsest.case.models import Models, load_models
 from palimpsest.case.oracle import Answering, open_oracle
 from palimpsest.datasets import ImageSet, SampleSet
@@ -68,13 +68,7 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
         PalimpsestError: A piece is missing, damaged, or does not fit another; the message says which.
     """
     proofs = load_proofs(config.brought)
-    brought = load_brought(
-        config.auxiliary,
-        split=config.auxiliary_split,
-        image_size=config.image_size,
-        names=config.class_names or (),
-        data_dir=data_dir,
-    )
+    brought = load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
     everything = brought.samples
     models = models_of(config, everything, device=device)
     answering = open_oracle(
@@ -87,8 +81,9 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
     )
     if not config.defenses and answering.oracle.dimension != proofs.vectors.shape[1]:
         raise ProofError(
-            f"{config.brought} holds proofs of {proofs.vectors.shape[1]:,} numbers, and {answering.source} answers "
-            f"with {answering.oracle.dimension:,}: give the model that the proofs were made with, or its defenses."
+            f"{config.brought} holds proofs of {proofs.vectors.shape[1]:,} numbers, and answers from "
+            f"{answering.source} have {answering.oracle.dimension:,}: give the model that the proofs were made with, "
+            "or name what defended them in defenses."
         )
     classes = answering.classes or (models.classes if models else everything.classes)
     notes = []
@@ -156,9 +151,7 @@ def truth_of(
     """
     if config.truth is None:
         return None
-    truth = load_brought(
-        config.truth, split=config.truth_split, image_size=config.image_size, names=names, data_dir=data_dir
-    ).samples
+    truth = load_for(config, config.truth, split=config.truth_split, names=names, data_dir=data_dir).samples
     if len(truth) != count or truth.shape != auxiliary.shape or type(truth) is not type(auxiliary):
         raise DatasetError(
             f"{config.truth} holds {len(truth):,} {truth.kind} of {list(truth.shape)}, and there are {count:,} proofs "

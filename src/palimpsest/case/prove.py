@@ -5,9 +5,9 @@ from pathlib import Path
 
 from palimpsest.audit import pick_device
 from palimpsest.case.config import ProveConfig
-from palimpsest.case.images import in_classes, load_brought
+from palimpsest.case.images import in_classes, load_for
 from palimpsest.case.pieces import models_of
-from palimpsest.errors import ConfigurationError, ResourceError
+from palimpsest.errors import CheckpointError, ConfigurationError, ResourceError
 from palimpsest.federation_side import defend_proofs
 from palimpsest.gradients import parameter_count
 from palimpsest.models import bare
@@ -28,16 +28,19 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
     Raises:
         PalimpsestError: A piece is missing or does not fit another, or the proofs don't fit the memory budget.
     """
-    samples = load_brought(
-        config.samples,
-        split=config.samples_split,
-        image_size=config.image_size,
-        names=config.class_names or (),
-        data_dir=data_dir,
-    ).samples
+    samples = load_for(config, config.samples, split=config.samples_split, data_dir=data_dir).samples
     models = models_of(config, samples, device=pick_device(config.device))
     if models is None:
         raise ConfigurationError("No models are given: name original, unlearned and model.")
+    # The checkpoints' own names: what normalises images is no part of them.
+    original, unlearned = (
+        parameters_hash(bare(one).state_dict()) for one in (models.original, models.unlearned)
+    )
+    if original == unlearned:
+        raise CheckpointError(
+            f"{config.original} and {config.unlearned} hold the same numbers, so that every proof would be zero: give "
+            "the model before unlearning and the one after it."
+        )
     needed = 4 * len(samples) * parameter_count(models.original)
     if needed > config.memory_budget:
         raise ResourceError(
@@ -50,13 +53,5 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
         in_classes(samples, models.classes),
         memory_budget=config.memory_budget,
     )
-    # The checkpoints' own names: what normalises images is no part of them.
-    named = replace(
-        proofs,
-        metadata=proofs.metadata
-        | {
-            "original": parameters_hash(bare(models.original).state_dict()),
-            "unlearned": parameters_hash(bare(models.unlearned).state_dict()),
-        },
-    )
+    named = replace(proofs, metadata=proofs.metadata | {"original": original, "unlearned": unlearned})
     return defend_proofs(named, config) if config.defenses else named

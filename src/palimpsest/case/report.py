@@ -4,8 +4,10 @@ from typing import Any
 
 from palimpsest.attacks import spelled_out
 from palimpsest.case.config import CaseConfig
+from palimpsest.case.doubts import doubts
 from palimpsest.case.results import CaseResults, summary
 from palimpsest.case.written import cells, header, read_vocabulary
+from palimpsest.credibility import belonging_notes
 from palimpsest.datasets import ImageSet
 from palimpsest.manifest import Manifest
 from palimpsest.metrics import Scores
@@ -43,7 +45,7 @@ def case_page(
         "norms": results.verdicts.norms,
         "curves": results.audited.reconstruction.curves,
         "knowledge": spelled_out(attack.knowledge),
-        "notes": [*results.pieces.notes, *_notes(results)],
+        "notes": [*results.pieces.notes, *_notes(config, results), *belonging_notes(results.belonging)],
     }
     truth = results.pieces.truth
     if not isinstance(results.pieces.auxiliary, ImageSet):
@@ -95,10 +97,11 @@ def _facts(config: CaseConfig, results: CaseResults) -> list[tuple[str, str]]:
     ]
 
 
-def _notes(results: CaseResults) -> list[str]:
+def _notes(config: CaseConfig, results: CaseResults) -> list[str]:
     notes = [
+        *doubts(results.pieces.proofs, results.pieces.models),
         "The verifier's tau was calibrated on the auxiliary samples, which this run takes to be samples that were "
-        "never trained on."
+        "never trained on.",
     ]
     if not results.pieces.proofs.attested:
         notes.append("The proof file says nothing of how the proofs were made: it is unattested.")
@@ -106,5 +109,10 @@ def _notes(results: CaseResults) -> list[str]:
         notes.append(
             "Whether an auditor could confirm candidates was not tried: it would ask the oracle about the forgotten "
             "samples themselves, or hold more than the memory budget."
+        )
+    if config.defenses and "undefended" not in results.scores:
+        notes.append(
+            "Whether the attack works at all without the defences was not tried, which takes the truth and an oracle "
+            "that may be asked about it: if the attack fails, that says nothing about them."
         )
     return notes

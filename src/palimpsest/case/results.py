@@ -7,8 +7,10 @@ from typing import Any
 from palimpsest.account import scores_tree, verification_tree
 from palimpsest.auditor_side import Audited
 from palimpsest.case.pieces import Pieces
+from palimpsest.config import VerificationConfig
+from palimpsest.credibility import acceptance, attack_rates, certainty_tree
 from palimpsest.datasets import ImageSet
-from palimpsest.metrics import SampleScores, Scores
+from palimpsest.metrics import Belonging, SampleScores, Scores
 from palimpsest.proofs import Verdicts
 from palimpsest.report import judge, told_of_samples
 from palimpsest.results import Confirmed
@@ -24,6 +26,7 @@ class CaseResults:
         audited: What was reconstructed.
         scores: How close, by attacker, `reconstructions` first; empty without the truth.
         confirmed: What an auditor who holds the forgotten images could confirm, if that was asked.
+        belonging: Whether the reconstructions belong to their samples; none without the truth.
     """
 
     pieces: Pieces
@@ -31,14 +34,18 @@ class CaseResults:
     audited: Audited
     scores: Mapping[str, Scores | SampleScores] = field(default_factory=dict)
     confirmed: Confirmed | None = None
+    belonging: Belonging | None = None
 
 
-def metrics_tree(results: CaseResults, seconds: dict[str, float]) -> dict[str, Any]:
+def metrics_tree(
+    results: CaseResults, seconds: dict[str, float], verification: VerificationConfig
+) -> dict[str, Any]:
     """What `metrics.json` holds, as plain values.
 
     Args:
         results: The case's.
         seconds: Each stage's duration.
+        verification: How the verifier's threshold was chosen.
     """
     tree: dict[str, Any] = {
         "proofs": {
@@ -52,7 +59,13 @@ def metrics_tree(results: CaseResults, seconds: dict[str, float]) -> dict[str, A
     }
     if results.scores:
         others = {name: one for name, one in results.scores.items() if name != "scores"}
-        return tree | scores_tree(results.scores["scores"], others, results.confirmed, None)
+        rates = attack_rates(results.scores["scores"])
+        rates["accepted"] = acceptance(results.verdicts, verification)
+        return {
+            **tree,
+            **scores_tree(results.scores["scores"], others, results.confirmed, None),
+            **certainty_tree(rates, results.belonging, others.get("undefended")),
+        }
     return tree
 
 

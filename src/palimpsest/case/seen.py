@@ -5,7 +5,7 @@ from pathlib import Path
 
 from palimpsest.attacks import Knowledge, ServerAttack, ServerView
 from palimpsest.case.config import CaseConfig
-from palimpsest.case.images import Brought, draw, in_classes, load_brought
+from palimpsest.case.images import Brought, draw, in_classes, load_for
 from palimpsest.case.models import Models
 from palimpsest.case.observed import Observed, read_observed
 from palimpsest.case.pieces import models_of
@@ -76,11 +76,7 @@ def gather_seen(config: CaseConfig, *, data_dir: Path | None, device: str) -> Se
     def truth(name: str | None, split: str | None, samples: int) -> ImageSet | None:
         if name is None:
             return None
-        images = images_of(
-            load_brought(
-                name, split=split, image_size=config.image_size, names=brought.names, data_dir=data_dir
-            )
-        )
+        images = images_of(load_for(config, name, split=split, names=brought.names, data_dir=data_dir))
         if len(images) != batches * samples or images.shape != public.shape:
             raise DatasetError(
                 f"{name} holds {len(images):,} images of {list(images.shape)}, and {config.brought} is of {batches:,} "
@@ -101,13 +97,7 @@ def gather_seen(config: CaseConfig, *, data_dir: Path | None, device: str) -> Se
 
 def load_public(config: CaseConfig, *, data_dir: Path | None) -> Brought:
     """The case's auxiliary images: to a server they are public ones."""
-    return load_brought(
-        config.auxiliary,
-        split=config.auxiliary_split,
-        image_size=config.image_size,
-        names=config.class_names or (),
-        data_dir=data_dir,
-    )
+    return load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
 
 
 def images_of(brought: Brought) -> ImageSet:

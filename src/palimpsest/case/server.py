@@ -4,15 +4,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from palimpsest.account import part_tree, scores_tree
 from palimpsest.attacks import BatchReconstruction, ServerAttack, spelled_out
 from palimpsest.audit import score
 from palimpsest.audit_result import AuditResult
 from palimpsest.case.config import CaseConfig
 from palimpsest.case.seen import Seen, gather_seen
-from palimpsest.metrics import Measured, Scores, in_order, label_recovery
+from palimpsest.credibility import attack_rates, belonging_notes, certainty_tree, labels_note, labels_rate
+from palimpsest.datasets import ImageSet
+from palimpsest.metrics import (
+    Belonging,
+    Measured,
+    Rate,
+    Scores,
+    in_order,
+    label_recovery,
+    measure_belonging,
+)
 from palimpsest.randomness import make_generator
 from palimpsest.report import Page, ReportInput, UnscoredInput, judge, write_page
+from palimpsest.report.scores import number
 from palimpsest.runs import Run
 from palimpsest.server_side import measure_part
 
@@ -25,17 +38,20 @@ class ServerResults:
         seen: What was brought.
         reconstruction: What was recovered; with the truth, in the originals' order within each batch.
         scores: How close, or none without the truth.
-        labels_right: The share of the forgotten samples' classes that the attack had right, or none.
+        labels: The share of the forgotten samples' classes that the attack had right, or none.
         remaining: How close the samples that stay were reconstructed, or none.
         prior: How close the images were already that the attack started from, or none.
+        belonging: Whether the reconstructions belong to their samples; none without the truth, and where the pairs were
+            chosen by their closeness.
     """
 
     seen: Seen
     reconstruction: BatchReconstruction
     scores: Scores | None = None
-    labels_right: float | None = None
+    labels: Rate | None = None
     remaining: Measured | None = None
     prior: Measured | None = None
+    belonging: Belonging | None = None
 
 
 def attack_as_server(
@@ -56,9 +72,10 @@ def attack_as_server(
     seen = gather_seen(config, data_dir=data_dir, device=device)
     results = run_stages(run, config, seen, device=device)
     metrics = metrics_tree(results, run.seconds())
-    run.finish(metrics)
     page = server_page(config, results, metrics, run=run, command=command)
     write_page(run.folder, page)
+    # The scores come last: where they stand, the run is done.
+    run.finish(metrics)
     return AuditResult(run.folder, metrics, summary(page, results))
 
 
@@ -86,9 +103,29 @@ def run_stages(run: Run, config: CaseConfig, seen: Seen, *, device: str) -> Serv
         seen,
         paired,
         scores=score(run, config, truth, seen.public, "scores", paired),
-        labels_right=label_recovery(recovered.labels, truth.labels, batch=sizes.forgotten),
+        labels=labels_rate(
+            label_recovery(recovered.labels, truth.labels, batch=sizes.forgotten), truth.labels
+        ),
         remaining=remaining,
         prior=measure_part(run, config, "prior", recovered.prior, truth, batch=sizes.forgotten),
+        belonging=belong(run, config, paired.images, truth) if sizes.forgotten == 1 else None,
+    )
+
+
+def belong(run: Run, config: CaseConfig, images: Tensor, truth: ImageSet) -> Belonging:
+    """The stage `belonging`: do the reconstructions belong to their samples at all?"""
+    permutations = config.scoring.bootstrap
+    return run.stage(
+        "belonging",
+        Belonging,
+        lambda _: measure_belonging(
+            images,
+            truth.images,
+            truth.labels,
+            permutations=permutations,
+            generator=make_generator(config.seed, "belonging"),
+        ),
+        key=(images, truth, permutations, config.seed),
     )
 
 
@@ -111,12 +148,15 @@ def metrics_tree(results: ServerResults, seconds: dict[str, float]) -> dict[str,
         "seconds": seconds,
         "remaining": part_tree(results.remaining),
     }
-    if results.scores is None:
+    if results.scores is None or results.labels is None:
         return tree
-    return tree | {
+    rates = attack_rates(results.scores) | {"labels_right": results.labels}
+    return {
+        **tree,
         **scores_tree(results.scores, {}, None, None),
+        **certainty_tree(rates, results.belonging, None),
         "prior": part_tree(results.prior),
-        "labels_right": results.labels_right,
+        "labels_right": results.labels.value,
     }
 
 
@@ -188,8 +228,8 @@ def _facts(config: CaseConfig, results: ServerResults) -> list[tuple[str, str]]:
 
 def _notes(config: CaseConfig, results: ServerResults) -> list[str]:
     notes = ["How many samples of a batch remain and are forgotten was told by whoever ran the attack."]
-    if results.labels_right is not None:
-        notes.append(f"The attack had {results.labels_right:.0%} of the forgotten samples' labels right.")
+    if results.labels is not None:
+        notes.append(labels_note(results.labels))
     if results.scores is not None and config.observation.forgotten > 1:
         notes.append(
             "A batch has no order: its reconstructions were paired with its originals so that the total MSE is "
@@ -197,5 +237,5 @@ def _notes(config: CaseConfig, results: ServerResults) -> list[str]:
         )
     for part, told in ((results.remaining, "remaining samples"), (results.prior, "images it started from")):
         if part is not None:
-            notes.append(f"The {told} have an MSE of {float(part.mse.mean()):.4f}.")
-    return notes
+            notes.append(f"The {told} have an MSE of {number(float(part.mse.mean()))}.")
+    return [*notes, *belonging_notes(results.belonging)]

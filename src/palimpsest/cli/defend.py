@@ -9,6 +9,7 @@ from rich.console import Console
 
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
+from palimpsest.config import listed_defenses
 from palimpsest.errors import ConfigurationError
 
 
@@ -28,7 +29,7 @@ def defend(
     proofs
         The proof file, safetensors.
     with_
-        A defence's name, or a YAML list of defences with their settings: '[{name: prune, ratio: 0.9}, {name: sign}]'.
+        A defence's name, or a YAML list of names and of defences with settings: '[{name: prune, ratio: 0.9}, sign]'.
     out
         The file to write; its metadata names what was done, and no secrets.
     seed
@@ -52,10 +53,7 @@ def _listed(text: str) -> list[dict[str, Any]]:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"--with is {text!r}, which is not YAML: give a name or a list.") from error
-    if isinstance(value, str):
-        return [{"name": value}]
-    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
-        return value
-    raise ConfigurationError(
-        f"--with is {text!r}: give a defence's name, or a list such as '[{{name: sign}}]'."
-    )
+    try:
+        return listed_defenses(value)
+    except ValueError as error:
+        raise ConfigurationError(f"--with is {text!r}: {error}") from error

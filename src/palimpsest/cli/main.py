@@ -15,7 +15,6 @@ from palimpsest.cli.compare import compare
 from palimpsest.cli.defend import defend
 from palimpsest.cli.doctor import doctor
 from palimpsest.cli.presets import presets
-from palimpsest.cli.printable import printable
 from palimpsest.cli.prove import prove
 from palimpsest.cli.purge import purge
 from palimpsest.cli.report import report
@@ -25,6 +24,7 @@ from palimpsest.cli.sweep import sweep
 from palimpsest.cli.verify import verify
 from palimpsest.config import explain_validation
 from palimpsest.errors import PalimpsestError
+from palimpsest.printable import printable
 
 app = App(
     name="palimpsest",

@@ -10,6 +10,8 @@ from palimpsest.cli.options import FLAG, SEVERAL, Debug, Json
 from palimpsest.cli.output import print_json
 from palimpsest.memory import format_bytes
 
+_LISTED = 20
+
 
 def purge(
     runs: Annotated[list[Path], SEVERAL],
@@ -25,7 +27,7 @@ def purge(
     Parameters
     ----------
     runs
-        Run folders.
+        Run folders, or folders of them, such as a study's.
     dry_run
         Remove nothing; say what would be removed.
     """
@@ -37,9 +39,9 @@ def purge(
         result = purge_run(folder, rehearse=dry_run)
         purged[str(folder)] = asdict(result)
         verb = "would remove" if dry_run else "removed"
+        kept = ", ".join(result.kept) if len(result.kept) <= _LISTED else f"{len(result.kept):,} files"
         console.print(
-            f"{folder}: {verb} {len(result.removed)} files and folders, {format_bytes(result.bytes)}; "
-            f"kept {', '.join(result.kept)}",
+            f"{folder}: {verb} {len(result.removed)} files and folders, {format_bytes(result.bytes)}; kept {kept}",
             highlight=False,
             markup=False,
         )

@@ -7,8 +7,9 @@ from rich.table import Table
 
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
-from palimpsest.cli.printable import printable
 from palimpsest.comparison import COLUMNS, ComparedRun
+from palimpsest.printable import printable
+from palimpsest.shown import in_form
 
 _NUMBERS = tuple(column for column in COLUMNS if column.name in ("mse", "top1"))
 
@@ -53,8 +54,11 @@ def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
         what = f"{run.what['attack']} on {run.what['data']}"
         if run.what["defences"] != "none":
             what += f", defended with {run.what['defences']}"
+        if "top1" in run.intervals and "top1" in run.chances:
+            low, high = run.intervals["top1"]
+            what += f"; told apart {low:.1%} to {high:.1%}, chance {run.chances['top1']:.1%}"
         numbers = [
-            f"{run.values[column.name]:{column.form}}" if column.name in run.values else ""
+            in_form(run.values[column.name], column.form) if column.name in run.values else ""
             for column in _NUMBERS
         ]
         seconds = f"{run.seconds:,.0f}" if run.finished else "stopped"

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
-from palimpsest.cli.printable import printable
 from palimpsest.errors import ProofError
+from palimpsest.printable import printable
 from palimpsest.progress import finite
 from palimpsest.records import write_json
 

@@ -49,7 +49,7 @@ def find_source(name: str, *, data_dir: Path | None = None) -> Source:
             return ImageList(path)
     # A name may be too long for a path, hold a zero byte, or name a home that nobody has.
     except (OSError, ValueError, RuntimeError) as error:
-        raise DatasetError(f"{name[:200]!r} is no path ({error}): check data.name.") from error
+        raise DatasetError(f"{name[:200]!r} is no path ({error}): check the name.") from error
     if path.suffix in (".parquet", ".csv") or "/" in name:
         raise DatasetError(f"There is no folder, parquet file or CSV table {name!r}: check the path.")
     raise DatasetError(

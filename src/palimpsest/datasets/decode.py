@@ -44,14 +44,20 @@ def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
         DatasetError: There is no image, one can't be read, or sizes differ; the message names the first such.
     """
     pixels: list[np.ndarray] = []
+    # A list may name a file many times: it is decoded once, and counted each time.
+    known: dict[Path, np.ndarray] = {}
     first, held, checked = "", 0, _CHECK_BYTES
     for place, file in files:
-        image = _decode(place, file, size)
+        image = known.get(file) if isinstance(file, Path) else None
+        if image is None:
+            image = _decode(place, file, size)
+            if isinstance(file, Path):
+                known[file] = image
         first = first or place
         if pixels and image.shape[:2] != pixels[0].shape[:2]:
             raise DatasetError(
                 f"{place} is {_spell(image)} pixels where {first} is {_spell(pixels[0])}: "
-                "scale all images to one size with --data.image-size."
+                "scale all images to one size with image_size."
             )
         pixels.append(image)
         held += image.nbytes
@@ -88,7 +94,7 @@ def _require_room(count: int, held: int, *, total: int = 0) -> None:
     require_memory(
         f"The pixels of {count:,} images and more",
         total or 9 * held,
-        remedy="take smaller images with --data.image-size, or fewer with --data.train-size",
+        remedy="take smaller images with image_size, or fewer",
     )
 
 

@@ -1,20 +1,19 @@
 """Which images the clients train on, which are held out, and which an attacker holds."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from palimpsest.config import DataConfig
 from palimpsest.datasets.catalog import find_source
 from palimpsest.datasets.hub import PUBLISHED
-from palimpsest.datasets.images import ImageSet
+from palimpsest.datasets.images import ImageSet, in_channels
 from palimpsest.datasets.partitions import check_partition
 from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
@@ -23,7 +22,6 @@ from palimpsest.records import tensor_hash
 
 HELD_OUT = 1000
 _RESERVED = 0.1
-_LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +37,7 @@ class FederatedData:
         public: Images that anybody could have, as priors: the set's public split, whose labels mean nothing,
             or else the auxiliary images, which give the attacker nothing new.
         notes: What differs from what was asked for or published, in sentences for the report.
+        class_names: The classes' names, in the order of their numbers; empty where they are not known.
     """
 
     train: ImageSet
@@ -48,6 +47,7 @@ class FederatedData:
     held_out: ImageSet
     public: ImageSet
     notes: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -80,10 +80,10 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
     if test.shape[1:] != train.shape[1:]:
         raise DatasetError(
             f"{config.name} has training images of {list(train.shape[1:])} pixels and test images of "
-            f"{list(test.shape[1:])}: scale all to one size with --data.image-size."
+            f"{list(test.shape[1:])}: scale all to one size with image_size."
         )
     channels = max(train.shape[0], test.shape[0])
-    train, test = _in_channels(train, channels), _in_channels(test, channels)
+    train, test = in_channels(train, channels), in_channels(test, channels)
     notes += _size_notes(config.name, source)
 
     other = None if config.auxiliary is None else find_source(config.auxiliary, data_dir=data_dir)
@@ -96,12 +96,14 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
         auxiliary, more = _from_another_set(other, train, config.auxiliary_size, generator)
     public = auxiliary
     if "public" in source.splits:
-        public = _in_channels(source.read("public", size=train.shape[1:]), channels)
+        public = in_channels(source.read("public", size=train.shape[1:]), channels)
 
     deal: Any = config.components["partition"]
     dealt = deal(train.labels, clients, generator=make_generator(seed, "datasets", "partition"))
     check_partition(dealt, clients, rows=len(train))
-    return FederatedData(train, dealt, test, auxiliary, held_out, public, tuple(notes + more))
+    return FederatedData(
+        train, dealt, test, auxiliary, held_out, public, tuple(notes + more), source.class_names
+    )
 
 
 def _training_images(
@@ -155,7 +157,7 @@ def _from_another_set(
         available = source.count(split)
         if short and available:
             drawn = _draw(available, min(short, available), generator)
-            part = _in_channels(source.read(split, rows=drawn, size=(height, width)), channels)
+            part = in_channels(source.read(split, rows=drawn, size=(height, width)), channels)
             images.append(part.images)
             labels.append(part.labels % train.classes)
             short, name, classes = short - len(part), part.name, part.classes
@@ -193,13 +195,3 @@ def _digest(image: Tensor) -> bytes:
 def _draw(available: int, count: int, generator: torch.Generator) -> Tensor:
     """So many rows at random, ascending."""
     return torch.randperm(available, generator=generator)[:count].sort().values
-
-
-def _in_channels(some: ImageSet, channels: int) -> ImageSet:
-    """Grey images repeated to colour, or colour images weighted to grey (ITU-R 601-2 luma)."""
-    if some.shape[0] == channels:
-        return some
-    if some.shape[0] == 1:
-        return replace(some, images=some.images.repeat(1, channels, 1, 1))
-    weights = some.images.new_tensor(_LUMA).view(1, 3, 1, 1)
-    return replace(some, images=F.conv2d(some.images, weights).clamp_(0, 1))

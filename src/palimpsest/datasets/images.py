@@ -1,15 +1,18 @@
 """Labelled images in memory, checked once when they are made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from palimpsest.datasets.samples import SampleSet, check_label_type, check_labels
 from palimpsest.errors import DatasetError
 
-__all__ = ["ImageSet", "check_labels"]
+__all__ = ["ImageSet", "check_labels", "in_channels"]
+
+_LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,3 +65,18 @@ def _check_images(images: Tensor, name: str) -> None:
             f"Row {row} of {name} has pixels outside [0, 1] or not finite: "
             "scale 8-bit images by 1/255 and leave normalisation to the model."
         )
+
+
+def in_channels(some: ImageSet, channels: int) -> ImageSet:
+    """Grey images repeated to colour, or colour images weighted to grey (ITU-R 601-2 luma).
+
+    Args:
+        some: Grey or colour images.
+        channels: 1 for grey, 3 for colour.
+    """
+    if some.shape[0] == channels:
+        return some
+    if some.shape[0] == 1:
+        return replace(some, images=some.images.repeat(1, channels, 1, 1))
+    weights = some.images.new_tensor(_LUMA).view(1, 3, 1, 1)
+    return replace(some, images=F.conv2d(some.images, weights).clamp_(0, 1))

@@ -1,5 +1,6 @@
 """Images in parquet files, as the Hugging Face hub stores them."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from palimpsest.errors import DatasetError
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label", "labels")
-_BATCH = 1024
+_BATCH, _LONGEST = 1024, 1000
 _MOST_CLASSES = 2**16
+_LONGEST_NAME = 100
 # Encoded images hardly shrink any more, and every row takes some bytes; a small file may repeat itself.
 _MOST_UNPACKED, _SMALL_UNPACKED, _SMALL_ROWS = 64, 2**20, 2**16
 
@@ -56,6 +58,11 @@ class ParquetFile(Source):
         """See `Source.read_all`: the order of the rows."""
         return self._read(torch.arange(len(self._labels)), size)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes' names, where the file tells them."""
+        return read_class_names(self.path)
+
     def _read(self, rows: Tensor, size: Size | None) -> ImageSet:
         classes = int(self._labels.max()) + 1
         images = read_images(self.path, rows=rows, size=size)
@@ -68,7 +75,7 @@ def count_rows(path: Path) -> int:
     Raises:
         DatasetError: The file is missing or not whole.
     """
-    with _opened(path) as file:
+    with opened_parquet(path) as file:
         return file.metadata.num_rows
 
 
@@ -87,7 +94,7 @@ def read_labels(path: Path, *, classes: int | None = None, required: bool = True
         DatasetError: The file is not whole or empty, the column is missing or not of integers, or a label is
             missing or out of range.
     """
-    with _opened(path) as file:
+    with opened_parquet(path) as file:
         if not file.metadata.num_rows:
             raise DatasetError(f"{path} holds no images: give a file that has some.")
         name = _column(file.schema_arrow, LABEL_COLUMNS)
@@ -113,6 +120,29 @@ def read_labels(path: Path, *, classes: int | None = None, required: bool = True
     return labels
 
 
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """The classes' names, which the Hugging Face hub's files keep beside their columns.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Names in the order of the labels; empty where the file tells none, or not as the hub does.
+
+    Raises:
+        DatasetError: The file is missing or not whole.
+    """
+    with opened_parquet(path) as file:
+        column = _column(file.schema_arrow, LABEL_COLUMNS)
+        told = (file.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
+    try:
+        names = json.loads(told)["info"]["features"][column]["names"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    fit = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return tuple(name[:_LONGEST_NAME] for name in names[:_MOST_CLASSES]) if fit else ()
+
+
 def read_images(path: Path, *, rows: Tensor | None = None, size: Size | None = None) -> Tensor:
     """Decode the images of a file, or of some of its rows.
 
@@ -127,7 +157,7 @@ def read_images(path: Path, *, rows: Tensor | None = None, size: Size | None = N
     Raises:
         DatasetError: The file is not whole, the column is missing or of another type, or a row is no image.
     """
-    with _opened(path) as file:
+    with opened_parquet(path) as file:
         name = _column(file.schema_arrow, IMAGE_COLUMNS)
         if name is None or not _holds_bytes(file.schema_arrow.field(name).type):
             raise DatasetError(
@@ -156,7 +186,15 @@ def _encoded(file: pq.ParquetFile, name: str, path: Path, rows: np.ndarray | Non
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+def opened_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """A parquet file whose counts its own size can bear.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DatasetError: It is missing, damaged or a bomb, when it is opened or while it is read.
+    """
     try:
         with pq.ParquetFile(path) as file:
             _check_sizes(file, path)
@@ -205,4 +243,5 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 
 
 def _spell(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name} ({field.type})" for field in schema)
+    told = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}..."

@@ -9,6 +9,8 @@ from torch import Tensor
 from palimpsest.datasets.samples import SampleSet, check_label_type, check_labels
 from palimpsest.errors import DatasetError
 
+_MOST_TOKENS, _LONGEST = 2**20, 200
+
 
 @dataclass(frozen=True, eq=False)
 class RowSet(SampleSet):
@@ -47,8 +49,8 @@ class RowSet(SampleSet):
         if not fine.all():
             row, column = fine.logical_not().nonzero()[0].tolist()
             raise DatasetError(
-                f"Row {row} of {self.name} has no finite number as {self.columns[column]!r}: fill the gap, or leave "
-                "the row out."
+                f"Row {row} of {self.name} has no finite number as {self.columns[column][:_LONGEST]!r}: fill the "
+                "gap, or leave the row out."
             )
         check_label_type(self.labels, len(self.rows), self.name)
         check_labels(self.labels, self.classes, self.name)
@@ -65,7 +67,7 @@ class TokenSet(SampleSet):
 
     Attributes:
         name: What messages call the set.
-        tokens: `[n, length]`, int64, 0 or more.
+        tokens: `[n, length]`, int64 in 0 ... 2^20 - 1: tables are made with a row for each.
         labels: `[n]`, int64 in 0 ... classes - 1.
         classes: How many classes there are.
 
@@ -86,10 +88,11 @@ class TokenSet(SampleSet):
                 f"{self.name} has tokens of type {self.tokens.dtype} and shape {list(self.tokens.shape)}: give int64 "
                 "of shape [n, length], padded to one length."
             )
-        wrong = (self.tokens < 0).any(dim=1).nonzero()
+        wrong = ((self.tokens < 0) | (self.tokens >= _MOST_TOKENS)).any(dim=1).nonzero()
         if len(wrong):
             raise DatasetError(
-                f"Row {int(wrong[0])} of {self.name} has a token below 0: number them from 0, padding included."
+                f"Row {int(wrong[0])} of {self.name} has a token outside 0 to {_MOST_TOKENS - 1:,}: number them from "
+                "0, padding included."
             )
         check_label_type(self.labels, len(self.tokens), self.name)
         check_labels(self.labels, self.classes, self.name)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from palimpsest.errors import ModelError, ResourceError
 from palimpsest.gradients.matrices import empty_matrix, keep_freed_memory
 from palimpsest.gradients.writers import writer_of
+from palimpsest.progress import progress_line
 
 DEFAULT_BUDGET = 4 * 2**30
 # On a CPU a few samples at a time are fastest: enough to pay for the calls, and few enough for the cache. The bytes are
@@ -140,8 +141,9 @@ def _whole(models: list[nn.Module], images: Tensor, labels: Tensor, memory_budge
     """All rows, each chunk written in its place."""
     some = next(models[0].parameters())
     result = empty_matrix(len(images), parameter_count(models[0]), dtype=some.dtype, device=some.device)
-    for _ in _chunks(models, images, labels, memory_budget, result):
-        pass
+    with progress_line("per-sample gradients", len(images)) as line:
+        for chunk in _chunks(models, images, labels, memory_budget, result):
+            line.advance(len(chunk))
     return result
 
 

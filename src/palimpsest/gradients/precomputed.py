@@ -97,6 +97,9 @@ class PrecomputedOracle:
 
 
 def _shape(path: Path) -> tuple[int, int]:
+    # A pipe under a file's name would be waited for without end.
+    if not path.is_file():
+        raise OracleError(f"{path} is no regular file: put the precomputed gradients there.")
     try:
         with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
             names = set(file.keys())
@@ -112,6 +115,7 @@ def _shape(path: Path) -> tuple[int, int]:
         not names.issuperset(wanted)
         or len(shapes) > 1
         or len(shape) != 2
+        or 0 in shape
         or not kinds <= {"F16", "BF16", "F32", "F64"}
     ):
         raise OracleError(

@@ -35,7 +35,7 @@ class RecordedOracle:
         self._folder, self.batch_size, self._budget = folder, batch_size, budget
         self._places: dict[bytes, tuple[Path, int]] = {}
         for path in sorted(folder.glob("answers-*.safetensors")):
-            self._remember(path, _stored_keys(path))
+            self._remember(path, _stored_keys(path, dimension))
 
     @property
     def dimension(self) -> int:
@@ -78,7 +78,8 @@ class RecordedOracle:
             vectors[unknown] = answers
         known = [row for row in range(len(keys)) if row not in set(unknown)]
         self._recall({row: self._places[keys[row]] for row in known}, vectors)
-        return vectors
+        # A folder may come from somebody else: what is kept is believed no more than what is answered.
+        return check_answer(vectors, len(images), self._dimension)
 
     def _spend(self, samples: int) -> None:
         if self._budget is not None and self.asked + samples > self._budget:
@@ -140,9 +141,16 @@ def sample_key(image: Tensor, label: Tensor) -> bytes:
     return blake2b(content + int(label).to_bytes(8, "little", signed=True), digest_size=_KEY).digest()
 
 
-def _stored_keys(path: Path) -> list[bytes]:
+def _stored_keys(path: Path, dimension: int) -> list[bytes]:
     try:
+        if not path.is_file():
+            raise ValueError("it is no regular file")
         with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
+            count = file.get_slice("keys").get_shape()[0]
+            for name, kind, width in (("keys", "U8", _KEY), ("vectors", "F32", dimension)):
+                stored = file.get_slice(name)
+                if stored.get_dtype() != kind or stored.get_shape() != [count, width]:
+                    raise ValueError(f"its {name} are {stored.get_dtype()} {stored.get_shape()}")
             table = file.get_tensor("keys")
     except Exception as error:
         raise CheckpointError(

@@ -9,10 +9,12 @@ Both carry `Authorization: Bearer <token>`. A refusal is JSON {"error": "a sente
 `Retry-After` seconds where it is given.
 """
 
+import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -29,7 +31,8 @@ TOKEN = "PALIMPSEST_ORACLE_TOKEN"
 """The environment variable that holds the token: it belongs in no command line and no configuration."""
 _TRY_AGAIN = {429, 500, 502, 503, 504}
 _LONGEST_WAIT, _LARGEST_SMALL_ANSWER = 60.0, 2**16
-_HEADER = 2**12
+_HEADER, _LONGEST = 2**12, 200
+R = TypeVar("R")
 
 
 class Description(BaseModel):
@@ -58,7 +61,7 @@ class Endpoint:
     Args:
         url: `https://...`; plain `http://` to this machine only, as a token is sent along.
         token: What the endpoint knows the asker by.
-        timeout: Seconds that an answer may take.
+        timeout: Seconds that a whole answer may take.
         attempts: How often a question is sent before it is given up.
         sleep: Waits; for tests.
     """
@@ -70,7 +73,15 @@ class Endpoint:
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+            known = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            known = False
+        if not known or not self.url.isascii() or not self.url.isprintable() or " " in self.url:
+            raise ConfigurationError(
+                f"The oracle {self.url[:_LONGEST]!r} is no address: write https://host, with a port where it has one."
+            )
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
             raise ConfigurationError(
                 f"The oracle {self.url} would be sent its token in the clear: use https, or a tunnel to this machine."
@@ -78,6 +89,11 @@ class Endpoint:
         if not self.token:
             raise ConfigurationError(
                 f"The oracle {self.url} needs a token: put it in the environment as {TOKEN}."
+            )
+        if not self.token.isascii() or not self.token.isprintable():
+            # Without the token itself: it is a secret.
+            raise ConfigurationError(
+                f"The token in {TOKEN} has a line break or a letter that no header takes: set it again, without."
             )
 
 
@@ -136,41 +152,73 @@ class RemoteOracle:
 def _send(endpoint: Endpoint, method: str, path: str, body: bytes | None, limit: int) -> bytes:
     """One question, sent until it is answered; at most `limit` bytes are read."""
     url, reason = endpoint.url.rstrip("/") + path, ""
-    headers = {"Authorization": f"Bearer {endpoint.token}", "Content-Type": "application/octet-stream"}
-    with httpx.Client(timeout=endpoint.timeout, headers=headers) as client:
-        for attempt in range(endpoint.attempts):
-            wait = min(2.0**attempt, _LONGEST_WAIT)
-            try:
-                with client.stream(method, url, content=body) as response:
-                    content = _read(response, limit, url)
-            except httpx.RequestError as error:
-                reason = str(error) or type(error).__name__
-            else:
-                if response.status_code == 200:
-                    return content
-                reason = f"{response.status_code} {_reason(content)}".strip()
-                if response.status_code not in _TRY_AGAIN:
-                    raise OracleError(
-                        f"{url} refused ({reason}): put that right, then run the same command again."
-                    )
-                wait = _asked_wait(response, wait)
-            if attempt + 1 < endpoint.attempts:
-                endpoint.sleep(wait)
+    for attempt in range(endpoint.attempts):
+        wait = min(2.0**attempt, _LONGEST_WAIT)
+        try:
+            response, content = _in_time(lambda: _ask(endpoint, method, url, body, limit), endpoint.timeout)
+        except httpx.RequestError as error:
+            reason = str(error) or type(error).__name__
+        else:
+            if response.status_code == 200:
+                return content
+            reason = f"{response.status_code} {_reason(content)}".strip()
+            if response.status_code not in _TRY_AGAIN:
+                raise OracleError(
+                    f"{url} refused ({reason}): put that right, then run the same command again."
+                )
+            wait = _asked_wait(response, wait)
+        if attempt + 1 < endpoint.attempts:
+            endpoint.sleep(wait)
     raise OracleError(
         f"{url} did not answer in {endpoint.attempts} attempts ({reason}): run the same command again to go on where "
         "it stopped."
     )
 
 
-def _read(response: httpx.Response, limit: int, url: str) -> bytes:
+def _in_time(ask: Callable[[], R], seconds: float) -> R:
+    """Ask in a thread that is left to itself when the time is over.
+
+    httpx limits each wait for a byte alone: who sends one now and then would be listened to for ever.
+    """
+    told: list[R | BaseException] = []
+
+    def run() -> None:
+        try:
+            told.append(ask())
+        except BaseException as error:
+            told.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not told:
+        raise httpx.ReadTimeout(f"no whole answer within {seconds:g} s, which oracle.timeout sets")
+    if isinstance(told[0], BaseException):
+        raise told[0]
+    return told[0]
+
+
+def _ask(
+    endpoint: Endpoint, method: str, url: str, body: bytes | None, limit: int
+) -> tuple[httpx.Response, bytes]:
+    """One attempt. Nothing is unpacked: a packed answer of any length may be a bomb."""
+    headers = {
+        "Authorization": f"Bearer {endpoint.token}",
+        "Content-Type": "application/octet-stream",
+        "Accept-Encoding": "identity",
+    }
     content = bytearray()
-    for part in response.iter_bytes():
-        content += part
-        if len(content) > limit:
-            raise OracleError(
-                f"{url} answered with more than the {limit:,} bytes that an answer has: mend it."
-            )
-    return bytes(content)
+    with (
+        httpx.Client(timeout=endpoint.timeout, headers=headers) as client,
+        client.stream(method, url, content=body) as response,
+    ):
+        for part in response.iter_raw():
+            content += part
+            if len(content) > limit:
+                raise OracleError(
+                    f"{url} answered with more than the {limit:,} bytes that an answer has: mend it."
+                )
+    return response, bytes(content)
 
 
 def _reason(content: bytes) -> str:
@@ -190,6 +238,7 @@ class Refusal(BaseModel):
 
 def _asked_wait(response: httpx.Response, usual: float) -> float:
     try:
-        return min(max(float(response.headers.get("Retry-After", "")), 0.0), _LONGEST_WAIT)
+        seconds = float(response.headers.get("Retry-After", ""))
     except ValueError:
         return usual
+    return usual if math.isnan(seconds) else min(max(seconds, 0.0), _LONGEST_WAIT)

@@ -3,7 +3,7 @@
 from palimpsest.metrics.assignment import assign
 from palimpsest.metrics.baselines import mean_image, nearest_images
 from palimpsest.metrics.batches import in_order, label_recovery
-from palimpsest.metrics.belonging import Belonging, measure_belonging
+from palimpsest.metrics.belonging import Belonging, measure_belonging, shuffle_pairs
 from palimpsest.metrics.bootstrap import bootstrap_intervals
 from palimpsest.metrics.comparison import Comparison, compare
 from palimpsest.metrics.confirmation import ConfirmationScores, score_confirmation
@@ -16,7 +16,7 @@ from palimpsest.metrics.metric import CrossCorrelation, MeanAbsoluteError, Metri
 from palimpsest.metrics.perceptual import lpips
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
 from palimpsest.metrics.soundness import separation
-from palimpsest.metrics.vectors import SampleScores, evaluate_samples
+from palimpsest.metrics.vectors import SampleScores, evaluate_samples, sample_errors
 
 __all__ = [
     "Belonging",
@@ -48,8 +48,10 @@ __all__ = [
     "nearest_images",
     "psnr",
     "right_ranks",
+    "sample_errors",
     "score_confirmation",
     "separation",
     "share",
+    "shuffle_pairs",
     "ssim",
 ]

@@ -14,7 +14,7 @@ class Belonging(Record):
     """How the reconstructions' mean distance to their own originals compares with that of shuffled pairs.
 
     Args:
-        own: Mean squared error of each reconstruction to its own original.
+        own: Mean squared error of each reconstruction to its own original; of sequences the share of wrong tokens.
         shuffled: The same to another original, drawn from all: the mean over the permutations.
         p_value: How often a random pairing is as close or closer, at least 1 / (permutations + 1).
         shuffled_within_class: As `shuffled`, but drawn from the originals of the same class.
@@ -35,9 +35,7 @@ class Belonging(Record):
 def measure_belonging(
     reconstructions: Tensor, originals: Tensor, labels: Tensor, *, permutations: int, generator: Generator
 ) -> Belonging:
-    """Shuffle which original each reconstruction is compared with (Fisher, The Design of Experiments, 1935).
-
-    Not for pairs that were chosen by their closeness, such as those of `in_order`: they beat a random pairing always.
+    """Shuffle which original each reconstruction is compared with; see `shuffle_pairs`.
 
     Args:
         reconstructions: `[n, c, h, w]` in [0, 1].
@@ -48,6 +46,20 @@ def measure_belonging(
     """
     blocks = distance_blocks(reconstructions.clamp(0, 1), originals)
     errors = torch.cat([block.float() for block in blocks]) / originals[0].numel()
+    return shuffle_pairs(errors, labels, permutations=permutations, generator=generator)
+
+
+def shuffle_pairs(errors: Tensor, labels: Tensor, *, permutations: int, generator: Generator) -> Belonging:
+    """Shuffle which original each reconstruction is compared with (Fisher, The Design of Experiments, 1935).
+
+    Not for pairs that were chosen by their closeness, such as those of `in_order`: they beat a random pairing always.
+
+    Args:
+        errors: How far each reconstruction is from each original, `[n, n]`, its own on the diagonal.
+        labels: The originals' classes, `[n]`.
+        permutations: How many pairings are drawn.
+        generator: Where they come from.
+    """
     rows = torch.arange(len(errors))
     own = float(errors[rows, rows].double().mean())
 

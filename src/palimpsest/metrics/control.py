@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from palimpsest.metrics.evaluate import Scores
 from palimpsest.metrics.rates import binomial_interval
+from palimpsest.metrics.vectors import SampleScores
 
 
 @dataclass(frozen=True)
@@ -11,11 +12,11 @@ class Control:
     """How the attack did in the same run on the same proofs before their defence.
 
     Args:
-        identified: The share of images that it told apart.
+        identified: The share of samples that it told apart.
         interval: The exact 95 % interval of that share.
         chance: What guessing tells apart.
-        mse: Its mean squared error.
-        mean_image: That of the mean auxiliary image.
+        mse: Its mean squared error; of sequences the share of wrong tokens.
+        mean_image: That of the mean auxiliary image or row, or of each place's commonest token.
         passed: Whether it was better than chance or closer than the mean image, by the whole of an interval.
     """
 
@@ -27,17 +28,30 @@ class Control:
     passed: bool
 
 
-def judge_control(undefended: Scores) -> Control:
+def judge_control(undefended: Scores | SampleScores) -> Control:
     """Judge the attack on undefended proofs.
 
     Args:
         undefended: Its scores.
     """
-    right = (undefended.right_rank == 1).double()
-    interval = binomial_interval(int(right.sum()), len(right))
-    chance, mse = 1 / len(right), float(undefended.mse.mean())
-    mean_image = float(undefended.baselines["mean_image"]["mse"] or 0.0)
-    closer = undefended.intervals["mse"][1] < mean_image
+    scores, chance = undefended.reconstruction(), undefended.chance()["identification_top1"]
+    count, identified = int(scores["count"] or 0), float(scores["identification_top1"] or 0.0)
+    interval = binomial_interval(round(identified * count), count)
+    error, highest, typical = _errors(undefended)
     return Control(
-        float(right.mean()), interval, chance, mse, mean_image, passed=interval[0] > chance or closer
+        identified, interval, chance, error, typical, passed=interval[0] > chance or highest < typical
     )
+
+
+def _errors(undefended: Scores | SampleScores) -> tuple[float, float, float]:
+    """The attack's error, the upper end of its interval, and the error of one answer to everything."""
+    scores, baselines, intervals = (
+        undefended.reconstruction(),
+        undefended.baselines,
+        undefended.intervals,
+    )
+    if "tokens_right" in scores:
+        right, typical = scores["tokens_right"], baselines["typical"]["tokens_right"]
+        return 1 - float(right or 0.0), 1 - intervals["tokens_right"][0], 1 - float(typical or 0.0)
+    typical = baselines["mean_image" if "mean_image" in baselines else "typical"]["mse"]
+    return float(scores["mse"] or 0.0), intervals["mse"][1], float(typical or 0.0)

@@ -117,6 +117,13 @@ def evaluate_samples(
     )
 
 
+def sample_errors(reconstructions: Tensor, originals: SampleSet, auxiliary: SampleSet) -> Tensor:
+    """How far each reconstruction is from each original, `[n, n]`: the mean squared error of rows, each column in units
+    of its deviation over the auxiliary rows, or the share of a sequence's places with another token."""
+    kind = _Rows(auxiliary) if isinstance(auxiliary, RowSet) else _Tokens(auxiliary)
+    return kind.distances(reconstructions, originals.inputs).float() / originals.shape[0]
+
+
 class _Rows:
     """Rows at the auxiliary rows' scale."""
 

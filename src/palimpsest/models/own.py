@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from palimpsest.config import ModelConfig, explain_validation
 from palimpsest.errors import ConfigurationError, ModelError
 from palimpsest.models.build import build_model, load_parameters
-from palimpsest.models.normalised import Normalised
+from palimpsest.models.normalised import Normalised, bare
 from palimpsest.records import Parameters
 from palimpsest.references import is_reference, load_reference
 
@@ -113,16 +113,18 @@ def count_classes(model: nn.Module, shape: tuple[int, ...], *, dtype: torch.dtyp
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         kind, remedy = (
-            ("images", "set image_size, or give images") if len(shape) == 3 else ("samples", "give samples")
+            ("images", "set image_size or channels, or give images")
+            if len(shape) == 3
+            else ("samples", "give samples")
         )
         raise ModelError(
-            f"{type(model).__name__} can't take {kind} of shape {tuple(shape)} ({reason}): {remedy} of the shape that "
-            "it was trained on."
+            f"{type(bare(model)).__name__} can't take {kind} of shape {tuple(shape)} ({reason}): {remedy} of the shape "
+            "that it was trained on."
         ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 2:
         described = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(
-            f"{type(model).__name__} returns {described} for two samples, not (2, classes): wrap it in a module that "
-            "returns the logits."
+            f"{type(bare(model)).__name__} returns {described} for two samples, not (2, classes): wrap it in a module "
+            "that returns the logits."
         )
     return logits.shape[1]

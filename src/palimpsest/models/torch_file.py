@@ -11,6 +11,7 @@ from typing import Any, Self
 import torch
 
 from palimpsest.errors import CheckpointError
+from palimpsest.memory import require_room
 
 _LARGEST_DESCRIPTION = 2**24
 _LONGEST_TEXT = 1024
@@ -30,9 +31,11 @@ def read_torch_file(path: Path) -> object:
 
     Raises:
         CheckpointError: The file is missing, damaged or of an older format, or holds more than tensors.
+        ResourceError: It would not fit into memory.
     """
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path}: check the path.")
+    require_room(path, path.stat().st_size)
     try:
         _go_through(_description(path))
         with warnings.catch_warnings():

@@ -136,8 +136,10 @@ class SpotCheck(Verifier):
         statistic = max(tried, key=lambda name: identified(tried[name]))
 
         def misfit(submission: Submission) -> Tensor:
-            fits = fit_statistics(submission.responses, evidence.answers, evidence.imitations)
+            fits = fit_statistics(
+                submission.responses, evidence.answers, evidence.imitations, only=statistic, paired=True
+            )
             # What differs by rounding alone fits as well.
-            return -fits[statistic].diagonal().round(decimals=7)
+            return -fits[statistic].round(decimals=7)
 
         return misfit

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from palimpsest.errors import ProofError
+from palimpsest.memory import require_room
 from palimpsest.records import Record, save_tensors, tensor_hash
 from palimpsest.shown import frame, html_paragraph, html_table
 
@@ -127,6 +128,7 @@ def load_proofs(path: str | Path) -> Proofs:
     Raises:
         ProofError: The file is missing, truncated, not safetensors, holds anything but that tensor, has
             values that are not finite, or its metadata contradict the tensor.
+        ResourceError: The proofs would not fit into memory.
     """
     return Proofs.load(Path(path))
 
@@ -144,6 +146,7 @@ def _read(path: Path) -> tuple[Tensor, dict[str, str]]:
         with path.open("rb") as file:
             header, start = _read_header(file, path)
             shape = _checked_shape(header, os.fstat(file.fileno()).st_size - start, path)
+            require_room(path, 4 * shape[0] * shape[1])
             file.seek(start)
             values = np.fromfile(file, dtype="<f4", count=shape[0] * shape[1])
     except OSError as error:
@@ -160,7 +163,10 @@ def _read(path: Path) -> tuple[Tensor, dict[str, str]]:
 def _read_header(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int]:
     """The header of a safetensors file, and where the tensors begin."""
     size = os.fstat(file.fileno()).st_size
-    length = int.from_bytes(file.read(8), "little")
+    start = file.read(8)
+    if start.startswith(b"PK"):
+        raise _not_proofs(path, "it is a zip archive, as torch.save writes them")
+    length = int.from_bytes(start, "little")
     if size < 8 or length > min(_LARGEST_HEADER, size - 8):
         raise _not_proofs(path, f"{size} bytes can't hold a header of {length}")
     try:
@@ -184,8 +190,8 @@ def _checked_shape(header: dict[str, Any], size: int, path: Path) -> tuple[int, 
     names = sorted(name for name in header if name != "__metadata__")
     if names != ["vectors"]:
         raise ProofError(
-            f"The proof file {path} holds {len(names)} tensors, beginning with {names[:3]}: it must "
-            "hold 'vectors' and nothing else."
+            f"The proof file {path} holds the tensors {str(names)[1:-1][:80] or 'none'}: it must "
+            "hold one, 'vectors', and nothing else."
         )
     match header["vectors"]:
         case {"dtype": "F32", "shape": [int(count), int(dimension)], "data_offsets": [0, int(end)]} if min(
@@ -194,7 +200,7 @@ def _checked_shape(header: dict[str, Any], size: int, path: Path) -> tuple[int, 
             pass
         case tensor:
             raise ProofError(
-                f"The tensor 'vectors' of {path} is described as {json.dumps(tensor)[:200]}: it must be F32 "
+                f"The tensor 'vectors' of {path} is described as {json.dumps(tensor)[:200]}: it must be F32 (float32) "
                 "of shape [n, d] with n and d at least 1, at the beginning."
             )
     if not 4 * count * dimension == end == size:

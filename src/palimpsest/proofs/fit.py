@@ -4,10 +4,14 @@ import torch
 from torch import Tensor
 
 _ROWS = 256
+# A matrix product gains by more rows at once; pairs do not, and take less memory.
+_PAIRS = 16
 _TINY = torch.finfo(torch.float64).tiny
 
 
-def fit_statistics(proofs: Tensor, answers: Tensor, imitations: Tensor) -> dict[str, Tensor]:
+def fit_statistics(
+    proofs: Tensor, answers: Tensor, imitations: Tensor, *, only: str | None = None, paired: bool = False
+) -> dict[str, Tensor]:
     """How well each proof fits each sample, by four statistics; the higher, the better.
 
     - `imitation`: the cosine with an imitated proof: one, where a proof is a function of the sample;
@@ -19,18 +23,22 @@ def fit_statistics(proofs: Tensor, answers: Tensor, imitations: Tensor) -> dict[
         proofs: What was handed in, `[n, d]`.
         answers: The samples' undefended gradient differences, `[m, d]`; other lengths leave the cosine with them out.
         imitations: The samples' differences as the asker would defend them, `[m, d]`.
+        only: The one statistic that is wanted; none for all that can be had.
+        paired: Compare each proof with the sample of its own row alone, m = n.
 
     Returns:
-        `[n, m]` float64 by name.
+        `[n, m]` float64 by name; `[n]` for pairs.
     """
+    products = _paired_products if paired else _products
     lengths = [row_norms(vectors) for vectors in (proofs, answers, imitations)]
-    ratio = lengths[0].clamp_min(_TINY).log()[:, None] - lengths[2].clamp_min(_TINY).log()
-    statistics = {
-        "imitation": _products(proofs, imitations) / (lengths[0][:, None] * lengths[2]).clamp_min(_TINY),
-        "norm": -ratio.abs(),
-    }
-    if proofs.shape[1] == answers.shape[1]:
-        aligned = _products(proofs, answers) / (lengths[0][:, None] * lengths[1]).clamp_min(_TINY)
+    own = lengths[0] if paired else lengths[0][:, None]
+    statistics: dict[str, Tensor] = {}
+    if only in (None, "imitation"):
+        statistics["imitation"] = products(proofs, imitations) / (own * lengths[2]).clamp_min(_TINY)
+    if only in (None, "norm"):
+        statistics["norm"] = -(own.clamp_min(_TINY).log() - lengths[2].clamp_min(_TINY).log()).abs()
+    if only in (None, "alignment", "orthogonality") and proofs.shape[1] == answers.shape[1]:
+        aligned = products(proofs, answers) / (own * lengths[1]).clamp_min(_TINY)
         statistics |= {"alignment": aligned, "orthogonality": -aligned.abs()}
     return statistics
 
@@ -61,3 +69,9 @@ def _products(left: Tensor, right: Tensor) -> Tensor:
             for rows in left.split(_ROWS)
         ]
     )
+
+
+def _paired_products(left: Tensor, right: Tensor) -> Tensor:
+    """Inner products of rows with rows of the same place, in float64."""
+    pairs = zip(left.split(_PAIRS), right.split(_PAIRS), strict=True)
+    return torch.cat([torch.linalg.vecdot(rows.double(), columns.double()) for rows, columns in pairs])

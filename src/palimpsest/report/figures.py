@@ -1,5 +1,6 @@
 """The report's figures, drawn by Matplotlib and returned as SVG for the page."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -55,9 +56,12 @@ def score_histogram(name: str, values: Tensor, baselines: Mapping[str, float]) -
     label = PER_IMAGE[name].label
     finite = _finite(values)
     with _axes() as (figure, axes):
-        axes.hist(finite, bins=_BINS, color=COLOURS["rubric"], alpha=0.75, histtype="stepfilled")
         mean = float(finite.mean()) if finite.size else float("nan")
-        _marks(axes, {"this attack": mean, **baselines})
+        marks = {"this attack": mean, **baselines}
+        axes.hist(
+            finite, bins=_edges(finite, marks), color=COLOURS["rubric"], alpha=0.75, histtype="stepfilled"
+        )
+        _marks(axes, marks)
         better = "lower is closer" if PER_IMAGE[name].better == "low" else "higher is closer"
         axes.set_xlabel(f"{label} ({better}){_left_out(values)}")
         axes.set_ylabel("images")
@@ -112,8 +116,11 @@ def norm_histogram(norms: Tensor, tau: float) -> Markup:
     """
     finite = _finite(norms)
     with _axes() as (figure, axes):
-        axes.hist(finite, bins=_BINS, color=COLOURS["blue"], alpha=0.75, histtype="stepfilled")
-        _marks(axes, {f"tau = {number(tau)}": tau})
+        marks = {f"tau = {number(tau)}": tau}
+        axes.hist(
+            finite, bins=_edges(finite, marks), color=COLOURS["blue"], alpha=0.75, histtype="stepfilled"
+        )
+        _marks(axes, marks)
         axes.set_xlabel(f"norm of the proof{_left_out(norms)}")
         axes.set_ylabel("proofs")
         text = f"Histogram of the norms of {count(finite.size)} proofs: {_spread(finite)}; tau {number(tau)}."
@@ -122,9 +129,10 @@ def norm_histogram(norms: Tensor, tau: float) -> Markup:
 
 def training_curves(curves: Mapping[str, Sequence[float]]) -> list[Markup]:
     """What was recorded while the attack trained: losses in one figure, every other curve in its own."""
-    losses = {name: values for name, values in curves.items() if name.endswith("loss") and len(values)}
+    drawn = {name.replace("_", " "): values for name, values in curves.items() if len(values)}
+    losses = {name: values for name, values in drawn.items() if name.endswith("loss")}
     groups = ([losses] if losses else []) + [
-        {name: values} for name, values in curves.items() if name not in losses and len(values)
+        {name: values} for name, values in drawn.items() if name not in losses
     ]
     return [_curve(group, name=f"curve-{place}") for place, group in enumerate(groups)]
 
@@ -150,8 +158,8 @@ def participation_bars(participation: Sequence[int], forgetting: set[int]) -> Ma
         axes.set_xlim(-0.8, len(participation) - 0.2)
         axes.set_xlabel("client")
         axes.set_ylabel("rounds")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         text = (
             f"Rounds in which each of {count(len(participation))} clients took part: "
             f"from {min(participation)} to {max(participation)}."
@@ -189,6 +197,21 @@ def _marks(axes: Axes, values: Mapping[str, float]) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     if any(map(np.isfinite, values.values())):
         axes.figure.legend(loc="outside upper left", ncols=3, fontsize=8.5, borderpad=0, columnspacing=1.2)
+
+
+def _edges(finite: np.ndarray, marks: Mapping[str, float]) -> list[float] | int:
+    """Bins narrow enough to show how the values are spread, and wide enough to be seen beside marks far away."""
+    if not finite.size:
+        return _BINS
+    low, high = finite.min(), finite.max()
+    seen = [low, high, *filter(np.isfinite, marks.values())]
+    width = max((high - low) / _BINS, (max(seen) - min(seen)) / (2 * _BINS))
+    if width <= np.finfo(float).eps * max(abs(low), abs(high)):
+        return _BINS
+    # A little wider, so that rounding leaves the outermost value inside.
+    width *= 1 + 1e-9
+    number_of = math.ceil((high - low) / width) or 1
+    return ((low + high - number_of * width) / 2 + width * np.arange(number_of + 1)).tolist()
 
 
 def _finite(values: Tensor) -> np.ndarray:

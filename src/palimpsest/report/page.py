@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from palimpsest.errors import RunError
+from palimpsest.errors import PalimpsestError, RunError
 from palimpsest.files import write_text
 from palimpsest.records import read_tensors
 from palimpsest.report.inputs import ReportInput
@@ -37,6 +37,25 @@ def load_page(folder: Path) -> Page:
         raise RunError(f"{folder} has no report: run its command to the end first, unless it was purged.")
     kind = _KINDS.get(read_tensors(path)[1].get("record", ""), ReportInput)
     return kind.load(path)
+
+
+def draw_again(page: Page, *, redact: bool = False) -> str:
+    """The page as HTML, of a run folder that anybody may have made; arguments as for `render_page`.
+
+    Raises:
+        RunError: Nothing of the page would be left, or it can't be drawn.
+    """
+    try:
+        return render_page(page, redact=redact)
+    except PalimpsestError:
+        raise
+    # What has the right types and holds anything at all leads Matplotlib and the template into errors of any type.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(
+            f"The report can't be drawn ({type(error).__name__}: {reason}): its run is damaged or of another version; "
+            "run its command again."
+        ) from error
 
 
 def render_page(page: Page, *, redact: bool = False) -> str:

@@ -11,7 +11,7 @@ from palimpsest.report.render import asset, content_policy, template
 from palimpsest.report.scores import count, number, percent
 from palimpsest.report.tables import configuration, score_rows
 from palimpsest.report.unscored import UnscoredInput, verified
-from palimpsest.report.worth import worth_findings
+from palimpsest.report.worth import control_failed, worth_findings
 
 MOST_SAMPLES = 200
 """Reconstructions that the page shows; the run's folder holds all of them."""
@@ -81,6 +81,8 @@ def told_of_samples(metrics: Mapping[str, Any], kind: str) -> list[str]:
         headline = "Forgotten samples can be read back."
     elif apart or closer:
         headline = "The reconstructions carry traces of the forgotten samples."
+    elif control_failed(metrics):
+        headline = "This attack failed without the defence as well: nothing was learned about the defence."
     else:
         headline = "This attack did not recover the forgotten samples; that is no proof of safety."
     if name == "mse":
@@ -103,7 +105,9 @@ def told_of_samples(metrics: Mapping[str, Any], kind: str) -> list[str]:
         f"The verifier accepted {count(verification['accepted'])} of {count(asked)} proofs (norm at most tau = "
         f"{number(verification['tau'])}).",
         *(
-            sentence.replace("images", "samples").replace("the image", "the sample")
+            sentence.replace("images", "samples")
+            .replace("the image", "the sample")
+            .replace("the mean image", "one answer to everything")
             for sentence in worth_findings(metrics)
         ),
     ]

@@ -201,10 +201,14 @@ def _absent_clients(owners: Tensor | None, participation: Sequence[int]) -> list
 
 
 def _accuracy(forgetting: Mapping[str, Any] | None) -> list[str]:
-    pair = (forgetting or {}).get("accuracy_forgotten")
+    pair, test = ((forgetting or {}).get(f"accuracy_{which}") for which in ("forgotten", "test"))
     if not pair:
         return []
-    return [
+    sentence = (
         f"The model classified {percent(pair[0])} of the forgotten images rightly before unlearning and "
-        f"{percent(pair[1])} after it."
-    ]
+        f"{percent(pair[1])} after it"
+    )
+    if test:
+        # Alone, a fall reads as forgetting, also where the model has become worse at everything.
+        sentence += f"; of test images, which it never saw, {percent(test[0])} and {percent(test[1])}"
+    return [sentence + "."]

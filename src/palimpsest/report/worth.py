@@ -3,7 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from palimpsest.metrics.rates import binomial_interval
+from palimpsest.proofs import RECOGNISED
 from palimpsest.report.scores import count, number, percent
+
+Cell = tuple[str, str]
+"""A number as text, and the ends of its interval; empty where there is none."""
 
 _SOUND = 0.9
 _ATTACKERS = {
@@ -19,7 +24,7 @@ _STATISTICS = {
 }
 
 
-def attacker_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
+def attacker_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str, list[Cell]]]:
     """Name, meaning and scores (MSE, PSNR, told apart) of each attacker; empty where no defence was used."""
     others = metrics.get("attackers")
     if not others:
@@ -44,13 +49,19 @@ def soundness_rows(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     return {
         "verifiers": list(areas),
         "rows": [(forger, [_area(areas[verifier][forger]) for verifier in areas]) for forger in forgers],
-        "needs": list(soundness["needs"].items()),
+        # Runs that were made before the checks were explained have no word of what they do.
+        "checks": [
+            (name, soundness.get("checks", {}).get(name, ""), needs)
+            for name, needs in soundness["needs"].items()
+        ],
+        "recognised": RECOGNISED in forgers,
     }
 
 
 def worth_findings(metrics: Mapping[str, Any]) -> Iterator[str]:
     """What the verdict says about defences, confirmation and verification."""
     yield from _on_attackers(metrics)
+    yield from _on_control(metrics)
     confirmation = metrics.get("confirmation")
     if confirmation:
         total = metrics["reconstruction"]["count"]
@@ -83,22 +94,39 @@ def _on_attackers(metrics: Mapping[str, Any]) -> Iterator[str]:
     right = {
         name: round(tree["reconstruction"]["identification_top1"] * total) for name, tree in others.items()
     }
-    parts = []
-    if "undefended" in right:
-        parts.append(
-            f"without the defences the same attack tells {count(right['undefended'])} of {count(total)} apart"
-        )
-    if "non-adaptive" in right:
-        parts.append(
-            f"an attacker who does not know of them tells {count(right['non-adaptive'])} of {count(total)} apart"
-        )
+    whose = {
+        "undefended": "without the defences the same attack",
+        "non-adaptive": "an attacker who does not know of them",
+    }
+    parts = [
+        f"{who} tells {count(right[name])} of {count(total)} apart ({_interval(right[name], total)})"
+        for name, who in whose.items()
+        if name in right
+    ]
     yield f"The numbers above are of an attacker who knows the defences; {', and '.join(parts)}."
+
+
+def _on_control(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """The same attack without the defences, where it was made."""
+    control = metrics.get("control")
+    if control is None:
+        return
+    low, high = (percent(end) for end in control["interval"])
+    if "undefended" not in metrics.get("attackers", {}):
+        yield (
+            f"Without the defences the same attack tells {percent(control['identified'])} apart (95 % interval {low} "
+            f"to {high}; a guess {percent(control['chance'])}), with a mean squared error of {number(control['mse'])}."
+        )
     if control_failed(metrics):
-        low, high = (percent(end) for end in metrics["control"]["interval"])
         yield (
             "The attack fails without the defences as well: that it fails with them says nothing about them. It tells "
             f"no more than chance apart (95 % interval {low} to {high}) and comes no closer than the mean image."
         )
+
+
+def _interval(right: int, total: int) -> str:
+    low, high = binomial_interval(right, total)
+    return f"{percent(low)} to {percent(high)}"
 
 
 def _why(statistic: str, metrics: Mapping[str, Any]) -> str:
@@ -107,13 +135,13 @@ def _why(statistic: str, metrics: Mapping[str, Any]) -> str:
     return _STATISTICS[statistic]
 
 
-def _scores(tree: Mapping[str, Any]) -> list[str]:
+def _scores(tree: Mapping[str, Any]) -> list[Cell]:
     scores = tree["reconstruction"]
     low, high = tree["intervals"]["mse"]
     return [
-        f"{number(scores['mse'])} ({number(low)} to {number(high)})",
-        number(scores["psnr"]),
-        percent(scores["identification_top1"]),
+        (number(scores["mse"]), f"{number(low)} to {number(high)}"),
+        (number(scores["psnr"]), ""),
+        (percent(scores["identification_top1"]), ""),
     ]
 
 
@@ -121,6 +149,6 @@ def _check(name: str) -> str:
     return name.replace("-", " ") if name.endswith("check") else f"{name} check"
 
 
-def _area(area: list[float]) -> str:
+def _area(area: list[float]) -> Cell:
     middle, low, high = area
-    return f"{middle:.2f}" if low == high else f"{middle:.2f} ({low:.2f} to {high:.2f})"
+    return f"{middle:.2f}", "" if low == high else f"{low:.2f} to {high:.2f}"

@@ -1,4 +1,4 @@
-"""Leakage against soundness, in one picture."""
+"""Leakage against soundness and utility, in one picture."""
 
 from collections.abc import Sequence
 
@@ -9,45 +9,79 @@ from palimpsest.reproduce.recommendation import CHECKS
 from palimpsest.reproduce.study import Study
 from palimpsest.reproduce.summary import Estimate, Summary
 
-_COLOURS = {"norm check": "#777777", "range": "#a00000", "subspace": "#00803c", "spot check": "#0000a0"}
+_BLUE, _RED, _GREEN, _GREY = "#0000a0", "#a00000", "#00803c", "#777777"
+_COLOURS = {"norm check": _GREY, "range": _RED, "subspace": _GREEN, "spot check": _BLUE}
 _MARKS = {"norm check": "x", "range": "^", "subspace": "s", "spot check": "o"}
-_LEAKS = {"top 1": "told apart by the reconstruction", "confirmed": "confirmed among candidates"}
+_LEAKS = {
+    "confirmed": ("confirmed among candidates", "D", _RED),
+    "non-adaptive top 1": ("told apart, attacker does not know the defence", ".", _GREY),
+    "identification_top1": ("told apart, attacker knows the defence", "o", _BLUE),
+}
 
 
 def draw_frontier(study: Study, summaries: Sequence[Summary]) -> Figure:
-    """Each defence's leakage over what the best check of its proofs is worth.
+    """What each defence leaks, beside what its proofs are worth to each check, and what the model is worth.
 
     Args:
         study: Which one.
         summaries: Its finished cells.
     """
-    figure = Figure(figsize=(11, 0.9 + 0.3 * len(summaries)), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    seen = any("lpips" in summary.scores for summary in summaries)
+    figure = Figure(figsize=(14 if seen else 11, 1.6 + 0.3 * len(summaries)), layout="constrained")
+    panels = figure.subplots(1, 3 if seen else 2, sharey=True, width_ratios=[2, 1, 2] if seen else [1, 1])
+    left, right = panels[0], panels[-1]
+    _draw_leaks(left, summaries)
+    if seen:
+        _draw_distance(panels[1], summaries)
+    _draw_worth(right, summaries)
+    for axes in panels:
+        axes.grid(linewidth=0.4)
+        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.13), ncols=1)
     names = [summary.cell.name for summary in summaries]
-    for place, summary in enumerate(summaries):
-        leaks = {"top 1": summary.scores["identification_top1"], "confirmed": summary.columns["confirmed"]}
-        for (name, estimate), mark in zip(leaks.items(), ("o", "D"), strict=True):
-            _whisker(left, estimate, place, "#0000a0" if name == "top 1" else "#a00000", mark)
-        for check in CHECKS:
-            _whisker(right, summary.columns[check], place, _COLOURS[check], _MARKS[check])
     left.set_yticks(range(len(names)), names)
     left.invert_yaxis()
-    left.plot([], [], "o", color="#0000a0", label=_LEAKS["top 1"])
-    left.plot([], [], "D", color="#a00000", label=_LEAKS["confirmed"])
-    left.set_xlabel("share of the forgotten images (less is better)")
-    for check in CHECKS:
-        right.plot([], [], _MARKS[check], color=_COLOURS[check], label=check)
-    right.axvline(0.5, color="black", linewidth=0.6, linestyle=":")
-    right.set_xlabel("area under the ROC curve, worst forger (0.5 is a coin)")
-    for axes in (left, right):
-        axes.grid(linewidth=0.4)
-        axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
-        axes.set_xlim(-0.03, 1.03)
     figure.suptitle(study.title, fontsize=11)
     return figure
 
 
-def _whisker(axes: Axes, estimate: Estimate, place: int, colour: str, mark: str) -> None:
+def _draw_leaks(axes: Axes, summaries: Sequence[Summary]) -> None:
+    """The shares of the forgotten images that each attacker gets."""
+    for name, (label, mark, colour) in _LEAKS.items():
+        axes.plot([], [], mark, color=colour, label=label)
+        for place, summary in enumerate(summaries):
+            _whisker(axes, {**summary.scores, **summary.columns}.get(name), place, colour, mark)
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_xlabel("share of the forgotten images (less is better)")
+
+
+def _draw_distance(axes: Axes, summaries: Sequence[Summary]) -> None:
+    """How far the reconstructions look from the originals."""
+    axes.plot([], [], "o", color=_BLUE, label="attacker knows the defence")
+    for place, summary in enumerate(summaries):
+        _whisker(axes, summary.scores.get("lpips"), place, _BLUE, "o")
+    axes.set_xlabel("LPIPS (more is better)")
+
+
+def _draw_worth(axes: Axes, summaries: Sequence[Summary]) -> None:
+    """What each check makes of the proofs, and at the margin the model's accuracy."""
+    for check in CHECKS:
+        axes.plot([], [], _MARKS[check], color=_COLOURS[check], label=check)
+        for place, summary in enumerate(summaries):
+            _whisker(axes, summary.columns[check], place, _COLOURS[check], _MARKS[check])
+    axes.axvline(0.5, color="black", linewidth=0.6, linestyle=":")
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_xlabel("area under the ROC curve, worst forger (0.5 is a coin)")
+    margin = axes.secondary_yaxis("right")
+    margin.set_yticks(
+        range(len(summaries)), [f"{summary.columns['accuracy'].mean:.1%}" for summary in summaries]
+    )
+    margin.set_ylabel("accuracy of the model")
+
+
+def _whisker(axes: Axes, estimate: Estimate | None, place: int, colour: str, mark: str) -> None:
+    """A figure with its interval; nothing where it can't be had."""
+    if estimate is None:
+        return
     if estimate.low is not None and estimate.high is not None:
         axes.plot([estimate.low, estimate.high], [place, place], color=colour, linewidth=1.2)
     axes.plot(estimate.mean, place, mark, color=colour, markersize=5)

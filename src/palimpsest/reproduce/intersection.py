@@ -17,7 +17,7 @@ from palimpsest.defenses import Defense
 from palimpsest.errors import ConfigurationError
 from palimpsest.federation import Federation, Training
 from palimpsest.gradients import ModelOracle
-from palimpsest.metrics import mean_squared_errors, right_ranks
+from palimpsest.metrics import binomial_interval, mean_squared_errors, right_ranks
 from palimpsest.models import load_parameters
 from palimpsest.progress import progress_line
 from palimpsest.proofs import Proofs
@@ -39,6 +39,8 @@ class IntersectionRow:
         defense: How the proofs were obfuscated.
         proofs: Proofs of each sample.
         identified: The share of samples whose reconstruction is nearest to their own image.
+        interval: The exact 95 % interval of that share.
+        chance: What guessing among all forgotten images gets.
         mse: Mean squared error of the reconstructions.
         alignment: Mean absolute cosine, in the reduced coordinates, of the estimate with the true direction: the
             proofs alone leave its sign open, the prior decides it.
@@ -47,6 +49,8 @@ class IntersectionRow:
     defense: str
     proofs: int
     identified: float
+    interval: tuple[float, float]
+    chance: float
     mse: float
     alignment: float
 
@@ -83,10 +87,13 @@ def intersection_table(
 
     def row(name: str, count: int, directions: Tensor) -> IntersectionRow:
         images = _invert(config, learned, directions, proofs.norm(dim=1))
+        right = int((right_ranks_among(images, forgotten) == 1).sum())
         return IntersectionRow(
             defense=name,
             proofs=count,
-            identified=float((right_ranks_among(images, forgotten) == 1).double().mean()),
+            identified=right / len(images),
+            interval=binomial_interval(right, len(images)),
+            chance=1 / len(forgotten),
             mse=float(mean_squared_errors(images, forgotten[:samples]).mean()),
             alignment=float(torch.cosine_similarity(directions.float(), truth).abs().mean()),
         )
@@ -114,12 +121,14 @@ def markdown(rows: Sequence[IntersectionRow]) -> str:
         "| --- | --- | --- | --- | --- |\n"
     )
     table = head + "".join(
-        f"| {row.defense} | {row.proofs:,} | {row.identified:.1%} | {row.mse:.4f} | {row.alignment:.3f} |\n"
+        f"| {row.defense} | {row.proofs:,} | {row.identified:.1%} ({row.interval[0]:.1%} to {row.interval[1]:.1%}) | "
+        f"{row.mse:.4f} | {row.alignment:.3f} |\n"
         for row in rows
     )
     wanted = 0.8 * rows[0].identified
     enough = next((row.proofs for row in rows[1:] if row.identified >= wanted), None)
     told = f"first reached with {enough:,} proofs" if enough else "not reached"
+    table += f"\nIntervals: 95 %. A guess identifies {rows[0].chance:.1%}.\n"
     return f"{table}\n80 % of the rate without a defence, {wanted:.1%}, was {told} of each sample.\n"
 
 

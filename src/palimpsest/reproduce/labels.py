@@ -122,7 +122,13 @@ def _view(
     train = federation.data.train
     remaining, forgotten = train.subset(rows), train.subset(request.rows)
     observation = observe_clients(
-        federation, config, original.parameters, unlearned.parameters, remaining, forgotten
+        federation,
+        config,
+        original.parameters,
+        unlearned.parameters,
+        remaining,
+        forgotten,
+        defenses=config.defenses,
     )
     return ServerView(
         observation=observation,

@@ -16,43 +16,58 @@ def recommend(summaries: Sequence[Summary]) -> list[str]:
         summaries: The finished cells of the frontier.
 
     Returns:
-        One sentence for each goal: hide the image, hide which image it is, and keep a proof that can be checked.
+        For each preset, a sentence for each goal: hide the image, hide which image it is, and keep a proof that can be
+        checked.
     """
     done = [summary for summary in summaries if summary.seeds]
-    hidden = [one for one in done if _may_be_chance(one, one.scores["identification_top1"])]
-    unconfirmed = [one for one in hidden if _may_be_chance(one, one.columns["confirmed"])]
-    sentences = []
-    checkable = sorted(hidden, key=_worth, reverse=True)
-    if checkable and _worth(checkable[0]) >= _SOUND:
-        best = checkable[0]
-        sentences.append(
-            f"Against reconstruction, {best.cell.name} is enough: the images are told apart no better than by "
-            f"chance, and the {_best_check(best)} still tells forgeries from proofs (area {_worth(best):.2f})."
-        )
-    elif hidden:
-        sentences.append(
+    presets = list(dict.fromkeys(summary.cell.preset for summary in done))
+    return [
+        f"{preset}: {sentence}" if len(presets) > 1 else sentence
+        for preset in presets
+        for sentence in _advise([summary for summary in done if summary.cell.preset == preset])
+    ]
+
+
+def _advise(summaries: Sequence[Summary]) -> list[str]:
+    """The sentences of one preset."""
+    defended = [summary for summary in summaries if summary.cell.changes.get("defenses")]
+    bare = [summary for summary in summaries if summary not in defended]
+    if any(_may_be_chance(summary, summary.scores["identification_top1"]) for summary in bare):
+        return [
+            "Without a defence the attack tells the images apart no better than chance: it says nothing of any."
+        ]
+    hidden = [one for one in defended if _may_be_chance(one, one.scores["identification_top1"])]
+    return [_against_reconstruction(hidden), _against_confirmation(hidden)]
+
+
+def _against_reconstruction(hidden: Sequence[Summary]) -> str:
+    if not hidden:
+        return "No defence here stops the reconstruction."
+    best = max(hidden, key=_worth)
+    if _worth(best) < _SOUND:
+        return (
             "Every defence that stops the reconstruction leaves a proof that no check tells from a forgery."
         )
-    else:
-        sentences.append("No defence here stops the reconstruction.")
+    return (
+        f"Against reconstruction, {best.cell.name} is enough: the images are told apart no better than by chance, and "
+        f"the {_best_check(best)} still tells forgeries from proofs (area {_worth(best):.2f})."
+    )
+
+
+def _against_confirmation(hidden: Sequence[Summary]) -> str:
+    unconfirmed = [one for one in hidden if _may_be_chance(one, one.columns["confirmed"])]
     if not unconfirmed:
-        sentences.append(
+        return (
             "None hides which image was forgotten from an auditor who holds it: choose enough noise, or show the proof "
             "to nobody who may hold the images."
         )
-        return sentences
     best = max(unconfirmed, key=_worth)
-    worth = _worth(best)
-    kept = (
-        "still tells forgeries from proofs"
-        if worth >= _SOUND
-        else "hardly tells them from forgeries any more"
-    )
-    sentences.append(
+    sound = _worth(best) >= _SOUND
+    kept = "still tells forgeries from proofs" if sound else "hardly tells them from forgeries any more"
+    return (
         f"Who must not learn which image was forgotten, even holding it, can be given proofs under {best.cell.name}: "
-        f"the {_best_check(best)} {kept} (area {worth:.2f})."
+        f"the {_best_check(best)} {kept} (area {_worth(best):.2f})."
     )
-    return sentences
 
 
 def _best_check(summary: Summary) -> str:

@@ -118,7 +118,7 @@ def measure_forgetting(
 
     before, _ = behaviour(original)
     after, predicted = behaviour(unlearned)
-    # Exact retraining is measured against itself.
+    # After exact unlearning they are one model, and asked once.
     exact, expected = (after, predicted) if retrained is unlearned else behaviour(retrained)
     absolute = parameter_distance(unlearned, retrained, network)
     whole = parameter_distance(original, retrained, network)

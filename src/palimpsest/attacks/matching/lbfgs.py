@@ -1,5 +1,6 @@
 """L-BFGS for many independent problems at once, each with its own line search, within a box."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import torch
@@ -47,7 +48,7 @@ class LBFGS:
         x = box.clamp(start)
         rows = torch.arange(len(x), device=x.device)
         f, g = evaluate(x, rows)
-        pairs = _Pairs.empty(self.memory, x)
+        pairs = _Pairs(self.memory, x)
         curve = [f.clone()]
         active = f.isfinite()
         for _ in range(self.iterations):
@@ -56,15 +57,17 @@ class LBFGS:
             active = active & (free.abs().amax(dim=1) > self.tolerance)
             if len(curve) > _PATIENCE:
                 active = active & (f < (1 - _GAIN) * curve[-1 - _PATIENCE])
-            rows = active.nonzero().flatten()
+            pairs.keep(active[rows])
+            rows = rows[active[rows]]
             if len(rows):
-                direction = -pairs.apply(free, rows).masked_fill_(still[rows], 0)
+                fresh = pairs.fresh
+                direction = -pairs.apply(free[rows]).masked_fill_(still[rows], 0)
                 here = _Step(x[rows], f[rows], g[rows], found=torch.zeros_like(rows, dtype=torch.bool))
-                step = _line_search(evaluate, rows, here, direction, box=box, fresh=pairs.fresh(rows))
-                pairs.remember(rows, step.x - x[rows], step.g - g[rows], moved=step.found)
+                step = _line_search(evaluate, rows, here, direction, box=box, fresh=fresh)
+                pairs.remember(step.x - here.x, step.g - here.g, moved=step.found)
                 # A search that fails along the steepest descent has reached the end of the float's precision.
-                active[rows] = step.found | ~pairs.fresh(rows)
-                pairs.forget(rows[~step.found])
+                active[rows] = step.found | ~fresh
+                pairs.forget(~step.found)
                 x[rows], f[rows], g[rows] = step.x, step.f, step.g
             curve.append(f.clone())
             line.advance(values={"objective": float(f.min())})
@@ -72,46 +75,65 @@ class LBFGS:
 
 
 class _Pairs:
-    """Steps s and changes y of the gradient, the newest last; a pair with rho = 0 has no effect."""
+    """Steps s and changes y of the gradient of m problems, the newest last; a pair with rho = 0 has no effect.
 
-    def __init__(self, s: Tensor, y: Tensor, rho: Tensor, scale: Tensor) -> None:
-        self.s, self.y, self.rho, self.scale = s, y, rho, scale
+    They take most of the memory and are read twice in each iteration, so that they are never copied but where a problem
+    has ended.
 
-    @classmethod
-    def empty(cls, memory: int, x: Tensor) -> "_Pairs":
-        s = x.new_zeros(memory, *x.shape)
-        return cls(s, torch.zeros_like(s), x.new_zeros(memory, len(x)), x.new_ones(len(x)))
+    Args:
+        memory: How many pairs are kept.
+        x: The problems' first points, `[m, k]`.
+    """
 
-    def fresh(self, rows: Tensor) -> Tensor:
+    def __init__(self, memory: int, x: Tensor) -> None:
+        self._pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=memory)
+        self._scale = x.new_ones(len(x))
+
+    def keep(self, some: Tensor) -> None:
+        """Go on with some of the problems, `[m]` bool."""
+        if not some.all():
+            kept = [(s[some], y[some], rho[some]) for s, y, rho in self._pairs]
+            self._pairs = deque(kept, maxlen=self._pairs.maxlen)
+            self._scale = self._scale[some]
+
+    @property
+    def fresh(self) -> Tensor:
         """Which problems remember nothing, `[m]` bool."""
-        return (self.rho[:, rows] == 0).all(dim=0)
+        fresh = torch.ones_like(self._scale, dtype=torch.bool)
+        for _, _, rho in self._pairs:
+            fresh &= rho == 0
+        return fresh
 
-    def apply(self, gradients: Tensor, rows: Tensor) -> Tensor:
+    def apply(self, gradients: Tensor) -> Tensor:
         """The two-loop recursion: the inverse Hessian's estimate times the gradients, `[m, k]`."""
-        q = gradients[rows]
-        s, y, rho = self.s[:, rows], self.y[:, rows], self.rho[:, rows]
-        weights = []
-        for one_s, one_y, one_rho in zip(s.flip(0), y.flip(0), rho.flip(0), strict=True):
-            weights.append(one_rho * (one_s * q).sum(dim=1))
-            q = q - weights[-1][:, None] * one_y
-        q = q * self.scale[rows, None]
-        for one_s, one_y, one_rho, weight in zip(s, y, rho, reversed(weights), strict=True):
-            q = q + (weight - one_rho * (one_y * q).sum(dim=1))[:, None] * one_s
+        q, weights = gradients.clone(), []
+        for s, y, rho in reversed(self._pairs):
+            weights.append(rho * _products(s, q))
+            q.addcmul_(weights[-1][:, None], y, value=-1)
+        q *= self._scale[:, None]
+        for s, y, rho in self._pairs:
+            q.addcmul_((weights.pop() - rho * _products(y, q))[:, None], s)
         return q
 
-    def remember(self, rows: Tensor, s: Tensor, y: Tensor, *, moved: Tensor) -> None:
-        """Take a pair in, unless the curvature along it is not positive."""
-        product = (s * y).sum(dim=1)
+    def remember(self, s: Tensor, y: Tensor, *, moved: Tensor) -> None:
+        """Take a pair in, without effect where the curvature along it is not positive."""
+        product = _products(s, y)
         good = moved & (product > 1e-10 * (s.norm(dim=1) * y.norm(dim=1)))
-        rows, s, y, product = rows[good], s[good], y[good], product[good]
-        for memory, new in ((self.s, s), (self.y, y), (self.rho, 1 / product)):
-            memory[:, rows] = torch.cat([memory[1:, rows], new[None]])
-        self.scale[rows] = product / y.square().sum(dim=1)
+        if not good.all():
+            s, y = (one.masked_fill(~good[:, None], 0) for one in (s, y))
+        self._pairs.append((s, y, torch.where(good, 1 / product, 0)))
+        self._scale = torch.where(good, product / _products(y, y), self._scale)
 
-    def forget(self, rows: Tensor) -> None:
-        """Start again with the steepest descent."""
-        self.rho[:, rows] = 0
-        self.scale[rows] = 1
+    def forget(self, some: Tensor) -> None:
+        """Start some of the problems again with the steepest descent, `[m]` bool."""
+        for _, _, rho in self._pairs:
+            rho.masked_fill_(some, 0)
+        self._scale.masked_fill_(some, 1)
+
+
+def _products(a: Tensor, b: Tensor) -> Tensor:
+    """The inner products of rows, `[m]`."""
+    return torch.einsum("mk,mk->m", a, b)
 
 
 @dataclass(frozen=True)

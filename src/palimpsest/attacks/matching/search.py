@@ -12,10 +12,11 @@ from palimpsest.attacks.matching.adam import Adam
 from palimpsest.attacks.matching.coordinates import Coordinates
 from palimpsest.attacks.matching.distances import ObjectiveName
 from palimpsest.attacks.matching.lbfgs import LBFGS
-from palimpsest.attacks.matching.minimum import Minimum
+from palimpsest.attacks.matching.minimum import Evaluate, Minimum
 from palimpsest.attacks.matching.priors import spread
 from palimpsest.attacks.matching.problem import Batch, Problem, Term
 from palimpsest.attacks.matching.scene import Scene
+from palimpsest.errors import DivergenceError
 from palimpsest.progress import progress_line
 
 Part = Literal["remaining", "forgotten", "batch"]
@@ -75,6 +76,9 @@ class Search(ABC):
             part: Which samples are sought.
             terms: What must be explained.
             start: Images to start from, `[b, n, channels, height, width]`; none starts from noise.
+
+        Raises:
+            DivergenceError: The objective of a batch is not finite, wherever it starts.
         """
 
     def _samples(self, part: Part) -> slice:
@@ -145,7 +149,10 @@ class Descent(Search):
             logits = torch.randn(starts, problem.shape[0], problem.classes, generator=self.generator)
         with progress_line(part, self.optimizer.iterations) as line:
             minimum = self.optimizer.minimise(
-                problem.objective_and_gradient(), problem.unknowns(images, logits), problem.box(), line
+                _refusing_none(problem.objective_and_gradient(), self.restarts, part),
+                problem.unknowns(images, logits),
+                problem.box(),
+                line,
             )
         best = minimum.best(self.restarts)
         return Found(
@@ -154,6 +161,27 @@ class Descent(Search):
             minimum=best,
             start=start,
         )
+
+
+def _refusing_none(evaluate: Evaluate, restarts: int, part: Part) -> Evaluate:
+    """The objective, unless no start of a batch has a finite one: from there no optimiser moves."""
+    begun = False
+
+    def first_refusing(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal begun
+        values, gradients = evaluate(points, rows)
+        if not begun:
+            lost = ~values.view(-1, restarts).isfinite().any(dim=1)
+            if bool(lost.any()):
+                raise DivergenceError(
+                    f"The objective of the {part} samples is {float(values.view(-1, restarts)[lost][0, 0])} wherever "
+                    f"batch {int(lost.nonzero()[0])} starts: its gradients are zero or too large for attack.precision, "
+                    "or the model has none that are finite there; see what `palimpsest doctor` says of them."
+                )
+        begun = True
+        return values, gradients
+
+    return first_refusing
 
 
 @dataclass(frozen=True)

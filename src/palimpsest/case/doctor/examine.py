@@ -10,7 +10,7 @@ import torch
 from palimpsest.audit import pick_device, refuse_kind
 from palimpsest.case.attack import refuse_attack
 from palimpsest.case.config import CaseConfig
-from palimpsest.case.doctor.finding import Finding, fits, guarded, mind, tried
+from palimpsest.case.doctor.finding import Finding, Level, fits, guarded, mind, tried
 from palimpsest.case.doctor.inputs import check_accuracy, check_range
 from palimpsest.case.doctor.models import examine_models
 from palimpsest.case.doctor.oracle import ask, check_answers, check_plan
@@ -22,7 +22,7 @@ from palimpsest.case.doctor.proofs import (
     check_vectors,
 )
 from palimpsest.case.doctor.server import examine_server
-from palimpsest.case.images import Brought, in_classes, load_brought
+from palimpsest.case.images import Brought, in_classes, load_for
 from palimpsest.case.models import Models
 from palimpsest.case.oracle import Answering, open_oracle
 from palimpsest.case.pieces import Pieces, gather, truth_of
@@ -61,11 +61,23 @@ class _Examination:
 
     def findings(self) -> Iterator[Finding]:
         """All of them; what depends on a piece that does not fit is passed over."""
+        if self.config.gradients is not None:
+            yield from tried("attack", lambda: refuse_attack(self.config))
+            yield from examine_server(self.config, data_dir=self.data_dir, device=self.device)
+            return
+        whole = True
+        for finding in self._pieces():
+            # An attack never sees the truth.
+            whole = whole and (finding.level is not Level.FAULT or finding.piece == "truth")
+            yield finding
+        pieces = (yield from tried("case", self._gather)) if whole else None
+        if pieces is not None:
+            view = pieces.view(device=self.device, memory_budget=self.config.memory_budget)
+            yield from guarded("attack", check_plan(self.config, view, self.folder))
+
+    def _pieces(self) -> Iterator[Finding]:
         config = self.config
         yield from tried("attack", lambda: refuse_attack(config))
-        if config.gradients is not None:
-            yield from examine_server(config, data_dir=self.data_dir, device=self.device)
-            return
         proofs = yield from tried("proofs", lambda: load_proofs(config.brought))
         if proofs is not None:
             yield from check_vectors(proofs)
@@ -91,14 +103,12 @@ class _Examination:
             yield from check_attestation(proofs, models)
             if not config.defenses:
                 yield from check_dimension(proofs, models.original, self._frozen(images))
+        if models is None and config.model is not None and config.oracle.source is None:
+            return
         answering = yield from tried("oracle", lambda: self._oracle(models, images, proofs))
         if answering is not None:
             yield from guarded("oracle", check_answers(answering, models, images))
         yield from self._truth(proofs, models, images, brought.names, answering)
-        pieces = yield from tried("case", self._gather)
-        if pieces is not None:
-            view = pieces.view(device=self.device, memory_budget=config.memory_budget)
-            yield from guarded("attack", check_plan(config, view, self.folder))
 
     def _truth(
         self,
@@ -146,21 +156,16 @@ class _Examination:
             answers = yield from tried("truth", lambda: ask(answering, few))
             if answers is not None:
                 yield from check_truth(vectors, answers, few, None)
-        else:
+        elif models is None:
             yield mind(
                 "truth",
-                "The oracle is not asked about the true images: whether they score zero is not known.",
+                "Whether the true images score zero is not known: without the models only the oracle could tell, and "
+                "it has a budget, knows the auxiliary images alone, or does not fit.",
             )
 
     def _images(self) -> Brought:
         config = self.config
-        return load_brought(
-            config.auxiliary,
-            split=config.auxiliary_split,
-            image_size=config.image_size,
-            names=config.class_names or (),
-            data_dir=self.data_dir,
-        )
+        return load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=self.data_dir)
 
     def _frozen(self, images: SampleSet) -> int:
         """Numbers in the parameters that the factory made with `requires_grad=False`."""

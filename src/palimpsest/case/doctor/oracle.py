@@ -21,6 +21,7 @@ from palimpsest.gradients import ModelOracle, RecordedOracle, ShardedOracle, gra
 
 _ASKED = 4
 _SAME = 1e-2
+_FEW = 200
 
 
 def check_answers(answering: Answering, models: Models | None, auxiliary: SampleSet) -> Iterator[Finding]:
@@ -83,6 +84,7 @@ def check_plan(config: CaseConfig, view: AuditorView[Any], folder: Path) -> Iter
     """
     attack = config.attack.components["name"]
     if isinstance(attack, LearnedInversion):
+        yield from _lessons(len(view.auxiliary), view.auxiliary.kind)
         asked = len(view.auxiliary) * attack.affordable(view)
         probes = attack.probes(view)
         asked += probes if view.affords(probes) else 0
@@ -101,6 +103,17 @@ def check_plan(config: CaseConfig, view: AuditorView[Any], folder: Path) -> Iter
     yield from _basis(attack, view)
     if isinstance(attack, LearnedInversion) and attack.beta > 0:
         load_vgg_features(attack.vgg_weights)
+
+
+def _lessons(count: int, kind: str) -> Iterator[Finding]:
+    """What an attack can learn from so many samples."""
+    if count < 2:
+        yield fault("auxiliary", f"The attack learns from auxiliary {kind}, and there is one: give many.")
+    elif count < _FEW:
+        yield mind(
+            "auxiliary",
+            f"The attack learns from auxiliary {kind}, and {count} are few: the paper takes 8,000.",
+        )
 
 
 def _basis(attack: Attack, view: AuditorView[Any]) -> Iterator[Finding]:

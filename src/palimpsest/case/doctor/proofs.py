@@ -1,7 +1,7 @@
 """Were the proofs made by these models, of these samples, as they are made here?"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from palimpsest.case.doctor.finding import Finding, fault, fits, mind
 from palimpsest.case.doctor.inputs import READINGS
+from palimpsest.case.doubts import named_models
 from palimpsest.case.models import Models
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, per_sample_gradients
 from palimpsest.models import Normalised, bare
 from palimpsest.proofs import Proofs
-from palimpsest.records import parameters_hash
 
 COMPARED = 16
 """True samples whose proofs are made again."""
@@ -47,14 +47,19 @@ def check_vectors(proofs: Proofs) -> Iterator[Finding]:
 
 def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
     """Whether the proofs name these two models."""
-    for which, model in (("original", models.original), ("unlearned", models.unlearned)):
-        claimed = proofs.metadata.get(which)
-        if claimed is None:
-            continue
-        if claimed in map(parameters_hash, (model.state_dict(), bare(model).state_dict())):
+    named = named_models(proofs, models)
+    exchanged = named_models(proofs, replace(models, original=models.unlearned, unlearned=models.original))
+    if len(named) == 2 and not any(named.values()) and all(exchanged.values()):
+        yield fault(
+            "proofs", "They name the two checkpoints the other way round: exchange original and unlearned."
+        )
+        return
+    for which, same in named.items():
+        if same:
             yield fits("proofs", f"They name the {which} checkpoint.")
         else:
-            yield mind("proofs", f"They name another {which} model than the checkpoint: {claimed[:16]}...")
+            claimed = proofs.metadata[which][:16]
+            yield mind("proofs", f"They name another {which} model than the checkpoint: {claimed}...")
 
 
 def check_dimension(proofs: Proofs, network: nn.Module, frozen: int) -> Iterator[Finding]:
@@ -115,8 +120,8 @@ def check_truth(
     yield fault(
         "truth",
         f"The proofs are not these {what}' gradient differences (relative distance {off:.2g}, cosine {cosine:.2f}): "
-        f"check the {what}' order, the labels, the loss (mean cross-entropy), defences, and that the checkpoints are "
-        "those that the proofs were made with.",
+        f"check the {what}' order, the labels, how they come to the network (mean, std, image_size, channels), the "
+        "loss (mean cross-entropy), defences, and that the checkpoints are those that the proofs were made with.",
     )
 
 
@@ -136,7 +141,10 @@ def distance(answers: Tensor, vectors: Tensor) -> float:
 def _explanations(
     vectors: Tensor, answers: Tensor, truth: SampleSet, models: Models | None
 ) -> Iterator[Explanation]:
-    yield Explanation("they are unlearned minus original; change their sign", distance(-answers, vectors))
+    yield Explanation(
+        "they are unlearned minus original; exchange the checkpoints, or change their sign",
+        distance(-answers, vectors),
+    )
     scale = float((answers * vectors).sum() / answers.square().sum().clamp_min(1e-30))
     yield Explanation(
         f"they are {scale:.4g} times as long; the loss or its mean is another",
