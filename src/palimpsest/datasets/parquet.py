@@ -132,7 +132,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     Raises:
         DatasetError: The file is missing or not whole.
     """
-    with _opened(path) as file:
+    with opened_parquet(path) as file:
         column = _column(file.schema_arrow, LABEL_COLUMNS)
         told = (file.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
     try:
