@@ -10,7 +10,7 @@ from cyclopts import App
 from palimpsest import registry
 from palimpsest.case.config import CaseConfig, OracleConfig
 from palimpsest.cli import app
-from palimpsest.config import AuditConfig, Section, preset_names, read_config
+from palimpsest.config import AuditConfig, EngineConfig, Section, preset_names, read_config
 
 Row = tuple[str, str, str]
 
@@ -26,7 +26,8 @@ def section_table(name: str) -> str:
     """The keys of one part of the configuration.
 
     Args:
-        name: A field of `AuditConfig`, or `oracle` or `case`, or `audit` for the keys of no section.
+        name: A field of `AuditConfig`, or `case`, or `audit` for the keys of no section; `oracle` is the case's, which
+            has more keys than the audit's, `engine`.
     """
     if name in ("audit", "case"):
         kind: Any = AuditConfig if name == "audit" else CaseConfig
@@ -34,6 +35,8 @@ def section_table(name: str) -> str:
         return _keys(kind, keys)
     if name == "oracle":
         return _keys(OracleConfig, OracleConfig.model_fields)
+    if name == "engine":
+        return _keys(EngineConfig, EngineConfig.model_fields, prefix="oracle.")
     section: Any = AuditConfig.model_fields[name].annotation
     return _keys(section, section.model_fields, prefix=f"{name}.")
 

@@ -1,6 +1,7 @@
 """The public API as text: every name with its signature, one a line. Run it to write down what a release promises."""
 
 import dataclasses
+import importlib
 import inspect
 import re
 from collections.abc import Iterator
@@ -14,9 +15,26 @@ import palimpsest
 SNAPSHOT = Path(__file__).parents[1] / "docs" / "public-api.txt"
 
 
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "python.md"
+
+
+def below() -> dict[str, Any]:
+    """What the reference names of the modules below the package, by its path: for extensions, and for Flower."""
+    paths = re.findall(
+        r"^::: (palimpsest\.(?!api\.)\w+\.\w+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    found = {
+        path: getattr(importlib.import_module(path.rpartition(".")[0]), path.rpartition(".")[2])
+        for path in paths
+    }
+    listed = [getattr(palimpsest, name) for name in palimpsest.__all__]
+    return {path: value for path, value in found.items() if not any(value is one for one in listed)}
+
+
 def describe() -> dict[str, str]:
     """Each public name, members of classes as `Class.member`, with what a caller relies on."""
-    return dict(line for name in palimpsest.__all__ for line in _lines(name, getattr(palimpsest, name)))
+    listed = {name: getattr(palimpsest, name) for name in palimpsest.__all__}
+    return dict(line for name, value in (listed | below()).items() for line in _lines(name, value))
 
 
 def as_text(described: dict[str, str]) -> str:
@@ -27,7 +45,7 @@ def from_text(text: str) -> dict[str, str]:
     """The inverse of `as_text`."""
     lines = {}
     for line in text.splitlines():
-        end = min(place for place in (line.find("("), line.find(":"), line.find(" "), len(line)) if place > 0)
+        end = min(place for place in (*map(line.find, "(: "), len(line)) if place > 0)
         lines[line[:end]] = line[end:]
     return lines
 
@@ -51,8 +69,12 @@ def _class_lines(name: str, kind: type) -> Iterator[tuple[str, str]]:
         for field in dataclasses.fields(kind):
             missing = field.default is field.default_factory is dataclasses.MISSING
             yield f"{name}.{field.name}", f": {_written(field.type)}{' required' if missing else ''}"
+    made = (
+        issubclass(kind, BaseModel) or dataclasses.is_dataclass(kind) or getattr(kind, "_is_protocol", False)
+    )
+    special = {"__call__"} if made else {"__call__", "__init__"}
     for key, member in vars(kind).items():
-        if key.startswith("_") or key in ("model_config", "model_post_init"):
+        if (key.startswith("_") and key not in special) or key in ("model_config", "model_post_init"):
             continue
         if isinstance(member, property):
             yield f"{name}.{key}", f": {_written(inspect.signature(member.fget).return_annotation)} property"

@@ -1,12 +1,14 @@
 """What `import palimpsest` promises: its names and signatures, that it is light, and that it shows itself."""
 
+import importlib
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.public_api import SNAPSHOT, as_text, describe, from_text
+from tests.public_api import PAGE, SNAPSHOT, as_text, describe, from_text
 
 import palimpsest as pp
 
@@ -22,7 +24,13 @@ def unmentioned(released: dict[str, str], now: dict[str, str], section: str) -> 
     """Names that were added, removed or changed since the release, of which the section says nothing."""
     changed = {name for name in released.keys() | now.keys() if released.get(name) != now.get(name)}
     told = set(re.findall(r"`([\w.]+)(?:\([^`]*\))?`", section))
-    return sorted(name for name in changed if not {name, name.partition(".")[0]} & told)
+    return sorted(name for name in changed if not _spellings(name) & told)
+
+
+def _spellings(name: str) -> set[str]:
+    """How an entry may name it: in full, from the class on, or by the class alone."""
+    short = re.sub(r"^palimpsest\.\w+\.", "", name)
+    return {name, short, short.partition(".")[0]}
 
 
 def test_a_changed_name_or_signature_has_an_entry_in_the_changelog() -> None:
@@ -48,6 +56,32 @@ def test_a_change_without_an_entry_is_noticed() -> None:
     assert unmentioned(released, {"one": "(a: str)", "four": "()"}, section) == ["Kind.three", "four", "one"]
     told = section + "- `one(a)` takes text, `four` is new, `Kind` lost `three`.\n"
     assert unmentioned(released, {"one": "(a: str)", "four": "()"}, told) == []
+
+
+def test_the_reference_has_every_public_name_and_shows_the_function_where_a_module_is_called_the_same() -> (
+    None
+):
+    text = PAGE.read_text(encoding="utf-8")
+    shown = re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)
+    told = set(re.findall(r"`(\w+)`", text))
+    for name in pp.__all__:
+        if name in told:
+            continue
+        (path,) = [one for one in shown if one.rpartition(".")[2] == name]
+        module, _, last = path.rpartition(".")
+        assert getattr(importlib.import_module(module), last) is getattr(pp, name)
+        # The page is made without running anything: a module would stand before a function of its name.
+        assert module != "palimpsest" or importlib.util.find_spec(path) is None
+
+
+def test_what_extensions_are_made_of_is_promised_too() -> None:
+    promised = describe()
+    for name in ("attacks.Attack", "defenses.Defense", "metrics.Metric", "flower.ProofMod"):
+        assert f"palimpsest.{name}" in promised
+    assert "palimpsest.attacks.Attack.__call__" in promised
+    changed = promised | {"palimpsest.attacks.Attack.__call__": "(self)"}
+    assert unmentioned(promised, changed, "") == ["palimpsest.attacks.Attack.__call__"]
+    assert unmentioned(promised, changed, "- `Attack` takes nothing.") == []
 
 
 def test_every_listed_name_is_there_once_and_in_order() -> None:

@@ -4,8 +4,9 @@ The commands as functions come first: `audit`, `attack`, `prove`, `defend`, `ver
 `runs`, `sweep`, `reproduce`, `purge`. Their results show themselves in notebooks and convert to pandas. Then come the
 pieces that they are made of.
 
-What is listed here is public: it changes only with an entry in CHANGELOG.md, and from 1.0 on only with a new major
-version. A name is imported when it is first asked for, so that `import palimpsest` takes no time.
+What is listed here is public, and so is what docs/reference/python.md names of the modules below: it changes only with
+an entry in CHANGELOG.md, and from 1.0 on only with a new major version. A name is imported when it is first asked for,
+so that `import palimpsest` takes no time.
 """
 
 import importlib
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
     from palimpsest.registry import (
         AGGREGATIONS,
         ATTACKS,
+        DATASETS,
         DEFENSES,
         METHODS,
+        METRICS,
         MODELS,
         PARTITIONS,
         VERIFIERS,
@@ -47,8 +50,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AGGREGATIONS",
     "ATTACKS",
+    "DATASETS",
     "DEFENSES",
     "METHODS",
+    "METRICS",
     "MODELS",
     "PARTITIONS",
     "VERIFIERS",
@@ -108,8 +113,10 @@ _HOMES = {
     "palimpsest.registry": (
         "AGGREGATIONS",
         "ATTACKS",
+        "DATASETS",
         "DEFENSES",
         "METHODS",
+        "METRICS",
         "MODELS",
         "PARTITIONS",
         "VERIFIERS",

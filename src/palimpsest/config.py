@@ -189,6 +189,14 @@ class UnlearningConfig(Section):
         return UnlearningConfig.model_validate({**asked, "method": method, "fresh_seed": fresh_seed})
 
 
+class EngineConfig(Section):
+    """Who computes the answers to the auditor's questions."""
+
+    engine: Literal["in-process", "ray"] = "in-process"
+    """What computes the two models' gradients: this process, or Ray's workers, a share of the questions each (needs the
+    extra `flower`)."""
+
+
 class VerificationConfig(Section):
     """What the auditor accepts (IGF, section 3.1)."""
 
@@ -334,6 +342,7 @@ class AuditConfig(RunConfig):
     """What clients do to their proofs, in order: a name such as sign, or on the command line as YAML a list such as
     '[{name: prune, ratio: 0.9}, sign]'."""
     verification: VerificationConfig = Field(default_factory=VerificationConfig)
+    oracle: EngineConfig = Field(default_factory=EngineConfig)
     observation: ObservationConfig = Field(default_factory=ObservationConfig)
     attack: AttackConfig = Field(default_factory=AttackConfig)
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)

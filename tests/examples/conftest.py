@@ -1,47 +1,40 @@
-"""Copies of the examples, and their commands as their README has them."""
+"""Copies of the examples, and their commands as their README has them, in environments of their own."""
 
-import os
 import re
-import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.examples.clean import Environment, build_wheel, make_environment
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
+Installed = Callable[..., Environment]
 
 
 @pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
-    """Where `palimpsest` and `python` are this test's own, and nothing else of the test's is seen."""
-    kept = ("PATH", "HOME", "PYTHONPATH", "TORCH_HOME", "OMP_NUM_THREADS", "LANG")
-    return {name: value for name, value in os.environ.items() if name in kept}
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Makes an environment of its own: palimpsest, and what else is asked for."""
+    wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
+
+    def make(*requirements: str) -> Environment:
+        return make_environment(tmp_path_factory.mktemp("environment"), wheel, *requirements)
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def shell(environment: dict[str, str]) -> Shell:
-    """Runs one command line of a README."""
+def clean(installed: Installed) -> Environment:
+    """An environment with palimpsest and nothing else."""
+    return installed()
 
-    def run(line: str, folder: Path, *, extra: str = "", code: int = 0) -> "subprocess.CompletedProcess[str]":
-        words = shlex.split(line) + shlex.split(extra)
-        programs = {"palimpsest": [sys.executable, "-m", "palimpsest"], "python": [sys.executable]}
-        done = subprocess.run(
-            [*programs[words[0]], *words[1:]],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=400,
-        )
-        assert done.returncode == code, f"{line}\n{done.stdout}\n{done.stderr}"
-        return done
 
-    return run
+@pytest.fixture(scope="session")
+def shell(clean: Environment) -> Shell:
+    """Runs one command line of a README where palimpsest is installed and nothing else."""
+    return clean.run
 
 
 def commands(example: str) -> list[str]:

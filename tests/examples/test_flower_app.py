@@ -4,9 +4,9 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.examples.clean import Environment
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
 pytest.importorskip("ray", reason="Flower's simulation needs Ray: pip install 'palimpsest[flower]'")
@@ -16,11 +16,13 @@ SMALL = "--attack.beta 0 --attack.queries 1 --attack.epochs 2 --attack.width 16 
 
 @pytest.mark.timeout(600)
 def test_an_app_is_audited_by_two_lines(
-    tmp_path: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
+    tmp_path: Path, installed: Callable[..., Environment], readme: Callable[[str], list[str]]
 ) -> None:
     folder = tmp_path / "app"
     shutil.copytree(EXAMPLE, folder)
-    _, simulate, auditor, attack = readme("flower-app")
+    install, simulate, auditor, attack = readme("flower-app")
+    assert install == "pip install '../..[flower]'"
+    shell = installed("palimpsest[flower]").run
     shell(simulate, folder)
     shell(auditor, folder)
     told = json.loads((folder / "audit" / "deliveries.json").read_text())

@@ -1,5 +1,9 @@
 import importlib.util
 import json
+import os
+import re
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,12 +17,14 @@ import httpx
 import pytest
 import safetensors.torch
 import torch
+from tests.examples.clean import Environment
 
 from palimpsest.case import load_models
 from palimpsest.gradients import Endpoint, RemoteOracle, gradient_differences
 
 pytest.importorskip("uvicorn", reason="the reference server needs uvicorn and starlette")
 SERVER = Path(__file__).parents[2] / "examples" / "http-oracle" / "server.py"
+README = SERVER.with_name("README.md")
 TOKEN = "a-token-of-the-tests-alone"
 SHAPE = (1, 8, 8)
 KEYS = ["--original", "original.pt", "--unlearned", "unlearned.safetensors", "--model", "nets:Net"]
@@ -36,15 +42,20 @@ def server() -> Any:
 
 
 @pytest.fixture(scope="module")
-def served(own_checkpoints: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The server as the README starts it, on a port of its own."""
+def served(
+    own_checkpoints: Path, installed: Callable[..., Environment], readme: Callable[[str], list[str]]
+) -> Iterator[str]:
+    """The server as the README starts it, where what it says was installed, on a port of its own."""
+    where = installed(*re.findall(r"`pip install ([^`]*)`", README.read_text(encoding="utf-8"))[0].split())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    shutil.copytree(SERVER.parent, own_checkpoints.parent / "http-oracle")
+    line = next(line for line in readme("http-oracle") if line.startswith("python ../http-oracle/server.py"))
     process = subprocess.Popen(
-        [sys.executable, SERVER, *KEYS, "--port", str(port), "--total", "4000"],
+        [where.python, *shlex.split(line)[1:], "--port", str(port)],
         cwd=own_checkpoints,
-        env=environment | {"PALIMPSEST_ORACLE_TOKEN": TOKEN},
+        env=where.variables({"PALIMPSEST_ORACLE_TOKEN": TOKEN}),
     )
     try:
         url = f"http://127.0.0.1:{port}"
@@ -58,14 +69,13 @@ def served(own_checkpoints: Path, environment: dict[str, str]) -> Iterator[str]:
 def test_an_auditor_attacks_through_it_as_with_the_checkpoints(
     served: str,
     own_checkpoints: Path,
-    environment: dict[str, str],
     shell: Callable[..., Any],
     readme: Callable[[str], list[str]],
 ) -> None:
     line = next(line for line in readme("http-oracle") if line.startswith("palimpsest attack"))
     small = "--attack.queries 1 --attack.epochs 2 --attack.width 16 --scoring.bootstrap 20"
-    environment["PALIMPSEST_ORACLE_TOKEN"] = TOKEN
-    shell(line.replace("http://127.0.0.1:8800", served), own_checkpoints, extra=small)
+    token = {"PALIMPSEST_ORACLE_TOKEN": TOKEN}
+    shell(line.replace("http://127.0.0.1:8800", served), own_checkpoints, extra=small, variables=token)
     metrics = json.loads((own_checkpoints / "remote" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 40
     kept = "".join(
@@ -99,9 +109,7 @@ def test_it_answers_with_the_gradient_differences(
     torch.testing.assert_close(oracle(images, labels), expected)
 
 
-def test_it_listens_on_this_machine_alone_and_needs_a_token(
-    served: str, own_checkpoints: Path, environment: dict[str, str]
-) -> None:
+def test_it_listens_on_this_machine_alone_and_needs_a_token(served: str, own_checkpoints: Path) -> None:
     assert httpx.get(f"{served}/v1/oracle").status_code == 401
     assert httpx.get(f"{served}/v1/oracle", headers={"Authorization": "Bearer other"}).status_code == 401
     assert httpx.post(f"{served}/v1/differences", content=b"").status_code == 401
@@ -110,7 +118,7 @@ def test_it_listens_on_this_machine_alone_and_needs_a_token(
     if not address.startswith("127."):
         with socket.socket() as other:
             assert other.connect_ex((address, port)) != 0
-    bare = {name: value for name, value in environment.items() if name != "PALIMPSEST_ORACLE_TOKEN"}
+    bare = {name: value for name, value in os.environ.items() if name != "PALIMPSEST_ORACLE_TOKEN"}
     done = subprocess.run(
         [sys.executable, SERVER, *KEYS],
         cwd=own_checkpoints,
@@ -174,7 +182,7 @@ def test_rate_and_total_are_limited(server: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_readme_documents_what_the_server_takes() -> None:
-    text = SERVER.with_name("README.md").read_text(encoding="utf-8")
+    text = README.read_text(encoding="utf-8")
     for word in ("/v1/oracle", "/v1/differences", "palimpsest-oracle-1", "largest_batch", "Retry-After"):
         assert word in text
 

@@ -25,9 +25,21 @@ def test_its_commands_do_what_the_readme_says(
 def test_what_a_server_saw_is_examined_and_attacked(
     own_checkpoints: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> None:
-    doctor, attack = readme("own-checkpoints")[-2:]
+    doctor, attack = (line for line in readme("own-checkpoints") if "server.yaml" in line)
     assert "Zero for the true images" in " ".join(shell(doctor, own_checkpoints).stdout.split())
     shell(attack, own_checkpoints, extra="--attack.iterations 3 --scoring.bootstrap 20")
     metrics = json.loads((own_checkpoints / "served" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 40
     assert metrics["observation"]["batches"] == 10
+
+
+def test_a_large_network_is_proved_and_attacked(
+    own_checkpoints: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
+) -> None:
+    """The transformer; ResNet-18, which takes minutes, in `tests/case/test_large_models.py`."""
+    train, prove, attack = (line for line in readme("own-checkpoints") if "vit" in line)
+    shell(train, own_checkpoints)
+    assert "10 proofs of 564,618 numbers" in shell(prove, own_checkpoints).stdout
+    shell(attack, own_checkpoints, extra="--attack.epochs 1 --scoring.bootstrap 20 --auxiliary-size 30")
+    metrics = json.loads((own_checkpoints / "vit" / "run" / "metrics.json").read_text())
+    assert metrics["reconstruction"]["count"] == 10

@@ -1,53 +1,48 @@
 """The package of extensions: installed as a user installs it, and audited with nothing but its own pieces."""
 
 import json
+import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.examples.clean import OFFLINE, Environment
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin"
-pytest.importorskip(
-    "setuptools", reason="pip builds the package with the setuptools that is here, not from the network"
-)
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> dict[str, str]:
-    """An environment in which the package is installed, and the test's own is left as it was."""
-    folder = tmp_path_factory.mktemp("plugin")
-    shutil.copytree(EXAMPLE, folder / "source")
-    words = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target"]
-    subprocess.run(
-        [sys.executable, *words, folder / "site", folder / "source"], env=environment, check=True, timeout=120
-    )
-    paths = [str(folder / "site"), environment.get("PYTHONPATH", "")]
-    return environment | {"PYTHONPATH": ":".join(filter(None, paths))}
+def beside(
+    installed: Callable[..., Environment],
+    readme: Callable[[str], list[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Environment:
+    """Palimpsest, and the package installed beside it as the README says."""
+    # setuptools stands in for the environment in which pip would build the package from the network.
+    environment = installed("setuptools")
+    source = tmp_path_factory.mktemp("plugin") / "plugin"
+    shutil.copytree(EXAMPLE, source)
+    environment.run(readme("plugin")[0], source, extra=shlex.join(OFFLINE))
+    return environment
 
 
 @pytest.fixture(scope="module")
-def run(installed: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(
+    beside: Environment, readme: Callable[[str], list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Where the README's audit ran."""
+    folder = tmp_path_factory.mktemp("audit")
+    shutil.copy(EXAMPLE / "audit.yaml", folder)
+    beside.run(readme("plugin")[1], folder, extra="--scoring.bootstrap 50")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Path:
     """The run folder of the README's audit."""
-    out = tmp_path_factory.mktemp("audit") / "run"
-    palimpsest(installed, "audit", EXAMPLE / "audit.yaml", "--out", out, "--scoring.bootstrap", "50")
-    return out
-
-
-def palimpsest(environment: dict[str, str], *words: object) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "palimpsest", *map(str, words)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return folder / "run"
 
 
 def test_an_audit_is_made_of_its_pieces(run: Path) -> None:
@@ -73,40 +68,32 @@ def test_the_run_records_the_package_and_the_report_its_metric(run: Path) -> Non
     assert "differences between neighbouring pixels" in page
 
 
-def test_its_settings_are_flags_and_its_names_are_offered(installed: dict[str, str]) -> None:
-    told = palimpsest(installed, "audit", "--help")
+def test_its_settings_are_flags_and_its_names_are_offered(beside: Environment, folder: Path) -> None:
+    told = beside.run("palimpsest audit --help", folder).stdout
     assert "--model.hidden" in told
     assert "Units of the hidden layer" in " ".join(told.split())
 
 
-def test_another_version_of_the_package_is_computed_anew(
-    run: Path, installed: dict[str, str], tmp_path: Path
-) -> None:
-    site = Path(installed["PYTHONPATH"].partition(":")[0])
-    shutil.copytree(site, tmp_path / "site")
-    (metadata,) = (tmp_path / "site").glob("*.dist-info/METADATA")
-    metadata.write_text(metadata.read_text().replace("Version: 1.0.0", "Version: 1.1.0"))
+def test_another_version_of_the_package_is_computed_anew(beside: Environment, folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from rich.console import Console\n"
-        "from palimpsest.config import ModelConfig, DataConfig, read_config\n"
+        "from palimpsest.config import read_config\n"
         "from palimpsest.runs import Run\n"
-        "config = read_config(sys.argv[1])\n"
-        "run = Run.open(Path(sys.argv[2]), config, console=Console(quiet=True))\n"
-        "print([run._fingerprint(config.model), run._fingerprint(config.federation)])\n"
+        "config = read_config('audit.yaml')\n"
+        "run = Run.open(Path(sys.argv[1]), config, console=Console(quiet=True))\n"
+        "print(run._fingerprint(config.model), run._fingerprint(config.federation))\n"
     )
 
-    def fingerprints(where: Path) -> list[str]:
-        done = subprocess.run(
-            [sys.executable, "-c", code, EXAMPLE / "audit.yaml", tmp_path / where.parent.name],
-            env=installed | {"PYTHONPATH": f"{where}:{installed['PYTHONPATH'].partition(':')[2]}"},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return json.loads(done.stdout.replace("'", '"'))
+    def fingerprints(name: str) -> list[str]:
+        return beside.run(shlex.join(["python", "-c", code, name]), folder).stdout.split()
 
-    old, new = fingerprints(site), fingerprints(tmp_path / "site")
+    old = fingerprints("old")
+    (metadata,) = beside.folder.glob("lib/*/site-packages/palimpsest_shapes-*.dist-info/METADATA")
+    text = metadata.read_text()
+    metadata.write_text(text.replace("Version: 1.0.0", "Version: 1.1.0"))
+    new = fingerprints("new")
+    metadata.write_text(text)
     assert old[0] != new[0]
     assert old[1] == new[1]
 

@@ -21,7 +21,7 @@ from palimpsest.errors import DatasetError
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label", "labels")
-_BATCH = 1024
+_BATCH, _LONGEST = 1024, 1000
 _MOST_CLASSES = 2**16
 _LONGEST_NAME = 100
 # Encoded images hardly shrink any more, and every row takes some bytes; a small file may repeat itself.
@@ -243,4 +243,5 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 
 
 def _spell(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name} ({field.type})" for field in schema)
+    told = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}..."

@@ -100,7 +100,7 @@ def gradient_differences(
         ModelError: The models differ in their parameters, or a layer has no per-sample gradient.
         ResourceError: Not even one sample fits the budget.
     """
-    _check_same(original, unlearned)
+    check_same(original, unlearned)
     return _whole([original, unlearned], images, labels, memory_budget)
 
 
@@ -117,11 +117,16 @@ def difference_chunks(
     Both sides of a difference come from the same batched path: float32 kernels for other batch sizes round
     differently, and a ReLU near zero turns that into an error as large as the difference.
     """
-    _check_same(original, unlearned)
+    check_same(original, unlearned)
     yield from _chunks([original, unlearned], images, labels, memory_budget)
 
 
-def _check_same(original: nn.Module, unlearned: nn.Module) -> None:
+def check_same(original: nn.Module, unlearned: nn.Module) -> None:
+    """Refuse two models of different architectures.
+
+    Raises:
+        ModelError: They differ in their parameters' names or shapes.
+    """
     before = {name: tuple(value.shape) for name, value in original.named_parameters()}
     after = {name: tuple(value.shape) for name, value in unlearned.named_parameters()}
     if before != after:
@@ -154,7 +159,7 @@ def _chunks(
     keep_freed_memory()
     with ExitStack() as stack:
         for model in models:
-            stack.enter_context(_eval_mode(model))
+            stack.enter_context(eval_mode(model))
         writers = [writer_of(model, images[:2].to(some.device)) for model in models]
         other = empty_matrix(rows, dimension, dtype=some.dtype, device=some.device) if models[1:] else None
         for start in range(0, len(images), rows):
@@ -172,7 +177,7 @@ def _chunks(
 
 
 @contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
     """Batch statistics would mix samples, and dropout would make a proof random: eval mode, then back."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -23,7 +23,7 @@ class Unlearned:
 
     parameters: Parameters
     rounds: list[Round]
-    facts: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True)

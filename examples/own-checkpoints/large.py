@@ -1,0 +1,81 @@
+"""Checkpoints of networks of other people's size: torchvision's ResNet-18, and a small vision transformer.
+
+    python large.py resnet18
+    python large.py vit
+
+takes images that `train.py` wrote, at 64 x 64 pixels and in colour, trains one of the networks on some of them with and
+without ten, and writes `original.pt`, `unlearned.pt` and these ten into the folder `resnet18` or `vit`.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+# `import torchvision` does the same, where its compiled operators fit the torch beside it.
+from palimpsest.torchvision_compat import import_torchvision
+
+networks = import_torchvision().models
+SIDE = 64
+FORGOTTEN, BATCH, STEPS = 10, 32, 10
+
+
+def resnet18() -> nn.Module:
+    """torchvision's, with ten classes: 11,181,642 parameters."""
+    return networks.resnet18(num_classes=10)
+
+
+def vit() -> nn.Module:
+    """A vision transformer with patches of 8 x 8 pixels, four layers of width 128."""
+    model = networks.VisionTransformer(
+        image_size=SIDE, patch_size=8, num_layers=4, num_heads=4, hidden_dim=128, mlp_dim=256, num_classes=10
+    )
+    # torchvision's head starts at zero, where no gradient reaches what is before it.
+    nn.init.normal_(model.heads[-1].weight, std=0.05)
+    return model
+
+
+def read(folder: str) -> tuple[Tensor, Tensor]:
+    """The images of a folder with `metadata.csv`, as the networks take them."""
+    lines = Path(folder, "metadata.csv").read_text().splitlines()[1:]
+    names, labels = zip(*(line.split(",") for line in lines), strict=True)
+    images = [Image.open(Path(folder, name)).resize((SIDE, SIDE), Image.Resampling.BICUBIC) for name in names]
+    pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images]))
+    return (pixels[:, None] / 255).repeat(1, 3, 1, 1), torch.tensor([int(label) for label in labels])
+
+
+def fit(name: str, images: Tensor, labels: Tensor) -> nn.Module:
+    """Train for a few steps from the same start."""
+    torch.manual_seed(1)
+    model = {"resnet18": resnet18, "vit": vit}[name]()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+    for _ in range(STEPS):
+        rows = torch.randperm(len(images))[:BATCH]
+        optimizer.zero_grad()
+        F.cross_entropy(model(images[rows]), labels[rows]).backward()
+        optimizer.step()
+    return model.eval()
+
+
+def main(name: str) -> None:
+    """Train twice, and write both checkpoints."""
+    few = Path(name, "forgotten")
+    few.mkdir(parents=True, exist_ok=True)
+    table = Path("forgotten", "metadata.csv").read_text().splitlines()[: FORGOTTEN + 1]
+    (few / "metadata.csv").write_text("\n".join(table) + "\n")
+    for line in table[1:]:
+        shutil.copy(Path("forgotten", line.partition(",")[0]), few)
+
+    remaining = read("remaining")
+    everything = [torch.cat(pair) for pair in zip(read(str(few)), remaining, strict=True)]
+    torch.save(fit(name, *everything).state_dict(), Path(name, "original.pt"))
+    torch.save(fit(name, *remaining).state_dict(), Path(name, "unlearned.pt"))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
