@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from palimpsest.comparison import (
     COLUMNS,
@@ -98,6 +98,7 @@ def _figure(column: Column, names: Sequence[str], runs: Sequence[ComparedRun]) -
         axes.grid(axis="x", color=COLOURS["rule"], linewidth=0.4)
         if column.form.endswith("%"):
             axes.xaxis.set_major_formatter(PercentFormatter(1))
+            axes.xaxis.set_major_locator(MaxNLocator(5))
             left, right = axes.get_xlim()
             axes.set_xlim(max(left, -0.005), min(right, 1.005))
         direction = "more is read further " + ("left" if column.better == "low" else "right")
