@@ -12,7 +12,7 @@ from benchmarks.federation import load
 from benchmarks.gradients import batch, network
 from benchmarks.isolated import in_place, isolated
 from benchmarks.timing import Line
-from palimpsest.gradients import CountSketch, collect, difference_chunks, fit_projection, parameter_count
+from palimpsest.gradients import CountSketch, ModelOracle, collect, fit_projection, parameter_count
 from palimpsest.memory import parse_bytes
 
 # Its gradients and their reduction are of the cell's size; the federation and the training, which hold less, are short.
@@ -62,8 +62,9 @@ def sketched_projection(name: str, count: int, bins: int) -> Reduced:
             value.copy_(before_value + 0.05 * before_value.std(correction=0) * noise)
     generator = torch.Generator().manual_seed(0)
     sketch = CountSketch.draw(parameter_count(before), bins, generator=generator)
-    chunks = difference_chunks(before, after, *_images(count))
-    short = collect(map(sketch.transform, chunks), count, sketch.size, memory_budget=2**32)
+    oracle = ModelOracle(before, after, memory_budget=2**31)
+    answers = oracle.read(*_images(count), sketch, together=1)
+    short = collect(answers, count, sketch.size, memory_budget=2**32)
     projection = fit_projection(short, generator=generator)
     return Reduced(projection.components, expected_distortion(short))
 

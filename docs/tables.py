@@ -2,12 +2,17 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from cyclopts import App
 
 from palimpsest import registry
 from palimpsest.case.config import CaseConfig, OracleConfig
-from palimpsest.config import AuditConfig, Section, preset_names, read_config
+from palimpsest.cli import app
+from palimpsest.config import AuditConfig, EngineConfig, Section, preset_names, read_config
+
+Row = tuple[str, str, str]
 
 _MARK = re.compile(r"<!-- table: (?P<what>[a-z]+)(?: (?P<which>[a-z]+))? -->")
 
@@ -21,7 +26,8 @@ def section_table(name: str) -> str:
     """The keys of one part of the configuration.
 
     Args:
-        name: A field of `AuditConfig`, or `oracle` or `case`, or `audit` for the keys of no section.
+        name: A field of `AuditConfig`, or `case`, or `audit` for the keys of no section; `oracle` is the case's, which
+            has more keys than the audit's, `engine`.
     """
     if name in ("audit", "case"):
         kind: Any = AuditConfig if name == "audit" else CaseConfig
@@ -29,6 +35,8 @@ def section_table(name: str) -> str:
         return _keys(kind, keys)
     if name == "oracle":
         return _keys(OracleConfig, OracleConfig.model_fields)
+    if name == "engine":
+        return _keys(EngineConfig, EngineConfig.model_fields, prefix="oracle.")
     section: Any = AuditConfig.model_fields[name].annotation
     return _keys(section, section.model_fields, prefix=f"{name}.")
 
@@ -51,6 +59,65 @@ def preset_table(_: str | None) -> str:
         ("preset", "what it does", "paper"),
         ((f"`{name}`", config.description, config.paper) for name, config in configs),
     )
+
+
+def command_sections(_: str | None) -> str:
+    """A heading for each command, how it is called, what it does, and its arguments and flags."""
+    return "\n\n".join(_command(app[name], f"palimpsest {name}") for name in app if not name.startswith("-"))
+
+
+def _command(command: App, called: str) -> str:
+    below = [name for name in command if not name.startswith("-")]
+    if not below:
+        needed, rows = _arguments(command)
+        usage = " ".join([called, *needed, "[OPTIONS]"])
+        return f"## {called}\n\n```text\n{usage}\n```\n\n{_told(command)}\n\n{_argument_table([rows])}"
+    texts = [f"## {called}", _told(command)]
+    makes = ((f"`{name}`", _told(command[name]).partition("\n")[0]) for name in below)
+    texts.append(_table(("table", "what it makes"), makes))
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name in below:
+        alike.setdefault(tuple(row[0] for row in _arguments(command[name])[1]), []).append(name)
+    for names in alike.values():
+        table = _argument_table([_arguments(command[name])[1] for name in names])
+        texts.append(f"What {', '.join(f'`{name}`' for name in names)} take:\n\n{table}")
+    return "\n\n".join(texts)
+
+
+def _told(command: App) -> str:
+    """What a command says of itself, without its arguments."""
+    return inspect.cleandoc(command.help).partition("Parameters\n---")[0].strip()
+
+
+def _arguments(command: App) -> tuple[list[str], list[Row]]:
+    """What stands after a command's name, and each of its arguments: name, default, meaning."""
+    found = [one for one in command.assemble_argument_collection(parse_docstring=True) if one.show]
+    sections = any(len(one.keys) > 1 for one in found)
+    needed, rows = [], []
+    for one in found:
+        # The configuration has a page of its own.
+        if one.keys and sections:
+            continue
+        name, default = one.names[0], one.field_info.default
+        if not one.keys and one.field_info.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            name = name.removeprefix("--").upper()
+            needed.append(name if one.required else f"[{name}]")
+        elif one.required:
+            needed.append(f"{name} ...")
+        shown = "required" if one.required else "" if default in (None, False) else f"`{default}`"
+        rows.append((f"`{name}`", shown, " ".join((one.parameter.help or "").split())))
+    if sections:
+        rows.append(("`--...`", "", "Every key of the [configuration](configuration.md)."))
+    return needed, rows
+
+
+def _argument_table(commands: Sequence[Sequence[Row]]) -> str:
+    """The arguments that some commands share; a default in which they differ is each command's own."""
+    rows = (
+        (name, default if all(row[1] == default for row in others) else "its own", meaning)
+        for (name, default, meaning), *others in zip(*commands, strict=True)
+    )
+    return _table(("argument", "default", "meaning"), rows)
 
 
 def _keys(kind: Any, names: Iterable[str], *, prefix: str = "") -> str:
@@ -85,4 +152,5 @@ _TABLES: dict[str, Callable[[Any], str]] = {
     "section": section_table,
     "components": component_sections,
     "presets": preset_table,
+    "commands": command_sections,
 }

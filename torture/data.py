@@ -168,6 +168,7 @@ PARSERS: dict[str, Parser] = {
             b"file_name",
             b"99999999999",
         ),
+        slack=256 * MIB,
     ),
     "rows in parquet": Parser(
         _row_parquet_seeds,

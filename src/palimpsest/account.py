@@ -107,7 +107,7 @@ def report_input(
     config, scores, unlearned = results.config, results.scores, results.unlearned
     attack = config.attack.components["name"]
     return ReportInput(
-        title=f"{config.attack.name} against {unlearned_name(config)} on {config.data.name}",
+        title=f"{config.attack.name} against {unlearned_name(config)} on {config.data.name.rstrip('/')}",
         command=command or "palimpsest audit config.yaml",
         config=config.model_dump(mode="json"),
         config_yaml=config.to_yaml(),
@@ -126,6 +126,7 @@ def report_input(
         participation=results.original.participation,
         forgetting=_three_models(results.forgetting),
         notes=[*results.data.notes, *unlearned.notes, *_batch_notes(results), *credibility_notes(results)],
+        class_names=results.data.class_names,
         absent=scores.absent(),
     )
 

@@ -26,7 +26,7 @@ from palimpsest.errors import ConfigurationError, KnowledgeError
 from palimpsest.federation import Federation
 from palimpsest.federation_side import defend_proofs, study_forgetting, train_original, unlearn_twice
 from palimpsest.footprint import refuse_what_does_not_fit
-from palimpsest.gradients import ModelOracle, Oracle, parameter_count
+from palimpsest.gradients import Oracle, oracle_of, parameter_count
 from palimpsest.metrics import (
     Belonging,
     ConfirmationScores,
@@ -91,7 +91,7 @@ def audit(
         forgetting = study_forgetting(run, federation, request, original, unlearned, retrained)
         load_parameters(before, original.parameters).to(device)
         load_parameters(after, unlearned.parameters).to(device)
-        oracle = ModelOracle(before, after, memory_budget=budget)
+        oracle = oracle_of(before, after, engine=config.oracle.engine, memory_budget=budget)
         proofs = run.stage(
             "proofs",
             Proofs,
@@ -167,9 +167,10 @@ def audit(
             control,
         )
         metrics = metrics_tree(results, run.seconds())
-        run.finish(metrics)
         page = report_input(results, metrics, manifest=run.manifest, command=command)
         write_page(run.folder, page)
+        # The scores come last: where they stand, the run is done.
+        run.finish(metrics)
         return AuditResult(run.folder, metrics, verdict_text(page))
 
 

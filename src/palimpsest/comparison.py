@@ -26,6 +26,7 @@ class Column:
         heading: What stands above it.
         path: Where it stands in `metrics.json`.
         form: How it is printed.
+        meaning: What it tells, in a few words.
         better: `low` or `high`.
         interval: Where its 95 % interval stands, if it has one: its two ends, or a mapping with `low` and `high`.
         chance: Where it stands what somebody gets who knows nothing, if that is known.
@@ -35,21 +36,55 @@ class Column:
     heading: str
     path: tuple[str | int, ...]
     form: str
+    meaning: str
     better: str
     interval: tuple[str | int, ...] = ()
     chance: tuple[str | int, ...] = ()
 
 
 COLUMNS = (
-    Column("mse", "MSE", ("reconstruction", "mse"), ".4f", "low", ("intervals", "mse")),
-    Column("psnr", "PSNR", ("reconstruction", "psnr"), ".2f", "high", ("intervals", "psnr")),
-    Column("ssim", "SSIM", ("reconstruction", "ssim"), ".3f", "high", ("intervals", "ssim")),
-    Column("lpips", "LPIPS", ("reconstruction", "lpips"), ".3f", "low", ("intervals", "lpips")),
+    Column(
+        "mse",
+        "MSE",
+        ("reconstruction", "mse"),
+        ".4f",
+        "mean squared error of the reconstructions, pixels in [0, 1]",
+        "low",
+        ("intervals", "mse"),
+    ),
+    Column(
+        "psnr",
+        "PSNR",
+        ("reconstruction", "psnr"),
+        ".2f",
+        "peak signal-to-noise ratio in dB, mean over images",
+        "high",
+        ("intervals", "psnr"),
+    ),
+    Column(
+        "ssim",
+        "SSIM",
+        ("reconstruction", "ssim"),
+        ".3f",
+        "structural similarity, 1 is identical",
+        "high",
+        ("intervals", "ssim"),
+    ),
+    Column(
+        "lpips",
+        "LPIPS",
+        ("reconstruction", "lpips"),
+        ".3f",
+        "learned perceptual distance, 0 is identical",
+        "low",
+        ("intervals", "lpips"),
+    ),
     Column(
         "top1",
         "told apart",
         ("reconstruction", "identification_top1"),
         ".1%",
+        "forgotten samples whose reconstruction is nearest to themselves",
         "high",
         ("intervals", "identification_top1"),
         ("chance", "identification_top1"),
@@ -59,6 +94,7 @@ COLUMNS = (
         "confirmed",
         ("confirmation", "identified"),
         ".1%",
+        "proofs that an auditor who holds the samples already matches with theirs",
         "high",
         ("confirmation", "intervals", 0),
         ("confirmation", "chance"),
@@ -68,6 +104,7 @@ COLUMNS = (
         "accuracy",
         ("federation", "unlearned_accuracy"),
         ".1%",
+        "of the unlearned model on test samples",
         "high",
         ("rates", "accuracy_test_unlearned"),
         ("rates", "accuracy_test_unlearned", "chance"),
@@ -192,13 +229,22 @@ def as_json(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
 
 def written(column: Column, run: ComparedRun) -> str:
     """One number of one run, with its interval, and with what chance gives where that is known."""
+    value, interval, chance = written_apart(column, run)
+    told = "; ".join(filter(None, [interval, chance]))
+    return f"{value} ({told})" if told else value
+
+
+def written_apart(column: Column, run: ComparedRun) -> tuple[str, str, str]:
+    """One number of one run, the ends of its interval, and what chance gives; what is not known is empty."""
     value = run.values.get(column.name)
     if value is None:
-        return "–"
+        return "–", "", ""
     ends, chance = run.intervals.get(column.name), run.chances.get(column.name)
-    told = [" to ".join(in_form(end, column.form) for end in ends)] if ends else []
-    told += [f"chance {in_form(chance, column.form)}"] if chance is not None else []
-    return in_form(value, column.form) + (f" ({'; '.join(told)})" if told else "")
+    return (
+        in_form(value, column.form),
+        " to ".join(in_form(end, column.form) for end in ends) if ends else "",
+        f"chance {in_form(chance, column.form)}" if chance is not None else "",
+    )
 
 
 def varying_keys(runs: Sequence[ComparedRun]) -> list[str]:

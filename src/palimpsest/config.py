@@ -98,8 +98,8 @@ class DataConfig(Section):
     selectors = {"partition": PARTITIONS}
 
     name: str = "digits"
-    """digits, mnist, fashion_mnist, cifar10, cifar100, lfw, a set of an installed package, a folder of class folders,
-    or a parquet file."""
+    """digits, mnist, fashion_mnist, cifar10, cifar100, lfw, a set of an installed package, a folder of class folders, a
+    .parquet file, a .csv table of file names and labels, or hf:owner/name for any on the hub."""
     auxiliary: str | None = None
     """The attacker's own images: another set, or none for the test split of the same one (in distribution)."""
     auxiliary_size: PositiveInt = 800
@@ -187,6 +187,14 @@ class UnlearningConfig(Section):
         """The same request, answered by another method with its defaults."""
         asked = self.model_dump(include=set(UnlearningConfig.model_fields))
         return UnlearningConfig.model_validate({**asked, "method": method, "fresh_seed": fresh_seed})
+
+
+class EngineConfig(Section):
+    """Who computes the answers to the auditor's questions."""
+
+    engine: Literal["in-process", "ray"] = "in-process"
+    """What computes the two models' gradients: this process, or Ray's workers, a share of the questions each (needs the
+    extra `flower`)."""
 
 
 class VerificationConfig(Section):
@@ -334,6 +342,7 @@ class AuditConfig(RunConfig):
     """What clients do to their proofs, in order: a name such as sign, or on the command line as YAML a list such as
     '[{name: prune, ratio: 0.9}, sign]'."""
     verification: VerificationConfig = Field(default_factory=VerificationConfig)
+    oracle: EngineConfig = Field(default_factory=EngineConfig)
     observation: ObservationConfig = Field(default_factory=ObservationConfig)
     attack: AttackConfig = Field(default_factory=AttackConfig)
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)

@@ -14,6 +14,7 @@ from palimpsest.defenses import apply_defenses
 from palimpsest.footprint import evidence_rows
 from palimpsest.gradients import Oracle
 from palimpsest.metrics import separation
+from palimpsest.progress import track
 from palimpsest.proofs import FORGERS, RECOGNISED, Evidence, Submission
 from palimpsest.randomness import make_generator
 from palimpsest.records import Record
@@ -132,7 +133,7 @@ def _measure(config: AttackingConfig, view: AuditorView) -> Soundness:
     honest = Submission(view.proofs, responses)
     forged = (
         (name, forge(honest, evidence, make_generator(config.seed, "forge", name)))
-        for name, forge in FORGERS.items()
+        for name, forge in track(FORGERS.items(), "try forgers", len(FORGERS))
     )
     return Soundness(
         areas=separations(evidence, honest, forged, seed=config.seed),

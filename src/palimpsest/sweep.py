@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from palimpsest.audit import audit
+from palimpsest.cluster import connect
 from palimpsest.config import AuditConfig, merged, read_config, read_mapping
 from palimpsest.errors import ConfigurationError, PalimpsestError, ReproductionError
 from palimpsest.registry import METHODS
@@ -131,14 +131,7 @@ def sweep(
 
 
 def _on_ray(points: Sequence[Point], folders: Sequence[Path], data_dir: Path | None) -> dict[str, str]:
-    # Ray's announcement of what a later version will do about accelerators; a task here takes none.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise ConfigurationError(
-            "--engine ray needs Ray: pip install 'palimpsest[flower]', or leave --engine out."
-        ) from error
+    ray, end = connect("--engine ray")
 
     @ray.remote(num_cpus=1, max_retries=0)
     def run(config: AuditConfig, folder: str) -> str:
@@ -148,9 +141,6 @@ def _on_ray(points: Sequence[Point], folders: Sequence[Path], data_dir: Path | N
             return str(error)
         return ""
 
-    started = not ray.is_initialized()
-    if started:
-        ray.init(include_dashboard=False, log_to_driver=False)
     try:
         tasks = [
             run.remote(point.config, str(folder.resolve()))
@@ -159,8 +149,7 @@ def _on_ray(points: Sequence[Point], folders: Sequence[Path], data_dir: Path | N
         told = zip(points, ray.get(tasks), strict=True)
         return {point.name: failure for point, failure in told if failure}
     finally:
-        if started:
-            ray.shutdown()
+        end()
 
 
 def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from palimpsest.errors import (
     RunError,
 )
 from palimpsest.gradients import ModelOracle
-from palimpsest.proofs import Proofs, save_proofs
+from palimpsest.proofs import Proofs, load_proofs, save_proofs
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
 
@@ -243,6 +243,23 @@ def test_defended_proofs_without_a_control_say_so(
     assert sum(ASKED) == 48
     assert result.metrics["control"] is None
     assert "says nothing about them" in (here / "run" / "report.html").read_text()
+
+
+def test_proofs_of_another_request_and_copies_are_named_in_the_report(
+    case: Make, here: Path, proofs: Path
+) -> None:
+    held = load_proofs(proofs)
+    vectors = held.vectors.clone()
+    vectors[7] = vectors[3]
+    forged = Proofs(vectors, held.metadata | {"unlearned": "ab" * 32})
+    save_proofs(here / "forged.safetensors", forged)
+    attack(case(proofs=str(here / "forged.safetensors")), out=here / "run")
+    page = (here / "run" / "report.html").read_text()
+    assert "name another unlearned model" in page
+    assert "name another original model" not in page
+    assert "Proofs 3, 7 are one and the same" in page
+    attack(case(), out=here / "honest")
+    assert "one and the same" not in (here / "honest" / "report.html").read_text()
 
 
 def test_a_case_has_the_certainty_of_an_audit(case: Make, here: Path, pieces: Path) -> None:

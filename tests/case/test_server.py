@@ -244,16 +244,17 @@ def test_labels_can_be_inferred_where_none_came(
     assert attack(inferred, out=here / "inferred").metrics["attack"]["labels_inferred"] == 1
 
 
-def test_gradients_too_large_to_be_matched_end_with_their_cause(
+def test_gradients_that_can_not_be_matched_end_with_their_cause(
     served: Callable[..., CaseConfig], client: Client, here: Path
 ) -> None:
-    huge = {name: torch.full_like(value, 3e38) for name, value in client.flat.items()}
-    path = client.write(huge | client.labels, "huge.safetensors")
-    for optimizer in ("lbfgs", "adam"):
+    for value, optimizer in ((3e38, "lbfgs"), (3e38, "adam"), (0.0, "lbfgs")):
+        flat = {name: torch.full_like(one, value) for name, one in client.flat.items()}
+        path = client.write(flat | client.labels, f"{value}.safetensors")
         config = served(path=path, attack=QUICK | {"precision": "float32", "optimizer": optimizer})
-        with pytest.raises(DivergenceError, match=r"too large for attack\.precision"):
-            attack(config, out=here / optimizer)
-        assert not (here / optimizer / "report.html").exists()
+        folder = here / f"{value}-{optimizer}"
+        with pytest.raises(DivergenceError, match=r"zero or too large for attack\.precision"):
+            attack(config, out=folder)
+        assert not (folder / "report.html").exists()
 
 
 @pytest.mark.parametrize("name", [name for name, kind in ATTACKS if hasattr(kind, "rehearse")])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from palimpsest.cli import app, main
-from palimpsest.config import preset_names
+from palimpsest.config import preset_names, read_config
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -62,11 +62,12 @@ def test_a_bug_ends_with_code_1(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert "bug in palimpsest (ZeroDivisionError: by zero)" in err
 
 
-def test_presets_are_listed_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+def test_presets_are_listed_with_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "presets")
     assert code == 0
-    for name in preset_names():
-        assert name in out
+    lines = out.splitlines()
+    assert lines[::2] == preset_names()
+    assert "  " + read_config("digits").description in out
 
 
 def test_help_of_every_command_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,6 +42,12 @@ def test_the_parts_come_from_the_splits(load, mirror):
     )
 
 
+def test_classes_are_named_where_the_set_names_them(load, tmp_path, pictures, write_folder):
+    assert load().class_names == ()
+    folder = write_folder(tmp_path / "own", {"cat": pictures(8), "ant": pictures(8, seed=1)})
+    assert load_data(DataConfig(name=str(folder)), clients=2, seed=1).class_names == ("ant", "cat")
+
+
 def test_a_tenth_of_the_test_split_is_held_out(load):
     data = load(auxiliary_size=500)
     assert (len(data.auxiliary), len(data.held_out)) == (18, 2)
@@ -207,6 +213,8 @@ def test_real_sets(real_mirror, no_network, name, shape):
     assert (len(data.train), len(data.auxiliary)) == (400, 300)
     assert len(data.held_out) == min(1000, len(data.test) - 300)
     assert len(data.public) == (1000 if name == "lfw" else 300)
+    assert len(data.class_names) == data.train.classes
+    assert all(data.class_names)
 
 
 def test_fingerprint_of_a_real_set_is_fast(real_mirror):

@@ -32,6 +32,16 @@ def test_images_come_in_the_order_of_the_lines(folder: Path) -> None:
     assert ImageList(table).read_all().name == folder.name
 
 
+def test_a_file_that_many_lines_name_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    plain = Image.open
+    monkeypatch.setattr(Image, "open", lambda file, **rest: opened.append(file) or plain(file, **rest))
+    lines = [f"deep/{row % 2}.png,{row % 2}" for row in range(50)]
+    images = ImageList(write(folder, "\n".join(["file_name,label", *lines]))).read_all()
+    assert (images.images[:, 0, 0, 0] * 255).round().tolist() == [0, 10] * 25
+    assert len(opened) == 2
+
+
 def test_both_splits_together_are_the_whole(folder: Path) -> None:
     lines = [f"deep/{row}.png,{row % 2}" for row in range(6)]
     source = ImageList(write(folder, "\n".join(["file_name,label", *lines])))

@@ -1,10 +1,12 @@
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 
-from palimpsest.datasets.parquet import ParquetFile, count_rows, read_images, read_labels
+from palimpsest.datasets.parquet import ParquetFile, count_rows, read_class_names, read_images, read_labels
 from palimpsest.datasets.split import split_rows
 from palimpsest.errors import DatasetError
 
@@ -24,6 +26,29 @@ def test_reads_labels(encode, pictures, write_parquet, label):
     path = write_parquet([encode(pictures(1)[0])] * 4, [3, 0, 2, 3], label=label)
     assert read_labels(path).tolist() == [3, 0, 2, 3]
     assert read_labels(path).dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("told", "names"),
+    [
+        ({"info": {"features": {"fine_label": {"names": ["ape", "bee"]}}}}, ("ape", "bee")),
+        ({"info": {"features": {"label": {"names": ["ape", "bee"]}}}}, ()),
+        ({"info": {"features": {"fine_label": {"names": ["ape", 2]}}}}, ()),
+        ({"info": {"features": {"fine_label": {"names": "ape"}}}}, ()),
+        ({"info": []}, ()),
+        (None, ()),
+    ],
+)
+def test_class_names_are_those_that_the_hub_keeps_beside_the_columns(
+    encode, pictures, write_parquet, told, names
+):
+    path = write_parquet([encode(pictures(1)[0])] * 2, [1, 0], label="fine_label")
+    metadata = {} if told is None else {"huggingface": json.dumps(told)}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
+    assert read_class_names(path) == names
+    assert ParquetFile(path).class_names == names
+    pq.write_table(pq.read_table(path).replace_schema_metadata({"huggingface": b"[\xff" * 9}), path)
+    assert read_class_names(path) == ()
 
 
 def test_small_integers_are_labels_too(encode, pictures, tmp_path):

@@ -62,6 +62,8 @@ def test_tables_of_images_are_left_to_others(tmp_path: Path, column: str) -> Non
         ("tokens,label\n1 -2,0\n", "token outside 0"),
         ("tokens,label\n0.5,0\n", "not lists of whole numbers"),
         ("a,label\n1,2,3\n", "can't be read as a table"),
+        ("," * 20_000 + "\n", "20,001 columns"),
+        ('"a\nb"' + "," * 20_000 + "\n", "20,001 columns"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, reason: str) -> None:

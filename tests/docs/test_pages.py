@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from PIL import Image
 
-from palimpsest.cli.main import app
+from palimpsest.cli.main import app, main
 from palimpsest.config import AuditConfig, read_config
 from palimpsest.sweep import read_grid
 
@@ -56,6 +58,56 @@ def test_a_command_that_is_shown_is_one_that_the_program_takes(page: Path, comma
     _, *tokens = shlex.split(optional, comments=True)
     tokens = [token.replace("RUN", "run").replace("PRESET", "digits") for token in tokens]
     app.parse_args(tokens, exit_on_error=False, print_error=False)
+
+
+SMALL = {
+    "--federation.rounds": "4",
+    "--model.width": "4",
+    "--unlearning.count": "20",
+    "--data.auxiliary-size": "60",
+    "--attack.epochs": "2",
+    "--attack.width": "16",
+    "--scoring.bootstrap": "20",
+}
+
+
+@pytest.mark.timeout(600)
+def test_the_tutorial_can_be_followed_from_its_first_command_to_its_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it stands there, but for audits made small, and with a folder of images that a reader would have."""
+    generator = torch.Generator().manual_seed(1)
+    for kind, light in (("cats", 60), ("dogs", 160)):
+        folder = tmp_path / "photographs" / kind
+        folder.mkdir(parents=True)
+        for number in range(60):
+            noise = torch.randint(0, light, (40 + number % 3, 30, 3), generator=generator)
+            Image.fromarray(noise.byte().numpy()).save(folder / f"{number}.jpg")
+    monkeypatch.chdir(tmp_path)
+    for line in commands(ROOT / "docs" / "tutorial.md"):
+        _, *tokens = shlex.split(line)
+        if tokens[0] == "audit":
+            tokens += [token for flag in SMALL.items() if flag[0] not in tokens for token in flag]
+        with pytest.raises(SystemExit) as stop:
+            main(tokens)
+        assert not stop.value.code, line
+        _followed(tokens, tmp_path)
+    assert (tmp_path / "runs" / "mine" / "report.html").is_file()
+    assert "Report: " in capsys.readouterr().out
+
+
+def _followed(tokens: list[str], folder: Path) -> None:
+    """What the page says comes of a command is there."""
+    page, runs = folder / "comparison" / "comparison.html", folder / "runs"
+    if tokens[0] == "compare":
+        assert "orthogonal" in page.read_text(encoding="utf-8")
+    if tokens[0] == "report":
+        text = (folder / "demo-redacted.html").read_text(encoding="utf-8")
+        assert "Redacted." in text
+        assert not re.search(r";base64,\w", text)
+    if tokens[0] == "purge":
+        assert not [*runs.glob("*/report*"), *runs.glob("*/reconstructions*"), *runs.glob("*/proofs*")]
+        assert len([*runs.glob("*/metrics.json")]) == 2
 
 
 PYTHON = [page for page in PAGES if blocks(page, "python")]

@@ -15,7 +15,6 @@ def test_it_is_stored_without_output() -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")  # jupyter_client's own
 def test_it_tells_the_story(tmp_path: Path) -> None:
     from nbclient import NotebookClient

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,7 @@ from palimpsest.gradients import (
     parameter_count,
     per_sample_gradients,
 )
+from palimpsest.progress import Watcher, Work, watching
 
 
 def flat_gradient(model: nn.Module, image: Tensor, label: Tensor) -> Tensor:
@@ -156,3 +159,19 @@ def test_attention_is_batched_and_equals_one_backward_per_sample() -> None:
         [flat_gradient(model, image, label) for image, label in zip(images, labels, strict=True)]
     )
     torch.testing.assert_close(per_sample_gradients(model, images, labels), slow, rtol=1e-9, atol=1e-12)
+
+
+def test_whoever_watches_is_told_how_far_they_are() -> None:
+    class Seen(Watcher):
+        done: ClassVar[list[int]] = []
+
+        def moved(self, work: Work) -> None:
+            self.done.append(work.done)
+            assert work.total == 100
+
+    images, labels = drawn(100, 1)
+    with watching(Seen()):
+        per_sample_gradients(convolutional(1, 2, norm=False), images, labels)
+    assert Seen.done == sorted(Seen.done)
+    assert len(Seen.done) > 1
+    assert Seen.done[-1] == 100

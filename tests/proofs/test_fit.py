@@ -38,6 +38,7 @@ def test_pairs_are_the_diagonal(seed: int, count: int) -> None:
     assert paired.keys() == whole.keys()
     for name, values in whole.items():
         torch.testing.assert_close(paired[name], values.diagonal())
+        assert torch.equal(fit_statistics(proofs, answers, imitations, only=name)[name], values)
 
 
 def test_proofs_of_another_length_are_compared_with_imitations_alone() -> None:

@@ -17,7 +17,7 @@ def test_the_page_has_a_row_for_each_run_and_no_way_out() -> None:
     assert "&lt;sign&gt;" in page
     assert "<sign>" not in page
     assert 'data-value="0.04"' in page
-    assert "all with data digits, attack igf" in page
+    assert "all with data: digits; attack: igf." in page
     assert "http:" not in page.replace("http://www.w3.org", "")
     assert page.count("<svg") == 2
 

@@ -1,5 +1,6 @@
 """All pages alike: nobody is kept out, nothing is loaded; and the comparison's own table."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,5 +119,15 @@ def test_the_comparison_sorts_by_any_heading(pages: dict[str, str], open_page) -
     assert page.locator("th[aria-sort=ascending]").inner_text() == "MSE"
     page.keyboard.press("Enter")
     assert names() == ["orthogonal", "sign", "a<b> & c", "none"]
+    page.get_by_role("button", name="told apart").click()
+    assert names() == ["orthogonal", "sign", "a<b> & c", "none"]
     page.get_by_role("button", name="run").click()
     assert names() == ["a<b> & c", "none", "orthogonal", "sign"]
+
+
+def test_what_a_run_does_not_have_is_sorted_last(open_page) -> None:
+    runs = [replace(compared()[0], values={}, intervals={}), *compared()[1:]]
+    page = open_page(render_comparison(runs, title="One was stopped")).page
+    for _ in range(2):
+        page.get_by_role("button", name="MSE").click()
+        assert page.locator("tbody tr:last-child th").inner_text() == "orthogonal"

@@ -83,5 +83,5 @@ def test_a_small_budget_compresses_and_then_keeps_a_spread_and_the_examples(repo
 
 
 def test_classes_bear_their_names(make_report):
-    gallery = build_gallery(make_report(12, class_names=["zero", "one"]))
+    gallery = build_gallery(make_report(12, class_names=["zero", "one", "2"]))
     assert gallery["classes"][:3] == [[0, "zero"], [1, "one"], [2, "class 2"]]

@@ -148,3 +148,4 @@ def test_grey_images_without_lpips_owners_curves_or_forgetting(report, make_repo
     assert "LPIPS is absent: The weights of its trunk are not here.<" in text
     assert "This attack recorded no curve." in text
     assert "Not measured in this audit." in text
+    assert "participation" not in text

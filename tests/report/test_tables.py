@@ -50,6 +50,18 @@ def test_forgetting_rows_show_the_change_and_skip_what_is_absent():
     assert forgetting_rows(None) == []
 
 
+def test_forgetting_rows_have_the_intervals_and_the_chance_that_were_measured():
+    space = "\N{NO-BREAK SPACE}"
+    rate = {"low": 0.8, "high": 0.95, "chance": 0.1}
+    ((label, values),) = forgetting_rows(
+        {"accuracy_test": [0.9, 0.85, 0.86]},
+        {"accuracy_test_original": rate, "accuracy_test_unlearned": rate},
+    )
+    assert label == f"Accuracy on test images (chance 10.0{space}%)"
+    assert values[0] == f"90.0{space}% (80.0{space}% to 95.0{space}%)"
+    assert values[3] == f"86.0{space}%"
+
+
 def test_configuration_holds_every_key(config):
     sections = dict(configuration(config))
     assert ("seed", "1234") in sections["general"]

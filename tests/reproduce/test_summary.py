@@ -34,6 +34,16 @@ def test_the_interval_is_students(values: list[float]) -> None:
     assert ours.high == pytest.approx(high, abs=1e-9)
 
 
+def test_the_interval_of_a_share_stays_within_its_ends() -> None:
+    runs = {seed: metrics(0.02) for seed in (1, 2)}
+    for seed, share in ((1, 0.0), (2, 0.02)):
+        runs[seed]["reconstruction"]["identification_top1"] = share
+    top = summarise(CELL, runs).scores["identification_top1"]
+    assert top.low == 0
+    assert top.high is not None
+    assert 0.02 < top.high < 0.2
+
+
 def test_one_seed_has_no_interval() -> None:
     ours = estimate([0.5])
     assert (ours.mean, ours.low, ours.high) == (0.5, None, None)

@@ -23,8 +23,9 @@ CORPUS = sorted((Path(__file__).parent / "corpus").glob("*/*"))
 READ = {
     "proof/denormal.safetensors",
     "configuration/zero-byte.yaml",
+    "page/two-channels.safetensors",
 }
-INPUTS = {"folder": 400}
+INPUTS = {"folder": 400, "page": 200}
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}/{path.name}")

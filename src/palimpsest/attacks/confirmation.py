@@ -59,7 +59,7 @@ def confirm(
     statistic = max(trials, key=lambda name: trials[name])
     answers = _ask(view, view.oracle, candidates, "ask about candidates")
     imitations = _ask(view, defended, candidates)
-    scores = fit_statistics(view.proofs, answers, imitations)[statistic]
+    scores = fit_statistics(view.proofs, answers, imitations, only=statistic)[statistic]
     return Confirmation(scores.float(), statistic, trials)
 
 

@@ -10,12 +10,14 @@ from palimpsest.attacks.inverter import Maps
 from palimpsest.attacks.queries import Queries
 from palimpsest.attacks.readouts import Readout, Sketched
 from palimpsest.attacks.view import AuditorView
-from palimpsest.gradients import CountSketch, collect, gather
+from palimpsest.gradients import CountSketch, collect, gather, read_answers
 from palimpsest.gradients.sketch import distortion
 from palimpsest.progress import progress_line
 from palimpsest.records import Record
 
 _TOGETHER = 512
+# Answers by which a sketch is measured.
+_MEASURED = 16
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,18 @@ class Features(Record):
         """Features `[n, k]` float16 of gradient differences `[n, d]`."""
         return self.standardise(_read(self.readouts, vectors))
 
+    @property
+    def sketch(self) -> CountSketch | None:
+        """What all readouts see of a vector, if that is a sketch of it."""
+        first = self.readouts[0]
+        return first.sketch if isinstance(first, Sketched) else None
+
+    def transform_sketched(self, short: Tensor) -> Tensor:
+        """Features of vectors that are sketched already, `[n, size]`."""
+        return self.standardise(
+            _read([one.readout for one in self.readouts if isinstance(one, Sketched)], short)
+        )
+
     def standardise(self, raw: Tensor) -> Tensor:
         """What was read out, `[n, k]`, each feature at one scale, float16."""
         # A proof of another making may lie far outside of what float16 holds.
@@ -89,9 +103,8 @@ def fit_features(
     """
     count, dimension = len(view.auxiliary), view.oracle.dimension
     told: dict[str, float] = {}
-    answers = _ask(view, queries, range(count), "query the oracle")
     vectors = collect(
-        _sketched(answers, sketch, told) if sketch else answers,
+        _sketches(view, queries, count, sketch, told) if sketch else _ask(view, queries, range(count)),
         count,
         sketch.size if sketch else dimension,
         # The other half is for what is learned from them.
@@ -119,14 +132,19 @@ def fit_features(
     return features, _read_queries(view, queries, features, features.standardise(raw))
 
 
-def _sketched(chunks: Iterator[Tensor], sketch: CountSketch, told: dict[str, float]) -> Iterator[Tensor]:
-    """The chunks' sketches; what the sketch does to the first chunk's inner products is measured."""
+def _sketches(
+    view: AuditorView, queries: Queries, count: int, sketch: CountSketch, told: dict[str, float]
+) -> Iterator[Tensor]:
+    """The answers' sketches; what the sketch does to the first answers' inner products is measured."""
+    first = min(_MEASURED, count)
+    whole = torch.cat(list(_ask(view, queries, range(first))))
+    short = sketch.transform(whole)
     told["sketch"] = sketch.size
-    for chunk in chunks:
-        short = sketch.transform(chunk)
-        if "sketch_distortion" not in told and len(chunk) > 1:
-            told["sketch_distortion"] = distortion(chunk, short)
-        yield short
+    if first > 1:
+        told["sketch_distortion"] = distortion(whole, short)
+    del whole
+    yield short
+    yield from _read_answers(view, queries, range(first, count), sketch, "query the oracle")
 
 
 def ask_again(view: AuditorView, queries: Queries, features: Features) -> Tensor:
@@ -139,9 +157,13 @@ def _read_queries(view: AuditorView, queries: Queries, features: Features, known
 
     def chunks() -> Iterator[Tensor]:
         yield known
-        answers = _ask(view, queries, range(len(known), len(queries)), "query variations")
-        for vectors in gather(answers, rows=_rows_at_once(view)):
-            yield features.transform(vectors)
+        rows = range(len(known), len(queries))
+        sketch = features.sketch
+        if sketch is None:
+            yield from _read_answers(view, queries, rows, features.transform, "query variations")
+        else:
+            short = _read_answers(view, queries, rows, sketch, "query variations")
+            yield from map(features.transform_sketched, gather(short, rows=_TOGETHER))
 
     return collect(
         chunks(),
@@ -158,14 +180,26 @@ def _rows_at_once(view: AuditorView) -> int:
     return max(1, min(_TOGETHER, view.memory_budget // (16 * view.oracle.dimension)))
 
 
-def _ask(view: AuditorView, queries: Queries, rows: range, description: str) -> Iterator[Tensor]:
-    if not rows:
-        return
-    with progress_line(description, len(rows)) as line:
+def _ask(view: AuditorView, queries: Queries, rows: range) -> Iterator[Tensor]:
+    """The answers themselves."""
+    with progress_line("query the oracle", len(rows)) as line:
         for images, labels in queries.chunks(rows.start, rows.stop):
             for chunk in view.oracle.differences(images, labels):
                 yield chunk.cpu()
                 line.advance(len(chunk))
+
+
+def _read_answers(
+    view: AuditorView, queries: Queries, rows: range, reading: Callable[[Tensor], Tensor], description: str
+) -> Iterator[Tensor]:
+    """What is read out of the answers; the vectors are gone as soon as they are read."""
+    if not rows:
+        return
+    with progress_line(description, len(rows)) as line:
+        for images, labels in queries.chunks(rows.start, rows.stop):
+            for read in read_answers(view.oracle, images, labels, reading, together=_rows_at_once(view)):
+                yield read
+                line.advance(len(read))
 
 
 def _read(readouts: Sequence[Readout], vectors: Tensor) -> Tensor:

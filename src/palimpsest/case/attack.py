@@ -25,7 +25,7 @@ from palimpsest.case.pieces import Pieces, gather
 from palimpsest.case.report import case_page
 from palimpsest.case.results import CaseResults, metrics_tree, summary
 from palimpsest.case.server import attack_as_server
-from palimpsest.case.written import write_reconstructions
+from palimpsest.case.written import read_vocabulary, write_reconstructions
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import KnowledgeError
 from palimpsest.metrics import (
@@ -66,6 +66,8 @@ def attack(
     """
     device = pick_device(config.device)
     refuse_attack(config)
+    # What can't be read shall be known before an hour is spent.
+    read_vocabulary(config.vocabulary)
     with Run.open(out, config, console=console or Console(quiet=True), replace=replace) as run:
         if config.gradients is not None:
             return attack_as_server(run, config, data_dir=data_dir, device=device, command=command)
@@ -75,10 +77,11 @@ def attack(
             run, config, pieces, pieces.view(device=device, memory_budget=config.memory_budget)
         )
         metrics = metrics_tree(results, run.seconds(), config.verification)
-        run.finish(metrics)
         if not isinstance(pieces.auxiliary, ImageSet):
             write_reconstructions(run.folder, results, config.vocabulary)
         write_page(run.folder, case_page(config, results, metrics, manifest=run.manifest, command=command))
+        # The scores come last: where they stand, the run is done.
+        run.finish(metrics)
         return AuditResult(run.folder, metrics, summary(results, metrics))
 
 

@@ -9,10 +9,10 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, Posit
 from palimpsest.config import (
     AttackConfig,
     Defenses,
+    EngineConfig,
     ObservationConfig,
     RunConfig,
     ScoringConfig,
-    Section,
     VerificationConfig,
     merged,
     read_mapping,
@@ -21,7 +21,7 @@ from palimpsest.config import (
 from palimpsest.memory import Bytes
 
 
-class OracleConfig(Section):
+class OracleConfig(EngineConfig):
     """Who answers the auditor's questions, and how many it may ask."""
 
     source: str | None = None

@@ -14,11 +14,11 @@ from palimpsest.datasets import SampleSet
 from palimpsest.errors import ConfigurationError, OracleError, PalimpsestError
 from palimpsest.gradients import (
     Endpoint,
-    ModelOracle,
     Oracle,
     PrecomputedOracle,
     RecordedOracle,
     RemoteOracle,
+    oracle_of,
 )
 from palimpsest.gradients.recorded import Ask
 from palimpsest.gradients.remote import TOKEN
@@ -73,7 +73,9 @@ def open_oracle(
             raise ConfigurationError(
                 "Nobody answers the auditor's questions: give original, unlearned and model, or an oracle.source."
             )
-        oracle = ModelOracle(models.original, models.unlearned, memory_budget=memory_budget)
+        oracle = oracle_of(
+            models.original, models.unlearned, engine=config.engine, memory_budget=memory_budget
+        )
         return Answering(
             oracle, "the two checkpoints", models.fingerprint, models.classes, config.query_budget
         )

@@ -4,6 +4,7 @@ from typing import Any
 
 from palimpsest.attacks import spelled_out
 from palimpsest.case.config import CaseConfig
+from palimpsest.case.doubts import doubts
 from palimpsest.case.results import CaseResults, summary
 from palimpsest.case.written import cells, header, read_vocabulary
 from palimpsest.credibility import belonging_notes
@@ -98,8 +99,9 @@ def _facts(config: CaseConfig, results: CaseResults) -> list[tuple[str, str]]:
 
 def _notes(config: CaseConfig, results: CaseResults) -> list[str]:
     notes = [
+        *doubts(results.pieces.proofs, results.pieces.models),
         "The verifier's tau was calibrated on the auxiliary samples, which this run takes to be samples that were "
-        "never trained on."
+        "never trained on.",
     ]
     if not results.pieces.proofs.attested:
         notes.append("The proof file says nothing of how the proofs were made: it is unattested.")

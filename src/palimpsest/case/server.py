@@ -72,9 +72,10 @@ def attack_as_server(
     seen = gather_seen(config, data_dir=data_dir, device=device)
     results = run_stages(run, config, seen, device=device)
     metrics = metrics_tree(results, run.seconds())
-    run.finish(metrics)
     page = server_page(config, results, metrics, run=run, command=command)
     write_page(run.folder, page)
+    # The scores come last: where they stand, the run is done.
+    run.finish(metrics)
     return AuditResult(run.folder, metrics, summary(page, results))
 
 

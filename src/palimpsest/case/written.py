@@ -72,7 +72,8 @@ def read_vocabulary(path: Path | None) -> list[str]:
     if path is None:
         return []
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a vocabulary has tokens that are line breaks to Unicode alone.
+        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
             f"The vocabulary {path} can't be read ({error}): give a text file in UTF-8."

@@ -1,7 +1,6 @@
 """`palimpsest presets`."""
 
 from rich.console import Console
-from rich.table import Table
 
 from palimpsest.cli.options import Json
 from palimpsest.cli.output import print_json
@@ -9,7 +8,7 @@ from palimpsest.config import preset_names, read_config
 
 
 def presets(*, machine: Json = False) -> None:
-    """List the presets: a line each, with the paper's table and row."""
+    """List the presets: what each is, and the paper's table and row."""
     configs = {name: read_config(name) for name in preset_names()}
     if machine:
         told = (
@@ -17,9 +16,10 @@ def presets(*, machine: Json = False) -> None:
             for name, one in configs.items()
         )
         return print_json(presets=list(told))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("preset", "what it is", "paper"):
-        table.add_column(title, overflow="fold", no_wrap=title == "preset")
+    console = Console(soft_wrap=True)
+    # A name has a line of its own: a table of three columns breaks every one of them on a narrow terminal.
     for name, config in configs.items():
-        table.add_row(name, config.description, config.paper)
-    return Console().print(table)
+        console.print(
+            f"[bold]{name}[/bold]\n  {config.description} [dim]{config.paper}[/dim]", highlight=False
+        )
+    return None

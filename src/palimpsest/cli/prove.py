@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from palimpsest.api.watching import watched
 from palimpsest.case.config import ProveConfig
 from palimpsest.cli.options import DataDir, Debug, Json, Quiet
 from palimpsest.cli.output import print_json
@@ -36,7 +37,8 @@ def prove(
     from palimpsest.proofs import save_proofs
 
     config = validate(ProveConfig, given_keys(overrides), where="prove")
-    proofs = make_proofs(config, data_dir=data_dir)
+    with watched(quiet=quiet, machine=machine, everywhere=True):
+        proofs = make_proofs(config, data_dir=data_dir)
     save_proofs(out, proofs)
     count, dimension = proofs.vectors.shape
     norms = proofs.vectors.norm(dim=1)

@@ -54,6 +54,9 @@ def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
         what = f"{run.what['attack']} on {run.what['data']}"
         if run.what["defences"] != "none":
             what += f", defended with {run.what['defences']}"
+        if "top1" in run.intervals and "top1" in run.chances:
+            low, high = run.intervals["top1"]
+            what += f"; told apart {low:.1%} to {high:.1%}, chance {run.chances['top1']:.1%}"
         numbers = [
             in_form(run.values[column.name], column.form) if column.name in run.values else ""
             for column in _NUMBERS

@@ -44,9 +44,15 @@ def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
         DatasetError: There is no image, one can't be read, or sizes differ; the message names the first such.
     """
     pixels: list[np.ndarray] = []
+    # A list may name a file many times: it is decoded once, and counted each time.
+    known: dict[Path, np.ndarray] = {}
     first, held, checked = "", 0, _CHECK_BYTES
     for place, file in files:
-        image = _decode(place, file, size)
+        image = known.get(file) if isinstance(file, Path) else None
+        if image is None:
+            image = _decode(place, file, size)
+            if isinstance(file, Path):
+                known[file] = image
         first = first or place
         if pixels and image.shape[:2] != pixels[0].shape[:2]:
             raise DatasetError(

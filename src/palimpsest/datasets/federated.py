@@ -37,6 +37,7 @@ class FederatedData:
         public: Images that anybody could have, as priors: the set's public split, whose labels mean nothing,
             or else the auxiliary images, which give the attacker nothing new.
         notes: What differs from what was asked for or published, in sentences for the report.
+        class_names: The classes' names, in the order of their numbers; empty where they are not known.
     """
 
     train: ImageSet
@@ -46,6 +47,7 @@ class FederatedData:
     held_out: ImageSet
     public: ImageSet
     notes: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -99,7 +101,9 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
     deal: Any = config.components["partition"]
     dealt = deal(train.labels, clients, generator=make_generator(seed, "datasets", "partition"))
     check_partition(dealt, clients, rows=len(train))
-    return FederatedData(train, dealt, test, auxiliary, held_out, public, tuple(notes + more))
+    return FederatedData(
+        train, dealt, test, auxiliary, held_out, public, tuple(notes + more), source.class_names
+    )
 
 
 def _training_images(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from palimpsest.datasets.decode import Size
 from palimpsest.datasets.images import ImageSet
-from palimpsest.datasets.parquet import count_rows, read_images, read_labels
+from palimpsest.datasets.parquet import count_rows, read_class_names, read_images, read_labels
 from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
 
@@ -74,6 +74,11 @@ class PublishedSet(Source):
     def splits(self) -> tuple[str, ...]:
         """The splits' names."""
         return self.published.splits
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes' names, where the training images' file tells them."""
+        return read_class_names(self._file("train"))
 
     @cached_property
     def _classes(self) -> int:

@@ -30,7 +30,11 @@ class ImageList(Source):
 
     @cached_property
     def _files(self) -> tuple[list[Path], Tensor]:
-        files, labels = [], []
+        labels: list[int] = []
+        names: list[str] = []
+        # A name may stand in many lines: it is looked up once.
+        known: dict[str, Path] = {}
+        root = self.path.parent.resolve()
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as table:
                 lines = csv.DictReader(table)
@@ -41,15 +45,18 @@ class ImageList(Source):
                         f"{' and '.join(COLUMNS)}, named in its first line."
                     )
                 for line in lines:
-                    files.append(self._file(line["file_name"], lines.line_num))
+                    name = line["file_name"] or ""
+                    if name not in known:
+                        known[name] = self._file(root, name, lines.line_num)
+                    names.append(name)
                     labels.append(self._label(line["label"], lines.line_num))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DatasetError(
                 f"{self.path} can't be read as a table ({str(error)[:_LONGEST]}): save it as CSV in UTF-8."
             ) from error
-        if not files:
+        if not names:
             raise DatasetError(f"{self.path} names no images: give it a line for each.")
-        return files, torch.tensor(labels, dtype=torch.int64)
+        return [known[name] for name in names], torch.tensor(labels, dtype=torch.int64)
 
     @cached_property
     def _rows(self) -> dict[str, Tensor]:
@@ -75,13 +82,12 @@ class ImageList(Source):
         name = self.path.parent.name if self.path.name == "metadata.csv" else self.path.stem
         return ImageSet(name, images, labels[rows], classes)
 
-    def _file(self, name: str | None, line: int) -> Path:
-        root = self.path.parent.resolve()
-        file = root / (name or "")
+    def _file(self, root: Path, name: str, line: int) -> Path:
+        file = root / name
         if not name or not file.is_file() or not file.resolve().is_relative_to(root):
-            shown = name and name[:_LONGEST]
             raise DatasetError(
-                f"Line {line} of {self.path} names {shown!r}, which is no file in its folder: mend or remove the line."
+                f"Line {line} of {self.path} names {name[:_LONGEST]!r}, which is no file in its folder: "
+                "mend or remove the line."
             )
         return file
 

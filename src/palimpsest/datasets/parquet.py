@@ -1,5 +1,6 @@
 """Images in parquet files, as the Hugging Face hub stores them."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from palimpsest.errors import DatasetError
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label", "labels")
-_BATCH = 1024
+_BATCH, _LONGEST = 1024, 1000
 _MOST_CLASSES = 2**16
+_LONGEST_NAME = 100
 # Encoded images hardly shrink any more, and every row takes some bytes; a small file may repeat itself.
 _MOST_UNPACKED, _SMALL_UNPACKED, _SMALL_ROWS = 64, 2**20, 2**16
 
@@ -55,6 +57,11 @@ class ParquetFile(Source):
     def read_all(self, *, size: Size | None = None) -> ImageSet:
         """See `Source.read_all`: the order of the rows."""
         return self._read(torch.arange(len(self._labels)), size)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes' names, where the file tells them."""
+        return read_class_names(self.path)
 
     def _read(self, rows: Tensor, size: Size | None) -> ImageSet:
         classes = int(self._labels.max()) + 1
@@ -111,6 +118,29 @@ def read_labels(path: Path, *, classes: int | None = None, required: bool = True
         classes = min(max(1, int(labels.max()) + 1), _MOST_CLASSES)
     check_labels(labels, classes, str(path))
     return labels
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """The classes' names, which the Hugging Face hub's files keep beside their columns.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Names in the order of the labels; empty where the file tells none, or not as the hub does.
+
+    Raises:
+        DatasetError: The file is missing or not whole.
+    """
+    with opened_parquet(path) as file:
+        column = _column(file.schema_arrow, LABEL_COLUMNS)
+        told = (file.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
+    try:
+        names = json.loads(told)["info"]["features"][column]["names"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    fit = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return tuple(name[:_LONGEST_NAME] for name in names[:_MOST_CLASSES]) if fit else ()
 
 
 def read_images(path: Path, *, rows: Tensor | None = None, size: Size | None = None) -> Tensor:
@@ -213,4 +243,5 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 
 
 def _spell(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name} ({field.type})" for field in schema)
+    told = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}..."

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from palimpsest.datasets.decode import Size
 from palimpsest.datasets.images import ImageSet
-from palimpsest.datasets.parquet import count_rows, read_images, read_labels
+from palimpsest.datasets.parquet import count_rows, read_class_names, read_images, read_labels
 from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
 
@@ -76,6 +76,11 @@ class HubRepository(Source):
                 f"The files of {self.repository} hold images of several sizes: bring them to one with image_size."
             )
         return ImageSet(self.repository, torch.cat(images), torch.cat(labels), self._classes)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes' names, where the first file tells them."""
+        return read_class_names(self._files(self.splits[0])[0])
 
     @cached_property
     def _classes(self) -> int:

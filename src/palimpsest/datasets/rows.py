@@ -9,7 +9,7 @@ from torch import Tensor
 from palimpsest.datasets.samples import SampleSet, check_label_type, check_labels
 from palimpsest.errors import DatasetError
 
-_MOST_TOKENS = 2**20
+_MOST_TOKENS, _LONGEST = 2**20, 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,8 @@ class RowSet(SampleSet):
         if not fine.all():
             row, column = fine.logical_not().nonzero()[0].tolist()
             raise DatasetError(
-                f"Row {row} of {self.name} has no finite number as {self.columns[column]!r}: fill the gap, or leave "
-                "the row out."
+                f"Row {row} of {self.name} has no finite number as {self.columns[column][:_LONGEST]!r}: fill the "
+                "gap, or leave the row out."
             )
         check_label_type(self.labels, len(self.rows), self.name)
         check_labels(self.labels, self.classes, self.name)

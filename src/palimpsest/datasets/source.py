@@ -34,6 +34,11 @@ class Source(ABC):
         """The splits there are: `train`, `test`, and `public` where unlabelled images come with the set."""
         return ("train", "test")
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes' names, in the order of their numbers; empty where they are not known."""
+        return ()
+
     @abstractmethod
     def count(self, split: str) -> int:
         """How many images a split has, without decoding them.

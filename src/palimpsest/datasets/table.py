@@ -1,5 +1,7 @@
 """Tables whose lines are the samples themselves: CSV or parquet with numbers, or with sequences of tokens."""
 
+import csv
+import io
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,10 @@ from palimpsest.memory import require_memory
 LABEL, TOKENS = "label", "tokens"
 # pyarrow makes these functions when it is imported, so that its stubs know few of them.
 pc: Any = pyarrow.compute
-csv: Any = pyarrow.csv
+arrow_csv: Any = pyarrow.csv
 _NAMES_IMAGES = ("file_name", *IMAGE_COLUMNS)
 _LONGEST = 200
-_MOST_CLASSES = 2**16
+_MOST_CLASSES, _MOST_COLUMNS, _LONGEST_HEADER = 2**16, 2**14, 2**20
 # A value as it is read, as float64, as float32, and among its row's; in a text it takes two bytes at least.
 _BYTES = 24
 
@@ -63,15 +65,16 @@ def read_table(path: Path) -> RowSet | TokenSet | None:
 
 def _read_csv(path: Path) -> pa.Table | None:
     try:
+        _refuse_wide(path)
         # The names alone at first: a table of images is read by others.
-        with csv.open_csv(path) as stream:
+        with arrow_csv.open_csv(path) as stream:
             names = stream.schema.names
         if not _holds_samples(names, path):
             return None
         _require_room(path, path.stat().st_size // 2)
-        table = csv.read_csv(path)
+        table = arrow_csv.read_csv(path)
     # ValueError: names that are not UTF-8.
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise DatasetError(
             f"{path} can't be read as a table ({' '.join(str(error).split())[:_LONGEST]}): save it as CSV in UTF-8 or "
             "as parquet."
@@ -89,11 +92,26 @@ def _read_parquet(path: Path) -> pa.Table | None:
         return _some_rows(file.read(), path)
 
 
+def _refuse_wide(path: Path) -> None:
+    """pyarrow takes kilobytes for each column, of which a comma makes one."""
+    with path.open("rb") as file:
+        beginning = file.read(_LONGEST_HEADER).decode("utf-8", errors="replace")
+    _refuse_columns(len(next(csv.reader(io.StringIO(beginning, newline="")), ())), path)
+
+
+def _refuse_columns(count: int, path: Path) -> None:
+    if count > _MOST_COLUMNS:
+        raise DatasetError(
+            f"{path} has {count:,} columns, and at most {_MOST_COLUMNS:,} are read: leave some out."
+        )
+
+
 def _holds_samples(names: list[str], path: Path) -> bool:
     """Whether these are the columns of samples that are no images."""
     name, times = Counter(names).most_common(1)[0] if names else ("", 0)
     if times > 1:
         raise DatasetError(f"{path} has two columns {name[:_LONGEST]!r}: give each a name of its own.")
+    _refuse_columns(len(names), path)
     return not any(name in names for name in _NAMES_IMAGES)
 
 
@@ -117,7 +135,8 @@ def _numbers(column: pa.ChunkedArray, name: str, path: Path) -> Tensor:
         )
     except pa.ArrowException as error:
         raise DatasetError(
-            f"The column {name!r} of {path} holds {column.type}, not numbers: encode it as your network takes it."
+            f"The column {name[:_LONGEST]!r} of {path} holds {str(column.type)[:_LONGEST]}, not numbers: encode it as "
+            "your network takes it."
         ) from error
     # What is larger than a float32 becomes infinite, which the set refuses by its row.
     with np.errstate(over="ignore"):
@@ -127,7 +146,7 @@ def _numbers(column: pa.ChunkedArray, name: str, path: Path) -> Tensor:
 def _labels(column: pa.ChunkedArray, path: Path) -> Tensor:
     if not (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)) or column.null_count:
         raise DatasetError(
-            f"The column {LABEL!r} of {path} holds {column.type} or gaps: number the classes from 0."
+            f"The column {LABEL!r} of {path} holds {str(column.type)[:_LONGEST]} or gaps: number the classes from 0."
         )
     lowest, highest = (end.as_py() for end in pc.min_max(column).values())
     if not 0 <= int(lowest) <= int(highest) < _MOST_CLASSES:
@@ -146,8 +165,8 @@ def _tokens(column: pa.ChunkedArray, path: Path) -> Tensor:
         values = pc.list_flatten(lists)
     except pa.ArrowException as error:
         raise DatasetError(
-            f"The column {TOKENS!r} of {path} holds {column.type}, not lists of whole numbers: write the numbers that "
-            "your tokeniser gives."
+            f"The column {TOKENS!r} of {path} holds {str(column.type)[:_LONGEST]}, not lists of whole numbers: write "
+            "the numbers that your tokeniser gives."
         ) from error
     if len(lengths) != 1 or not lengths[0] or values.null_count:
         raise DatasetError(

@@ -2,7 +2,7 @@
 
 from palimpsest.gradients.batch import BatchGradient
 from palimpsest.gradients.hashing import FeatureHash
-from palimpsest.gradients.oracle import ModelOracle, Oracle
+from palimpsest.gradients.oracle import ModelOracle, Oracle, read_answers
 from palimpsest.gradients.per_sample import (
     DEFAULT_BUDGET,
     difference_chunks,
@@ -15,6 +15,7 @@ from palimpsest.gradients.precomputed import PrecomputedOracle
 from palimpsest.gradients.recorded import RecordedOracle
 from palimpsest.gradients.reduction import Projection, fit_projection
 from palimpsest.gradients.remote import Endpoint, RemoteOracle
+from palimpsest.gradients.sharded import ShardedOracle, oracle_of
 from palimpsest.gradients.sketch import CountSketch
 from palimpsest.gradients.store import collect, gather
 
@@ -30,12 +31,15 @@ __all__ = [
     "Projection",
     "RecordedOracle",
     "RemoteOracle",
+    "ShardedOracle",
     "collect",
     "difference_chunks",
     "fit_projection",
     "gather",
     "gradient_chunks",
     "gradient_differences",
+    "oracle_of",
     "parameter_count",
     "per_sample_gradients",
+    "read_answers",
 ]

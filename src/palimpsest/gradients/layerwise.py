@@ -15,10 +15,13 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from torch.func import functional_call
 
+from palimpsest.gradients.matrices import empty_matrix
 from palimpsest.gradients.rules import find_rule
 
 Visit = Callable[[str, Tensor, Tensor], None]
 """Told of each use of a layer: its name, what went in and what came out."""
+Place = Callable[[str], tuple[Tensor, Callable[[], None] | None]]
+"""Where a layer's gradients `[n, width]` are to be written, and what is to be done then."""
 
 
 class Layerwise:
@@ -71,6 +74,11 @@ class Layerwise:
             and all(torch.equal(one[0], two[0]) for one, two in zip(alone, beside, strict=True))
         )
 
+    @property
+    def widest(self) -> int:
+        """The most parameters that one layer has."""
+        return max(columns.stop - columns.start for columns in map(self._span, self._layers))
+
     def write(self, images: Tensor, labels: Tensor, out: Tensor) -> None:
         """Write each sample's gradient of the cross-entropy into the rows of a matrix.
 
@@ -81,6 +89,29 @@ class Layerwise:
             labels: `[n]`.
             out: `[n, d]`.
         """
+        for name in self._differentiate(images, labels, lambda name: (out[:, self._span(name)], None)):
+            out[:, self._span(name)].zero_()
+
+    def each(self, images: Tensor, labels: Tensor, take: Callable[[int, Tensor], None]) -> None:
+        """Hand over each sample's gradient layer by layer: no vector is ever whole.
+
+        Args:
+            images: `[n, ...]`, of a kind that `suits`.
+            labels: `[n]`.
+            take: Told of each layer: its first column, and its gradients `[n, width]`, which the next one overwrites.
+        """
+        memory = empty_matrix(len(images), self.widest, dtype=images.dtype, device=images.device).view(-1)
+
+        def place(name: str) -> tuple[Tensor, Callable[[], None]]:
+            columns = self._span(name)
+            width = columns.stop - columns.start
+            own = memory[: len(images) * width].view(len(images), width)
+            return own, lambda: take(columns.start, own)
+
+        self._differentiate(images, labels, place)
+
+    def _differentiate(self, images: Tensor, labels: Tensor, place: Place) -> set[str]:
+        """Compute each layer's gradients at its place; the names of the layers that were not used, which have none."""
         unused, sources = set(self._layers), list[GradientEdge]()
 
         def visit(name: str, inputs: Tensor, outputs: Tensor) -> None:
@@ -90,7 +121,10 @@ class Layerwise:
 
             def pull(gradient: Tensor) -> None:
                 assert inputs._version == version, "refused by `suits`"
-                rule(layer, inputs.detach(), gradient, self._views(name, out))
+                own, done = place(name)
+                rule(layer, inputs.detach(), gradient, self._views(name, own))
+                if done:
+                    done()
 
             outputs.register_hook(pull)
             if not inputs.requires_grad:
@@ -100,9 +134,7 @@ class Layerwise:
             loss = F.cross_entropy(self._pass(images, self._leaves(), visit), labels, reduction="sum")
         # Asked for the first layers' outputs alone, the pass computes no gradient of a weight.
         torch.autograd.grad(loss, sources)
-        for name in unused:
-            for view in self._views(name, out).values():
-                view.zero_()
+        return unused
 
     def _seen(self, images: Tensor) -> tuple[list[Tensor], bool]:
         """What goes in and out of every layer, and whether that explains every use of every parameter."""
@@ -133,11 +165,18 @@ class Layerwise:
         # A frozen parameter has a gradient too.
         return {name: value.detach().requires_grad_() for name, value in self._model.named_parameters()}
 
-    def _views(self, layer: str, out: Tensor) -> dict[str, Tensor]:
-        """The columns of a layer's parameters, `[n, *shape]`, by their names in it."""
+    def _span(self, layer: str) -> slice:
+        """The columns of a layer's parameters, which stand beside each other."""
+        columns = [self._columns[full] for full in self._own[layer].values()]
+        return slice(columns[0].start, columns[-1].stop)
+
+    def _views(self, layer: str, own: Tensor) -> dict[str, Tensor]:
+        """A layer's columns `[n, width]` as its parameters, `[n, *shape]`, by their names in it."""
+        names = list(self._own[layer].items())
+        parts = own.split([self._shapes[full].numel() for _, full in names], dim=1)
         return {
-            name: out[:, self._columns[full]].view(len(out), *self._shapes[full])
-            for name, full in self._own[layer].items()
+            name: part.view(len(own), *self._shapes[full])
+            for (name, full), part in zip(names, parts, strict=True)
         }
 
     def _pass(self, images: Tensor, leaves: dict[str, Tensor], visit: Visit) -> Tensor:

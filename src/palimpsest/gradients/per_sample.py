@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from palimpsest.errors import ModelError, ResourceError
 from palimpsest.gradients.matrices import empty_matrix, keep_freed_memory
 from palimpsest.gradients.writers import writer_of
+from palimpsest.progress import progress_line
 
 DEFAULT_BUDGET = 4 * 2**30
 # On a CPU a few samples at a time are fastest: enough to pay for the calls, and few enough for the cache. The bytes are
@@ -99,7 +100,7 @@ def gradient_differences(
         ModelError: The models differ in their parameters, or a layer has no per-sample gradient.
         ResourceError: Not even one sample fits the budget.
     """
-    _check_same(original, unlearned)
+    check_same(original, unlearned)
     return _whole([original, unlearned], images, labels, memory_budget)
 
 
@@ -116,11 +117,16 @@ def difference_chunks(
     Both sides of a difference come from the same batched path: float32 kernels for other batch sizes round
     differently, and a ReLU near zero turns that into an error as large as the difference.
     """
-    _check_same(original, unlearned)
+    check_same(original, unlearned)
     yield from _chunks([original, unlearned], images, labels, memory_budget)
 
 
-def _check_same(original: nn.Module, unlearned: nn.Module) -> None:
+def check_same(original: nn.Module, unlearned: nn.Module) -> None:
+    """Refuse two models of different architectures.
+
+    Raises:
+        ModelError: They differ in their parameters' names or shapes.
+    """
     before = {name: tuple(value.shape) for name, value in original.named_parameters()}
     after = {name: tuple(value.shape) for name, value in unlearned.named_parameters()}
     if before != after:
@@ -135,8 +141,9 @@ def _whole(models: list[nn.Module], images: Tensor, labels: Tensor, memory_budge
     """All rows, each chunk written in its place."""
     some = next(models[0].parameters())
     result = empty_matrix(len(images), parameter_count(models[0]), dtype=some.dtype, device=some.device)
-    for _ in _chunks(models, images, labels, memory_budget, result):
-        pass
+    with progress_line("per-sample gradients", len(images)) as line:
+        for chunk in _chunks(models, images, labels, memory_budget, result):
+            line.advance(len(chunk))
     return result
 
 
@@ -152,7 +159,7 @@ def _chunks(
     keep_freed_memory()
     with ExitStack() as stack:
         for model in models:
-            stack.enter_context(_eval_mode(model))
+            stack.enter_context(eval_mode(model))
         writers = [writer_of(model, images[:2].to(some.device)) for model in models]
         other = empty_matrix(rows, dimension, dtype=some.dtype, device=some.device) if models[1:] else None
         for start in range(0, len(images), rows):
@@ -170,7 +177,7 @@ def _chunks(
 
 
 @contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
     """Batch statistics would mix samples, and dropout would make a proof random: eval mode, then back."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -52,6 +52,15 @@ class Projection(Record):
         """
         return product(vectors.to(self.basis), self.basis.T)
 
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """The same as `transform`: a projection is one way to read vectors."""
+        return self.transform(vectors)
+
+    def add(self, result: Tensor, columns: Tensor, *, start: int, sign: int = 1) -> None:
+        """Add what some columns of vectors contribute to their projections; see `Additive`."""
+        rows = self.basis[start : start + columns.shape[1]].to(columns)
+        result.add_(product(columns, rows.T), alpha=sign)
+
 
 def fit_projection(
     vectors_or_chunks: Tensor | Iterable[Tensor],
@@ -186,7 +195,8 @@ def _inverse_lengths(vectors: Tensor) -> Tensor:
 
 def _mean(columns: Tensor, scale: Tensor) -> Tensor:
     few = zip(columns.split(_ROWS), scale.split(_ROWS), strict=True)
-    return (sum(lengths.double() @ rows.double() for rows, lengths in few) / len(columns)).float()
+    sums = torch.stack([lengths.double() @ rows.double() for rows, lengths in few])
+    return (sums.sum(0) / len(columns)).float()
 
 
 def _centred(vectors: Tensor, scale: Tensor, mean: Tensor) -> Iterator[tuple[slice, Tensor]]:

@@ -28,6 +28,11 @@ class CountSketch(Record):
     shifts: Tensor
     size: int
 
+    @property
+    def components(self) -> int:
+        """The number of bins."""
+        return self.size
+
     @classmethod
     def draw(cls, dimension: int, size: int, *, generator: Generator) -> Self:
         """Draw signs and shifts.
@@ -44,13 +49,26 @@ class CountSketch(Record):
     def transform(self, vectors: Tensor) -> Tensor:
         """Sketch vectors: `[n, d]` to `[n, size]`."""
         result = vectors.new_zeros(len(vectors), self.size)
-        for number, shift in enumerate(self.shifts.tolist()):
-            start = number * self.size
-            signed = vectors[:, start : start + self.size] * self.signs[start : start + self.size]
-            straight = min(signed.shape[1], self.size - shift)
-            result[:, shift : shift + straight] += signed[:, :straight]
-            result[:, : signed.shape[1] - straight] += signed[:, straight:]
+        self.add(result, vectors, start=0)
         return result
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """The same as `transform`: a sketch is one way to read vectors."""
+        return self.transform(vectors)
+
+    def add(self, result: Tensor, columns: Tensor, *, start: int, sign: int = 1) -> None:
+        """Add what some columns of vectors contribute to their sketches; see `Additive`."""
+        first, stop = start, start + columns.shape[1]
+        while first < stop:
+            block = first // self.size
+            last = min(stop, (block + 1) * self.size)
+            few = columns[:, first - start : last - start]
+            signs = self.signs[first:last].to(columns)
+            place = (first - block * self.size + int(self.shifts[block])) % self.size
+            straight = min(last - first, self.size - place)
+            result[:, place : place + straight].addcmul_(few[:, :straight], signs[:straight], value=sign)
+            result[:, : last - first - straight].addcmul_(few[:, straight:], signs[straight:], value=sign)
+            first = last
 
 
 def distortion(vectors: Tensor, sketched: Tensor) -> float:

@@ -27,13 +27,25 @@ def writer_of(model: nn.Module, images: Tensor) -> Writer:
         model: In eval mode, now and whenever the writer is called.
         images: Of the kind that it will be called with, one or more.
     """
+    found = find_layerwise(model, images)
+    if found is None:
+        return partial(write_with_vmap, model)
+    layerwise, ordered = found
+    return lambda batch, labels, out: layerwise.write(batch.contiguous(memory_format=ordered), labels, out)
+
+
+def find_layerwise(model: nn.Module, images: Tensor) -> tuple[Layerwise, torch.memory_format] | None:
+    """How a model can be read layer by layer, and in which order images are given to it; none if it can't.
+
+    Args:
+        model: In eval mode.
+        images: Of the kind that it will be given, one or more.
+    """
     layerwise = Layerwise(model)
     for ordered in dict.fromkeys((_order(model, images), torch.contiguous_format)):
         if layerwise.suits(images.contiguous(memory_format=ordered)):
-            return lambda batch, labels, out: layerwise.write(
-                batch.contiguous(memory_format=ordered), labels, out
-            )
-    return partial(write_with_vmap, model)
+            return layerwise, ordered
+    return None
 
 
 def write_with_vmap(

@@ -136,7 +136,9 @@ class SpotCheck(Verifier):
         statistic = max(tried, key=lambda name: identified(tried[name]))
 
         def misfit(submission: Submission) -> Tensor:
-            fits = fit_statistics(submission.responses, evidence.answers, evidence.imitations, paired=True)
+            fits = fit_statistics(
+                submission.responses, evidence.answers, evidence.imitations, only=statistic, paired=True
+            )
             # What differs by rounding alone fits as well.
             return -fits[statistic].round(decimals=7)
 

@@ -10,7 +10,7 @@ _TINY = torch.finfo(torch.float64).tiny
 
 
 def fit_statistics(
-    proofs: Tensor, answers: Tensor, imitations: Tensor, *, paired: bool = False
+    proofs: Tensor, answers: Tensor, imitations: Tensor, *, only: str | None = None, paired: bool = False
 ) -> dict[str, Tensor]:
     """How well each proof fits each sample, by four statistics; the higher, the better.
 
@@ -23,6 +23,7 @@ def fit_statistics(
         proofs: What was handed in, `[n, d]`.
         answers: The samples' undefended gradient differences, `[m, d]`; other lengths leave the cosine with them out.
         imitations: The samples' differences as the asker would defend them, `[m, d]`.
+        only: The one statistic that is wanted; none for all that can be had.
         paired: Compare each proof with the sample of its own row alone, m = n.
 
     Returns:
@@ -31,11 +32,12 @@ def fit_statistics(
     products = _paired_products if paired else _products
     lengths = [row_norms(vectors) for vectors in (proofs, answers, imitations)]
     own = lengths[0] if paired else lengths[0][:, None]
-    statistics = {
-        "imitation": products(proofs, imitations) / (own * lengths[2]).clamp_min(_TINY),
-        "norm": -(own.clamp_min(_TINY).log() - lengths[2].clamp_min(_TINY).log()).abs(),
-    }
-    if proofs.shape[1] == answers.shape[1]:
+    statistics: dict[str, Tensor] = {}
+    if only in (None, "imitation"):
+        statistics["imitation"] = products(proofs, imitations) / (own * lengths[2]).clamp_min(_TINY)
+    if only in (None, "norm"):
+        statistics["norm"] = -(own.clamp_min(_TINY).log() - lengths[2].clamp_min(_TINY).log()).abs()
+    if only in (None, "alignment", "orthogonality") and proofs.shape[1] == answers.shape[1]:
         aligned = products(proofs, answers) / (own * lengths[1]).clamp_min(_TINY)
         statistics |= {"alignment": aligned, "orthogonality": -aligned.abs()}
     return statistics

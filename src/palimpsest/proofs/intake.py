@@ -117,7 +117,7 @@ def misplaced(proofs: Tensor, expected: Tensor, *, margin: float = 0.01) -> dict
     Returns:
         For each misplaced proof, by its row, the sample whose it is.
     """
-    fits = fit_statistics(proofs, expected, expected)["imitation"]
+    fits = fit_statistics(proofs, expected, expected, only="imitation")["imitation"]
     best, other = fits.max(dim=1)
     rows = (best > fits.diagonal() + margin).nonzero().flatten()
     return {int(row): int(other[row]) for row in rows}

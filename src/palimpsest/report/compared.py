@@ -6,8 +6,17 @@ from pathlib import Path
 import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
-from palimpsest.comparison import COLUMNS, Column, ComparedRun, run_names, varying_keys, written
+from palimpsest.comparison import (
+    COLUMNS,
+    Column,
+    ComparedRun,
+    run_names,
+    varying_keys,
+    written,
+    written_apart,
+)
 from palimpsest.report.figures import STYLE
 from palimpsest.report.pictures import save_figure
 from palimpsest.report.render import asset, content_policy, template
@@ -23,15 +32,15 @@ def render_comparison(runs: Sequence[ComparedRun], *, title: str) -> str:
         runs: At least one.
         title: The page's heading.
     """
-    style, script = asset("report.css"), asset("comparison.js")
+    style, script = asset("report.css"), asset("theme.js") + asset("comparison.js")
     names, keys = run_names(runs), varying_keys(runs)
     shown = [column for column in COLUMNS if any(column.name in run.values for run in runs)]
     rows = [
         [
-            (name, name),
-            *((run.what[key], run.what[key]) for key in keys),
-            *((written(column, run), run.values.get(column.name, "")) for column in shown),
-            (f"{run.seconds:,.0f}", run.seconds),
+            (name, "", "", name),
+            *((run.what[key], "", "", run.what[key]) for key in keys),
+            *((*written_apart(column, run), run.values.get(column.name, "")) for column in shown),
+            (f"{run.seconds:,.0f}" if run.finished else "stopped", "", "", run.seconds),
         ]
         for name, run in zip(names, runs, strict=True)
     ]
@@ -43,6 +52,7 @@ def render_comparison(runs: Sequence[ComparedRun], *, title: str) -> str:
         style=Markup(style),
         script=Markup(script),
         runs=runs,
+        meanings=[(column.heading, column.meaning) for column in shown],
         same=[(key, value) for key, value in runs[0].what.items() if key not in keys],
         headings=headings,
         rows=rows,
@@ -86,6 +96,10 @@ def _figure(column: Column, names: Sequence[str], runs: Sequence[ComparedRun]) -
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
         axes.grid(axis="x", color=COLOURS["rule"], linewidth=0.4)
+        if column.form.endswith("%"):
+            axes.xaxis.set_major_formatter(PercentFormatter(1))
+            left, right = axes.get_xlim()
+            axes.set_xlim(max(left, -0.005), min(right, 1.005))
         direction = "more is read further " + ("left" if column.better == "low" else "right")
         axes.set_xlabel(f"{column.heading} ({direction})")
         return figure

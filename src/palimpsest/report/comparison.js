@@ -1,19 +1,5 @@
 "use strict";
 
-function startTheme() {
-  const button = document.getElementById("theme");
-  const root = document.documentElement;
-  const dark = () =>
-    root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  const name = () => (button.textContent = dark() ? "Light page" : "Dark page");
-  button.addEventListener("click", () => {
-    root.dataset.theme = dark() ? "light" : "dark";
-    name();
-  });
-  name();
-  button.hidden = false;
-}
-
 function startSorting(table) {
   const heads = [...table.tHead.rows[0].cells];
   const body = table.tBodies[0];
@@ -27,12 +13,14 @@ function startSorting(table) {
       heads.forEach((other) => other.setAttribute("aria-sort", "none"));
       head.setAttribute("aria-sort", falling ? "descending" : "ascending");
       const value = (row) => row.cells[column].dataset.value;
+      // What a run does not have comes last, whichever way the others go.
+      const absent = (row) => Number(value(row) === "");
+      const order = (one, other) => (falling ? -1 : 1) * compare(value(one), value(other));
       [...body.rows]
-        .sort((one, other) => (falling ? -1 : 1) * compare(value(one), value(other)))
+        .sort((one, other) => absent(one) - absent(other) || order(one, other))
         .forEach((row) => body.append(row));
     }),
   );
 }
 
-startTheme();
 document.querySelectorAll("table.sortable").forEach(startSorting);

@@ -199,7 +199,7 @@ def _marks(axes: Axes, values: Mapping[str, float]) -> None:
         axes.figure.legend(loc="outside upper left", ncols=3, fontsize=8.5, borderpad=0, columnspacing=1.2)
 
 
-def _edges(finite: np.ndarray, marks: Mapping[str, float]) -> np.ndarray | int:
+def _edges(finite: np.ndarray, marks: Mapping[str, float]) -> list[float] | int:
     """Bins narrow enough to show how the values are spread, and wide enough to be seen beside marks far away."""
     if not finite.size:
         return _BINS
@@ -211,7 +211,7 @@ def _edges(finite: np.ndarray, marks: Mapping[str, float]) -> np.ndarray | int:
     # A little wider, so that rounding leaves the outermost value inside.
     width *= 1 + 1e-9
     number_of = math.ceil((high - low) / width) or 1
-    return (low + high - number_of * width) / 2 + width * np.arange(number_of + 1)
+    return ((low + high - number_of * width) / 2 + width * np.arange(number_of + 1)).tolist()
 
 
 def _finite(values: Tensor) -> np.ndarray:

@@ -87,8 +87,9 @@ def build_gallery(report: ReportInput, *, budget: int = IMAGE_BUDGET) -> dict[st
 
 
 def class_name(report: ReportInput, label: int) -> str:
-    """The name of a class, or its number where it has none."""
-    return report.class_names[label] if label < len(report.class_names) else f"class {label}"
+    """The name of a class; "class 3" where it has none, or where its name is a number as well."""
+    name = report.class_names[label] if label < len(report.class_names) else str(label)
+    return f"class {name}" if name.isdecimal() else name
 
 
 def _within_budget(report: ReportInput, size: int, budget: int) -> list[int]:

@@ -40,7 +40,7 @@ def render_report(report: ReportInput, *, redact: bool = False) -> str:
         participation=report.participation,
         forgetting=report.forgetting,
     )
-    style, script = asset("report.css"), asset("report.js")
+    style, script = asset("report.css"), asset("theme.js") + asset("report.js")
     return template("report.html").render(
         report=report,
         redact=redact,
@@ -58,7 +58,7 @@ def render_report(report: ReportInput, *, redact: bool = False) -> str:
         figures=_figures(report),
         attackers=attacker_rows(report.metrics),
         soundness=soundness_rows(report.metrics),
-        forgetting=forgetting_rows(report.forgetting),
+        forgetting=forgetting_rows(report.forgetting, report.metrics.get("rates")),
         configuration=configuration(report.config),
         **({} if redact else _images(report)),
     )

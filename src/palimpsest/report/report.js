@@ -2,21 +2,6 @@
 
 const byId = (id) => document.getElementById(id);
 
-function startTheme() {
-  const button = byId("theme");
-  const root = document.documentElement;
-  const dark = () =>
-    root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  const name = () => (button.textContent = dark() ? "Light page" : "Dark page");
-  button.addEventListener("click", () => {
-    root.dataset.theme = dark() ? "light" : "dark";
-    name();
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", name);
-  name();
-  button.hidden = false;
-}
-
 function openDetailsForPrint() {
   let opened = [];
   addEventListener("beforeprint", () => {
@@ -218,6 +203,5 @@ function startGallery(data) {
   select();
 }
 
-startTheme();
 openDetailsForPrint();
 if (byId("data")) startGallery(JSON.parse(byId("data").textContent));

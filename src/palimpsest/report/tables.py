@@ -1,7 +1,7 @@
 """Rows and tiles of the page, as plain text by column."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from palimpsest.report.inputs import ReportInput
@@ -60,7 +60,8 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
         (
             "Told apart",
             percent(found.right / found.count),
-            f"{count(found.right)} of {count(found.count)}; chance {percent(found.chance)}",
+            f"{count(found.right)} of {count(found.count)}; {_reach(*found.interval)}; chance "
+            f"{percent(found.chance)}",
         )
     ]
     for name in ("mse", "psnr", "ssim", "lpips"):
@@ -71,13 +72,17 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
     if verification:
         accepted = verification["accepted"]
         total = accepted + verification["refused"]
-        result.append(("Proofs accepted", percent(accepted / total), f"{count(accepted)} of {count(total)}"))
+        remark = _joined(f"{count(accepted)} of {count(total)}", _reach_of(metrics, "accepted"))
+        result.append(("Proofs accepted", percent(accepted / total), remark))
     if federation:
         result.append(
             (
                 "Test accuracy",
                 percent(federation["unlearned_accuracy"]),
-                f"{percent(federation['original_accuracy'])} before",
+                _joined(
+                    _reach_of(metrics, "accuracy_test_unlearned"),
+                    f"{percent(federation['original_accuracy'])} before",
+                ),
             )
         )
     return result
@@ -110,9 +115,31 @@ def score_rows(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {"columns": [baseline_label(name) for name in baselines], "rows": rows, "meanings": meanings}
 
 
-def forgetting_rows(forgetting: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:
-    """Label of each measure of the model, and its values: before, after, change, exactly retrained."""
+def _reach(low: float, high: float) -> str:
+    return f"{percent(low)} to {percent(high)}"
+
+
+def _reach_of(metrics: Mapping[str, Any], name: str) -> str:
+    """The interval of a rate, where the run has measured one."""
+    rate = (metrics.get("rates") or {}).get(name)
+    return _reach(rate["low"], rate["high"]) if rate else ""
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def forgetting_rows(
+    forgetting: Mapping[str, Any] | None, rates: Mapping[str, Any] | None = None
+) -> list[tuple[str, list[str]]]:
+    """Label of each measure of the model, and its values: before, after, change, exactly retrained.
+
+    Args:
+        forgetting: As in `ReportInput.forgetting`.
+        rates: The part `rates` of metrics.json, for intervals and chance.
+    """
     rows = []
+    models = ("original", "unlearned", "retrained")
     for name, (label, share) in _FORGETTING.items():
         values = (forgetting or {}).get(name)
         if not values:
@@ -120,12 +147,25 @@ def forgetting_rows(forgetting: Mapping[str, Any] | None) -> list[tuple[str, lis
         before, after = values[:2]
         retrained = values[2] if len(values) > 2 else None
         write = percent if share else number
+        known = [(rates or {}).get(f"{name}_{model}") for model in models]
+
+        def told(
+            value: float | None,
+            rate: Mapping[str, Any] | None,
+            write: Callable[[float | None], str] = write,
+        ) -> str:
+            reach = f" ({write(rate['low'])} to {write(rate['high'])})" if rate else ""
+            return write(value) + reach
+
         difference = (
             f"{change(100 * before, 100 * after, digits=1)} points"
             if share
             else change(before, after, digits=3)
         )
-        rows.append((label, [write(before), write(after), difference, write(retrained)]))
+        chance = known[0]["chance"] if known[0] else None
+        by_chance = "" if chance is None else f" (chance {write(chance)})"
+        values = [told(before, known[0]), told(after, known[1]), difference, told(retrained, known[2])]
+        rows.append((label + by_chance, values))
     return rows
 
 

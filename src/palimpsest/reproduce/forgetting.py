@@ -11,6 +11,7 @@ from palimpsest.config import AuditConfig
 from palimpsest.datasets import load_data
 from palimpsest.federation import Federation
 from palimpsest.federation_side import study_forgetting, train_original, unlearn_twice
+from palimpsest.metrics import area, share
 from palimpsest.records import write_json, write_text
 from palimpsest.runs import Run
 from palimpsest.unlearning import Behaviour, make_request
@@ -31,6 +32,7 @@ class ForgettingRow:
         distance: L2 distance to the exactly retrained model.
         seconds: What unlearning took.
         relative_seconds: The same in units of retraining.
+        intervals: 95 % intervals of the accuracies and the AUC, by their names.
     """
 
     method: str
@@ -41,6 +43,7 @@ class ForgettingRow:
     distance: float | None
     seconds: float | None
     relative_seconds: float | None
+    intervals: dict[str, tuple[float, float]]
 
 
 def forgetting_table(
@@ -75,42 +78,60 @@ def forgetting_table(
             unlearned, retrained = unlearn_twice(run, federation, original, cell.unlearning)
             forgetting = study_forgetting(run, federation, request, original, unlearned, retrained)
             seconds[method] = run.seconds()["unlearned"]
+        forgotten = len(unlearned.forgotten)
+        sizes = (len(data.train) - forgotten, forgotten, len(data.test), forgetting.others)
         if not rows:
-            rows.append(_row("original", forgetting.original))
+            rows.append(_row("original", forgetting.original, sizes))
         rows.append(
             _row(
                 method,
                 forgetting.unlearned,
+                sizes,
                 forgetting.distance.absolute,
                 seconds[method],
                 seconds["retrain"],
             )
         )
     write_json(out / "forgetting.json", [asdict(row) for row in rows])
-    write_text(out / "forgetting.md", markdown(rows))
+    write_text(out / "forgetting.md", markdown(rows, classes=data.train.classes))
     return rows
 
 
-def markdown(rows: Sequence[ForgettingRow]) -> str:
-    """The table as Markdown."""
+def markdown(rows: Sequence[ForgettingRow], *, classes: int) -> str:
+    """The table as Markdown.
+
+    Args:
+        rows: The table's.
+        classes: How many the samples have: one in so many is right by chance.
+    """
     head = (
         "| model | retained | forgotten | test | membership AUC | distance to retrained | seconds | of retraining |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
     )
-    return head + "".join(
-        f"| {row.method} | {row.retained:.1%} | {row.forgotten:.1%} | {row.test:.1%} | {row.membership_auc:.3f} | "
-        f"{_cell(row.distance, '.3f')} | {_cell(row.seconds, '.1f')} | {_cell(row.relative_seconds, '.2f')} |\n"
+    table = head + "".join(
+        f"| {row.method} | {_rate(row, 'retained', '.1%')} | {_rate(row, 'forgotten', '.1%')} | "
+        f"{_rate(row, 'test', '.1%')} | {_rate(row, 'membership_auc', '.3f')} | {_cell(row.distance, '.3f')} | "
+        f"{_cell(row.seconds, '.1f')} | {_cell(row.relative_seconds, '.2f')} |\n"
         for row in rows
     )
+    return f"{table}\nIntervals: 95 %. By chance an accuracy is {1 / classes:.1%}, and the AUC 0.5.\n"
 
 
 def _row(
     method: str,
     behaviour: Behaviour,
+    sizes: tuple[int, int, int, int],
     distance: float | None = None,
     seconds: float | None = None,
     of_retraining: float = 1.0,
 ) -> ForgettingRow:
+    retained, forgotten, test, others = sizes
+    rates = {
+        "retained": share(behaviour.retained, retained) if retained else None,
+        "forgotten": share(behaviour.forgotten, forgotten),
+        "test": share(behaviour.test, test),
+        "membership_auc": area(behaviour.membership.auc, forgotten, others),
+    }
     return ForgettingRow(
         method=method,
         retained=behaviour.retained,
@@ -120,7 +141,16 @@ def _row(
         distance=distance,
         seconds=seconds,
         relative_seconds=seconds / of_retraining if seconds else None,
+        intervals={name: (rate.low, rate.high) for name, rate in rates.items() if rate},
     )
+
+
+def _rate(row: ForgettingRow, name: str, form: str) -> str:
+    value = f"{getattr(row, name):{form}}"
+    if name not in row.intervals:
+        return value
+    low, high = row.intervals[name]
+    return f"{value} ({low:{form}} to {high:{form}})"
 
 
 def _cell(value: float | None, form: str) -> str:

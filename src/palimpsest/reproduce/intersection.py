@@ -39,7 +39,8 @@ class IntersectionRow:
         defense: How the proofs were obfuscated.
         proofs: Proofs of each sample.
         identified: The share of samples whose reconstruction is nearest to their own image.
-        interval: Both ends of its exact 95 % interval.
+        interval: The exact 95 % interval of that share.
+        chance: What guessing among all forgotten images gets.
         mse: Mean squared error of the reconstructions.
         alignment: Mean absolute cosine, in the reduced coordinates, of the estimate with the true direction: the
             proofs alone leave its sign open, the prior decides it.
@@ -49,6 +50,7 @@ class IntersectionRow:
     proofs: int
     identified: float
     interval: tuple[float, float]
+    chance: float
     mse: float
     alignment: float
 
@@ -85,12 +87,13 @@ def intersection_table(
 
     def row(name: str, count: int, directions: Tensor) -> IntersectionRow:
         images = _invert(config, learned, directions, proofs.norm(dim=1))
-        first = int((right_ranks_among(images, forgotten) == 1).sum())
+        right = int((right_ranks_among(images, forgotten) == 1).sum())
         return IntersectionRow(
             defense=name,
             proofs=count,
-            identified=first / len(images),
-            interval=binomial_interval(first, len(images)),
+            identified=right / len(images),
+            interval=binomial_interval(right, len(images)),
+            chance=1 / len(forgotten),
             mse=float(mean_squared_errors(images, forgotten[:samples]).mean()),
             alignment=float(torch.cosine_similarity(directions.float(), truth).abs().mean()),
         )
@@ -125,6 +128,7 @@ def markdown(rows: Sequence[IntersectionRow]) -> str:
     wanted = 0.8 * rows[0].identified
     enough = next((row.proofs for row in rows[1:] if row.identified >= wanted), None)
     told = f"first reached with {enough:,} proofs" if enough else "not reached"
+    table += f"\nIntervals: 95 %. A guess identifies {rows[0].chance:.1%}.\n"
     return f"{table}\n80 % of the rate without a defence, {wanted:.1%}, was {told} of each sample.\n"
 
 

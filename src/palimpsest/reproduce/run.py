@@ -1,6 +1,5 @@
 """From a study to its table and picture: every cell is an audit, and none is computed twice."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from rich.console import Console
 from palimpsest.audit import audit
 from palimpsest.config import AuditConfig
 from palimpsest.errors import PalimpsestError
+from palimpsest.manifest import read_json
 from palimpsest.records import write_json, write_text
 from palimpsest.registry import METHODS
 from palimpsest.reproduce.pictures import draw
@@ -100,4 +100,8 @@ def _finished(folder: Path, config: AuditConfig) -> dict[str, Any] | None:
     path, stored = folder / "metrics.json", folder / "config.yaml"
     if not path.exists() or not stored.exists() or stored.read_text(encoding="utf-8") != config.to_yaml():
         return None
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return read_json(path)
+    # What is damaged is computed again.
+    except (OSError, ValueError, RecursionError):
+        return None

@@ -1,7 +1,7 @@
 """What a cell's runs say together: means and intervals over seeds."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,8 +79,16 @@ def summarise(
     return Summary(
         cell=cell,
         seeds=tuple(metrics),
-        scores=_estimates(trees, {name: (("reconstruction", name), ("intervals", name)) for name in SCORES}),
-        columns=_estimates(trees, {column.heading: (column.path, column.interval) for column in columns}),
+        scores=_estimates(
+            trees,
+            {name: (("reconstruction", name), ("intervals", name)) for name in SCORES},
+            {name for name, (_, form) in SCORES.items() if form.endswith("%")},
+        ),
+        columns=_estimates(
+            trees,
+            {column.heading: (column.path, column.interval) for column in columns},
+            {column.heading for column in columns if column.form.endswith("%")},
+        ),
         facts=trees[0]["attack"],
         forgotten=trees[0]["reconstruction"]["count"],
         seconds=sum(sum(tree["seconds"].values()) for tree in trees) / len(trees),
@@ -92,7 +100,7 @@ _Path = tuple[str | int, ...]
 
 
 def _estimates(
-    trees: Sequence[dict[str, Any]], paths: Mapping[str, tuple[_Path, _Path]]
+    trees: Sequence[dict[str, Any]], paths: Mapping[str, tuple[_Path, _Path]], shares: Collection[str]
 ) -> dict[str, Estimate]:
     """An estimate of everything that all runs have, from where it and its interval stand in the metrics."""
     estimates = {}
@@ -101,6 +109,8 @@ def _estimates(
         if any(value is None for value in values):
             continue
         estimates[name] = estimate(values)
+        if name in shares:
+            estimates[name] = _within(estimates[name])
         ends = _at(trees[0], interval) if interval and len(trees) == 1 else None
         if ends is not None:
             estimates[name] = Estimate(values[0], *ends[-2:])
@@ -126,6 +136,13 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
+def _within(share: Estimate) -> Estimate:
+    """Student's t knows nothing of the ends that a share has."""
+    if share.low is None or share.high is None:
+        return share
+    return Estimate(share.mean, max(0.0, share.low), min(1.0, share.high))
+
+
 def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:
     """The table as Markdown, the paper's figures beside ours."""
     paper = any(summary.cell.published for summary in summaries)
@@ -149,6 +166,8 @@ def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:
         notes.append("Means over the seeds, and their 95 % intervals by Student's t.")
     elif seeds:
         notes.append("Intervals: 95 %, by bootstrap over the images of the one run.")
+    if seeds:
+        notes.append("By chance top 1 is one in the number of images.")
     if paper:
         notes.append("The paper's LPIPS is of another trunk and other inputs, and not on the scale of ours.")
     if study.conclude and seeds:

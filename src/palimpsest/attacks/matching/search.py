@@ -175,8 +175,8 @@ def _refusing_none(evaluate: Evaluate, restarts: int, part: Part) -> Evaluate:
             if bool(lost.any()):
                 raise DivergenceError(
                     f"The objective of the {part} samples is {float(values.view(-1, restarts)[lost][0, 0])} wherever "
-                    f"batch {int(lost.nonzero()[0])} starts: its gradients are too large for attack.precision, or the "
-                    "model has none that are finite there; see what `palimpsest doctor` says of them."
+                    f"batch {int(lost.nonzero()[0])} starts: its gradients are zero or too large for attack.precision, "
+                    "or the model has none that are finite there; see what `palimpsest doctor` says of them."
                 )
         begun = True
         return values, gradients

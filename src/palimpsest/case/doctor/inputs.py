@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from palimpsest.case.doctor.finding import Finding, fits, mind
 from palimpsest.datasets import ImageSet, SampleSet
+from palimpsest.metrics import binomial_interval
 from palimpsest.models import Normalised, bare
 
 _TRIED = 512
@@ -97,9 +98,10 @@ def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator
     guesses = _guesses(model, pixels)
     share = float((guesses == labels).double().mean())
     often = float(labels.bincount().max()) / len(labels)
+    low, high = binomial_interval(round(share * len(labels)), len(labels))
     told = (
-        f"The original model recognises {share:.1%} of {len(labels)} auxiliary {images.kind}; the commonest class is "
-        f"{often:.1%}."
+        f"The original model recognises {share:.1%} of {len(labels)} auxiliary {images.kind} (95 % interval {low:.1%} "
+        f"to {high:.1%}); the commonest class is {often:.1%}."
     )
     network = bare(model)
     best, reading = max(

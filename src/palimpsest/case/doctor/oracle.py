@@ -17,7 +17,7 @@ from palimpsest.case.doctor.proofs import distance
 from palimpsest.case.models import Models
 from palimpsest.case.oracle import Answering
 from palimpsest.datasets import SampleSet
-from palimpsest.gradients import ModelOracle, RecordedOracle, gradient_differences
+from palimpsest.gradients import ModelOracle, RecordedOracle, ShardedOracle, gradient_differences
 
 _ASKED = 4
 _SAME = 1e-2
@@ -43,7 +43,7 @@ def check_answers(answering: Answering, models: Models | None, auxiliary: Sample
     if zeros:
         yield mind("oracle", f"{zeros} of {len(few)} answers are zero.")
     yield from _asked_twice(answering, few, answers)
-    if models is None or isinstance(answering.oracle, ModelOracle):
+    if models is None or isinstance(answering.oracle, (ModelOracle, ShardedOracle)):
         return
     ours = gradient_differences(models.original, models.unlearned, few.inputs, few.labels).cpu()
     off = distance(answers, ours)

@@ -1,7 +1,7 @@
 """Were the proofs made by these models, of these samples, as they are made here?"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from palimpsest.case.doctor.finding import Finding, fault, fits, mind
 from palimpsest.case.doctor.inputs import READINGS
+from palimpsest.case.doubts import named_models
 from palimpsest.case.models import Models
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, per_sample_gradients
 from palimpsest.models import Normalised, bare
 from palimpsest.proofs import Proofs
-from palimpsest.records import parameters_hash
 
 COMPARED = 16
 """True samples whose proofs are made again."""
@@ -47,27 +47,19 @@ def check_vectors(proofs: Proofs) -> Iterator[Finding]:
 
 def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
     """Whether the proofs name these two models."""
-    held = {
-        which: {parameters_hash(one.state_dict()) for one in (model, bare(model))}
-        for which, model in (("original", models.original), ("unlearned", models.unlearned))
-    }
-    claims = {which: proofs.metadata.get(which) for which in held}
-    if (
-        held["original"] != held["unlearned"]
-        and claims["original"] in held["unlearned"]
-        and claims["unlearned"] in held["original"]
-    ):
+    named = named_models(proofs, models)
+    exchanged = named_models(proofs, replace(models, original=models.unlearned, unlearned=models.original))
+    if len(named) == 2 and not any(named.values()) and all(exchanged.values()):
         yield fault(
             "proofs", "They name the two checkpoints the other way round: exchange original and unlearned."
         )
         return
-    for which, claimed in claims.items():
-        if claimed is None:
-            continue
-        if claimed in held[which]:
+    for which, same in named.items():
+        if same:
             yield fits("proofs", f"They name the {which} checkpoint.")
         else:
-            yield mind("proofs", f"They name another {which} model than the checkpoint: {claimed[:16]}...")
+            claimed = proofs.metadata[which][:16]
+            yield mind("proofs", f"They name another {which} model than the checkpoint: {claimed}...")
 
 
 def check_dimension(proofs: Proofs, network: nn.Module, frozen: int) -> Iterator[Finding]:

@@ -1,0 +1,83 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from palimpsest.errors import ModelError
+from palimpsest.gradients import CountSketch, ModelOracle, fit_projection, gradient_differences
+from palimpsest.gradients.additive import Additive, read_differences
+
+BUDGET = 2**30
+
+
+class Doubled(nn.Linear):
+    """A layer that has no rule: its model is read by the path that takes any."""
+
+
+def network(seed: int, *, last: type[nn.Linear] = nn.Linear) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layers = [nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Tanh(), nn.Flatten(), last(64, 3)]
+        return nn.Sequential(*layers).double()
+
+
+def questions(count: int) -> tuple[Tensor, Tensor]:
+    images = torch.rand(count, 2, 6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return images, torch.arange(count) % 3
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 20), st.integers(1, 300), st.sampled_from([nn.Linear, Doubled]), st.integers(1, 20))
+def test_a_sketch_layer_by_layer_is_the_sketch_of_the_vectors(
+    count: int, size: int, last: type[nn.Linear], rows: int
+) -> None:
+    before, after = network(0, last=last), network(1, last=last)
+    vectors = gradient_differences(before, after, *questions(count))
+    sketch = CountSketch.draw(vectors.shape[1], size, generator=generator())
+    budget = 4 * 4 * rows * (vectors.shape[1] + size)
+    read = torch.cat(list(read_differences(before, after, *questions(count), sketch, memory_budget=budget)))
+    torch.testing.assert_close(read, sketch.transform(vectors), rtol=1e-6, atol=1e-12)
+    assert before.training, "as it was"
+
+
+def test_a_projection_layer_by_layer_is_the_projection_of_the_vectors() -> None:
+    before, after = network(0).float(), network(1).float()
+    images, labels = questions(30)
+    vectors = gradient_differences(before, after, images.float(), labels)
+    projection = fit_projection(vectors, generator=generator())
+    oracle = ModelOracle(before, after, memory_budget=BUDGET)
+    read = torch.cat(list(oracle.read(images.float(), labels, projection, together=1)))
+    torch.testing.assert_close(read, projection.transform(vectors), rtol=1e-4, atol=1e-5)
+    assert isinstance(projection, Additive)
+
+
+def test_a_layer_that_is_not_used_contributes_nothing() -> None:
+    class Idle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.idle, self.last = nn.Linear(5, 7), nn.Linear(72, 3)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.last(images.flatten(1))
+
+    before, after = Idle().double(), Idle().double()
+    sketch = CountSketch.draw(261, 50, generator=generator())
+    read = torch.cat(list(read_differences(before, after, *questions(4), sketch, memory_budget=BUDGET)))
+    vectors = gradient_differences(before, after, *questions(4))
+    torch.testing.assert_close(read, sketch.transform(vectors), rtol=1e-6, atol=1e-12)
+
+
+def test_different_models_are_refused_and_no_questions_have_no_answers() -> None:
+    sketch = CountSketch.draw(271, 50, generator=generator())
+    with pytest.raises(ModelError, match="The models differ"):
+        next(
+            read_differences(
+                network(0), nn.Linear(3, 3).double(), *questions(2), sketch, memory_budget=BUDGET
+            )
+        )
+    assert not list(read_differences(network(0), network(1), *questions(0), sketch, memory_budget=BUDGET))
