@@ -40,6 +40,8 @@ def test_a_large_network_is_proved_and_attacked(
     train, prove, attack = (line for line in readme("own-checkpoints") if "vit" in line)
     shell(train, own_checkpoints)
     assert "10 proofs of 564,618 numbers" in shell(prove, own_checkpoints).stdout
-    shell(attack, own_checkpoints, extra="--attack.epochs 1 --scoring.bootstrap 20 --auxiliary-size 30")
+    few = attack.replace("--auxiliary-size 100", "--auxiliary-size 30")
+    small = few.replace("--attack.epochs 5", "--attack.epochs 1")
+    shell(small, own_checkpoints, extra="--scoring.bootstrap 20")
     metrics = json.loads((own_checkpoints / "vit" / "run" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 10

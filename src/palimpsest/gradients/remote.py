@@ -77,7 +77,7 @@ class Endpoint:
             parts = urlsplit(self.url)
             known = bool(parts.hostname) and parts.port != 0
         except ValueError:
-            known = False
+            parts, known = urlsplit(""), False
         if not known or not self.url.isascii() or not self.url.isprintable() or " " in self.url:
             raise ConfigurationError(
                 f"The oracle {self.url[:_LONGEST]!r} is no address: write https://host, with a port where it has one."
