@@ -144,7 +144,10 @@ class LearnedInversion(Attack):
                 inverter, lesson, validation, perceptual, self._plan(view.device), generator=generator
             )
             curves |= {f"{name}_{index + 1}" if index else name: curve for name, curve in told.items()}
-            networks.append(Network(inverter.cpu().state_dict()))
+            # As they are stored: a network that is read back is to compute in the same order, to the last bit.
+            networks.append(
+                Network({name: value.contiguous() for name, value in inverter.cpu().state_dict().items()})
+            )
         return Learned(features, tuple(networks), view.auxiliary.shape, curves)
 
     def invert(self, learned: Learned, proofs: Tensor, *, device: str) -> Reconstruction:
