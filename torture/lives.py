@@ -58,7 +58,7 @@ def _attack_proofs(folder: Path) -> None:
 
 def _attack_gradients(folder: Path) -> None:
     gradients = folder.parent / "pieces" / "observation.safetensors"
-    attack = {"name": "dragdp", "iterations": 20, "labels": "inferred"}
+    attack = {"name": "dragd", "iterations": 5, "labels": "optimised"}
     _attack(folder, gradients=gradients, observation=_SEEN, attack=attack)
 
 

@@ -53,6 +53,16 @@ def test_other_runs_are_killed_at_random_moments(what: str, tmp_path: Path) -> N
     assert toll.kills == 2
 
 
+def test_a_stage_that_is_lost_is_made_again_to_the_same_bits(
+    expected: dict[str, str], tmp_path: Path
+) -> None:
+    """What a network computes depends on how its numbers lie in memory: read back, they lie as they did."""
+    audit(config(), out=tmp_path / "run")
+    (tmp_path / "run" / "reconstructions.safetensors").unlink()
+    audit(config(), out=tmp_path / "run")
+    assert bits(tmp_path / "run") == expected
+
+
 @pytest.mark.parametrize("write", [2, 9])
 def test_a_full_disk_is_a_sentence_and_what_was_finished_is_kept(
     write: int, expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

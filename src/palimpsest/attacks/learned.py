@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -144,9 +144,10 @@ class LearnedInversion(Attack):
                 inverter, lesson, validation, perceptual, self._plan(view.device), generator=generator
             )
             curves |= {f"{name}_{index + 1}" if index else name: curve for name, curve in told.items()}
-            # In the layout in which they are read back: in another, convolutions round otherwise.
-            trained: Any = inverter.cpu()
-            networks.append(Network(trained.to(memory_format=torch.contiguous_format).state_dict()))
+            # As they are stored: a network that is read back is to compute in the same order, to the last bit.
+            networks.append(
+                Network({name: value.contiguous() for name, value in inverter.cpu().state_dict().items()})
+            )
         return Learned(features, tuple(networks), view.auxiliary.shape, curves)
 
     def invert(self, learned: Learned, proofs: Tensor, *, device: str) -> Reconstruction:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 import safetensors.torch
@@ -73,12 +73,8 @@ class Endpoint:
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            known = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            parts, known = urlsplit(""), False
-        if not known or not self.url.isascii() or not self.url.isprintable() or " " in self.url:
+        parts = _address(self.url)
+        if parts is None:
             raise ConfigurationError(
                 f"The oracle {self.url[:_LONGEST]!r} is no address: write https://host, with a port where it has one."
             )
@@ -95,6 +91,16 @@ class Endpoint:
             raise ConfigurationError(
                 f"The token in {TOKEN} has a line break or a letter that no header takes: set it again, without."
             )
+
+
+def _address(url: str) -> SplitResult | None:
+    """The parts of an address of a host, or none where it is something else."""
+    try:
+        parts = urlsplit(url)
+        known = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if known and url.isascii() and url.isprintable() and " " not in url else None
 
 
 class RemoteOracle:
