@@ -28,6 +28,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "norm-only": {"name": "norm-only"},
     "project-1024": {"name": "project", "dimensions": 1024},
     "project-64": {"name": "project", "dimensions": 64},
+    "noise-epsilon-1": {"name": "clip-noise", "clip": 10.0, "epsilon": 1.0},
     "noise-epsilon-8": {"name": "clip-noise", "clip": 10.0, "epsilon": 8.0},
     "noise-epsilon-300": {"name": "clip-noise", "clip": 10.0, "epsilon": 300.0},
     "noise-epsilon-3e3": {"name": "clip-noise", "clip": 10.0, "epsilon": 3e3},
