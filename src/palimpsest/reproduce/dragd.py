@@ -33,7 +33,7 @@ _PARTS = (
 _MOVED = Column("moved", ("moved",), ".2g")
 _AWAY = "Moved: the L2 distance of the parameters before and after unlearning."
 _PAIRED = "Reconstructions were paired with originals batch by batch, so that the total MSE is smallest."
-_FRESH = "The network has uniform random weights and one round of training: a trained one tells less."
+_FRESH = "The network has uniform random weights and one short round of training: it still guesses at chance."
 
 
 def _table() -> list[Cell]:
