@@ -1,4 +1,7 @@
 import json
+import platform
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -124,3 +127,33 @@ def test_what_proofs_are_said_to_take_is_what_they_take() -> None:
     grown = resident_memory("VmHWM") - held
     said = proofs_footprint(150, parameter_count(before))
     assert 0.4 * said < grown < 1.6 * said
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="asks glibc")
+def test_freed_memory_is_used_again_and_large_memory_given_back() -> None:
+    program = """
+import resource, sys, torch
+from pathlib import Path
+from palimpsest.memory import reuse_freed_memory
+reuse_freed_memory() if sys.argv[1] == "reuse" else None
+held = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+before = faults()
+for _ in range(30):
+    [torch.ones(2**19) for _ in range(30)]
+asked, start = faults() - before, held()
+kept = [torch.ones(2**21) for _ in range(100)]
+del kept
+print(asked, held() - start)
+"""
+
+    def measure(how: str) -> tuple[int, int]:
+        done = subprocess.run(
+            [sys.executable, "-c", program, how], capture_output=True, text=True, check=True
+        )
+        asked, kept = done.stdout.split()
+        return int(asked), int(kept)
+
+    asked, kept = measure("reuse")
+    assert asked < measure("plainly")[0] / 4
+    assert kept < 300 * 2**20

@@ -1,12 +1,15 @@
 """The gradient of a whole batch, as a function of the batch: what clients send and servers match."""
 
 import copy
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad
+from torch.func import functional_call, grad, vmap
 
+from palimpsest.gradients.together import TogetherGradients
 from palimpsest.records import Parameters
 
 
@@ -53,6 +56,24 @@ class BatchGradient:
             here = self._moved(point, total)
             total = total + self.flatten(grad(loss)(here))
         return total / self.local_steps
+
+    def at(self, parameters: Parameters, sample: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """The gradients of many batches at these parameters.
+
+        Args:
+            parameters: A state dict of the model.
+            sample: An image like those that will be asked about, `[channels, height, width]`.
+
+        Returns:
+            From images `[p, n, channels, height, width]` and targets `[p, n, classes]` the gradients `[p, d]`, which
+            can be differentiated once more.
+        """
+        # In float32 the libraries' convolutions gain more than one product for all batches does.
+        if self.local_steps == 1 and sample.dtype == torch.float64:
+            together = TogetherGradients(self._network, parameters)
+            if together.suits(sample[None]):
+                return together
+        return vmap(partial(self, parameters))
 
     def flatten(self, parameters: Parameters) -> Tensor:
         """Parameters, or a gradient by their names, as one vector `[d]` in `named_parameters()` order; buffers are left

@@ -12,13 +12,13 @@ def euclidean(gradient: Tensor, observed: Tensor) -> Tensor:
     """Squared Euclidean distance in units of the observed gradient's (DLG, DRAGD): 0 where both are equal.
 
     Args:
-        gradient: `[d]`.
-        observed: `[d]`.
+        gradient: `[..., d]`.
+        observed: `[..., d]`.
 
     Returns:
-        A scalar, 1 for a gradient of zero.
+        `[...]`, 1 for a gradient of zero.
     """
-    return (gradient - observed).square().sum() / observed.square().sum()
+    return (gradient - observed).square().sum(-1) / observed.square().sum(-1)
 
 
 def cosine(gradient: Tensor, observed: Tensor) -> Tensor:
@@ -27,13 +27,14 @@ def cosine(gradient: Tensor, observed: Tensor) -> Tensor:
     Computed as half the squared distance of the unit vectors, which keeps its precision near zero.
 
     Args:
-        gradient: `[d]`.
-        observed: `[d]`.
+        gradient: `[..., d]`.
+        observed: `[..., d]`.
 
     Returns:
-        A scalar.
+        `[...]`.
     """
-    return (gradient / gradient.norm() - observed / observed.norm()).square().sum() / 2
+    unit, wanted = (vector / vector.norm(dim=-1, keepdim=True) for vector in (gradient, observed))
+    return (unit - wanted).square().sum(-1) / 2
 
 
 OBJECTIVES: dict[ObjectiveName, Callable[[Tensor, Tensor], Tensor]] = {

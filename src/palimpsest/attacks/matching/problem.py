@@ -1,11 +1,11 @@
 """A matching problem: which images explain the observed gradients?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value, vmap
+from torch.func import vmap
 
 from palimpsest.attacks.matching.coordinates import Coordinates
 from palimpsest.attacks.matching.distances import OBJECTIVES, ObjectiveName
@@ -16,6 +16,8 @@ from palimpsest.records import Parameters
 
 Context = dict[str, Tensor]
 """What differs between the batches of a problem, `[b, ...]` by name."""
+Gradients = Callable[[Tensor, Tensor], Tensor]
+"""From images and targets of p batches their gradients `[p, d]`; see `BatchGradient.at`."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,12 @@ class Term:
     samples: int
     fixed: Batch | None = None
 
-    def context(self, gradient: BatchGradient) -> Context:
+    def context(self, gradient: BatchGradient, gradients: Gradients) -> Context:
         """What the objective needs to know of each batch.
 
         Args:
             gradient: What clients compute.
+            gradients: The same, of many batches at `parameters`.
         """
         context = {"observed": self.observed}
         if self.fixed is None:
@@ -55,23 +58,23 @@ class Term:
         if gradient.local_steps > 1:
             return context | {"images": images, "targets": targets}
         # One step's gradient is a mean over samples, so that the fixed ones' part need be computed only once.
-        parts = [gradient(self.parameters, *batch) for batch in zip(images, targets, strict=True)]
-        return context | {"known": torch.stack(parts) * (1 - self._share)}
+        parts = [gradients(images[[row]], targets[[row]]) for row in range(len(images))]
+        return context | {"known": torch.cat(parts) * (1 - self._share)}
 
-    def explained(self, gradient: BatchGradient, images: Tensor, targets: Tensor, context: Context) -> Tensor:
-        """The gradient that one batch would have, `[d]`.
+    def explained(self, gradients: Gradients, images: Tensor, targets: Tensor, context: Context) -> Tensor:
+        """The gradients that p batches would have, `[p, d]`.
 
         Args:
-            gradient: What clients compute.
-            images: The unknown images, `[n, channels, height, width]`.
-            targets: Their classes' probabilities, `[n, classes]`.
-            context: This batch's part of `context`.
+            gradients: What clients compute at `parameters`.
+            images: The unknown images, `[p, n, channels, height, width]`.
+            targets: Their classes' probabilities, `[p, n, classes]`.
+            context: These batches' part of `context`.
         """
-        images, targets = images[: self.samples], targets[: self.samples]
+        images, targets = images[:, : self.samples], targets[:, : self.samples]
         if "images" in context:
-            images = torch.cat([context["images"], images])
-            targets = torch.cat([context["targets"], targets])
-        own = gradient(self.parameters, images, targets)
+            images = torch.cat([context["images"], images], dim=1)
+            targets = torch.cat([context["targets"], targets], dim=1)
+        own = gradients(images, targets)
         return context["known"] + self._share * own if "known" in context else own
 
     @property
@@ -139,33 +142,35 @@ class Problem:
     def objective_and_gradient(self) -> Evaluate:
         """The objective and its gradient, for any rows at once."""
         distance = OBJECTIVES[self.objective]
+        sample = torch.linspace(0, 1, self._pixels // self.shape[0]).view(self.shape[1:])
+        gradients = [self.gradient.at(term.parameters, sample.to(term.observed)) for term in self.terms]
+        contexts = [term.context(self.gradient, own) for term, own in zip(self.terms, gradients, strict=True)]
 
-        def objective(point: Tensor, contexts: list[Context], labels: Context) -> Tensor:
-            images = self.images(point)
-            targets = labels["targets"] if labels else self.labels(point)
-            total = self.smoothness * total_variation(images) if self.smoothness else point.new_zeros(())
-            for term, context in zip(self.terms, contexts, strict=True):
-                explained = term.explained(self.gradient, images, targets, context)
-                total = total + distance(explained, context["observed"])
+        def objective(points: Tensor, batches: Tensor) -> Tensor:
+            images = self.images(points)
+            targets = self.labels(points) if self.targets is None else self.targets[batches]
+            total = points.new_zeros(len(points))
+            if self.smoothness:
+                total = self.smoothness * vmap(total_variation)(images)
+            for term, own, context in zip(self.terms, gradients, contexts, strict=True):
+                here = {name: value[batches] for name, value in context.items()}
+                total = total + distance(term.explained(own, images, targets, here), here["observed"])
             return total
 
-        batched = vmap(grad_and_value(objective), chunk_size=self.chunk)
-        contexts = [term.context(self.gradient) for term in self.terms]
-        labels = {} if self.targets is None else {"targets": self.targets}
-
         def evaluate(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-            batches = rows // self.restarts
-            gradients, values = batched(
-                points, [_rows(context, batches) for context in contexts], _rows(labels, batches)
-            )
-            return values.detach(), gradients.detach()
+            values, slopes = [], []
+            for some, batches in zip(
+                points.split(self.chunk), (rows // self.restarts).split(self.chunk), strict=True
+            ):
+                here = some.detach().requires_grad_()
+                value = objective(here, batches)
+                # The rows are independent: the sum's gradient holds each one's.
+                slopes += torch.autograd.grad(value.sum(), here)
+                values.append(value.detach())
+            return torch.cat(values), torch.cat(slopes)
 
         return evaluate
 
     @property
     def _pixels(self) -> int:
         return torch.Size(self.shape).numel()
-
-
-def _rows(context: Context, batches: Tensor) -> Context:
-    return {name: value[batches] for name, value in context.items()}
