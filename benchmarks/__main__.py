@@ -29,7 +29,6 @@ from benchmarks.document import (
     stage_rows,
 )
 from benchmarks.timing import Clock, Line, print_table
-from palimpsest.memory import reuse_freed_memory
 
 Name = Literal[
     "gradients", "reduction", "training", "matching", "federation", "defenses", "audit", "memory", "growth"
@@ -70,7 +69,6 @@ def main(
         clock: Wall time; or the processor time of this process, for a machine that others use, with one thread.
         repeats: Timed calls of each rival.
     """
-    reuse_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     timer = Clock(repeats=1 if quick else repeats, cpu=clock == "cpu")

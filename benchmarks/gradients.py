@@ -70,32 +70,25 @@ def loop(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 def _race(name: str, count: int, clock: Clock) -> list[Line]:
     model, (images, labels) = network(name), batch(count)
     few = max(8, count // 8)
+    # A loop is as slow for each of few samples as for many.
     rivals = {
         "ours": partial(ours, model, images, labels),
-        **_by_chunk("vmap(grad)", partial(_vmap, model, images, labels), count),
-        **_by_chunk("batched backward", partial(_batched, model, images, labels), count),
+        "vmap(grad), at its best": _at_its_best(partial(_vmap, model, images, labels), count, clock),
+        "a backward pass each": partial(loop, model, images[:few], labels[:few]),
+        "batched backward, at its best": _at_its_best(partial(_batched, model, images, labels), count, clock),
     }
     seconds = clock.race(rivals)
-    # A loop is as slow for each of few samples as for many.
-    slow = clock.race({"a backward pass each": partial(loop, model, images[:few], labels[:few])})
-    best = {
-        "ours": seconds["ours"],
-        "vmap(grad), at its best": min(one for key, one in seconds.items() if key.startswith("vmap")),
-        "a backward pass each": slow["a backward pass each"] * count / few,
-        "batched backward, at its best": min(
-            one for key, one in seconds.items() if key.startswith("batched")
-        ),
-    }
+    seconds["a backward pass each"] *= count / few
     held = PROMISED if name in ("convnet", "resnet20") else {}
-    result = lines_of(f"gradients, {name}", best, count=count, unit=UNIT, at_least=held)
+    result = lines_of(f"gradients, {name}", seconds, count=count, unit=UNIT, at_least=held)
     return result + _against_opacus(name, images, labels, clock, held)
 
 
-def _by_chunk(name: str, work: Callable[[int], object], count: int) -> dict[str, Callable[[], object]]:
-    """The work with several sizes of a chunk: the best is the rival."""
-    return {
-        f"{name}, {size}": partial(work, size) for size in (16, 32, 64, 128, 256) if size <= max(16, count)
-    }
+def _at_its_best(work: Callable[[int], object], count: int, clock: Clock) -> Callable[[], object]:
+    """The work with the size of a chunk that is fastest."""
+    sizes = [size for size in (16, 32, 64, 128, 256) if size <= max(16, count)]
+    work(sizes[0])
+    return partial(work, min(sizes, key=lambda size: clock.seconds(partial(work, size))))
 
 
 def _vmap(model: nn.Module, images: Tensor, labels: Tensor, size: int) -> None:

@@ -12,9 +12,10 @@ from palimpsest.errors import ResourceError
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _LITTLE = 2**26
-# The names of glibc's <malloc.h>, and the most that it takes for the first of them.
+# As glibc's <malloc.h> names and numbers them.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_REUSED, _KEPT = 2**25, 2**28
+# The most that it takes for the size of a block; and the free memory at the end of the heap from which on it gives back.
+_LARGEST_KEPT, _MOST_KEPT = 2**25, 2**28
 
 
 def parse_bytes(value: object) -> int:
@@ -77,18 +78,28 @@ def require_room(path: Path, size: int) -> None:
         require_memory(f"The contents of {path}", size, remedy="give a smaller file, or free memory")
 
 
-def reuse_freed_memory() -> None:
-    """Let this process reuse the memory of freed tensors of up to 32 MiB, instead of giving it back each time.
+def keep_freed_memory() -> None:
+    """Make the C library keep what is freed for what comes next, the tensors of the next batch above all.
 
-    By default glibc asks the system for every large tensor anew, which clears each page of it: a fifth of the time of
-    the inverter's training. At most 256 MiB that are free are kept. Without glibc nothing changes.
+    By default glibc gives tensors from some size on back to the system and asks for them anew, with each page cleared:
+    a fifth of the time of the inverter's training. From here on it keeps what tensors of up to 32 MiB leave, until
+    `give_back_freed_memory`. Elsewhere this does nothing.
     """
+    _ask_glibc("mallopt", _M_MMAP_THRESHOLD, _LARGEST_KEPT)
+    _ask_glibc("mallopt", _M_TRIM_THRESHOLD, _MOST_KEPT)
+
+
+def give_back_freed_memory() -> None:
+    """Make the C library give back to the system what was freed and kept; see `keep_freed_memory`."""
+    _ask_glibc("malloc_trim", 0)
+
+
+def _ask_glibc(name: str, *arguments: int) -> None:
+    # Another C library has no such function, and Windows no such library.
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        getattr(ctypes.CDLL(None), name)(*arguments)
     except (AttributeError, OSError, TypeError):
         return
-    mallopt(_M_MMAP_THRESHOLD, _LARGEST_REUSED)
-    mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 def available_memory() -> int | None:

@@ -32,6 +32,7 @@ from palimpsest.manifest import (
     finished_stage,
     read_manifest,
 )
+from palimpsest.memory import give_back_freed_memory
 from palimpsest.progress import LogFile, Stage, in_stage, watchers, watching
 from palimpsest.records import Record, tensor_hash
 
@@ -158,6 +159,7 @@ class Run:
         start, peak = time.perf_counter(), _start_peak()
         with in_stage(name):
             result = compute(scratch)
+        give_back_freed_memory()
         result.save(path)
         seconds = time.perf_counter() - start
         self.manifest["stages"][name] = {

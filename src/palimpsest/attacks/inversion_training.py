@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from palimpsest.attacks.perceptual import VggFeatures, perceptual_distance
 from palimpsest.errors import DivergenceError
+from palimpsest.memory import keep_freed_memory
 from palimpsest.progress import progress_line
 from palimpsest.randomness import fork
 
@@ -97,6 +98,7 @@ def train_inverter(
     Raises:
         DivergenceError: The loss stopped being finite.
     """
+    keep_freed_memory()
     fabric = _make_fabric(plan)
     optimizer = _make_optimizer(inverter, plan)
     pairs = lesson(0)

@@ -24,7 +24,6 @@ from palimpsest.cli.sweep import sweep
 from palimpsest.cli.verify import verify
 from palimpsest.config import explain_validation
 from palimpsest.errors import PalimpsestError
-from palimpsest.memory import reuse_freed_memory
 from palimpsest.printable import printable
 
 app = App(
@@ -53,7 +52,6 @@ for _command in (
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 for what its user can put right, 1 for a bug."""
-    reuse_freed_memory()
     arguments = sys.argv[1:] if arguments is None else arguments
     errors = Console(stderr=True, soft_wrap=True)
     debug = "--debug" in arguments

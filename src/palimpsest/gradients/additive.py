@@ -7,7 +7,6 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from palimpsest.gradients.matrices import keep_freed_memory
 from palimpsest.gradients.per_sample import (
     check_same,
     chunk_size,
@@ -16,6 +15,7 @@ from palimpsest.gradients.per_sample import (
     parameter_count,
 )
 from palimpsest.gradients.writers import find_layerwise
+from palimpsest.memory import keep_freed_memory
 
 
 @runtime_checkable

@@ -41,6 +41,7 @@ class Layerwise:
         self._own = {name: self._parameters(name) for name in self._layers}
         self._shapes = {name: value.shape for name, value in model.named_parameters()}
         self._columns: dict[str, slice] = {}
+        self._held: Tensor | None = None
         start = 0
         for name, parameter in model.named_parameters():
             self._columns[name] = slice(start, start + parameter.numel())
@@ -100,7 +101,7 @@ class Layerwise:
             labels: `[n]`.
             take: Told of each layer: its first column, and its gradients `[n, width]`, which the next one overwrites.
         """
-        memory = empty_matrix(len(images), self.widest, dtype=images.dtype, device=images.device).view(-1)
+        memory = self._memory_for(images)
 
         def place(name: str) -> tuple[Tensor, Callable[[], None]]:
             columns = self._span(name)
@@ -109,6 +110,18 @@ class Layerwise:
             return own, lambda: take(columns.start, own)
 
         self._differentiate(images, labels, place)
+
+    def _memory_for(self, images: Tensor) -> Tensor:
+        """Room for the widest layer's gradients, the same in every call: new memory would have to be cleared first."""
+        held = self._held
+        if (
+            held is None
+            or (held.dtype, held.device) != (images.dtype, images.device)
+            or len(held) < len(images)
+        ):
+            held = empty_matrix(len(images), self.widest, dtype=images.dtype, device=images.device)
+            self._held = held
+        return held.view(-1)
 
     def _differentiate(self, images: Tensor, labels: Tensor, place: Place) -> set[str]:
         """Compute each layer's gradients at its place; the names of the layers that were not used, which have none."""

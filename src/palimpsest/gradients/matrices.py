@@ -9,8 +9,7 @@ from torch import Tensor
 # From here on the C library gives memory back to the system when a matrix is dropped, and asks for the next one's anew.
 _LARGE = 8 * 2**20
 _PAGE = 2 * 2**20
-# The largest block whose release makes glibc keep blocks of that size, and twice as much free memory, for later.
-_LESSON = 31 * 2**20
+_Memory = mmap.mmap
 
 
 def empty_matrix(
@@ -19,7 +18,7 @@ def empty_matrix(
     """A matrix with anything in it.
 
     New memory comes from the system page by page, at a cost that is a third of what its gradients are computed at. On
-    Linux a large matrix takes pages of 2 MiB, where the system has some: a tenth of that cost.
+    Linux a large matrix takes pages of 2 MiB, where the system has some.
 
     Args:
         rows: Its rows.
@@ -27,24 +26,69 @@ def empty_matrix(
         dtype: Its numbers.
         device: Where it is.
     """
-    size = dtype.itemsize * rows * columns
-    if torch.device(device).type != "cpu" or size < _LARGE or sys.platform != "linux":
+    memory = _mapped(dtype.itemsize * rows * columns, device)
+    if memory is None:
         return torch.empty(rows, columns, dtype=dtype, device=device)
+    return _matrix(memory, rows, columns, dtype)
+
+
+class MatricesInTurn:
+    """Matrices one after another, in memory that has been used before where nobody holds it any more.
+
+    Whoever takes chunks one by one still holds the last one while the next is made: so two take turns. A chunk that is
+    kept, or a part of it, is never written to again.
+
+    Args:
+        rows: The most rows of a matrix.
+        columns: The columns of all.
+        dtype: Their numbers.
+        device: Where they are.
+    """
+
+    def __init__(self, rows: int, columns: int, *, dtype: torch.dtype, device: torch.device) -> None:
+        self._size = dtype.itemsize * rows * columns
+        self._columns, self._dtype, self._device = columns, dtype, device
+        self._memories: list[_Memory] = []
+
+    def take(self, rows: int) -> Tensor:
+        """The next matrix, with anything in it.
+
+        Args:
+            rows: Its rows.
+        """
+        for place, holders in enumerate(_holders(self._memories)):
+            if holders == _NOBODY:
+                return _matrix(self._memories[place], rows, self._columns, self._dtype)
+        memory = _mapped(self._size, self._device)
+        if memory is None:
+            return torch.empty(rows, self._columns, dtype=self._dtype, device=self._device)
+        self._memories = [*self._memories[-1:], memory]
+        return _matrix(memory, rows, self._columns, self._dtype)
+
+
+def _mapped(size: int, device: torch.device | str) -> _Memory | None:
+    """Memory for so many bytes in large pages; none where a plain tensor does as well."""
+    if torch.device(device).type != "cpu" or size < _LARGE or sys.platform != "linux":
+        return None
     memory = mmap.mmap(-1, size + _PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     # A system without such pages says so, and gives small ones.
     try:
         memory.madvise(mmap.MADV_HUGEPAGE)
     except OSError:
-        return torch.empty(rows, columns, dtype=dtype)
+        return None
+    return memory
+
+
+def _matrix(memory: _Memory, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+    """The memory as a matrix, which holds it, as every part of the matrix does."""
     whole = torch.frombuffer(memory, dtype=torch.uint8)
     start = -whole.data_ptr() % _PAGE
-    return whole[start : start + size].view(dtype).view(rows, columns)
+    return whole[start : start + dtype.itemsize * rows * columns].view(dtype).view(rows, columns)
 
 
-def keep_freed_memory() -> None:
-    """Make the C library keep what is freed for what comes next, activations of the next chunk above all.
+def _holders(objects: list[object] | list[_Memory]) -> list[int]:
+    """How many references each object of a list has."""
+    return [sys.getrefcount(one) for one in objects]
 
-    glibc learns this by itself from the first large block that is freed. A small model has none for long, and its
-    activations go back to the system and come anew with each chunk. Elsewhere this does nothing.
-    """
-    torch.empty(_LESSON, dtype=torch.uint8)
+
+_NOBODY = _holders([object()])[0]

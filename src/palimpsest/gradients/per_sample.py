@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.errors import ModelError, ResourceError
-from palimpsest.gradients.matrices import empty_matrix, keep_freed_memory
+from palimpsest.gradients.matrices import MatricesInTurn, empty_matrix
 from palimpsest.gradients.writers import writer_of
+from palimpsest.memory import keep_freed_memory
 from palimpsest.progress import progress_line
 
 DEFAULT_BUDGET = 4 * 2**30
@@ -151,7 +152,7 @@ def _chunks(
     models: list[nn.Module], images: Tensor, labels: Tensor, memory_budget: int, out: Tensor | None = None
 ) -> Iterator[Tensor]:
     """The gradients at the first model, minus those at the second if there is one; written into a matrix's rows, or
-    each chunk into new memory."""
+    each chunk into memory that nobody else holds."""
     some, dimension = next(models[0].parameters()), parameter_count(models[0])
     rows = min(len(images), chunk_size(dimension, memory_budget, some.device))
     if not rows:
@@ -162,13 +163,11 @@ def _chunks(
             stack.enter_context(eval_mode(model))
         writers = [writer_of(model, images[:2].to(some.device)) for model in models]
         other = empty_matrix(rows, dimension, dtype=some.dtype, device=some.device) if models[1:] else None
+        matrices = MatricesInTurn(rows, dimension, dtype=some.dtype, device=some.device)
         for start in range(0, len(images), rows):
             batch = images[start : start + rows].to(some.device)
             targets = labels[start : start + rows].to(some.device)
-            if out is None:
-                flat = empty_matrix(len(batch), dimension, dtype=some.dtype, device=some.device)
-            else:
-                flat = out[start : start + rows]
+            flat = matrices.take(len(batch)) if out is None else out[start : start + rows]
             writers[0](batch, targets, flat)
             if other is not None:
                 writers[1](batch, targets, other[: len(batch)])

@@ -17,6 +17,7 @@ from palimpsest.attacks.matching.priors import spread
 from palimpsest.attacks.matching.problem import Batch, Problem, Term
 from palimpsest.attacks.matching.scene import Scene
 from palimpsest.errors import DivergenceError
+from palimpsest.memory import keep_freed_memory
 from palimpsest.progress import progress_line
 
 Part = Literal["remaining", "forgotten", "batch"]
@@ -147,6 +148,7 @@ class Descent(Search):
         logits = None
         if targets is None:
             logits = torch.randn(starts, problem.shape[0], problem.classes, generator=self.generator)
+        keep_freed_memory()
         with progress_line(part, self.optimizer.iterations) as line:
             minimum = self.optimizer.minimise(
                 _refusing_none(problem.objective_and_gradient(), self.restarts, part),
