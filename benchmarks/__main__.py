@@ -71,6 +71,7 @@ def main(
     """
     if threads is not None:
         torch.set_num_threads(threads)
+    folder = out or (None if quick or only else Path("docs"))
     timer = Clock(repeats=1 if quick else repeats, cpu=clock == "cpu")
     lines, stages, growths = list[Line](), list[cell.Stage](), list[growth.Growth]()
     for name in only or (*_RACES, "audit", "memory", "growth"):
@@ -85,13 +86,13 @@ def main(
         else:
             lines += _RACES[name].lines(timer, quick=quick)
         print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-    results = Results(lines, growths, stages, torch.get_num_threads(), timer.repeats, clock)
+        results = Results(lines, growths, stages, torch.get_num_threads(), timer.repeats, clock)
+        # After every part: what is there already can be read while the rest is measured.
+        if folder is not None:
+            results.write(folder)
     print_table("Ours beside rivals", LINE_HEADER, line_rows(lines))
     print_table("How the times grow", GROWTH_HEADER, growth_rows(growths))
     print_table("Where the time of an audit goes", STAGE_HEADER, stage_rows(stages))
-    folder = out or (None if quick or only else Path("docs"))
-    if folder is not None:
-        results.write(folder)
     return results
 
 

@@ -21,7 +21,7 @@ from palimpsest.models import build_model
 from palimpsest.progress import progress_line
 from palimpsest.records import Parameters
 
-RESTARTS, STEPS, SHAPE = 16, 30, (1, 28, 28)
+RESTARTS, STEPS, SHAPE = 16, 20, (1, 28, 28)
 PROMISED = {"one after the other": 5.0, "a plain loop": 3.0}
 
 

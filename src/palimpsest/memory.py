@@ -14,7 +14,7 @@ _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 1
 _LITTLE = 2**26
 # As glibc's <malloc.h> names and numbers them.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-# The most that it takes for the size of a block; and the free memory at the end of the heap from which on it gives back.
+# The largest block that may be kept, by its own limit; and how much may be free at the end of the heap.
 _LARGEST_KEPT, _MOST_KEPT = 2**25, 2**28
 
 
