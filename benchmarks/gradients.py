@@ -25,7 +25,7 @@ PROMISED = {
 
 def lines(clock: Clock, *, quick: bool) -> list[Line]:
     """Each model beside every rival that can compute its gradients."""
-    samples = {"lenet": 256, "convnet": 256, "resnet20": 256, "resnet18": 32}
+    samples = {"lenet": 256, "convnet": 256, "resnet20": 256, "resnet18": 64}
     names = ["lenet"] if quick else list(samples)
     return [line for name in names for line in _race(name, 32 if quick else samples[name], clock)]
 

@@ -167,11 +167,11 @@ def test_whoever_watches_is_told_how_far_they_are() -> None:
 
         def moved(self, work: Work) -> None:
             self.done.append(work.done)
-            assert work.total == 100
+            assert work.total == 300
 
-    images, labels = drawn(100, 1)
+    images, labels = drawn(300, 1)
     with watching(Seen()):
         per_sample_gradients(convolutional(1, 2, norm=False), images, labels)
     assert Seen.done == sorted(Seen.done)
     assert len(Seen.done) > 1
-    assert Seen.done[-1] == 100
+    assert Seen.done[-1] == 300

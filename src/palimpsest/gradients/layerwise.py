@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from torch.func import functional_call
 
-from palimpsest.gradients.matrices import empty_matrix
 from palimpsest.gradients.rules import find_rule
 
 Visit = Callable[[str, Tensor, Tensor], None]
@@ -119,7 +118,7 @@ class Layerwise:
             or (held.dtype, held.device) != (images.dtype, images.device)
             or len(held) < len(images)
         ):
-            held = empty_matrix(len(images), self.widest, dtype=images.dtype, device=images.device)
+            held = torch.empty(len(images), self.widest, dtype=images.dtype, device=images.device)
             self._held = held
         return held.view(-1)
 

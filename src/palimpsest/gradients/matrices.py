@@ -1,4 +1,4 @@
-"""Memory for large matrices."""
+"""Memory for large matrices, one after another."""
 
 import mmap
 import sys
@@ -6,37 +6,16 @@ import sys
 import torch
 from torch import Tensor
 
-# From here on the C library gives memory back to the system when a matrix is dropped, and asks for the next one's anew.
-_LARGE = 8 * 2**20
-_PAGE = 2 * 2**20
-_Memory = mmap.mmap
-
-
-def empty_matrix(
-    rows: int, columns: int, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-) -> Tensor:
-    """A matrix with anything in it.
-
-    New memory comes from the system page by page, at a cost that is a third of what its gradients are computed at. On
-    Linux a large matrix takes pages of 2 MiB, where the system has some.
-
-    Args:
-        rows: Its rows.
-        columns: Its columns.
-        dtype: Its numbers.
-        device: Where it is.
-    """
-    memory = _mapped(dtype.itemsize * rows * columns, device)
-    if memory is None:
-        return torch.empty(rows, columns, dtype=dtype, device=device)
-    return _matrix(memory, rows, columns, dtype)
+# Smaller ones the C library keeps by itself for the next; see `keep_freed_memory`.
+_LARGE = 2**25
 
 
 class MatricesInTurn:
     """Matrices one after another, in memory that has been used before where nobody holds it any more.
 
-    Whoever takes chunks one by one still holds the last one while the next is made: so two take turns. A chunk that is
-    kept, or a part of it, is never written to again.
+    New memory comes from the system page by page, each cleared: that takes up to as long as computing the gradients
+    that are written there. Whoever takes chunks one by one still holds the last one while the next is made: so two take
+    turns. A chunk that is kept, or a part of it, is never written to again.
 
     Args:
         rows: The most rows of a matrix.
@@ -48,7 +27,7 @@ class MatricesInTurn:
     def __init__(self, rows: int, columns: int, *, dtype: torch.dtype, device: torch.device) -> None:
         self._size = dtype.itemsize * rows * columns
         self._columns, self._dtype, self._device = columns, dtype, device
-        self._memories: list[_Memory] = []
+        self._memories: list[mmap.mmap] = []
 
     def take(self, rows: int) -> Tensor:
         """The next matrix, with anything in it.
@@ -56,37 +35,18 @@ class MatricesInTurn:
         Args:
             rows: Its rows.
         """
-        for place, holders in enumerate(_holders(self._memories)):
-            if holders == _NOBODY:
-                return _matrix(self._memories[place], rows, self._columns, self._dtype)
-        memory = _mapped(self._size, self._device)
-        if memory is None:
+        if self._device.type != "cpu" or self._size < _LARGE:
             return torch.empty(rows, self._columns, dtype=self._dtype, device=self._device)
-        self._memories = [*self._memories[-1:], memory]
-        return _matrix(memory, rows, self._columns, self._dtype)
+        held = _holders(self._memories)
+        if _NOBODY not in held:
+            self._memories = [*self._memories[-1:], mmap.mmap(-1, self._size)]
+            held = [*held[-1:], _NOBODY]
+        # The tensor holds the memory, as every part of it does.
+        whole = torch.frombuffer(self._memories[held.index(_NOBODY)], dtype=self._dtype)
+        return whole[: rows * self._columns].view(rows, self._columns)
 
 
-def _mapped(size: int, device: torch.device | str) -> _Memory | None:
-    """Memory for so many bytes in large pages; none where a plain tensor does as well."""
-    if torch.device(device).type != "cpu" or size < _LARGE or sys.platform != "linux":
-        return None
-    memory = mmap.mmap(-1, size + _PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    # A system without such pages says so, and gives small ones.
-    try:
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    except OSError:
-        return None
-    return memory
-
-
-def _matrix(memory: _Memory, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
-    """The memory as a matrix, which holds it, as every part of the matrix does."""
-    whole = torch.frombuffer(memory, dtype=torch.uint8)
-    start = -whole.data_ptr() % _PAGE
-    return whole[start : start + dtype.itemsize * rows * columns].view(dtype).view(rows, columns)
-
-
-def _holders(objects: list[object] | list[_Memory]) -> list[int]:
+def _holders(objects: list[object] | list[mmap.mmap]) -> list[int]:
     """How many references each object of a list has."""
     return [sys.getrefcount(one) for one in objects]
 

@@ -7,15 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.errors import ModelError, ResourceError
-from palimpsest.gradients.matrices import MatricesInTurn, empty_matrix
+from palimpsest.gradients.matrices import MatricesInTurn
 from palimpsest.gradients.writers import writer_of
 from palimpsest.memory import keep_freed_memory
 from palimpsest.progress import progress_line
 
 DEFAULT_BUDGET = 4 * 2**30
-# On a CPU a few samples at a time are fastest: enough to pay for the calls, and few enough for the cache. The bytes are
-# those of their gradients.
-_FEWEST, _MOST, _LARGEST = 16, 64, 128 * 2**20
+# On a CPU a few samples at a time are fastest: enough to pay for the calls, and few enough for the cache. How many that
+# is goes by the bytes of their gradients: more than 64 where they are this small, fewer where they are that large.
+_SMALL, _LARGE = 8 * 2**20, 128 * 2**20
+_FEWEST, _USUAL, _MOST = 4, 64, 128
 # A GPU wants wide kernels.
 _WIDE = 512
 # A chunk holds its gradients, their flat copy, and activations of about the same size.
@@ -44,8 +45,10 @@ def chunk_size(dimension: int, memory_budget: int, device: torch.device) -> int:
             f"One gradient of {dimension:,} floats needs {_COPIES * 4 * dimension:,} bytes, the memory budget is "
             f"{memory_budget:,}: raise --memory-budget."
         )
-    best = max(_FEWEST, min(_MOST, _LARGEST // (4 * dimension))) if device.type == "cpu" else _WIDE
-    return min(fitting, best)
+    if device.type != "cpu":
+        return min(fitting, _WIDE)
+    few, many = (size // (4 * dimension) for size in (_LARGE, _SMALL))
+    return min(fitting, max(_FEWEST, min(few, max(_USUAL, min(many, _MOST)))))
 
 
 def per_sample_gradients(
@@ -141,7 +144,7 @@ def check_same(original: nn.Module, unlearned: nn.Module) -> None:
 def _whole(models: list[nn.Module], images: Tensor, labels: Tensor, memory_budget: int) -> Tensor:
     """All rows, each chunk written in its place."""
     some = next(models[0].parameters())
-    result = empty_matrix(len(images), parameter_count(models[0]), dtype=some.dtype, device=some.device)
+    result = torch.empty(len(images), parameter_count(models[0]), dtype=some.dtype, device=some.device)
     with progress_line("per-sample gradients", len(images)) as line:
         for chunk in _chunks(models, images, labels, memory_budget, result):
             line.advance(len(chunk))
@@ -162,7 +165,7 @@ def _chunks(
         for model in models:
             stack.enter_context(eval_mode(model))
         writers = [writer_of(model, images[:2].to(some.device)) for model in models]
-        other = empty_matrix(rows, dimension, dtype=some.dtype, device=some.device) if models[1:] else None
+        other = torch.empty(rows, dimension, dtype=some.dtype, device=some.device) if models[1:] else None
         matrices = MatricesInTurn(rows, dimension, dtype=some.dtype, device=some.device)
         for start in range(0, len(images), rows):
             batch = images[start : start + rows].to(some.device)

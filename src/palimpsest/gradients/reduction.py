@@ -7,7 +7,6 @@ import torch
 from torch import Generator, Tensor
 
 from palimpsest.errors import ConfigurationError
-from palimpsest.gradients.matrices import empty_matrix
 from palimpsest.gradients.per_sample import DEFAULT_BUDGET
 from palimpsest.gradients.products import product
 from palimpsest.gradients.subspace import OVERSAMPLING, PASSES, leading_directions
@@ -163,7 +162,7 @@ def _enough(
 def _spread(left: Tensor, values: Tensor, vectors: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
     """The right singular vectors `[d, k]` that belong to the left ones `[m, k]`."""
     left = (left / values.clamp_min(torch.finfo(torch.float32).eps)).to(torch.float32)
-    basis = empty_matrix(vectors.shape[1], left.shape[1])
+    basis = torch.empty(vectors.shape[1], left.shape[1])
     for block, centred in _centred(vectors, scale, mean):
         basis[block] = product(centred.T, left.T)
     return basis
@@ -201,7 +200,7 @@ def _mean(columns: Tensor, scale: Tensor) -> Tensor:
 
 def _centred(vectors: Tensor, scale: Tensor, mean: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """The scaled and centred columns, a block at a time; each is overwritten by the next."""
-    memory = empty_matrix(len(vectors), min(_BLOCK, vectors.shape[1])).view(-1)
+    memory = torch.empty(len(vectors), min(_BLOCK, vectors.shape[1])).view(-1)
     for block in _blocks(vectors.shape[1]):
         columns = vectors[:, block]
         centred = memory[: columns.numel()].view(columns.shape)

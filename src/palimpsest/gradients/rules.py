@@ -13,6 +13,8 @@ parameters, by name, into `[n, *shape]` each."""
 
 _BatchNorm = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _Convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+# Channels of a layer that the library's convolutions are made for: what the processor takes at once.
+_WIDTH = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
 
 
 def find_rule(layer: nn.Module) -> Rule | None:
@@ -59,7 +61,7 @@ def _one_convolution_is_faster(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d, pulled:
         return True
     if pulled.device.type != "cpu" or pulled.dtype != torch.float32:
         return False
-    narrow = layer.in_channels // layer.groups < 16 or layer.out_channels // layer.groups < 16
+    narrow = min(layer.in_channels, layer.out_channels) // layer.groups < _WIDTH
     places, channels = pulled[0, 0].numel(), layer.out_channels // layer.groups
     return not narrow and 0.0145 * channels * places + 0.8 * places > 0.67 * channels
 

@@ -13,7 +13,6 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from palimpsest.errors import ResourceError
-from palimpsest.gradients.matrices import empty_matrix
 
 
 def collect(
@@ -42,7 +41,7 @@ def collect(
         ResourceError: The file does not fit the disk.
     """
     if dtype.itemsize * count * dimension <= memory_budget:
-        matrix = empty_matrix(count, dimension, dtype=dtype)
+        matrix = torch.empty(count, dimension, dtype=dtype)
     else:
         matrix = _mapped(count, dimension, folder, dtype)
     row = 0
