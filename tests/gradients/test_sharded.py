@@ -143,7 +143,7 @@ def test_turns_are_whole_chunks_within_the_budget() -> None:
     oracle = ShardedOracle(*models(), memory_budget=BUDGET)
     d = oracle.dimension
     assert [oracle._turn(16 * d * chunk) for chunk in (1, 10, 64)] == [2, 20, 128]
-    assert oracle._turn(2**30) == 64 * 8
+    assert oracle._turn(2**30) == 128 * 8
 
 
 def test_the_engine_is_chosen_by_name_and_ray_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
