@@ -1,8 +1,12 @@
+from pathlib import Path
+
+import pytest
 import torch
+from torch import Tensor
 
 from palimpsest.attacks import AuditorView
 from palimpsest.attacks.head import Head, factorise
-from palimpsest.attacks.readouts import HeadInputs, HeadResiduals, fit_reduction
+from palimpsest.attacks.readouts import HeadInputs, HeadResiduals, Reduced, fit_reduction
 
 
 def generator() -> torch.Generator:
@@ -19,6 +23,32 @@ def test_a_normalised_vector_keeps_its_length_apart(view: AuditorView) -> None:
     torch.testing.assert_close(once[:, -1].exp() * 2, twice[:, -1].exp())
     torch.testing.assert_close(once[:, -1].exp(), vectors.norm(dim=1))
     assert reduced.transform(torch.zeros(1, 40)).isfinite().all()
+
+
+@pytest.mark.parametrize("memory_budget", [2**26, 300_000])
+def test_signs_are_reduced_and_the_length_is_the_vectors(tmp_path: Path, memory_budget: int) -> None:
+    vectors = torch.randn(300, 200, generator=generator()) * torch.logspace(-3, 3, 200)
+    vectors[:, ::7] = 0
+
+    def fit(signs: bool, vectors: Tensor) -> Reduced:
+        return fit_reduction(
+            vectors,
+            reduction="svd",
+            normalise=True,
+            signs=signs,
+            components=5,
+            memory_budget=memory_budget,
+            folder=tmp_path,
+            generator=generator(),
+        )
+
+    found = fit(True, vectors).transform(vectors)
+    expected = fit(False, vectors.sign()).transform(vectors.sign())
+    # Which way round the directions are found depends on the budget.
+    products, wanted = (part[:, :-1] @ part[:, :-1].T for part in (found, expected))
+    torch.testing.assert_close(products, wanted, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found[:, -1].exp(), vectors.norm(dim=1))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_head_is_read_out_as_it_was_taken_apart() -> None:

@@ -30,6 +30,8 @@ class ReducedInversion(LearnedInversion):
     would be too many to keep, as a ResNet-18's are; none to keep them as they are."""
     normalise: bool = False
     """Reduce the direction of a difference, and give its length as a feature of its own."""
+    signs: bool = False
+    """Reduce the signs of a difference's coordinates: a few large ones hide what the many small ones say."""
 
     def draw_sketch(self, dimension: int, generator: Generator) -> CountSketch | None:
         """See `LearnedInversion.draw_sketch`."""
@@ -45,10 +47,12 @@ class ReducedInversion(LearnedInversion):
             vectors,
             reduction=self.reduction,
             normalise=self.normalise,
+            signs=self.signs,
             explained_variance=self.explained_variance,
             components=self.components,
             hash_rate=self.hash_rate,
             memory_budget=view.memory_budget // 2,
+            folder=view.scratch,
             generator=generator,
         )
         return Readouts(others=[reduced], facts=reduced.facts)

@@ -37,6 +37,8 @@ class IGFPlus(LearnedInversion):
     """Directions of the whole vector that the network sees besides; 0 for none."""
     normalise: bool = True
     """Take those directions from vectors of length one, and give the length as a feature of its own."""
+    signs: bool = False
+    """Take those directions from the coordinates' signs: a few large ones hide what the many small ones say."""
     queries: PositiveInt = 8
     """Queries for each auxiliary image: itself, then mirrored, then also shifted and brightened."""
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 192
@@ -77,9 +79,11 @@ class IGFPlus(LearnedInversion):
                 vectors,
                 reduction="svd",
                 normalise=self.normalise,
+                signs=self.signs,
                 explained_variance=1.0,
                 components=self.components or None,
                 memory_budget=view.memory_budget // 2,
+                folder=view.scratch,
                 generator=generator,
             )
             others.append(reduced)

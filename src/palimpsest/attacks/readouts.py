@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from palimpsest.attacks.head import Head, factorise
-from palimpsest.gradients import DEFAULT_BUDGET, CountSketch, FeatureHash, Projection, fit_projection
+from palimpsest.gradients import DEFAULT_BUDGET, CountSketch, FeatureHash, Projection, collect, fit_projection
 from palimpsest.records import Record
 
 ReductionName = Literal["svd", "hash", "none"]
@@ -35,16 +36,20 @@ class Reduced(Readout):
 
     Args:
         normalise: Reduce the direction, of length one, and give the logarithm of the length as a feature of its own.
+        signs: Reduce the coordinates' signs: a few large coordinates hide what the many small ones say.
     """
 
     normalise: bool
+    signs: bool
 
     def transform(self, vectors: Tensor) -> Tensor:
         """The reduced vectors `[n, k]`, or `[n, k + 1]` with the logarithm of the length."""
         lengths = vectors.norm(dim=1, keepdim=True)
+        if self.signs:
+            vectors = vectors.sign()
         if not self.normalise:
             return self.reduce(vectors)
-        reduced = self.reduce(vectors / lengths.clamp_min(torch.finfo(torch.float32).tiny))
+        reduced = self.reduce(F.normalize(vectors, eps=torch.finfo(torch.float32).tiny))
         return torch.cat([reduced, lengths.clamp_min(torch.finfo(torch.float32).eps).log()], 1)
 
     def reduce(self, vectors: Tensor) -> Tensor:
@@ -109,10 +114,12 @@ def fit_reduction(
     *,
     reduction: ReductionName,
     normalise: bool,
+    signs: bool = False,
     explained_variance: float = 0.95,
     components: int | None = None,
     hash_rate: float = 0.5,
     memory_budget: int = DEFAULT_BUDGET,
+    folder: Path | None = None,
     generator: Generator,
 ) -> Reduced:
     """Learn from the auditor's own differences how a vector is made small.
@@ -121,18 +128,25 @@ def fit_reduction(
         vectors: Gradient differences of the auxiliary images, `[m, d]`.
         reduction: SVD, hashing, or none.
         normalise: See `Reduced`.
+        signs: See `Reduced`.
         explained_variance: SVD: the share of the variance that is kept.
         components: SVD: the most directions that are kept, or none for no limit.
         hash_rate: Hashing: bins per parameter.
         memory_budget: SVD: bytes that the work may take beside the vectors.
+        folder: Where signs are kept that are more than fits; none for the system's.
         generator: The hash's bins, or where the SVD's search starts.
     """
     if reduction == "hash":
-        return Hashed(normalise, FeatureHash.draw(vectors.shape[1], hash_rate, generator=generator))
+        return Hashed(normalise, signs, FeatureHash.draw(vectors.shape[1], hash_rate, generator=generator))
     if reduction == "none":
-        return Reduced(normalise)
+        return Reduced(normalise, signs)
+    if signs:
+        memory_budget //= 2
+        rows = (some.sign() for some in vectors.split(1024))
+        vectors = collect(rows, *vectors.shape, memory_budget=memory_budget, folder=folder)
     return Projected(
         normalise,
+        signs,
         fit_projection(
             vectors,
             explained_variance=explained_variance,

@@ -136,6 +136,7 @@ def _ablation() -> list[Cell]:
         "without-projection": {"components": 0},
         "more-projection": {"components": 1024},
         "without-normalisation": {"normalise": False},
+        "signs-alone": {"signs": True},
         "auxiliary-images-alone": {"queries": 1, "epochs": 16},
         "mirrored-queries": {"queries": 2, "epochs": 8},
         "more-queries": {"queries": 8, "epochs": 2},
