@@ -25,9 +25,10 @@ def test_a_normalised_vector_keeps_its_length_apart(view: AuditorView) -> None:
     assert reduced.transform(torch.zeros(1, 40)).isfinite().all()
 
 
-@pytest.mark.parametrize("memory_budget", [2**26, 300_000])
+@pytest.mark.parametrize("memory_budget", [2**26, 2_000_000])
 def test_signs_are_reduced_and_the_length_is_the_vectors(tmp_path: Path, memory_budget: int) -> None:
-    vectors = torch.randn(300, 200, generator=generator()) * torch.logspace(-3, 3, 200)
+    few, weights = torch.randn(2000, 5, generator=generator()), torch.randn(5, 200, generator=generator())
+    vectors = few @ weights * torch.logspace(-3, 3, 200)
     vectors[:, ::7] = 0
 
     def fit(signs: bool, vectors: Tensor) -> Reduced:
@@ -46,7 +47,7 @@ def test_signs_are_reduced_and_the_length_is_the_vectors(tmp_path: Path, memory_
     expected = fit(False, vectors.sign()).transform(vectors.sign())
     # Which way round the directions are found depends on the budget.
     products, wanted = (part[:, :-1] @ part[:, :-1].T for part in (found, expected))
-    torch.testing.assert_close(products, wanted, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(products, wanted, rtol=1e-2, atol=1e-3)
     torch.testing.assert_close(found[:, -1].exp(), vectors.norm(dim=1))
     assert not list(tmp_path.iterdir())
 
