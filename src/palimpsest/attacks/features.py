@@ -12,6 +12,7 @@ from palimpsest.attacks.readouts import Readout, Sketched
 from palimpsest.attacks.view import AuditorView
 from palimpsest.gradients import CountSketch, collect, gather, read_answers
 from palimpsest.gradients.sketch import distortion
+from palimpsest.memory import give_back_freed_memory
 from palimpsest.progress import progress_line
 from palimpsest.records import Record
 
@@ -111,6 +112,8 @@ def fit_features(
         memory_budget=view.memory_budget // 2,
         folder=view.scratch,
     )
+    # What the gradients' computation left shall not stand beside what is learned from them.
+    give_back_freed_memory()
     learned = learn(vectors, queries.labels[:count])
     readouts = (*learned.maps, *learned.others)
     raw = torch.cat([_read(readouts, rows) for rows in vectors.split(1024)])

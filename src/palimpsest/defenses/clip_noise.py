@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Generator, Tensor
 
-from palimpsest.defenses.defense import Defense, check_shape, fill_normal, row_by_row
+from palimpsest.defenses.defense import Defense, check_shape, fill_normal, length, row_by_row
 from palimpsest.registry import DEFENSES
 
 
@@ -45,7 +45,7 @@ class ClipNoise(Defense):
         noise = proofs.new_empty(proofs.shape[1])
 
         def release(proof: Tensor, out: Tensor) -> None:
-            norm = float(torch.linalg.vector_norm(proof, dtype=torch.float64))
+            norm = length(proof)
             shrink = min(1.0, self.clip / norm) if norm > 0 else 1.0
             torch.mul(proof, shrink, out=out).add_(fill_normal(noise, generator), alpha=self.sigma)
 

@@ -2,10 +2,9 @@
 
 from typing import ClassVar
 
-import torch
 from torch import Generator, Tensor
 
-from palimpsest.defenses.defense import Defense, row_by_row
+from palimpsest.defenses.defense import Defense, length, row_by_row
 from palimpsest.registry import DEFENSES
 
 
@@ -24,6 +23,6 @@ class NormOnly(Defense):
 
         def keep_norm(proof: Tensor, out: Tensor) -> None:
             out.zero_()
-            out[0] = torch.linalg.vector_norm(proof, dtype=torch.float64)
+            out[0] = length(proof)
 
         return row_by_row(proofs, keep_norm)

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from palimpsest.defenses.defense import Defense, check_shape, fill_normal, row_by_row
+from palimpsest.defenses.defense import Defense, check_shape, fill_normal, length, row_by_row
 from palimpsest.errors import ProofError
 from palimpsest.registry import DEFENSES
 
@@ -73,8 +73,3 @@ def orthogonalise(noise: Tensor, direction: Tensor) -> float:
         # By Pythagoras, at least half of the length before: measuring that as well would be one more pass.
         if 3 * left**2 >= along**2:
             return left
-
-
-def length(vector: Tensor) -> float:
-    """The Euclidean norm, summed in float64: squares of small gradients vanish in float32."""
-    return float(torch.linalg.vector_norm(vector, dtype=torch.float64))

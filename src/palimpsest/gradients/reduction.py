@@ -16,6 +16,7 @@ from palimpsest.records import Record
 _BLOCK = 8192
 # Rows of a block of the Gram matrix.
 _ROWS = 1024
+_SUMMED = 64
 # Subspace iteration beats a full decomposition where it looks for less than a sixth of the directions.
 _FEW = 6
 # A Gram matrix in float64, its eigenvectors, and what finding those takes.
@@ -193,9 +194,10 @@ def _inverse_lengths(vectors: Tensor) -> Tensor:
 
 
 def _mean(columns: Tensor, scale: Tensor) -> Tensor:
-    few = zip(columns.split(_ROWS), scale.split(_ROWS), strict=True)
-    sums = torch.stack([lengths.double() @ rows.double() for rows, lengths in few])
-    return (sums.sum(0) / len(columns)).float()
+    """Few rows are summed in float32, and their sums in float64: a copy of all in float64 would take longer."""
+    few = zip(columns.split(_SUMMED), scale.split(_SUMMED), strict=True)
+    sums = torch.stack([lengths @ rows for rows, lengths in few])
+    return (sums.double().sum(0) / len(columns)).float()
 
 
 def _centred(vectors: Tensor, scale: Tensor, mean: Tensor) -> Iterator[tuple[slice, Tensor]]:
