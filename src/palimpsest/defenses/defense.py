@@ -103,7 +103,7 @@ def length(vector: Tensor) -> float:
     squares = float(vector.square().sum())
     if _LEAST < squares < math.inf:
         return math.sqrt(squares)
-    return float(torch.linalg.vector_norm(vector, dtype=torch.float64))
+    return float(vector.double().square().sum().sqrt())
 
 
 def fill_normal(buffer: Tensor, generator: Generator) -> Tensor:
