@@ -26,8 +26,8 @@ matching are timed on CIFAR-10 and MNIST, else on noise of the same size.
 {lines}
 
 A promise that was not kept stands beside its figure all the same. Nothing that computes a gradient for each sample does
-less than the ordinary batched backward pass, which sums them: where that pass is itself less than eight times as fast as
-a loop, or less than 1.4 times as fast as `vmap`, no other way can be so either.
+less than the ordinary batched backward pass, which sums them: where that pass is itself less than eight times as fast
+as a loop, or less than 1.4 times as fast as `vmap`, no other way can be so either.
 
 Opacus has no batch normalisation: it computes the gradients of ResNet20 with group normalisation in its place, and ours
 beside it are of the same model. A rival of the reduction that captures over 0.1 % less variance has no line. A defence
