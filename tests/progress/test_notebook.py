@@ -17,8 +17,10 @@ def test_a_cell_shows_the_stages_and_one_live_line(monkeypatch: pytest.MonkeyPat
     assert shown[-1] == "<pre>original" + " " * 21 + "1.0 s, peak 1.0 GiB</pre>"
 
 
-def test_in_ipython_one_output_is_written_anew() -> None:
+def test_in_ipython_one_output_is_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("IPython", reason="IPython is not installed")
+    # Where another environment is active, IPython warns.
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
 
