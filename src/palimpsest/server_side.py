@@ -47,9 +47,8 @@ def attack_from_server(
     unlearned: Unlearning,
 ) -> Served:
     """Observe the unlearning clients, attack, and pair what comes back with the originals."""
-    seen, train = config.observation, federation.data.train
-    rows = deal_remaining(request, remaining=seen.remaining, forgotten=seen.forgotten, seed=config.seed)
-    remaining, forgotten = train.subset(rows), train.subset(request.rows)
+    seen = config.observation
+    remaining, forgotten = deal_batches(federation, config, request)
     attack = config.attack.components["name"]
 
     def recover(defenses: Sequence[DefenseConfig], suffix: str = "") -> BatchReconstruction:
@@ -89,6 +88,19 @@ def attack_from_server(
         moved=parameter_distance(original.parameters, unlearned.parameters, federation.network()),
         undefended=recover((), "-undefended") if config.defenses else None,
     )
+
+
+def deal_batches(federation: Federation, config: AuditConfig, request: Request) -> tuple[ImageSet, ImageSet]:
+    """The samples of the observed batches: those that stay, and the forgotten ones.
+
+    Args:
+        federation: Whose samples they are.
+        config: The batches' sizes, and the seed.
+        request: What is forgotten.
+    """
+    seen, train = config.observation, federation.data.train
+    rows = deal_remaining(request, remaining=seen.remaining, forgotten=seen.forgotten, seed=config.seed)
+    return train.subset(rows), train.subset(request.rows)
 
 
 def observe_clients(

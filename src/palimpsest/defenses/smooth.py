@@ -45,6 +45,12 @@ class GradientSmoothing(Defense):
                 f"choose a window from 1 to {dimension}."
             )
 
+        def smooth_few(proof: Tensor, out: Tensor) -> None:
+            few_means(proof, self.window, out=out)
+            out.lerp_(proof, 1 - self.alpha)
+
+        if self.window <= _FEW:
+            return row_by_row(proofs, smooth_few)
         sums = proofs.new_empty(dimension, dtype=torch.float64)
         average = torch.empty_like(sums)
 
@@ -53,11 +59,7 @@ class GradientSmoothing(Defense):
             window_means(sums, self.window, out=average)
             out.copy_(average.mul_(self.alpha).add_(proof, alpha=1 - self.alpha))
 
-        def smooth_few(proof: Tensor, out: Tensor) -> None:
-            few_means(proof, self.window, out=out)
-            out.lerp_(proof, 1 - self.alpha)
-
-        return row_by_row(proofs, smooth_few if self.window <= _FEW else smooth)
+        return row_by_row(proofs, smooth)
 
 
 def few_means(vector: Tensor, window: int, *, out: Tensor) -> None:

@@ -32,11 +32,7 @@ class Layerwise:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._layers = {
-            name: module
-            for name, module in model.named_modules()
-            if any(True for _ in module.parameters(recurse=False))
-        }
+        self._layers = layers_of(model)
         self._own = {name: self._parameters(name) for name in self._layers}
         self._shapes = {name: value.shape for name, value in model.named_parameters()}
         self._columns: dict[str, slice] = {}
@@ -209,6 +205,15 @@ class Layerwise:
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def layers_of(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules that have parameters of their own, by name."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if any(True for _ in module.parameters(recurse=False))
+    }
 
 
 def _far_from(image: Tensor) -> Tensor:

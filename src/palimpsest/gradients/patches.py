@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 
 
 class Windows(NamedTuple):
@@ -67,8 +66,8 @@ class _Sums(Function):
     """The transpose: for each pixel the sum over all windows that show it."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, values: Tensor, windows: Windows, shape: tuple[int, ...]) -> Tensor:
-        ctx.windows = windows  # type: ignore[attr-defined]
+    def forward(ctx: Any, values: Tensor, windows: Windows, shape: tuple[int, ...]) -> Tensor:
+        ctx.windows = windows
         count, height, width, channels = shape
         (rows, columns), (tall, wide) = windows.grid, windows.kernel
         # Across and then down: as many additions as a window has rows and columns, not as it has pixels.

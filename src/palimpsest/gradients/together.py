@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from palimpsest.gradients.layerwise import Layerwise
+from palimpsest.gradients.layerwise import Layerwise, layers_of
 from palimpsest.gradients.patches import Windows, patches
 from palimpsest.records import Parameters
 
@@ -53,11 +53,7 @@ class TogetherGradients:
         self._network = copy.deepcopy(network).eval().requires_grad_(False)
         self._network.load_state_dict(parameters, strict=False, assign=True)
         self._parameters = list(self._network.named_parameters())
-        self._layers = {
-            name: layer
-            for name, layer in self._network.named_modules()
-            if any(True for _ in layer.parameters(recurse=False))
-        }
+        self._layers = layers_of(self._network)
 
     def suits(self, images: Tensor) -> bool:
         """Whether the network can be read layer by layer, and every layer has a rule here; see `Layerwise.suits`.

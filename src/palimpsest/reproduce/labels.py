@@ -21,8 +21,8 @@ from palimpsest.models import load_parameters
 from palimpsest.randomness import make_generator
 from palimpsest.records import write_json, write_text
 from palimpsest.runs import Run
-from palimpsest.server_side import observe_clients
-from palimpsest.unlearning import Request, Unlearning, deal_remaining, make_request
+from palimpsest.server_side import deal_batches, observe_clients
+from palimpsest.unlearning import Request, Unlearning, make_request
 
 SAMPLES = 100
 SIZES = (1, 2, 5, 10, 20, 50)
@@ -118,9 +118,7 @@ def _view(
     """What the server sees of batches with so many forgotten samples; no labels."""
     seen = config.observation.model_copy(update={"forgotten": size})
     config = config.model_copy(update={"observation": seen})
-    rows = deal_remaining(request, remaining=seen.remaining, forgotten=size, seed=config.seed)
-    train = federation.data.train
-    remaining, forgotten = train.subset(rows), train.subset(request.rows)
+    remaining, forgotten = deal_batches(federation, config, request)
     observation = observe_clients(
         federation,
         config,
