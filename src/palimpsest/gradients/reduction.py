@@ -1,26 +1,29 @@
 """From d-dimensional gradient differences to the few directions that carry them (IGF, section 3.2, Eqs. 4 and 5)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
 from palimpsest.errors import ConfigurationError
+from palimpsest.gradients.centred import CentredRows
+from palimpsest.gradients.krylov import leading_eigenvectors
 from palimpsest.gradients.per_sample import DEFAULT_BUDGET
 from palimpsest.gradients.products import product
-from palimpsest.gradients.subspace import OVERSAMPLING, PASSES, leading_directions
 from palimpsest.records import Record
 
-# Columns of a block: wide enough for a fast matrix product, narrow enough for its centred copy to stay small.
-_BLOCK = 8192
-# Rows of a block of the Gram matrix.
-_ROWS = 1024
-_SUMMED = 64
-# Subspace iteration beats a full decomposition where it looks for less than a sixth of the directions.
+# Directions that block Krylov iteration looks for beside those that are wanted: the last ones converge sooner. Where
+# nobody says how many are, so many at a time.
+_OVERSAMPLING, _TOGETHER = 8, 256
+# Passes over the vectors that it mostly takes; each multiplies twice.
+_PASSES = 3
+# On a Gram matrix it beats a full decomposition where it looks for less than a sixth of the directions.
 _FEW = 6
-# A Gram matrix in float64, its eigenvectors, and what finding those takes.
+# Bytes for each number of a Gram matrix: it and its eigenvectors in float64, and what finding those takes.
 _GRAMS = 4 * 8
+# Copies of long directions that are held at once.
+_COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,9 @@ def fit_projection(
     """Centre the vectors and keep the fewest singular directions that explain enough of them (IGF, Eqs. 4 and 5).
 
     The m x d matrix is never decomposed itself: its Gram matrix (m x m, or d x d where d is smaller) is, whose
-    eigenvalues are the squared singular values. Where `components` asks for few of them, subspace iteration finds
-    those alone (Halko, Martinsson and Tropp 2011, algorithm 4.4); where they are so few that passes over the vectors
-    cost less than the Gram matrix, or where that would not fit the budget, it goes over the vectors themselves. The
-    total variance is exact each time.
+    eigenvalues are the squared singular values. Where `components` asks for few of them, block Krylov iteration finds
+    those alone; where they are so few that passes over the vectors cost less than the Gram matrix, or where that would
+    not fit the budget, it goes over the vectors themselves. The total variance is exact each time.
 
     Args:
         vectors_or_chunks: `[m, d]`, or its rows in chunks.
@@ -103,35 +105,29 @@ def fit_projection(
         raise ConfigurationError(
             f"A projection of {count} vectors has no variance to explain: give at least two."
         )
-    scale = _inverse_lengths(vectors) if directions else torch.ones(count)
-    mean = torch.cat([_mean(vectors[:, block], scale) for block in _blocks(dimension)])
-    if _better_without_gram(count, dimension, components, memory_budget):
-        eigenvalues, found, total = leading_directions(
-            vectors,
-            scale,
-            mean,
-            components=components,
-            share=explained_variance,
-            memory_budget=memory_budget,
-            generator=generator,
+    rows, smaller = CentredRows.of(vectors, directions=directions), min(count, dimension)
+    wide = dimension >= count
+    implicit = _better_without_gram(count, dimension, components, memory_budget)
+    if implicit:
+        total = rows.variance()
+        eigenvalues, eigenvectors = _iterate(
+            rows, components, explained_variance * total, memory_budget, generator
         )
-        k, explained = _enough(eigenvalues, total, explained_variance, components, min(count, dimension))
-        basis = found[:k].T
     else:
-        wide = dimension >= count
-        gram = _row_gram(vectors, scale, mean) if wide else _column_gram(vectors, scale, mean)
-        total, smaller = float(gram.trace()), len(gram)
-        eigenvalues, eigenvectors = _leading(gram, components or smaller, generator)
+        gram = rows.row_gram() if wide else rows.column_gram()
+        total = float(gram.trace())
+        eigenvalues, eigenvectors = _decompose(gram, components, memory_budget, generator)
         del gram
-        k, explained = _enough(eigenvalues, total, explained_variance, components, smaller)
-        basis = eigenvectors[:, :k]
-        if wide:
-            basis = _spread(basis, eigenvalues[:k].sqrt(), vectors, scale, mean)
+    k, explained = _enough(eigenvalues, total, explained_variance, components, smaller)
+    values, basis = eigenvalues[:k].sqrt().float(), eigenvectors[:, :k].float()
+    if wide:
+        left = basis / values.clamp_min(torch.finfo(torch.float32).eps)
+        basis = _spread_few(left, rows, memory_budget) if implicit else _spread(left, rows)
     return Projection(
-        mean=mean,
-        basis=basis.to(torch.float32).contiguous(),
-        singular_values=eigenvalues[:k].sqrt().to(torch.float32),
-        explained=explained[:k].to(torch.float32).contiguous(),
+        mean=rows.mean,
+        basis=basis.contiguous(),
+        singular_values=values,
+        explained=explained[:k].float().contiguous(),
     )
 
 
@@ -142,10 +138,53 @@ def _better_without_gram(count: int, dimension: int, components: int | None, mem
         return True
     if components is None:
         return False
-    width = components + OVERSAMPLING
-    # Of the rows' Gram matrix one half is computed. Each pass multiplies twice.
+    # Of the rows' Gram matrix one half is computed.
     gram = vectors * smaller // (2 if dimension >= count else 1)
-    return 2 * (PASSES + 1) * vectors * width < gram
+    return 2 * _PASSES * vectors * (components + _OVERSAMPLING) < gram
+
+
+def _iterate(
+    rows: CentredRows, components: int | None, enough: float, memory_budget: int, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """The largest eigenvalues of the smaller Gram matrix, which is never made, and their eigenvectors as columns."""
+    count, dimension = rows.shape
+    width = min(count, dimension, components + _OVERSAMPLING if components else _TOGETHER)
+    few = _long_directions(dimension, memory_budget)
+
+    def pull_short(directions: Tensor) -> Tensor:
+        return rows.transposed_times(rows.times(directions.T.contiguous())).T
+
+    def pull_long(weights: Tensor) -> Tensor:
+        return torch.cat([rows.times(rows.transposed_times(some)) for some in weights.split(few, 1)], 1)
+
+    if dimension < count:
+        pull, start = pull_short, torch.randn(dimension, width, generator=generator)
+    else:
+        drawn = (
+            torch.randn(len(some), dimension, generator=generator) for some in torch.empty(width).split(few)
+        )
+        # Half of a pass takes them nearer to the leading directions.
+        pull, start = pull_long, torch.cat([rows.times(some) for some in drawn], 1)
+    return leading_eigenvectors(
+        pull, start, components=components, enough=enough, memory_budget=memory_budget
+    )
+
+
+def _long_directions(dimension: int, memory_budget: int) -> int:
+    """How many directions of d numbers are multiplied at once."""
+    return max(1, memory_budget // (_COPIES * 4 * dimension))
+
+
+def _decompose(
+    gram: Tensor, components: int | None, memory_budget: int, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """The largest eigenvalues of a Gram matrix, falling, and their eigenvectors as columns."""
+    width = (components or len(gram)) + _OVERSAMPLING
+    if width * _FEW > len(gram):
+        eigenvalues, vectors = torch.linalg.eigh(gram)
+        return eigenvalues.flip(0).clamp_min(0), vectors.flip(1)
+    start = torch.randn(len(gram), width, dtype=gram.dtype, generator=generator)
+    return leading_eigenvectors(gram.__matmul__, start, components=components, memory_budget=memory_budget)
 
 
 def _enough(
@@ -160,77 +199,17 @@ def _enough(
     return min(enough, components or enough, max(1, significant)), explained
 
 
-def _spread(left: Tensor, values: Tensor, vectors: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
-    """The right singular vectors `[d, k]` that belong to the left ones `[m, k]`."""
-    left = (left / values.clamp_min(torch.finfo(torch.float32).eps)).to(torch.float32)
-    basis = torch.empty(vectors.shape[1], left.shape[1])
-    for block, centred in _centred(vectors, scale, mean):
+def _spread(left: Tensor, rows: CentredRows) -> Tensor:
+    """What left singular vectors, over their values, `[m, k]` make of the rows: the right ones `[d, k]`."""
+    basis = torch.empty(rows.shape[1], left.shape[1])
+    for block, centred in rows.columns():
         basis[block] = product(centred.T, left.T)
     return basis
 
 
-def _leading(gram: Tensor, components: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """The largest eigenvalues of a Gram matrix, falling, and their eigenvectors as columns."""
-    width = components + OVERSAMPLING
-    if width * _FEW > len(gram):
-        eigenvalues, vectors = torch.linalg.eigh(gram)
-    else:
-        span = torch.randn(len(gram), width, dtype=gram.dtype, generator=generator)
-        for _ in range(PASSES):
-            span = torch.linalg.qr(gram @ span).Q
-        eigenvalues, inner = torch.linalg.eigh(span.T @ (gram @ span))
-        vectors = span @ inner
-    return eigenvalues.flip(0)[:components].clamp_min(0), vectors.flip(1)[:, :components]
-
-
-def _blocks(dimension: int) -> Iterator[slice]:
-    return (slice(start, start + _BLOCK) for start in range(0, dimension, _BLOCK))
-
-
-def _inverse_lengths(vectors: Tensor) -> Tensor:
-    """One over each row's length; a row of zeros stays one."""
-    lengths = torch.cat([rows.norm(dim=1) for rows in vectors.split(_BLOCK)])
-    return torch.where(lengths > 0, 1 / lengths, torch.ones_like(lengths))
-
-
-def _mean(columns: Tensor, scale: Tensor) -> Tensor:
-    """Few rows are summed in float32, and their sums in float64: a copy of all in float64 would take longer."""
-    few = zip(columns.split(_SUMMED), scale.split(_SUMMED), strict=True)
-    sums = torch.stack([lengths @ rows for rows, lengths in few])
-    return (sums.double().sum(0) / len(columns)).float()
-
-
-def _centred(vectors: Tensor, scale: Tensor, mean: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """The scaled and centred columns, a block at a time; each is overwritten by the next."""
-    memory = torch.empty(len(vectors), min(_BLOCK, vectors.shape[1])).view(-1)
-    for block in _blocks(vectors.shape[1]):
-        columns = vectors[:, block]
-        centred = memory[: columns.numel()].view(columns.shape)
-        torch.mul(columns, scale[:, None], out=centred)
-        yield block, centred.sub_(mean[block])
-
-
-def _row_gram(vectors: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
-    """The m x m inner products of the centred rows; blocks in float32, their sum in float64.
-
-    Of both halves, which are the same, one is computed, and the blocks on the diagonal.
-    """
-    count = len(vectors)
-    gram = torch.zeros(count, count, dtype=torch.float64)
-    for _, centred in _centred(vectors, scale, mean):
-        for start in range(0, count, _ROWS):
-            rows = slice(start, start + _ROWS)
-            gram[rows, start:] += product(centred[rows], centred[start:])
-    for start in range(_ROWS, count, _ROWS):
-        rows = slice(start, start + _ROWS)
-        gram[rows, :start] = gram[:start, rows].T
-    return gram
-
-
-def _column_gram(vectors: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
-    """The d x d inner products of the centred columns."""
-    gram = torch.zeros(vectors.shape[1], vectors.shape[1], dtype=torch.float64)
-    for rows, lengths in zip(vectors.split(_BLOCK), scale.split(_BLOCK), strict=True):
-        centred = rows * lengths[:, None] - mean
-        gram += product(centred.T, centred.T)
-    return gram
+def _spread_few(left: Tensor, rows: CentredRows, memory_budget: int) -> Tensor:
+    """The same for few of them without a copy of the rows, and at right angles where the values' range spoils it."""
+    few = _long_directions(rows.shape[1], memory_budget)
+    basis = torch.cat([rows.transposed_times(some) for some in left.split(few, 1)])
+    crooked = torch.linalg.cholesky((basis @ basis.T).double())
+    return torch.linalg.solve_triangular(crooked.float(), basis, upper=False).T.contiguous()
