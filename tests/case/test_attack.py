@@ -221,6 +221,15 @@ def test_a_run_whose_oracle_was_cut_off_asks_no_question_twice(
     assert torch.equal(images_of(result), images_of(whole))
 
 
+def test_answers_kept_in_half_of_the_room_are_kept_apart(
+    case: Make, here: Path, callable_oracle: str
+) -> None:
+    for kept_as in ("float32", "bfloat16", "bfloat16"):
+        config = case(oracle={"source": callable_oracle, "query_budget": 48, "kept_as": kept_as}, **NO_MODELS)
+        attack(config, out=here / "run", replace=True)
+    assert sum(ASKED) == 96
+
+
 def test_defended_proofs_meet_two_attackers(case: Make, here: Path, pieces: Path) -> None:
     config = case(defenses=[{"name": "sign"}], truth=str(pieces / "forgotten"))
     result = attack(config, out=here / "run")

@@ -61,6 +61,22 @@ def test_the_budget_counts_samples_of_earlier_runs(tmp_path: Path) -> None:
     assert sum(asked.counts) == 7
 
 
+def test_answers_kept_in_half_of_the_room_are_rounded_the_first_time_too(tmp_path: Path) -> None:
+    first, again = (
+        whole(RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4, kept_as="bfloat16"), [1, 2, 3])
+        for _ in range(2)
+    )
+    exact = Asked()(*samples([1, 2, 3]))
+    assert torch.equal(first, again)
+    assert torch.equal(first, exact.bfloat16().float())
+    assert not torch.equal(first, exact)
+    (file,) = tmp_path.iterdir()
+    assert read_tensors(file)[0]["vectors"].dtype == torch.bfloat16
+    # What was kept in other numbers is another oracle's.
+    with pytest.raises(CheckpointError, match="BF16"):
+        RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4)
+
+
 def test_answers_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     whole(RecordedOracle(Asked(), 6, folder=tmp_path / "oracle", batch_size=4), [1])
     (file,) = (tmp_path / "oracle").iterdir()

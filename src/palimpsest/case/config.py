@@ -18,6 +18,7 @@ from palimpsest.config import (
     read_mapping,
     validate,
 )
+from palimpsest.gradients.recorded import KeptAs
 from palimpsest.memory import Bytes
 
 
@@ -31,6 +32,8 @@ class OracleConfig(EngineConfig):
     """Samples that may be asked about in all; the attack makes do with them; none for no limit."""
     batch_size: PositiveInt = 64
     """Samples in a question to a function or an endpoint; an endpoint may take fewer."""
+    kept_as: KeptAs = "float32"
+    """In which numbers their answers are kept in the run folder, and used: bfloat16 takes half of the room."""
     attempts: PositiveInt = 6
     """How often a question is sent to an endpoint before the run ends; the same command goes on later."""
     timeout: PositiveFloat = 120.0

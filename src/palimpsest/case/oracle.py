@@ -84,13 +84,14 @@ def open_oracle(
     if is_reference(source):
         function = load_reference(source, what="oracle")
         length = int(getattr(function, "dimension", dimension))
-        fingerprint = _hash(source, str(length))
+        fingerprint = _hash(source, str(length), *_rounding(config))
         oracle = RecordedOracle(
             _asking(function, source),
             length,
             folder=folder / fingerprint[:16],
             batch_size=_batch(config.batch_size, length, memory_budget),
             budget=config.query_budget,
+            kept_as=config.kept_as,
         )
         return Answering(oracle, f"the function {source}", fingerprint, None, config.query_budget)
     path = Path(source).expanduser()
@@ -122,13 +123,14 @@ def _remote(
             f"{url} says that its vectors have {told.dimension:,} numbers, which memory_budget does not hold: raise it "
             "if the models are that large."
         )
-    fingerprint = _hash(url, told.models, str(told.dimension))
+    fingerprint = _hash(url, told.models, str(told.dimension), *_rounding(config))
     oracle = RecordedOracle(
         remote,
         told.dimension,
         folder=folder / fingerprint[:16],
         batch_size=_batch(min(config.batch_size, told.largest_batch), told.dimension, memory_budget),
         budget=config.query_budget,
+        kept_as=config.kept_as,
     )
     return Answering(oracle, url, fingerprint, told.classes, config.query_budget)
 
@@ -152,6 +154,11 @@ def _asking(function: Callable[..., object], name: str) -> Ask:
 def _batch(wanted: int, dimension: int, memory_budget: int) -> int:
     """Samples in a question: an answer is held twice while it is read."""
     return max(1, min(wanted, memory_budget // (8 * dimension)))
+
+
+def _rounding(config: OracleConfig) -> list[str]:
+    """What answers depend on besides: nothing where they are not rounded, so that earlier ones are found."""
+    return [] if config.kept_as == "float32" else [config.kept_as]
 
 
 def _hash(*parts: str) -> str:

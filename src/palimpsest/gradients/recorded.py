@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import safe_open
@@ -16,6 +17,12 @@ Ask = Callable[[Tensor, Tensor], object]
 `[n]`."""
 _KEY = 16
 
+KeptAs = Literal["float32", "bfloat16"]
+_KINDS: dict[KeptAs, tuple[torch.dtype, str]] = {
+    "float32": (torch.float32, "F32"),
+    "bfloat16": (torch.bfloat16, "BF16"),
+}
+
 
 class RecordedOracle:
     """Every answer is written when it comes, so that a run that was stopped goes on without asking again.
@@ -26,16 +33,25 @@ class RecordedOracle:
         folder: Where the answers are kept; those that are there are not asked for again.
         batch_size: Questions that are asked at once.
         budget: Samples that may be asked about in all, those in the folder among them; none for no limit.
+        kept_as: In which numbers; an answer is rounded to them before anybody sees it, the first time too.
     """
 
     def __init__(
-        self, ask: Ask, dimension: int, *, folder: Path, batch_size: int, budget: int | None = None
+        self,
+        ask: Ask,
+        dimension: int,
+        *,
+        folder: Path,
+        batch_size: int,
+        budget: int | None = None,
+        kept_as: KeptAs = "float32",
     ) -> None:
         self._ask, self._dimension = ask, dimension
         self._folder, self.batch_size, self._budget = folder, batch_size, budget
+        self._dtype, kind = _KINDS[kept_as]
         self._places: dict[bytes, tuple[Path, int]] = {}
         for path in sorted(folder.glob("answers-*.safetensors")):
-            self._remember(path, _stored_keys(path, dimension))
+            self._remember(path, _stored_keys(path, kind, dimension))
 
     @property
     def dimension(self) -> int:
@@ -74,8 +90,9 @@ class RecordedOracle:
         if unknown:
             self._spend(len(unknown))
             answers = check_answer(self._ask(images[unknown], labels[unknown]), len(unknown), self._dimension)
+            answers = answers.to(self._dtype)
             self._keep([keys[row] for row in unknown], answers)
-            vectors[unknown] = answers
+            vectors[unknown] = answers.float()
         known = [row for row in range(len(keys)) if row not in set(unknown)]
         self._recall({row: self._places[keys[row]] for row in known}, vectors)
         # A folder may come from somebody else: what is kept is believed no more than what is answered.
@@ -141,15 +158,15 @@ def sample_key(image: Tensor, label: Tensor) -> bytes:
     return blake2b(content + int(label).to_bytes(8, "little", signed=True), digest_size=_KEY).digest()
 
 
-def _stored_keys(path: Path, dimension: int) -> list[bytes]:
+def _stored_keys(path: Path, kind: str, dimension: int) -> list[bytes]:
     try:
         if not path.is_file():
             raise ValueError("it is no regular file")
         with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
             count = file.get_slice("keys").get_shape()[0]
-            for name, kind, width in (("keys", "U8", _KEY), ("vectors", "F32", dimension)):
+            for name, expected, width in (("keys", "U8", _KEY), ("vectors", kind, dimension)):
                 stored = file.get_slice(name)
-                if stored.get_dtype() != kind or stored.get_shape() != [count, width]:
+                if stored.get_dtype() != expected or stored.get_shape() != [count, width]:
                     raise ValueError(f"its {name} are {stored.get_dtype()} {stored.get_shape()}")
             table = file.get_tensor("keys")
     except Exception as error:
