@@ -81,6 +81,8 @@ def train_inverter(
     plan: TrainingPlan,
     *,
     generator: Generator,
+    fabric: "Fabric | None" = None,
+    told: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, list[float]]:
     """Minimise MSE + beta x perceptual distance over the pairs, in place (IGF, Eqs. 6 to 8).
 
@@ -91,6 +93,8 @@ def train_inverter(
         perceptual: VGG's features, or none where beta is 0.
         plan: Epochs and rates.
         generator: Order of the pairs and dropout.
+        fabric: Where it runs, as one of several processes that take a share of each step; none for alone.
+        told: Hears each epoch's values instead of the progress line.
 
     Returns:
         The curves `training_loss` and, where pairs were kept aside, `validation_mse`, one value an epoch.
@@ -99,7 +103,7 @@ def train_inverter(
         DivergenceError: The loss stopped being finite.
     """
     keep_freed_memory()
-    fabric = _make_fabric(plan)
+    fabric = fabric or make_fabric(plan)
     optimizer = _make_optimizer(inverter, plan)
     pairs = lesson(0)
     schedule = _make_schedule(optimizer, plan, steps=plan.epochs * -(-len(pairs) // plan.batch_size))
@@ -116,7 +120,7 @@ def train_inverter(
 
     # Dropout draws from the global random state and takes no generator: it gets one that nobody else sees.
     with torch.random.fork_rng(), progress_line("train inverter", plan.epochs) as line:
-        torch.manual_seed(fork(generator))
+        torch.manual_seed(fork(generator) + fabric.global_rank)
         for epoch in range(plan.epochs):
             pairs = lesson(epoch)
             order = torch.randperm(len(pairs), generator=generator)
@@ -128,7 +132,7 @@ def train_inverter(
                 error = _mean_squared_error(network, validation, fabric)
                 curves.setdefault("validation_mse", []).append(error)
                 values["validation MSE"] = error
-            line.advance(values=values)
+            told(values) if told else line.advance(values=values)
     network.eval()
     return curves
 
@@ -167,7 +171,10 @@ def _train_epoch(
     """One pass over the pairs; the mean loss of its steps."""
     network.train()
     losses = []
-    for features, images in batches:
+    for whole in batches:
+        if len(whole[0]) < fabric.world_size:
+            continue
+        features, images = (part[fabric.global_rank :: fabric.world_size] for part in whole)
         targets = fabric.to_device(images)
         reconstructions = network(fabric.to_device(features))
         loss = F.mse_loss(reconstructions, targets)
@@ -175,7 +182,8 @@ def _train_epoch(
             # The order is random, so that the first images estimate the mean of Eq. 8 without bias.
             few = slice(plan.perceptual_batch)
             loss = loss + plan.beta * perceptual_distance(phi, reconstructions[few], targets[few])
-        losses.append(loss.detach())
+        # All processes see the same mean, so that all stop at once.
+        losses.append(fabric.all_reduce(loss.detach()))
         _refuse_not_finite(float(losses[-1]), len(losses), plan)
         descend(loss)
     return float(torch.stack(losses).mean())
@@ -198,12 +206,23 @@ def _make_schedule(
     )
 
 
-def _make_fabric(plan: TrainingPlan) -> "Fabric":
+def make_fabric(plan: TrainingPlan, *, processes: int = 1) -> "Fabric":
+    """Lightning Fabric for a plan.
+
+    Args:
+        plan: Device and number format.
+        processes: How many share the work, one for each GPU; on a CPU they share it.
+    """
     # Imported late: it takes longer than all the rest of the package. It also tells its precision at each start.
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     from lightning_fabric import Fabric
 
-    return Fabric(accelerator=plan.device, devices=1, precision=fabric_precision(plan.precision, plan.device))
+    return Fabric(
+        accelerator=plan.device,
+        devices=processes,
+        strategy="ddp_spawn" if processes > 1 else "auto",
+        precision=fabric_precision(plan.precision, plan.device),
+    )
 
 
 def _mean_squared_error(network: nn.Module, pairs: Pairs, fabric: "Fabric") -> float:

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -21,6 +22,7 @@ from palimpsest.attacks.inversion_training import (
 )
 from palimpsest.attacks.perceptual import load_vgg_features
 from palimpsest.attacks.queries import Queries, draw_queries
+from palimpsest.attacks.several_devices import train_on_several
 from palimpsest.attacks.view import Attack, AuditorView, Knowledge, Reconstruction
 from palimpsest.gradients import CountSketch
 from palimpsest.randomness import fork
@@ -82,6 +84,8 @@ class LearnedInversion(Attack):
     """Keep the rate, or let it rise to that height in a tenth of the steps and fall to nothing (one-cycle)."""
     precision: Precision = "auto"
     """Number format of the network's products; auto takes bfloat16 where the processor multiplies it."""
+    devices: PositiveInt = 1
+    """GPUs that share each step, or on a CPU processes; where answers vary there is one."""
     refreshes: PositiveInt | None = None
     """Where answers vary, as through a random defence: how often to ask, spread over the epochs; none for each one."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.05
@@ -140,7 +144,9 @@ class LearnedInversion(Attack):
             with torch.random.fork_rng():
                 torch.manual_seed(fork(generator))
                 inverter = self.build_inverter(features, view.auxiliary.shape)
-            told = train_inverter(
+            several = self.devices > 1 and not view.answers_vary
+            train = partial(train_on_several, devices=self.devices) if several else train_inverter
+            told = train(
                 inverter, lesson, validation, perceptual, self._plan(view.device), generator=generator
             )
             curves |= {f"{name}_{index + 1}" if index else name: curve for name, curve in told.items()}
