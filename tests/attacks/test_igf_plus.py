@@ -71,6 +71,8 @@ def test_the_structure_is_found_and_halves_the_error(models_view: AuditorView) -
         {"blocks": 0},
         {"inverters": 2},
         {"head": False, "components": 0},
+        {"matching": 20, "surrogate_width": 8},
+        {"head": False, "matching": 20},
     ],
 )
 def test_each_ingredient_can_be_switched(models_view: AuditorView, settings: dict[str, object]) -> None:
@@ -79,6 +81,20 @@ def test_each_ingredient_can_be_switched(models_view: AuditorView, settings: dic
     assert facts["queries"] == 400 * settings.get("queries", 2)
     if settings.get("grid") is False:
         assert facts["grid"] == 0
+
+
+def test_images_that_agree_with_the_proofs_are_nearer(models_view: AuditorView) -> None:
+    errors = {steps: attack(models_view, matching=steps)[0] for steps in (0, 100)}
+    assert errors[100] < 0.9 * errors[0]
+
+
+def test_matching_that_would_do_harm_is_left_out(models_view: AuditorView) -> None:
+    """A surrogate of one pass over few images knows nothing, and the images kept aside tell so."""
+    few = replace(models_view, auxiliary=pictures(60, seed=9))
+    settings = QUICK | {"epochs": 1, "queries": 1, "validation": 0.3, "matching": 40, "matching_noise": 0.01}
+    learned = IGFPlus(**settings).learn(few, generator=torch.Generator().manual_seed(0))
+    assert not learned.consistency
+    assert "surrogate_validation" in learned.curves
 
 
 def test_several_inverters_are_averaged_and_each_has_its_curve(models_view: AuditorView) -> None:

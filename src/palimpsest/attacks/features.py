@@ -77,6 +77,10 @@ class Features(Record):
             _read([one.readout for one in self.readouts if isinstance(one, Sketched)], short)
         )
 
+    def restore(self, features: Tensor, count: int) -> Tensor:
+        """What was read out, `[n, count]`, of the first features `[n, k]`, as exactly as float16 holds it."""
+        return features[:, :count].float() * self.scale[:count] + self.mean[:count]
+
     def standardise(self, raw: Tensor) -> Tensor:
         """What was read out, `[n, k]`, each feature at one scale, float16."""
         # A proof of another making may lie far outside of what float16 holds.

@@ -1,24 +1,36 @@
 """IGF past the paper, at the same knowledge: the vectors' own structure says what was forgotten."""
 
+import math
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Generator, Tensor, nn
 
+from palimpsest.attacks.consistency import Consistency
 from palimpsest.attacks.features import Features, Readouts
 from palimpsest.attacks.grid import find_grid, probe_count
 from palimpsest.attacks.head import Head, factorise, find_head
-from palimpsest.attacks.inversion_training import Schedule
+from palimpsest.attacks.inversion_training import Pairs, Schedule
 from palimpsest.attacks.inverter import Maps, PixelShuffleInverter
-from palimpsest.attacks.learned import LearnedInversion
+from palimpsest.attacks.learned import Learned, LearnedInversion
 from palimpsest.attacks.readouts import HeadInputs, HeadResiduals, Readout, fit_reduction
+from palimpsest.attacks.surrogate import Surrogate, fit_surrogate, usual_widths
 from palimpsest.attacks.view import AuditorView
+from palimpsest.gradients import fit_projection
+from palimpsest.randomness import fork
 from palimpsest.registry import ATTACKS
 
 # A layer whose inputs may be negative does not come apart into non-negative factors; its residuals show that.
 _PURE = 0.99
 _PROBES = 64
+
+
+# Of so many of the attacker's own queries the inverter's errors are looked at, in so many directions.
+_ERRORS, _DIRECTIONS = 8192, 512
+# How far an input may lie, in terms of the setting, and how many images judge of it.
+_NOISES, _JUDGED = (1.0, 3.0), 128
 
 
 @ATTACKS.register("igf-plus")
@@ -39,6 +51,14 @@ class IGFPlus(LearnedInversion):
     """Take those directions from vectors of length one, and give the length as a feature of its own."""
     signs: bool = False
     """Take those directions from the coordinates' signs: a few large ones hide what the many small ones say."""
+    matching: NonNegativeInt = 0
+    """Steps, some 150, by which images are moved to where the last layer's inputs are those in the proof."""
+    matching_noise: PositiveFloat = 0.35
+    """How far an input may lie from the image's, as a share of the inputs' standard deviation; thrice as far, or any
+    distance, where that serves images better that were kept aside."""
+    surrogate_width: PositiveInt = 32
+    """Channels of the first convolution of the network that tells an image's inputs; each further one has twice as
+    many."""
     queries: PositiveInt = 8
     """Queries for each auxiliary image: itself, then mirrored, then also shifted and brightened."""
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 192
@@ -113,6 +133,87 @@ class IGFPlus(LearnedInversion):
             maps=features.maps,
         )
 
+    def learn_more(
+        self, learned: Learned, pairs: Pairs, validation: Pairs, view: AuditorView, generator: Generator
+    ) -> Learned:
+        """See `LearnedInversion.learn_more`: how the last layer's inputs follow from an image, and how images err."""
+        maps = _input_maps(learned.features)
+        if not self.matching or maps is None:
+            return learned
+        with torch.random.fork_rng():
+            torch.manual_seed(fork(generator))
+            widths = self.surrogate_widths(learned.shape, maps, view)
+            surrogate = Surrogate(learned.shape, maps, widths)
+        some = pairs.rows[torch.randperm(len(pairs), generator=generator)[:_ERRORS]]
+        inputs = _inputs(learned.features, pairs.features[some])
+        scale = max(float(inputs.std(0).mean()), torch.finfo(torch.float32).eps)
+        curves = fit_surrogate(
+            surrogate,
+            pairs,
+            validation,
+            lambda features: _inputs(learned.features, features),
+            scale=scale,
+            epochs=self.epochs,
+            device=view.device,
+            generator=generator,
+        )
+        errors = pairs.levels[some].float() / 255 - self.render(
+            learned, pairs.features[some], device=view.device
+        )
+        consistency = Consistency(
+            surrogate={name: value.contiguous() for name, value in surrogate.cpu().state_dict().items()},
+            widths=widths,
+            errors=fit_projection(
+                errors.flatten(1),
+                explained_variance=1.0,
+                components=_DIRECTIONS,
+                memory_budget=view.memory_budget // 2,
+                generator=generator,
+            ),
+            count=len(errors),
+            scale=scale,
+            largest=float(inputs.max()),
+            noise=self.matching_noise,
+        )
+        learned = replace(learned, curves=learned.curves | curves)
+        return self._choose_consistency(learned, consistency, validation, view.device)
+
+    def _choose_consistency(
+        self, learned: Learned, consistency: Consistency, validation: Pairs, device: str
+    ) -> Learned:
+        """With what serves the auditor's own images best that nothing was learned from: a noise, or no matching."""
+        candidates = [replace(consistency, noise=factor * consistency.noise) for factor in _NOISES]
+        choices = [replace(learned, consistency=(one,)) for one in candidates]
+        rows = validation.rows[:_JUDGED]
+        if not len(rows):
+            return choices[0]
+        features, images = validation.features[rows], validation.levels[rows].float() / 255
+        given = self.render(learned, features, device=device)
+
+        def error(choice: Learned) -> float:
+            return float((self.correct(choice, given, features, device=device) - images).square().mean())
+
+        return min([learned, *choices], key=error)
+
+    def correct(self, learned: Learned, images: Tensor, features: Tensor, *, device: str) -> Tensor:
+        """See `LearnedInversion.correct`."""
+        maps = _input_maps(learned.features)
+        if maps is None:
+            return images
+        for consistency in learned.consistency:
+            images = consistency.correct(
+                Surrogate(learned.shape, maps, consistency.widths),
+                images,
+                _inputs(learned.features, features),
+                steps=self.matching,
+                device=device,
+            )
+        return images
+
+    def surrogate_widths(self, shape: tuple[int, int, int], maps: Maps, view: AuditorView) -> tuple[int, ...]:
+        """Channels of the surrogate's convolutions but the last."""
+        return usual_widths(shape, maps, self.surrogate_width)
+
     def _find_head(self, vectors: Tensor, view: AuditorView) -> Head | None:
         head = find_head(vectors, view.auxiliary.classes) if self.head else None
         return head if head and factorise(head, vectors[:_PROBES]).purity.median() > _PURE else None
@@ -124,3 +225,18 @@ class IGFPlus(LearnedInversion):
         return find_grid(
             head, images, lambda shifted: torch.cat([*view.oracle.differences(shifted, labels)]).cpu()
         )
+
+
+def _input_maps(features: Features) -> Maps | None:
+    """How the last layer's inputs at both models lie over the image; none where that was not found."""
+    first = features.readouts[0]
+    if features.maps is None or not isinstance(first, HeadInputs):
+        return None
+    _, height, width = features.maps
+    return 2 * first.head.width // (height * width), height, width
+
+
+def _inputs(features: Features, standardised: Tensor) -> Tensor:
+    """Those inputs `[n, 2 x width]`, of features `[n, k]`."""
+    maps = _input_maps(features)
+    return HeadInputs.inputs(features.restore(standardised, math.prod(maps))) if maps else standardised[:, :0]

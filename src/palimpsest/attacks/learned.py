@@ -11,6 +11,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Generator, Tensor, nn
 
+from palimpsest.attacks.consistency import Consistency
 from palimpsest.attacks.features import Features, Readouts, ask_again, fit_features
 from palimpsest.attacks.inversion_training import (
     Pairs,
@@ -45,12 +46,14 @@ class Learned(Record):
         networks: The inversion networks, whose images are averaged.
         shape: Channels, height and width of the images.
         curves: Their losses over the epochs.
+        consistency: What moves their images to where they agree with the proofs; one or none.
     """
 
     features: Features
     networks: tuple[Network, ...]
     shape: tuple[int, int, int]
     curves: dict[str, list[float]]
+    consistency: tuple[Consistency, ...] = ()
 
 
 class LearnedInversion(Attack):
@@ -154,7 +157,28 @@ class LearnedInversion(Attack):
             networks.append(
                 Network({name: value.contiguous() for name, value in inverter.cpu().state_dict().items()})
             )
-        return Learned(features, tuple(networks), view.auxiliary.shape, curves)
+        found = Learned(features, tuple(networks), view.auxiliary.shape, curves)
+        if view.answers_vary:
+            return found
+        return self.learn_more(found, Pairs(first, queries.levels, learned), validation, view, generator)
+
+    def learn_more(
+        self, learned: Learned, pairs: Pairs, validation: Pairs, view: AuditorView, generator: Generator
+    ) -> Learned:
+        """Learn from the finished networks' own errors; here nothing.
+
+        Args:
+            learned: The networks.
+            pairs: What they learned from.
+            validation: What they did not.
+            view: What the auditor holds.
+            generator: The attack's randomness.
+        """
+        return learned
+
+    def correct(self, learned: Learned, images: Tensor, features: Tensor, *, device: str) -> Tensor:
+        """Move the networks' images to where they agree with the features `[n, k]`; here they are left."""
+        return images
 
     def invert(self, learned: Learned, proofs: Tensor, *, device: str) -> Reconstruction:
         """Reconstruct the image behind each proof (IGF, Eq. 9).
@@ -169,6 +193,7 @@ class LearnedInversion(Attack):
         """
         features = torch.cat([learned.features.transform(rows) for rows in proofs.split(256)])
         images = self.render(learned, features, device=device)
+        images = self.correct(learned, images, features, device=device)
         return Reconstruction(images=images, curves=learned.curves, facts=learned.features.facts)
 
     def render(self, learned: Learned, features: Tensor, *, device: str) -> Tensor:

@@ -168,6 +168,11 @@ class HeadInputs(Readout):
         """`[n, 2 width]`."""
         return factorise(self.head, vectors).features.flatten(1).sqrt()
 
+    @staticmethod
+    def inputs(roots: Tensor) -> Tensor:
+        """The inputs themselves."""
+        return roots.clamp_min(0).square()
+
 
 @dataclass(frozen=True)
 class HeadResiduals(Readout):

@@ -12,7 +12,7 @@ _HEADLINE = TABLE_1["cifar10", "convnet", "sample", "retrain"]
 # A network on the whole vector has hundreds of millions of weights: a narrow one, and no variations to learn from.
 _WHOLE_VECTOR = {"width": 32, "queries": 1, "epochs": 30, "normalise": True}
 
-# Fifteen trainings in an afternoon on two cores: half of igf-plus's width, and half of its training.
+# Twenty trainings in an afternoon on two cores: half of igf-plus's width, and half of its training.
 _ABLATED = {"name": "igf-plus", "queries": 4, "epochs": 4, "width": 96}
 
 _SAME_NETWORK = "A narrow network learns from the auxiliary images alone, the same in every cell."
@@ -142,10 +142,14 @@ def _ablation() -> list[Cell]:
         "more-queries": {"queries": 8, "epochs": 2},
         "mixed-queries": {"mixed": 0.5},
         "without-blocks": {"blocks": 0},
+        "matching": {"matching": 150},
+        "matching-with-wider-network": {"matching": 150, "surrogate_width": 48},
         "wider": {"width": 192},
         "three-inverters": {"inverters": 3},
         "perceptual-loss": {"beta": 0.01, "perceptual_batch": 32},
         "twice-as-long": {"epochs": 8},
+        "igf-white": {"name": "igf-white"},
+        "igf-white-without-matching": {"name": "igf-white", "matching": 0},
     }
     return [Cell(name, _CONVNET, {"attack": {**_ABLATED, **change}}) for name, change in changes.items()]
 

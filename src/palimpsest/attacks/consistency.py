@@ -1,0 +1,92 @@
+"""Reconstructions moved to where they agree with the proof, along the inverter's own errors.
+
+An inversion network's image is near the truth, and its gradient would not be the proof's: the last layer's inputs that
+the proof holds are others than the image's. How the inputs h follow from an image a surrogate tells, and in which
+directions the inverter errs the attacker's own queries do. The most likely image is sought: with x_0 the inverter's, e
+its mean error and B diag(s) the principal directions of its errors,
+
+    minimise over u:  |u|^2 + |h(x_0 + e + B diag(s) u) - h|^2 / (noise x scale)^2.
+
+In pixels, without the errors' covariance, the same search lowers every term and raises the error.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from palimpsest.attacks.surrogate import Surrogate
+from palimpsest.gradients import Projection
+from palimpsest.progress import progress_line
+from palimpsest.records import Parameters, Record
+
+_TOGETHER = 128
+_RATE, _MOMENTS, _RISE = 0.7, (0.9, 0.99), 0.1
+
+
+@dataclass(frozen=True)
+class Consistency(Record):
+    """What the search needs.
+
+    Args:
+        surrogate: Weights of a `Surrogate`.
+        widths: Channels of its convolutions but the last.
+        errors: Principal directions of the inverter's errors: what is missing in its images of the attacker's queries.
+        count: How many errors they were found in.
+        scale: Standard deviation of the last layer's inputs, their mean.
+        largest: The largest input that a query had; a proof of another making may hold anything.
+        noise: How far an input may lie from the surrogate's, as a share of `scale`.
+    """
+
+    surrogate: Parameters
+    widths: tuple[int, ...]
+    errors: Projection
+    count: int
+    scale: float
+    largest: float
+    noise: float
+
+    def correct(
+        self, surrogate: Surrogate, images: Tensor, inputs: Tensor, *, steps: int, device: str
+    ) -> Tensor:
+        """Move images to where their inputs are those that were found.
+
+        Args:
+            surrogate: A network that the weights fit.
+            images: The inverter's, `[n, channels, height, width]`.
+            inputs: What the proofs hold of both models' last layers' inputs, `[n, 2 x width]`.
+            steps: Adam's, in coordinates in which the prior is a unit ball.
+            device: Where.
+
+        Returns:
+            Images in [0, 1], on the CPU.
+        """
+        surrogate.load_state_dict(self.surrogate)
+        surrogate.to(device).eval().requires_grad_(False)
+        spread = self.errors.singular_values / max(1, self.count - 1) ** 0.5
+        directions = (self.errors.basis * spread).T.contiguous().to(device)
+        starts = (images.flatten(1) + self.errors.mean).to(device)
+        wanted = inputs.clamp(0, self.largest).to(device)
+        found = torch.empty_like(starts)
+        with progress_line("match the proofs' inputs", len(images)) as line:
+            for rows in torch.arange(len(images)).split(_TOGETHER):
+                start, target = starts[rows], wanted[rows]
+
+                def place(moves: Tensor, start: Tensor = start) -> Tensor:
+                    return torch.addmm(start, moves, directions).view(-1, *images.shape[1:])
+
+                moves = torch.zeros(len(rows), len(directions), device=device, requires_grad=True)
+                optimizer = torch.optim.Adam([moves], lr=_RATE, betas=_MOMENTS)
+                schedule = torch.optim.lr_scheduler.OneCycleLR(
+                    optimizer, _RATE, total_steps=steps + 1, pct_start=_RISE
+                )
+                for _ in range(steps):
+                    misses = (surrogate(place(moves)) - target) / (self.noise * self.scale)
+                    loss = moves.square().sum() + misses.square().sum()
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                    schedule.step()
+                found[rows] = place(moves).detach().flatten(1)
+                line.advance(len(rows))
+        return found.clamp(0, 1).view_as(images).cpu()
