@@ -31,7 +31,16 @@ from benchmarks.document import (
 from benchmarks.timing import Clock, Line, print_table
 
 Name = Literal[
-    "gradients", "reduction", "training", "matching", "federation", "defenses", "audit", "memory", "growth"
+    "gradients",
+    "reduction",
+    "training",
+    "matching",
+    "federation",
+    "defenses",
+    "audit",
+    "memory",
+    "growth",
+    "whole-cell",
 ]
 _RACES = {
     "gradients": gradients,
@@ -62,7 +71,8 @@ def main(
     """Print one table, and write it where it belongs.
 
     Args:
-        only: These parts alone; nothing is written then, unless you say where.
+        only: These parts alone; nothing is written then, unless you say where. whole-cell, which takes half an hour,
+            runs only so.
         quick: Tiny sizes, to see that everything runs; their figures mean nothing.
         out: The folder of benchmarks.md, benchmarks.json and benchmarks.svg; docs, unless the run is partial or quick.
         threads: Of torch; none for as many as it takes by itself.
@@ -81,6 +91,8 @@ def main(
             lines += more
         elif name == "memory":
             lines += footprints.lines(quick=quick)
+        elif name == "whole-cell":
+            lines += cell.whole_cell(timer, quick=quick)
         elif name == "growth":
             growths = growth.growths(timer, quick=quick)
         else:

@@ -21,10 +21,13 @@ from torch import Tensor, nn
 
 from benchmarks.gradients import loop
 from benchmarks.isolated import in_place, isolated
-from benchmarks.timing import Line
+from benchmarks.timing import Clock, Line
 from palimpsest import audit, read_config
+from palimpsest.attacks import AuditorView
 from palimpsest.attacks.inversion_training import train_inverter
-from palimpsest.gradients import Projection
+from palimpsest.datasets import load_data
+from palimpsest.federation import Federation
+from palimpsest.gradients import Projection, oracle_of
 from palimpsest.gradients.writers import Writer
 
 CIFAR10 = "cifar10-convnet-retrain-sample"
@@ -91,6 +94,40 @@ def measure(*, quick: bool) -> tuple[list[Line], list[Stage]]:
     return lines, stages
 
 
+def whole_cell(clock: Clock, *, quick: bool) -> list[Line]:
+    """What the auditor does before an inverter's training, in the whole cell: queries, reduction, features.
+
+    The two models have fresh weights: neither side takes longer for trained ones.
+    """
+    folder = None if quick else os.environ.get("PALIMPSEST_DATA_DIR")
+    preset = CIFAR10 if folder else "digits"
+    config = read_config(preset, {"attack": {"beta": 0}} | (TINY if quick else {}))
+    data = load_data(
+        config.data,
+        clients=config.federation.clients,
+        seed=config.seed,
+        data_dir=Path(folder) if folder else None,
+    )
+    networks = [Federation(data, config.model, config.federation, seed, "cpu").network() for seed in (1, 2)]
+    oracle = oracle_of(*networks, memory_budget=config.memory_budget)
+    attack = config.attack.components["name"]
+
+    def learn(*, plainly: bool) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(patch("palimpsest.attacks.learned.train_inverter", lambda *_, **__: {}))
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            if plainly:
+                for one in _plainly():
+                    stack.enter_context(one)
+            proofs = torch.empty(0, oracle.dimension)
+            view = AuditorView(proofs, oracle, data.auxiliary, "cpu", config.memory_budget, scratch)
+            attack.learn(view, generator=torch.Generator().manual_seed(0))
+
+    seconds = clock.once({"ours": lambda: learn(plainly=False), RIVAL: lambda: learn(plainly=True)})
+    task = f"audit {preset}, auditor before training"
+    return [_line(task, seconds["ours"], seconds[RIVAL], 6.0)]
+
+
 def audited(preset: str, keys: dict[str, Any], data_dir: str | None, *, plainly: bool) -> Told:
     """Run an audit, ours or the straightforward one."""
     training = 0.0
@@ -105,8 +142,8 @@ def audited(preset: str, keys: dict[str, Any], data_dir: str | None, *, plainly:
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch("palimpsest.attacks.learned.train_inverter", timed))
         if plainly:
-            stack.enter_context(patch("palimpsest.gradients.per_sample.writer_of", plain_writer))
-            stack.enter_context(patch("palimpsest.attacks.readouts.fit_projection", plain_projection))
+            for one in _plainly():
+                stack.enter_context(one)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
         found = audit(read_config(preset, keys), out=folder, data_dir=Path(data_dir) if data_dir else None)
         told = json.loads((folder / "manifest.json").read_text())["stages"]
@@ -117,6 +154,14 @@ def audited(preset: str, keys: dict[str, Any], data_dir: str | None, *, plainly:
             seconds[name] -= training
             seconds[TRAINING], peaks[TRAINING] = training, peaks[name]
     return Told(seconds, peaks, found.metrics["reconstruction"]["mse"])
+
+
+def _plainly() -> list[Any]:
+    """Contexts in which gradients and their reduction are computed the straightforward way."""
+    return [
+        patch("palimpsest.gradients.per_sample.writer_of", plain_writer),
+        patch("palimpsest.attacks.readouts.fit_projection", plain_projection),
+    ]
 
 
 def plain_writer(model: nn.Module, images: Tensor) -> Writer:

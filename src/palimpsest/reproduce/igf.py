@@ -244,6 +244,7 @@ STUDIES = {
             _ablation,
             notes=(
                 "Each row differs from the first in one thing; rows with other numbers of queries take as many steps.",
+                "igf-white knows the architecture besides, and matches.",
                 "The first row has half of igf-plus's width and half of its training.",
             ),
         ),
