@@ -33,6 +33,10 @@ Opacus has no batch normalisation: it computes the gradients of ResNet20 with gr
 beside it are of the same model. A rival of the reduction that captures over 0.1 % less variance has no line. A defence
 that draws random numbers has no promise beside a copy: the numbers alone take longer.
 
+What the auditor does before training, in the whole cell of the table, is measured by `python -m benchmarks --only
+whole-cell`, which takes half an hour more. Compiling the search of the matching with `torch.compile` took 35 to 67
+seconds and made its steps 1.3 times as fast, which few searches are long enough to earn back: it is not used.
+
 The shares of a matrix product's rate count the multiplications and additions of products alone; the seconds are of all
 that is done. The product is of 2,048 x 2,048 numbers, in the faster of torch's two libraries.
 

@@ -103,6 +103,21 @@ def test_a_matrix_of_few_directions_is_taken_apart_whole() -> None:
     torch.testing.assert_close(vectors.T @ vectors, torch.eye(vectors.shape[1], dtype=torch.float64))
 
 
+@pytest.mark.parametrize("rank", [0, 2])
+def test_vectors_that_vary_in_fewer_directions_than_are_wanted(rank: int) -> None:
+    vectors = (
+        torch.randn(400, rank, generator=generator()) @ torch.randn(rank, 600, generator=generator(1)) + 1.0
+    )
+    found = fit_projection(
+        vectors, explained_variance=1.0, components=10, memory_budget=SMALL, generator=generator()
+    )
+    assert found.components == max(1, rank)
+    assert all(value.isfinite().all() for value in (found.basis, found.singular_values, found.explained))
+    assert captured(vectors, found.basis) == pytest.approx(
+        float((vectors - vectors.mean(0)).square().sum()), rel=1e-4, abs=1e-4
+    )
+
+
 def test_directions_are_multiplied_a_few_at_a_time_where_more_do_not_fit() -> None:
     vectors = falling(300, 5000, power=1.0)
     found = [

@@ -211,5 +211,6 @@ def _spread_few(left: Tensor, rows: CentredRows, memory_budget: int) -> Tensor:
     """The same for few of them without a copy of the rows, and at right angles where the values' range spoils it."""
     few = _long_directions(rows.shape[1], memory_budget)
     basis = torch.cat([rows.transposed_times(some) for some in left.split(few, 1)])
-    crooked = torch.linalg.cholesky((basis @ basis.T).double())
+    # The ridge leaves directions of no variance at zero.
+    crooked = torch.linalg.cholesky((basis @ basis.T).double() + 1e-6 * torch.eye(len(basis)))
     return torch.linalg.solve_triangular(crooked.float(), basis, upper=False).T.contiguous()
