@@ -57,6 +57,14 @@ def test_sketched_vectors_are_read_the_same_and_stored_with_their_sketch(
     assert torch.equal(features.transform(answers(view)), again.transform(answers(view)))
 
 
+def test_what_was_read_out_is_restored_as_exactly_as_float16_holds_it(view: AuditorView) -> None:
+    features, queries = fitted(view)
+    raw = features.readouts[0].transform(answers(view))
+    torch.testing.assert_close(
+        features.restore(queries, 5), raw[:, :5], rtol=2e-3, atol=2e-3 * float(raw.std())
+    )
+
+
 def test_every_feature_has_one_scale(view: AuditorView) -> None:
     features = fitted(view)[1].float()
     torch.testing.assert_close(features.mean(0), torch.zeros(features.shape[1]), rtol=0, atol=1e-3)

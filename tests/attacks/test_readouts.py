@@ -55,7 +55,9 @@ def test_signs_are_reduced_and_the_length_is_the_vectors(tmp_path: Path, memory_
 def test_the_head_is_read_out_as_it_was_taken_apart() -> None:
     head, vectors = Head(3, 8), torch.randn(6, 40, generator=generator())
     factors = factorise(head, vectors)
-    torch.testing.assert_close(HeadInputs(head).transform(vectors), factors.features.flatten(1).sqrt())
+    roots = HeadInputs(head).transform(vectors)
+    torch.testing.assert_close(roots, factors.features.flatten(1).sqrt())
+    torch.testing.assert_close(HeadInputs.inputs(roots), factors.features.flatten(1))
     read = HeadResiduals(head).transform(vectors)
     torch.testing.assert_close(read[:, :6], factors.residuals.flatten(1))
     assert torch.equal(read[:, 6:].argmax(1), factors.labels)
