@@ -10,7 +10,8 @@ from cyclopts import App
 from palimpsest import registry
 from palimpsest.case.config import CaseConfig, OracleConfig
 from palimpsest.cli import app
-from palimpsest.config import AuditConfig, EngineConfig, Section, preset_names, read_config
+from palimpsest.config import AuditConfig, EngineConfig, Section
+from palimpsest.reading import preset_names, read_config
 
 Row = tuple[str, str, str]
 

@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from palimpsest.audit import audit, default_folder, pick_device
-from palimpsest.config import AuditConfig, build_config
+from palimpsest.config import AuditConfig
 from palimpsest.datasets import load_data
 from palimpsest.errors import ConfigurationError, KnowledgeError, PalimpsestError, RunError
 from palimpsest.proofs import load_proofs
+from palimpsest.reading import build_config
 from palimpsest.records import file_hash
 from palimpsest.unlearning import make_request
 

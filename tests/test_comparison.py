@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from palimpsest.comparison import as_csv, as_json, as_markdown, find_runs, read_run, run_names, varying_keys
-from palimpsest.config import read_config
 from palimpsest.errors import RunError
+from palimpsest.reading import read_config
 
 METRICS = {
     "reconstruction": {"mse": 0.02, "psnr": 17.0, "ssim": 0.5, "lpips": None, "identification_top1": 0.5},

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from palimpsest.config import AuditConfig, build_config
+from palimpsest.config import AuditConfig
 from palimpsest.errors import RunError
 from palimpsest.manifest import FORMAT, MANIFEST, changed_keys, finished_stage, read_manifest
+from palimpsest.reading import build_config
 from palimpsest.records import file_hash
 
 

@@ -10,10 +10,10 @@ from torture.lives import CONFIG, config
 
 from palimpsest.audit import audit
 from palimpsest.cli import main
-from palimpsest.config import build_config, read_config
 from palimpsest.datasets import load_data
 from palimpsest.errors import RunError
 from palimpsest.purge import purge
+from palimpsest.reading import build_config, read_config
 from palimpsest.runs import lock_folder
 
 

@@ -14,8 +14,9 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from palimpsest.config import AuditConfig, build_config
+from palimpsest.config import AuditConfig
 from palimpsest.errors import RunError
+from palimpsest.reading import build_config
 from palimpsest.records import Record
 from palimpsest.runs import Run
 

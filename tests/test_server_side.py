@@ -13,10 +13,11 @@ from PIL import Image
 from palimpsest.attacks import DRAGD, BatchReconstruction, ServerView
 from palimpsest.attacks.matching import MatchingAttack
 from palimpsest.audit import audit
-from palimpsest.config import AuditConfig, build_config, merged, preset_names, read_config
+from palimpsest.config import AuditConfig
 from palimpsest.datasets import load_data
 from palimpsest.errors import UnlearningError
 from palimpsest.federation import Observation
+from palimpsest.reading import build_config, merged, preset_names, read_config
 from palimpsest.records import file_hash
 from palimpsest.registry import ATTACKS
 from palimpsest.unlearning import Unlearning

@@ -9,9 +9,10 @@ from rich.console import Console
 from torch import Tensor
 
 from palimpsest.attacks import AuditorView
-from palimpsest.config import AuditConfig, build_config
+from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.proofs import FORGERS, RECOGNISED
+from palimpsest.reading import build_config
 from palimpsest.registry import VERIFIERS
 from palimpsest.runs import Run
 from palimpsest.soundness import Soundness, gather_evidence, measure_soundness

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from palimpsest.config import AuditConfig, build_config
+from palimpsest.config import AuditConfig
+from palimpsest.reading import build_config
 
 CONFIG: dict[str, Any] = {
     "data": {"name": "digits", "auxiliary_size": 100},

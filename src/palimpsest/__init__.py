@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from palimpsest.audit_result import AuditResult
     from palimpsest.case.config import CaseConfig, read_case
     from palimpsest.compared_runs import Comparison
-    from palimpsest.config import AuditConfig, build_config, preset_names, read_config
+    from palimpsest.config import AuditConfig
     from palimpsest.datasets import ImageSet, load_images
     from palimpsest.errors import PalimpsestError
     from palimpsest.gradients import Projection, fit_projection, gradient_differences, per_sample_gradients
     from palimpsest.proofs import Proofs, Verdicts, load_proofs, save_proofs
     from palimpsest.purge import Purge, purge
+    from palimpsest.reading import build_config, preset_names, read_config
     from palimpsest.registry import (
         AGGREGATIONS,
         ATTACKS,
@@ -104,12 +105,13 @@ _HOMES = {
     "palimpsest.audit_result": ("AuditResult",),
     "palimpsest.case.config": ("CaseConfig", "read_case"),
     "palimpsest.compared_runs": ("Comparison",),
-    "palimpsest.config": ("AuditConfig", "build_config", "preset_names", "read_config"),
+    "palimpsest.config": ("AuditConfig",),
     "palimpsest.datasets": ("ImageSet", "load_images"),
     "palimpsest.errors": ("PalimpsestError",),
     "palimpsest.gradients": ("Projection", "fit_projection", "gradient_differences", "per_sample_gradients"),
     "palimpsest.proofs": ("Proofs", "Verdicts", "load_proofs", "save_proofs"),
     "palimpsest.purge": ("Purge", "purge"),
+    "palimpsest.reading": ("build_config", "preset_names", "read_config"),
     "palimpsest.registry": (
         "AGGREGATIONS",
         "ATTACKS",

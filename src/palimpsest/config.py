@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import yaml
 from pydantic import (
@@ -18,8 +17,8 @@ from pydantic import (
 )
 
 from palimpsest.errors import ConfigurationError
-from palimpsest.mapping import read_mapping
 from palimpsest.memory import Bytes
+from palimpsest.refused import LONGEST_VALUE, explain_validation
 from palimpsest.registry import (
     AGGREGATIONS,
     ATTACKS,
@@ -32,11 +31,9 @@ from palimpsest.registry import (
     Component,
     Registry,
     closest,
-    likely,
 )
 
 _LARGEST_INT = 2**63 - 1
-_LONGEST_VALUE, _LONGEST_REASON, _MOST_PROBLEMS = 200, 500, 10
 
 # Both are numbers that a tensor can hold.
 PositiveInt = Annotated[int, Field(gt=0, le=_LARGEST_INT)]
@@ -74,7 +71,7 @@ class Section(BaseModel):
         known = sorted({*type(self).model_fields, *set().union(*accepted.values())})
         for name in self.model_extra or {}:
             if name not in known:
-                raise ValueError(f"{name[:_LONGEST_VALUE]!r} is not a key here: {closest(name, known)}")
+                raise ValueError(f"{name[:LONGEST_VALUE]!r} is not a key here: {closest(name, known)}")
         extra = self.model_extra
         assert extra is not None, "a section keeps its components' settings as extra keys"
         for component in self.components.values():
@@ -352,112 +349,3 @@ class AuditConfig(RunConfig):
     """Where tensors are computed; auto takes a GPU if there is one."""
     memory_budget: Bytes = 4 * 2**30
     """What a stage may hold at once, such as 500MB or 4GiB (the default); chunk sizes follow from it."""
-
-
-K = TypeVar("K", bound=RunConfig)
-
-PRESETS = Path(__file__).parent / "presets"
-
-
-def preset_names() -> list[str]:
-    """The names of the presets, sorted."""
-    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
-
-
-def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) -> AuditConfig:
-    """Build a configuration from a preset's name or a YAML file, with single keys replaced.
-
-    Args:
-        preset: A name from `preset_names`, or the path of a YAML file.
-        overrides: Nested keys, as in `{"federation": {"rounds": 5}}`; they win over the file.
-
-    Raises:
-        ConfigurationError: The preset is unknown, the YAML is not a mapping, or a key or value is not accepted.
-    """
-    path = PRESETS / f"{preset}.yaml"
-    if not path.is_file():
-        path = Path(preset)
-        if path.suffix not in (".yaml", ".yml"):
-            raise ConfigurationError(
-                f"There is no preset {str(preset)[:_LONGEST_VALUE]!r}: {likely(str(preset), preset_names())}"
-                "`palimpsest presets` lists them, and a file of your own ends in .yaml."
-            )
-    return build_config(merged(read_mapping(path), overrides or {}), where=str(preset))
-
-
-def build_config(tree: Mapping[str, Any], *, where: str = "the configuration") -> AuditConfig:
-    """Validate a nested mapping.
-
-    Args:
-        tree: Keys and values as in a preset.
-        where: What an error message calls the source.
-
-    Raises:
-        ConfigurationError: A key or value is not accepted; the message names all of them.
-    """
-    return validate(AuditConfig, tree, where=where)
-
-
-def validate(kind: type[K], tree: Mapping[str, Any], *, where: str) -> K:
-    """Validate a nested mapping as a configuration of any kind; arguments and errors as for `build_config`."""
-    try:
-        return kind.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigurationError(f"{where}: {explain_validation(error, kind)}") from error
-
-
-def merged(
-    tree: Mapping[str, Any], overrides: Mapping[str, Any], kind: type[RunConfig] = AuditConfig
-) -> dict[str, Any]:
-    """Nested keys with others put in; naming another component leaves the settings of the one before behind.
-
-    Args:
-        tree: Keys and values as in a preset.
-        overrides: Keys that win.
-        kind: Of which configuration.
-    """
-    result = dict(tree)
-    for key, value in overrides.items():
-        below = result.get(key)
-        if isinstance(value, Mapping) and isinstance(below, Mapping):
-            section = kind.model_fields[key].annotation if key in kind.model_fields else None
-            result[key] = {**_kept(section, below, value), **value}
-        else:
-            result[key] = value
-    return result
-
-
-def _kept(section: Any, below: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
-    """What stays of a section's keys when others are put in."""
-    if not (isinstance(section, type) and issubclass(section, Section)):
-        return dict(below)
-    kept = dict(below)
-    for key, registry in section.selectors.items():
-        before = below.get(key, section.model_fields[key].default)
-        if key in value and value[key] != before:
-            settings = set(registry.get(before).model_fields) - set(section.model_fields)
-            kept = {name: one for name, one in kept.items() if name not in settings}
-    return kept
-
-
-def explain_validation(error: ValidationError, kind: type[RunConfig] = AuditConfig) -> str:
-    """Each key that was refused, its value, and what is accepted, on one line."""
-    sentences = []
-    for problem in error.errors(include_url=False)[:_MOST_PROBLEMS]:
-        key = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            key = key[:_LONGEST_VALUE]
-            sentences.append(f"{key!r} is not a key: {closest(key, list(kind.model_fields))}")
-            continue
-        if problem["type"] == "missing":
-            sentences.append(f"{key} is missing: give it in a file, or as --{key.replace('_', '-')}")
-            continue
-        reason = problem["msg"].removeprefix("Value error, ")[:_LONGEST_REASON]
-        if problem["type"] == "dict_type":
-            reason = "give a mapping in YAML, such as '{name: value}'"
-        shown = repr(problem["input"])
-        shown = shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
-        value = "" if isinstance(problem["input"], dict | BaseModel) else f" is {shown}"
-        sentences.append(f"{key}{value}: {reason}" if key else reason)
-    more = error.error_count() - _MOST_PROBLEMS
-    return "; ".join([*sentences, *([f"and {more:,} more like these"] if more > 0 else [])])

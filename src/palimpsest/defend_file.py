@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from palimpsest.config import DefenseConfig, explain_validation
+from palimpsest.config import DefenseConfig
 from palimpsest.defenses import apply_defenses, describe
 from palimpsest.errors import ConfigurationError, ProofError
 from palimpsest.proofs import Proofs, load_proofs, save_proofs
 from palimpsest.randomness import make_generator
+from palimpsest.refused import explain_validation
 
 
 def defended(proofs: Proofs, defenses: Sequence[Mapping[str, Any]], *, seed: int) -> Proofs:

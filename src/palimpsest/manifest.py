@@ -8,8 +8,9 @@ from typing import Any, NotRequired
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from palimpsest.config import AuditConfig, RunConfig, validate
+from palimpsest.config import AuditConfig, RunConfig
 from palimpsest.errors import RunError
+from palimpsest.reading import validate
 from palimpsest.records import file_hash
 
 MANIFEST = "manifest.json"

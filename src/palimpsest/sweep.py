@@ -13,8 +13,10 @@ from rich.console import Console
 
 from palimpsest.audit import audit
 from palimpsest.cluster import connect
-from palimpsest.config import AuditConfig, merged, read_config, read_mapping
+from palimpsest.config import AuditConfig
 from palimpsest.errors import ConfigurationError, PalimpsestError, ReproductionError
+from palimpsest.mapping import read_mapping
+from palimpsest.reading import merged, read_config
 from palimpsest.registry import METHODS
 
 Engine = Literal["in-process", "ray"]

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from palimpsest.case import CaseConfig, read_case
 from palimpsest.case.config import ProveConfig
 from palimpsest.case.prove import make_proofs
-from palimpsest.config import validate
 from palimpsest.proofs import save_proofs
+from palimpsest.reading import validate
 
 NETS = """
 import torch

@@ -13,12 +13,12 @@ from palimpsest.case.config import ProveConfig
 from palimpsest.case.doctor import Finding, Level, examine
 from palimpsest.case.prove import make_proofs
 from palimpsest.cli import main
-from palimpsest.config import validate
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, per_sample_gradients
 from palimpsest.models import Normalised, read_state_dict
 from palimpsest.proofs import Proofs, load_proofs, save_proofs
+from palimpsest.reading import validate
 
 Make = Callable[..., CaseConfig]
 

@@ -10,12 +10,12 @@ from palimpsest.case import CaseConfig, gather, load_brought
 from palimpsest.case.config import ProveConfig
 from palimpsest.case.prove import make_proofs
 from palimpsest.cli import main
-from palimpsest.config import validate
 from palimpsest.defenses import apply_defenses
 from palimpsest.errors import CheckpointError, DatasetError, ResourceError
 from palimpsest.models import read_state_dict
 from palimpsest.proofs import load_proofs
 from palimpsest.randomness import make_generator
+from palimpsest.reading import validate
 from palimpsest.records import parameters_hash
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from palimpsest import registry
 from palimpsest.cli.main import app, main
-from palimpsest.config import AuditConfig, read_config
+from palimpsest.config import AuditConfig
+from palimpsest.reading import read_config
 from palimpsest.sweep import read_grid
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,9 @@ import torch
 from torture.lives import CONFIG
 
 from palimpsest.audit import audit
-from palimpsest.config import build_config
 from palimpsest.errors import DivergenceError, FederationError, PalimpsestError
 from palimpsest.federation import Reply, engine
+from palimpsest.reading import build_config
 
 LIAR = 1
 

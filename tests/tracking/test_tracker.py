@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from palimpsest.config import read_config
 from palimpsest.errors import ConfigurationError
 from palimpsest.progress import Stage, Watcher, in_stage, progress_line, watching
+from palimpsest.reading import read_config
 from palimpsest.tracking import Tracker, make_tracker
 from palimpsest.tracking.tracker import numbers, public
 

@@ -11,8 +11,9 @@ from palimpsest.audit import audit as run_audit
 from palimpsest.audit import default_folder
 from palimpsest.audit_result import AuditResult
 from palimpsest.compared_runs import Comparison
-from palimpsest.config import AuditConfig, read_config
+from palimpsest.config import AuditConfig
 from palimpsest.errors import ConfigurationError, ReproductionError
+from palimpsest.reading import read_config
 from palimpsest.sweep import read_grid
 from palimpsest.sweep import sweep as run_sweep
 

@@ -10,7 +10,6 @@ from torch import Generator, Tensor, nn
 
 from palimpsest.case.config import ProveConfig
 from palimpsest.case.prove import make_proofs
-from palimpsest.config import validate
 from palimpsest.datasets import ImageSet
 from palimpsest.defend_file import defended, refuse_same_file
 from palimpsest.defenses import defend as defend_vectors
@@ -19,6 +18,7 @@ from palimpsest.proofs import Proofs, Verdicts, load_proofs, save_proofs
 from palimpsest.proofs import prove as prove_models
 from palimpsest.proofs import verify as verify_proofs
 from palimpsest.randomness import fork
+from palimpsest.reading import validate
 
 
 @overload

@@ -14,12 +14,11 @@ from palimpsest.config import (
     RunConfig,
     ScoringConfig,
     VerificationConfig,
-    merged,
-    read_mapping,
-    validate,
 )
 from palimpsest.gradients.recorded import KeptAs
+from palimpsest.mapping import read_mapping
 from palimpsest.memory import Bytes
+from palimpsest.reading import merged, validate
 
 
 class OracleConfig(EngineConfig):

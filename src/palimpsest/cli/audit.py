@@ -9,7 +9,7 @@ from palimpsest.api.watching import watched
 from palimpsest.cli.options import FLAG, DataDir, Debug, Json, Log, Overriding, Quiet, Track, command_line
 from palimpsest.cli.output import print_result
 from palimpsest.cli.overrides import given_keys
-from palimpsest.config import read_config
+from palimpsest.reading import read_config
 
 
 def audit(

@@ -11,7 +11,7 @@ from palimpsest.case.config import ProveConfig
 from palimpsest.cli.options import DataDir, Debug, Json, Quiet
 from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys, override_model
-from palimpsest.config import validate
+from palimpsest.reading import validate
 
 ProveKeys = override_model(ProveConfig)
 Given = Annotated[ProveKeys | None, Parameter(name="*")]

@@ -7,12 +7,13 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from palimpsest.config import ModelConfig, explain_validation
+from palimpsest.config import ModelConfig
 from palimpsest.errors import ConfigurationError, ModelError
 from palimpsest.models.build import build_model, load_parameters
 from palimpsest.models.normalised import Normalised, bare
 from palimpsest.records import Parameters
 from palimpsest.references import is_reference, load_reference
+from palimpsest.refused import explain_validation
 
 
 def build_own(
