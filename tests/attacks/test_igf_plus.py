@@ -11,6 +11,7 @@ from palimpsest.gradients import ModelOracle
 
 QUICK = {
     "beta": 0,
+    "matching": 0,
     "epochs": 12,
     "queries": 2,
     "batch_size": 64,
@@ -85,7 +86,7 @@ def test_each_ingredient_can_be_switched(models_view: AuditorView, settings: dic
 
 
 def test_images_that_agree_with_the_proofs_are_nearer(models_view: AuditorView, tmp_path: Path) -> None:
-    matching = IGFPlus(**QUICK | {"matching": 100})
+    matching = IGFPlus(**QUICK | {"matching": 100, "surrogate_epochs": 12})
     learned = matching.learn(models_view, generator=torch.Generator().manual_seed(0))
     assert learned.consistency
     found, plain = (
@@ -102,7 +103,14 @@ def test_images_that_agree_with_the_proofs_are_nearer(models_view: AuditorView, 
 def test_matching_that_would_do_harm_is_left_out(models_view: AuditorView) -> None:
     """A surrogate of one pass over few images knows nothing, and the images kept aside tell so."""
     few = replace(models_view, auxiliary=pictures(60, seed=9))
-    settings = QUICK | {"epochs": 1, "queries": 1, "validation": 0.3, "matching": 40, "matching_noise": 0.01}
+    settings = QUICK | {
+        "epochs": 1,
+        "queries": 1,
+        "validation": 0.3,
+        "matching": 40,
+        "matching_noise": 0.01,
+        "surrogate_epochs": 1,
+    }
     learned = IGFPlus(**settings).learn(few, generator=torch.Generator().manual_seed(0))
     assert not learned.consistency
     assert "surrogate_validation" in learned.curves

@@ -11,6 +11,7 @@ from palimpsest.gradients import ModelOracle
 
 QUICK = {
     "beta": 0,
+    "matching": 0,
     "epochs": 10,
     "queries": 2,
     "batch_size": 64,

@@ -51,14 +51,16 @@ class IGFPlus(LearnedInversion):
     """Take those directions from vectors of length one, and give the length as a feature of its own."""
     signs: bool = False
     """Take those directions from the coordinates' signs: a few large ones hide what the many small ones say."""
-    matching: NonNegativeInt = 0
-    """Steps, some 150, by which images are moved to where the last layer's inputs are those in the proof."""
+    matching: NonNegativeInt = 150
+    """Steps by which images are moved to where the last layer's inputs are those in the proof; 0 leaves them."""
     matching_noise: PositiveFloat = 0.35
     """How far an input may lie from the image's, as a share of the inputs' standard deviation; thrice as far, or any
     distance, where that serves images better that were kept aside."""
     surrogate_width: PositiveInt = 32
     """Channels of the first convolution of the network that tells an image's inputs; each further one has twice as
     many."""
+    surrogate_epochs: PositiveInt = 4
+    """Its passes over the queries."""
     queries: PositiveInt = 8
     """Queries for each auxiliary image: itself, then mirrored, then also shifted and brightened."""
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 192
@@ -142,7 +144,7 @@ class IGFPlus(LearnedInversion):
             return learned
         with torch.random.fork_rng():
             torch.manual_seed(fork(generator))
-            widths = self.surrogate_widths(learned.shape, maps, view)
+            widths = usual_widths(learned.shape, maps, self.surrogate_width)
             surrogate = Surrogate(learned.shape, maps, widths)
         some = pairs.rows[torch.randperm(len(pairs), generator=generator)[:_ERRORS]]
         inputs = _inputs(learned.features, pairs.features[some])
@@ -153,7 +155,7 @@ class IGFPlus(LearnedInversion):
             validation,
             lambda features: _inputs(learned.features, features),
             scale=scale,
-            epochs=self.epochs,
+            epochs=self.surrogate_epochs,
             device=view.device,
             generator=generator,
         )
@@ -209,10 +211,6 @@ class IGFPlus(LearnedInversion):
                 device=device,
             )
         return images
-
-    def surrogate_widths(self, shape: tuple[int, int, int], maps: Maps, view: AuditorView) -> tuple[int, ...]:
-        """Channels of the surrogate's convolutions but the last."""
-        return usual_widths(shape, maps, self.surrogate_width)
 
     def _find_head(self, vectors: Tensor, view: AuditorView) -> Head | None:
         head = find_head(vectors, view.auxiliary.classes) if self.head else None

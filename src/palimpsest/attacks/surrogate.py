@@ -95,18 +95,13 @@ def fit_surrogate(
     return curves
 
 
-def poolings(shape: tuple[int, int, int], maps: Maps) -> int:
-    """How often an image's sides are halved until they are the maps'."""
-    return max(0, round(math.log2(shape[1] / maps[1])))
-
-
 def usual_widths(shape: tuple[int, int, int], maps: Maps, first: int) -> tuple[int, ...]:
     """The first convolution's channels, and twice as many in each further one."""
-    return tuple(first << stage for stage in range(poolings(shape, maps) - 1))
+    return tuple(first << stage for stage in range(_poolings(shape, maps) - 1))
 
 
 def _tower(shape: tuple[int, int, int], maps: Maps, widths: Sequence[int]) -> nn.Sequential:
-    channels, halvings = shape[0], poolings(shape, maps)
+    channels, halvings = shape[0], _poolings(shape, maps)
     layers: list[nn.Module] = []
     for stage, wide in enumerate([*widths, maps[0]]):
         layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU()]
@@ -114,3 +109,8 @@ def _tower(shape: tuple[int, int, int], maps: Maps, widths: Sequence[int]) -> nn
             layers.append(nn.MaxPool2d(2))
         channels = wide
     return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(maps[1:]), nn.Flatten())
+
+
+def _poolings(shape: tuple[int, int, int], maps: Maps) -> int:
+    """How often an image's sides are halved until they are the maps'."""
+    return max(0, round(math.log2(shape[1] / maps[1])))
