@@ -87,6 +87,14 @@ def test_every_scenario_and_method_of_table_1(tmp_path: Path) -> None:
     assert all(summary.scores["mse"].mean > 0 for summary in summaries)
 
 
+def test_ingredients_are_switched_cell_by_cell(tmp_path: Path) -> None:
+    study = tiny(STUDIES["igf-ablation"])
+    names = ["igf-plus", "signs-alone", "matching", "igf-white-matching"]
+    summaries = reproduce(study, out=tmp_path, cells=names)
+    assert [summary.failure for summary in summaries] == [""] * len(names)
+    assert [summary.cell.name for summary in summaries] == names
+
+
 def test_finished_cells_are_not_computed_again_and_seeds_are_added(
     tmp_path: Path, audits: list[Path]
 ) -> None:
