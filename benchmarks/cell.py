@@ -85,7 +85,7 @@ def measure(*, quick: bool) -> tuple[list[Line], list[Stage]]:
     task = f"audit {preset}" + (", a tenth of it" if folder else "")
     lines = [
         _line(f"{task}, whole", sum(ours.seconds.values()), sum(theirs.seconds.values())),
-        _line(f"{task}, auditor before training", ours.seconds[INVERTER], theirs.seconds[INVERTER], 6.0),
+        _line(f"{task}, auditor before training", ours.seconds[INVERTER], theirs.seconds[INVERTER]),
         Line(f"{task}, its reconstructions", "MSE", ours.mse, RIVAL, theirs.mse),
     ]
     stages = [
