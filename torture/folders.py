@@ -9,10 +9,10 @@ from torture.parser import MIB, Parser
 
 from palimpsest.case import CaseConfig, read_case
 from palimpsest.compared_runs import Comparison
-from palimpsest.config import PRESETS as PRESET_FOLDER
 from palimpsest.config import AuditConfig
 from palimpsest.manifest import MANIFEST
 from palimpsest.proofs import Proofs
+from palimpsest.reading import PRESETS as PRESET_FOLDER
 from palimpsest.reading import preset_names, read_config
 from palimpsest.report.page import draw_again, load_page
 from palimpsest.report.unscored import UnscoredInput

@@ -78,7 +78,7 @@ def test_another_version_of_the_package_is_computed_anew(beside: Environment, fo
     code = (
         "import sys; from pathlib import Path\n"
         "from rich.console import Console\n"
-        "from palimpsest.config import read_config\n"
+        "from palimpsest.reading import read_config\n"
         "from palimpsest.runs import Run\n"
         "config = read_config('audit.yaml')\n"
         "run = Run.open(Path(sys.argv[1]), config, console=Console(quiet=True))\n"
