@@ -128,7 +128,7 @@ def _headline() -> list[Cell]:
 
 
 def _ablation() -> list[Cell]:
-    matched = {"matching": 150, "surrogate_epochs": 8}
+    matched: dict[str, object] = {"matching": 150, "surrogate_epochs": 8}
     changes: dict[str, dict[str, object]] = {
         "igf-plus": {},
         "without-head": {"head": False, "components": 1024},
