@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,7 @@ def whole_cell(clock: Clock, *, quick: bool) -> list[Line]:
             stack.enter_context(patch("palimpsest.attacks.learned.train_inverter", lambda *_, **__: {}))
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             if plainly:
-                for one in _plainly():
-                    stack.enter_context(one)
+                stack.enter_context(_plain_gradients_and_reduction())
             proofs = torch.empty(0, oracle.dimension)
             view = AuditorView(proofs, oracle, data.auxiliary, "cpu", config.memory_budget, scratch)
             attack.learn(view, generator=torch.Generator().manual_seed(0))
@@ -142,8 +142,7 @@ def audited(preset: str, keys: dict[str, Any], data_dir: str | None, *, plainly:
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch("palimpsest.attacks.learned.train_inverter", timed))
         if plainly:
-            for one in _plainly():
-                stack.enter_context(one)
+            stack.enter_context(_plain_gradients_and_reduction())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
         found = audit(read_config(preset, keys), out=folder, data_dir=Path(data_dir) if data_dir else None)
         told = json.loads((folder / "manifest.json").read_text())["stages"]
@@ -156,12 +155,14 @@ def audited(preset: str, keys: dict[str, Any], data_dir: str | None, *, plainly:
     return Told(seconds, peaks, found.metrics["reconstruction"]["mse"])
 
 
-def _plainly() -> list[Any]:
-    """Contexts in which gradients and their reduction are computed the straightforward way."""
-    return [
+@contextlib.contextmanager
+def _plain_gradients_and_reduction() -> Iterator[None]:
+    """Compute both the straightforward way."""
+    with (
         patch("palimpsest.gradients.per_sample.writer_of", plain_writer),
         patch("palimpsest.attacks.readouts.fit_projection", plain_projection),
-    ]
+    ):
+        yield
 
 
 def plain_writer(model: nn.Module, images: Tensor) -> Writer:

@@ -25,8 +25,6 @@ from palimpsest.registry import ATTACKS
 # A layer whose inputs may be negative does not come apart into non-negative factors; its residuals show that.
 _PURE = 0.99
 _PROBES = 64
-
-
 # Of so many of the attacker's own queries the inverter's errors are looked at, in so many directions.
 _ERRORS, _DIRECTIONS = 8192, 512
 # How far an input may lie, in terms of the setting, and how many images judge of it.

@@ -15,6 +15,8 @@ _COLUMNS = 8192
 _ROWS = 1024
 # Rows whose sum is exact enough in float32.
 _SUMMED = 64
+# Numbers of a centred copy of some whole rows, however long these are.
+_COPIED = 2**22
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,10 @@ class CentredRows:
 
     def variance(self) -> float:
         """The sum of all squares, which is that of all squared singular values."""
+        together = max(1, _COPIED // self.shape[1])
         squares = (
             torch.addcmul(-self.mean, few, scale[:, None]).square_().sum(1).double().sum()
-            for rows, scales in self._rows
-            for few, scale in zip(rows.split(_SUMMED), scales.split(_SUMMED), strict=True)
+            for few, scale in zip(self.vectors.split(together), self.scale.split(together), strict=True)
         )
         return float(sum(squares))
 
