@@ -1,0 +1,28 @@
+"""Many runs beside each other: what each was, and what came out."""
+
+from palimpsest.comparison.columns import COLUMNS, Column
+from palimpsest.comparison.compared_run import ComparedRun, find_runs, read_run
+from palimpsest.comparison.table import (
+    as_csv,
+    as_json,
+    as_markdown,
+    run_names,
+    varying_keys,
+    written,
+    written_apart,
+)
+
+__all__ = [
+    "COLUMNS",
+    "Column",
+    "ComparedRun",
+    "as_csv",
+    "as_json",
+    "as_markdown",
+    "find_runs",
+    "read_run",
+    "run_names",
+    "varying_keys",
+    "written",
+    "written_apart",
+]

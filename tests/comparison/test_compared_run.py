@@ -1,0 +1,65 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from palimpsest.comparison import as_csv, as_markdown, find_runs, read_run
+from palimpsest.errors import RunError
+
+
+def test_what_a_run_was_and_what_came_out(runs: list[Path]) -> None:
+    run = read_run(runs[1])
+    assert run.what == {
+        "data": "digits",
+        "model": "convnet",
+        "unlearning": "sample, retrain",
+        "defences": "prune (ratio 0.5)",
+        "attack": "igf",
+        "seed": "1",
+    }
+    assert run.values == {
+        "mse": 0.02,
+        "psnr": 17.0,
+        "ssim": 0.5,
+        "top1": 0.5,
+        "accuracy": 0.6,
+        "confirmed": 0.9,
+    }
+    assert run.intervals == {"mse": (0.01, 0.03), "accuracy": (0.5, 0.7), "confirmed": (0.8, 1)}
+    assert run.chances == {"top1": 0.1, "accuracy": 0.1, "confirmed": 0.1}
+    assert (run.seconds, run.finished) == (3.0, True)
+
+
+def test_runs_are_found_in_the_order_of_their_names(runs: list[Path], tmp_path: Path) -> None:
+    assert list(find_runs(tmp_path)) == runs
+    assert list(find_runs(runs[0])) == runs[:1]
+
+
+def test_an_unfinished_run_is_compared_by_what_it_has(runs: list[Path]) -> None:
+    (runs[0] / "metrics.json").unlink()
+    run = read_run(runs[0])
+    assert not run.finished
+    assert run.values == {}
+    assert "–" in as_markdown([run, read_run(runs[1])])
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path, runs: list[Path]) -> None:
+    with pytest.raises(RunError, match="holds no run"):
+        read_run(tmp_path)
+    for text in ("{", "[" * 100_000, '{"a": NaN}'):
+        (runs[0] / "metrics.json").write_text(text)
+        with pytest.raises(RunError, match="can't be read"):
+            read_run(runs[0])
+    (runs[1] / "manifest.json").write_text(
+        json.dumps({"config": {}, "versions": {}, "threads": 1, "stages": {}})
+    )
+    with pytest.raises(RunError, match="no configuration of a run"):
+        read_run(runs[1])
+
+
+@pytest.mark.parametrize("tree", [[], {"reconstruction": []}, {"reconstruction": {"mse": 10**400}}])
+def test_metrics_of_other_types_are_absent(runs: list[Path], tree: object) -> None:
+    (runs[0] / "metrics.json").write_text(json.dumps(tree))
+    run = read_run(runs[0])
+    assert (run.values, run.intervals) == ({}, {})
+    assert as_csv([run])
