@@ -7,6 +7,7 @@ from palimpsest.attacks.surrogate import Surrogate
 from palimpsest.gradients import Projection, fit_projection
 
 SHAPE = (1, 4, 4)
+STARTS = torch.tensor([[0.0, 0.0, 0.0], [1.0, -0.5, 2.0]])
 
 
 class Linear(Surrogate):
@@ -37,8 +38,10 @@ def test_it_finds_the_most_likely_image() -> None:
     truth, given, directions = drawn(200)
     matrix = torch.rand(8, 16, generator=generator(4)) / 4
     inputs = truth.flatten(1) @ matrix.T
-    consistency = Consistency({"matrix": matrix}, (), directions, 500, 0.5, largest=10.0, noise=0.2)
-    found = consistency.correct(Linear(matrix), given, inputs, steps=400, device="cpu")
+    consistency = Consistency(
+        {"matrix": matrix}, (), directions, 500, 0.5, largest=10.0, noise=0.2, starts=STARTS
+    )
+    found = consistency.correct(Linear(matrix), given, inputs, steps=400, precision="float32", device="cpu")
 
     spread = directions.basis * directions.singular_values / 499**0.5
     start = given.flatten(1) + directions.mean
@@ -54,8 +57,10 @@ def test_inputs_of_another_making_end_in_images() -> None:
     _, given, directions = drawn(5)
     matrix = torch.rand(8, 16, generator=generator(4))
     inputs = torch.full((5, 8), 1e12)
-    consistency = Consistency({"matrix": matrix}, (), directions, 500, 0.5, largest=10.0, noise=0.2)
-    found = consistency.correct(Linear(matrix), given, inputs, steps=20, device="cpu")
+    consistency = Consistency(
+        {"matrix": matrix}, (), directions, 500, 0.5, largest=10.0, noise=0.2, starts=STARTS
+    )
+    found = consistency.correct(Linear(matrix), given, inputs, steps=20, precision="bfloat16", device="cpu")
     assert found.isfinite().all()
     assert found.min() >= 0
     assert found.max() <= 1
@@ -65,7 +70,24 @@ def test_inputs_of_another_making_end_in_images() -> None:
 def test_any_number_of_steps_has_a_schedule(steps: int) -> None:
     truth, given, directions = drawn(3)
     matrix = torch.rand(8, 16, generator=generator(4))
-    consistency = Consistency({"matrix": matrix}, (), directions, 500, 0.5, largest=10.0, noise=0.2)
+    consistency = Consistency(
+        {"matrix": matrix}, (), directions, 500, 0.5, largest=10.0, noise=0.2, starts=STARTS
+    )
     inputs = truth.flatten(1) @ matrix.T
-    found = consistency.correct(Linear(matrix), given, inputs, steps=steps, device="cpu")
+    found = consistency.correct(Linear(matrix), given, inputs, steps=steps, precision="float32", device="cpu")
     assert found.shape == given.shape
+
+
+def test_the_ends_of_several_searches_are_averaged() -> None:
+    """After one step each is still near its start, and where they end is known from each alone."""
+    truth, given, directions = drawn(4)
+    matrix = torch.rand(8, 16, generator=generator(4))
+    inputs = truth.flatten(1) @ matrix.T
+
+    def correct(starts: Tensor) -> Tensor:
+        consistency = Consistency({"matrix": matrix}, (), directions, 500, 0.5, 10.0, 0.2, starts)
+        return consistency.correct(Linear(matrix), given, inputs, steps=1, precision="float32", device="cpu")
+
+    apart = [correct(start.unsqueeze(0)) for start in STARTS]
+    assert (apart[0] - apart[1]).abs().max() > 1e-3
+    torch.testing.assert_close(correct(STARTS), sum(apart, torch.zeros(())) / 2)

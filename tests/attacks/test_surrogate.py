@@ -50,6 +50,7 @@ def test_it_learns_to_answer_as_the_models_do() -> None:
             lambda features: 2 * features,
             scale=scale,
             epochs=epochs,
+            precision="float32",
             device="cpu",
             generator=generator(),
         )

@@ -49,9 +49,11 @@ class IGFPlus(LearnedInversion):
     """Take those directions from vectors of length one, and give the length as a feature of its own."""
     signs: bool = False
     """Take those directions from the coordinates' signs: a few large ones hide what the many small ones say."""
-    matching: NonNegativeInt = 150
+    matching: NonNegativeInt = 100
     """Steps by which images are moved to where the last layer's inputs are those in the proof; 0 leaves them."""
-    matching_noise: PositiveFloat = 0.35
+    matching_starts: PositiveInt = 4
+    """Searches for each image, from random places within the inverter's errors; their images are averaged."""
+    matching_noise: PositiveFloat = 0.25
     """How far an input may lie from the image's, as a share of the inputs' standard deviation; thrice as far, or any
     distance, where that serves images better that were kept aside."""
     surrogate_width: PositiveInt = 32
@@ -154,26 +156,29 @@ class IGFPlus(LearnedInversion):
             lambda features: _inputs(learned.features, features),
             scale=scale,
             epochs=self.surrogate_epochs,
+            precision=self.precision,
             device=view.device,
             generator=generator,
         )
-        errors = pairs.levels[some].float() / 255 - self.render(
+        missing = pairs.levels[some].float() / 255 - self.render(
             learned, pairs.features[some], device=view.device
+        )
+        errors = fit_projection(
+            missing.flatten(1),
+            explained_variance=1.0,
+            components=_DIRECTIONS,
+            memory_budget=view.memory_budget // 2,
+            generator=generator,
         )
         consistency = Consistency(
             surrogate={name: value.contiguous() for name, value in surrogate.cpu().state_dict().items()},
             widths=widths,
-            errors=fit_projection(
-                errors.flatten(1),
-                explained_variance=1.0,
-                components=_DIRECTIONS,
-                memory_budget=view.memory_budget // 2,
-                generator=generator,
-            ),
-            count=len(errors),
+            errors=errors,
+            count=len(missing),
             scale=scale,
             largest=float(inputs.max()),
             noise=self.matching_noise,
+            starts=torch.randn(self.matching_starts, errors.components, generator=generator),
         )
         learned = replace(learned, curves=learned.curves | curves)
         return self._choose_consistency(learned, consistency, validation, view.device)
@@ -206,6 +211,7 @@ class IGFPlus(LearnedInversion):
                 images,
                 _inputs(learned.features, features),
                 steps=self.matching,
+                precision=self.precision,
                 device=device,
             )
         return images

@@ -160,6 +160,13 @@ def fabric_precision(precision: Precision, device: str) -> Literal["32-true", "b
     return "bf16-mixed" if precision == "bfloat16" or (precision == "auto" and fast) else "32-true"
 
 
+def products(precision: Precision, device: str) -> torch.autocast:
+    """The context in which a network outside Fabric has its products in that number format."""
+    return torch.autocast(
+        device, dtype=torch.bfloat16, enabled=fabric_precision(precision, device) == "bf16-mixed"
+    )
+
+
 def _train_epoch(
     network: nn.Module,
     descend: Callable[[Tensor], None],

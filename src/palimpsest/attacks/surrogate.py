@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from palimpsest.attacks.inversion_training import Pairs
+from palimpsest.attacks.inversion_training import Pairs, Precision, products
 from palimpsest.attacks.inverter import Maps
 from palimpsest.memory import keep_freed_memory
 from palimpsest.progress import progress_line
@@ -44,6 +44,7 @@ def fit_surrogate(
     *,
     scale: float,
     epochs: int,
+    precision: Precision,
     device: str,
     generator: Generator,
 ) -> dict[str, list[float]]:
@@ -56,6 +57,7 @@ def fit_surrogate(
         read: From features to the inputs of both models' last layer.
         scale: What inputs are divided by.
         epochs: Passes over the pairs.
+        precision: Number format of the products.
         device: Where.
         generator: Order of the pairs.
 
@@ -64,14 +66,16 @@ def fit_surrogate(
         an input over the scale.
     """
     keep_freed_memory()
-    surrogate.to(device).train()
+    surrogate.to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.Adam(surrogate.parameters(), lr=_RATE)
     steps = max(2, epochs * math.ceil(len(pairs) / _BATCH))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps, pct_start=_RISE)
     curves: dict[str, list[float]] = {"surrogate_loss": []}
 
     def error(features: Tensor, images: Tensor) -> Tensor:
-        return ((surrogate(images.to(device)) - read(features).to(device)) / scale).square().mean()
+        with products(precision, device):
+            found = surrogate(images.to(device))
+        return ((found.float() - read(features).to(device)) / scale).square().mean()
 
     with progress_line("train surrogate", epochs) as line:
         for _ in range(epochs):

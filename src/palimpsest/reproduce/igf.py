@@ -128,7 +128,7 @@ def _headline() -> list[Cell]:
 
 
 def _ablation() -> list[Cell]:
-    matched: dict[str, object] = {"matching": 150, "surrogate_epochs": 8}
+    matched: dict[str, object] = {"matching": 100, "surrogate_epochs": 8}
     changes: dict[str, dict[str, object]] = {
         "igf-plus": {},
         "without-head": {"head": False, "components": 1024},
@@ -144,6 +144,7 @@ def _ablation() -> list[Cell]:
         "mixed-queries": {"mixed": 0.5},
         "without-blocks": {"blocks": 0},
         "matching": matched,
+        "matching-from-one-start": {**matched, "matching_starts": 1},
         "matching-with-wider-network": {**matched, "surrogate_width": 48},
         "wider": {"width": 192},
         "three-inverters": {"inverters": 3},
