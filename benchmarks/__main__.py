@@ -10,6 +10,7 @@ from cyclopts import App
 
 from benchmarks import (
     cell,
+    consistency,
     defenses,
     federation,
     footprints,
@@ -34,6 +35,7 @@ Name = Literal[
     "gradients",
     "reduction",
     "training",
+    "consistency",
     "matching",
     "federation",
     "defenses",
@@ -46,6 +48,7 @@ _RACES = {
     "gradients": gradients,
     "reduction": reduction,
     "training": training,
+    "consistency": consistency,
     "matching": matching,
     "federation": federation,
     "defenses": defenses,

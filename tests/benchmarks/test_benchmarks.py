@@ -13,7 +13,16 @@ def test_every_benchmark_runs_and_is_written_down(tmp_path: Path, monkeypatch: p
     monkeypatch.delenv("PALIMPSEST_DATA_DIR", raising=False)
     results = main(quick=True, out=tmp_path)
     tasks = {line.task.partition(",")[0].split()[0] for line in results.lines}
-    assert tasks >= {"gradients", "reduction", "product", "inverter's", "matching", "federation", "defence"}
+    assert tasks >= {
+        "gradients",
+        "reduction",
+        "product",
+        "inverter's",
+        "search",
+        "matching",
+        "federation",
+        "defence",
+    }
     assert tasks >= {"audit", "peak", "projection"}
     assert all(line.ours > 0 and line.theirs > 0 for line in results.lines)
     assert len(results.growths) >= 5

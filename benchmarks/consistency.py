@@ -1,0 +1,51 @@
+"""The search for images that agree with the proofs: in the fastest number format, and in float32."""
+
+from functools import partial
+
+import torch
+
+from benchmarks.timing import Clock, Line, lines_of
+from palimpsest.attacks.consistency import Consistency
+from palimpsest.attacks.inversion_training import Precision
+from palimpsest.attacks.surrogate import Surrogate, usual_widths
+from palimpsest.gradients import fit_projection
+
+SHAPE, MAPS = (3, 32, 32), (128, 4, 4)
+
+
+def lines(clock: Clock, *, quick: bool) -> list[Line]:
+    """Steps of igf-plus's search on CIFAR-10, against the ConvNet's size of networks."""
+    count, steps, directions, width = (4, 1, 8, 8) if quick else (128, 10, 512, 32)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(count, *SHAPE, generator=generator)
+    widths = usual_widths(SHAPE, MAPS, width)
+    surrogate = Surrogate(SHAPE, MAPS, widths)
+    errors = fit_projection(
+        torch.randn(2 * directions, images[0].numel(), generator=generator) / 10,
+        explained_variance=1.0,
+        components=directions,
+        generator=generator,
+    )
+    consistency = Consistency(
+        surrogate=surrogate.state_dict(),
+        widths=widths,
+        errors=errors,
+        count=2 * directions,
+        scale=1.0,
+        largest=10.0,
+        noise=0.25,
+        starts=torch.zeros(1, directions),
+    )
+    with torch.no_grad():
+        inputs = surrogate(images)
+
+    def search(precision: Precision) -> None:
+        consistency.correct(surrogate, images, inputs, steps=steps, precision=precision, device="cpu")
+
+    seconds = clock.race({"ours": partial(search, "auto"), "in float32": partial(search, "float32")})
+    return lines_of(
+        f"search for {count} images that agree with the proofs",
+        seconds,
+        count=steps,
+        unit="steps/s",
+    )
