@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from palimpsest.attacks.inversion_training import Precision, products
+from palimpsest.attacks.inversion_training import Precision, laid_out, products
 from palimpsest.attacks.surrogate import Surrogate
 from palimpsest.gradients import Projection
 from palimpsest.progress import progress_line
@@ -74,7 +74,7 @@ class Consistency(Record):
             Images in [0, 1], on the CPU.
         """
         surrogate.load_state_dict(self.surrogate)
-        surrogate.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        laid_out(surrogate).to(device).eval().requires_grad_(False)
         spread = self.errors.singular_values / max(1, self.count - 1) ** 0.5
         directions = (self.errors.basis * spread).T.contiguous().to(device)
         means = (images.flatten(1) + self.errors.mean).to(device)

@@ -107,8 +107,7 @@ def train_inverter(
     optimizer = _make_optimizer(inverter, plan)
     pairs = lesson(0)
     schedule = _make_schedule(optimizer, plan, steps=plan.epochs * -(-len(pairs) // plan.batch_size))
-    move: Any = inverter.to  # its stubs do not know the layout, in which bfloat16 convolutions are fastest
-    network, optimizer = fabric.setup(move(memory_format=torch.channels_last), optimizer)
+    network, optimizer = fabric.setup(laid_out(inverter), optimizer)
     phi = fabric.setup_module(perceptual) if perceptual is not None and plan.beta > 0 else None
     curves: dict[str, list[float]] = {"training_loss": []}
 
@@ -158,6 +157,12 @@ def fabric_precision(precision: Precision, device: str) -> Literal["32-true", "b
     """Lightning Fabric's name of the number format."""
     fast = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
     return "bf16-mixed" if precision == "bfloat16" or (precision == "auto" and fast) else "32-true"
+
+
+def laid_out(network: nn.Module) -> nn.Module:
+    """The same network, its weights in the layout in which bfloat16 convolutions are fastest."""
+    move: Any = network.to  # its stubs do not know the layout
+    return move(memory_format=torch.channels_last)
 
 
 def products(precision: Precision, device: str) -> torch.autocast:

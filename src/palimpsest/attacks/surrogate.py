@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from palimpsest.attacks.inversion_training import Pairs, Precision, products
+from palimpsest.attacks.inversion_training import Pairs, Precision, laid_out, products
 from palimpsest.attacks.inverter import Maps
 from palimpsest.memory import keep_freed_memory
 from palimpsest.progress import progress_line
@@ -66,7 +66,7 @@ def fit_surrogate(
         an input over the scale.
     """
     keep_freed_memory()
-    surrogate.to(device, memory_format=torch.channels_last).train()
+    laid_out(surrogate).to(device).train()
     optimizer = torch.optim.Adam(surrogate.parameters(), lr=_RATE)
     steps = max(2, epochs * math.ceil(len(pairs) / _BATCH))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps, pct_start=_RISE)
