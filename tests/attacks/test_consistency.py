@@ -33,14 +33,18 @@ def drawn(count: int) -> tuple[Tensor, Tensor, Projection]:
     return images.view(-1, *SHAPE), (images - errors[:count]).view(-1, *SHAPE), directions
 
 
+def searching(matrix: Tensor, directions: Projection, starts: Tensor = STARTS) -> Consistency:
+    return Consistency(
+        {"matrix": matrix}, (), directions, count=500, scale=0.5, largest=10.0, noise=0.2, starts=starts
+    )
+
+
 def test_it_finds_the_most_likely_image() -> None:
     """With a linear surrogate the posterior mean is known (ridge regression in whitened coordinates)."""
     truth, given, directions = drawn(200)
     matrix = torch.rand(8, 16, generator=generator(4)) / 4
     inputs = truth.flatten(1) @ matrix.T
-    consistency = Consistency(
-        {"matrix": matrix}, (), directions, 500, 0.5, largest=10.0, noise=0.2, starts=STARTS
-    )
+    consistency = searching(matrix, directions)
     found = consistency.correct(Linear(matrix), given, inputs, steps=400, precision="float32", device="cpu")
 
     spread = directions.basis * directions.singular_values / 499**0.5
@@ -57,9 +61,7 @@ def test_inputs_of_another_making_end_in_images() -> None:
     _, given, directions = drawn(5)
     matrix = torch.rand(8, 16, generator=generator(4))
     inputs = torch.full((5, 8), 1e12)
-    consistency = Consistency(
-        {"matrix": matrix}, (), directions, 500, 0.5, largest=10.0, noise=0.2, starts=STARTS
-    )
+    consistency = searching(matrix, directions)
     found = consistency.correct(Linear(matrix), given, inputs, steps=20, precision="bfloat16", device="cpu")
     assert found.isfinite().all()
     assert found.min() >= 0
@@ -70,9 +72,7 @@ def test_inputs_of_another_making_end_in_images() -> None:
 def test_any_number_of_steps_has_a_schedule(steps: int) -> None:
     truth, given, directions = drawn(3)
     matrix = torch.rand(8, 16, generator=generator(4))
-    consistency = Consistency(
-        {"matrix": matrix}, (), directions, 500, 0.5, largest=10.0, noise=0.2, starts=STARTS
-    )
+    consistency = searching(matrix, directions)
     inputs = truth.flatten(1) @ matrix.T
     found = consistency.correct(Linear(matrix), given, inputs, steps=steps, precision="float32", device="cpu")
     assert found.shape == given.shape
@@ -85,7 +85,7 @@ def test_the_ends_of_several_searches_are_averaged() -> None:
     inputs = truth.flatten(1) @ matrix.T
 
     def correct(starts: Tensor) -> Tensor:
-        consistency = Consistency({"matrix": matrix}, (), directions, 500, 0.5, 10.0, 0.2, starts)
+        consistency = searching(matrix, directions, starts)
         return consistency.correct(Linear(matrix), given, inputs, steps=1, precision="float32", device="cpu")
 
     apart = [correct(start.unsqueeze(0)) for start in STARTS]
