@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.timing import Clock, Line, lines_of
 from palimpsest.attacks.consistency import Consistency
-from palimpsest.attacks.inversion_training import Precision
+from palimpsest.attacks.precision import Precision
 from palimpsest.attacks.surrogate import Surrogate, usual_widths
 from palimpsest.gradients import fit_projection
 

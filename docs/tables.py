@@ -10,8 +10,9 @@ from cyclopts import App
 from palimpsest import registry
 from palimpsest.case.config import CaseConfig, OracleConfig
 from palimpsest.cli import app
-from palimpsest.config import AuditConfig, EngineConfig, Section
+from palimpsest.config import AuditConfig, EngineConfig
 from palimpsest.reading import preset_names, read_config
+from palimpsest.section import Section
 
 Row = tuple[str, str, str]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import yaml
 from pydantic import (
@@ -11,14 +11,11 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveFloat,
-    ValidationError,
     field_validator,
-    model_validator,
 )
 
 from palimpsest.errors import ConfigurationError
 from palimpsest.memory import Bytes
-from palimpsest.refused import LONGEST_VALUE, explain_validation
 from palimpsest.registry import (
     AGGREGATIONS,
     ATTACKS,
@@ -28,71 +25,14 @@ from palimpsest.registry import (
     METRICS,
     MODELS,
     PARTITIONS,
-    Component,
-    Registry,
-    closest,
 )
-
-_LARGEST_INT = 2**63 - 1
-
-# Both are numbers that a tensor can hold.
-PositiveInt = Annotated[int, Field(gt=0, le=_LARGEST_INT)]
-NonNegativeInt = Annotated[int, Field(ge=0, le=_LARGEST_INT)]
-
-
-class Section(BaseModel):
-    """One part of the configuration; a key that names a component brings that component's settings with it."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True, allow_inf_nan=False)
-
-    selectors: ClassVar[Mapping[str, Registry[Any]]] = {}
-    """Which keys name a component, and where it is looked up."""
-
-    @cached_property
-    def components(self) -> Mapping[str, Any]:
-        """The component that each selecting key names, with its settings."""
-        return {key: self._build(key) for key in self.selectors}
-
-    @cached_property
-    def packages(self) -> tuple[str, ...]:
-        """Name and version of each package of third parties whose components are named here, sorted."""
-        named = {registry.package_of(getattr(self, key)) for key, registry in self.selectors.items()}
-        return tuple(sorted(named - {""}))
-
-    @model_validator(mode="after")
-    def _settings_belong_to_a_component(self) -> Self:
-        try:
-            accepted = {
-                key: set(registry.get(getattr(self, key)).model_fields)
-                for key, registry in self.selectors.items()
-            }
-        except ConfigurationError as error:
-            raise ValueError(str(error)) from error
-        known = sorted({*type(self).model_fields, *set().union(*accepted.values())})
-        for name in self.model_extra or {}:
-            if name not in known:
-                raise ValueError(f"{name[:LONGEST_VALUE]!r} is not a key here: {closest(name, known)}")
-        extra = self.model_extra
-        assert extra is not None, "a section keeps its components' settings as extra keys"
-        for component in self.components.values():
-            # Settings that were left out are filled in, so that a stored configuration is complete.
-            for name in type(component).model_fields:
-                extra[name] = getattr(component, name)
-        return self
-
-    def _build(self, key: str) -> Component:
-        component = self.selectors[key].get(getattr(self, key))
-        extra = self.model_extra or {}
-        try:
-            return component(**{name: extra[name] for name in component.model_fields if name in extra})
-        except ValidationError as error:
-            raise ValueError(explain_validation(error)) from error
+from palimpsest.section import NonNegativeInt, PositiveInt, Section
 
 
 class DataConfig(Section):
     """Which images, and who holds them."""
 
-    selectors = {"partition": PARTITIONS}
+    selectors: ClassVar = {"partition": PARTITIONS}
 
     name: str = "digits"
     """digits, mnist, fashion_mnist, cifar10, cifar100, lfw, a set of an installed package, a folder of class folders, a
@@ -118,7 +58,7 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The classifier that the federation trains."""
 
-    selectors = {"name": MODELS}
+    selectors: ClassVar = {"name": MODELS}
 
     name: str = "convnet"
     """The architecture."""
@@ -127,7 +67,7 @@ class ModelConfig(Section):
 class FederationConfig(Section):
     """How the classifier is trained (IGF, section 4.1)."""
 
-    selectors = {"aggregation": AGGREGATIONS}
+    selectors: ClassVar = {"aggregation": AGGREGATIONS}
 
     clients: PositiveInt = 40
     """How many clients hold the data."""
@@ -158,7 +98,7 @@ class FederationConfig(Section):
 class UnlearningConfig(Section):
     """What is forgotten, and how (IGF, section 3.1)."""
 
-    selectors = {"method": METHODS}
+    selectors: ClassVar = {"method": METHODS}
 
     scenario: Literal["sample", "class", "client"] = "sample"
     """Forget single samples, all samples of some classes, or all samples of some clients."""
@@ -206,7 +146,7 @@ class VerificationConfig(Section):
 class DefenseConfig(Section):
     """What a client does to its proofs before they leave; a list of these is applied in order."""
 
-    selectors = {"name": DEFENSES}
+    selectors: ClassVar = {"name": DEFENSES}
 
     name: str
     """The defence."""
@@ -243,7 +183,7 @@ class ObservationConfig(Section):
 class AttackConfig(Section):
     """Who attacks, and how."""
 
-    selectors = {"name": ATTACKS}
+    selectors: ClassVar = {"name": ATTACKS}
 
     name: str = "igf"
     """The attack."""

@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from palimpsest.config import AuditConfig, RunConfig, Section
+from palimpsest.config import AuditConfig, RunConfig
 from palimpsest.errors import ConfigurationError
 from palimpsest.mapping import read_mapping
 from palimpsest.refused import LONGEST_VALUE, explain_validation
 from palimpsest.registry import likely
+from palimpsest.section import Section
 
 K = TypeVar("K", bound=RunConfig)
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from torch import Tensor
 
-from palimpsest.config import RunConfig, Section
+from palimpsest.config import RunConfig
 from palimpsest.errors import RunError
 from palimpsest.files import file_hash, remove_partial, write_json, write_text, written_whole
 from palimpsest.manifest import (
@@ -35,6 +35,7 @@ from palimpsest.manifest import (
 from palimpsest.memory import give_back_freed_memory
 from palimpsest.progress import LogFile, Stage, in_stage, watchers, watching
 from palimpsest.records import Record, tensor_hash
+from palimpsest.section import Section
 
 LOG = "log.txt"
 """What a run did and when; it grows each time that the run goes on."""

@@ -5,14 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from palimpsest.attacks.inversion_training import (
-    Pairs,
-    Precision,
-    TrainingPlan,
-    invert,
-    products,
-    train_inverter,
-)
+from palimpsest.attacks.inversion_training import Pairs, TrainingPlan, invert, train_inverter
 from palimpsest.attacks.perceptual import VggFeatures, perceptual_distance
 from palimpsest.errors import DivergenceError
 
@@ -172,21 +165,3 @@ def test_inversion_keeps_order_and_sets_eval_mode() -> None:
     data = pairs()
     images = invert(network, data.features, device="cpu", batch_size=5)
     torch.testing.assert_close(images, network[0](data.features))
-
-
-@pytest.mark.parametrize(
-    ("precision", "fast", "dtype"),
-    [
-        ("float32", True, torch.float32),
-        ("bfloat16", False, torch.bfloat16),
-        ("auto", True, torch.bfloat16),
-        ("auto", False, torch.float32),
-    ],
-)
-def test_products_have_the_number_format_that_is_asked_for_or_fast(
-    precision: Precision, fast: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: fast)
-    with products(precision, "cpu"):
-        product = torch.ones(2, 2) @ torch.ones(2, 2)
-    assert product.dtype == dtype

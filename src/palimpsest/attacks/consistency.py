@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from palimpsest.attacks.inversion_training import Precision, laid_out, products
+from palimpsest.attacks.precision import Precision, laid_out, products
 from palimpsest.attacks.surrogate import Surrogate
 from palimpsest.gradients import Projection
 from palimpsest.progress import progress_line

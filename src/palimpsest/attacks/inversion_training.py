@@ -4,13 +4,14 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from palimpsest.attacks.perceptual import VggFeatures, perceptual_distance
+from palimpsest.attacks.precision import Precision, fabric_precision, laid_out
 from palimpsest.errors import DivergenceError
 from palimpsest.memory import keep_freed_memory
 from palimpsest.progress import progress_line
@@ -19,7 +20,6 @@ from palimpsest.randomness import fork
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-Precision = Literal["auto", "float32", "bfloat16"]
 Schedule = Literal["constant", "one-cycle"]
 # AdamW's customary decay; without a schedule the optimiser is the paper's Adam.
 _DECAY, _RISE = 1e-2, 0.1
@@ -151,25 +151,6 @@ def invert(inverter: nn.Module, features: Tensor, *, device: str, batch_size: in
     inverter.to(device).eval()
     with torch.inference_mode():
         return torch.cat([inverter(rows.float().to(device)).cpu() for rows in features.split(batch_size)])
-
-
-def fabric_precision(precision: Precision, device: str) -> Literal["32-true", "bf16-mixed"]:
-    """Lightning Fabric's name of the number format."""
-    fast = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
-    return "bf16-mixed" if precision == "bfloat16" or (precision == "auto" and fast) else "32-true"
-
-
-def laid_out(network: nn.Module) -> nn.Module:
-    """The same network, its weights in the layout in which bfloat16 convolutions are fastest."""
-    move: Any = network.to  # its stubs do not know the layout
-    return move(memory_format=torch.channels_last)
-
-
-def products(precision: Precision, device: str) -> torch.autocast:
-    """The context in which a network outside Fabric has its products in that number format."""
-    return torch.autocast(
-        device, dtype=torch.bfloat16, enabled=fabric_precision(precision, device) == "bf16-mixed"
-    )
 
 
 def _train_epoch(

@@ -15,13 +15,13 @@ from palimpsest.attacks.consistency import Consistency
 from palimpsest.attacks.features import Features, Readouts, ask_again, fit_features
 from palimpsest.attacks.inversion_training import (
     Pairs,
-    Precision,
     Schedule,
     TrainingPlan,
     invert,
     train_inverter,
 )
 from palimpsest.attacks.perceptual import load_vgg_features
+from palimpsest.attacks.precision import Precision
 from palimpsest.attacks.queries import Queries, draw_queries
 from palimpsest.attacks.several_devices import train_on_several
 from palimpsest.attacks.view import Attack, AuditorView, Knowledge, Reconstruction

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from palimpsest.attacks.inversion_training import Pairs, Precision, laid_out, products
+from palimpsest.attacks.inversion_training import Pairs
 from palimpsest.attacks.inverter import Maps
+from palimpsest.attacks.precision import Precision, laid_out, products
 from palimpsest.memory import keep_freed_memory
 from palimpsest.progress import progress_line
 

@@ -11,8 +11,9 @@ from cyclopts import Parameter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from palimpsest.config import AuditConfig, RunConfig, Section
+from palimpsest.config import AuditConfig, RunConfig
 from palimpsest.errors import ConfigurationError
+from palimpsest.section import Section
 
 _YAML = ("defenses", "model_arguments")
 _NOT_FLAGS = ("description", "paper")
@@ -21,6 +22,8 @@ _NOT_FLAGS = ("description", "paper")
 @cache
 def override_model(config: type[RunConfig] = AuditConfig) -> type[BaseModel]:
     """A model with every key of a configuration and of every registered component, each of them optional.
+
+    Types are checked before there is such a class: where it is an annotation, the checker is told to ignore it.
 
     Args:
         config: The kind of configuration.

@@ -88,6 +88,7 @@ class PrecomputedOracle:
             }
             for row, (path, stored) in enumerate(places):
                 file = opened[path]
+                # The opened file is no mapping: it has keys, and can't be asked whether one is among them.
                 if "vectors" in file.keys():  # noqa: SIM118
                     vectors[row] = file.get_slice("vectors")[stored]
                 else:

@@ -92,6 +92,7 @@ class _Nothing(dict[Any, Any]):
     def __setstate__(self, _: object) -> None:
         """Whatever it is."""
 
+    # A dict has None there, which is no method that could be overridden; a description may use anything as a key.
     def __hash__(self) -> int:  # type: ignore[override]
         return id(self)
 
