@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim import SGD
 
+from palimpsest.memory import keep_freed_memory
+from palimpsest.models import laid_out_for
 from palimpsest.randomness import derive_seed
 from palimpsest.records import Parameters
 
@@ -80,6 +82,7 @@ class LocalTraining(Work):
 
     def __call__(self, model: nn.Module, shard: Shard, *, seed: int) -> Outcome:
         """Train the model, and stop at the first loss that is not finite; see `Work` for the arguments."""
+        keep_freed_memory()
         model.train()
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         anchors = [parameter.detach().clone() for parameter in parameters] if self.proximal_mu else []
@@ -88,7 +91,8 @@ class LocalTraining(Work):
         for epoch in range(self.epochs):
             for batch in batches(shard.rows, self.batch_size, seed=derive_seed(seed, "epoch", epoch)):
                 optimizer.zero_grad()
-                loss = F.cross_entropy(model(shard.images[batch]), shard.labels[batch])
+                images = laid_out_for(model, shard.images[batch])
+                loss = F.cross_entropy(model(images), shard.labels[batch])
                 loss.backward()
                 _pull_back(parameters, anchors, self.proximal_mu)
                 optimizer.step()

@@ -4,9 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.datasets import ImageSet
+from palimpsest.memory import keep_freed_memory
+from palimpsest.models import laid_out_for
 from palimpsest.records import Parameters
 
-BATCH = 512
+# What a network makes of more images leaves the cache before it is used.
+BATCH = 128
 
 
 @torch.no_grad()
@@ -21,10 +24,13 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = BATCH) -> Ten
     Returns:
         `[n, classes]`, in main memory.
     """
+    keep_freed_memory()
     device = next(model.parameters()).device
     training = model.training
     model.eval()
-    logits = torch.cat([model(batch.to(device)).cpu() for batch in images.split(batch_size)])
+    logits = torch.cat(
+        [model(laid_out_for(model, batch.to(device))).cpu() for batch in images.split(batch_size)]
+    )
     model.train(training)
     return logits
 

@@ -21,7 +21,7 @@ from palimpsest.federation import (
     draw_schedule,
     parameter_distance,
 )
-from palimpsest.models import load_parameters
+from palimpsest.models import laid_out_for, load_parameters
 from palimpsest.randomness import derive_seed
 from palimpsest.registry import METHODS
 from palimpsest.unlearning.method import Method, Place, Unlearned
@@ -62,7 +62,7 @@ class GradientAscent(Work):
     ) -> tuple[float, Tensor]:
         total, gradient = 0.0, torch.zeros_like(parameters_to_vector(parameters))
         for batch in shard.rows.split(self.batch_size):
-            logits = model(shard.images[batch])
+            logits = model(laid_out_for(model, shard.images[batch]))
             loss = F.cross_entropy(logits, shard.labels[batch], reduction="sum") / len(shard)
             pieces = torch.autograd.grad(loss, parameters)
             gradient += torch.cat([piece.flatten() for piece in pieces])
