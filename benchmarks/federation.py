@@ -1,4 +1,4 @@
-"""What federation costs over plain SGD: rounds in process against as many steps in one loop.
+"""What federation costs over plain SGD and plain prediction: rounds in process and a model's logits, against one loop.
 
 With PALIMPSEST_DATA_DIR set it trains on CIFAR-10 as IGF does (40 clients, 10 % a round), else on as much noise.
 """
@@ -10,19 +10,20 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.optim import SGD
 
 from benchmarks.timing import Clock, Line, lines_of
 from palimpsest.config import DataConfig, FederationConfig, ModelConfig
 from palimpsest.datasets import FederatedData, ImageSet, load_data
-from palimpsest.federation import Training, train
+from palimpsest.federation import Training, predict, train
 from palimpsest.models import build_model
 
 SEED = 1234
 
 
 def lines(clock: Clock, *, quick: bool) -> list[Line]:
-    """Rounds of a ConvNet's training beside one loop."""
+    """Rounds of a ConvNet's training, and its logits, beside one loop."""
     data = noise(400, clients=40) if quick else load()
     federation = FederationConfig(rounds=1 if quick else 2)
     architecture = ModelConfig(name="lenet" if quick else "convnet")
@@ -34,7 +35,18 @@ def lines(clock: Clock, *, quick: bool) -> list[Line]:
         }
     )
     task = f"federation, {federation.rounds} rounds of 4 clients, {steps:,} steps"
-    return lines_of(task, seconds, at_least={"one loop": 1 / 1.3})
+    network = build_model(architecture, shape=data.train.shape, classes=data.train.classes, seed=SEED)
+    images = data.train.images[: 100 if quick else 4000]
+    judged = clock.race(
+        {
+            "ours": partial(predict, network, images),
+            "batches of 512": partial(predict_plainly, network, images),
+        }
+    )
+    return [
+        *lines_of(task, seconds, at_least={"one loop": 1 / 1.3}),
+        *lines_of(f"logits of {len(images):,} images", judged),
+    ]
 
 
 def load() -> FederatedData:
@@ -81,3 +93,9 @@ def one_loop(data: FederatedData, model: ModelConfig, federation: FederationConf
             F.cross_entropy(network(data.train.images[batch]), data.train.labels[batch]).backward()
             optimizer.step()
             done += 1
+
+
+@torch.no_grad()
+def predict_plainly(network: nn.Module, images: Tensor) -> Tensor:
+    """Logits in batches of a usual size, of images as they lie."""
+    return torch.cat([network(batch) for batch in images.split(512)])
