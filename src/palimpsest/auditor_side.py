@@ -98,7 +98,7 @@ def confirm_candidates(
         lambda scratch: confirm(
             replace(view, scratch=scratch),
             candidates,
-            defended_oracle(config, view, "confirmation"),
+            defended_oracle(config, view, "confirmation").defend if config.defenses else None,
             generator=make_generator(config.seed, "confirmation"),
         ),
         key=(*key, view.proofs, candidates, view.auxiliary, config.defenses, config.seed, view.device),

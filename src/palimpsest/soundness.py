@@ -112,15 +112,9 @@ def gather_evidence(config: AttackingConfig, view: AuditorView) -> tuple[Evidenc
     challenges = view.auxiliary.subset(order[:count])
     own = view.auxiliary.subset(order[count : count + most_own])
     oracle = defended_oracle(config, view, "soundness")
-    return (
-        Evidence(
-            own=_ask(oracle, own),
-            answers=_ask(view.oracle, challenges),
-            imitations=_ask(oracle, challenges),
-            trials=_ask(oracle, challenges),
-        ),
-        challenges,
-    )
+    imitated, answers = _ask(oracle, own), _ask(view.oracle, challenges)
+    imitations, trials = (torch.cat([*oracle.defend([answers])]) for _ in range(2))
+    return Evidence(own=imitated, answers=answers, imitations=imitations, trials=trials), challenges
 
 
 def _measure(config: AttackingConfig, view: AuditorView) -> Soundness:

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.attacks.conftest import LinearOracle
 from torch import Tensor
 
 from palimpsest.attacks import AuditorView, Confirmation, confirm
@@ -15,8 +16,8 @@ from palimpsest.registry import DEFENSES
 def confirmed(view: AuditorView, forgotten: Tensor, *defenses: Defense) -> Confirmation:
     issued = apply_defenses(view.proofs, defenses, generator=make_generator(5))
     candidates = ImageSet("candidates", forgotten, torch.zeros(20, dtype=torch.int64), 1)
-    oracle = DefendedOracle(view.oracle, defenses, generator=make_generator(6))
-    return confirm(replace(view, proofs=issued), candidates, oracle, generator=make_generator(7))
+    imitate = DefendedOracle(view.oracle, defenses, generator=make_generator(6)).defend
+    return confirm(replace(view, proofs=issued), candidates, imitate, generator=make_generator(7))
 
 
 def named(names: Sequence[str]) -> list[Defense]:
@@ -47,7 +48,15 @@ def test_enough_noise_confirms_nothing(view: AuditorView, forgotten: Tensor) -> 
 
 def test_more_than_the_forgotten_may_be_candidates(view: AuditorView, forgotten: Tensor) -> None:
     candidates = view.auxiliary.subset(torch.arange(30))
-    oracle = DefendedOracle(view.oracle, (), generator=make_generator(6))
-    result = confirm(view, candidates, oracle, generator=make_generator(7))
+    result = confirm(view, candidates, None, generator=make_generator(7))
     assert result.scores.shape == (20, 30)
     assert result.scores.max() < 1 - 1e-4
+
+
+@pytest.mark.parametrize("names", [[], ["orthogonal"]])
+def test_the_oracle_is_asked_once_about_each_sample(
+    view: AuditorView, forgotten: Tensor, names: list[str]
+) -> None:
+    confirmed(view, forgotten, *named(names))
+    assert isinstance(view.oracle, LinearOracle)
+    assert view.oracle.queries == len(view.auxiliary) + len(forgotten)

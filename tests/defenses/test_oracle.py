@@ -60,3 +60,14 @@ def test_what_fits_is_remembered_and_defended_anew(budget: int, asked: int) -> N
     assert plain.asked == asked
     assert not torch.equal(first, second)
     torch.testing.assert_close(first, IMAGES.flatten(1), atol=0.6, rtol=0)
+
+
+def test_answers_at_hand_are_defended_as_those_to_a_question() -> None:
+    plain = Plain()
+    asked, given = (DefendedOracle(plain, [ClipNoise()], generator=make_generator(2)) for _ in range(2))
+    first, second = ask(asked), ask(asked)
+    plain.asked = 0
+    answers = IMAGES.flatten(1)
+    assert torch.equal(torch.cat([*given.defend(answers.split(5))]), first)
+    assert torch.equal(torch.cat([*given.defend([answers])]), second)
+    assert plain.asked == 0

@@ -1,7 +1,8 @@
 """Which of these images was forgotten? A proof need not give an image away to confirm it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar
 
 import torch
@@ -9,13 +10,16 @@ from torch import Generator, Tensor
 
 from palimpsest.attacks.view import AuditorView, Knowledge
 from palimpsest.datasets import SampleSet
-from palimpsest.gradients import Oracle, collect
+from palimpsest.gradients import collect
 from palimpsest.progress import progress_line
 from palimpsest.proofs import fit_statistics, identified
 from palimpsest.records import Record
 
 TRIALS = 512
 """Own samples on which the attacker tries its statistics; more change little and cost a square."""
+Imitate = Callable[[Iterable[Tensor]], Iterator[Tensor]]
+"""Defends answers, a chunk at a time, as clients would, with secrets and random numbers that are new in each call."""
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Confirmation(Record):
 
 
 def confirm(
-    view: AuditorView[Any], candidates: SampleSet, defended: Oracle, *, generator: Generator
+    view: AuditorView[Any], candidates: SampleSet, imitate: Imitate | None, *, generator: Generator
 ) -> Confirmation:
     """Compare each proof with the oracle's answer for each candidate.
 
@@ -48,28 +52,39 @@ def confirm(
     Args:
         view: Proofs, oracle and auxiliary images.
         candidates: Samples among which the forgotten ones may be, with their labels.
-        defended: The oracle through the auditor's imitation of the defences.
+        imitate: The auditor's imitation of the defences; none where there are none.
         generator: Which own samples are tried.
     """
     chosen = torch.randperm(len(view.auxiliary), generator=generator)[:TRIALS]
     own = view.auxiliary.subset(chosen)
-    proofs = _ask(view, defended, own, "imitate proofs")
-    tried = fit_statistics(proofs, _ask(view, view.oracle, own), _ask(view, defended, own))
+    answers = _ask(view, own, "ask about own samples")
+    proofs, imitations = (_imitated(view, answers, imitate) for _ in range(2))
+    tried = fit_statistics(proofs, answers, imitations)
     trials = {name: identified(scores) for name, scores in tried.items()}
     statistic = max(trials, key=lambda name: trials[name])
-    answers = _ask(view, view.oracle, candidates, "ask about candidates")
-    imitations = _ask(view, defended, candidates)
+    answers = _ask(view, candidates, "ask about candidates")
+    imitations = _imitated(view, answers, imitate)
     scores = fit_statistics(view.proofs, answers, imitations, only=statistic)[statistic]
     return Confirmation(scores.float(), statistic, trials)
 
 
-def _ask(view: AuditorView[Any], oracle: Oracle, samples: SampleSet, description: str = "") -> Tensor:
+def _ask(view: AuditorView[Any], samples: SampleSet, description: str) -> Tensor:
     def chunks() -> Iterator[Tensor]:
-        with progress_line(description or "ask the oracle", len(samples)) as line:
-            for chunk in oracle.differences(samples.inputs, samples.labels):
+        with progress_line(description, len(samples)) as line:
+            for chunk in view.oracle.differences(samples.inputs, samples.labels):
                 yield chunk.cpu()
                 line.advance(len(chunk))
 
-    return collect(
-        chunks(), len(samples), oracle.dimension, memory_budget=view.memory_budget, folder=view.scratch
-    )
+    return _kept(view, chunks(), len(samples), view.oracle.dimension)
+
+
+def _imitated(view: AuditorView[Any], answers: Tensor, imitate: Imitate | None) -> Tensor:
+    if imitate is None or not len(answers):
+        return answers
+    chunks = imitate(answers.split(_ROWS))
+    first = next(chunks)
+    return _kept(view, chain([first], chunks), len(answers), first.shape[1])
+
+
+def _kept(view: AuditorView[Any], chunks: Iterable[Tensor], count: int, dimension: int) -> Tensor:
+    return collect(chunks, count, dimension, memory_budget=view.memory_budget, folder=view.scratch)

@@ -1,6 +1,6 @@
 """What an auditor who knows the defence asks: the answers as a client would defend them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -46,9 +46,17 @@ class DefendedOracle:
 
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
         """Defended gradient differences of any samples, in order, a chunk at a time."""
+        yield from self.defend(self._ask(images, labels))
+
+    def defend(self, answers: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Undefended answers that the asker already has, defended as those to a question of their own would be.
+
+        Args:
+            answers: Consecutive rows, `[m, d]` each.
+        """
         own = make_generator(fork(self._generator))
         defenses = [defense.rekeyed(own) for defense in self._defenses]
-        yield from defend_chunks(self._ask(images, labels), defenses, generator=own)
+        yield from defend_chunks(answers, defenses, generator=own)
 
     def _ask(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
         question = tensor_hash(images, labels)
