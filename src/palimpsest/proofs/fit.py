@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-_ROWS = 256
-# A matrix product gains by more rows at once; pairs do not, and take less memory.
-_PAIRS = 16
+from palimpsest.gradients.products import product
+
+# Rows at a time, coordinates of all rows, and pairs of rows: none takes much memory.
+_ROWS, _COORDINATES, _PAIRS = 256, 2048, 16
 _TINY = torch.finfo(torch.float64).tiny
 
 
@@ -34,11 +35,13 @@ def fit_statistics(
     own = lengths[0] if paired else lengths[0][:, None]
     statistics: dict[str, Tensor] = {}
     if only in (None, "imitation"):
-        statistics["imitation"] = products(proofs, imitations) / (own * lengths[2]).clamp_min(_TINY)
+        imitated = products(proofs, imitations, exact=False)
+        statistics["imitation"] = imitated / (own * lengths[2]).clamp_min(_TINY)
     if only in (None, "norm"):
         statistics["norm"] = -(own.clamp_min(_TINY).log() - lengths[2].clamp_min(_TINY).log()).abs()
     if only in (None, "alignment", "orthogonality") and proofs.shape[1] == answers.shape[1]:
-        aligned = products(proofs, answers) / (own * lengths[1]).clamp_min(_TINY)
+        # What is orthogonal by construction lies below float32's rounding.
+        aligned = products(proofs, answers, exact=True) / (own * lengths[1]).clamp_min(_TINY)
         statistics |= {"alignment": aligned, "orthogonality": -aligned.abs()}
     return statistics
 
@@ -61,17 +64,18 @@ def row_norms(vectors: Tensor) -> Tensor:
     )
 
 
-def _products(left: Tensor, right: Tensor) -> Tensor:
-    """Inner products in float64: what is orthogonal by construction lies below float32's rounding."""
-    return torch.cat(
-        [
-            torch.cat([rows.double() @ columns.double().T for columns in right.split(_ROWS)], 1)
-            for rows in left.split(_ROWS)
-        ]
-    )
+def _products(left: Tensor, right: Tensor, *, exact: bool) -> Tensor:
+    """Inner products in float64, or twice as fast to eight digits: sums of blocks in float32."""
+    result = torch.zeros(len(left), len(right), dtype=torch.float64)
+    for rows, columns in zip(left.split(_COORDINATES, 1), right.split(_COORDINATES, 1), strict=True):
+        if exact:
+            result.addmm_(rows.double(), columns.double().T)
+        else:
+            result += product(rows.contiguous(), columns.contiguous())
+    return result
 
 
-def _paired_products(left: Tensor, right: Tensor) -> Tensor:
-    """Inner products of rows with rows of the same place, in float64."""
+def _paired_products(left: Tensor, right: Tensor, *, exact: bool = True) -> Tensor:
+    """Inner products of rows with rows of the same place, always exact: they are few."""
     pairs = zip(left.split(_PAIRS), right.split(_PAIRS), strict=True)
     return torch.cat([torch.linalg.vecdot(rows.double(), columns.double()) for rows, columns in pairs])
