@@ -101,6 +101,8 @@ def separations(
                     generator=make_generator(seed, "soundness", name, forger),
                 )
             )
+        # Before the next one is made: either may take as much memory as all proofs.
+        del submission
     return areas
 
 

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palimpsest.proofs import fit_statistics, identified
+from palimpsest.proofs.fit import row_norms
 from palimpsest.randomness import make_generator
 
 ANSWERS = torch.randn(6, 50, generator=make_generator(1))
@@ -66,3 +67,16 @@ def test_a_tie_identifies_nobody() -> None:
     assert identified(torch.eye(3)) == 1
     assert identified(torch.ones(3, 3)) == 0
     assert identified(torch.tensor([[2.0, 1.0], [3.0, 1.0]])) == 0.5
+
+
+@given(st.integers(0, 2**31), st.sampled_from([1e-38, 1e-20, 1e-3, 1.0, 1e15, 1e30]))
+def test_norms_have_the_digits_of_float32_whatever_their_size(seed: int, size: float) -> None:
+    vectors = size * torch.randn(3, 5000, generator=make_generator(seed))
+    vectors[1] = 0
+    expected = torch.linalg.vector_norm(vectors.double(), dim=1)
+    torch.testing.assert_close(row_norms(vectors), expected, rtol=3e-7, atol=0)
+
+
+def test_a_row_that_is_not_finite_has_no_finite_norm() -> None:
+    norms = row_norms(torch.tensor([[1.0, torch.inf], [torch.nan, 1.0], [3.0, 4.0]]))
+    assert norms.isfinite().tolist() == [False, False, True]

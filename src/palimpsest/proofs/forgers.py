@@ -59,4 +59,4 @@ FORGERS: dict[str, Callable[[Submission, Evidence, Generator], Submission]] = {
 
 def _random(like: Tensor, norms: Tensor, generator: Generator) -> Tensor:
     noise = torch.randn(like.shape, generator=generator)
-    return noise * (norms / row_norms(noise)).float()[:, None]
+    return noise.mul_((norms / row_norms(noise)).float()[:, None])
