@@ -132,10 +132,10 @@ def test_what_proofs_are_said_to_take_is_what_they_take() -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="asks glibc")
 def test_freed_memory_is_used_again_until_it_is_given_back() -> None:
     program = """
-import resource, sys, torch
+import resource, torch
 from pathlib import Path
 from palimpsest.memory import give_back_freed_memory, keep_freed_memory
-keep_freed_memory() if sys.argv[1] == "reuse" else None
+keep_freed_memory()
 held = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 before = faults()
@@ -145,16 +145,10 @@ asked, start = faults() - before, held()
 kept = [torch.ones(2**21) for _ in range(100)]
 del kept
 give_back_freed_memory()
-print(asked, held() - start)
+print(asked * resource.getpagesize(), held() - start)
 """
-
-    def measure(how: str) -> tuple[int, int]:
-        done = subprocess.run(
-            [sys.executable, "-c", program, how], capture_output=True, text=True, check=True
-        )
-        asked, kept = done.stdout.split()
-        return int(asked), int(kept)
-
-    asked, kept = measure("reuse")
-    assert asked < measure("plainly")[0] / 4
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    asked, kept = map(int, done.stdout.split())
+    # What the first of the thirty rounds takes serves all; without help it is asked for again at least once.
+    assert asked < 1.5 * 30 * 2**21
     assert kept < 100 * 2**20
