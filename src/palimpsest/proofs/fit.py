@@ -3,12 +3,8 @@
 import torch
 from torch import Tensor
 
-from palimpsest.gradients.products import product
-
-# Coordinates of all rows at a time, and pairs of rows: neither takes much memory.
-_COORDINATES, _PAIRS = 2048, 16
-# Where a sum of squares in float32 still has all its digits.
-_LEAST = 1e-25
+# Coordinates of all rows at a time, and pairs of rows: copies in float64 stay in the cache.
+_COORDINATES, _PAIRS = 512, 16
 _TINY = torch.finfo(torch.float64).tiny
 
 
@@ -37,13 +33,11 @@ def fit_statistics(
     own = lengths[0] if paired else lengths[0][:, None]
     statistics: dict[str, Tensor] = {}
     if only in (None, "imitation"):
-        imitated = products(proofs, imitations, exact=False)
-        statistics["imitation"] = imitated / (own * lengths[2]).clamp_min(_TINY)
+        statistics["imitation"] = products(proofs, imitations) / (own * lengths[2]).clamp_min(_TINY)
     if only in (None, "norm"):
         statistics["norm"] = -(own.clamp_min(_TINY).log() - lengths[2].clamp_min(_TINY).log()).abs()
     if only in (None, "alignment", "orthogonality") and proofs.shape[1] == answers.shape[1]:
-        # What is orthogonal by construction lies below float32's rounding.
-        aligned = products(proofs, answers, exact=True) / (own * lengths[1]).clamp_min(_TINY)
+        aligned = products(proofs, answers) / (own * lengths[1]).clamp_min(_TINY)
         statistics |= {"alignment": aligned, "orthogonality": -aligned.abs()}
     return statistics
 
@@ -60,31 +54,22 @@ def identified(scores: Tensor) -> float:
 
 
 def row_norms(vectors: Tensor) -> Tensor:
-    """L2 norms of the rows, `[n]` float64, to the last digits of float32.
-
-    Blocks are summed in float32, which takes a tenth of the time; rows whose squares it can't hold, in float64.
-    """
+    """L2 norms of the rows, `[n]` float64."""
     squares = vectors.new_zeros(len(vectors), dtype=torch.float64)
     for block in vectors.split(_COORDINATES, 1):
-        squares += torch.linalg.vector_norm(block, dim=1).double().square()
-    norms = squares.sqrt()
-    for row in ((squares < _LEAST) | ~squares.isfinite()).nonzero().flatten():
-        norms[row] = torch.linalg.vector_norm(vectors[row], dtype=torch.float64)
-    return norms
+        squares += block.double().square().sum(1)
+    return squares.sqrt()
 
 
-def _products(left: Tensor, right: Tensor, *, exact: bool) -> Tensor:
-    """Inner products in float64, or twice as fast to eight digits: sums of blocks in float32."""
+def _products(left: Tensor, right: Tensor) -> Tensor:
+    """Inner products in float64: what is orthogonal by construction lies below float32's rounding."""
     result = torch.zeros(len(left), len(right), dtype=torch.float64)
     for rows, columns in zip(left.split(_COORDINATES, 1), right.split(_COORDINATES, 1), strict=True):
-        if exact:
-            result.addmm_(rows.double(), columns.double().T)
-        else:
-            result += product(rows.contiguous(), columns.contiguous())
+        result.addmm_(rows.double(), columns.double().T)
     return result
 
 
-def _paired_products(left: Tensor, right: Tensor, *, exact: bool = True) -> Tensor:
-    """Inner products of rows with rows of the same place, always exact: they are few."""
+def _paired_products(left: Tensor, right: Tensor) -> Tensor:
+    """Inner products of rows with rows of the same place, in float64."""
     pairs = zip(left.split(_PAIRS), right.split(_PAIRS), strict=True)
     return torch.cat([torch.linalg.vecdot(rows.double(), columns.double()) for rows, columns in pairs])
