@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from palimpsest.config import ModelConfig
@@ -12,7 +13,7 @@ class Viewing(nn.Module):
     """Somebody's own: it takes its images for lying as they usually do."""
 
     def forward(self, images: Tensor) -> Tensor:
-        return images.view(len(images), -1)
+        return images.view(images.shape[0], -1)
 
 
 @pytest.mark.parametrize("name", ["convnet", "resnet20", "lenet"])
@@ -25,7 +26,9 @@ def test_a_built_in_model_answers_as_it_would_to_images_as_they_were(name: str) 
 
 
 @pytest.mark.parametrize(
-    "model", [Viewing(), nn.Sequential(nn.Conv2d(3, 2, 3), Viewing())], ids=["alone", "inside"]
+    "model",
+    [Viewing(), nn.Sequential(nn.Conv2d(3, 2, 3), Viewing()), torch.fx.symbolic_trace(Viewing())],
+    ids=["alone", "inside", "traced"],
 )
 def test_a_module_of_somebodys_own_gets_images_as_they_are(model: nn.Module) -> None:
     assert laid_out_for(model, IMAGES) is IMAGES

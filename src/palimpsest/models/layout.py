@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-_INDIFFERENT = ("torch", "torchvision", "palimpsest")
+# Not all of torch: traced and scripted modules hold what somebody wrote.
+_INDIFFERENT = ("torch.nn.", "torchvision.", "palimpsest.")
 
 
 def laid_out_for(model: nn.Module, images: Tensor) -> Tensor:
@@ -19,6 +20,6 @@ def laid_out_for(model: nn.Module, images: Tensor) -> Tensor:
     """
     if images.dim() != 4 or images.device.type != "cpu":
         return images
-    if any(type(module).__module__.split(".")[0] not in _INDIFFERENT for module in model.modules()):
+    if not all(type(module).__module__.startswith(_INDIFFERENT) for module in model.modules()):
         return images
     return images.contiguous(memory_format=torch.channels_last)
