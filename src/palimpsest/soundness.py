@@ -115,7 +115,7 @@ def gather_evidence(config: AttackingConfig, view: AuditorView) -> tuple[Evidenc
     own = view.auxiliary.subset(order[count : count + most_own])
     oracle = defended_oracle(config, view, "soundness")
     imitated, answers = _ask(oracle, own), _ask(view.oracle, challenges)
-    imitations, trials = (torch.cat([*oracle.defend([answers])]) for _ in range(2))
+    imitations, trials = (next(oracle.defend([answers])) for _ in range(2))
     return Evidence(own=imitated, answers=answers, imitations=imitations, trials=trials), challenges
 
 
