@@ -134,6 +134,7 @@ def test_proofs_are_made_as_the_command_makes_them(brought: dict[str, Any], tmp_
     assert "8 proofs" in proofs._repr_html_()
     assert len(proofs.to_frame()) == 8
     with pytest.raises(pp.PalimpsestError, match="two modules and an ImageSet"):
+        # A type checker sees it too: this is for those who have none.
         pp.prove(torch.nn.Linear(1, 1), *pair[1:], brought["forgotten"])  # type: ignore[call-overload]
     with pytest.raises(pp.PalimpsestError, match="imagesize"):
         pp.prove(*pair, brought["forgotten"], model="lenet", imagesize=8)

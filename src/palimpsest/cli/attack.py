@@ -1,9 +1,10 @@
 """`palimpsest attack`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from pydantic import BaseModel
 from rich.console import Console
 
 from palimpsest.api.watching import watched
@@ -12,7 +13,11 @@ from palimpsest.cli.options import FLAG, DataDir, Debug, Json, Log, Quiet, Track
 from palimpsest.cli.output import print_result
 from palimpsest.cli.overrides import given_keys, override_model
 
-CaseKeys = override_model(CaseConfig)
+# See `Overriding`.
+if TYPE_CHECKING:
+    CaseKeys = BaseModel
+else:
+    CaseKeys = override_model(CaseConfig)
 Case = Annotated[CaseKeys | None, Parameter(name="*")]
 
 
@@ -27,7 +32,7 @@ def attack(
     log: Log = None,
     track: Track = None,
     debug: Debug = False,
-    overrides: Case = None,  # type: ignore[valid-type]
+    overrides: Case = None,
 ) -> None:
     """Attack proofs of your own federation, or gradients that its server saw: nothing is trained but the attack.
 

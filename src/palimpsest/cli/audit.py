@@ -23,7 +23,7 @@ def audit(
     log: Log = None,
     track: Track = None,
     debug: Debug = False,
-    overrides: Overriding = None,  # type: ignore[valid-type]
+    overrides: Overriding = None,
 ) -> None:
     """Train a federation, unlearn, prove, defend, verify, attack, score and report.
 

@@ -24,7 +24,7 @@ def doctor(
     data_dir: DataDir = None,
     machine: Json = False,
     debug: Debug = False,
-    overrides: Case = None,  # type: ignore[valid-type]
+    overrides: Case = None,
 ) -> None:
     """Say, before hours are spent, whether the pieces of an attack fit: the same flags as `palimpsest attack`.
 

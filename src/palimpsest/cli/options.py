@@ -3,19 +3,23 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from pydantic import BaseModel
 
 from palimpsest.cli.overrides import override_model
 
 FLAG = Parameter(negative="")
 SEVERAL = Parameter(negative="", consume_multiple=True)
 
-Overrides = override_model()
-"""A section for each part of the configuration, so that every key is a flag."""
-
+# A class that is made at run time is no type to a type checker.
+if TYPE_CHECKING:
+    Overrides = BaseModel
+else:
+    Overrides = override_model()
 Overriding = Annotated[Overrides | None, Parameter(name="*")]
+"""A section for each part of the configuration, so that every key is a flag."""
 DataDir = Annotated[
     Path | None,
     Parameter(

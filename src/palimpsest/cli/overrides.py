@@ -23,8 +23,6 @@ _NOT_FLAGS = ("description", "paper")
 def override_model(config: type[RunConfig] = AuditConfig) -> type[BaseModel]:
     """A model with every key of a configuration and of every registered component, each of them optional.
 
-    Types are checked before there is such a class: where it is an annotation, the checker is told to ignore it.
-
     Args:
         config: The kind of configuration.
     """

@@ -1,9 +1,10 @@
 """`palimpsest prove`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from pydantic import BaseModel
 from rich.console import Console
 
 from palimpsest.api.watching import watched
@@ -13,7 +14,11 @@ from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys, override_model
 from palimpsest.reading import validate
 
-ProveKeys = override_model(ProveConfig)
+# See `Overriding`.
+if TYPE_CHECKING:
+    ProveKeys = BaseModel
+else:
+    ProveKeys = override_model(ProveConfig)
 Given = Annotated[ProveKeys | None, Parameter(name="*")]
 
 
@@ -24,7 +29,7 @@ def prove(
     quiet: Quiet = False,
     machine: Json = False,
     debug: Debug = False,
-    overrides: Given = None,  # type: ignore[valid-type]
+    overrides: Given = None,
 ) -> None:
     """Make proofs of unlearning from two checkpoints and a list of samples: one gradient difference for each.
 

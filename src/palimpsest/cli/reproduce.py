@@ -42,7 +42,7 @@ def _add_table(name: str, table: Table) -> None:
         log: Log = None,
         track: Track = None,
         debug: Debug = False,
-        overrides: Overriding = None,  # type: ignore[valid-type]
+        overrides: Overriding = None,
     ) -> None:
         """Run what it needs and write the table; what is finished is not computed twice.
 
@@ -78,7 +78,7 @@ def _add_study(study: Study) -> None:
         log: Log = None,
         track: Track = None,
         debug: Debug = False,
-        overrides: Overriding = None,  # type: ignore[valid-type]
+        overrides: Overriding = None,
     ) -> None:
         """Run the cells and write the table and its picture; a cell that is finished is not computed twice.
 

@@ -22,7 +22,7 @@ def sweep(
     log: Log = None,
     track: Track = None,
     debug: Debug = False,
-    overrides: Overriding = None,  # type: ignore[valid-type]
+    overrides: Overriding = None,
 ) -> None:
     """Audit every combination of some keys' values, and compare them.
 

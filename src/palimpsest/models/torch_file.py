@@ -98,6 +98,7 @@ class _Nothing(dict[Any, Any]):
 
 
 # Python's own unpickler keeps what it remembers in a dict; the one in C makes room for any number that the file names.
+# The library's stubs leave it out, so that a type checker knows neither it nor that it is a class.
 class _Rehearsal(pickle._Unpickler):  # type: ignore[name-defined, misc]
     """Builds nothing that is named: only that containers and calls fit together is seen."""
 
