@@ -1,16 +1,23 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from palimpsest.attacks.inverter import MlpInverter, PixelShuffleInverter
 from palimpsest.errors import ConfigurationError
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.sampled_from([1, 3]), st.sampled_from([4, 8, 14, 28, 32, 33, 64]), st.integers(1, 50))
-def test_any_shape_comes_out_in_range(channels: int, side: int, features: int) -> None:
-    network = PixelShuffleInverter(features, (channels, side, side), width=64, dropout=0.1)
+@given(
+    st.sampled_from([1, 3]), st.sampled_from([4, 8, 14, 28, 32, 33, 64]), st.integers(1, 50), st.booleans()
+)
+def test_any_shape_comes_out_in_range(channels: int, side: int, features: int, full_size_maps: bool) -> None:
+    network = PixelShuffleInverter(
+        features, (channels, side, side), width=64, dropout=0.1, full_size_maps=full_size_maps
+    )
     images = network(torch.randn(2, features) * 10)
     assert images.shape == (2, channels, side, side)
     assert 0 <= images.min() <= images.max() <= 1
@@ -23,6 +30,20 @@ def test_layers_are_those_of_figure_11() -> None:
     assert kinds.count("Conv2d") == 4
     assert kinds.count("BatchNorm2d") == 4
     assert kinds.count("Linear") == 1
+
+
+@pytest.mark.parametrize("side", [8, 32])
+def test_the_last_upsampling_can_make_the_image_itself(side: int) -> None:
+    """The same upsamplings with one convolution less, and nothing is convolved at the image's size."""
+    network = PixelShuffleInverter(10, (3, side, side), width=64, dropout=0.1, full_size_maps=False)
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    assert len(convolutions) == round(math.log2(side / 4))
+    assert convolutions[-1].out_channels == 4 * 3
+    sides = []
+    for convolution in convolutions:
+        convolution.register_forward_hook(lambda _, inputs, outputs: sides.append(outputs.shape[-1]))
+    network(torch.randn(2, 10))
+    assert sides == [4 * 2**doubling for doubling in range(len(convolutions))]
 
 
 def test_a_width_too_small_for_the_image_is_refused() -> None:

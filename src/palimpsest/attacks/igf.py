@@ -68,11 +68,19 @@ class IGF(ReducedInversion):
     """Channels of the inversion network's first map."""
     blocks: NonNegativeInt = 0
     """Residual blocks on the first map; each upsampling has half as many."""
+    full_size_maps: bool = True
+    """Make maps of the image's size last, and the image of them by a convolution; without, the last PixelShuffle makes
+    the image itself, which is a quarter less work."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
     """Share of the features hidden in each training step."""
 
     def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
         """See `LearnedInversion.build_inverter`."""
         return PixelShuffleInverter(
-            features.count, shape, width=self.width, dropout=self.dropout, blocks=self.blocks
+            features.count,
+            shape,
+            width=self.width,
+            dropout=self.dropout,
+            blocks=self.blocks,
+            full_size_maps=self.full_size_maps,
         )

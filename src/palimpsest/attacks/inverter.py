@@ -27,6 +27,8 @@ class PixelShuffleInverter(nn.Module):
             the auxiliary images by heart.
         blocks: Residual blocks on the first map; each upsampling has half as many, down to none.
         maps: Which of the features lie over the image; none if none do.
+        full_size_maps: Whether the last upsampling makes maps of the image's size, of which a convolution makes the
+            image; else it makes the image itself.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class PixelShuffleInverter(nn.Module):
         dropout: float,
         blocks: int = 0,
         maps: Maps | None = None,
+        full_size_maps: bool = True,
     ) -> None:
         super().__init__()
         channels, height, width_in_pixels = shape
@@ -55,11 +58,17 @@ class PixelShuffleInverter(nn.Module):
         self.linear = nn.Linear(features - laid, math.prod(self.first)) if features > laid else None
         self.convolution = nn.Conv2d(maps[0], width, 3, padding=1) if maps else None
         layers: list[nn.Module] = [_Residual(width) for _ in range(blocks)]
-        for _ in range(doublings):
+        straight = doublings > 0 and not full_size_maps
+        for _ in range(doublings - straight):
             blocks, width = blocks // 2, width // 2
             layers += [_activated(2 * width, 4 * width), nn.PixelShuffle(2)]
             layers += [_Residual(width) for _ in range(blocks)]
-        self.up = nn.Sequential(*layers, _activated(width, channels))
+        last = (
+            [_activated(width, 4 * channels), nn.PixelShuffle(2)]
+            if straight
+            else [_activated(width, channels)]
+        )
+        self.up = nn.Sequential(*layers, *last)
 
     def forward(self, features: Tensor) -> Tensor:
         """Images `[n, channels, height, width]` in [0, 1] from features `[n, k]`."""

@@ -10,7 +10,7 @@ _METHODS = {"retrain": "EFU", "ascent": "AFU"}
 _HEADLINE = TABLE_1["cifar10", "convnet", "sample", "retrain"]
 
 # A network on the whole vector has hundreds of millions of weights: a narrow one, and no variations to learn from.
-_WHOLE_VECTOR = {"width": 32, "queries": 1, "epochs": 30, "normalise": True}
+_WHOLE_VECTOR = {"width": 32, "queries": 1, "epochs": 30, "normalise": True, "learning_rate": 1e-3}
 
 # Twenty trainings in an afternoon on two cores: half of igf-plus's width, and half of its training.
 _ABLATED = {"name": "igf-plus", "queries": 4, "epochs": 4, "width": 96, "matching": 0}
