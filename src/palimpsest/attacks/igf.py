@@ -70,7 +70,7 @@ class IGF(ReducedInversion):
     """Residual blocks on the first map; each upsampling has half as many."""
     full_size_maps: bool = True
     """Make maps of the image's size last, and the image of them by a convolution; without, the last PixelShuffle makes
-    the image itself, which is a quarter less work."""
+    the image itself, which is a fifth less work."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
     """Share of the features hidden in each training step."""
 
