@@ -70,7 +70,10 @@ def test_class_folders_are_numbered_as_the_model_numbers_them(
     shutil.copytree(pieces / "forgotten" / "class2", here / "some" / "class2")
     names = ["class0", "class1", "class2"]
     some = make_proofs(configured(models, pieces, samples=str(here / "some"), class_names=names))
-    assert torch.equal(some.vectors, make_proofs(configured(models, pieces)).vectors[8:])
+    # Not to the last bit: kernels round batches of other sizes differently on some processors.
+    torch.testing.assert_close(
+        some.vectors, make_proofs(configured(models, pieces)).vectors[8:], rtol=1e-4, atol=1e-5
+    )
     with pytest.raises(DatasetError, match="class2"):
         make_proofs(configured(models, pieces, samples=str(here / "some"), class_names=names[:2]))
 
