@@ -9,7 +9,8 @@ _RESNET = "cifar10-resnet20-retrain-sample"
 _METHODS = {"retrain": "EFU", "ascent": "AFU"}
 _HEADLINE = TABLE_1["cifar10", "convnet", "sample", "retrain"]
 
-# A network on the whole vector has hundreds of millions of weights: a narrow one, and no variations to learn from.
+# A network on the whole vector has hundreds of millions of weights: a narrow one, and no variations to learn from. Its
+# rate is its own: the presets' was chosen for their network and features.
 _WHOLE_VECTOR = {"width": 32, "queries": 1, "epochs": 30, "normalise": True, "learning_rate": 1e-3}
 
 # Twenty trainings in an afternoon on two cores: half of igf-plus's width, and half of its training.
