@@ -2,10 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-TOOLS := .venv-supply
+TOOLS := .venv-sbom
 comma := ,
 
-.PHONY: demo install test torture lint docs bench sbom supply clean
+.PHONY: demo install test fuzz lint docs bench sbom dependencies clean
 
 demo: $(STAMP)  ## Audit the embedded digits and say where the report is.
 	$(BIN)/palimpsest audit digits --out runs/demo
@@ -15,8 +15,8 @@ install: $(STAMP)  ## Install, with Flower, Ray and the trackers if FLOWER is se
 test: $(STAMP)  ## Run the tests, on all cores.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-torture: $(STAMP)  ## Hold the promises of docs/trust.md at length: damaged files, kills. About half an hour.
-	$(BIN)/python -m torture
+fuzz: $(STAMP)  ## Hold the promises of docs/trust.md at length: damaged files, kills. About half an hour.
+	$(BIN)/python -m fuzz
 
 lint: $(STAMP)  ## Check style and types.
 	$(BIN)/ruff check .
@@ -31,11 +31,11 @@ bench: $(STAMP)  ## Measure what is promised to be fast beside its rivals; print
 	$(BIN)/python -m benchmarks
 
 sbom: $(STAMP) $(TOOLS)/.installed  ## List everything that the program is made of, in dist/sbom.json (CycloneDX).
-	$(BIN)/python -m supply sbom
+	$(BIN)/python -m sbom sbom
 
-supply: sbom  ## Check the licences of the dependencies, and ask whether weaknesses of them are known.
-	$(BIN)/python -m supply licences
-	$(BIN)/python -m supply advisories
+dependencies: sbom  ## Check the licenses of the dependencies, and ask whether weaknesses of them are known.
+	$(BIN)/python -m sbom licenses
+	$(BIN)/python -m sbom advisories
 
 clean:
 	rm -rf $(VENV) $(TOOLS) build dist src/*.egg-info
@@ -47,7 +47,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs$(if $(FLOWER),$(comma)flower$(comma)tracking)]'
 	touch $(STAMP)
 
-$(TOOLS)/.installed: supply/requirements.txt
+$(TOOLS)/.installed: sbom/requirements.txt
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r supply/requirements.txt
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r sbom/requirements.txt
 	touch $(TOOLS)/.installed

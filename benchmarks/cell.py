@@ -23,13 +23,15 @@ from torch import Tensor, nn
 from benchmarks.gradients import loop
 from benchmarks.isolated import in_place, isolated
 from benchmarks.timing import Clock, Line
-from palimpsest import audit, read_config
+from palimpsest import read_config
 from palimpsest.attacks import AuditorView
-from palimpsest.attacks.inversion_training import train_inverter
+from palimpsest.attacks.learned.training import train_inverter
 from palimpsest.datasets import load_data
 from palimpsest.federation import Federation
-from palimpsest.gradients import Projection, oracle_of
-from palimpsest.gradients.writers import Writer
+from palimpsest.gradients.dispatch import Writer
+from palimpsest.oracles import oracle_of
+from palimpsest.pipeline import audit
+from palimpsest.reduction import Projection
 
 CIFAR10 = "cifar10-convnet-retrain-sample"
 # The perceptual distance would need VGG's weights.
@@ -115,7 +117,7 @@ def whole_cell(clock: Clock, *, quick: bool) -> list[Line]:
 
     def learn(*, plainly: bool) -> None:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(patch("palimpsest.attacks.learned.train_inverter", lambda *_, **__: {}))
+            stack.enter_context(patch("palimpsest.attacks.learned.base.train_inverter", lambda *_, **__: {}))
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             if plainly:
                 stack.enter_context(_plain_gradients_and_reduction())
@@ -140,7 +142,7 @@ def audited(preset: str, keys: dict[str, Any], data_dir: str | None, *, plainly:
         return curves
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(patch("palimpsest.attacks.learned.train_inverter", timed))
+        stack.enter_context(patch("palimpsest.attacks.learned.base.train_inverter", timed))
         if plainly:
             stack.enter_context(_plain_gradients_and_reduction())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
@@ -160,7 +162,7 @@ def _plain_gradients_and_reduction() -> Iterator[None]:
     """Compute both the straightforward way."""
     with (
         patch("palimpsest.gradients.per_sample.writer_of", plain_writer),
-        patch("palimpsest.attacks.readouts.fit_projection", plain_projection),
+        patch("palimpsest.attacks.learned.extractors.fit_projection", plain_projection),
     ):
         yield
 

@@ -5,10 +5,10 @@ from functools import partial
 import torch
 
 from benchmarks.timing import Clock, Line, lines_of
-from palimpsest.attacks.consistency import Consistency
-from palimpsest.attacks.precision import Precision
-from palimpsest.attacks.surrogate import Surrogate, usual_widths
-from palimpsest.gradients import fit_projection
+from palimpsest.attacks.learned.precision import Precision
+from palimpsest.attacks.learned.refinement import Consistency
+from palimpsest.attacks.learned.surrogate import Surrogate, usual_widths
+from palimpsest.reduction import fit_projection
 
 SHAPE, MAPS = (3, 32, 32), (128, 4, 4)
 

@@ -12,8 +12,10 @@ from benchmarks.federation import load
 from benchmarks.gradients import batch, network
 from benchmarks.isolated import in_place, isolated
 from benchmarks.timing import Line
-from palimpsest.gradients import CountSketch, ModelOracle, collect, fit_projection, parameter_count
-from palimpsest.memory import parse_bytes
+from palimpsest.gradients import collect, parameter_count
+from palimpsest.oracles import ModelOracle
+from palimpsest.reduction import CountSketch, fit_projection
+from palimpsest.system.memory import parse_bytes
 
 # Its gradients and their reduction are of the cell's size; the federation and the training, which hold less, are short.
 WHOLE = {

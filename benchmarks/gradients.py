@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchmarks.timing import Clock, Line, lines_of
 from palimpsest.config import ModelConfig
 from palimpsest.gradients import gradient_chunks, parameter_count
-from palimpsest.gradients.writers import write_with_vmap
+from palimpsest.gradients.dispatch import write_with_vmap
 from palimpsest.models import build_model
 
 UNIT = "samples/s"
@@ -33,7 +33,7 @@ def lines(clock: Clock, *, quick: bool) -> list[Line]:
 def network(name: str, *, group_norm: bool = False) -> nn.Module:
     """A model for images of 32 x 32 pixels; ResNet-18 is torchvision's."""
     if name == "resnet18":
-        from palimpsest.torchvision_compat import import_torchvision
+        from palimpsest.system.torchvision_compat import import_torchvision
 
         import_torchvision()
         from torchvision.models import resnet18

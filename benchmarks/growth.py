@@ -16,8 +16,8 @@ from benchmarks.gradients import batch, network, ours
 from benchmarks.reduction import spectrum
 from benchmarks.timing import Clock
 from palimpsest.config import FederationConfig, ModelConfig
-from palimpsest.gradients import fit_projection
 from palimpsest.models import build_model
+from palimpsest.reduction import fit_projection
 from palimpsest.report.figures import STYLE
 from palimpsest.report.svg import COLOURS
 

@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.timing import Clock, Line, lines_of
-from palimpsest.attacks.matching import Adam, Pixels, Problem, Term
+from palimpsest.attacks import Adam, Pixels, Problem, Term
 from palimpsest.config import DataConfig, ModelConfig
 from palimpsest.datasets import load_data
 from palimpsest.gradients import BatchGradient
 from palimpsest.models import build_model
 from palimpsest.progress import progress_line
-from palimpsest.records import Parameters
+from palimpsest.storage import Parameters
 
 RESTARTS, STEPS, SHAPE = 16, 20, (1, 28, 28)
 PROMISED = {"one after the other": 5.0, "a plain loop": 3.0}

@@ -5,7 +5,7 @@ from functools import partial
 import torch
 
 from benchmarks.timing import Clock, Line
-from palimpsest.gradients.products import product
+from palimpsest.reduction.matmul import product
 
 PROMISED = 0.5
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from benchmarks.rates import share
 from benchmarks.timing import Clock, Line, Work, lines_of
-from palimpsest.gradients import fit_projection
-from palimpsest.gradients.products import product
+from palimpsest.reduction import fit_projection
+from palimpsest.reduction.matmul import product
 
 SHARE = 0.95
 # What is captured may differ by a thousandth; where a rival captures less it is given no line.

@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.rates import share
 from benchmarks.timing import Clock, Line
-from palimpsest.attacks.inversion_training import Pairs, TrainingPlan, train_inverter
-from palimpsest.attacks.inverter import PixelShuffleInverter
+from palimpsest.attacks.learned.inverter import PixelShuffleInverter
+from palimpsest.attacks.learned.training import Pairs, TrainingPlan, train_inverter
 
 FEATURES, BATCH = 1025, 256
 

@@ -8,11 +8,9 @@ from typing import Any
 from cyclopts import App
 
 from palimpsest import registry
-from palimpsest.case.config import CaseConfig, OracleConfig
+from palimpsest.artifacts.config import CaseConfig, OracleConfig
 from palimpsest.cli import app
-from palimpsest.config import AuditConfig, EngineConfig
-from palimpsest.reading import preset_names, read_config
-from palimpsest.section import Section
+from palimpsest.config import AuditConfig, EngineConfig, Section, preset_names, read_config
 
 Row = tuple[str, str, str]
 

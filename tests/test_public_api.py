@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.public_api import PAGE, SNAPSHOT, as_text, describe, from_text
+from tests.support.public_api import PAGE, SNAPSHOT, as_text, describe, from_text
 
 import palimpsest as pp
 
@@ -39,7 +39,7 @@ def test_a_changed_name_or_signature_has_an_entry_in_the_changelog() -> None:
     missing = unmentioned(released, describe(), section)
     assert not missing, (
         f"The public API changed at {', '.join(missing)}: name each in CHANGELOG.md under Unreleased, in backticks. "
-        "A release writes docs/public-api.txt anew: python -m tests.public_api."
+        "A release writes docs/public-api.txt anew: python -m tests.support.public_api."
     )
 
 

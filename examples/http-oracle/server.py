@@ -27,10 +27,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from palimpsest.case import Models, load_models
+from palimpsest.artifacts import Models, load_models
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, parameter_count
-from palimpsest.gradients.remote import PROTOCOL, TOKEN
+from palimpsest.oracles.http import PROTOCOL, TOKEN
 
 
 class Allowance:

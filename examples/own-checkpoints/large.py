@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 # `import torchvision` does the same, where its compiled operators fit the torch beside it.
-from palimpsest.torchvision_compat import import_torchvision
+from palimpsest.system.torchvision_compat import import_torchvision
 
 networks = import_torchvision().models
 SIDE = 64

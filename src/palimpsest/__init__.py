@@ -14,27 +14,26 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from palimpsest.telemetry import switch_off
+from palimpsest.system.telemetry import switch_off
 
 switch_off()  # before anything is imported that could have some
 
 if TYPE_CHECKING:
-    from palimpsest.api.case import attack, doctor
+    from palimpsest.api.attack import attack, doctor
+    from palimpsest.api.audit import audit, reproduce, sweep
     from palimpsest.api.examination import Examination
-    from palimpsest.api.pages import compare, report, runs
-    from palimpsest.api.pipeline import audit, reproduce, sweep
     from palimpsest.api.proofs import defend, prove, verify
+    from palimpsest.api.reports import compare, report, runs
     from palimpsest.api.reproduction import Reproduction
-    from palimpsest.audit_result import AuditResult
-    from palimpsest.case.config import CaseConfig, read_case
-    from palimpsest.compared_runs import Comparison
-    from palimpsest.config import AuditConfig
+    from palimpsest.artifacts.config import CaseConfig, read_case
+    from palimpsest.comparison.comparison import Comparison
+    from palimpsest.config import AuditConfig, build_config, preset_names, read_config
     from palimpsest.datasets import ImageSet, load_images
     from palimpsest.errors import PalimpsestError
-    from palimpsest.gradients import Projection, fit_projection, gradient_differences, per_sample_gradients
+    from palimpsest.gradients import gradient_differences, per_sample_gradients
+    from palimpsest.pipeline.results.result import AuditResult
     from palimpsest.proofs import Proofs, Verdicts, load_proofs, save_proofs
-    from palimpsest.purge import Purge, purge
-    from palimpsest.reading import build_config, preset_names, read_config
+    from palimpsest.reduction import Projection, fit_projection
     from palimpsest.registry import (
         AGGREGATIONS,
         ATTACKS,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
         VERIFIERS,
         Component,
     )
+    from palimpsest.runs import Purge, purge
 
 __all__ = [
     "AGGREGATIONS",
@@ -96,22 +96,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "palimpsest.api.case": ("attack", "doctor"),
+    "palimpsest.api.attack": ("attack", "doctor"),
     "palimpsest.api.examination": ("Examination",),
-    "palimpsest.api.pages": ("compare", "report", "runs"),
-    "palimpsest.api.pipeline": ("audit", "reproduce", "sweep"),
+    "palimpsest.api.reports": ("compare", "report", "runs"),
+    "palimpsest.api.audit": ("audit", "reproduce", "sweep"),
     "palimpsest.api.proofs": ("defend", "prove", "verify"),
     "palimpsest.api.reproduction": ("Reproduction",),
-    "palimpsest.audit_result": ("AuditResult",),
-    "palimpsest.case.config": ("CaseConfig", "read_case"),
-    "palimpsest.compared_runs": ("Comparison",),
-    "palimpsest.config": ("AuditConfig",),
+    "palimpsest.pipeline.results.result": ("AuditResult",),
+    "palimpsest.artifacts.config": ("CaseConfig", "read_case"),
+    "palimpsest.comparison.comparison": ("Comparison",),
+    "palimpsest.config.schema": ("AuditConfig",),
     "palimpsest.datasets": ("ImageSet", "load_images"),
     "palimpsest.errors": ("PalimpsestError",),
     "palimpsest.gradients": ("Projection", "fit_projection", "gradient_differences", "per_sample_gradients"),
     "palimpsest.proofs": ("Proofs", "Verdicts", "load_proofs", "save_proofs"),
-    "palimpsest.purge": ("Purge", "purge"),
-    "palimpsest.reading": ("build_config", "preset_names", "read_config"),
+    "palimpsest.runs.purge": ("Purge", "purge"),
+    "palimpsest.config.load": ("build_config", "preset_names", "read_config"),
     "palimpsest.registry": (
         "AGGREGATIONS",
         "ATTACKS",

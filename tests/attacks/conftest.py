@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from palimpsest.attacks import AuditorView, BatchLabels, ServerView
 from palimpsest.datasets import ImageSet
 from palimpsest.federation import observe, snapshot
-from palimpsest.records import Parameters
+from palimpsest.storage import Parameters
 
 
 class LinearOracle:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from palimpsest.cli import app, main
-from palimpsest.reading import preset_names, read_config
+from palimpsest.config import preset_names, read_config
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

@@ -1,9 +1,8 @@
 import pytest
 
 from palimpsest.cli.overrides import given_keys, override_model
-from palimpsest.config import AuditConfig
+from palimpsest.config import AuditConfig, Section
 from palimpsest.errors import ConfigurationError
-from palimpsest.section import Section
 
 
 def test_every_key_and_every_components_setting_has_a_flag_with_help() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from palimpsest.cli import main
-from palimpsest.reading import read_config
+from palimpsest.config import read_config
 
 
 def run(*arguments: object) -> int:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from tests.comparison.run_folders import run_folder
+from tests.support.run_folders import run_folder
 
 
 @pytest.fixture

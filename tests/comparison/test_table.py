@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from tests.comparison.run_folders import run_folder
+from tests.support.run_folders import run_folder
 
 from palimpsest.comparison import as_csv, as_json, as_markdown, read_run, run_names, varying_keys
 

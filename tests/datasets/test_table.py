@@ -108,7 +108,7 @@ def test_equal_values_that_fill_the_memory_are_refused(
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({name: [0] * 60_000 for name in ("label", "a", "b")}), path)
     assert path.stat().st_size < 60_000
-    monkeypatch.setattr("palimpsest.memory.available_memory", lambda: 2**20)
+    monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**20)
     with pytest.raises(ResourceError, match=r"values of .*a.parquet need"):
         read_table(path)
 

@@ -12,9 +12,8 @@ from PIL import Image
 
 from palimpsest import registry
 from palimpsest.cli.main import app, main
-from palimpsest.config import AuditConfig
-from palimpsest.reading import read_config
-from palimpsest.sweep import read_grid
+from palimpsest.config import AuditConfig, read_config
+from palimpsest.pipeline.sweep import read_grid
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -153,7 +152,7 @@ def test_what_a_page_points_to_in_the_repository_is_there(page: Path) -> None:
         for target in re.findall(r"\]\(([^)\s]+)\)", text)
         if "://" not in target and not target.startswith("#")
     ]
-    named = re.findall(r"`((?:examples|tests|torture|benchmarks|src)/[\w./-]+)`", text)
+    named = re.findall(r"`((?:examples|tests|fuzz|benchmarks|src)/[\w./-]+)`", text)
     missing = [target for target in pointed if not (page.parent / target).exists()]
     missing += [target for target in named if not (ROOT / target).exists()]
     assert missing == []

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.examples.clean import Environment, build_wheel, make_environment
+from tests.support.environments import Environment, build_wheel, make_environment
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.examples.clean import Environment
+from tests.support.environments import Environment
 
 
 def test_the_wheel_runs_with_what_it_declares_alone(clean: Environment, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.examples.clean import Environment
+from tests.support.environments import Environment
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
 pytest.importorskip("ray", reason="Flower's simulation needs Ray: pip install 'palimpsest[flower]'")

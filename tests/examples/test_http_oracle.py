@@ -17,10 +17,11 @@ import httpx
 import pytest
 import safetensors.torch
 import torch
-from tests.examples.clean import Environment
+from tests.support.environments import Environment
 
-from palimpsest.case import load_models
-from palimpsest.gradients import Endpoint, RemoteOracle, gradient_differences
+from palimpsest.artifacts import load_models
+from palimpsest.gradients import gradient_differences
+from palimpsest.oracles import Endpoint, RemoteOracle
 
 pytest.importorskip("uvicorn", reason="the reference server needs uvicorn and starlette")
 SERVER = Path(__file__).parents[2] / "examples" / "http-oracle" / "server.py"

@@ -36,7 +36,7 @@ def test_what_a_server_saw_is_examined_and_attacked(
 def test_a_large_network_is_proved_and_attacked(
     own_checkpoints: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> None:
-    """The transformer; ResNet-18, which takes minutes, in `tests/case/test_large_models.py`."""
+    """The transformer; ResNet-18, which takes minutes, in `tests/pipeline/test_large_models.py`."""
     train, prove, attack = (line for line in readme("own-checkpoints") if "vit" in line)
     shell(train, own_checkpoints)
     assert "10 proofs of 564,618 numbers" in shell(prove, own_checkpoints).stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.examples.clean import OFFLINE, Environment
+from tests.support.environments import OFFLINE, Environment
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin"
 

@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from palimpsest.attacks import IGF, AuditorView
+from palimpsest.config import read_config
 from palimpsest.datasets import load_data
 from palimpsest.federation import Federation, train
-from palimpsest.gradients import ModelOracle, gradient_differences
+from palimpsest.gradients import gradient_differences
 from palimpsest.models import load_parameters
+from palimpsest.oracles import ModelOracle
 from palimpsest.proofs import load_proofs, proof_norms, verify
-from palimpsest.reading import read_config
-from palimpsest.records import parameters_hash, read_tensors
+from palimpsest.storage import parameters_hash, read_tensors
 from palimpsest.unlearning import make_request, unlearn
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")

@@ -43,7 +43,7 @@ def test_replies_arrive_as_they_were_sent(parameters: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["os:system", "palimpsest.records:Record", "palimpsest.federation.client:Nothing"]
+    "name", ["os:system", "palimpsest.storage.record:Record", "palimpsest.federation.client:Nothing"]
 )
 def test_work_that_is_no_work_is_refused(name: str) -> None:
     pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")

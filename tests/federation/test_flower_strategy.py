@@ -3,8 +3,8 @@ import torch
 
 from palimpsest.errors import ConfigurationError, FederationError
 from palimpsest.federation import FlowerStrategy, Reply, train
-from palimpsest.records import Parameters
 from palimpsest.registry import AGGREGATIONS
+from palimpsest.storage import Parameters
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
 

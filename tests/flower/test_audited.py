@@ -13,7 +13,7 @@ from palimpsest.errors import ConfigurationError, FederationError
 from palimpsest.gradients import gradient_differences
 from palimpsest.models import load_parameters
 from palimpsest.proofs import load_proofs
-from palimpsest.records import parameters_hash, read_tensors
+from palimpsest.storage import parameters_hash, read_tensors
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flower-app"

@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from palimpsest.errors import ModelError
-from palimpsest.gradients import CountSketch, ModelOracle, fit_projection, gradient_differences
+from palimpsest.gradients import gradient_differences
 from palimpsest.gradients.additive import Additive, read_differences
+from palimpsest.oracles import ModelOracle
+from palimpsest.reduction import CountSketch, fit_projection
 
 BUDGET = 2**30
 

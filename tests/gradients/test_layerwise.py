@@ -7,9 +7,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from palimpsest.gradients.dispatch import write_with_vmap
+from palimpsest.gradients.layer_rules import find_rule
 from palimpsest.gradients.layerwise import Layerwise
-from palimpsest.gradients.rules import find_rule
-from palimpsest.gradients.writers import write_with_vmap
 
 CLASSES = 3
 
@@ -89,7 +89,7 @@ def test_convolutions(layer: nn.Conv2d, count: int, size: tuple[int, int], last:
         images = images.contiguous(memory_format=torch.channels_last)
     with pytest.MonkeyPatch.context() as patch:
         # Both ways to multiply, whichever would be taken for such a shape.
-        patch.setattr("palimpsest.gradients.rules._one_convolution_is_faster", lambda *_: as_one)
+        patch.setattr("palimpsest.gradients.layer_rules._one_convolution_is_faster", lambda *_: as_one)
         assert_equal(*both(model, images))
 
 

@@ -15,7 +15,7 @@ from palimpsest.gradients import (
     parameter_count,
     per_sample_gradients,
 )
-from palimpsest.progress import Watcher, Work, watching
+from palimpsest.progress import Callback, ProgressLine, with_callbacks
 
 
 def flat_gradient(model: nn.Module, image: Tensor, label: Tensor) -> Tensor:
@@ -162,15 +162,15 @@ def test_attention_is_batched_and_equals_one_backward_per_sample() -> None:
 
 
 def test_whoever_watches_is_told_how_far_they_are() -> None:
-    class Seen(Watcher):
+    class Seen(Callback):
         done: ClassVar[list[int]] = []
 
-        def moved(self, work: Work) -> None:
-            self.done.append(work.done)
-            assert work.total == 300
+        def on_step(self, line: ProgressLine) -> None:
+            self.done.append(line.done)
+            assert line.total == 300
 
     images, labels = drawn(300, 1)
-    with watching(Seen()):
+    with with_callbacks(Seen()):
         per_sample_gradients(convolutional(1, 2, norm=False), images, labels)
     assert Seen.done == sorted(Seen.done)
     assert len(Seen.done) > 1

@@ -6,8 +6,8 @@ from palimpsest.config import ModelConfig
 from palimpsest.errors import CheckpointError, ModelError
 from palimpsest.gradients import parameter_count
 from palimpsest.models import build_model, load_parameters
-from palimpsest.records import parameters_hash
 from palimpsest.registry import MODELS, Component
+from palimpsest.storage import parameters_hash
 
 SHAPE, CLASSES = (1, 8, 8), 10
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from palimpsest.errors import CheckpointError
 from palimpsest.models import read_state_dict
-from palimpsest.records import Parameters, Record
+from palimpsest.storage import Parameters, Record
 
 
 @dataclass(frozen=True)

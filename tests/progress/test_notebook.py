@@ -1,12 +1,12 @@
 import pytest
 
-from palimpsest.progress import Notebook, Stage, notebook, progress_line, watching
+from palimpsest.progress import Notebook, Stage, notebook, progress_line, with_callbacks
 
 
 def test_a_cell_shows_the_stages_and_one_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notebook, "_EVERY", 0)
     shown: list[str] = []
-    with watching(cell := Notebook(shown.append)):
+    with with_callbacks(cell := Notebook(shown.append)):
         with progress_line("a<b", 4) as line:
             line.advance(values={"loss": 0.5})
         cell.finished(Stage("original", 1.0, 2**30))
@@ -26,7 +26,7 @@ def test_in_ipython_one_output_is_written_anew(monkeypatch: pytest.MonkeyPatch) 
 
     InteractiveShell.instance()
     try:
-        with capture_output() as captured, watching(cell := Notebook()):
+        with capture_output() as captured, with_callbacks(cell := Notebook()):
             cell.finished(Stage("original", 1.0))
         assert len(captured.outputs) >= 2
         assert "original" in captured.outputs[-1].data["text/html"]

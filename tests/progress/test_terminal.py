@@ -3,13 +3,13 @@ import time
 
 from rich.console import Console
 
-from palimpsest.progress import Terminal, progress_line, watching
+from palimpsest.progress import Terminal, progress_line, with_callbacks
 
 
 def test_a_terminal_sees_rate_and_time_left() -> None:
     screen = io.StringIO()
     terminal = Terminal(Console(file=screen, force_terminal=True, width=120))
-    with watching(terminal), progress_line("count", 4) as line:
+    with with_callbacks(terminal), progress_line("count", 4) as line:
         line.advance(2, {"loss": 0.5})
         time.sleep(0.3)  # the display is drawn ten times a second
     text = screen.getvalue()
@@ -19,6 +19,9 @@ def test_a_terminal_sees_rate_and_time_left() -> None:
 
 def test_what_is_no_terminal_stays_quiet() -> None:
     screen = io.StringIO()
-    with watching(Terminal(Console(file=screen, force_terminal=False))), progress_line("letters", 3) as line:
+    with (
+        with_callbacks(Terminal(Console(file=screen, force_terminal=False))),
+        progress_line("letters", 3) as line,
+    ):
         line.advance()
     assert screen.getvalue() == ""

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from palimpsest.comparison import ComparedRun
+from palimpsest.comparison.page import render_comparison
 from palimpsest.report import ReportInput, UnscoredInput, render_report, render_unscored
-from palimpsest.report.compared import render_comparison
 
 PAGES = ("report", "redacted", "comparison", "unscored")
 PHONE = {"width": 360, "height": 740}

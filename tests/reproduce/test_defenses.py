@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from palimpsest.config import AuditConfig
+from palimpsest.config import AuditConfig, read_config
 from palimpsest.errors import ConfigurationError
-from palimpsest.reading import read_config
 from palimpsest.reproduce import STUDIES, Cell, reproduce
 from palimpsest.reproduce.intersection import intersection_table
 from palimpsest.reproduce.verifiers import verifier_table

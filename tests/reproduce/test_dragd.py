@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from palimpsest.reading import merged
+from palimpsest.config import merged
 from palimpsest.reproduce import Cell, Study, reproduce
 from palimpsest.reproduce.dragd import STUDIES
 

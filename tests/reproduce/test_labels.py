@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from palimpsest.reading import read_config
+from palimpsest.config import read_config
 from palimpsest.reproduce.labels import label_table
 
 TINY = {"data": {"name": "digits", "auxiliary_size": 40, "train_size": 120}}

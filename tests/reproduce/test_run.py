@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from palimpsest.config import read_config
 from palimpsest.errors import ConfigurationError
-from palimpsest.reading import read_config
 from palimpsest.reproduce import STUDIES, Cell, Study, reproduce
 from palimpsest.reproduce import run as run_module
 

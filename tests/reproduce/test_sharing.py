@@ -10,8 +10,8 @@ import pytest
 from palimpsest.reproduce import Cell, Study, reproduce
 from palimpsest.reproduce import run as run_module
 
-audit_module = importlib.import_module("palimpsest.audit")
-federation_side = importlib.import_module("palimpsest.federation_side")
+audit_module = importlib.import_module("palimpsest.pipeline.audit")
+federation_side = importlib.import_module("palimpsest.pipeline.stages.federate")
 
 TINY: dict[str, Any] = {
     "data": {"name": "digits", "auxiliary_size": 40, "train_size": 200},

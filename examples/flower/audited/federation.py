@@ -3,10 +3,9 @@
 from functools import cache
 from pathlib import Path
 
-from palimpsest.config import AuditConfig
+from palimpsest.config import AuditConfig, read_config
 from palimpsest.datasets import load_data
 from palimpsest.federation import Federation
-from palimpsest.reading import read_config
 from palimpsest.unlearning import Request, make_request
 
 

@@ -12,7 +12,7 @@ from palimpsest.federation import FlowerClients, Plan, Training, run_rounds, sna
 from palimpsest.federation.flower_records import pack_parameters, unpack_parameters
 from palimpsest.gradients import parameter_count
 from palimpsest.proofs import Delivery, Proofs, receive_proofs, save_proofs
-from palimpsest.records import parameters_hash, save_tensors
+from palimpsest.storage import parameters_hash, save_tensors
 
 app = ServerApp()
 

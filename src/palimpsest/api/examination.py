@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from palimpsest.case.doctor.finding import Finding, Level
-from palimpsest.shown import frame, html_table
+from palimpsest.display import frame, html_table
+from palimpsest.doctor.finding import Finding, Level
 
 if TYPE_CHECKING:
     import pandas

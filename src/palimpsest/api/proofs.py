@@ -8,17 +8,17 @@ from typing import Any, overload
 
 from torch import Generator, Tensor, nn
 
-from palimpsest.case.config import ProveConfig
-from palimpsest.case.prove import make_proofs
+from palimpsest.artifacts.config import ProveConfig
+from palimpsest.config import validate
 from palimpsest.datasets import ImageSet
-from palimpsest.defend_file import defended, refuse_same_file
 from palimpsest.defenses import defend as defend_vectors
 from palimpsest.errors import ConfigurationError
+from palimpsest.pipeline.stages.defend import defended, refuse_same_file
+from palimpsest.pipeline.stages.prove import make_proofs
 from palimpsest.proofs import Proofs, Verdicts, load_proofs, save_proofs
 from palimpsest.proofs import prove as prove_models
 from palimpsest.proofs import verify as verify_proofs
 from palimpsest.randomness import fork
-from palimpsest.reading import validate
 
 
 @overload

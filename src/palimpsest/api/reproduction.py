@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from palimpsest.shown import frame
+from palimpsest.display import frame
 
 if TYPE_CHECKING:
     import pandas

@@ -1,23 +1,40 @@
 """What an auditor or a server recovers: one file for each attack."""
 
-from palimpsest.attacks.confirmation import Confirmation, confirm
-from palimpsest.attacks.direct_difference import DirectDifference
-from palimpsest.attacks.dragd import DRAGD, DRAGDP
-from palimpsest.attacks.giamu import FUIA, GIAMU
-from palimpsest.attacks.igf import IGF
-from palimpsest.attacks.igf_plus import IGFPlus
-from palimpsest.attacks.igf_white import IGFWhite
-from palimpsest.attacks.joint import Joint
-from palimpsest.attacks.learned import Learned, LearnedInversion
-from palimpsest.attacks.linear_layer import LinearLayer
-from palimpsest.attacks.lti import LearningToInvert
-from palimpsest.attacks.readouts import Projected
-from palimpsest.attacks.server import BatchLabels, BatchReconstruction, ServerAttack, ServerView
-from palimpsest.attacks.single_gradient import DeepLeakage, ImprovedDeepLeakage, InvertingGradients
-from palimpsest.attacks.tabular import RowInversion
-from palimpsest.attacks.text import TokenInversion
-from palimpsest.attacks.vectors import VectorInversion
-from palimpsest.attacks.view import ArchitectView, Attack, AuditorView, Knowledge, Reconstruction, spelled_out
+from palimpsest.attacks.auditor_view import (
+    ArchitectView,
+    Attack,
+    AuditorView,
+    Knowledge,
+    Reconstruction,
+    spelled_out,
+)
+from palimpsest.attacks.learned.base import Learned, LearnedInversion
+from palimpsest.attacks.learned.extractors import Projected
+from palimpsest.attacks.learned.igf import IGF
+from palimpsest.attacks.learned.igf_plus import IGFPlus
+from palimpsest.attacks.learned.igf_white import IGFWhite
+from palimpsest.attacks.learned.lti import LearningToInvert
+from palimpsest.attacks.learned.non_image import VectorInversion
+from palimpsest.attacks.learned.tabular import RowInversion
+from palimpsest.attacks.learned.text import TokenInversion
+from palimpsest.attacks.linkage import Confirmation, confirm
+from palimpsest.attacks.matching.adam import Adam
+from palimpsest.attacks.matching.base import MatchingAttack
+from palimpsest.attacks.matching.coordinates import Coordinates, Pixels, Spectrum, make_coordinates
+from palimpsest.attacks.matching.direct_difference import DirectDifference
+from palimpsest.attacks.matching.distances import OBJECTIVES, cosine, euclidean
+from palimpsest.attacks.matching.dragd import DRAGD, DRAGDP
+from palimpsest.attacks.matching.giamu import FUIA, GIAMU
+from palimpsest.attacks.matching.joint import Joint
+from palimpsest.attacks.matching.lbfgs import LBFGS
+from palimpsest.attacks.matching.linear_layer import LinearLayer
+from palimpsest.attacks.matching.optimizer import Box, Evaluate, Minimum
+from palimpsest.attacks.matching.problem import Batch, Problem, Term
+from palimpsest.attacks.matching.search import Descent, Found, Rehearsal, Search
+from palimpsest.attacks.matching.setup import Scene
+from palimpsest.attacks.matching.single_gradient import DeepLeakage, ImprovedDeepLeakage, InvertingGradients
+from palimpsest.attacks.matching.total_variation import total_variation
+from palimpsest.attacks.server_view import BatchLabels, BatchReconstruction, ServerAttack, ServerView
 
 __all__ = [
     "DRAGD",
@@ -25,14 +42,23 @@ __all__ = [
     "FUIA",
     "GIAMU",
     "IGF",
+    "LBFGS",
+    "OBJECTIVES",
+    "Adam",
     "ArchitectView",
     "Attack",
     "AuditorView",
+    "Batch",
     "BatchLabels",
     "BatchReconstruction",
+    "Box",
     "Confirmation",
+    "Coordinates",
     "DeepLeakage",
+    "Descent",
     "DirectDifference",
+    "Evaluate",
+    "Found",
     "IGFPlus",
     "IGFWhite",
     "ImprovedDeepLeakage",
@@ -43,13 +69,26 @@ __all__ = [
     "LearnedInversion",
     "LearningToInvert",
     "LinearLayer",
+    "MatchingAttack",
+    "Minimum",
+    "Pixels",
+    "Problem",
     "Projected",
     "Reconstruction",
+    "Rehearsal",
     "RowInversion",
+    "Scene",
+    "Search",
     "ServerAttack",
     "ServerView",
+    "Spectrum",
+    "Term",
     "TokenInversion",
     "VectorInversion",
     "confirm",
+    "cosine",
+    "euclidean",
+    "make_coordinates",
     "spelled_out",
+    "total_variation",
 ]

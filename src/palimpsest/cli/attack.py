@@ -7,8 +7,8 @@ from cyclopts import Parameter
 from pydantic import BaseModel
 from rich.console import Console
 
-from palimpsest.api.watching import watched
-from palimpsest.case.config import CaseConfig, read_case
+from palimpsest.api.progress import watched
+from palimpsest.artifacts.config import CaseConfig, read_case
 from palimpsest.cli.options import FLAG, DataDir, Debug, Json, Log, Quiet, Track, command_line
 from palimpsest.cli.output import print_result
 from palimpsest.cli.overrides import given_keys, override_model
@@ -50,8 +50,8 @@ def attack(
     replace
         Go on in a run folder that holds another case, keeping the stages that are the same.
     """
-    from palimpsest.audit import default_folder
-    from palimpsest.case import attack as run_attack
+    from palimpsest.pipeline import attack as run_attack
+    from palimpsest.runs import default_folder
 
     config = read_case(case, given_keys(overrides))
     folder = out or default_folder(config.brought.stem, config)

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from rich.console import Console
 
-from palimpsest.api.watching import watched
+from palimpsest.api.progress import watched
 from palimpsest.cli.options import FLAG, DataDir, Debug, Json, Log, Overriding, Quiet, Track, command_line
 from palimpsest.cli.output import print_result
 from palimpsest.cli.overrides import given_keys
-from palimpsest.reading import read_config
+from palimpsest.config import read_config
 
 
 def audit(
@@ -38,8 +38,8 @@ def audit(
     replace
         Go on in a run folder that holds another configuration, keeping the stages that are the same.
     """
-    from palimpsest.audit import audit as run_audit
-    from palimpsest.audit import default_folder
+    from palimpsest.pipeline.audit import audit as run_audit
+    from palimpsest.runs import default_folder
 
     config = read_config(preset, given_keys(overrides))
     folder = out or default_folder(preset, config)

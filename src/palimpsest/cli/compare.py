@@ -50,7 +50,7 @@ def write_comparison(
     machine: bool = False,
 ) -> None:
     """Write the comparison's page and tables, and print the table."""
-    from palimpsest.compared_runs import Comparison
+    from palimpsest.comparison.comparison import Comparison
 
     comparison = Comparison.read(folders)
     page = comparison.save(out, title=title, pictures=pictures)

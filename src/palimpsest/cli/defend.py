@@ -35,7 +35,7 @@ def defend(
     seed
         Where the random numbers come from; by default the operating system, as it should be for real proofs.
     """
-    from palimpsest.defend_file import defend_file
+    from palimpsest.pipeline.stages.defend import defend_file
 
     defended = defend_file(proofs, _listed(with_), out=out, seed=seed)
     count, dimension = defended.vectors.shape

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from palimpsest.case.config import read_case
+from palimpsest.artifacts.config import read_case
 from palimpsest.cli.attack import Case
 from palimpsest.cli.options import DataDir, Debug, Json
 from palimpsest.cli.output import print_json
@@ -38,7 +38,7 @@ def doctor(
     out
         Where the run would stand; nothing is written.
     """
-    from palimpsest.case.doctor import Level, examine
+    from palimpsest.doctor import Level, examine
 
     console = Console()
     faults, findings = 0, list[dict[str, str]]()

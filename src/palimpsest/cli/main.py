@@ -22,9 +22,9 @@ from palimpsest.cli.reproduce import app as reproduce
 from palimpsest.cli.runs import runs
 from palimpsest.cli.sweep import sweep
 from palimpsest.cli.verify import verify
+from palimpsest.config import explain_validation
+from palimpsest.display import printable
 from palimpsest.errors import PalimpsestError
-from palimpsest.printable import printable
-from palimpsest.refused import explain_validation
 
 app = App(
     name="palimpsest",

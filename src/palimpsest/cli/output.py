@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from palimpsest.audit_result import AuditResult
+from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.progress import JsonLines
 
 

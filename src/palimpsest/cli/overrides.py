@@ -11,9 +11,8 @@ from cyclopts import Parameter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from palimpsest.config import AuditConfig, RunConfig
+from palimpsest.config import AuditConfig, RunConfig, Section
 from palimpsest.errors import ConfigurationError
-from palimpsest.section import Section
 
 _YAML = ("defenses", "model_arguments")
 _NOT_FLAGS = ("description", "paper")

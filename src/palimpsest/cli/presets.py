@@ -4,7 +4,7 @@ from rich.console import Console
 
 from palimpsest.cli.options import Json
 from palimpsest.cli.output import print_json
-from palimpsest.reading import preset_names, read_config
+from palimpsest.config import preset_names, read_config
 
 
 def presets(*, machine: Json = False) -> None:

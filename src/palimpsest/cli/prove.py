@@ -7,12 +7,12 @@ from cyclopts import Parameter
 from pydantic import BaseModel
 from rich.console import Console
 
-from palimpsest.api.watching import watched
-from palimpsest.case.config import ProveConfig
+from palimpsest.api.progress import watched
+from palimpsest.artifacts.config import ProveConfig
 from palimpsest.cli.options import DataDir, Debug, Json, Quiet
 from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys, override_model
-from palimpsest.reading import validate
+from palimpsest.config import validate
 
 # See `Overriding`.
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def prove(
     out
         The proof file, readable by its owner only.
     """
-    from palimpsest.case.prove import make_proofs
+    from palimpsest.pipeline.stages.prove import make_proofs
     from palimpsest.proofs import save_proofs
 
     config = validate(ProveConfig, given_keys(overrides), where="prove")

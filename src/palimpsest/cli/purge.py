@@ -8,7 +8,7 @@ from rich.console import Console
 
 from palimpsest.cli.options import FLAG, SEVERAL, Debug, Json
 from palimpsest.cli.output import print_json
-from palimpsest.memory import format_bytes
+from palimpsest.system.memory import format_bytes
 
 _LISTED = 20
 
@@ -31,7 +31,7 @@ def purge(
     dry_run
         Remove nothing; say what would be removed.
     """
-    from palimpsest.purge import purge as purge_run
+    from palimpsest.runs import purge as purge_run
 
     console = Console(soft_wrap=True, quiet=machine)
     purged = {}

@@ -31,7 +31,7 @@ def report(
     out
         The file to write; by default report.html in the run folder, or report-redacted.html. Pictures go beside it.
     """
-    from palimpsest.api.pages import report as render
+    from palimpsest.api.reports import report as render
 
     page = render(run, redact=redact, pictures=pictures, out=out)
     drawn = sorted((page.parent / "pictures").iterdir()) if pictures else []

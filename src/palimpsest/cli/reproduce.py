@@ -7,13 +7,13 @@ from typing import Annotated
 from cyclopts import App
 from rich.console import Console
 
+from palimpsest.api.progress import watched
 from palimpsest.api.reproduction import Reproduction
-from palimpsest.api.watching import watched
 from palimpsest.cli.options import SEVERAL, DataDir, Debug, Json, Log, Overriding, Quiet, Track, command_line
 from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys
+from palimpsest.config import read_config
 from palimpsest.errors import ReproductionError
-from palimpsest.reading import read_config
 from palimpsest.reproduce.catalog import STUDIES, TABLES, Table
 from palimpsest.reproduce.study import Study
 

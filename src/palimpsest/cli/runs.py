@@ -8,8 +8,7 @@ from rich.table import Table
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
 from palimpsest.comparison import COLUMNS, ComparedRun
-from palimpsest.printable import printable
-from palimpsest.shown import in_form
+from palimpsest.display import in_form, printable
 
 _NUMBERS = tuple(column for column in COLUMNS if column.name in ("mse", "top1"))
 
@@ -22,7 +21,7 @@ def runs(folder: Path = Path("runs"), *, machine: Json = False, debug: Debug = F
     folder
         Where to look.
     """
-    from palimpsest.api.pages import runs as list_runs
+    from palimpsest.api.reports import runs as list_runs
 
     found = list_runs(folder)
     if machine:

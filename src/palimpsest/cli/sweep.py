@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from palimpsest.api.watching import watched
+from palimpsest.api.progress import watched
 from palimpsest.cli.compare import write_comparison
 from palimpsest.cli.options import DataDir, Debug, Json, Log, Overriding, Quiet, Track
 from palimpsest.cli.overrides import given_keys
@@ -39,8 +39,8 @@ def sweep(
     engine
         One audit after the other, or several at a time on Ray.
     """
-    from palimpsest.sweep import read_grid
-    from palimpsest.sweep import sweep as run_sweep
+    from palimpsest.pipeline.sweep import read_grid
+    from palimpsest.pipeline.sweep import sweep as run_sweep
 
     folder = out or Path("runs") / f"{Path(preset).stem}-{grid.stem}"
     if track and engine == "ray":

@@ -9,10 +9,10 @@ from rich.table import Table
 
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
+from palimpsest.display import printable
 from palimpsest.errors import ProofError
-from palimpsest.printable import printable
 from palimpsest.progress import finite
-from palimpsest.records import write_json
+from palimpsest.storage import write_json
 
 _LONGEST = 2000
 

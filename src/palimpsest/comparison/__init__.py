@@ -1,7 +1,7 @@
 """Many runs beside each other: what each was, and what came out."""
 
 from palimpsest.comparison.columns import COLUMNS, Column
-from palimpsest.comparison.compared_run import ComparedRun, find_runs, read_run
+from palimpsest.comparison.run_summary import ComparedRun, find_runs, read_run
 from palimpsest.comparison.table import (
     as_csv,
     as_json,

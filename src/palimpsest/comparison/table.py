@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from palimpsest.comparison.columns import COLUMNS, Column
-from palimpsest.comparison.compared_run import ComparedRun
-from palimpsest.printable import printable
-from palimpsest.shown import in_form
+from palimpsest.comparison.run_summary import ComparedRun
+from palimpsest.display import in_form, printable
 
 
 def as_markdown(runs: Sequence[ComparedRun]) -> str:

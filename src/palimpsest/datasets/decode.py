@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from palimpsest.errors import DatasetError
-from palimpsest.memory import require_memory
+from palimpsest.system.memory import require_memory
 
 Size = tuple[int, int]
 """Height and width in pixels."""

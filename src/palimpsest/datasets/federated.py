@@ -18,7 +18,7 @@ from palimpsest.datasets.partitions import check_partition
 from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
 from palimpsest.randomness import make_generator
-from palimpsest.records import tensor_hash
+from palimpsest.storage import tensor_hash
 
 HELD_OUT = 1000
 _RESERVED = 0.1

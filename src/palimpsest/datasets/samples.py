@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from palimpsest.errors import DatasetError
-from palimpsest.records import tensor_hash
+from palimpsest.storage import tensor_hash
 
 
 class SampleSet(ABC):

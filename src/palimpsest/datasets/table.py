@@ -16,7 +16,7 @@ from torch import Tensor
 from palimpsest.datasets.parquet import IMAGE_COLUMNS, opened_parquet
 from palimpsest.datasets.rows import RowSet, TokenSet
 from palimpsest.errors import DatasetError
-from palimpsest.memory import require_memory
+from palimpsest.system.memory import require_memory
 
 LABEL, TOKENS = "label", "tokens"
 # pyarrow makes these functions when it is imported, so that its stubs know few of them.

@@ -5,7 +5,6 @@ from palimpsest.defenses.clip_noise import ClipNoise
 from palimpsest.defenses.defense import Defense, fill_normal, row_by_row
 from palimpsest.defenses.gaussian import GaussianNoise
 from palimpsest.defenses.norm_only import NormOnly
-from palimpsest.defenses.oracle import DefendedOracle
 from palimpsest.defenses.orthogonal import OrthogonalObfuscation
 from palimpsest.defenses.orthogonal_sample_seeded import SampleSeededObfuscation
 from palimpsest.defenses.perturb import GradientPerturbation
@@ -16,7 +15,6 @@ from palimpsest.defenses.smooth import GradientSmoothing
 
 __all__ = [
     "ClipNoise",
-    "DefendedOracle",
     "Defense",
     "GaussianNoise",
     "GradientPerturbation",

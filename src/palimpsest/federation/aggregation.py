@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from palimpsest.federation.client import Reply
-from palimpsest.records import Parameters
 from palimpsest.registry import AGGREGATIONS, Component
+from palimpsest.storage import Parameters
 
 
 class Aggregator(Protocol):

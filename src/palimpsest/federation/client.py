@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim import SGD
 
-from palimpsest.memory import keep_freed_memory
 from palimpsest.models import laid_out_for
 from palimpsest.randomness import derive_seed
-from palimpsest.records import Parameters
+from palimpsest.storage import Parameters
+from palimpsest.system.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)

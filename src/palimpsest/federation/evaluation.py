@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.datasets import ImageSet
-from palimpsest.memory import keep_freed_memory
 from palimpsest.models import laid_out_for
-from palimpsest.records import Parameters
+from palimpsest.storage import Parameters
+from palimpsest.system.memory import keep_freed_memory
 
 # What a network makes of more images leaves the cache before it is used.
 BATCH = 128

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from palimpsest.federation.aggregation import Aggregation, weighted_mean
 from palimpsest.federation.client import Reply
-from palimpsest.records import Parameters
 from palimpsest.registry import AGGREGATIONS
+from palimpsest.storage import Parameters
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 

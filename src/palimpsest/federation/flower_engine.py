@@ -24,7 +24,7 @@ from palimpsest.federation.flower_records import (
     unpack_payload,
     unpack_reply,
 )
-from palimpsest.records import read_tensors, save_tensors
+from palimpsest.storage import read_tensors, save_tensors
 
 Prepare = Callable[[int], tuple[nn.Module, Shard]]
 """A client's model and what it holds, from its number."""

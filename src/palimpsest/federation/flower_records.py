@@ -10,7 +10,7 @@ import torch
 
 from palimpsest.errors import FederationError, MissingDependencyError
 from palimpsest.federation.client import Payload, Reply, Work
-from palimpsest.records import Parameters
+from palimpsest.storage import Parameters
 
 
 def require_flower() -> None:

@@ -13,8 +13,8 @@ from palimpsest.errors import ConfigurationError, FederationError
 from palimpsest.federation.aggregation import Aggregation
 from palimpsest.federation.client import Reply
 from palimpsest.federation.flower_records import pack_parameters, require_flower, unpack_parameters
-from palimpsest.records import Parameters
 from palimpsest.registry import AGGREGATIONS
+from palimpsest.storage import Parameters
 
 _EVERYONE = {"fraction_train": 1.0, "min_train_nodes": 1, "min_available_nodes": 1}
 

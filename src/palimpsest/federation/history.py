@@ -7,7 +7,7 @@ from pathlib import Path
 from palimpsest.errors import CheckpointError, UnlearningError
 from palimpsest.federation.aggregation import weighted_mean
 from palimpsest.federation.client import Reply
-from palimpsest.records import Parameters, Record
+from palimpsest.storage import Parameters, Record
 
 
 @dataclass(frozen=True)

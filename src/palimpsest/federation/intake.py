@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from palimpsest.federation.client import Reply
 from palimpsest.federation.history import History
-from palimpsest.records import Parameters
+from palimpsest.storage import Parameters
 
 NO_DATA = "no data"
 NO_REPLY = "no reply"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import UnlearningError
 from palimpsest.gradients import BatchGradient
-from palimpsest.records import Parameters, Record
+from palimpsest.storage import Parameters, Record
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from palimpsest.federation.history import History
 from palimpsest.federation.intake import NOT_FINITE, TOO_LARGE, Intake, first_not_finite
 from palimpsest.federation.schedule import Schedule, Swap
 from palimpsest.progress import progress_line
-from palimpsest.records import Parameters, Record, parameters_hash
+from palimpsest.storage import Parameters, Record, parameters_hash
 
 
 @dataclass(frozen=True)

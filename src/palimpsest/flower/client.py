@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from palimpsest.config import DefenseConfig
+from palimpsest.config import DefenseConfig, explain_validation
 from palimpsest.defenses import apply_defenses, describe
 from palimpsest.errors import ConfigurationError, FederationError, PalimpsestError
 from palimpsest.federation.flower_records import pack_parameters, unpack_parameters
@@ -27,8 +27,7 @@ from palimpsest.flower.messages import (
 from palimpsest.gradients import DEFAULT_BUDGET, gradient_differences
 from palimpsest.models import load_parameters
 from palimpsest.proofs import Proofs, save_proofs
-from palimpsest.records import parameters_hash, tensor_hash, write_json
-from palimpsest.refused import explain_validation
+from palimpsest.storage import parameters_hash, tensor_hash, write_json
 
 Forgotten = Callable[[Any], tuple[Tensor, Tensor]]
 """From Flower's context to the samples that this client forgets, as its model takes them, and their labels."""

@@ -20,7 +20,7 @@ from palimpsest.flower.messages import (
     instructs,
 )
 from palimpsest.proofs import Delivery, Proofs, receive_proofs, save_proofs
-from palimpsest.records import Parameters, parameters_hash, save_tensors, write_json
+from palimpsest.storage import Parameters, parameters_hash, save_tensors, write_json
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from palimpsest.gradients.dispatch import find_layerwise
 from palimpsest.gradients.per_sample import (
     check_same,
     chunk_size,
@@ -14,8 +15,7 @@ from palimpsest.gradients.per_sample import (
     eval_mode,
     parameter_count,
 )
-from palimpsest.gradients.writers import find_layerwise
-from palimpsest.memory import keep_freed_memory
+from palimpsest.system.memory import keep_freed_memory
 
 
 @runtime_checkable

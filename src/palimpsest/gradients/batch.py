@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from palimpsest.gradients.together import TogetherGradients
-from palimpsest.records import Parameters
+from palimpsest.gradients.batched import TogetherGradients
+from palimpsest.storage import Parameters
 
 
 class BatchGradient:

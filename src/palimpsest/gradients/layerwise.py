@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from torch.func import functional_call
 
-from palimpsest.gradients.rules import find_rule
+from palimpsest.gradients.layer_rules import find_rule
 
 Visit = Callable[[str, Tensor, Tensor], None]
 """Told of each use of a layer: its name, what went in and what came out."""

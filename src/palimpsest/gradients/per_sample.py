@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.errors import ModelError, ResourceError
-from palimpsest.gradients.matrices import MatricesInTurn
-from palimpsest.gradients.writers import writer_of
-from palimpsest.memory import keep_freed_memory
+from palimpsest.gradients.buffer_pool import MatricesInTurn
+from palimpsest.gradients.dispatch import writer_of
 from palimpsest.progress import progress_line
+from palimpsest.system.memory import keep_freed_memory
 
 DEFAULT_BUDGET = 4 * 2**30
 # On a CPU a few samples at a time are fastest: enough to pay for the calls, and few enough for the cache. How many that

@@ -3,19 +3,19 @@
 from palimpsest.metrics.assignment import assign
 from palimpsest.metrics.baselines import mean_image, nearest_images
 from palimpsest.metrics.batches import in_order, label_recovery
-from palimpsest.metrics.belonging import Belonging, measure_belonging, shuffle_pairs
 from palimpsest.metrics.bootstrap import bootstrap_intervals
 from palimpsest.metrics.comparison import Comparison, compare
-from palimpsest.metrics.confirmation import ConfirmationScores, score_confirmation
-from palimpsest.metrics.control import Control, judge_control
 from palimpsest.metrics.evaluate import Scores, evaluate
 from palimpsest.metrics.identification import right_ranks
 from palimpsest.metrics.image_metrics import mean_squared_errors, psnr, ssim
+from palimpsest.metrics.linkage import ConfirmationScores, score_confirmation
 from palimpsest.metrics.measured import Measured, measure
 from palimpsest.metrics.metric import CrossCorrelation, MeanAbsoluteError, Metric
 from palimpsest.metrics.perceptual import lpips
+from palimpsest.metrics.permutation_test import Belonging, measure_belonging, shuffle_pairs
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
 from palimpsest.metrics.soundness import separation
+from palimpsest.metrics.undefended_baseline import Control, judge_control
 from palimpsest.metrics.vectors import SampleScores, evaluate_samples, sample_errors
 
 __all__ = [

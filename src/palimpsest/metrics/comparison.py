@@ -10,8 +10,8 @@ from palimpsest.errors import DivergenceError, PalimpsestError
 from palimpsest.metrics.identification import right_ranks
 from palimpsest.metrics.image_metrics import mean_squared_errors, psnr, ssim
 from palimpsest.metrics.perceptual import Network, lpips
-from palimpsest.records import Parameters, Record
 from palimpsest.registry import METRICS
+from palimpsest.storage import Parameters, Record
 
 Aggregates = dict[str, int | float | str | None]
 """Scores of a whole attack by name, ready for JSON."""

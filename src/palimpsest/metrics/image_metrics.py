@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from palimpsest.torchvision_compat import import_torchvision
+from palimpsest.system.torchvision_compat import import_torchvision
 
 LARGEST_PSNR = 100.0
 """What identical images get, in dB: their true PSNR is infinite, which has no mean and no JSON."""

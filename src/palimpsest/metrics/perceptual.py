@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from palimpsest.errors import MissingDependencyError, ModelError
 from palimpsest.metrics.image_metrics import paired_batches
-from palimpsest.torchvision_compat import import_torchvision
+from palimpsest.system.torchvision_compat import import_torchvision
 
 Network = Literal["alex", "squeeze", "vgg"]
 

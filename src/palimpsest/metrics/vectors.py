@@ -10,7 +10,7 @@ from palimpsest.errors import DatasetError, DivergenceError
 from palimpsest.metrics.bootstrap import bootstrap_intervals
 from palimpsest.metrics.comparison import Aggregates
 from palimpsest.metrics.distances import distance_blocks
-from palimpsest.records import Parameters, Record
+from palimpsest.storage import Parameters, Record
 
 _TIE = 1e-7
 _UNIT = "each column in units of its deviation over the auxiliary rows"

@@ -4,10 +4,10 @@ from palimpsest.models.build import build_model, load_parameters
 from palimpsest.models.checkpoint import read_state_dict
 from palimpsest.models.classifier import Classifier
 from palimpsest.models.convnet import ConvNet
+from palimpsest.models.custom import build_own, count_classes, fill_own
 from palimpsest.models.layout import laid_out_for
 from palimpsest.models.lenet import LeNet
-from palimpsest.models.normalised import Normalised, bare
-from palimpsest.models.own import build_own, count_classes, fill_own
+from palimpsest.models.normalized import Normalised, bare
 from palimpsest.models.resnet import ResNet20
 
 __all__ = [

@@ -8,7 +8,7 @@ from torch import nn
 from palimpsest.config import ModelConfig
 from palimpsest.errors import CheckpointError, ModelError
 from palimpsest.randomness import derive_seed
-from palimpsest.records import Parameters
+from palimpsest.storage import Parameters
 
 
 def build_model(config: ModelConfig, *, shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from palimpsest.errors import CheckpointError
 from palimpsest.models.torch_file import read_torch_file
-from palimpsest.records import Parameters, read_tensors
+from palimpsest.storage import Parameters, read_tensors
 
 _NESTED = ("state_dict", "model_state_dict", "model", "net")
 _RECORD = "parameters/"

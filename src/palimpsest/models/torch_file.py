@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 
 from palimpsest.errors import CheckpointError
-from palimpsest.memory import require_room
+from palimpsest.system.memory import require_room
 
 _LARGEST_DESCRIPTION = 2**24
 _LONGEST_TEXT = 1024

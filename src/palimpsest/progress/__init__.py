@@ -1,24 +1,25 @@
-"""What long work tells about itself, and who listens: a terminal, a notebook, a log file, a machine, a tracker."""
+"""Progress of long work, and the callbacks that receive it: terminal, notebook, log file, JSON lines, trackers."""
 
-from palimpsest.progress.log_file import LogFile
-from palimpsest.progress.machine import JsonLines, finite
+from palimpsest.progress.context import Callback, callbacks, in_stage, with_callbacks
+from palimpsest.progress.events import ProgressLine, Stage
+from palimpsest.progress.json_lines import JsonLines, finite
+from palimpsest.progress.line import progress_line, track
+from palimpsest.progress.log import LogFile
 from palimpsest.progress.notebook import Notebook
 from palimpsest.progress.terminal import Terminal
-from palimpsest.progress.watcher import Stage, Watcher, in_stage, watchers, watching
-from palimpsest.progress.work import Work, progress_line, track
 
 __all__ = [
+    "Callback",
     "JsonLines",
     "LogFile",
     "Notebook",
+    "ProgressLine",
     "Stage",
     "Terminal",
-    "Watcher",
-    "Work",
+    "callbacks",
     "finite",
     "in_stage",
     "progress_line",
     "track",
-    "watchers",
-    "watching",
+    "with_callbacks",
 ]

@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from html import escape
 
-from palimpsest.progress.watcher import Stage, Watcher
-from palimpsest.progress.work import Work
+from palimpsest.progress.context import Callback
+from palimpsest.progress.events import ProgressLine, Stage
 
 _EVERY = 0.25
 
 
-class Notebook(Watcher):
+class Notebook(Callback):
     """A cell's output, written anew as work goes on.
 
     Args:
@@ -20,29 +20,29 @@ class Notebook(Watcher):
     def __init__(self, show: Callable[[str], None] | None = None) -> None:
         self._show = show or _cell()
         self._lines: list[str] = []
-        self._works: list[Work] = []
+        self._open: list[ProgressLine] = []
         self._drawn = 0.0
 
     def __exit__(self, *_: object) -> None:
-        self._works.clear()
+        self._open.clear()
         self._draw()
 
-    def began(self, work: Work) -> None:
+    def on_start(self, line: ProgressLine) -> None:
         """Show a line."""
-        self._works.append(work)
+        self._open.append(line)
         self._draw()
 
-    def moved(self, work: Work) -> None:
+    def on_step(self, line: ProgressLine) -> None:
         """Move it, a few times a second."""
         if time.monotonic() - self._drawn >= _EVERY:
             self._draw()
 
-    def ended(self, work: Work) -> None:
+    def on_end(self, line: ProgressLine) -> None:
         """Take the line away."""
-        if work in self._works:
-            self._works.remove(work)
+        if line in self._open:
+            self._open.remove(line)
 
-    def finished(self, stage: Stage) -> None:
+    def on_stage_end(self, stage: Stage) -> None:
         """Leave the stage's line."""
         self._lines.append(f"{stage.name:<28} {stage}")
         self._draw()
@@ -51,8 +51,8 @@ class Notebook(Watcher):
         self._drawn = time.monotonic()
         lines = [escape(line) for line in self._lines]
         lines += [
-            f'<progress max="{work.total}" value="{work.done}"></progress> {escape(str(work))}'
-            for work in self._works
+            f'<progress max="{line.total}" value="{line.done}"></progress> {escape(str(line))}'
+            for line in self._open
         ]
         self._show("<pre>" + "\n".join(lines) + "</pre>" if lines else "")
 

@@ -15,8 +15,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from palimpsest.progress.watcher import Watcher
-from palimpsest.progress.work import Work, note
+from palimpsest.progress.context import Callback
+from palimpsest.progress.events import ProgressLine, note
 
 
 class _Rate(ProgressColumn):
@@ -25,7 +25,7 @@ class _Rate(ProgressColumn):
         return Text(f"{task.finished_speed or task.speed or 0:,.1f}/s", style="dim")
 
 
-class Terminal(Watcher):
+class Terminal(Callback):
     """A live line at the bottom of a terminal; what a stage leaves behind is its one summary line.
 
     Args:
@@ -58,20 +58,20 @@ class Terminal(Watcher):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def began(self, work: Work) -> None:
+    def on_start(self, line: ProgressLine) -> None:
         """Show a line."""
-        self._tasks[id(work)] = self._progress.add_task(
-            work.description, total=work.total, completed=work.done, note=""
+        self._tasks[id(line)] = self._progress.add_task(
+            line.description, total=line.total, completed=line.done, note=""
         )
 
-    def moved(self, work: Work) -> None:
+    def on_step(self, line: ProgressLine) -> None:
         """Move the bar."""
-        task = self._tasks.get(id(work))
+        task = self._tasks.get(id(line))
         if task is not None:
-            self._progress.update(task, completed=work.done, note=note(work.values))
+            self._progress.update(task, completed=line.done, note=note(line.values))
 
-    def ended(self, work: Work) -> None:
+    def on_end(self, line: ProgressLine) -> None:
         """Take the line away."""
-        task = self._tasks.pop(id(work), None)
+        task = self._tasks.pop(id(line), None)
         if task is not None:
             self._progress.remove_task(task)

@@ -9,9 +9,9 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from palimpsest.gradients import fit_projection
 from palimpsest.proofs.fit import fit_statistics, identified, row_norms
 from palimpsest.randomness import make_generator
+from palimpsest.reduction import fit_projection
 from palimpsest.registry import VERIFIERS, Component
 
 _TINY = torch.finfo(torch.float64).tiny

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from palimpsest.errors import ProofError
-from palimpsest.records import tensor_hash
+from palimpsest.storage import tensor_hash
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from palimpsest.display import frame, html_paragraph, html_table
 from palimpsest.errors import ProofError
-from palimpsest.memory import require_room
-from palimpsest.records import Record, save_tensors, tensor_hash
-from palimpsest.shown import frame, html_paragraph, html_table
+from palimpsest.storage import Record, save_tensors, tensor_hash
+from palimpsest.system.memory import require_room
 
 if TYPE_CHECKING:
     import pandas

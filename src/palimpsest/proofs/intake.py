@@ -10,7 +10,7 @@ from torch import Tensor
 from palimpsest.errors import ProofError
 from palimpsest.proofs.file import Proofs
 from palimpsest.proofs.fit import fit_statistics
-from palimpsest.records import tensor_hash
+from palimpsest.storage import tensor_hash
 
 # Above this the norm of a vector overflows float32.
 _LARGEST = 2.0**60

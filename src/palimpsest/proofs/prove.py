@@ -5,7 +5,7 @@ from torch import nn
 from palimpsest.datasets import SampleSet
 from palimpsest.gradients import DEFAULT_BUDGET, gradient_differences
 from palimpsest.proofs.file import Proofs
-from palimpsest.records import parameters_hash
+from palimpsest.storage import parameters_hash
 
 
 def prove(

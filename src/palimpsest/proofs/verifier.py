@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from palimpsest.display import frame, html_paragraph, html_table
 from palimpsest.errors import ProofError
 from palimpsest.proofs.file import Proofs, row_blocks
-from palimpsest.records import Record
-from palimpsest.shown import frame, html_paragraph, html_table
+from palimpsest.storage import Record
 
 if TYPE_CHECKING:
     import pandas

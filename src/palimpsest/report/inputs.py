@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from palimpsest.records import Parameters, Record
+from palimpsest.storage import Parameters, Record
 
 
 @dataclass(frozen=True)

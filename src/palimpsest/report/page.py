@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from palimpsest.errors import PalimpsestError, RunError
-from palimpsest.files import write_text
-from palimpsest.records import read_tensors
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.render import render_report
 from palimpsest.report.samples import SamplesInput, render_samples
 from palimpsest.report.unscored import UnscoredInput, render_unscored
+from palimpsest.storage import read_tensors, write_text
 
 Page = ReportInput | UnscoredInput | SamplesInput
 _KINDS = {kind.__name__: kind for kind in (ReportInput, UnscoredInput, SamplesInput)}

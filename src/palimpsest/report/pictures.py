@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from palimpsest.files import written_whole
 from palimpsest.report.figures import identified_within
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.page import Page
+from palimpsest.storage import written_whole
 
 _COLUMNS, _ROWS = 12, 3
 _INK, _RUBRIC = "#0000a0", "#a00000"

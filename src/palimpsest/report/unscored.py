@@ -7,10 +7,10 @@ from typing import Any
 from markupsafe import Markup
 from torch import Tensor
 
-from palimpsest.records import Record
 from palimpsest.report.gallery import encode_images
 from palimpsest.report.render import asset, content_policy, template
 from palimpsest.report.tables import configuration
+from palimpsest.storage import Record
 
 MOST_IMAGES = 600
 """Reconstructions that the page shows; the run's folder holds all of them."""

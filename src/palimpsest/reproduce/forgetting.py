@@ -6,14 +6,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from palimpsest.audit import pick_device
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import load_data
 from palimpsest.federation import Federation
-from palimpsest.federation_side import study_forgetting, train_original, unlearn_twice
 from palimpsest.metrics import area, share
-from palimpsest.records import write_json, write_text
+from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.runs import Run
+from palimpsest.storage import write_json, write_text
+from palimpsest.system.device import pick_device
 from palimpsest.unlearning import Behaviour, make_request
 
 METHODS = ("retrain", "ascent", "federaser", "rapid")

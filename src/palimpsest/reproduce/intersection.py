@@ -10,20 +10,21 @@ from torch import Tensor
 
 from palimpsest.attacks import Learned, LearnedInversion, Projected
 from palimpsest.attacks.intersection import DirectionPrior, fit_direction_prior, intersect
-from palimpsest.audit import audit, pick_device
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import FederatedData, load_data
 from palimpsest.defenses import Defense
 from palimpsest.errors import ConfigurationError
 from palimpsest.federation import Federation, Training
-from palimpsest.gradients import ModelOracle
 from palimpsest.metrics import binomial_interval, mean_squared_errors, right_ranks
 from palimpsest.models import load_parameters
+from palimpsest.oracles import ModelOracle
+from palimpsest.pipeline.audit import audit
 from palimpsest.progress import progress_line
 from palimpsest.proofs import Proofs
 from palimpsest.randomness import make_generator
-from palimpsest.records import write_json, write_text
 from palimpsest.registry import DEFENSES
+from palimpsest.storage import write_json, write_text
+from palimpsest.system.device import pick_device
 from palimpsest.unlearning import Unlearning
 
 DEFENSES_COMPARED = ("orthogonal", "orthogonal-sample-seeded")

@@ -9,19 +9,24 @@ from rich.console import Console
 from torch import Tensor
 
 from palimpsest.attacks import ServerView
-from palimpsest.attacks.labels import INFERRING, believed_labels, bias_difference_rule, last_layer
-from palimpsest.audit import pick_device
+from palimpsest.attacks.matching.label_inference import (
+    INFERRING,
+    believed_labels,
+    bias_difference_rule,
+    last_layer,
+)
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet, load_data
 from palimpsest.federation import Federation, Training
-from palimpsest.federation_side import train_original, unlearn_twice
 from palimpsest.gradients import gradient_differences
 from palimpsest.metrics import Rate, label_recovery, share
 from palimpsest.models import load_parameters
+from palimpsest.pipeline.stages.federate import train_original, unlearn_twice
+from palimpsest.pipeline.stages.server import deal_batches, observe_clients
 from palimpsest.randomness import make_generator
-from palimpsest.records import write_json, write_text
 from palimpsest.runs import Run
-from palimpsest.server_side import deal_batches, observe_clients
+from palimpsest.storage import write_json, write_text
+from palimpsest.system.device import pick_device
 from palimpsest.unlearning import Request, Unlearning, make_request
 
 SAMPLES = 100

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from palimpsest.attacks import Reconstruction
+from palimpsest.config import read_config
 from palimpsest.datasets import load_data
-from palimpsest.reading import read_config
-from palimpsest.records import written_whole
 from palimpsest.reproduce.frontier import draw_frontier
 from palimpsest.reproduce.study import Study
 from palimpsest.reproduce.summary import SCORES, Estimate, Summary
+from palimpsest.storage import written_whole
 from palimpsest.unlearning import Unlearning
 
 _OURS, _PAPER = "#0000a0", "#a00000"

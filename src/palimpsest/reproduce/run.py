@@ -6,15 +6,15 @@ from typing import Any
 
 from rich.console import Console
 
-from palimpsest.audit import audit
 from palimpsest.config import AuditConfig
 from palimpsest.errors import PalimpsestError
-from palimpsest.manifest import read_json
-from palimpsest.records import write_json, write_text
+from palimpsest.pipeline.audit import audit
 from palimpsest.registry import METHODS
 from palimpsest.reproduce.pictures import draw
 from palimpsest.reproduce.study import Cell, Study
 from palimpsest.reproduce.summary import Summary, as_json, markdown, summarise
+from palimpsest.runs import read_json
+from palimpsest.storage import write_json, write_text
 
 
 def reproduce(

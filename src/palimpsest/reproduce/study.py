@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from palimpsest.config import AuditConfig
+from palimpsest.config import AuditConfig, read_config
 from palimpsest.errors import ConfigurationError
-from palimpsest.reading import read_config
 from palimpsest.registry import closest
 from palimpsest.reproduce.published import Published
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from scipy.stats import t as student
 
+from palimpsest.display import in_form
 from palimpsest.reproduce.published import Published
 from palimpsest.reproduce.study import Cell, Column, Study
-from palimpsest.shown import in_form
 
 SCORES = {
     "mse": ("MSE", ".4f"),

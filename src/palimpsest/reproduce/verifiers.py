@@ -8,20 +8,20 @@ from rich.console import Console
 from torch import nn
 
 from palimpsest.attacks import AuditorView
-from palimpsest.audit import pick_device
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import FederatedData, ImageSet, load_data
 from palimpsest.federation import Federation, Training, train
-from palimpsest.federation_side import train_original, unlearn_twice
-from palimpsest.gradients import ModelOracle
 from palimpsest.metrics import separation
 from palimpsest.models import load_parameters
+from palimpsest.oracles import ModelOracle
+from palimpsest.pipeline.stages.federate import train_original, unlearn_twice
+from palimpsest.pipeline.stages.soundness import Area, gather_evidence, separations
 from palimpsest.proofs import FORGERS, Evidence, Submission, prove
 from palimpsest.randomness import derive_seed, make_generator
-from palimpsest.records import Parameters, write_json, write_text
 from palimpsest.registry import VERIFIERS
 from palimpsest.runs import Run
-from palimpsest.soundness import Area, gather_evidence, separations
+from palimpsest.storage import Parameters, write_json, write_text
+from palimpsest.system.device import pick_device
 from palimpsest.unlearning import make_request
 
 METHODS = ("ascent", "federaser", "rapid")

@@ -10,17 +10,9 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from palimpsest.errors import UnlearningError
-from palimpsest.federation import (
-    Aggregation,
-    Federation,
-    History,
-    Reply,
-    Schedule,
-    Training,
-    weighted_mean,
-)
-from palimpsest.records import Parameters
+from palimpsest.federation import Aggregation, Federation, History, Reply, Schedule, Training, weighted_mean
 from palimpsest.registry import METHODS
+from palimpsest.storage import Parameters
 from palimpsest.unlearning.method import Method, Place, Unlearned
 from palimpsest.unlearning.scenarios import Request
 

@@ -11,7 +11,7 @@ from palimpsest.datasets import FederatedData, ImageSet
 from palimpsest.errors import UnlearningError
 from palimpsest.federation import accuracy, parameter_distance, predict, share_right
 from palimpsest.models import build_model, load_parameters
-from palimpsest.records import Parameters, Record
+from palimpsest.storage import Parameters, Record
 from palimpsest.unlearning.membership import Membership, membership_score
 from palimpsest.unlearning.scenarios import Request
 

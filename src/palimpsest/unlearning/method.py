@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from palimpsest.federation import Federation, Round, Schedule, Training
-from palimpsest.records import Parameters
 from palimpsest.registry import Component
+from palimpsest.storage import Parameters
 from palimpsest.unlearning.scenarios import Request
 
 

@@ -10,7 +10,7 @@ from palimpsest.config import FederationConfig, ModelConfig, UnlearningConfig
 from palimpsest.datasets import FederatedData
 from palimpsest.federation import Federation, Round, Schedule, Training
 from palimpsest.randomness import derive_seed
-from palimpsest.records import Parameters, Record
+from palimpsest.storage import Parameters, Record
 from palimpsest.unlearning.method import Method, Place
 from palimpsest.unlearning.scenarios import Request, make_request
 

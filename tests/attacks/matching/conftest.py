@@ -1,8 +1,8 @@
 import pytest
 
-from palimpsest.progress import Work
+from palimpsest.progress import ProgressLine
 
 
 @pytest.fixture
-def line() -> Work:
-    return Work("search", 1)
+def line() -> ProgressLine:
+    return ProgressLine("search", 1)

@@ -3,7 +3,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from palimpsest.attacks.matching import Adam, Box
+from palimpsest.attacks import Adam, Box
 
 FREE = Box(torch.tensor(-torch.inf), torch.tensor(torch.inf))
 

@@ -3,7 +3,7 @@ import torch
 from scipy.fft import dctn
 from torch import Tensor, nn
 
-from palimpsest.attacks.matching import Spectrum, make_coordinates
+from palimpsest.attacks import Spectrum, make_coordinates
 
 
 def smooth_images(count: int, channels: int) -> Tensor:

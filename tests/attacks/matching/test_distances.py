@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from palimpsest.attacks.matching import OBJECTIVES, cosine, euclidean
+from palimpsest.attacks import OBJECTIVES, cosine, euclidean
 
 ONE, OTHER = torch.tensor([1.0, 2.0, -1.0]), torch.tensor([0.5, 2.5, 3.0])
 

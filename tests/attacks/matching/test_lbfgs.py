@@ -6,7 +6,7 @@ import torch
 from scipy.optimize import minimize, rosen, rosen_der
 from torch import Tensor
 
-from palimpsest.attacks.matching import LBFGS, Box, Evaluate
+from palimpsest.attacks import LBFGS, Box, Evaluate
 
 FREE = Box(torch.tensor(-torch.inf).double(), torch.tensor(torch.inf).double())
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from palimpsest.attacks import DRAGDP
 from palimpsest.attacks.matching.priors import PRIORS, nearest_images, spread
-from palimpsest.attacks.matching.scene import Scene
+from palimpsest.attacks.matching.setup import Scene
 
 
 def scene_of(world: Any, **settings: Any) -> Scene:

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from palimpsest.attacks.matching import Batch, Pixels, Problem, Term, make_coordinates, total_variation
+from palimpsest.attacks import Batch, Pixels, Problem, Term, make_coordinates, total_variation
 from palimpsest.config import ModelConfig
 from palimpsest.gradients import BatchGradient
 from palimpsest.models import build_model
-from palimpsest.records import Parameters
+from palimpsest.storage import Parameters
 
 FREE = Pixels((-torch.inf, torch.inf))
 

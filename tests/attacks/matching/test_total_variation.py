@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from palimpsest.attacks.matching import total_variation
+from palimpsest.attacks import total_variation
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from palimpsest.attacks.matching.minimum import Box, Evaluate, Minimum
-from palimpsest.progress import Work
+from palimpsest.attacks.matching.optimizer import Box, Evaluate, Minimum
+from palimpsest.progress import ProgressLine
 
 Sign = Literal["none", "hard", "soft"]
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
@@ -30,7 +30,7 @@ class Adam:
     decay: float = 0.1
     sign: Sign = "none"
 
-    def minimise(self, evaluate: Evaluate, start: Tensor, box: Box, line: Work) -> Minimum:
+    def minimise(self, evaluate: Evaluate, start: Tensor, box: Box, line: ProgressLine) -> Minimum:
         """Descend from each start, and keep the best point on the way; arguments as for `LBFGS.minimise`."""
         x = box.clamp(start)
         rows = torch.arange(len(x), device=x.device)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from palimpsest.attacks.matching.minimum import Box, Evaluate, Minimum
-from palimpsest.progress import Work
+from palimpsest.attacks.matching.optimizer import Box, Evaluate, Minimum
+from palimpsest.progress import ProgressLine
 
 _SUFFICIENT = 1e-4
 _CURVATURE = 0.9
@@ -36,7 +36,7 @@ class LBFGS:
     memory: int = 20
     tolerance: float = 1e-9
 
-    def minimise(self, evaluate: Evaluate, start: Tensor, box: Box, line: Work) -> Minimum:
+    def minimise(self, evaluate: Evaluate, start: Tensor, box: Box, line: ProgressLine) -> Minimum:
         """Descend from each start.
 
         Args:

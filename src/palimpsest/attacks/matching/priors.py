@@ -8,8 +8,8 @@ from torch import Generator, Tensor
 from torch.func import vmap
 
 from palimpsest.attacks.matching.distances import cosine
-from palimpsest.attacks.matching.scene import Scene
-from palimpsest.records import Parameters
+from palimpsest.attacks.matching.setup import Scene
+from palimpsest.storage import Parameters
 
 PriorName = Literal["mean", "nearest", "class", "blurred"]
 _WANDER = 0.1

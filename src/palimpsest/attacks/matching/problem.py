@@ -9,10 +9,10 @@ from torch.func import vmap
 
 from palimpsest.attacks.matching.coordinates import Coordinates
 from palimpsest.attacks.matching.distances import OBJECTIVES, ObjectiveName
-from palimpsest.attacks.matching.minimum import Box, Evaluate
+from palimpsest.attacks.matching.optimizer import Box, Evaluate
 from palimpsest.attacks.matching.total_variation import total_variation
 from palimpsest.gradients import BatchGradient
-from palimpsest.records import Parameters
+from palimpsest.storage import Parameters
 
 Context = dict[str, Tensor]
 """What differs between the batches of a problem, `[b, ...]` by name."""

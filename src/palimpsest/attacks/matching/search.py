@@ -12,13 +12,13 @@ from palimpsest.attacks.matching.adam import Adam
 from palimpsest.attacks.matching.coordinates import Coordinates
 from palimpsest.attacks.matching.distances import ObjectiveName
 from palimpsest.attacks.matching.lbfgs import LBFGS
-from palimpsest.attacks.matching.minimum import Evaluate, Minimum
+from palimpsest.attacks.matching.optimizer import Evaluate, Minimum
 from palimpsest.attacks.matching.priors import spread
 from palimpsest.attacks.matching.problem import Batch, Problem, Term
-from palimpsest.attacks.matching.scene import Scene
+from palimpsest.attacks.matching.setup import Scene
 from palimpsest.errors import DivergenceError
-from palimpsest.memory import keep_freed_memory
 from palimpsest.progress import progress_line
+from palimpsest.system.memory import keep_freed_memory
 
 Part = Literal["remaining", "forgotten", "batch"]
 """Which samples of a batch are sought; in a whole batch the remaining ones come first."""

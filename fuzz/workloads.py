@@ -1,0 +1,78 @@
+"""What is killed again and again: audits of about a second, attacks on what was brought, and a sweep."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from palimpsest.config import AuditConfig, build_config
+
+CONFIG: dict[str, Any] = {
+    "data": {"name": "digits", "auxiliary_size": 100},
+    "model": {"name": "lenet"},
+    "federation": {"clients": 4, "fraction": 0.5, "rounds": 2},
+    "unlearning": {"count": 10},
+    "attack": {"beta": 0, "epochs": 1, "width": 8, "components": 8},
+    "scoring": {"bootstrap": 10},
+}
+_SEEN = {"remaining": 4, "forgotten": 1}
+
+
+def config() -> AuditConfig:
+    """An audit of about a second, with every stage."""
+    return build_config(CONFIG)
+
+
+def bring(folder: Path) -> None:
+    """Make, beside the run folder, what the attacks on brought pieces take; what is there stays.
+
+    Args:
+        folder: The run folder.
+    """
+    from palimpsest.pipeline.audit import audit
+
+    pieces = folder.parent / "pieces"
+    if not (pieces / "metrics.json").exists():
+        attack = {"name": "dragd", "iterations": 2}
+        audit(build_config({**CONFIG, "attack": attack, "observation": _SEEN}), out=pieces)
+
+
+def _audit(folder: Path) -> None:
+    from palimpsest.pipeline.audit import audit
+
+    audit(config(), out=folder)
+
+
+def _attack(folder: Path, **keys: Any) -> None:
+    from palimpsest.artifacts import read_case
+    from palimpsest.pipeline import attack
+
+    pieces = folder.parent / "pieces"
+    models = {name: pieces / f"{name}.safetensors" for name in ("original", "unlearned")}
+    common = {"model": "lenet", "auxiliary": "digits", "auxiliary_size": 100, "scoring": CONFIG["scoring"]}
+    attack(read_case(None, {**common, **models, **keys}), out=folder)
+
+
+def _attack_proofs(folder: Path) -> None:
+    proofs = folder.parent / "pieces" / "proofs.safetensors"
+    _attack(folder, proofs=proofs, attack=CONFIG["attack"])
+
+
+def _attack_gradients(folder: Path) -> None:
+    gradients = folder.parent / "pieces" / "observation.safetensors"
+    attack = {"name": "dragd", "iterations": 5, "labels": "optimised"}
+    _attack(folder, gradients=gradients, observation=_SEEN, attack=attack)
+
+
+def _sweep(folder: Path) -> None:
+    from palimpsest.pipeline.sweep import read_grid, sweep
+
+    sweep(read_grid("digits", {"attack.epochs": [1, 2], "seed": [1]}, CONFIG), out=folder)
+
+
+LIVES: dict[str, Callable[[Path], None]] = {
+    "audit": _audit,
+    "attack on proofs": _attack_proofs,
+    "attack on gradients": _attack_gradients,
+    "sweep": _sweep,
+}
+"""What a process does in a run folder until it is done or killed, by name."""

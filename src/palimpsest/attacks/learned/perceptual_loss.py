@@ -1,0 +1,107 @@
+"""The perceptual part of the attack's loss: distance in VGG's features (IGF, Eq. 8)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from palimpsest.errors import CheckpointError, ConfigurationError
+from palimpsest.storage import Parameters, read_tensors
+from palimpsest.system.torchvision_compat import import_torchvision
+
+# ImageNet's channel statistics, which VGG was trained with.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CONVOLUTIONS = {
+    "features.0": (3, 64),
+    "features.2": (64, 64),
+    "features.5": (64, 128),
+    "features.7": (128, 128),
+}
+
+
+class VggFeatures(nn.Module):
+    """VGG-16 up to relu2_2: the feature extractor phi of Eq. 8.
+
+    The paper names neither the layer nor the pooling; relu1_2 and relu2_2 keep the detail of 32-pixel images.
+
+    Args:
+        parameters: Weights and biases of `features.0`, `.2`, `.5` and `.7`, as torchvision names them.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, parameters: Parameters) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(nn.Conv2d(*size, 3, padding=1) for size in _CONVOLUTIONS.values())
+        for name, convolution in zip(_CONVOLUTIONS, self.convolutions, strict=True):
+            convolution.load_state_dict(
+                {"weight": parameters[f"{name}.weight"], "bias": parameters[f"{name}.bias"]}
+            )
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1))
+        self.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """The maps relu1_2 and relu2_2 of images in [0, 1]; grey images are repeated to three channels."""
+        return list(self._maps((images.expand(-1, 3, -1, -1) - self.mean) / self.std))
+
+    def _maps(self, maps: Tensor) -> Iterator[Tensor]:
+        for index, convolution in enumerate(self.convolutions):
+            maps = F.relu(convolution(maps))
+            if index % 2:
+                yield maps
+                maps = F.max_pool2d(maps, 2)
+
+
+def perceptual_distance(features: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """Squared distance of features, relative to the targets' own (IGF, Eq. 8).
+
+    The paper leaves the scale of phi open. Dividing by the mean square of the targets' features puts the distance of an
+    unrelated image near 1, whatever the layer, so that beta means the same everywhere.
+
+    Args:
+        features: The extractor phi.
+        images: Reconstructions, `[n, c, h, w]` in [0, 1].
+        targets: Originals of the same shape.
+    """
+    with torch.no_grad():
+        wanted = [other.float() for other in features(targets)]
+    distances = [
+        F.mse_loss(mine.float(), other) / other.square().mean()
+        for mine, other in zip(features(images), wanted, strict=True)
+    ]
+    return torch.stack(distances).mean()
+
+
+def load_vgg_features(weights: Path | None) -> VggFeatures:
+    """The extractor with trained weights; never with random ones.
+
+    Args:
+        weights: A safetensors file with VGG-16's first four convolutions, or none for torchvision's weights (from
+            its cache, or downloaded).
+
+    Raises:
+        ConfigurationError: The weights can't be had.
+        CheckpointError: The file is not whole or holds other layers.
+    """
+    if weights is not None:
+        parameters, _ = read_tensors(weights)
+        wanted = [f"{name}.{part}" for name in _CONVOLUTIONS for part in ("weight", "bias")]
+        missing = [name for name in wanted if name not in parameters]
+        if missing:
+            raise CheckpointError(
+                f"{weights} has no {missing[0]!r}: give VGG-16's first four convolutions under torchvision's names."
+            )
+        return VggFeatures(parameters)
+    try:
+        models = import_torchvision().models
+        state = models.VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    except (ImportError, OSError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"The perceptual loss needs VGG-16's weights and they can't be had ({error}): give a file with "
+            "--attack.vgg-weights, or set --attack.beta 0."
+        ) from error
+    return VggFeatures(state)

@@ -1,0 +1,184 @@
+"""The examination: piece by piece, so that one that does not fit hides as few others as can be."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from palimpsest.artifacts.auditor import Pieces, gather, truth_of
+from palimpsest.artifacts.config import CaseConfig
+from palimpsest.artifacts.images import Brought, in_classes, load_for
+from palimpsest.artifacts.models import Models
+from palimpsest.artifacts.oracle import Answering, open_oracle
+from palimpsest.datasets import ImageSet, SampleSet
+from palimpsest.doctor.finding import Finding, Level, fits, guarded, mind, tried
+from palimpsest.doctor.inputs import check_accuracy, check_range
+from palimpsest.doctor.models import examine_models
+from palimpsest.doctor.oracle import ask, check_answers, check_plan
+from palimpsest.doctor.proofs import COMPARED, check_attestation, check_dimension, check_truth, check_vectors
+from palimpsest.doctor.server import examine_server
+from palimpsest.gradients import gradient_differences, parameter_count
+from palimpsest.metrics import evaluate
+from palimpsest.models import build_own
+from palimpsest.pipeline.attack import refuse_attack
+from palimpsest.pipeline.audit import refuse_kind
+from palimpsest.proofs import Proofs, load_proofs
+from palimpsest.randomness import make_generator
+from palimpsest.system.device import pick_device
+
+
+def examine(config: CaseConfig, *, folder: Path, data_dir: Path | None = None) -> Iterator[Finding]:
+    """Say, before hours are spent, whether the pieces of a case fit; at most twenty samples are asked about.
+
+    Args:
+        config: The case.
+        folder: Where its run would stand; nothing is written there.
+        data_dir: A mirror of the published sets.
+
+    Yields:
+        A finding for each thing that was looked at.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        yield from _Examination(
+            config, folder, data_dir, pick_device(config.device), Path(scratch)
+        ).findings()
+
+
+@dataclass(frozen=True)
+class _Examination:
+    config: CaseConfig
+    folder: Path
+    data_dir: Path | None
+    device: str
+    scratch: Path
+
+    def findings(self) -> Iterator[Finding]:
+        """All of them; what depends on a piece that does not fit is passed over."""
+        if self.config.gradients is not None:
+            yield from tried("attack", lambda: refuse_attack(self.config))
+            yield from examine_server(self.config, data_dir=self.data_dir, device=self.device)
+            return
+        whole = True
+        for finding in self._pieces():
+            # An attack never sees the truth.
+            whole = whole and (finding.level is not Level.FAULT or finding.piece == "truth")
+            yield finding
+        pieces = (yield from tried("case", self._gather)) if whole else None
+        if pieces is not None:
+            view = pieces.view(device=self.device, memory_budget=self.config.memory_budget)
+            yield from guarded("attack", check_plan(self.config, view, self.folder))
+
+    def _pieces(self) -> Iterator[Finding]:
+        config = self.config
+        yield from tried("attack", lambda: refuse_attack(config))
+        proofs = yield from tried("proofs", lambda: load_proofs(config.brought))
+        if proofs is not None:
+            yield from check_vectors(proofs)
+        brought = yield from tried("images", self._images)
+        if brought is None:
+            return
+        models = yield from examine_models(config, brought.samples, device=self.device)
+        images = brought.samples
+        if models is not None:
+            classes = models.classes
+            images = yield from tried("classes", lambda: in_classes(brought.samples, classes))
+        if images is None:
+            return
+        yield from check_range(images)
+        yield from tried(
+            "attack", lambda: refuse_kind(config.attack.name, config.attack.components["name"], images)
+        )
+        if models is not None:
+            yield from check_accuracy(models.original, images, self.device)
+        if proofs is None:
+            return
+        if models is not None:
+            yield from check_attestation(proofs, models)
+            if not config.defenses:
+                yield from check_dimension(proofs, models.original, self._frozen(images))
+        if models is None and config.model is not None and config.oracle.source is None:
+            return
+        answering = yield from tried("oracle", lambda: self._oracle(models, images, proofs))
+        if answering is not None:
+            yield from guarded("oracle", check_answers(answering, models, images))
+        yield from self._truth(proofs, models, images, brought.names, answering)
+
+    def _truth(
+        self,
+        proofs: Proofs,
+        models: Models | None,
+        images: SampleSet,
+        names: tuple[str, ...],
+        answering: Answering | None,
+    ) -> Iterator[Finding]:
+        config = self.config
+        truth = yield from tried(
+            "truth",
+            lambda: truth_of(config, images, len(proofs.vectors), names=names, data_dir=self.data_dir),
+        )
+        if truth is None and config.truth is None:
+            yield mind(
+                "truth",
+                "The forgotten images are not given: nothing is scored, and the proofs can't be checked.",
+            )
+        if truth is None:
+            return
+        few, vectors = truth.subset(torch.arange(min(COMPARED, len(truth)))), proofs.vectors[:COMPARED]
+        generator = make_generator(config.seed, "doctor")
+        if isinstance(few, ImageSet) and isinstance(images, ImageSet):
+            scores = evaluate(few.images, few, images, bootstrap=10, generator=generator)
+            yield fits(
+                "scores",
+                f"True images given as reconstructions score an MSE of {float(scores.mse.max()):.1g}.",
+            )
+            if scores.lpips_reason:
+                yield mind("scores", f"LPIPS will be absent: {scores.lpips_reason}")
+        if config.defenses:
+            yield mind(
+                "truth",
+                "Defended proofs are not the true images' gradient differences: they are not compared.",
+            )
+        elif models is not None and parameter_count(models.original) == vectors.shape[1]:
+            ours = gradient_differences(models.original, models.unlearned, few.inputs, few.labels).cpu()
+            yield from check_truth(vectors, ours, few, models)
+        elif (
+            answering is not None
+            and answering.budget is None
+            and answering.oracle.dimension == vectors.shape[1]
+        ):
+            answers = yield from tried("truth", lambda: ask(answering, few))
+            if answers is not None:
+                yield from check_truth(vectors, answers, few, None)
+        elif models is None:
+            yield mind(
+                "truth",
+                "Whether the true images score zero is not known: without the models only the oracle could tell, and "
+                "it has a budget, knows the auxiliary images alone, or does not fit.",
+            )
+
+    def _images(self) -> Brought:
+        config = self.config
+        return load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=self.data_dir)
+
+    def _frozen(self, images: SampleSet) -> int:
+        """Numbers in the parameters that the factory made with `requires_grad=False`."""
+        config = self.config
+        assert config.model is not None, "models were loaded"
+        network = build_own(config.model, config.model_arguments, shape=images.shape, classes=images.classes)
+        return sum(one.numel() for one in network.parameters() if not one.requires_grad)
+
+    def _oracle(self, models: Models | None, images: SampleSet, proofs: Proofs) -> Answering:
+        return open_oracle(
+            self.config.oracle,
+            models=models,
+            auxiliary=images,
+            dimension=proofs.vectors.shape[1] if models is None else parameter_count(models.original),
+            folder=self.scratch,
+            memory_budget=self.config.memory_budget // 4,
+        )
+
+    def _gather(self) -> Pieces:
+        without_truth = self.config.model_copy(update={"truth": None})
+        return gather(without_truth, folder=self.scratch, data_dir=self.data_dir, device=self.device)

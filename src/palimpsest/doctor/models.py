@@ -1,0 +1,51 @@
+"""Can the two models be had, and do they belong together?"""
+
+from collections.abc import Generator
+
+from palimpsest.artifacts.auditor import models_of
+from palimpsest.artifacts.config import CaseConfig
+from palimpsest.artifacts.models import Models
+from palimpsest.datasets import SampleSet
+from palimpsest.doctor.checkpoints import check_layers, check_names, check_pair
+from palimpsest.doctor.finding import Finding, mind, tried
+from palimpsest.models import build_own, read_state_dict
+
+
+def examine_models(
+    config: CaseConfig, images: SampleSet, *, device: str
+) -> Generator[Finding, None, Models | None]:
+    """Look at the network and both checkpoints.
+
+    Args:
+        config: The case.
+        images: Such as the models take.
+        device: Where they compute.
+
+    Returns:
+        The models, or none where they can't be had.
+    """
+    named = config.model, config.original, config.unlearned
+    if named == (None, None, None):
+        yield mind("model", "No model is held: whether the proofs are what they claim can't be checked here.")
+        return None
+    if config.model is None or config.original is None or config.unlearned is None:
+        return (yield from tried("model", lambda: models_of(config, images, device=device)))
+    name, paths = config.model, (config.original, config.unlearned)
+    network = yield from tried(
+        "model",
+        lambda: build_own(name, config.model_arguments, shape=images.shape, classes=images.classes),
+    )
+    states = []
+    for which, path in zip(("original", "unlearned"), paths, strict=True):
+        state = yield from tried(which, lambda path=path: read_state_dict(path))
+        if state is not None and network is not None:
+            yield from check_names(which, state, network)
+        states.append(state)
+    if states[0] is not None and states[1] is not None:
+        yield from check_pair(states[0], states[1])
+    if network is None or None in states:
+        return None
+    models = yield from tried("model", lambda: models_of(config, images, device=device))
+    if models is not None:
+        yield from check_layers(models.original, images.inputs[0].numel())
+    return models

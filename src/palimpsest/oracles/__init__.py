@@ -1,0 +1,21 @@
+"""Who answers the auditor's questions with gradient differences, and what keeps the answers."""
+
+from palimpsest.oracles.cached import RecordedOracle
+from palimpsest.oracles.defended import DefendedOracle
+from palimpsest.oracles.http import Endpoint, RemoteOracle
+from palimpsest.oracles.oracle import ModelOracle, Oracle, read_answers
+from palimpsest.oracles.precomputed import PrecomputedOracle
+from palimpsest.oracles.ray import ShardedOracle, oracle_of
+
+__all__ = [
+    "DefendedOracle",
+    "Endpoint",
+    "ModelOracle",
+    "Oracle",
+    "PrecomputedOracle",
+    "RecordedOracle",
+    "RemoteOracle",
+    "ShardedOracle",
+    "oracle_of",
+    "read_answers",
+]

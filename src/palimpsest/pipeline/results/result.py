@@ -1,0 +1,90 @@
+"""What an audit or an attack leaves behind, and how it shows itself."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from palimpsest.display import frame, html_paragraph, html_table
+
+if TYPE_CHECKING:
+    import pandas
+
+_COLUMNS = ("score", "value", "low", "high", "chance", "mean_image", "nearest_auxiliary")
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What an audit or an attack leaves behind; in a notebook it shows its verdict and its scores.
+
+    Args:
+        folder: The run folder; `report.html` stands in it.
+        metrics: What `metrics.json` holds.
+        verdict: The report's first sentences, one a line.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+    verdict: str
+
+    @property
+    def report(self) -> Path:
+        """The page to open in a browser; it holds the forgotten images, so keep it private."""
+        return self.folder / "report.html"
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """One row for each score: its value, the ends of its 95 % interval, chance, and the trivial answers' scores.
+
+        An attack without the truth has no score, and its frame no row.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        return frame(list(self._scores()), columns=_COLUMNS, index="score")
+
+    def per_image(self) -> "pandas.DataFrame":
+        """One row for each proof: whether it was accepted, its norm, and where it was scored its label and scores.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+            RunError: The run was purged.
+        """
+        # The report stands on Matplotlib and Jinja, which a result alone can do without.
+        from palimpsest.report.page import load_page
+        from palimpsest.report.table import per_image_columns
+
+        columns = per_image_columns(load_page(self.folder))
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return frame(rows, columns=list(columns), index="image")
+
+    def _repr_html_(self) -> str:
+        headline, *findings = self.verdict.splitlines() or [""]
+        shown = html_paragraph(headline, strong=True)
+        for finding in findings:
+            shown += html_paragraph(finding)
+        rows = [
+            [row["score"], *(_written(row.get(column)) for column in _COLUMNS[1:])] for row in self._scores()
+        ]
+        if rows:
+            shown += html_table([column.replace("_", " ") for column in _COLUMNS], rows)
+        return shown + html_paragraph(f"Report: {self.report}")
+
+    def _scores(self) -> Iterator[dict[str, Any]]:
+        trees = {name: _tree(self.metrics, name) for name in ("reconstruction", "intervals", "chance")}
+        baselines = _tree(self.metrics, "baselines")
+        for name, value in trees["reconstruction"].items():
+            if name == "count" or not isinstance(value, int | float):
+                continue
+            ends = trees["intervals"].get(name) or (None, None)
+            row = {"score": name, "value": value, "low": ends[0], "high": ends[1]}
+            row["chance"] = trees["chance"].get(name)
+            yield row | {baseline: _tree(baselines, baseline).get(name) for baseline in _COLUMNS[5:]}
+
+
+def _tree(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = tree.get(name)
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _written(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

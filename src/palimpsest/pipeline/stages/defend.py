@@ -1,0 +1,87 @@
+"""Proofs, defended with defences that somebody names, and a file of them."""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from palimpsest.config import DefenseConfig, explain_validation
+from palimpsest.defenses import apply_defenses, describe
+from palimpsest.errors import ConfigurationError, ProofError
+from palimpsest.proofs import Proofs, load_proofs, save_proofs
+from palimpsest.randomness import make_generator
+
+
+def defended(proofs: Proofs, defenses: Sequence[Mapping[str, Any]], *, seed: int) -> Proofs:
+    """Apply defences in order, and say so in the proofs' metadata.
+
+    Args:
+        proofs: Left as they are.
+        defenses: Name and settings of each.
+        seed: Where random numbers come from.
+
+    Raises:
+        ConfigurationError: There is no such defence, or it does not accept a setting.
+        ProofError: The proofs are not finite, or their metadata name no list of defences.
+    """
+    try:
+        components = [DefenseConfig.model_validate(one).components["name"] for one in defenses]
+    except ValidationError as error:
+        raise ConfigurationError(f"defenses: {explain_validation(error)}") from error
+    before = _named(proofs)
+    return Proofs(
+        apply_defenses(proofs.vectors, components, generator=make_generator(seed, "defend")),
+        proofs.metadata | {"defenses": json.dumps(before + describe(components))},
+    )
+
+
+def defend_file(
+    path: Path, defenses: Sequence[Mapping[str, Any]], *, out: Path, seed: int | None = None
+) -> Proofs:
+    """Read proofs, apply defences in order, and write what leaves the client.
+
+    Args:
+        path: The proof file.
+        defenses: Name and settings of each.
+        out: The file to write.
+        seed: Where random numbers come from; none for the operating system's.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ConfigurationError: There is no such defence, or it does not accept a setting.
+        ProofError: The file holds no proofs, or `out` is the same file.
+    """
+    refuse_same_file(path, out)
+    proofs = load_proofs(path)
+    result = defended(proofs, defenses, seed=secrets.randbits(62) if seed is None else seed)
+    save_proofs(out, result)
+    return result
+
+
+def refuse_same_file(path: Path, out: Path) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        ProofError: Both are one file.
+    """
+    if out.exists() and out.samefile(path):
+        raise ProofError(f"{out} is the file that is read: write the defended proofs to another one.")
+
+
+def _named(proofs: Proofs) -> list[Any]:
+    """The defences that the sender says were applied before."""
+    said = proofs.metadata.get("defenses", "[]")
+    try:
+        before = json.loads(said)
+    except ValueError:
+        before = None
+    if not isinstance(before, list):
+        raise ProofError(
+            f"The proofs' metadata `defenses` is {said[:200]!r}, not a JSON list: mend it first."
+        )
+    return before

@@ -1,0 +1,177 @@
+"""A grid of audits: every combination of some keys' values, each in a folder of its own."""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from palimpsest.config import AuditConfig, merged, read_config, read_mapping
+from palimpsest.errors import ConfigurationError, PalimpsestError, ReproductionError
+from palimpsest.pipeline.audit import audit
+from palimpsest.registry import METHODS
+from palimpsest.system.ray_cluster import connect
+
+Engine = Literal["in-process", "ray"]
+_LONGEST_NAME, _MOST_POINTS = 80, 1000
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination of the grid.
+
+    Args:
+        name: Its folder.
+        config: What it does.
+    """
+
+    name: str
+    config: AuditConfig
+
+
+def read_grid(
+    preset: str, grid: Path | Mapping[str, Sequence[Any]], overrides: Mapping[str, Any] | None = None
+) -> list[Point]:
+    """Every combination of a grid's values.
+
+    Args:
+        preset: Where each point starts from.
+        grid: Lists of values by key, `attack.epochs: [5, 10]`, a dot leading into a section; or a YAML file of them.
+        overrides: Keys that every point has.
+
+    Raises:
+        ConfigurationError: A value is no list, there are more than 1,000 combinations, one is not accepted, or two
+            would have one folder; the message names it.
+    """
+    axes, where = (read_mapping(grid), str(grid)) if isinstance(grid, Path) else (grid, "the grid")
+    for key, values in axes.items():
+        if not isinstance(values, Sequence) or isinstance(values, str | bytes) or not values:
+            shown = repr(values)[:_LONGEST_NAME]
+            raise ConfigurationError(
+                f"{where}: {str(key)[:_LONGEST_NAME]} is {shown}: give a list of at least one value."
+            )
+    count = math.prod(map(len, axes.values()))
+    if count > _MOST_POINTS:
+        raise ConfigurationError(
+            f"{where} has {count:,} combinations, and at most {_MOST_POINTS:,} are audited: give fewer values."
+        )
+    points: list[Point] = []
+    for values in itertools.product(*axes.values()):
+        chosen = dict(zip(map(str, axes), values, strict=True))
+        tree: dict[str, Any] = dict(overrides or {})
+        for key, value in chosen.items():
+            tree = merged(tree, _nested(key.split("."), value))
+        points.append(Point(_name(chosen), read_config(preset, tree)))
+    twice = [name for name, times in Counter(point.name for point in points).items() if times > 1]
+    if twice:
+        raise ConfigurationError(
+            f"{where}: two combinations have the name {twice[0]!r}, and the second would take the first one's folder: "
+            "give each value once."
+        )
+    return points
+
+
+def sweep(
+    points: Sequence[Point],
+    *,
+    out: Path,
+    data_dir: Path | None = None,
+    engine: Engine = "in-process",
+    console: Console | None = None,
+) -> list[Path]:
+    """Run a grid's audits, those that are finished not again.
+
+    Args:
+        points: See `read_grid`.
+        out: A run folder for each of them is made there; they share what they have in common.
+        data_dir: A folder that mirrors the data sets.
+        engine: One after the other in this process, or on Ray, as many at a time as it has processors.
+        console: Where each audit prints its lines; on Ray they print none.
+
+    Returns:
+        The run folders, in the points' order.
+
+    Raises:
+        ReproductionError: Some could not be run; the others were.
+    """
+    say = console or Console(quiet=True)
+    folders = [out / point.name for point in points]
+    if engine == "ray":
+        failures = _on_ray(points, folders, data_dir)
+    else:
+        failures = {}
+        for index, (point, folder) in enumerate(zip(points, folders, strict=True)):
+            say.print(f"[bold]{point.name}[/bold]", highlight=False)
+            siblings = (
+                folders[:index] if not METHODS.get(point.config.unlearning.method).needs_history else ()
+            )
+            try:
+                audit(
+                    point.config,
+                    out=folder,
+                    data_dir=data_dir,
+                    replace=True,
+                    siblings=siblings,
+                    console=console,
+                )
+            except PalimpsestError as error:
+                failures[point.name] = str(error)
+                say.print(f"  {error}", highlight=False, markup=False)
+    if failures:
+        name, reason = next(iter(failures.items()))
+        raise ReproductionError(
+            f"{len(failures)} of {len(points)} audits could not be run, the first one, {name}, because: {reason}"
+        )
+    return folders
+
+
+def _on_ray(points: Sequence[Point], folders: Sequence[Path], data_dir: Path | None) -> dict[str, str]:
+    ray, end = connect("--engine ray")
+
+    @ray.remote(num_cpus=1, max_retries=0)
+    def run(config: AuditConfig, folder: str) -> str:
+        try:
+            audit(config, out=Path(folder), data_dir=data_dir, replace=True)
+        except PalimpsestError as error:
+            return str(error)
+        return ""
+
+    try:
+        tasks = [
+            run.remote(point.config, str(folder.resolve()))
+            for point, folder in zip(points, folders, strict=True)
+        ]
+        told = zip(points, ray.get(tasks), strict=True)
+        return {point.name: failure for point, failure in told if failure}
+    finally:
+        end()
+
+
+def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    return {keys[0]: _nested(keys[1:], value) if len(keys) > 1 else value}
+
+
+def _name(chosen: Mapping[str, Any]) -> str:
+    """A folder's name that a reader recognises; a long one ends in a hash."""
+    text = "_".join(f"{key.rpartition('.')[2]}-{_plain(value)}" for key, value in chosen.items()) or "preset"
+    if len(text) <= _LONGEST_NAME:
+        return text
+    return f"{text[:_LONGEST_NAME]}-{sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _plain(value: Any) -> str:
+    return "".join(_characters(value))
+
+
+def _characters(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = " ".join(map(str, value.values()))
+    elif isinstance(value, list):
+        value = "+".join(_plain(one) for one in value) or "none"
+    for character in str(value):
+        yield character if character.isalnum() or character in ".+-" else "-"

@@ -1,0 +1,144 @@
+"""A callback that passes numbers on to a tracker: curves while they grow, scores in the end, and no image ever."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from palimpsest.errors import ConfigurationError
+from palimpsest.progress.context import Callback
+from palimpsest.progress.events import ProgressLine, Stage
+
+TRACKERS = {
+    "tensorboard": ("palimpsest.progress.trackers.tensorboard", "TensorBoard"),
+    "wandb": ("palimpsest.progress.trackers.wandb", "WeightsAndBiases"),
+    "mlflow": ("palimpsest.progress.trackers.mlflow", "MLflow"),
+}
+"""Each tracker's module and class, by the name that asks for it."""
+
+
+class Backend(Protocol):
+    """One run in one tracker."""
+
+    def scalar(self, series: str, step: int, value: float) -> None:
+        """A point of a curve; the series' name has its group before the last slash."""
+        ...
+
+    def finish(self, summary: Mapping[str, float]) -> None:
+        """The run's numbers in the end, none where it did not come to any; nothing follows."""
+        ...
+
+
+class Tracker(Callback):
+    """Passes on what one audit after the other measures.
+
+    A tracker that fails is told of once and left alone from then on: no audit ends because a server does not answer.
+
+    Args:
+        start: Begins a run: given its folder and its configuration.
+        complain: Is told why a tracker failed.
+    """
+
+    def __init__(
+        self, start: Callable[[Path, Mapping[str, Any]], Backend], complain: Callable[[str], None]
+    ) -> None:
+        self._start = start
+        self._complain = complain
+        self._backend: Backend | None = None
+        self._begun: Counter[tuple[str, str]] = Counter()
+        self._summary: dict[str, float] = {}
+
+    def __exit__(self, *_: object) -> None:
+        self.on_run_end()
+
+    def on_run_start(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """Begin a run."""
+        self.on_run_end()
+        self._begun.clear()
+        self._summary = {}
+        self._guard(lambda: setattr(self, "_backend", self._start(folder, public(config))))
+
+    def on_start(self, line: ProgressLine) -> None:
+        """Count it: the second work of a name has a curve of its own."""
+        self._begun[line.stage, line.description] += 1
+
+    def on_step(self, line: ProgressLine) -> None:
+        """Add a point to each curve."""
+        count = self._begun[line.stage, line.description]
+        group = "/".join(filter(None, [line.stage, line.description]))
+        for name, value in line.values.items():
+            self._pass_on(f"{group} {count}/{name}" if count > 1 else f"{group}/{name}", line.done, value)
+
+    def on_stage_end(self, stage: Stage) -> None:
+        """Add its seconds."""
+        self._summary[f"seconds/{stage.name}"] = stage.seconds
+
+    def on_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Remember every number of the metrics."""
+        told = {name: value for name, value in metrics.items() if name != "seconds"}
+        self._summary |= dict(numbers(told))
+
+    def on_run_end(self) -> None:
+        """End the run with its numbers."""
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            self._guard(lambda: backend.finish(self._summary))
+
+    def _pass_on(self, series: str, step: int, value: float) -> None:
+        backend = self._backend
+        if backend is not None:
+            self._guard(lambda: backend.scalar(series, step, value))
+
+    def _guard(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # whatever a tracker's client may raise
+            self._backend = None
+            self._complain(
+                f"Tracking stops here ({type(error).__name__}: {str(error)[:300]}); the run goes on."
+            )
+
+
+def make_tracker(name: str, complain: Callable[[str], None]) -> Tracker:
+    """The callback that passes on to a tracker.
+
+    Args:
+        name: tensorboard, wandb or mlflow.
+        complain: Is told why it failed, if it does.
+
+    Raises:
+        ConfigurationError: There is no such tracker, or it is not installed.
+    """
+    if name not in TRACKERS:
+        raise ConfigurationError(f"There is no tracker {name[:200]!r}: {', '.join(TRACKERS)} are there.")
+    module, kind = TRACKERS[name]
+    try:
+        start = getattr(import_module(module), kind)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"Tracking with {name} needs a package that is not here: pip install 'palimpsest[tracking]'."
+        ) from error
+    return Tracker(start, complain)
+
+
+def public(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without what names the forgotten samples."""
+    unlearning = config.get("unlearning")
+    if not isinstance(unlearning, Mapping) or not unlearning.get("indices"):
+        return dict(config)
+    return {**config, "unlearning": {**unlearning, "indices": f"{len(unlearning['indices'])}, left out"}}
+
+
+def numbers(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Every single number of a tree, under its keys joined by slashes; an interval as its two ends, no other list."""
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from numbers(value, f"{name}/")
+        elif isinstance(value, int | float):
+            yield name, float(value)
+        elif prefix == "intervals/" and isinstance(value, Sequence) and len(value) == 2:
+            yield from (
+                (f"{name}/{end}", float(one)) for end, one in zip(("low", "high"), value, strict=True)
+            )

@@ -1,0 +1,19 @@
+"""Values on disk: safetensors records, and files that are whole or absent."""
+
+from palimpsest.storage.files import file_hash, remove_partial, write_json, write_text, written_whole
+from palimpsest.storage.record import Record
+from palimpsest.storage.tensors import Parameters, parameters_hash, read_tensors, save_tensors, tensor_hash
+
+__all__ = [
+    "Parameters",
+    "Record",
+    "file_hash",
+    "parameters_hash",
+    "read_tensors",
+    "remove_partial",
+    "save_tensors",
+    "tensor_hash",
+    "write_json",
+    "write_text",
+    "written_whole",
+]

@@ -1,0 +1,130 @@
+"""Safetensors files and hashes of tensors: checked when read, never unpickled."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from palimpsest.errors import CheckpointError
+from palimpsest.storage.files import written_whole
+from palimpsest.system.memory import require_room
+
+Parameters = dict[str, Tensor]
+"""A model's state dict: parameters and buffers by name."""
+
+_LARGEST_HEADER = 2**25
+_MOST_TENSORS = 2**16
+_MOST_EMPTY = 2**16
+
+
+def tensor_hash(*tensors: Tensor) -> str:
+    """The SHA-256 of tensors' types, shapes and values, in hexadecimal."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def parameters_hash(parameters: Parameters) -> str:
+    """The SHA-256 of a state dict: names, types, shapes and values, in hexadecimal."""
+    names = sorted(parameters)
+    text = "\n".join(names) + tensor_hash(*(parameters[name] for name in names))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all; the same values give the same bytes.
+
+    Args:
+        path: Where the file shall stand.
+        tensors: Tensors by name, on any device, of any layout.
+        metadata: Strings by name.
+
+    Raises:
+        ResourceError: The disk is full.
+        RunError: The folder can't be written.
+    """
+    with written_whole(path) as temporary:
+        save_file(_storable(tensors), temporary, metadata)
+        _sort_header(temporary)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the string metadata of a safetensors file, which a stranger may have written.
+
+    safetensors compares every tensor's place with the file's size before memory is taken; nothing is unpickled.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, or not safetensors, or its header is absurd.
+        ResourceError: Its tensors would not fit into memory.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"There is no file {path}: check the path.")
+    require_room(path, path.stat().st_size)
+    try:
+        _check_header_length(path)
+        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
+            names = file.keys()
+            if len(names) > _MOST_TENSORS:
+                raise ValueError(
+                    f"its header names {len(names):,} tensors, and at most {_MOST_TENSORS:,} are read"
+                )
+            tensors = {name: file.get_tensor(name) for name in names}
+            _refuse_endless(tensors)
+            return tensors, dict(file.metadata() or {})
+    # A forged header leads safetensors and torch into errors of almost any type.
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({brief(error)}): fetch or make it again."
+        ) from error
+
+
+def _check_header_length(path: Path) -> None:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > min(_LARGEST_HEADER, max(0, path.stat().st_size - 8)):
+        raise ValueError(f"its {path.stat().st_size:,} bytes can't hold a header of {length:,}")
+
+
+def _refuse_endless(tensors: Mapping[str, Tensor]) -> None:
+    """Rows without a value cost a file nothing, and whoever goes through them would never end."""
+    for name, tensor in tensors.items():
+        if not tensor.numel() and max(tensor.shape) > _MOST_EMPTY:
+            raise ValueError(f"{name[:80]!r} of shape {list(tensor.shape)} has rows without values")
+
+
+def _storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors on the CPU that own their memory: safetensors refuses views and weights that are tied."""
+    owned: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        if value.untyped_storage().nbytes() != value.nbytes or value.data_ptr() in places:
+            value = value.clone()
+        places.add(value.data_ptr())
+        owned[name] = value
+    return owned
+
+
+def _sort_header(path: Path) -> None:
+    """Give the metadata an order of their own: safetensors writes them in that of a hash seeded anew each time."""
+    with path.open("rb+") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        if "__metadata__" in header:
+            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        assert len(text) <= length, "sorting does not lengthen a header"
+        file.seek(8)
+        file.write(text.ljust(length))
+
+
+def brief(error: Exception) -> str:
+    """An error's text on one line, cut to 200 characters."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,84 @@
+from collections.abc import Mapping
+
+import pytest
+import torch
+from torch import Tensor
+
+from palimpsest.attacks.learned.ddp import train_on_several
+from palimpsest.attacks.learned.inverter import MlpInverter
+from palimpsest.attacks.learned.training import Pairs, TrainingPlan, train_inverter
+from palimpsest.errors import DivergenceError, ResourceError
+from palimpsest.progress import Callback, ProgressLine, with_callbacks
+
+PLAN = TrainingPlan(
+    epochs=2,
+    batch_size=8,
+    learning_rate=1e-3,
+    schedule="one-cycle",
+    beta=0.0,
+    perceptual_batch=None,
+    precision="float32",
+    device="cpu",
+)
+
+
+def network() -> MlpInverter:
+    torch.manual_seed(1)
+    return MlpInverter(6, (1, 2, 2), hidden=16)
+
+
+def pairs(count: int) -> Pairs:
+    features = torch.rand(count, 6, generator=torch.Generator().manual_seed(0))
+    levels = (features[:, :4] * 255).round().to(torch.uint8).view(-1, 1, 2, 2)
+    return Pairs(features, levels, torch.arange(count))
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(5)
+
+
+class Heard(Callback):
+    """Keeps what a line of progress tells."""
+
+    def __init__(self) -> None:
+        self.values: list[Mapping[str, float]] = []
+
+    def on_step(self, line: ProgressLine) -> None:
+        self.values.append(dict(line.values))
+
+
+def test_two_processes_take_the_steps_of_one() -> None:
+    """Without batch norm or dropout the mean of two halves' gradients is the whole step's, up to rounding."""
+    shared, alone, lesson = network(), network(), pairs(32)
+    heard = Heard()
+    with with_callbacks(heard):
+        curves = train_on_several(
+            shared, lambda _: lesson, pairs(6), None, PLAN, devices=2, generator=generator()
+        )
+    seed = int(torch.randint(2**62, (), generator=generator()))
+    exact = train_inverter(
+        alone, lambda _: lesson, pairs(6), None, PLAN, generator=torch.Generator().manual_seed(seed)
+    )
+    weights: dict[str, Tensor] = alone.state_dict()
+    for name, weight in shared.state_dict().items():
+        torch.testing.assert_close(weight, weights[name], rtol=1e-4, atol=1e-5)
+    assert curves["training_loss"] == pytest.approx(exact["training_loss"], rel=1e-4)
+    assert curves["validation_mse"] == pytest.approx(exact["validation_mse"], rel=1e-4)
+    assert not shared.training
+    assert [values["loss"] for values in heard.values if values] == curves["training_loss"]
+
+
+def test_a_loss_that_is_not_finite_ends_all_processes() -> None:
+    lesson = pairs(32)
+    lesson.features[3] = torch.nan
+    with pytest.raises(DivergenceError, match=r"attack\.learning_rate"):
+        train_on_several(network(), lambda _: lesson, pairs(6), None, PLAN, devices=2, generator=generator())
+
+
+def test_gpus_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    plan = TrainingPlan(**{**vars(PLAN), "device": "cuda"})
+    with pytest.raises(ResourceError, match="there are 1 GPUs"):
+        train_on_several(
+            network(), lambda _: pairs(8), pairs(2), None, plan, devices=2, generator=generator()
+        )

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from palimpsest.attacks import AuditorView
+from palimpsest.attacks.learned.augmentation import draw_queries
+from palimpsest.attacks.learned.extractors import Readout, fit_reduction
+from palimpsest.attacks.learned.features import Features, Readouts, ask_again, fit_features
+from palimpsest.reduction import CountSketch
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def fitted(
+    view: AuditorView, per_image: int = 1, *, sketch: CountSketch | None = None, **settings
+) -> tuple[Features, Tensor]:
+    defaults = {"reduction": "svd", "normalise": False}
+
+    def learn(vectors: Tensor, labels: Tensor) -> Readouts:
+        reduced = fit_reduction(vectors, **defaults | settings, generator=generator())
+        return Readouts(others=[reduced], facts=reduced.facts)
+
+    queries = draw_queries(view.auxiliary, per_image, generator=generator())
+    return fit_features(view, queries, learn, sketch=sketch)
+
+
+def answers(view: AuditorView, per_image: int = 1) -> Tensor:
+    queries = draw_queries(view.auxiliary, per_image, generator=generator())
+    return torch.cat(list(view.oracle.differences(queries.levels / 255, queries.labels)))
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+@pytest.mark.parametrize("reduction", ["svd", "hash", "none"])
+def test_the_queries_features_are_what_the_same_transform_gives(
+    view: AuditorView, reduction: str, normalise: bool
+) -> None:
+    features, queries = fitted(view, 3, reduction=reduction, normalise=normalise)
+    assert queries.shape == (900, features.count)
+    torch.testing.assert_close(features.transform(answers(view, 3)), queries, rtol=2e-3, atol=2e-3)
+
+
+def test_sketched_vectors_are_read_the_same_and_stored_with_their_sketch(
+    view: AuditorView, tmp_path: Path
+) -> None:
+    sketch = CountSketch.draw(40, 25, generator=generator())
+    features, queries = fitted(view, 3, sketch=sketch, explained_variance=0.9)
+    assert features.facts["sketch"] == 25
+    assert 0 < features.facts["sketch_distortion"] < 1
+    assert queries.shape == (900, features.count)
+    torch.testing.assert_close(features.transform(answers(view, 3)), queries, rtol=2e-3, atol=2e-3)
+    features.save(tmp_path / "features.safetensors")
+    again = Features.load(tmp_path / "features.safetensors")
+    assert torch.equal(features.transform(answers(view)), again.transform(answers(view)))
+
+
+def test_what_was_read_out_is_restored_as_exactly_as_float16_holds_it(view: AuditorView) -> None:
+    features, queries = fitted(view)
+    raw = features.readouts[0].transform(answers(view))
+    torch.testing.assert_close(
+        features.restore(queries, 5), raw[:, :5], rtol=2e-3, atol=2e-3 * float(raw.std())
+    )
+
+
+def test_every_feature_has_one_scale(view: AuditorView) -> None:
+    features = fitted(view)[1].float()
+    torch.testing.assert_close(features.mean(0), torch.zeros(features.shape[1]), rtol=0, atol=1e-3)
+    torch.testing.assert_close(features.std(0), torch.ones(features.shape[1]), rtol=1e-2, atol=0)
+
+
+def test_facts_tell_what_was_kept(view: AuditorView) -> None:
+    facts = fitted(view, 2, explained_variance=0.9)[0].facts
+    assert facts["dimension"] == 40
+    assert facts["auxiliary_images"] == 300
+    assert facts["queries"] == 600
+    assert facts["explained_variance"] >= 0.9
+    assert facts["features"] == facts["components"] < 40
+    assert fitted(view, reduction="hash", hash_rate=0.25)[0].facts["features"] == 10
+
+
+def test_a_channel_of_the_maps_has_one_scale_for_all_of_its_cells(view: AuditorView) -> None:
+    class Cells(Readout):
+        """Two channels of 2 x 2 cells: the first forty coordinates' first eight."""
+
+        def transform(self, vectors: Tensor) -> Tensor:
+            return vectors[:, :8] * torch.tensor([1.0, 2.0, 3.0, 4.0, 1.0, 1.0, 1.0, 1.0])
+
+    queries = draw_queries(view.auxiliary, 1, generator=generator())
+    features, _ = fit_features(view, queries, lambda vectors, labels: Readouts(maps=[Cells()], grid=(2, 2)))
+    assert features.maps == (2, 2, 2)
+    assert features.scale.view(2, 4).std(1).max() < 1e-6
+    raw = Cells().transform(answers(view)).view(300, 2, 4)
+    torch.testing.assert_close(
+        features.scale[::4], raw.transpose(1, 2).reshape(-1, 2).std(0), rtol=1e-2, atol=0
+    )
+
+
+def test_what_is_stored_transforms_alike(view: AuditorView, tmp_path: Path) -> None:
+    for reduction in ("svd", "hash", "none"):
+        features, _ = fitted(view, reduction=reduction, normalise=True)
+        features.save(tmp_path / "features.safetensors")
+        again = Features.load(tmp_path / "features.safetensors")
+        assert torch.equal(features.transform(answers(view)), again.transform(answers(view)))
+
+
+def test_an_oracle_that_answers_the_same_is_read_the_same_again(view: AuditorView) -> None:
+    queries = draw_queries(view.auxiliary, 3, generator=generator())
+    features, first = fitted(view, 3)
+    torch.testing.assert_close(ask_again(view, queries, features), first, rtol=2e-3, atol=2e-3)

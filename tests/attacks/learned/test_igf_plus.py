@@ -1,0 +1,139 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from palimpsest.attacks import AuditorView, IGFPlus, Knowledge, Learned
+from palimpsest.datasets import ImageSet
+from palimpsest.oracles import ModelOracle
+
+QUICK = {
+    "beta": 0,
+    "matching": 0,
+    "epochs": 12,
+    "queries": 2,
+    "batch_size": 64,
+    "learning_rate": 5e-3,
+    "width": 16,
+    "components": 8,
+}
+
+
+def network(seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(128, 3)
+    )
+
+
+def pictures(count: int, seed: int) -> ImageSet:
+    """16-pixel images of 4 x 4 numbers each."""
+    generator = torch.Generator().manual_seed(seed)
+    corners = torch.rand(count, 1, 4, 4, generator=generator)
+    images = nn.functional.interpolate(corners, size=(16, 16), mode="bilinear")
+    return ImageSet("pictures", images, torch.arange(count) % 3, 3)
+
+
+FORGOTTEN = pictures(40, seed=8)
+
+
+@pytest.fixture(scope="module")
+def models_view() -> AuditorView:
+    oracle = ModelOracle(network(1), network(2))
+    proofs = torch.cat(list(oracle.differences(FORGOTTEN.images, FORGOTTEN.labels)))
+    return AuditorView(proofs, oracle, pictures(400, seed=9), "cpu", 2**30)
+
+
+def attack(view: AuditorView, **settings) -> tuple[float, dict[str, float]]:
+    result = IGFPlus(**QUICK | settings)(view, generator=torch.Generator().manual_seed(0))
+    assert result.images.shape == FORGOTTEN.images.shape
+    return float((result.images - FORGOTTEN.images).square().mean()), result.facts
+
+
+def test_the_structure_is_found_and_halves_the_error(models_view: AuditorView) -> None:
+    whole, facts = attack(models_view)
+    assert facts["head_inputs"] == 128
+    assert facts["grid"] == 4
+    bare, facts = attack(models_view, head=False)
+    assert facts["head_inputs"] == facts["grid"] == 0
+    assert whole < bare / 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"grid": False},
+        {"label": False},
+        {"components": 0},
+        {"normalise": False},
+        {"queries": 1},
+        {"mixed": 0.5, "queries": 3},
+        {"blocks": 0},
+        {"inverters": 2},
+        {"head": False, "components": 0},
+        {"matching": 20, "surrogate_width": 8},
+        {"head": False, "matching": 20},
+    ],
+)
+def test_each_ingredient_can_be_switched(models_view: AuditorView, settings: dict[str, object]) -> None:
+    error, facts = attack(models_view, **settings | {"epochs": 3})
+    assert error < 0.2
+    assert facts["queries"] == 400 * settings.get("queries", 2)
+    if settings.get("grid") is False:
+        assert facts["grid"] == 0
+
+
+def test_images_that_agree_with_the_proofs_are_nearer(models_view: AuditorView, tmp_path: Path) -> None:
+    matching = IGFPlus(**QUICK | {"matching": 100, "surrogate_epochs": 12})
+    learned = matching.learn(models_view, generator=torch.Generator().manual_seed(0))
+    assert learned.consistency
+    found, plain = (
+        matching.invert(one, models_view.proofs, device="cpu").images
+        for one in (learned, replace(learned, consistency=()))
+    )
+    errors = [float((images - FORGOTTEN.images).square().mean()) for images in (found, plain)]
+    assert errors[0] < 0.9 * errors[1]
+    learned.save(tmp_path / "learned.safetensors")
+    again = matching.invert(Learned.load(tmp_path / "learned.safetensors"), models_view.proofs, device="cpu")
+    assert torch.equal(again.images, found)
+
+
+def test_matching_that_would_do_harm_is_left_out(models_view: AuditorView) -> None:
+    """A surrogate of one pass over few images knows nothing, and the images kept aside tell so."""
+    few = replace(models_view, auxiliary=pictures(60, seed=9))
+    settings = QUICK | {
+        "epochs": 1,
+        "queries": 1,
+        "validation": 0.3,
+        "matching": 40,
+        "matching_noise": 0.01,
+        "surrogate_epochs": 1,
+    }
+    learned = IGFPlus(**settings).learn(few, generator=torch.Generator().manual_seed(0))
+    assert not learned.consistency
+    assert "surrogate_validation" in learned.curves
+
+
+def test_several_inverters_are_averaged_and_each_has_its_curve(models_view: AuditorView) -> None:
+    result = IGFPlus(**QUICK | {"epochs": 1, "inverters": 2})(models_view, generator=torch.Generator())
+    assert {"training_loss", "training_loss_2", "validation_mse", "validation_mse_2"} == result.curves.keys()
+
+
+def test_a_vector_without_a_linear_layer_is_projected_instead(view: AuditorView, forgotten: Tensor) -> None:
+    settings = QUICK | {"epochs": 80, "queries": 1, "components": 40, "normalise": False, "dropout": 0.0}
+    result = IGFPlus(**settings)(view, generator=torch.Generator().manual_seed(0))
+    assert result.facts["head_inputs"] == 0
+    baseline = (view.auxiliary.images.mean(0) - forgotten).square().mean()
+    assert (result.images - forgotten).square().mean() < baseline / 2
+
+
+def test_proofs_of_another_making_are_answered_with_finite_images(models_view: AuditorView) -> None:
+    noise = torch.randn(models_view.proofs.shape, generator=torch.Generator().manual_seed(1)) * 1e3
+    result = IGFPlus(**QUICK | {"epochs": 1})(replace(models_view, proofs=noise), generator=torch.Generator())
+    assert result.images.isfinite().all()
+
+
+def test_it_needs_to_know_no_more_than_igf() -> None:
+    assert IGFPlus.knowledge == {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}

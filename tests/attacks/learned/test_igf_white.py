@@ -1,0 +1,79 @@
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import nn
+
+from palimpsest.attacks import ArchitectView, AuditorView, IGFPlus, IGFWhite, Knowledge
+from palimpsest.datasets import ImageSet
+from palimpsest.errors import KnowledgeError
+from palimpsest.oracles import ModelOracle
+
+QUICK = {
+    "beta": 0,
+    "matching": 0,
+    "epochs": 10,
+    "queries": 2,
+    "batch_size": 64,
+    "learning_rate": 5e-3,
+    "width": 16,
+    "components": 0,
+}
+
+
+def network(seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 12, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(192, 3),
+    )
+
+
+def pictures(count: int, seed: int) -> ImageSet:
+    generator = torch.Generator().manual_seed(seed)
+    corners = torch.rand(count, 1, 6, 6, generator=generator)
+    images = nn.functional.interpolate(corners, size=(16, 16), mode="bilinear")
+    return ImageSet("pictures", images, torch.arange(count) % 3, 3)
+
+
+FORGOTTEN = pictures(40, seed=8)
+
+
+@pytest.fixture(scope="module")
+def architect() -> ArchitectView:
+    oracle = ModelOracle(network(1), network(2))
+    proofs = torch.cat(list(oracle.differences(FORGOTTEN.images, FORGOTTEN.labels)))
+    return ArchitectView(
+        proofs, oracle, pictures(500, seed=9), "cpu", 2**30, architecture=network(3).to("meta")
+    )
+
+
+def error(attack: IGFPlus, view: AuditorView) -> float:
+    result = attack(view, generator=torch.Generator().manual_seed(0))
+    return float((result.images - FORGOTTEN.images).square().mean())
+
+
+def test_knowing_the_layers_helps(architect: ArchitectView) -> None:
+    assert error(IGFWhite(**QUICK, patch_components=8), architect) < 0.95 * error(IGFPlus(**QUICK), architect)
+
+
+def test_the_architecture_has_no_numbers_and_the_models_stay_hidden(architect: ArchitectView) -> None:
+    assert all(parameter.is_meta for parameter in architect.architecture.parameters())
+    assert {field.name for field in fields(ArchitectView)} - {
+        field.name for field in fields(AuditorView)
+    } == {"architecture"}
+    assert Knowledge.ARCHITECTURE in IGFWhite.knowledge
+    assert Knowledge.PARAMETERS not in IGFWhite.knowledge
+    assert IGFWhite.knowledge <= ArchitectView.knowledge
+
+
+def test_without_the_architecture_it_is_refused(architect: ArchitectView) -> None:
+    grey = AuditorView(architect.proofs, architect.oracle, architect.auxiliary, "cpu", 2**30)
+    with pytest.raises(KnowledgeError, match="ArchitectView"):
+        IGFWhite(**QUICK)(grey, generator=torch.Generator())

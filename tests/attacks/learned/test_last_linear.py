@@ -1,0 +1,85 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from palimpsest.attacks.learned.last_linear import Head, factorise, find_head
+from palimpsest.gradients import gradient_differences
+
+
+def models(classes: int = 5, width: int = 12, *, bias: bool = True, negative: bool = False):
+    """Two small classifiers that agree in nothing."""
+    made = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        body = [nn.Flatten(), nn.Linear(16, width), nn.Tanh() if negative else nn.ReLU()]
+        made.append(nn.Sequential(*body, nn.Linear(width, classes, bias=bias)))
+    return made
+
+
+def samples(count: int, classes: int = 5, seed: int = 3) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return (
+        torch.rand(count, 1, 4, 4, generator=generator),
+        torch.randint(classes, (count,), generator=generator),
+    )
+
+
+@given(classes=st.integers(2, 12), width=st.integers(1, 30))
+@settings(max_examples=20, deadline=None)
+def test_the_last_layer_is_found_in_the_vectors_alone(classes: int, width: int) -> None:
+    original, unlearned = models(classes, width)
+    images, labels = samples(40, classes)
+    vectors = gradient_differences(original, unlearned, images, labels)
+    assert find_head(vectors, classes) == Head(classes, width)
+
+
+@pytest.mark.parametrize("vectors", [torch.zeros(8, 300), torch.randn(8, 300), torch.randn(8, 9)])
+def test_vectors_without_such_a_layer_have_none(vectors: Tensor) -> None:
+    assert find_head(vectors, 5) is None
+
+
+def test_a_layer_without_a_bias_is_not_taken_for_one() -> None:
+    original, unlearned = models(bias=False)
+    images, labels = samples(40)
+    vectors = gradient_differences(original, unlearned, images, labels)
+    found = find_head(vectors, 5)
+    assert found is None or factorise(found, vectors).purity.median() < 0.99
+
+
+@given(st.integers(0, 50))
+@settings(max_examples=15, deadline=None)
+def test_inputs_residuals_and_labels_are_recovered(seed: int) -> None:
+    original, unlearned = models()
+    images, labels = samples(30, seed=seed)
+    vectors = gradient_differences(original, unlearned, images, labels)
+    factors = factorise(Head(5, 12), vectors)
+    onehot = nn.functional.one_hot(labels, 5)
+    with torch.no_grad():
+        inputs = torch.stack([model[:-1](images) for model in (original, unlearned)], 1)
+        residuals = torch.stack([model(images).softmax(1) - onehot for model in (original, unlearned)], 1)
+    # A coordinate that only one model uses is needed for each; among twelve, almost every sample has both.
+    apart = ((inputs[:, 0] > 0.02) & (inputs[:, 1] == 0)).any(1) & (
+        (inputs[:, 1] > 0.02) & (inputs[:, 0] == 0)
+    ).any(1)
+    assert apart.float().mean() > 0.5
+    torch.testing.assert_close(factors.features[apart], inputs[apart], rtol=1e-2, atol=1e-3)
+    torch.testing.assert_close(factors.residuals[apart], residuals[apart], rtol=1e-2, atol=1e-3)
+    assert torch.equal(factors.labels[apart], labels[apart])
+    assert factors.purity[apart].min() > 0.99
+
+
+def test_inputs_that_may_be_negative_show_in_the_purity() -> None:
+    original, unlearned = models(negative=True)
+    images, labels = samples(60)
+    vectors = gradient_differences(original, unlearned, images, labels)
+    assert factorise(Head(5, 12), vectors).purity.median() < 0.99
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1.0, 1e20])
+def test_vectors_of_another_making_give_finite_numbers(scale: float) -> None:
+    factors = factorise(Head(5, 12), scale * torch.randn(20, 300, generator=torch.Generator().manual_seed(0)))
+    for value in (factors.features, factors.residuals, factors.purity):
+        assert value.isfinite().all()
+    assert (factors.features >= 0).all()

@@ -1,0 +1,65 @@
+import pytest
+import torch
+from torch import Tensor
+
+from palimpsest.attacks.learned.surrogate import Surrogate, fit_surrogate, usual_widths
+from palimpsest.attacks.learned.training import Pairs
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+def surrogate(seed: int) -> Surrogate:
+    torch.manual_seed(seed)
+    return Surrogate((1, 8, 8), (6, 2, 2), [8])
+
+
+@pytest.mark.parametrize(
+    ("shape", "maps"),
+    [
+        ((3, 32, 32), (128, 4, 4)),
+        ((1, 28, 28), (64, 3, 3)),
+        ((3, 16, 16), (8, 16, 16)),
+        ((1, 8, 12), (6, 2, 3)),
+    ],
+)
+def test_its_maps_have_the_size_of_those_that_were_found(
+    shape: tuple[int, int, int], maps: tuple[int, int, int]
+) -> None:
+    inputs = Surrogate(shape, maps, usual_widths(shape, maps, 4))(
+        torch.rand(2, *shape, generator=generator())
+    )
+    assert inputs.shape == (2, maps[0] * maps[1] * maps[2])
+    assert (inputs >= 0).all()
+
+
+def test_it_learns_to_answer_as_the_models_do() -> None:
+    """Another surrogate's answers are learned from queries, those of images kept aside too."""
+    teacher, student = surrogate(0), surrogate(1)
+    levels = (torch.rand(600, 1, 8, 8, generator=generator()) * 255).to(torch.uint8)
+    with torch.no_grad():
+        answers = teacher(levels.float() / 255)
+    scale = float(answers.std(0).mean())
+
+    def fit(epochs: int) -> dict[str, list[float]]:
+        return fit_surrogate(
+            student,
+            Pairs(answers / 2, levels, torch.arange(500)),
+            Pairs(answers / 2, levels, torch.arange(500, 600)),
+            lambda features: 2 * features,
+            scale=scale,
+            epochs=epochs,
+            precision="float32",
+            device="cpu",
+            generator=generator(),
+        )
+
+    curves = fit(40)
+    assert len(curves["surrogate_loss"]) == len(curves["surrogate_validation"]) == 40
+    assert not student.training
+    # Of the answers' variance, which is about one in these units.
+    assert curves["surrogate_validation"][-1] < 0.25 * curves["surrogate_validation"][0]
+    with torch.no_grad():
+        error: Tensor = ((student(levels[500:].float() / 255) - answers[500:]) / scale).square().mean()
+    assert float(error) == pytest.approx(curves["surrogate_validation"][-1], rel=1e-4)

@@ -1,0 +1,50 @@
+import pytest
+
+from palimpsest.artifacts import read_case
+from palimpsest.config import build_config
+from palimpsest.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ({"atack": {}}, ["'atack'", "did you mean 'attack'"]),
+        ({"attack": {"epoch": 3}}, ["attack", "'epoch'", "did you mean 'epochs'"]),
+        ({"attack": {"epochs": 0}}, ["epochs is 0", "greater than 0"]),
+        ({"attack": {"epochs": "many"}}, ["epochs is 'many'", "integer"]),
+        ({"attack": {"name": "ifg"}}, ["no attack 'ifg'", "did you mean 'igf'"]),
+        ({"federation": {"fraction": 1.5}}, ["federation.fraction is 1.5", "less than or equal to 1"]),
+        ({"federation": {"learning_rate": float("nan")}}, ["federation.learning_rate", "finite"]),
+        ({"defenses": [{"name": "sgin"}]}, ["defenses.0", "did you mean 'sign'"]),
+        ({"defenses": [3]}, ["defenses is [3]", "give a defence's name"]),
+        ({"verification": {"tau": "loose"}}, ["verification.tau"]),
+        ({"memory_budget": "a lot"}, ["memory_budget is 'a lot'", "4GiB"]),
+        ({"memory_budget": "1MiB"}, ["memory_budget", "greater than or equal to"]),
+        ({"device": "tpu"}, ["device is 'tpu'", "'auto', 'cpu' or 'cuda'"]),
+    ],
+)
+def test_what_is_not_accepted_is_named_with_its_value_and_the_remedy(tree: dict, words: list[str]) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        build_config(tree)
+    for word in words:
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        build_config({"seed": -1, "federation": {"rounds": 0}})
+    assert "seed" in str(error.value)
+    assert "federation.rounds" in str(error.value)
+
+
+def test_a_missing_key_is_named_with_its_flag() -> None:
+    with pytest.raises(
+        ConfigurationError, match="auxiliary is missing: give it in a file, or as --auxiliary"
+    ):
+        read_case(None, {})
+
+
+def test_text_in_place_of_a_mapping_is_shown_how_to_be_one() -> None:
+    with pytest.raises(ConfigurationError, match="'classes=10': give a mapping in YAML"):
+        read_case(None, {"auxiliary": "images", "proofs": "proofs", "model_arguments": "classes=10"})

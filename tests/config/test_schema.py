@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import yaml
+
+from palimpsest.config import AuditConfig, build_config, read_config
+
+
+def test_a_stored_configuration_is_read_back_equal(tmp_path: Path) -> None:
+    config = build_config(
+        {"defenses": [{"name": "sign"}], "attack": {"epochs": 3}, "memory_budget": "512MiB"}
+    )
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    assert read_config(tmp_path / "config.yaml") == config
+
+
+def test_a_stored_configuration_is_complete() -> None:
+    stored = yaml.safe_load(AuditConfig().to_yaml())
+    assert stored["attack"]["learning_rate"] == 1e-4
+    assert stored["federation"]["rounds"] == 20
+    assert stored["seed"] == 1234
+
+
+def test_a_defence_is_named_alone_or_with_its_settings() -> None:
+    whole = build_config({"defenses": [{"name": "sign"}]})
+    assert build_config({"defenses": "sign"}) == whole
+    assert build_config({"defenses": ["sign"]}) == whole
+    assert build_config({"defenses": {"name": "sign"}}) == whole
+    several = build_config({"defenses": [{"name": "prune", "ratio": 0.5}, "sign"]})
+    assert [one.name for one in several.defenses] == ["prune", "sign"]

@@ -1,0 +1,35 @@
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from palimpsest.gradients.unfold import Windows, patches
+
+SIDES = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+@given(kernel=SIDES, stride=SIDES, dilation=SIDES, channels=st.integers(1, 3))
+def test_are_what_unfold_gives_with_channels_last(
+    kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], channels: int
+) -> None:
+    images = noise(2, channels, 8, 9)
+    last = images.movedim(1, -1).contiguous()
+    windows = Windows.over(last, nn.Conv2d(channels, 1, kernel, stride, dilation=dilation))
+    found = patches(last, windows)
+    expected = F.unfold(images, kernel, dilation, 0, stride).view(2, channels, *kernel, *windows.grid)
+    assert torch.equal(found, expected.permute(0, 4, 5, 2, 3, 1))
+
+
+@settings(max_examples=15, deadline=None)
+@given(kernel=SIDES, stride=SIDES, dilation=SIDES)
+def test_can_be_differentiated_twice(
+    kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> None:
+    images = noise(1, 7, 7, 1).requires_grad_()
+    windows = Windows.over(images, nn.Conv2d(1, 1, kernel, stride, dilation=dilation))
+    assert torch.autograd.gradgradcheck(lambda images: patches(images, windows).square(), images)

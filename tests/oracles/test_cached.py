@@ -1,0 +1,133 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from palimpsest.errors import CheckpointError, OracleError
+from palimpsest.oracles import RecordedOracle
+from palimpsest.oracles.cached import check_answer
+from palimpsest.storage import read_tensors, save_tensors
+
+WEIGHT = torch.rand(4, 6, generator=torch.Generator().manual_seed(1))
+
+
+class Asked:
+    """Answers with a linear function, and counts."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        self.counts.append(len(images))
+        return images.flatten(1) @ WEIGHT + labels[:, None]
+
+
+def samples(rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    numbers = torch.tensor(rows)
+    return (numbers[:, None] * torch.tensor([[0.1, 0.2, 0.3, 0.05]])).view(-1, 1, 2, 2), numbers % 3
+
+
+def whole(oracle: RecordedOracle, rows: list[int]) -> torch.Tensor:
+    return torch.cat(list(oracle.differences(*samples(rows))))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=9), min_size=1, max_size=5), st.integers(1, 4)
+)
+def test_every_answer_is_the_askeds_and_no_question_is_asked_twice(
+    tmp_path_factory: pytest.TempPathFactory, questions: list[list[int]], batch: int
+) -> None:
+    folder, asked = tmp_path_factory.mktemp("answers"), Asked()
+    for rows in questions:
+        # A new oracle each time, as after a run was killed.
+        oracle = RecordedOracle(asked, 6, folder=folder, batch_size=batch)
+        torch.testing.assert_close(whole(oracle, rows), Asked()(*samples(rows)))
+        assert oracle.asked == sum(asked.counts)
+    assert sum(asked.counts) == len({row for rows in questions for row in rows})
+    assert max(asked.counts) <= batch
+
+
+def test_the_budget_counts_samples_of_earlier_runs(tmp_path: Path) -> None:
+    asked = Asked()
+    whole(RecordedOracle(asked, 6, folder=tmp_path, batch_size=4, budget=7), [0, 1, 2, 3, 4])
+    oracle = RecordedOracle(asked, 6, folder=tmp_path, batch_size=4, budget=7)
+    whole(oracle, [0, 1, 2, 3, 5, 6])
+    with pytest.raises(OracleError, match="budget of 7 samples is spent"):
+        whole(oracle, [7])
+    assert sum(asked.counts) == 7
+
+
+def test_answers_kept_in_half_of_the_room_are_rounded_the_first_time_too(tmp_path: Path) -> None:
+    first, again = (
+        whole(RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4, kept_as="bfloat16"), [1, 2, 3])
+        for _ in range(2)
+    )
+    exact = Asked()(*samples([1, 2, 3]))
+    assert torch.equal(first, again)
+    assert torch.equal(first, exact.bfloat16().float())
+    assert not torch.equal(first, exact)
+    (file,) = tmp_path.iterdir()
+    assert read_tensors(file)[0]["vectors"].dtype == torch.bfloat16
+    # What was kept in other numbers is another oracle's.
+    with pytest.raises(CheckpointError, match="BF16"):
+        RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4)
+
+
+def test_answers_are_readable_by_their_owner_only(tmp_path: Path) -> None:
+    whole(RecordedOracle(Asked(), 6, folder=tmp_path / "oracle", batch_size=4), [1])
+    (file,) = (tmp_path / "oracle").iterdir()
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_damaged_file_of_answers_is_named(tmp_path: Path) -> None:
+    (tmp_path / "answers-0.safetensors").write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match="answers-0"):
+        RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"keys": torch.zeros(2, 16, dtype=torch.uint8), "vectors": torch.zeros(2, 5)},
+        {"keys": torch.zeros(2, 16, dtype=torch.uint8), "vectors": torch.zeros(1, 6)},
+        {"keys": torch.zeros(2, 16), "vectors": torch.zeros(2, 6)},
+        {"keys": torch.zeros(2, 0, dtype=torch.uint8), "vectors": torch.zeros(2, 6)},
+        {"vectors": torch.zeros(2, 6)},
+    ],
+)
+def test_answers_that_somebody_else_put_there_are_checked(tmp_path: Path, stored: dict) -> None:
+    save_tensors(tmp_path / "answers-0.safetensors", stored)
+    with pytest.raises(CheckpointError, match="answers-0"):
+        RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4)
+
+
+def test_a_kept_answer_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    whole(RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4), [1])
+    (file,) = tmp_path.iterdir()
+    tensors, _ = read_tensors(file)
+    save_tensors(file, tensors | {"vectors": torch.full((1, 6), torch.inf)})
+    with pytest.raises(OracleError, match="not finite"):
+        whole(RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4), [1])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (torch.zeros(2, 5), r"\(2, 5\), not \(2, 6\)"),
+        (torch.zeros(1, 6), r"\(1, 6\), not \(2, 6\)"),
+        (torch.full((2, 6), torch.nan), "not finite"),
+        ("nothing", "str"),
+        (None, "NoneType"),
+    ],
+)
+def test_what_is_no_answer_is_refused(answer: object, words: str) -> None:
+    with pytest.raises(OracleError, match=words):
+        check_answer(answer, 2, 6)
+
+
+def test_numbers_of_other_libraries_are_taken() -> None:
+    assert check_answer(np.ones((2, 6)), 2, 6).dtype == torch.float32

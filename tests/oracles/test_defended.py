@@ -1,0 +1,74 @@
+import pytest
+import torch
+from torch import Tensor
+
+from palimpsest.defenses import ClipNoise, GaussianNoise, RandomProjection, SignCompression
+from palimpsest.defenses import SampleSeededObfuscation as Seeded
+from palimpsest.oracles import DefendedOracle
+from palimpsest.randomness import make_generator
+
+
+class Plain:
+    """Answers with the images' own pixels, and counts."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    dimension = 12
+
+    def differences(self, images: Tensor, labels: Tensor):
+        self.asked += len(images)
+        yield from images.flatten(1).split(3)
+
+
+IMAGES, LABELS = torch.randn(8, 3, 2, 2, generator=make_generator(1)), torch.zeros(8, dtype=torch.int64)
+
+
+def ask(oracle: DefendedOracle) -> Tensor:
+    return torch.cat(list(oracle.differences(IMAGES, LABELS)))
+
+
+def test_answers_are_defended() -> None:
+    oracle = DefendedOracle(Plain(), [SignCompression()], generator=make_generator(2))
+    assert torch.equal(ask(oracle), IMAGES.flatten(1).sign())
+    assert oracle.dimension == 12
+    assert not oracle.answers_vary
+    assert torch.equal(ask(oracle), ask(oracle))
+
+
+@pytest.mark.parametrize("defense", [GaussianNoise(sigma=0.1), ClipNoise(), Seeded(key=5)])
+def test_each_question_gets_fresh_randomness_and_the_askers_own_secrets(defense) -> None:
+    oracle = DefendedOracle(Plain(), [defense], generator=make_generator(2))
+    assert oracle.answers_vary
+    first, second = ask(oracle), ask(oracle)
+    assert not torch.equal(first, second)
+    clients = defense(IMAGES.flatten(1), generator=make_generator(9))
+    assert not torch.equal(first, clients)
+
+
+def test_the_dimension_is_that_of_what_comes_out() -> None:
+    oracle = DefendedOracle(Plain(), [RandomProjection(dimensions=5)], generator=make_generator(2))
+    assert oracle.dimension == ask(oracle).shape[1] == 5
+
+
+@pytest.mark.parametrize(("budget", "asked"), [(0, 16), (10_000, 8)])
+def test_what_fits_is_remembered_and_defended_anew(budget: int, asked: int) -> None:
+    plain = Plain()
+    oracle = DefendedOracle(
+        plain, [GaussianNoise(sigma=0.1)], generator=make_generator(2), memory_budget=budget
+    )
+    first, second = ask(oracle), ask(oracle)
+    assert plain.asked == asked
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(first, IMAGES.flatten(1), atol=0.6, rtol=0)
+
+
+def test_answers_at_hand_are_defended_as_those_to_a_question() -> None:
+    plain = Plain()
+    asked, given = (DefendedOracle(plain, [ClipNoise()], generator=make_generator(2)) for _ in range(2))
+    first, second = ask(asked), ask(asked)
+    plain.asked = 0
+    answers = IMAGES.flatten(1)
+    assert torch.equal(torch.cat([*given.defend(answers.split(5))]), first)
+    assert torch.equal(torch.cat([*given.defend([answers])]), second)
+    assert plain.asked == 0

@@ -1,0 +1,14 @@
+import torch
+from torch import nn
+
+from palimpsest.gradients import gradient_differences
+from palimpsest.oracles import ModelOracle
+
+
+def test_answers_are_gradient_differences_in_order() -> None:
+    original, unlearned = (nn.Sequential(nn.Flatten(), nn.Linear(12, 3)) for _ in range(2))
+    images, labels = torch.rand(40, 3, 2, 2), torch.arange(40) % 3
+    oracle = ModelOracle(original, unlearned)
+    answers = torch.cat(list(oracle.differences(images, labels)))
+    assert torch.equal(answers, gradient_differences(original, unlearned, images, labels))
+    assert oracle.dimension == 39

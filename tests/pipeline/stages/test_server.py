@@ -1,0 +1,156 @@
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from palimpsest.attacks import DRAGD, BatchReconstruction, MatchingAttack, ServerView
+from palimpsest.config import AuditConfig, build_config, merged, preset_names, read_config
+from palimpsest.datasets import load_data
+from palimpsest.errors import UnlearningError
+from palimpsest.federation import Observation
+from palimpsest.pipeline.audit import audit
+from palimpsest.registry import ATTACKS
+from palimpsest.storage import file_hash
+from palimpsest.unlearning import Unlearning
+
+TINY: dict[str, Any] = {
+    "data": {"name": "digits", "auxiliary_size": 60},
+    "model": {"name": "lenet", "initialisation": "uniform"},
+    "federation": {"clients": 1, "fraction": 1.0, "rounds": 1, "learning_rate": 0.001},
+    "unlearning": {"count": 4},
+    "observation": {"remaining": 2, "forgotten": 2},
+    "attack": {"name": "dragd", "iterations": 3},
+    "scoring": {"bootstrap": 50},
+}
+
+
+def tiny(**changes: Any) -> AuditConfig:
+    return build_config(merged(TINY, changes))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return audit(tiny(), out=tmp_path_factory.mktemp("server") / "run").folder
+
+
+def test_the_run_folder_holds_what_the_server_saw_and_made_of_it(finished: Path) -> None:
+    seen = Observation.load(finished / "observation.safetensors")
+    assert (len(seen.gradients_before), seen.remaining, seen.forgotten) == (2, 2, 2)
+    found = BatchReconstruction.load(finished / "reconstructions.safetensors")
+    assert found.images.shape == (4, 1, 8, 8)
+    assert found.remaining.shape == (4, 1, 8, 8)
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert metrics["reconstruction"]["count"] == 4
+    assert metrics["remaining"]["count"] == 4
+    low, high = metrics["remaining"]["intervals"]["mse"]
+    assert low <= metrics["remaining"]["mse"] <= high
+    assert metrics["prior"] is None
+    assert metrics["labels_right"] == 1
+    assert metrics["attack"]["labels_known"] == 1
+    page = (finished / "report.html").read_text()
+    assert "batches of 2 remaining and 2 forgotten samples" in page
+    assert "paired with its originals" in page
+
+
+def test_a_prior_is_scored_by_itself(tmp_path: Path) -> None:
+    config = tiny(attack={"name": "dragdp", "iterations": 3, "prior": "mean"})
+    data = load_data(config.data, clients=1, seed=config.seed)
+    result = audit(config, out=tmp_path / "prior")
+    forgotten = Unlearning.load(result.folder / "unlearned.safetensors").forgotten
+    expected = (data.public.images.mean(dim=0) - data.train.images[forgotten]).square().mean()
+    assert result.metrics["prior"]["mse"] == pytest.approx(float(expected), rel=1e-4)
+    assert "have themselves an MSE" in (result.folder / "report.html").read_text()
+
+
+def test_two_runs_of_one_seed_are_equal(finished: Path, tmp_path: Path) -> None:
+    again = audit(tiny(), out=tmp_path / "again").folder
+    for name in ("observation", "reconstructions", "scores", "remaining"):
+        assert file_hash(again / f"{name}.safetensors") == file_hash(finished / f"{name}.safetensors")
+
+
+def test_labels_are_handed_over_only_to_an_attack_that_declares_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[ServerView] = []
+    plain = DRAGD.__call__
+
+    def watched(self: DRAGD, view: ServerView, *, generator: torch.Generator) -> BatchReconstruction:
+        seen.append(view)
+        return plain(self, view, generator=generator)
+
+    monkeypatch.setattr(DRAGD, "__call__", watched)
+    audit(tiny(), out=tmp_path / "known")
+    audit(tiny(attack={"labels": "optimised"}), out=tmp_path / "optimised")
+    assert seen[0].labels is not None
+    assert seen[1].labels is None
+    assert all(parameter.is_meta for parameter in seen[0].architecture.parameters())
+
+
+def test_clients_defend_their_gradients_as_they_do_proofs(finished: Path, tmp_path: Path) -> None:
+    folder = audit(tiny(defenses=[{"name": "prune", "ratio": 0.9}]), out=tmp_path / "pruned").folder
+    clean, pruned = (Observation.load(one / "observation.safetensors") for one in (finished, folder))
+    for name in ("gradients_before", "gradients_after"):
+        left = getattr(pruned, name) != 0
+        assert 0.05 < float(left.float().mean()) < 0.15
+        assert torch.equal(getattr(pruned, name)[left], getattr(clean, name)[left])
+    # The same attack on what they had before is the control.
+    metrics, plain = (json.loads((one / "metrics.json").read_text()) for one in (folder, finished))
+    assert metrics["control"]["mse"] == plain["reconstruction"]["mse"]
+    assert plain["control"] is None
+    assert "Without the defences the same attack tells" in (folder / "report.html").read_text()
+
+
+def test_a_count_that_does_not_fill_the_batches_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnlearningError, match="no multiple"):
+        audit(tiny(unlearning={"count": 5}), out=tmp_path / "uneven")
+
+
+SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "lfw": (3, 32, 32)}
+SERVER_PRESETS = [
+    name for name in preset_names() if issubclass(ATTACKS.get(read_config(name).attack.name), MatchingAttack)
+]
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noise under the names of real sets, in their sizes and colours."""
+    folder, numbers = tmp_path_factory.mktemp("mirror"), np.random.default_rng(0)
+    for place, column, shape, splits in (
+        ("ylecun/mnist", "image", (28, 28), {"train": 60, "test": 20}),
+        ("uoft-cs/cifar10", "img", (32, 32, 3), {"train": 60, "test": 20}),
+        ("lfw", "image", (64, 64, 3), {"train": 60, "test": 20, "public": 20}),
+    ):
+        (folder / place).mkdir(parents=True)
+        for split, count in splits.items():
+            pictures = []
+            for pixels in numbers.integers(0, 256, (count, *shape), dtype=np.uint8):
+                file = io.BytesIO()
+                Image.fromarray(pixels).save(file, "PNG")
+                pictures.append({"bytes": file.getvalue(), "path": None})
+            columns = {column: pictures} | (
+                {} if split == "public" else {"label": [*range(4)] * (count // 4)}
+            )
+            pq.write_table(pa.table(columns), folder / place / f"{split}.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("name", SERVER_PRESETS)
+def test_every_preset_runs_on_tiny_data_of_its_own_shape(name: str, mirror: Path, tmp_path: Path) -> None:
+    changes = {
+        "data": {"auxiliary_size": 20, "train_size": 40},
+        "unlearning": {"count": 2},
+        "attack": {"iterations": 2},
+        "scoring": {"bootstrap": 20},
+    }
+    result = audit(read_config(name, changes), out=tmp_path / name, data_dir=mirror)
+    assert result.metrics["reconstruction"]["count"] == 2
+    found = BatchReconstruction.load(tmp_path / name / "reconstructions.safetensors")
+    assert found.images.shape == (2, *SHAPES[name.partition("-")[0]])
+    assert found.remaining.shape[0] == 8

@@ -1,0 +1,46 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from palimpsest.errors import RunError
+from palimpsest.progress import LogFile, Stage, in_stage, progress_line, with_callbacks
+
+
+def test_each_stage_and_slow_work_has_a_line_with_its_time(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "log.txt"
+    for _ in range(2):
+        with with_callbacks(log := LogFile(path, every=0)), in_stage("original"):
+            log.opened(tmp_path, {})
+            with progress_line("train", 3) as line:
+                line.advance(values={"loss": 0.5})
+            log.finished(Stage("original", 1.25, 2**30))
+            log.scored({"reconstruction": {"mse": 0.015}})
+    lines = path.read_text().splitlines()
+    assert len(lines) == 8
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]", line) for line in lines)
+    assert "original" in lines[1]
+    assert re.search(r"train 1/3, [\d,.]+/s, \d:\d\d:\d\d left, loss 0.5$", lines[1])
+    assert lines[2].endswith("1.2 s, peak 1.0 GiB")
+    assert lines[3].endswith("finished: MSE 0.015")
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_quick_work_leaves_no_line(tmp_path: Path) -> None:
+    with with_callbacks(LogFile(tmp_path / "log.txt")), progress_line("train", 3) as line:
+        line.advance()
+    assert (tmp_path / "log.txt").read_text() == ""
+
+
+def test_a_place_where_nothing_can_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="name another file"):
+        LogFile(tmp_path / "file" / "log.txt")
+
+
+def test_a_full_disk_stops_nothing() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("There is no /dev/full here")
+    with with_callbacks(log := LogFile(full)):
+        log.finished(Stage("original", 1.0))

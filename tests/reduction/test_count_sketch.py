@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from palimpsest.reduction import CountSketch, fit_projection
+from palimpsest.reduction.count_sketch import distortion
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 80), st.integers(0, 5))
+def test_each_bin_is_the_signed_sum_of_its_coordinates(dimension: int, size: int, seed: int) -> None:
+    sketch = CountSketch.draw(dimension, size, generator=generator(seed))
+    vectors = torch.randn(3, dimension, generator=generator(seed)).double()
+    slow = torch.zeros(3, sketch.size).double()
+    for coordinate in range(dimension):
+        block, place = divmod(coordinate, sketch.size)
+        slow[:, (place + sketch.shifts[block]) % sketch.size] += (
+            vectors[:, coordinate] * sketch.signs[coordinate]
+        )
+    torch.testing.assert_close(sketch.transform(vectors), slow)
+
+
+def test_inner_products_are_kept_on_average_within_the_bound() -> None:
+    x, y = torch.randn(2, 500, generator=generator()).double()
+    size, draws = 50, 2000
+    found = torch.stack(
+        [
+            (sketch := CountSketch.draw(500, size, generator=generator(seed))).transform(x[None])[0]
+            @ sketch.transform(y[None])[0]
+            for seed in range(draws)
+        ]
+    )
+    variance = ((x @ x) * (y @ y) + (x @ y) ** 2) / size
+    assert abs(found.mean() - x @ y) < 4 * (variance / draws).sqrt()
+    assert found.var() < 1.2 * variance
+
+
+def test_a_projection_of_sketches_captures_what_one_of_the_vectors_does() -> None:
+    left = torch.randn(60, 60, generator=generator()) * 0.9 ** torch.arange(60)
+    vectors = left @ torch.linalg.qr(torch.randn(20_000, 60, generator=generator())).Q.T
+    sketch = CountSketch.draw(20_000, 8_000, generator=generator())
+    sketched = sketch.transform(vectors)
+    whole = fit_projection(vectors, components=10, explained_variance=1.0, generator=generator())
+    small = fit_projection(sketched, components=10, explained_variance=1.0, generator=generator())
+    assert small.explained[-1] == pytest.approx(float(whole.explained[-1]), rel=0.02)
+    assert distortion(vectors, sketched) < 0.05
+
+
+def test_no_sketch_is_longer_than_what_it_is_of(tmp_path: Path) -> None:
+    sketch = CountSketch.draw(7, 100, generator=generator())
+    assert sketch.size == 7
+    vectors = torch.randn(4, 7, generator=generator())
+    assert distortion(vectors, sketch.transform(vectors)) < 1e-6
+    sketch.save(tmp_path / "sketch")
+    assert torch.equal(CountSketch.load(tmp_path / "sketch").transform(vectors), sketch.transform(vectors))

@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from palimpsest.config import AuditConfig
+from palimpsest.errors import RunError
+from palimpsest.runs.manifest import changed_keys, finished_stage, FORMAT
+from palimpsest.runs import MANIFEST, read_manifest
+from palimpsest.config import build_config
+from palimpsest.storage import file_hash
+
+
+def manifest(**changes: Any) -> dict[str, Any]:
+    stage = {"key": "k", "inputs": [], "sha256": "s", "bytes": 1, "seconds": 0.5, "peak_memory_mib": 1}
+    return {
+        "format": FORMAT,
+        "kind": "AuditConfig",
+        "config": build_config({"data": {"name": "digits"}}).model_dump(mode="json"),
+        "versions": {},
+        "threads": 1,
+        "stages": {"proofs": stage},
+    } | changes
+
+
+def put(folder: Path, tree: Any) -> Path:
+    (folder / MANIFEST).write_text(json.dumps(tree), encoding="utf-8")
+    return folder
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    assert read_manifest(put(tmp_path, manifest()), AuditConfig) == manifest()
+
+
+def test_an_older_manifest_without_format_and_kind_is_an_audits(tmp_path: Path) -> None:
+    older = {key: value for key, value in manifest().items() if key not in ("format", "kind")}
+    assert read_manifest(put(tmp_path, older), AuditConfig) == older
+
+
+@pytest.mark.parametrize("strangers", [[], ["config.yaml"], [".lock"]])
+def test_a_folder_where_nothing_has_run_has_none(strangers: list[str], tmp_path: Path) -> None:
+    for name in strangers:
+        (tmp_path / name).touch()
+    assert read_manifest(tmp_path) is None
+
+
+def test_a_folder_of_other_things_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(RunError, match=r"not empty and holds no run \(thesis\.tex"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"format": FORMAT + 1}, "its format is"),
+        ({"threads": "two"}, "threads"),
+        ({"stages": {"proofs": {}}}, "key"),
+        ({"versions": None}, "versions"),
+        ({"config": {"data": {"name": 7}}}, "data"),
+        ({"kind": "Sweep"}, "another command"),
+    ],
+)
+def test_what_is_no_manifest_of_an_audit_is_refused_in_a_sentence(
+    changes: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match=told):
+        read_manifest(put(tmp_path, manifest(**changes)), AuditConfig)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "Infinity", "NaN"])
+def test_numbers_that_are_none_are_refused(number: str, tmp_path: Path) -> None:
+    put(tmp_path, manifest())
+    text = (tmp_path / MANIFEST).read_text(encoding="utf-8").replace("0.5", number)
+    (tmp_path / MANIFEST).write_text(text, encoding="utf-8")
+    with pytest.raises(RunError, match="no finite number"):
+        read_manifest(tmp_path, AuditConfig)
+
+
+def test_a_stage_counts_as_finished_with_its_key_and_its_bits(tmp_path: Path) -> None:
+    path = tmp_path / "proofs.safetensors"
+    path.write_bytes(b"all of it")
+    held: Any = manifest()
+    held["stages"]["proofs"]["sha256"] = file_hash(path)
+    assert finished_stage(tmp_path, held, "proofs", "k") == held["stages"]["proofs"]
+    assert finished_stage(tmp_path, held, "proofs", "other") is None
+    assert finished_stage(tmp_path, held, "scores", "k") is None
+    path.write_bytes(b"all of i")
+    assert finished_stage(tmp_path, held, "proofs", "k") is None
+    assert finished_stage(tmp_path, None, "proofs", "k") is None
+
+
+def test_changed_keys_are_named_with_both_values() -> None:
+    held: Any = manifest()
+    same, other = (
+        build_config({"data": {"name": "digits"}}),
+        build_config({"data": {"name": "digits"}, "seed": 7}),
+    )
+    assert changed_keys(held, same) == []
+    assert changed_keys(held, other) == ["seed: 1234 there, 7 here"]
+    assert changed_keys({**held, "stages": {}}, other) == []
+    held["config"]["seed"] = int("3" * 1000)
+    (told,) = changed_keys(held, same)
+    assert len(told) < 150
+    assert changed_keys(None, other) == []

@@ -1,0 +1,322 @@
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from palimpsest.config import AuditConfig
+from palimpsest.errors import RunError
+from palimpsest.config import build_config
+from palimpsest.storage import Record
+from palimpsest.runs import Run
+
+
+@dataclass(frozen=True)
+class Sum(Record):
+    total: Tensor
+
+
+class Counter:
+    """Computes, and counts how often it had to."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, value: float) -> Sum:
+        self.calls += 1
+        return Sum(torch.tensor(value))
+
+
+def opened(folder: Path, config: AuditConfig | None = None, *, replace: bool = False) -> Run:
+    return Run.open(folder, config or AuditConfig(), console=Console(quiet=True), replace=replace)
+
+
+def test_a_finished_stage_is_read_back_and_not_computed_again(tmp_path: Path) -> None:
+    count = Counter()
+    for _ in range(2):
+        with opened(tmp_path / "run") as run:
+            result = run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
+            assert result.total == 3
+    assert count.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(1, 2), ("a", "b"), (torch.ones(2), torch.zeros(2)), ((1, 2), (2, 1)), ({"a": 1}, {"a": 2}), (None, 0)],
+)
+def test_another_input_is_another_result(tmp_path: Path, first: object, second: object) -> None:
+    count = Counter()
+    with opened(tmp_path) as run:
+        for value in (first, second, second):
+            run.stage("sum", Sum, lambda _: count(0.0), key=(value,))
+    assert count.calls == 2
+
+
+def test_a_stage_depends_on_the_stages_before_it(tmp_path: Path) -> None:
+    count = Counter()
+    for value in (1.0, 2.0):
+        with opened(tmp_path) as run:
+            first = run.stage("first", Sum, lambda _, value=value: count(value), key=(value,))
+            second = run.stage(
+                "second", Sum, lambda _, first=first: count(float(first.total) + 1), key=(first,)
+            )
+    assert second.total == 3
+    assert count.calls == 4
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "delete"])
+def test_a_damaged_file_does_not_pass_for_whole(tmp_path: Path, damage: str) -> None:
+    count = Counter()
+    path = tmp_path / "sum.safetensors"
+    with opened(tmp_path) as run:
+        run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
+    content = bytearray(path.read_bytes())
+    if damage == "delete":
+        path.unlink()
+    elif damage == "truncate":
+        path.write_bytes(content[:-1])
+    else:
+        content[-1] ^= 1
+        path.write_bytes(content)
+    with opened(tmp_path) as run:
+        assert run.stage("sum", Sum, lambda _: count(3.0), key=(3,)).total == 3
+    assert count.calls == 2
+
+
+def test_a_stage_that_failed_keeps_its_scratch_and_a_finished_one_does_not(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def work(scratch: Path) -> Sum:
+        scratch.mkdir(parents=True, exist_ok=True)
+        seen.extend(item.name for item in scratch.iterdir())
+        if not seen:
+            (scratch / "half").write_text("")
+            raise KeyboardInterrupt
+        return Sum(torch.ones(()))
+
+    with pytest.raises(KeyboardInterrupt), opened(tmp_path) as run:
+        run.stage("sum", Sum, work, key=())
+    with opened(tmp_path) as run:
+        run.stage("sum", Sum, work, key=())
+    assert seen == ["half"]
+    assert list((tmp_path / ".unfinished").iterdir()) == []
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    with opened(tmp_path), pytest.raises(RunError, match="Another process works"):
+        opened(tmp_path)
+    with opened(tmp_path):
+        pass
+
+
+def test_another_configuration_is_refused_by_key_unless_it_replaces(tmp_path: Path) -> None:
+    with opened(tmp_path) as run:
+        run.stage("sum", Sum, lambda _: Sum(torch.ones(())), key=())
+    other = build_config({"attack": {"epochs": 7}})
+    with pytest.raises(RunError, match=r"attack.epochs: 100 there, 7 here.*--replace"):
+        opened(tmp_path, other)
+    with opened(tmp_path, other, replace=True):
+        pass
+    with opened(tmp_path, other):
+        pass
+
+
+def test_a_run_that_finished_nothing_may_be_configured_anew(tmp_path: Path) -> None:
+    with opened(tmp_path):
+        pass
+    with opened(tmp_path, build_config({"attack": {"epochs": 7}})):
+        pass
+
+
+def test_a_strangers_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(RunError, match="holds no run"):
+        opened(tmp_path)
+    assert (tmp_path / "letter.txt").read_text() == "dear"
+
+
+def test_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(RunError, match="damaged or of another version"):
+        opened(tmp_path)
+
+
+def test_the_manifest_tells_what_was_done(tmp_path: Path) -> None:
+    with opened(tmp_path / "run") as run:
+        run.stage("sum", Sum, lambda _: Sum(torch.ones(())), key=(1,))
+        assert run.seconds().keys() == {"sum"}
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["stages"]["sum"].keys() == {
+        "key",
+        "inputs",
+        "sha256",
+        "bytes",
+        "seconds",
+        "peak_memory_mib",
+    }
+    assert manifest["stages"]["sum"]["peak_memory_mib"] > 0
+    assert manifest["versions"]["torch"] == torch.__version__
+    assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700
+
+
+def test_a_siblings_finished_stage_is_taken_over_and_its_damaged_or_other_one_is_not(tmp_path: Path) -> None:
+    count = Counter()
+    with opened(tmp_path / "first") as run:
+        run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
+
+    def sibling(name: str, value: float) -> Sum:
+        folders = [tmp_path / "missing", tmp_path / "first"]
+        with Run.open(tmp_path / name, AuditConfig(), console=Console(quiet=True), siblings=folders) as run:
+            return run.stage("sum", Sum, lambda _: count(value), key=(int(value),))
+
+    assert sibling("same", 3.0).total == 3
+    assert count.calls == 1
+    # A whole stage of its own by now: it outlives the sibling's.
+    (tmp_path / "first" / "sum.safetensors").unlink()
+    with opened(tmp_path / "same") as run:
+        assert run.stage("sum", Sum, lambda _: count(3.0), key=(3,)).total == 3
+    assert count.calls == 1
+    assert sibling("other", 4.0).total == 4
+    (tmp_path / "first" / "sum.safetensors").write_bytes(b"damaged")
+    assert sibling("again", 3.0).total == 3
+    assert count.calls == 3
+
+
+def test_a_folder_that_stood_open_is_shut_and_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o755)
+    (folder / ".proofs.safetensors.17.partial").write_bytes(b"half")
+    (folder / ".unfinished" / "original-ab").mkdir(parents=True)
+    (folder / ".unfinished" / "original-ab" / ".rounds.safetensors.17.partial").write_bytes(b"half")
+    with opened(folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert not list(folder.rglob("*.partial"))
+
+
+def test_a_folder_that_can_not_be_shut_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change_mode = Path.chmod
+
+    def refuse(path: Path, mode: int) -> None:
+        if path == folder:
+            raise PermissionError
+        change_mode(path, mode)
+
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o755)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    console = Console(record=True, quiet=False, file=io.StringIO(), width=200)
+    with Run.open(folder, AuditConfig(), console=console):
+        assert "can be read by others" in console.export_text()
+
+
+_HOLD = """
+import fcntl, sys
+with open(sys.argv[1], "r+") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_processes_can_not_work_in_one_folder(tmp_path: Path) -> None:
+    with opened(tmp_path / "run"):
+        pass
+    other = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(tmp_path / "run" / ".lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"held\n"
+    with pytest.raises(RunError, match="Another process works in"):
+        opened(tmp_path / "run")
+    other.kill()
+    other.communicate()
+    # The lock went with its holder, however that ended.
+    with opened(tmp_path / "run"):
+        pass
+
+
+@pytest.mark.parametrize("name", ["log.txt", ".unfinished", "manifest.json", "oracle"])
+def test_a_link_in_a_run_folder_is_not_followed(tmp_path: Path, name: str) -> None:
+    with opened(tmp_path / "run"):
+        pass
+    (tmp_path / "elsewhere").write_text("mine")
+    (tmp_path / "run" / name).unlink(missing_ok=True)
+    (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="is a link or no regular file"):
+        opened(tmp_path / "run")
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="can't be used"):
+        opened(tmp_path / "run")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_without_a_format_is_older_and_goes_on(tmp_path: Path) -> None:
+    count = Counter()
+    with opened(tmp_path) as run:
+        run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    del manifest["format"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with opened(tmp_path) as run:
+        run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
+    assert count.calls == 1
+    assert json.loads((tmp_path / "manifest.json").read_text())["format"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"format": "1"},
+        {"config": {"federation": {"turns": 3}}},
+        {"stages": {"sum": {"key": 3}}},
+        {"threads": None},
+    ],
+)
+def test_a_folder_of_a_later_version_is_refused_in_a_sentence_and_left_alone(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    with opened(tmp_path):
+        pass
+    manifest = json.loads((tmp_path / "manifest.json").read_text()) | change
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match="go on there with the version that wrote it"):
+        opened(tmp_path)
+    assert json.loads((tmp_path / "manifest.json").read_text()) == manifest
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user"
+)
+def test_a_folder_that_one_may_not_write_is_a_sentence(tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        for out in (folder, folder / "run"):
+            with pytest.raises(RunError, match=r"can't be used \(Permission denied\): choose another"):
+                opened(out)
+    finally:
+        os.seteuid(0)
+        folder.rmdir()
+
+
+def test_a_record_is_printed_without_its_numbers() -> None:
+    assert repr(Sum(torch.full((2, 3), 0.123))) == "<Sum total=[2, 3]>"

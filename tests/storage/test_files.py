@@ -1,0 +1,40 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from palimpsest.storage import remove_partial, written_whole
+
+
+def test_nobody_else_may_read_a_file_while_it_is_written(tmp_path: Path) -> None:
+    with written_whole(tmp_path / "secret") as temporary:
+        temporary.write_text("half")
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+        assert temporary.parent == tmp_path
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+
+
+def test_a_link_in_the_place_of_the_file_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("dear")
+    (tmp_path / "link").symlink_to(tmp_path / "outside")
+    with written_whole(tmp_path / "link") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "outside").read_text() == "dear"
+    assert not (tmp_path / "link").is_symlink()
+
+
+def test_only_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    left = [tmp_path / ".a.7.partial", tmp_path / "deep" / ".b.8.partial"]
+    kept = [tmp_path / "a.partial", tmp_path / "deep" / ".b"]
+    for path in (*left, *kept):
+        path.write_text("")
+    remove_partial(tmp_path)
+    assert [path.exists() for path in (*left, *kept)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("name", ["text", ".hidden", "with space", "ü"])
+def test_any_name_will_do(tmp_path: Path, name: str) -> None:
+    with written_whole(tmp_path / name) as temporary:
+        temporary.write_text("x")
+    assert [path.name for path in tmp_path.iterdir()] == [name]

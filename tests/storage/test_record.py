@@ -1,0 +1,183 @@
+import json
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from palimpsest.errors import CheckpointError, ResourceError, RunError
+from palimpsest.storage import (
+    Parameters,
+    Record,
+    file_hash,
+    parameters_hash,
+    read_tensors,
+    save_tensors,
+    tensor_hash,
+    write_json,
+    write_text,
+    written_whole,
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class Sample(Record):
+    vector: Tensor
+    parameters: Parameters
+    parts: list[Part]
+    counts: dict[int, str]
+    pair: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Other(Record):
+    vector: Tensor
+
+
+@dataclass(frozen=True)
+class Special(Other):
+    size: int
+
+
+@dataclass(frozen=True)
+class Holder(Record):
+    one: Other
+    many: tuple[Other, ...]
+
+
+def sample() -> Sample:
+    weights = {"a.weight": torch.randn(3, 2), "a.steps": torch.tensor(7), "b.bias": torch.randn(2)}
+    return Sample(
+        torch.arange(6.0).view(2, 3).T, weights, [Part("x", 0.5), Part("y", None)], {3: "three"}, (1, 2)
+    )
+
+
+def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
+    value = sample()
+    value.save(tmp_path / "value.safetensors")
+    loaded = Sample.load(tmp_path / "value.safetensors")
+    assert torch.equal(loaded.vector, value.vector)
+    assert loaded.parameters.keys() == value.parameters.keys()
+    assert all(torch.equal(loaded.parameters[name], tensor) for name, tensor in value.parameters.items())
+    assert (loaded.parts, loaded.counts, loaded.pair) == (value.parts, value.counts, value.pair)
+
+
+def test_equal_values_make_equal_files(tmp_path: Path) -> None:
+    value = sample()
+    for name in "ab":
+        value.save(tmp_path / name)
+    assert file_hash(tmp_path / "a") == file_hash(tmp_path / "b")
+
+
+def test_a_file_is_its_owners_alone(tmp_path: Path) -> None:
+    sample().save(tmp_path / "value")
+    assert stat.S_IMODE((tmp_path / "value").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("length", [0, 4, 20, 200])
+def test_a_truncated_file_is_one_sentence(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "value"
+    sample().save(path)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+        Sample.load(path)
+
+
+def test_rows_without_values_are_refused(tmp_path: Path) -> None:
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2**33, 0], "data_offsets": [0, 0]}}).encode()
+    (tmp_path / "a").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(CheckpointError, match="has rows without values"):
+        read_tensors(tmp_path / "a")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"nothing\.safetensors"):
+        read_tensors(tmp_path / "nothing.safetensors")
+
+
+def test_another_record_is_refused(tmp_path: Path) -> None:
+    Other(torch.ones(1)).save(tmp_path / "value")
+    with pytest.raises(CheckpointError, match="holds 'Other', not 'Sample'"):
+        Sample.load(tmp_path / "value")
+
+
+def test_a_record_without_a_tensor_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.ones(1)}, tmp_path / "value", {"record": "Other", "fields": "{}"})
+    with pytest.raises(CheckpointError, match="lacks part of a Other"):
+        Other.load(tmp_path / "value")
+
+
+def test_a_write_that_breaks_off_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    write_text(path, "old")
+
+    def break_off() -> None:
+        with written_whole(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    assert path.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["text"]
+
+
+def test_a_full_disk_says_what_to_do() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("This system has no /dev/full")
+
+    def fill(path: Path) -> None:
+        with written_whole(path), full.open("w") as file:
+            file.write("x" * 10**6)
+
+    with pytest.raises(ResourceError, match="disk is full"):
+        fill(Path("x"))
+
+
+def test_a_folder_that_can_not_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="choose a folder"):
+        write_json(tmp_path / "file" / "value.json", {})
+
+
+def test_hashes_tell_values_types_shapes_and_names_apart() -> None:
+    a = torch.arange(4.0)
+    hashes = {tensor_hash(a), tensor_hash(a.view(2, 2)), tensor_hash(a.double()), tensor_hash(a + 1)}
+    assert len(hashes) == 4
+    assert parameters_hash({"a": a, "b": a + 1}) == parameters_hash({"b": a + 1, "a": a})
+    assert parameters_hash({"a": a}) != parameters_hash({"b": a})
+
+
+def test_json_refuses_what_is_not_a_number(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "x", {"a": float("nan")})
+
+
+def test_records_hold_records_of_the_declared_type_and_below(tmp_path: Path) -> None:
+    value = Holder(Special(torch.ones(2), 3), (Other(torch.zeros(1)), Special(torch.arange(4), 5)))
+    value.save(tmp_path / "value.safetensors")
+    loaded = Holder.load(tmp_path / "value.safetensors")
+    assert [type(one) for one in (loaded.one, *loaded.many)] == [Special, Other, Special]
+    assert torch.equal(loaded.many[1].vector, torch.arange(4))
+    assert isinstance(loaded.one, Special)
+    assert loaded.one.size == 3
+
+
+def test_a_record_of_a_type_that_does_not_belong_is_refused(tmp_path: Path) -> None:
+    Holder(Other(torch.ones(2)), ()).save(tmp_path / "value.safetensors")
+    tensors, metadata = read_tensors(tmp_path / "value.safetensors")
+    metadata["fields"] = metadata["fields"].replace("Other", "Sample")
+    save_tensors(tmp_path / "value.safetensors", tensors, metadata)
+    with pytest.raises(CheckpointError, match="lacks part of a Holder"):
+        Holder.load(tmp_path / "value.safetensors")

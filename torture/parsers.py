@@ -1,9 +1,0 @@
-"""Every reader of files that others wrote, with valid files to damage: by name, in `PARSERS`."""
-
-from torture.parser import Parser
-
-from torture import data, folders, tensors
-
-__all__ = ["PARSERS", "Parser"]
-
-PARSERS: dict[str, Parser] = data.PARSERS | tensors.PARSERS | folders.PARSERS
