@@ -154,7 +154,7 @@ def audited(preset: str, keys: dict[str, Any], data_dir: str | None, *, plainly:
         if name == INVERTER:
             seconds[name] -= training
             seconds[TRAINING], peaks[TRAINING] = training, peaks[name]
-    return Told(seconds, peaks, found.metrics["reconstruction"]["mse"])
+    return Told(seconds, peaks, found.metrics.reconstruction.mse)
 
 
 @contextlib.contextmanager

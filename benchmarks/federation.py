@@ -16,7 +16,7 @@ from torch.optim import SGD
 from benchmarks.timing import Clock, Line, lines_of
 from palimpsest.config import DataConfig, FederationConfig, ModelConfig
 from palimpsest.datasets import FederatedData, ImageSet, load_data
-from palimpsest.federation import Training, predict, train
+from palimpsest.federation import Federation, Training, predict, train
 from palimpsest.models import build_model
 
 SEED = 1234
@@ -27,7 +27,7 @@ def lines(clock: Clock, *, quick: bool) -> list[Line]:
     data = noise(400, clients=40) if quick else load()
     federation = FederationConfig(rounds=1 if quick else 2)
     architecture = ModelConfig(name="lenet" if quick else "convnet")
-    steps = count_steps(data, train(data, architecture, federation, seed=SEED), federation)
+    steps = count_steps(data, train(Federation(data, architecture, federation, SEED)), federation)
     seconds = clock.race(
         {
             "ours": partial(in_process, data, architecture, federation),
@@ -77,7 +77,7 @@ def count_steps(data: FederatedData, training: Training, federation: FederationC
 def in_process(data: FederatedData, model: ModelConfig, federation: FederationConfig) -> None:
     """Ours."""
     with tempfile.TemporaryDirectory() as scratch:
-        train(data, model, federation, seed=SEED, scratch=Path(scratch))
+        train(Federation(data, model, federation, SEED), scratch=Path(scratch))
 
 
 def one_loop(data: FederatedData, model: ModelConfig, federation: FederationConfig, steps: int) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from fuzz.parser import MIB, Parser
 from PIL import Image
 
-from palimpsest.artifacts import load_brought
+from palimpsest.artifacts import load_samples
 from palimpsest.datasets import load_images
 from palimpsest.datasets.decode import decode_images
 
@@ -153,7 +153,7 @@ PARSERS: dict[str, Parser] = {
     ),
     "rows": Parser(
         _row_seeds,
-        lambda path: load_brought(str(path)),
+        lambda path: load_samples(str(path)),
         ".csv",
         (
             b",",
@@ -172,7 +172,7 @@ PARSERS: dict[str, Parser] = {
     ),
     "rows in parquet": Parser(
         _row_parquet_seeds,
-        lambda path: load_brought(str(path)),
+        lambda path: load_samples(str(path)),
         ".parquet",
         (b"PAR1", b"tokens", b"label", b"ARROW:schema", b"list", b"element"),
         slack=256 * MIB,

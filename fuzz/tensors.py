@@ -11,7 +11,7 @@ from fuzz.parser import Parser
 from torch import nn
 
 from palimpsest.artifacts.models import Models
-from palimpsest.artifacts.observation import read_observed
+from palimpsest.artifacts.observation import read_observation
 from palimpsest.config import ObservationConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import OracleError, PalimpsestError
@@ -143,7 +143,7 @@ def _gradient_seeds(_: Path) -> list[bytes]:
 
 def _read_gradients(path: Path) -> None:
     model = nn.Linear(3, 2)
-    seen = read_observed(path, ObservationConfig(), Models(model, model, model, 2)).observation
+    seen = read_observation(path, ObservationConfig(), Models(model, model, model, 2)).observation
     assert seen.gradients_before.shape == seen.gradients_after.shape
     assert seen.difference.dtype == torch.float32
 

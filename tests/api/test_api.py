@@ -59,7 +59,7 @@ def test_an_audit_goes_on_with_the_same_call(result: pp.AuditResult) -> None:
 def test_a_sweep_and_its_comparison(result: pp.AuditResult, tmp_path: Path) -> None:
     swept = pp.sweep("digits", {"attack.epochs": [1, 2]}, TINY, out=tmp_path / "swept")
     assert [run.folder.name for run in swept] == ["epochs-1", "epochs-2"]
-    assert swept.runs[1].values["mse"] == result.metrics["reconstruction"]["mse"]
+    assert swept.runs[1].values["mse"] == result.metrics.reconstruction.mse
     both = pp.compare(result.folder, tmp_path / "swept", out=tmp_path / "pages", title="Three")
     assert len(both) == 3
     table = both.to_frame()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import save_file
 
-from palimpsest.artifacts import CaseConfig, Models, gather, load_brought
+from palimpsest.artifacts import CaseConfig, Models, load_auditor_artifacts, load_samples
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.cli import main
 from palimpsest.config import validate
@@ -151,14 +151,14 @@ def test_statistics_that_were_not_saved_are_noticed(case: Make, here: Path, piec
 
 @pytest.fixture
 def both(case: Make, here: Path) -> Models:
-    models = gather(case(), folder=here, data_dir=None, device="cpu").models
+    models = load_auditor_artifacts(case(), folder=here, data_dir=None, device="cpu").models
     assert models is not None
     return models
 
 
 @pytest.fixture
 def truth(pieces: Path) -> ImageSet:
-    return load_brought(str(pieces / "forgotten")).samples
+    return load_samples(str(pieces / "forgotten")).samples
 
 
 def in_training(model: torch.nn.Module, truth: ImageSet) -> torch.Tensor:
@@ -205,7 +205,7 @@ def alphabetical(vectors: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:
 def test_what_was_done_otherwise_is_found_out(
     case: Make, pieces: Path, both: Models, make: Callable[..., torch.Tensor], words: str
 ) -> None:
-    truth, here = load_brought(str(pieces / "forgotten")).samples, Path.cwd()
+    truth, here = load_samples(str(pieces / "forgotten")).samples, Path.cwd()
     honest = gradient_differences(both.original, both.unlearned, truth.images, truth.labels)
     save_proofs(here / "other.safetensors", Proofs(make(honest, both, truth)))
     config = case(proofs="other.safetensors", truth=str(pieces / "forgotten"))
@@ -228,7 +228,7 @@ def test_training_mode_is_found_out(
 
 
 def test_an_oracle_in_another_order_is_found_out(case: Make, here: Path, both: Models) -> None:
-    everything = gather(case(), folder=here, data_dir=None, device="cpu").auxiliary
+    everything = load_auditor_artifacts(case(), folder=here, data_dir=None, device="cpu").auxiliary
     vectors = gradient_differences(both.original, both.unlearned, everything.images, everything.labels)
     save_proofs(here / "right.safetensors", Proofs(vectors))
     save_proofs(here / "wrong.safetensors", Proofs(vectors.flip(0)))

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palimpsest.config import FederationConfig
-from palimpsest.federation import Reply, train, weighted_mean
+from palimpsest.federation import Federation, Reply, train, weighted_mean
 from palimpsest.registry import AGGREGATIONS
 
 
@@ -49,9 +49,13 @@ def test_a_reply_is_not_changed():
 @given(st.integers(0, 100))
 def test_fedprox_with_mu_0_is_fedavg(data, lenet, seed):
     common = {"clients": 5, "fraction": 0.6, "rounds": 2, "batch_size": 8}
-    plain = train(data, lenet, FederationConfig(**common), seed=seed)
-    loose = train(data, lenet, FederationConfig(**common, aggregation="fedprox", proximal_mu=0), seed=seed)
-    held = train(data, lenet, FederationConfig(**common, aggregation="fedprox", proximal_mu=1), seed=seed)
+    plain = train(Federation(data, lenet, FederationConfig(**common), seed))
+    loose = train(
+        Federation(data, lenet, FederationConfig(**common, aggregation="fedprox", proximal_mu=0), seed)
+    )
+    held = train(
+        Federation(data, lenet, FederationConfig(**common, aggregation="fedprox", proximal_mu=1), seed)
+    )
     for name, value in plain.parameters.items():
         assert torch.equal(value, loose.parameters[name])
     assert any(not torch.equal(value, held.parameters[name]) for name, value in plain.parameters.items())

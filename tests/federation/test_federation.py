@@ -19,7 +19,7 @@ def network(data, model, parameters=None, seed=1):
 def test_equals_federated_averaging_written_out(data, config, architecture, request):
     model = request.getfixturevalue(architecture)
     settings = config(rounds=2, local_epochs=2, momentum=0.5)
-    result = train(data, model, settings, seed=1)
+    result = train(Federation(data, model, settings, 1))
     current = network(data, model).state_dict()
     for index, members in enumerate(draw_schedule(5, 0.6, 2, seed=1).rounds):
         copies = []
@@ -47,16 +47,16 @@ def test_equals_federated_averaging_written_out(data, config, architecture, requ
 
 
 def test_training_learns(data, lenet, config):
-    result = train(data, lenet, config(rounds=12, local_epochs=3), seed=1)
+    result = train(Federation(data, lenet, config(rounds=12, local_epochs=3), 1))
     assert accuracy(network(data, lenet, result.parameters), data.test) > 0.9
     assert result.rounds[-1].loss < result.rounds[0].loss
 
 
 def test_one_seed_gives_the_same_bits_whatever_the_global_state(data, resnet, config, tmp_path):
-    first = train(data, resnet, config(rounds=2), seed=8, scratch=tmp_path / "a")
+    first = train(Federation(data, resnet, config(rounds=2), 8), scratch=tmp_path / "a")
     state = torch.manual_seed(99).get_state()
-    second = train(data, resnet, config(rounds=2), seed=8, history=tmp_path / "b")
-    other = train(data, resnet, config(rounds=2), seed=9)
+    second = train(Federation(data, resnet, config(rounds=2), 8), history=tmp_path / "b")
+    other = train(Federation(data, resnet, config(rounds=2), 9))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, second.parameters[name]) for name, value in first.parameters.items())
     assert any(not torch.equal(value, other.parameters[name]) for name, value in first.parameters.items())
@@ -69,10 +69,10 @@ def test_participation_counts_used_rounds_and_is_guaranteed(data, lenet, config)
         for seed in range(99)
         if 2 not in {client for members in draw_schedule(5, 0.2, 3, seed=seed).rounds for client in members}
     )
-    plain = train(data, lenet, config(fraction=0.2), seed=seed)
+    plain = train(Federation(data, lenet, config(fraction=0.2), seed))
     assert plain.participation[2] == 0
     assert sum(plain.participation) == 3
-    ensured = train(data, lenet, config(fraction=0.2), seed=seed, ensure=(2,))
+    ensured = train(Federation(data, lenet, config(fraction=0.2), seed), ensure=(2,))
     assert ensured.participation[2] == 1
     (swap,) = ensured.swaps
     assert swap.client == 2
@@ -80,15 +80,15 @@ def test_participation_counts_used_rounds_and_is_guaranteed(data, lenet, config)
 
 
 def test_other_rows_can_be_trained_on(data, lenet, config):
-    same = train(data, lenet, config(), seed=1, clients=list(data.clients))
-    fewer = train(data, lenet, config(), seed=1, clients=[rows[1:] for rows in data.clients])
-    plain = train(data, lenet, config(), seed=1)
+    same = train(Federation(data, lenet, config(), 1), clients=list(data.clients))
+    fewer = train(Federation(data, lenet, config(), 1), clients=[rows[1:] for rows in data.clients])
+    plain = train(Federation(data, lenet, config(), 1))
     assert all(torch.equal(value, same.parameters[name]) for name, value in plain.parameters.items())
     assert any(not torch.equal(value, fewer.parameters[name]) for name, value in plain.parameters.items())
 
 
 def test_history_holds_what_each_used_client_changed(data, lenet, config, tmp_path):
-    result = train(data, lenet, config(rounds=1), seed=1, history=tmp_path)
+    result = train(Federation(data, lenet, config(rounds=1), 1), history=tmp_path)
     start = network(data, lenet).state_dict()
     mean = History(tmp_path).mean_update(0, result.rounds[0].used)
     for name, value in mean.items():
@@ -97,9 +97,9 @@ def test_history_holds_what_each_used_client_changed(data, lenet, config, tmp_pa
 
 def test_settings_that_can_not_work_are_refused(data, lenet, config):
     with pytest.raises(FederationError, match=r"dealt to 5 clients, but federation\.clients is 6"):
-        train(data, lenet, config(clients=6), seed=1)
+        train(Federation(data, lenet, config(clients=6), 1))
     with pytest.raises(FederationError, match=r"minimum_replies is 4, but a round has 3"):
-        train(data, lenet, config(minimum_replies=4), seed=1)
+        train(Federation(data, lenet, config(minimum_replies=4), 1))
     with pytest.raises(ValueError, match="'in-process' or 'flower-simulation'"):
         config(engine="telepathy")
 
@@ -113,7 +113,7 @@ def test_ten_thousand_clients_of_five_samples(lenet):
     small = train_set.subset(torch.arange(10))
     data = FederatedData(train_set, clients, small, small, small, small, ())
     settings = FederationConfig(clients=10_000, fraction=0.02, rounds=2, batch_size=5)
-    result = train(data, lenet, settings, seed=1, ensure=(9_999,))
+    result = train(Federation(data, lenet, settings, 1), ensure=(9_999,))
     assert [len(one.used) for one in result.rounds] == [200, 200]
     assert sum(result.participation) == 400
     assert result.participation[9_999] >= 1

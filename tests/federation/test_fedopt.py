@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from palimpsest.federation import FedAdagrad, FedAdam, FedYogi, Reply, train
+from palimpsest.federation import FedAdagrad, FedAdam, Federation, FedYogi, Reply, train
 
 
 def one_step(name, delta, m, v, number):
@@ -46,7 +46,7 @@ def test_follows_the_formula_for_five_rounds(name, aggregation):
 
 @pytest.mark.parametrize("aggregation", ["fedadam", "fedyogi", "fedadagrad"])
 def test_batch_norms_variances_stay_positive(data, resnet, config, aggregation):
-    result = train(data, resnet, config(aggregation=aggregation, rounds=2, fraction=0.4), seed=1)
+    result = train(Federation(data, resnet, config(aggregation=aggregation, rounds=2, fraction=0.4), 1))
     variances = [value for name, value in result.parameters.items() if name.endswith("running_var")]
     assert variances
     assert all((value > 0).all() for value in variances)

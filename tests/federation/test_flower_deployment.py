@@ -122,8 +122,8 @@ def test_a_deployed_federation_is_audited(deployed: Path) -> None:
     proofs = load_proofs(deployed / "proofs.safetensors")
 
     # The same clients, in this process, make the same models.
-    here = train(data, config.model, config.federation, seed=config.seed, ensure=request.clients)
-    after = unlearn(here, data, config.model, config.federation, config.unlearning, seed=config.seed)
+    here = train(federation, ensure=request.clients)
+    after = unlearn(here, federation, request, config.unlearning)
     for name, value in here.parameters.items():
         torch.testing.assert_close(original[name], value, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(unlearned[name], after.parameters[name], rtol=1e-4, atol=1e-5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from palimpsest.errors import FederationError
-from palimpsest.federation import FlowerClients, train
+from palimpsest.federation import Federation, FlowerClients, train
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
 
@@ -12,10 +12,10 @@ pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimp
 @pytest.mark.filterwarnings("ignore")  # Ray and Flower warn about themselves and each other
 def test_the_simulation_trains_the_same_model_as_one_process(data, lenet, config) -> None:
     settings = {"rounds": 2, "aggregation": "fedadam"}
-    here = train(data, lenet, config(**settings), seed=1)
+    here = train(Federation(data, lenet, config(**settings), 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        there = train(data, lenet, config(**settings, engine="flower-simulation"), seed=1)
+        there = train(Federation(data, lenet, config(**settings, engine="flower-simulation"), 1))
     assert there.participation == here.participation
     for name, value in here.parameters.items():
         torch.testing.assert_close(there.parameters[name], value, rtol=1e-4, atol=1e-5)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from palimpsest.errors import ConfigurationError, FederationError
-from palimpsest.federation import FlowerStrategy, Reply, train
+from palimpsest.federation import Federation, FlowerStrategy, Reply, train
 from palimpsest.registry import AGGREGATIONS
 from palimpsest.storage import Parameters
 
@@ -78,8 +78,8 @@ def test_a_strategys_state_is_carried_outside_of_it(strategy: str, arguments: di
 
 
 def test_a_federation_trains_with_a_flower_strategy_as_with_ours(data, lenet, config) -> None:
-    ours = train(data, lenet, config(rounds=2), seed=1)
-    theirs = train(data, lenet, config(rounds=2, aggregation="flower", strategy="FedAvg"), seed=1)
+    ours = train(Federation(data, lenet, config(rounds=2), 1))
+    theirs = train(Federation(data, lenet, config(rounds=2, aggregation="flower", strategy="FedAvg"), 1))
     for name, value in ours.parameters.items():
         torch.testing.assert_close(theirs.parameters[name], value, rtol=1e-5, atol=1e-6)
 

@@ -205,7 +205,7 @@ def test_at_most_two_replies_are_alive_at_once(data):
 
 
 def test_a_training_survives_the_disk(data, lenet, config, tmp_path):
-    result = train(data, lenet, config(), seed=1, ensure=(0, 1, 2, 3, 4))
+    result = train(Federation(data, lenet, config(), 1), ensure=(0, 1, 2, 3, 4))
     result.save(tmp_path / "training.safetensors")
     back = Training.load(tmp_path / "training.safetensors")
     assert same(result, back)

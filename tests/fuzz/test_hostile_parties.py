@@ -65,14 +65,14 @@ def test_a_client_that_lies_is_left_out_and_named(
     lie(change)
     config = build_config({**CONFIG, "federation": {"clients": 4, "fraction": 1.0, "rounds": 2}})
     result = audit(config, out=tmp_path / "run")
-    told = result.metrics["left_out"]
+    told = result.metrics.left_out
     assert told[LIAR] == {reason: 4}
     assert set(told) == ({LIAR, 99} if name == "another client's name" else {LIAR})
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["left_out"][str(LIAR)] == {reason: 4}
     report = (tmp_path / "run" / "report.html").read_text()
     assert f"What client {LIAR} sent in training was left out: {reason} (2 times)." in report
-    assert result.metrics["federation"]["participation"][LIAR] == 0
-    assert math.isfinite(result.metrics["reconstruction"]["mse"])
+    assert result.metrics.federation.participation[LIAR] == 0
+    assert math.isfinite(result.metrics.reconstruction.mse)
 
 
 def test_a_federation_of_liars_alone_ends_in_a_sentence_that_names_them(

@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from palimpsest.metrics import score_confirmation
+from palimpsest.metrics import score_linkage
 from palimpsest.randomness import make_generator
 
 RIGHT = torch.randperm(50, generator=make_generator(1))[:40]
 
 
 def scored(scores: torch.Tensor):
-    return score_confirmation(scores, RIGHT)
+    return score_linkage(scores, RIGHT)
 
 
 def test_certainty_identifies_all() -> None:
@@ -27,7 +27,7 @@ def test_ties_count_against_the_attacker() -> None:
 
 
 def test_a_coin_finds_what_it_may() -> None:
-    result = score_confirmation(
+    result = score_linkage(
         torch.rand(300, 300, generator=make_generator(5)),
         torch.arange(300),
     )

@@ -1,6 +1,6 @@
 import torch
 
-from palimpsest.metrics import measure_belonging
+from palimpsest.metrics import permutation_test
 
 
 def images(seed, count=60):
@@ -9,7 +9,7 @@ def images(seed, count=60):
 
 def belonging(reconstructions, originals, labels, *, permutations=199, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return measure_belonging(
+    return permutation_test(
         reconstructions, originals, labels, permutations=permutations, generator=generator
     )
 

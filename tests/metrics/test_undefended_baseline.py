@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from palimpsest.datasets import ImageSet
-from palimpsest.metrics import evaluate, judge_control
+from palimpsest.metrics import evaluate, judge_undefended
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +19,13 @@ def scores(truth, reconstructions):
 
 
 def test_an_attack_that_works_passes(truth):
-    control = judge_control(scores(truth, truth.images))
+    control = judge_undefended(scores(truth, truth.images))
     assert control.passed
     assert control.identified == 1
 
 
 def test_an_attack_that_answers_noise_fails(truth):
-    control = judge_control(
+    control = judge_undefended(
         scores(truth, torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(2)))
     )
     assert not control.passed
@@ -36,4 +36,4 @@ def test_an_attack_that_answers_noise_fails(truth):
 def test_closer_than_the_mean_image_is_enough(truth):
     worked = scores(truth, truth.images)
     untold = replace(worked, right_rank=torch.full((30,), 30))
-    assert judge_control(untold).passed
+    assert judge_undefended(untold).passed

@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from palimpsest.artifacts import CaseConfig, gather
+from palimpsest.artifacts import CaseConfig, load_auditor_artifacts
 from palimpsest.attacks import AuditorView, Reconstruction
 from palimpsest.config import AuditConfig
 from palimpsest.errors import (
@@ -50,7 +50,7 @@ def answers(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture
 def callable_oracle(case: Make, here: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    models = gather(case(), folder=here, data_dir=None, device="cpu").models
+    models = load_auditor_artifacts(case(), folder=here, data_dir=None, device="cpu").models
     assert models is not None
     monkeypatch.setattr(sys.modules[__name__], "ORACLE", [ModelOracle(models.original, models.unlearned)])
     monkeypatch.setitem(sys.modules, "own_oracle", sys.modules[__name__])
@@ -76,8 +76,8 @@ def test_with_the_truth_it_is_scored_and_reported_as_an_audit_is(
     case: Make, here: Path, pieces: Path
 ) -> None:
     result = attack(case(truth=str(pieces / "forgotten")), out=here / "run")
-    assert result.metrics["reconstruction"]["count"] == 12
-    assert result.metrics["confirmation"]["statistic"]
+    assert result.metrics.reconstruction.count == 12
+    assert result.metrics.confirmation.statistic
     page = (here / "run" / "report.html").read_text()
     for words in ("Best, median, worst", "Mean image", "class2", "own_nets:Net"):
         assert words in page
@@ -85,9 +85,9 @@ def test_with_the_truth_it_is_scored_and_reported_as_an_audit_is(
 
 def test_the_attack_is_the_one_of_an_audit(case: Make, here: Path) -> None:
     config = case()
-    pieces = gather(config, folder=here, data_dir=None, device="cpu")
+    pieces = load_auditor_artifacts(config, folder=here, data_dir=None, device="cpu")
     view = AuditorView(
-        pieces.proofs.vectors, pieces.answering.oracle, pieces.auxiliary, "cpu", config.memory_budget
+        pieces.proofs.vectors, pieces.oracle_source.oracle, pieces.auxiliary, "cpu", config.memory_budget
     )
     expected = config.attack.components["name"](view, generator=make_generator(config.seed, "attack"))
     assert torch.equal(images_of(attack(config, out=here / "run")), expected.images)
@@ -168,17 +168,17 @@ def test_a_function_answers_as_the_checkpoints_do(case: Make, here: Path, callab
 def test_precomputed_gradients_answer_for_the_auxiliary_images_alone(
     case: Make, here: Path, pieces: Path, callable_oracle: str
 ) -> None:
-    everything = gather(case(), folder=here, data_dir=None, device="cpu").auxiliary
+    everything = load_auditor_artifacts(case(), folder=here, data_dir=None, device="cpu").auxiliary
     vectors = answers(everything.images, everything.labels)
     (here / "gradients").mkdir()
     save_proofs(here / "gradients" / "1.safetensors", Proofs(vectors[:20]))
     save_proofs(here / "gradients" / "2.safetensors", Proofs(vectors[20:]))
     result = attack(case(oracle={"source": "gradients"}, **NO_MODELS), out=here / "files")
-    assert result.metrics["attack"]["queries"] == len(everything) == 48
+    assert result.metrics.attack["queries"] == len(everything) == 48
     single = attack(case(attack=case().attack.model_dump() | {"queries": 1}), out=here / "models")
     assert torch.equal(images_of(result), images_of(single))
     limited = case(oracle={"source": "gradients", "query_budget": 30}, **NO_MODELS)
-    assert attack(limited, out=here / "limited").metrics["attack"]["queries"] == 30
+    assert attack(limited, out=here / "limited").metrics.attack["queries"] == 30
 
 
 @pytest.mark.parametrize(("budget", "expected"), [(30, (30, 30)), (60, (48, 48)), (96, (48, 96))])
@@ -193,7 +193,7 @@ def test_the_attack_makes_do_with_its_budget(
     result = attack(config, out=here / "run")
     auxiliary, queries = expected
     assert sum(ASKED) == queries <= budget
-    assert result.metrics["attack"]["auxiliary_images"] == auxiliary
+    assert result.metrics.attack["auxiliary_images"] == auxiliary
     assert "confirmation" not in result.metrics
 
 
@@ -204,8 +204,8 @@ def test_igf_plus_takes_its_probes_from_the_budget(case: Make, here: Path, calla
         config = case(oracle={"source": callable_oracle, "query_budget": budget}, attack=small, **NO_MODELS)
         result = attack(config, out=here / f"run{budget}")
         assert sum(ASKED) <= budget
-        assert result.metrics["attack"]["queries"] <= budget
-    assert result.metrics["attack"]["queries"] == 8 * 48
+        assert result.metrics.attack["queries"] <= budget
+    assert result.metrics.attack["queries"] == 8 * 48
 
 
 def test_a_run_whose_oracle_was_cut_off_asks_no_question_twice(
@@ -235,11 +235,11 @@ def test_answers_kept_in_half_of_the_room_are_kept_apart(
 def test_defended_proofs_meet_two_attackers(case: Make, here: Path, pieces: Path) -> None:
     config = case(defenses=[{"name": "sign"}], truth=str(pieces / "forgotten"))
     result = attack(config, out=here / "run")
-    assert set(result.metrics["attackers"]) == {"non-adaptive", "undefended"}
+    assert set(result.metrics.attackers) == {"non-adaptive", "undefended"}
     # The control is the attack on the proofs that the clients would have made without the defence.
     plain = attack(case(truth=str(pieces / "forgotten")), out=here / "plain")
-    control = result.metrics["control"]
-    assert control["mse"] == pytest.approx(plain.metrics["reconstruction"]["mse"], rel=1e-4)
+    control = result.metrics.control
+    assert control["mse"] == pytest.approx(plain.metrics.reconstruction.mse, rel=1e-4)
     assert control["passed"] in (True, False)
     page = (here / "run" / "report.html").read_text()
     assert "says nothing about them" in page or control["passed"]
@@ -252,7 +252,7 @@ def test_defended_proofs_without_a_control_say_so(
     keys = {"defenses": [{"name": "sign"}], "oracle": oracle, "truth": str(pieces / "forgotten")}
     result = attack(case(**keys, **NO_MODELS), out=here / "run")
     assert sum(ASKED) == 48
-    assert result.metrics["control"] is None
+    assert result.metrics.control is None
     assert "says nothing about them" in (here / "run" / "report.html").read_text()
 
 
@@ -286,7 +286,9 @@ def test_a_case_has_the_certainty_of_an_audit(case: Make, here: Path, pieces: Pa
 def test_the_truth_can_not_be_reached_from_what_the_attack_holds(
     case: Make, here: Path, pieces: Path
 ) -> None:
-    held = gather(case(truth=str(pieces / "forgotten")), folder=here, data_dir=None, device="cpu")
+    held = load_auditor_artifacts(
+        case(truth=str(pieces / "forgotten")), folder=here, data_dir=None, device="cpu"
+    )
     assert held.truth is not None
     secrets = {held.truth.images.data_ptr(), held.truth.labels.data_ptr()}
     seen: set[int] = set()

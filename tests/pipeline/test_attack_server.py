@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from tests.support.artifacts import write_folder
 from torch import Tensor, nn
 
-from palimpsest.artifacts import CaseConfig, load_brought, read_case
+from palimpsest.artifacts import CaseConfig, load_samples, read_case
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.models import Models
-from palimpsest.artifacts.observation import read_observed
+from palimpsest.artifacts.observation import read_observation
 from palimpsest.artifacts.server import images_of
 from palimpsest.attacks import BatchReconstruction
 from palimpsest.config import ObservationConfig
@@ -59,7 +59,7 @@ class Client:
         self.config = read_case(
             None, models | {"gradients": str(folder / "x"), "auxiliary": str(folder / "forgotten")}
         )
-        self.stay, self.leave = (images_of(load_brought(str(folder / part))) for part in SHAPES)
+        self.stay, self.leave = (images_of(load_samples(str(folder / part))) for part in SHAPES)
         held = models_of(self.config, self.leave, device="cpu")
         assert held is not None
         self.models: Models = held
@@ -147,7 +147,7 @@ def test_one_observation_is_read_from_each_form(client: Client, form: str) -> No
         "updates": {name.replace("gradients", "updates"): -0.1 * value for name, value in flat.items()},
     }[form]
     config = ObservationConfig(remaining=3, forgotten=2)
-    seen = read_observed(client.write(tensors), config, client.models).observation
+    seen = read_observation(client.write(tensors), config, client.models).observation
     for when in ("before", "after"):
         torch.testing.assert_close(getattr(seen, f"gradients_{when}"), flat[f"gradients_{when}"])
     assert seen.batch == 5
@@ -200,7 +200,7 @@ def test_without_the_truth_nothing_is_scored(served: Callable[..., CaseConfig], 
     found = BatchReconstruction.load(here / "run" / "reconstructions.safetensors")
     assert found.images.shape == (4, 1, 8, 8)
     assert found.remaining.shape == (6, 1, 8, 8)
-    assert result.metrics["observation"] == {
+    assert result.metrics.observation == {
         "batches": 2,
         "remaining": 3,
         "forgotten": 2,
@@ -220,15 +220,15 @@ def found_dimension(here: Path) -> int:
 def test_with_the_truth_it_is_scored(served: Callable[..., CaseConfig], client: Client, here: Path) -> None:
     truth = {"truth": table(client, "forgotten"), "remaining_truth": table(client, "remaining")}
     result = attack(served(attack={"name": "dragdp", "iterations": 3}, **truth), out=here / "run")
-    assert result.metrics["reconstruction"]["count"] == 4
-    assert result.metrics["remaining"]["count"] == 6
-    assert result.metrics["prior"]["count"] == 4
-    assert result.metrics["labels_right"] == 1
-    rate = result.metrics["rates"]["labels_right"]
+    assert result.metrics.reconstruction.count == 4
+    assert result.metrics.remaining.count == 6
+    assert result.metrics.prior.count == 4
+    assert result.metrics.labels_right == 1
+    rate = result.metrics.rates["labels_right"]
     assert rate["low"] < rate["value"] == 1 == rate["high"]
     assert 0 < rate["chance"] < 1
     # Pairs that were chosen by their closeness can't be tested.
-    assert result.metrics["belonging"] is None
+    assert result.metrics.belonging is None
     page = (here / "run" / "report.html").read_text()
     assert "paired with its originals" in page
     assert "What the verifier accepted" not in page
@@ -242,7 +242,7 @@ def test_labels_can_be_inferred_where_none_came(
     with pytest.raises(KnowledgeError, match="labels inferred"):
         attack(served(path=path), out=here / "known")
     inferred = served(path=path, attack=QUICK | {"labels": "inferred"})
-    assert attack(inferred, out=here / "inferred").metrics["attack"]["labels_inferred"] == 1
+    assert attack(inferred, out=here / "inferred").metrics.attack["labels_inferred"] == 1
 
 
 def test_gradients_that_can_not_be_matched_end_with_their_cause(
@@ -263,7 +263,7 @@ def test_every_attack_from_the_server_runs_on_brought_gradients(
     served: Callable[..., CaseConfig], here: Path, name: str
 ) -> None:
     config = served(attack={"name": name, "iterations": 2})
-    assert attack(config, out=here / name).metrics["attack"]
+    assert attack(config, out=here / name).metrics.attack
 
 
 def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
@@ -330,18 +330,18 @@ def test_a_parameter_that_is_a_single_number_has_a_gradient_for_each_batch(tmp_p
         for name, parameter in models.original.named_parameters()
     }
     save_file(named, tmp_path / "a.safetensors")
-    seen = read_observed(tmp_path / "a.safetensors", sizes, models).observation
+    seen = read_observation(tmp_path / "a.safetensors", sizes, models).observation
     assert seen.gradients_before.shape == (2, 10)
     save_file(named | {"gradients_before/scale": torch.tensor(1.0)}, tmp_path / "b.safetensors")
     with pytest.raises(CheckpointError, match=r"gradients_before/scale is \[\], .* give \[batches\]"):
-        read_observed(tmp_path / "b.safetensors", sizes, models)
+        read_observation(tmp_path / "b.safetensors", sizes, models)
 
 
 def test_a_parameter_that_is_missing_is_named(client: Client) -> None:
     named = client.named
     del named["gradients_before/0.weight"]
     with pytest.raises(CheckpointError, match=r"gradients_before/0\.weight is absent"):
-        read_observed(client.write(named), ObservationConfig(remaining=3, forgotten=2), client.models)
+        read_observation(client.write(named), ObservationConfig(remaining=3, forgotten=2), client.models)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from palimpsest.system.device import pick_device
 from safetensors.torch import load_file
 
 from palimpsest.config import AuditConfig, build_config
@@ -18,6 +17,7 @@ from palimpsest.pipeline.audit import audit
 from palimpsest.proofs import load_proofs
 from palimpsest.runs import default_folder
 from palimpsest.storage import file_hash
+from palimpsest.system.device import pick_device
 from palimpsest.unlearning import make_request
 
 TINY: dict[str, Any] = {
@@ -197,9 +197,7 @@ def test_a_calibrated_tau_passes_its_share_of_held_out_samples(finished: Path) -
 
 
 def test_a_given_tau_is_used(tmp_path: Path) -> None:
-    assert (
-        audit(tiny(verification={"tau": 1e-6}), out=tmp_path / "run").metrics["verification"]["accepted"] == 0
-    )
+    assert audit(tiny(verification={"tau": 1e-6}), out=tmp_path / "run").metrics.verification.accepted == 0
 
 
 def test_an_attack_that_needs_more_than_its_view_holds_is_refused_before_work(

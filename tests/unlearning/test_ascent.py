@@ -18,7 +18,7 @@ from palimpsest.unlearning import Ascent, GradientAscent, Place, make_request, p
 def trained(data, lenet, config):
     settings = config(rounds=8, local_epochs=3)
     federation = Federation(data, lenet, settings, 1)
-    return federation, train(data, lenet, settings, seed=1)
+    return federation, train(Federation(data, lenet, settings, 1))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_the_loss_on_forgotten_samples_rises(trained, request_, data):
 
 def test_batch_norms_statistics_stay(data, resnet, config):
     settings = config(rounds=1, fraction=0.2)
-    original = train(data, resnet, settings, seed=1)
+    original = train(Federation(data, resnet, settings, 1))
     request = make_request(UnlearningConfig(count=6, clients=(1, 3)), data, seed=1)
     result = run(Ascent(fine_tune_rounds=0), (Federation(data, resnet, settings, 1), original), request)
     buffers = [name for name in original.parameters if "running" in name or "tracked" in name]

@@ -15,7 +15,7 @@ def trained(data, lenet, config, tmp_path_factory):
     history = tmp_path_factory.mktemp("history")
     settings = config(rounds=4, local_epochs=2)
     federation = Federation(data, lenet, settings, 1)
-    return federation, train(data, lenet, settings, seed=1, history=history), history
+    return federation, train(Federation(data, lenet, settings, 1), history=history), history
 
 
 def run(method, trained, request):

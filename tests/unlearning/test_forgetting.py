@@ -16,16 +16,18 @@ from palimpsest.unlearning import Forgetting, make_request, measure_forgetting, 
 def forgotten_class(data, lenet, config):
     settings = config(rounds=10, local_epochs=3)
     unlearning = UnlearningConfig(scenario="class", classes=(1,))
-    original = train(data, lenet, settings, seed=1)
-    retrained = unlearn(original, data, lenet, settings, unlearning, seed=1)
+    original = train(Federation(data, lenet, settings, 1))
+    retrained = unlearn(
+        original, Federation(data, lenet, settings, 1), make_request(unlearning, data, seed=1), unlearning
+    )
     request = make_request(unlearning, data, seed=1)
     return Federation(data, lenet, settings, 1), original.parameters, retrained.parameters, request
 
 
 def test_retraining_is_at_distance_0(forgotten_class, data, lenet):
-    _, original, retrained, request = forgotten_class
-    result = measure_forgetting(original, retrained, dict(retrained), data, request, model=lenet)
-    assert result == measure_forgetting(original, retrained, retrained, data, request, model=lenet)
+    federation, original, retrained, request = forgotten_class
+    result = measure_forgetting(original, retrained, dict(retrained), federation, request)
+    assert result == measure_forgetting(original, retrained, retrained, federation, request)
     assert result.distance.absolute == 0
     assert result.distance.relative == 0
     assert result.distance.divergence == pytest.approx(0, abs=1e-9)
@@ -34,19 +36,19 @@ def test_retraining_is_at_distance_0(forgotten_class, data, lenet):
 
 
 def test_the_original_is_at_distance_1(forgotten_class, data, lenet):
-    _, original, retrained, request = forgotten_class
-    result = measure_forgetting(original, original, retrained, data, request, model=lenet)
+    federation, original, retrained, request = forgotten_class
+    result = measure_forgetting(original, original, retrained, federation, request)
     assert result.distance.relative == 1
     assert result.distance.absolute > 0
     assert result.distance.divergence > 0.1
     assert result.distance.agreement < 0.9
-    nowhere = measure_forgetting(original, original, original, data, request, model=lenet)
+    nowhere = measure_forgetting(original, original, original, federation, request)
     assert nowhere.distance.relative is None
 
 
 def test_accuracies_and_divergence_are_what_they_say(forgotten_class, data, lenet):
     federation, original, retrained, request = forgotten_class
-    result = measure_forgetting(original, original, retrained, data, request, model=lenet)
+    result = measure_forgetting(original, original, retrained, federation, request)
     exact = load_parameters(federation.network(), retrained).eval()
     assert result.retrained.forgotten == 0
     assert result.original.forgotten > 0.9
@@ -61,15 +63,17 @@ def test_accuracies_and_divergence_are_what_they_say(forgotten_class, data, lene
 
 
 def test_members_are_compared_with_their_own_classes(forgotten_class, data, lenet):
-    _, original, retrained, request = forgotten_class
-    result = measure_forgetting(original, retrained, retrained, data, request, model=lenet)
+    federation, original, retrained, request = forgotten_class
+    result = measure_forgetting(original, retrained, retrained, federation, request)
     assert result.others == int((data.held_out.labels == 1).sum())
     # Never seen, both are equally foreign; with other classes as others the attack would be certain.
     assert abs(result.retrained.membership.auc - 0.5) < 0.25
     others = (data.held_out.labels != 1).nonzero().squeeze(1)
     bare = dataclasses.replace(data, held_out=data.held_out.subset(others))
     with pytest.raises(UnlearningError, match="No held-out sample has a forgotten sample's class"):
-        measure_forgetting(original, retrained, retrained, bare, request, model=lenet)
+        measure_forgetting(
+            original, retrained, retrained, dataclasses.replace(federation, data=bare), request
+        )
 
 
 def test_an_overfitted_model_gives_its_members_away(data, lenet, config):
@@ -79,17 +83,19 @@ def test_an_overfitted_model_gives_its_members_away(data, lenet, config):
     noisy = dataclasses.replace(data, train=noise, test=others, held_out=others)
     settings = config(rounds=20, local_epochs=8, fraction=1.0, learning_rate=0.05)
     unlearning = UnlearningConfig(count=20)
-    original = train(noisy, lenet, settings, seed=1)
-    retrained = unlearn(original, noisy, lenet, settings, unlearning, seed=1)
+    original = train(Federation(noisy, lenet, settings, 1))
+    retrained = unlearn(
+        original, Federation(noisy, lenet, settings, 1), make_request(unlearning, noisy, seed=1), unlearning
+    )
     request = make_request(unlearning, noisy, seed=1)
     states = original.parameters, retrained.parameters, retrained.parameters
-    result = measure_forgetting(*states, noisy, request, model=lenet)
+    result = measure_forgetting(*states, Federation(noisy, lenet, settings, 1), request)
     assert result.original.membership.auc > 0.8
     assert result.retrained.membership.auc < 0.7
 
 
 def test_survives_the_disk(forgotten_class, data, lenet, tmp_path):
-    _, original, retrained, request = forgotten_class
-    result = measure_forgetting(original, retrained, retrained, data, request, model=lenet)
+    federation, original, retrained, request = forgotten_class
+    result = measure_forgetting(original, retrained, retrained, federation, request)
     result.save(tmp_path / "forgetting.safetensors")
     assert Forgetting.load(tmp_path / "forgetting.safetensors") == result

@@ -52,7 +52,7 @@ def test_steps_are_the_formula_written_out():
 
 def test_retrains_in_half_the_rounds_and_learns_what_is_left(data, lenet, config):
     settings = config(rounds=16, local_epochs=3)
-    original = train(data, lenet, settings, seed=1)
+    original = train(Federation(data, lenet, settings, 1))
     federation = Federation(data, lenet, settings, 1)
     request = make_request(UnlearningConfig(scenario="class", classes=(1,)), data, seed=1)
     result = RapidRetraining()(original, request, federation, schedule=federation.schedule(), place=Place())
@@ -65,7 +65,7 @@ def test_retrains_in_half_the_rounds_and_learns_what_is_left(data, lenet, config
 @pytest.mark.parametrize(("share", "rounds"), [(1.0, 3), (0.5, 2), (0.01, 1)])
 def test_the_share_of_rounds_is_rounded_up(data, lenet, config, share, rounds):
     federation = Federation(data, lenet, config(), 1)
-    original = train(data, lenet, config(), seed=1)
+    original = train(Federation(data, lenet, config(), 1))
     request = make_request(UnlearningConfig(count=3), data, seed=1)
     method = RapidRetraining(share_of_rounds=share)
     result = method(original, request, federation, schedule=federation.schedule(), place=Place())

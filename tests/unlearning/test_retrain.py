@@ -12,7 +12,7 @@ def retrain(federation, original, request, scratch=None):
 
 def test_nothing_forgotten_gives_the_original_bit_for_bit(data, resnet, config):
     settings = config(rounds=2, fraction=0.4, momentum=0.9)
-    original = train(data, resnet, settings, seed=1, ensure=(2,))
+    original = train(Federation(data, resnet, settings, 1), ensure=(2,))
     result = retrain(Federation(data, resnet, settings, 1), original, Request({}, data.clients))
     assert result.rounds == original.rounds
     for name, value in original.parameters.items():
@@ -20,16 +20,16 @@ def test_nothing_forgotten_gives_the_original_bit_for_bit(data, resnet, config):
 
 
 def test_equals_training_on_what_is_retained(data, lenet, config):
-    original = train(data, lenet, config(), seed=1)
+    original = train(Federation(data, lenet, config(), 1))
     request = make_request(UnlearningConfig(count=20), data, seed=1)
     result = retrain(Federation(data, lenet, config(), 1), original, request)
-    direct = train(data, lenet, config(), seed=1, clients=request.retained)
+    direct = train(Federation(data, lenet, config(), 1), clients=request.retained)
     for name, value in direct.parameters.items():
         assert torch.equal(value, result.parameters[name])
 
 
 def test_a_client_that_left_is_left_out_and_the_others_train(data, lenet, config):
-    original = train(data, lenet, config(), seed=1, ensure=(2,))
+    original = train(Federation(data, lenet, config(), 1), ensure=(2,))
     request = make_request(UnlearningConfig(scenario="client"), data, seed=1)
     result = retrain(Federation(data, lenet, config(), 1), original, request)
     for before, after in zip(original.rounds, result.rounds, strict=True):
@@ -39,7 +39,7 @@ def test_a_client_that_left_is_left_out_and_the_others_train(data, lenet, config
 
 def test_minimum_replies_do_not_count_a_client_that_left(data, lenet, config):
     settings = config(minimum_replies=3)
-    original = train(data, lenet, settings, seed=1, ensure=(2,))
+    original = train(Federation(data, lenet, settings, 1), ensure=(2,))
     request = make_request(UnlearningConfig(scenario="client"), data, seed=1)
     result = retrain(Federation(data, lenet, settings, 1), original, request)
     assert min(len(one.used) for one in result.rounds) == 2

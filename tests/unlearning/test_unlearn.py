@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from palimpsest.config import UnlearningConfig
-from palimpsest.federation import draw_schedule, parameter_distance, predict, rounds, train
+from palimpsest.federation import Federation, draw_schedule, parameter_distance, predict, rounds, train
 from palimpsest.models import build_model, load_parameters
 from palimpsest.unlearning import Unlearning, make_request, unlearn
 
@@ -35,7 +35,7 @@ def trained(data, lenet, config, tmp_path_factory):
         if key not in known:
             history = tmp_path_factory.mktemp("history")
             settings = config(aggregation=aggregation, rounds=4)
-            original = train(data, lenet, settings, seed=1, ensure=ensure, history=history)
+            original = train(Federation(data, lenet, settings, 1), ensure=ensure, history=history)
             known[key] = settings, original, history
         return known[key]
 
@@ -50,7 +50,13 @@ def test_grid(trained, data, lenet, cell):
     settings, original, history = trained(aggregation, request.clients)
 
     def forget(data):
-        return unlearn(original, data, lenet, settings, unlearning, seed=1, history=history)
+        return unlearn(
+            original,
+            Federation(data, lenet, settings, 1),
+            make_request(unlearning, data, seed=1),
+            unlearning,
+            history=history,
+        )
 
     result = forget(data)
     assert all(value.isfinite().all() for value in result.parameters.values())
@@ -78,7 +84,7 @@ def test_grid(trained, data, lenet, cell):
     if scenario == "client":
         assert all(2 not in one.used for one in after_ascent)
     if method == "retrain":
-        direct = train(data, lenet, settings, seed=1, clients=request.retained, ensure=request.clients)
+        direct = train(Federation(data, lenet, settings, 1), clients=request.retained, ensure=request.clients)
         assert same(direct.parameters, result.parameters)
 
 
@@ -90,16 +96,20 @@ def network(data, lenet, parameters):
 def test_ascent_at_client_level_asks_the_leaving_client_once_and_never_again(trained, data, lenet):
     settings, original, _ = trained("fedavg", (2,))
     unlearning = UnlearningConfig(scenario="client", method="ascent", fine_tune_rounds=4)
-    result = unlearn(original, data, lenet, settings, unlearning, seed=1)
+    result = unlearn(
+        original, Federation(data, lenet, settings, 1), make_request(unlearning, data, seed=1), unlearning
+    )
     assert [2 in one.drawn for one in result.rounds] == [True, False, False, False, False]
     assert all(len(one.used) == 2 for one in result.rounds[1:])  # 60 % of the four that stay
 
 
 def test_retraining_forgets_the_class(data, lenet, config):
     settings = config(rounds=10, local_epochs=3)
-    original = train(data, lenet, settings, seed=1)
+    original = train(Federation(data, lenet, settings, 1))
     unlearning = UnlearningConfig(scenario="class", classes=(1,))
-    result = unlearn(original, data, lenet, settings, unlearning, seed=1)
+    result = unlearn(
+        original, Federation(data, lenet, settings, 1), make_request(unlearning, data, seed=1), unlearning
+    )
     predicted = predict(network(data, lenet, result.parameters), data.test.images).argmax(1)
     assert 1 not in predicted.tolist()
     assert 1 in predict(network(data, lenet, original.parameters), data.test.images).argmax(1).tolist()
@@ -111,7 +121,13 @@ def test_a_fresh_seed_changes_initialisation_and_draws(trained, data, lenet, met
 
     def forget(**more):
         unlearning = UnlearningConfig(scenario="client", method=method, **more)
-        return unlearn(original, data, lenet, settings, unlearning, seed=1, history=history)
+        return unlearn(
+            original,
+            Federation(data, lenet, settings, 1),
+            make_request(unlearning, data, seed=1),
+            unlearning,
+            history=history,
+        )
 
     plain, fresh = forget(), forget(fresh_seed=True)
     model = build_model(lenet, shape=data.train.shape, classes=3, seed=1)
@@ -129,13 +145,20 @@ def test_says_who_was_put_into_training_and_who_was_never_there(data, lenet, con
         if 2 not in {client for members in draw_schedule(5, 0.2, 2, seed=seed).rounds for client in members}
     )
     unlearning = UnlearningConfig(scenario="client")
-    ensured = train(data, lenet, settings, seed=seed, ensure=(2,))
-    result = unlearn(ensured, data, lenet, settings, unlearning, seed=seed)
+    ensured = train(Federation(data, lenet, settings, seed), ensure=(2,))
+    result = unlearn(
+        ensured,
+        Federation(data, lenet, settings, seed),
+        make_request(unlearning, data, seed=seed),
+        unlearning,
+    )
     assert result.participation == {2: 1}
     assert "Client 2 was never drawn for training and was put into round" in result.notes[0]
     assert "1 rounds of unlearning had no client with data left" in result.notes[1]
-    absent = train(data, lenet, settings, seed=seed)
-    result = unlearn(absent, data, lenet, settings, unlearning, seed=seed)
+    absent = train(Federation(data, lenet, settings, seed))
+    result = unlearn(
+        absent, Federation(data, lenet, settings, seed), make_request(unlearning, data, seed=seed), unlearning
+    )
     assert result.participation == {2: 0}
     (note,) = result.notes
     assert note.startswith("Client 2 took part in no round of training: the original model knows nothing")
@@ -148,7 +171,14 @@ def test_a_killed_run_goes_on_with_the_same_bits(trained, data, lenet, method, t
     unlearning = UnlearningConfig(count=12, method=method)
 
     def forget(scratch=None):
-        return unlearn(original, data, lenet, settings, unlearning, seed=1, scratch=scratch, history=history)
+        return unlearn(
+            original,
+            Federation(data, lenet, settings, 1),
+            make_request(unlearning, data, seed=1),
+            unlearning,
+            scratch=scratch,
+            history=history,
+        )
 
     class Killed(BaseException):
         pass
@@ -175,7 +205,9 @@ def test_a_killed_run_goes_on_with_the_same_bits(trained, data, lenet, method, t
 def test_survives_the_disk(trained, data, lenet, tmp_path):
     settings, original, _ = trained("fedavg", (2,))
     unlearning = UnlearningConfig(scenario="client", method="ascent")
-    result = unlearn(original, data, lenet, settings, unlearning, seed=1)
+    result = unlearn(
+        original, Federation(data, lenet, settings, 1), make_request(unlearning, data, seed=1), unlearning
+    )
     result.save(tmp_path / "unlearning.safetensors")
     back = Unlearning.load(tmp_path / "unlearning.safetensors")
     assert same(back.parameters, result.parameters)

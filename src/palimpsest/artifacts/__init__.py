@@ -1,17 +1,22 @@
 """What a user supplies: proofs, checkpoints, images, gradients and an oracle."""
 
-from palimpsest.artifacts.auditor import Pieces, gather
+from palimpsest.artifacts.attestation import attestation_checks
+from palimpsest.artifacts.auditor import AuditorArtifacts, load_auditor_artifacts
 from palimpsest.artifacts.config import CaseConfig, OracleConfig, read_case
-from palimpsest.artifacts.images import load_brought
+from palimpsest.artifacts.images import load_samples
 from palimpsest.artifacts.models import Models, load_models
+from palimpsest.artifacts.server import ServerArtifacts, load_server_artifacts
 
 __all__ = [
+    "AuditorArtifacts",
     "CaseConfig",
     "Models",
     "OracleConfig",
-    "Pieces",
-    "gather",
-    "load_brought",
+    "ServerArtifacts",
+    "attestation_checks",
+    "load_auditor_artifacts",
     "load_models",
+    "load_samples",
+    "load_server_artifacts",
     "read_case",
 ]

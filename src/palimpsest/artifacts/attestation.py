@@ -25,7 +25,7 @@ def named_models(proofs: Proofs, models: Models) -> dict[str, bool]:
     }
 
 
-def doubts(proofs: Proofs, models: Models | None) -> Iterator[str]:
+def attestation_checks(proofs: Proofs, models: Models | None) -> Iterator[str]:
     """Sentences for the report: proofs for other models, and proofs that came more than once.
 
     Args:

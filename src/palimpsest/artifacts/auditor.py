@@ -6,7 +6,7 @@ from pathlib import Path
 from palimpsest.artifacts.config import CaseConfig, OwnModels
 from palimpsest.artifacts.images import draw, in_classes, load_for
 from palimpsest.artifacts.models import Models, load_models
-from palimpsest.artifacts.oracle import Answering, open_oracle
+from palimpsest.artifacts.oracle import OracleSource, open_oracle
 from palimpsest.attacks import AuditorView
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import ConfigurationError, DatasetError, ProofError
@@ -15,7 +15,7 @@ from palimpsest.proofs import Proofs, load_proofs
 
 
 @dataclass(frozen=True)
-class Pieces:
+class AuditorArtifacts:
     """All that an attack on a case needs, and the truth, which it does not get.
 
     Args:
@@ -23,7 +23,7 @@ class Pieces:
         models: The two models, where they are held.
         auxiliary: The auditor's own samples that are used.
         truth: The forgotten samples, for scores, or none.
-        answering: Who answers the auditor's questions.
+        oracle_source: Who answers the auditor's questions.
         class_names: Names of the classes, where folders tell them.
         notes: What differs from what was asked for, in sentences for the report.
     """
@@ -32,7 +32,7 @@ class Pieces:
     models: Models | None
     auxiliary: SampleSet
     truth: SampleSet | None
-    answering: Answering
+    oracle_source: OracleSource
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -43,11 +43,11 @@ class Pieces:
             device: Where the attack computes.
             memory_budget: Bytes that it may hold.
         """
-        budget = self.answering.budget
+        budget = self.oracle_source.budget
         # The oracle's chunks, and what a fit copies, are held beside the answers.
         return AuditorView(
             self.proofs.vectors,
-            self.answering.oracle,
+            self.oracle_source.oracle,
             self.auxiliary,
             device,
             memory_budget // 2,
@@ -55,7 +55,9 @@ class Pieces:
         )
 
 
-def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: str) -> Pieces:
+def load_auditor_artifacts(
+    config: CaseConfig, *, folder: Path, data_dir: Path | None, device: str
+) -> AuditorArtifacts:
     """Read everything that a case names, and refuse what does not fit together.
 
     Args:
@@ -71,7 +73,7 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
     brought = load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
     everything = brought.samples
     models = models_of(config, everything, device=device)
-    answering = open_oracle(
+    oracle_source = open_oracle(
         config.oracle,
         models=models,
         auxiliary=everything if models is None else in_classes(everything, models.classes),
@@ -79,27 +81,27 @@ def gather(config: CaseConfig, *, folder: Path, data_dir: Path | None, device: s
         folder=folder / "oracle",
         memory_budget=config.memory_budget // 4,
     )
-    if not config.defenses and answering.oracle.dimension != proofs.vectors.shape[1]:
+    if not config.defenses and oracle_source.oracle.dimension != proofs.vectors.shape[1]:
         raise ProofError(
             f"{config.brought} holds proofs of {proofs.vectors.shape[1]:,} numbers, and answers from "
-            f"{answering.source} have {answering.oracle.dimension:,}: give the model that the proofs were made with, "
-            "or name what defended them in defenses."
+            f"{oracle_source.source} have {oracle_source.oracle.dimension:,}: give the model that the proofs were made "
+            "with, or name what defended them in defenses."
         )
-    classes = answering.classes or (models.classes if models else everything.classes)
+    classes = oracle_source.classes or (models.classes if models else everything.classes)
     notes = []
     auxiliary = draw(in_classes(everything, classes), config.auxiliary_size, seed=config.seed)
-    if answering.budget is not None and answering.budget < len(auxiliary):
+    if oracle_source.budget is not None and oracle_source.budget < len(auxiliary):
         notes.append(
-            f"The query budget of {answering.budget:,} samples allows {answering.budget:,} of the "
+            f"The query budget of {oracle_source.budget:,} samples allows {oracle_source.budget:,} of the "
             f"{len(auxiliary):,} auxiliary samples."
         )
-        auxiliary = draw(auxiliary, answering.budget, seed=config.seed)
-    return Pieces(
+        auxiliary = draw(auxiliary, oracle_source.budget, seed=config.seed)
+    return AuditorArtifacts(
         proofs,
         models,
         auxiliary,
         truth_of(config, auxiliary, len(proofs.vectors), names=brought.names, data_dir=data_dir),
-        answering,
+        oracle_source,
         brought.names,
         tuple(notes),
     )

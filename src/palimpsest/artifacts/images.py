@@ -17,7 +17,7 @@ T = TypeVar("T", bound=SampleSet)
 
 
 @dataclass(frozen=True)
-class Brought:
+class LoadedSamples:
     """Samples, and what their classes are called.
 
     Args:
@@ -29,7 +29,7 @@ class Brought:
     names: tuple[str, ...] = ()
 
 
-def load_brought(
+def load_samples(
     name: str,
     *,
     split: str | None = None,
@@ -37,7 +37,7 @@ def load_brought(
     channels: int | None = None,
     names: Sequence[str] = (),
     data_dir: Path | None = None,
-) -> Brought:
+) -> LoadedSamples:
     """Load a set of samples as it was brought.
 
     Args:
@@ -53,7 +53,7 @@ def load_brought(
     """
     table = _table(name, split, image_size or channels)
     if table is not None:
-        return Brought(table)
+        return LoadedSamples(table)
     source = find_source(name, data_dir=data_dir)
     if isinstance(source, ImageFolder):
         source = replace(source, names=tuple(names))
@@ -66,7 +66,7 @@ def load_brought(
         raise DatasetError(f"{name} has no {split!r} split: it has {', '.join(source.splits)}.")
     if channels is not None:
         images = in_channels(images, channels)
-    return Brought(images, source.class_names if isinstance(source, ImageFolder) else ())
+    return LoadedSamples(images, source.class_names if isinstance(source, ImageFolder) else ())
 
 
 def load_for(
@@ -76,20 +76,20 @@ def load_for(
     split: str | None = None,
     names: Sequence[str] | None = None,
     data_dir: Path | None = None,
-) -> Brought:
+) -> LoadedSamples:
     """Load a set of samples in the size and the channels that a configuration's models take.
 
     Args:
         config: What says so, and what classes are called.
-        name: As for `load_brought`.
-        split: As for `load_brought`.
+        name: As for `load_samples`.
+        split: As for `load_samples`.
         names: The classes of a folder; none takes the configuration's.
-        data_dir: As for `load_brought`.
+        data_dir: As for `load_samples`.
 
     Raises:
-        DatasetError: As for `load_brought`.
+        DatasetError: As for `load_samples`.
     """
-    return load_brought(
+    return load_samples(
         name,
         split=split,
         image_size=config.image_size,

@@ -19,7 +19,7 @@ _WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True)
-class Observed:
+class ObservationFile:
     """An observation that was brought.
 
     Args:
@@ -31,7 +31,7 @@ class Observed:
     labels: BatchLabels | None
 
 
-def read_observed(path: Path, config: ObservationConfig, models: Models) -> Observed:
+def read_observation(path: Path, config: ObservationConfig, models: Models) -> ObservationFile:
     """Read the batches' gradients, or the clients' updates, and fit them to the models.
 
     The file holds `gradients_before` (at the original model, over remaining and forgotten samples) and
@@ -65,7 +65,7 @@ def read_observed(path: Path, config: ObservationConfig, models: Models) -> Obse
         local_steps=config.local_steps,
         learning_rate=config.learning_rate,
     )
-    return Observed(observation, _labels(path, tensors, observation, models.classes))
+    return ObservationFile(observation, _labels(path, tensors, observation, models.classes))
 
 
 def _vectors(

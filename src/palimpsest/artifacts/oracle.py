@@ -19,7 +19,7 @@ from palimpsest.system.import_by_name import is_reference, load_reference
 
 
 @dataclass(frozen=True)
-class Answering:
+class OracleSource:
     """An oracle, and what is known of it.
 
     Args:
@@ -45,7 +45,7 @@ def open_oracle(
     dimension: int,
     folder: Path,
     memory_budget: int,
-) -> Answering:
+) -> OracleSource:
     """Find who answers, without asking anything yet but an endpoint's description.
 
     Args:
@@ -69,7 +69,7 @@ def open_oracle(
         oracle = oracle_of(
             models.original, models.unlearned, engine=config.engine, memory_budget=memory_budget
         )
-        return Answering(
+        return OracleSource(
             oracle, "the two checkpoints", models.fingerprint, models.classes, config.query_budget
         )
     if source.startswith(("http://", "https://")):
@@ -86,7 +86,7 @@ def open_oracle(
             budget=config.query_budget,
             kept_as=config.kept_as,
         )
-        return Answering(oracle, f"the function {source}", fingerprint, None, config.query_budget)
+        return OracleSource(oracle, f"the function {source}", fingerprint, None, config.query_budget)
     path = Path(source).expanduser()
     if not path.exists():
         raise ConfigurationError(
@@ -95,12 +95,12 @@ def open_oracle(
         )
     oracle = PrecomputedOracle(path, auxiliary)
     budget = min(len(auxiliary), config.query_budget or len(auxiliary))
-    return Answering(oracle, f"gradients in {path}", oracle.fingerprint, None, budget)
+    return OracleSource(oracle, f"gradients in {path}", oracle.fingerprint, None, budget)
 
 
 def _remote(
     config: OracleConfig, url: str, auxiliary: SampleSet, folder: Path, memory_budget: int
-) -> Answering:
+) -> OracleSource:
     endpoint = Endpoint(
         url, os.environ.get(TOKEN, "").strip(), timeout=config.timeout, attempts=config.attempts
     )
@@ -125,7 +125,7 @@ def _remote(
         budget=config.query_budget,
         kept_as=config.kept_as,
     )
-    return Answering(oracle, url, fingerprint, told.classes, config.query_budget)
+    return OracleSource(oracle, url, fingerprint, told.classes, config.query_budget)
 
 
 def _asking(function: Callable[..., object], name: str) -> Ask:

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.config import CaseConfig
-from palimpsest.artifacts.images import Brought, draw, in_classes, load_for
+from palimpsest.artifacts.images import LoadedSamples, draw, in_classes, load_for
 from palimpsest.artifacts.models import Models
-from palimpsest.artifacts.observation import Observed, read_observed
+from palimpsest.artifacts.observation import ObservationFile, read_observation
 from palimpsest.attacks import Knowledge, ServerAttack, ServerView
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import ConfigurationError, DatasetError, KnowledgeError
 
 
 @dataclass(frozen=True)
-class Seen:
+class ServerArtifacts:
     """All that an attack from the server needs, and the truth.
 
     Args:
@@ -26,7 +26,7 @@ class Seen:
         class_names: Names of the classes, where folders tell them.
     """
 
-    observed: Observed
+    observed: ObservationFile
     models: Models
     public: ImageSet
     forgotten: ImageSet | None
@@ -51,7 +51,7 @@ class Seen:
         )
 
 
-def gather_seen(config: CaseConfig, *, data_dir: Path | None, device: str) -> Seen:
+def load_server_artifacts(config: CaseConfig, *, data_dir: Path | None, device: str) -> ServerArtifacts:
     """Read everything that a server's case names, and refuse what does not fit together.
 
     Args:
@@ -70,7 +70,7 @@ def gather_seen(config: CaseConfig, *, data_dir: Path | None, device: str) -> Se
             "No models are given, and a server holds them: name original, unlearned and model."
         )
     public = draw(in_classes(images, models.classes), config.auxiliary_size, seed=config.seed)
-    observed = read_observed(config.brought, config.observation, models)
+    observed = read_observation(config.brought, config.observation, models)
     batches = len(observed.observation.gradients_before)
 
     def truth(name: str | None, split: str | None, samples: int) -> ImageSet | None:
@@ -85,7 +85,7 @@ def gather_seen(config: CaseConfig, *, data_dir: Path | None, device: str) -> Se
             )
         return in_classes(images, models.classes)
 
-    return Seen(
+    return ServerArtifacts(
         observed,
         models,
         public,
@@ -95,12 +95,12 @@ def gather_seen(config: CaseConfig, *, data_dir: Path | None, device: str) -> Se
     )
 
 
-def load_public(config: CaseConfig, *, data_dir: Path | None) -> Brought:
+def load_public(config: CaseConfig, *, data_dir: Path | None) -> LoadedSamples:
     """The case's auxiliary images: to a server they are public ones."""
     return load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
 
 
-def images_of(brought: Brought) -> ImageSet:
+def images_of(brought: LoadedSamples) -> ImageSet:
     """What was brought, if it is images.
 
     Raises:

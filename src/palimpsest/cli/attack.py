@@ -50,7 +50,7 @@ def attack(
     replace
         Go on in a run folder that holds another case, keeping the stages that are the same.
     """
-    from palimpsest.pipeline import attack as run_attack
+    from palimpsest.pipeline.attack import attack as run_attack
     from palimpsest.runs import default_folder
 
     config = read_case(case, given_keys(overrides))

@@ -18,5 +18,5 @@ def print_result(result: AuditResult) -> None:
         folder=str(result.folder),
         report=str(result.report),
         verdict=result.verdict.splitlines(),
-        metrics=result.metrics,
+        metrics=result.metrics.tree(),
     )

@@ -1,6 +1,6 @@
 """Many runs beside each other: what each was, and what came out."""
 
-from palimpsest.comparison.columns import COLUMNS, Column
+from palimpsest.comparison.columns import COLUMNS, Column, Read, read_accuracy, read_linkage, score_column
 from palimpsest.comparison.run_summary import ComparedRun, find_runs, read_run
 from palimpsest.comparison.table import (
     as_csv,
@@ -16,12 +16,16 @@ __all__ = [
     "COLUMNS",
     "Column",
     "ComparedRun",
+    "Read",
     "as_csv",
     "as_json",
     "as_markdown",
     "find_runs",
+    "read_accuracy",
+    "read_linkage",
     "read_run",
     "run_names",
+    "score_column",
     "varying_keys",
     "written",
     "written_apart",

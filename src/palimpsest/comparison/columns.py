@@ -1,6 +1,13 @@
 """The numbers that runs are compared by."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+from palimpsest.metrics import Metrics, Reading
+
+Read = Callable[[Metrics], Reading | None]
+"""Reads one number out of a run's metrics; None where it is absent."""
 
 
 @dataclass(frozen=True)
@@ -9,90 +16,104 @@ class Column:
 
     Args:
         name: Its key in the table's JSON and CSV.
-        heading: What stands above it.
-        path: Where it stands in `metrics.json`.
+        heading: Its heading.
+        read: Where the number comes from.
         form: How it is printed.
-        meaning: What it tells, in a few words.
+        meaning: What it measures, in a few words.
         better: `low` or `high`.
-        interval: Where its 95 % interval stands, if it has one: its two ends, or a mapping with `low` and `high`.
-        chance: Where it stands what somebody gets who knows nothing, if that is known.
+        bounded: Whether it has an interval.
+        guessed: Whether its chance level is known.
     """
 
     name: str
     heading: str
-    path: tuple[str | int, ...]
+    read: Read
     form: str
     meaning: str
     better: str
-    interval: tuple[str | int, ...] = ()
-    chance: tuple[str | int, ...] = ()
+    bounded: bool = True
+    guessed: bool = False
+
+
+def score_column(name: str, attacker: str = "") -> Read:
+    """Reads a mean score.
+
+    Args:
+        name: The score's name in `metrics.json`.
+        attacker: One of `Metrics.attackers`; empty means the first attacker.
+    """
+    return partial(Metrics.score, name=name, attacker=attacker)
+
+
+def read_linkage(metrics: Metrics) -> Reading | None:
+    """The share of proofs that the linkage attack matches with their samples."""
+    linkage = metrics.confirmation
+    if linkage is None:
+        return None
+    low, high = linkage.intervals[0]
+    return Reading(linkage.identified, (low, high), linkage.chance)
+
+
+def read_accuracy(metrics: Metrics) -> Reading | None:
+    """The unlearned model's accuracy on test samples."""
+    if metrics.federation is None:
+        return None
+    value = metrics.federation.unlearned_accuracy
+    rate = metrics.rate("accuracy_test_unlearned")
+    return Reading(value, rate.interval, rate.chance) if rate else Reading(value)
 
 
 COLUMNS = (
     Column(
         "mse",
         "MSE",
-        ("reconstruction", "mse"),
+        score_column("mse"),
         ".4f",
         "mean squared error of the reconstructions, pixels in [0, 1]",
         "low",
-        ("intervals", "mse"),
     ),
     Column(
         "psnr",
         "PSNR",
-        ("reconstruction", "psnr"),
+        score_column("psnr"),
         ".2f",
         "peak signal-to-noise ratio in dB, mean over images",
         "high",
-        ("intervals", "psnr"),
     ),
-    Column(
-        "ssim",
-        "SSIM",
-        ("reconstruction", "ssim"),
-        ".3f",
-        "structural similarity, 1 is identical",
-        "high",
-        ("intervals", "ssim"),
-    ),
+    Column("ssim", "SSIM", score_column("ssim"), ".3f", "structural similarity, 1 is identical", "high"),
     Column(
         "lpips",
         "LPIPS",
-        ("reconstruction", "lpips"),
+        score_column("lpips"),
         ".3f",
         "learned perceptual distance, 0 is identical",
         "low",
-        ("intervals", "lpips"),
     ),
     Column(
         "top1",
         "told apart",
-        ("reconstruction", "identification_top1"),
+        score_column("identification_top1"),
         ".1%",
         "forgotten samples whose reconstruction is nearest to themselves",
         "high",
-        ("intervals", "identification_top1"),
-        ("chance", "identification_top1"),
+        guessed=True,
     ),
     Column(
         "confirmed",
         "confirmed",
-        ("confirmation", "identified"),
+        read_linkage,
         ".1%",
         "proofs that an auditor who holds the samples already matches with theirs",
         "high",
-        ("confirmation", "intervals", 0),
-        ("confirmation", "chance"),
+        guessed=True,
     ),
     Column(
         "accuracy",
         "accuracy",
-        ("federation", "unlearned_accuracy"),
+        read_accuracy,
         ".1%",
         "of the unlearned model on test samples",
         "high",
-        ("rates", "accuracy_test_unlearned"),
-        ("rates", "accuracy_test_unlearned", "chance"),
+        guessed=True,
     ),
 )

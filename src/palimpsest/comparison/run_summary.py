@@ -1,18 +1,18 @@
 """One of many runs: what it was, and what came out; read as if a stranger wrote it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from palimpsest.comparison.columns import COLUMNS
 from palimpsest.display import printable
 from palimpsest.errors import RunError
+from palimpsest.metrics import Metrics
 from palimpsest.registry import DEFENSES
-from palimpsest.runs import MANIFEST, read_json, read_manifest
+from palimpsest.runs import MANIFEST, read_manifest
 
-T = TypeVar("T")
-_LONGEST, _LARGEST = 200, 1e300
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,9 @@ def read_run(folder: Path) -> ComparedRun:
     manifest = read_manifest(folder)
     assert manifest is not None, "the manifest was there a moment ago"
     path = folder / "metrics.json"
-    try:
-        metrics = read_json(path) if path.exists() else {}
-    # JSON that is nested deep leads into errors of several types.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:_LONGEST]
-        raise RunError(f"{path} can't be read ({reason}): run its command again.") from error
+    metrics = Metrics.load(path) if path.exists() else None
+    readings = {column.name: column.read(metrics) for column in COLUMNS} if metrics else {}
+    found = {name: reading for name, reading in readings.items() if reading is not None}
     seconds = sum(stage["seconds"] for stage in manifest["stages"].values())
     try:
         what = _what(manifest["config"])
@@ -65,11 +62,11 @@ def read_run(folder: Path) -> ComparedRun:
     return ComparedRun(
         folder=folder,
         what={name: printable(text[:_LONGEST]) for name, text in what.items()},
-        values=_known({column.name: _number(_at(metrics, column.path)) for column in COLUMNS}),
-        intervals=_known({column.name: _ends(_at(metrics, column.interval)) for column in COLUMNS}),
-        seconds=_number(seconds) or 0.0,
-        finished=bool(metrics),
-        chances=_known({column.name: _number(_at(metrics, column.chance)) for column in COLUMNS}),
+        values={name: reading.value for name, reading in found.items()},
+        intervals={name: reading.interval for name, reading in found.items() if reading.interval},
+        seconds=seconds,
+        finished=metrics is not None,
+        chances={name: reading.chance for name, reading in found.items() if reading.chance is not None},
     )
 
 
@@ -104,35 +101,3 @@ def _defense(one: dict[str, Any]) -> str:
         if name != "name" and (name not in usual or usual[name].default != value)
     )
     return f"{one['name']} ({settings})" if settings else str(one["name"])
-
-
-def _at(tree: Any, path: Sequence[str | int]) -> Any:
-    """What stands there, or none; an empty path leads nowhere."""
-    for key in path:
-        if isinstance(tree, list) and isinstance(key, int) and key < len(tree):
-            tree = tree[key]
-        elif isinstance(tree, dict):
-            tree = tree.get(key)
-        else:
-            return None
-    return tree if path else None
-
-
-def _number(value: Any) -> float | None:
-    """What counts as a number of a table: JSON may hold integers of any length."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
-        return None
-    return float(value)
-
-
-def _ends(value: Any) -> tuple[float, float] | None:
-    if isinstance(value, dict):
-        value = [value.get("low"), value.get("high")]
-    if not isinstance(value, list) or len(value) != 2:
-        return None
-    low, high = map(_number, value)
-    return None if low is None or high is None else (low, high)
-
-
-def _known(found: dict[str, T | None]) -> dict[str, T]:
-    return {name: value for name, value in found.items() if value is not None}

@@ -35,9 +35,9 @@ def as_csv(runs: Sequence[ComparedRun]) -> str:
         numbers: list[Any] = []
         for column in COLUMNS:
             numbers.append(run.values.get(column.name, ""))
-            if column.interval:
+            if column.bounded:
                 numbers += run.intervals.get(column.name, ("", ""))
-            if column.chance:
+            if column.guessed:
                 numbers.append(run.chances.get(column.name, ""))
         writer.writerow([name, *run.what.values(), *numbers, round(run.seconds, 3)])
     return buffer.getvalue()
@@ -100,5 +100,5 @@ def run_names(runs: Sequence[ComparedRun]) -> list[str]:
 
 
 def _csv_heads(column: Column) -> list[str]:
-    ends = [f"{column.name}_low", f"{column.name}_high"] if column.interval else []
-    return [column.name, *ends, *([f"{column.name}_chance"] if column.chance else [])]
+    ends = [f"{column.name}_low", f"{column.name}_high"] if column.bounded else []
+    return [column.name, *ends, *([f"{column.name}_chance"] if column.guessed else [])]

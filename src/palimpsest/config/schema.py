@@ -264,6 +264,15 @@ class AttackingConfig(DefendingConfig, Protocol):
         ...
 
 
+class ObservingConfig(AttackingConfig, Protocol):
+    """What the server's side of a run needs to know besides."""
+
+    @property
+    def observation(self) -> ObservationConfig:
+        """The batches that the server sees."""
+        ...
+
+
 class AuditConfig(RunConfig):
     """A whole audit; see the sections for what each key means."""
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from palimpsest.artifacts.auditor import Pieces, gather, truth_of
+from palimpsest.artifacts.auditor import AuditorArtifacts, load_auditor_artifacts, truth_of
 from palimpsest.artifacts.config import CaseConfig
-from palimpsest.artifacts.images import Brought, in_classes, load_for
+from palimpsest.artifacts.images import LoadedSamples, in_classes, load_for
 from palimpsest.artifacts.models import Models
-from palimpsest.artifacts.oracle import Answering, open_oracle
+from palimpsest.artifacts.oracle import OracleSource, open_oracle
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.doctor.finding import Finding, Level, fits, guarded, mind, tried
 from palimpsest.doctor.inputs import check_accuracy, check_range
@@ -22,8 +22,7 @@ from palimpsest.doctor.server import examine_server
 from palimpsest.gradients import gradient_differences, parameter_count
 from palimpsest.metrics import evaluate
 from palimpsest.models import build_own
-from palimpsest.pipeline.attack import refuse_attack
-from palimpsest.pipeline.audit import refuse_kind
+from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples
 from palimpsest.proofs import Proofs, load_proofs
 from palimpsest.randomness import make_generator
 from palimpsest.system.device import pick_device
@@ -57,7 +56,10 @@ class _Examination:
     def findings(self) -> Iterator[Finding]:
         """All of them; what depends on a piece that does not fit is passed over."""
         if self.config.gradients is not None:
-            yield from tried("attack", lambda: refuse_attack(self.config))
+            yield from tried(
+                "attack",
+                self._check_attack,
+            )
             yield from examine_server(self.config, data_dir=self.data_dir, device=self.device)
             return
         whole = True
@@ -72,7 +74,7 @@ class _Examination:
 
     def _pieces(self) -> Iterator[Finding]:
         config = self.config
-        yield from tried("attack", lambda: refuse_attack(config))
+        yield from tried("attack", self._check_attack)
         proofs = yield from tried("proofs", lambda: load_proofs(config.brought))
         if proofs is not None:
             yield from check_vectors(proofs)
@@ -88,7 +90,7 @@ class _Examination:
             return
         yield from check_range(images)
         yield from tried(
-            "attack", lambda: refuse_kind(config.attack.name, config.attack.components["name"], images)
+            "attack", lambda: check_samples(config.attack.name, config.attack.components["name"], images)
         )
         if models is not None:
             yield from check_accuracy(models.original, images, self.device)
@@ -100,10 +102,10 @@ class _Examination:
                 yield from check_dimension(proofs, models.original, self._frozen(images))
         if models is None and config.model is not None and config.oracle.source is None:
             return
-        answering = yield from tried("oracle", lambda: self._oracle(models, images, proofs))
-        if answering is not None:
-            yield from guarded("oracle", check_answers(answering, models, images))
-        yield from self._truth(proofs, models, images, brought.names, answering)
+        oracle_source = yield from tried("oracle", lambda: self._oracle(models, images, proofs))
+        if oracle_source is not None:
+            yield from guarded("oracle", check_answers(oracle_source, models, images))
+        yield from self._truth(proofs, models, images, brought.names, oracle_source)
 
     def _truth(
         self,
@@ -111,7 +113,7 @@ class _Examination:
         models: Models | None,
         images: SampleSet,
         names: tuple[str, ...],
-        answering: Answering | None,
+        oracle_source: OracleSource | None,
     ) -> Iterator[Finding]:
         config = self.config
         truth = yield from tried(
@@ -144,11 +146,11 @@ class _Examination:
             ours = gradient_differences(models.original, models.unlearned, few.inputs, few.labels).cpu()
             yield from check_truth(vectors, ours, few, models)
         elif (
-            answering is not None
-            and answering.budget is None
-            and answering.oracle.dimension == vectors.shape[1]
+            oracle_source is not None
+            and oracle_source.budget is None
+            and oracle_source.oracle.dimension == vectors.shape[1]
         ):
-            answers = yield from tried("truth", lambda: ask(answering, few))
+            answers = yield from tried("truth", lambda: ask(oracle_source, few))
             if answers is not None:
                 yield from check_truth(vectors, answers, few, None)
         elif models is None:
@@ -158,7 +160,7 @@ class _Examination:
                 "it has a budget, knows the auxiliary images alone, or does not fit.",
             )
 
-    def _images(self) -> Brought:
+    def _images(self) -> LoadedSamples:
         config = self.config
         return load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=self.data_dir)
 
@@ -169,7 +171,7 @@ class _Examination:
         network = build_own(config.model, config.model_arguments, shape=images.shape, classes=images.classes)
         return sum(one.numel() for one in network.parameters() if not one.requires_grad)
 
-    def _oracle(self, models: Models | None, images: SampleSet, proofs: Proofs) -> Answering:
+    def _oracle(self, models: Models | None, images: SampleSet, proofs: Proofs) -> OracleSource:
         return open_oracle(
             self.config.oracle,
             models=models,
@@ -179,6 +181,11 @@ class _Examination:
             memory_budget=self.config.memory_budget // 4,
         )
 
-    def _gather(self) -> Pieces:
+    def _check_attack(self) -> None:
+        check_attack_on_artifacts(self.config, self.config.attack.components["name"])
+
+    def _gather(self) -> AuditorArtifacts:
         without_truth = self.config.model_copy(update={"truth": None})
-        return gather(without_truth, folder=self.scratch, data_dir=self.data_dir, device=self.device)
+        return load_auditor_artifacts(
+            without_truth, folder=self.scratch, data_dir=self.data_dir, device=self.device
+        )

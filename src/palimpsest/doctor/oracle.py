@@ -11,7 +11,7 @@ from torch import Tensor
 
 from palimpsest.artifacts.config import CaseConfig
 from palimpsest.artifacts.models import Models
-from palimpsest.artifacts.oracle import Answering
+from palimpsest.artifacts.oracle import OracleSource
 from palimpsest.attacks import Attack, AuditorView, LearnedInversion
 from palimpsest.attacks.learned.perceptual_loss import load_vgg_features
 from palimpsest.datasets import SampleSet
@@ -25,26 +25,28 @@ _SAME = 1e-2
 _FEW = 200
 
 
-def check_answers(answering: Answering, models: Models | None, auxiliary: SampleSet) -> Iterator[Finding]:
+def check_answers(
+    oracle_source: OracleSource, models: Models | None, auxiliary: SampleSet
+) -> Iterator[Finding]:
     """A few questions: does it answer, how fast, and as the checkpoints would?
 
     Args:
-        answering: Who answers.
+        oracle_source: Who answers.
         models: The two models, where they are held.
         auxiliary: The auditor's own images.
     """
     few = auxiliary.subset(torch.arange(min(_ASKED, len(auxiliary))))
-    first = ask(answering, few.subset(torch.arange(1)))
+    first = ask(oracle_source, few.subset(torch.arange(1)))
     # The first question of all sets things up, so that it tells little of the others.
     start = time.perf_counter()
-    answers = torch.cat([first, ask(answering, few.subset(torch.arange(1, len(few))))])
+    answers = torch.cat([first, ask(oracle_source, few.subset(torch.arange(1, len(few))))])
     seconds = (time.perf_counter() - start) / max(1, len(few) - 1)
     zeros = int((answers.norm(dim=1) == 0).sum())
-    yield fits("oracle", f"It answers from {answering.source}, in {seconds:.2g} s a sample.")
+    yield fits("oracle", f"It answers from {oracle_source.source}, in {seconds:.2g} s a sample.")
     if zeros:
         yield mind("oracle", f"{zeros} of {len(few)} answers are zero.")
-    yield from _asked_twice(answering, few, answers)
-    if models is None or isinstance(answering.oracle, (ModelOracle, ShardedOracle)):
+    yield from _asked_twice(oracle_source, few, answers)
+    if models is None or isinstance(oracle_source.oracle, (ModelOracle, ShardedOracle)):
         return
     ours = gradient_differences(models.original, models.unlearned, few.inputs, few.labels).cpu()
     off = distance(answers, ours)
@@ -60,9 +62,9 @@ def check_answers(answering: Answering, models: Models | None, auxiliary: Sample
         )
 
 
-def _asked_twice(answering: Answering, few: SampleSet, answers: Tensor) -> Iterator[Finding]:
+def _asked_twice(oracle_source: OracleSource, few: SampleSet, answers: Tensor) -> Iterator[Finding]:
     """The same questions in reverse order: an answer that depends on more than its sample teaches an attack nothing."""
-    oracle = answering.oracle
+    oracle = oracle_source.oracle
     if not isinstance(oracle, RecordedOracle) or len(few) > oracle.batch_size:
         return
     again = oracle.ask_anew(few.inputs.flip(0), few.labels.flip(0)).flip(0)
@@ -148,9 +150,9 @@ def _room(view: AuditorView[Any], folder: Path) -> Finding:
     return fits("memory", f"{told}.")
 
 
-def ask(answering: Answering, samples: SampleSet) -> Tensor:
+def ask(oracle_source: OracleSource, samples: SampleSet) -> Tensor:
     """The oracle's gradient differences of a few samples, `[n, d]`."""
-    none = torch.empty(0, answering.oracle.dimension)
+    none = torch.empty(0, oracle_source.oracle.dimension)
     return torch.cat(
-        [none, *(chunk.cpu() for chunk in answering.oracle.differences(samples.inputs, samples.labels))]
+        [none, *(chunk.cpu() for chunk in oracle_source.oracle.differences(samples.inputs, samples.labels))]
     )

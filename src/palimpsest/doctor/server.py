@@ -8,7 +8,7 @@ from torch import Tensor
 
 from palimpsest.artifacts.config import CaseConfig
 from palimpsest.artifacts.images import in_classes
-from palimpsest.artifacts.server import Seen, gather_seen, images_of, load_public
+from palimpsest.artifacts.server import ServerArtifacts, images_of, load_public, load_server_artifacts
 from palimpsest.attacks import BatchLabels, Knowledge, MatchingAttack
 from palimpsest.doctor.finding import Finding, fault, fits, guarded, mind, tried
 from palimpsest.doctor.inputs import check_accuracy, check_range
@@ -40,14 +40,16 @@ def examine_server(config: CaseConfig, *, data_dir: Path | None, device: str) ->
         return
     yield from check_range(images)
     yield from check_accuracy(models.original, images, device)
-    seen = yield from tried("gradients", lambda: gather_seen(config, data_dir=data_dir, device=device))
+    seen = yield from tried(
+        "gradients", lambda: load_server_artifacts(config, data_dir=data_dir, device=device)
+    )
     if seen is None:
         return
     yield from check_observation(seen)
     yield from guarded("attack", rehearse(config, seen, device=device))
 
 
-def check_observation(seen: Seen) -> Iterator[Finding]:
+def check_observation(seen: ServerArtifacts) -> Iterator[Finding]:
     """How many batches there are, how long their gradients, and whether labels came with them."""
     observation = seen.observed.observation
     batches, dimension = observation.gradients_before.shape
@@ -65,7 +67,7 @@ def check_observation(seen: Seen) -> Iterator[Finding]:
         yield fault("gradients", "Those before and after unlearning are the same: nothing was forgotten.")
 
 
-def rehearse(config: CaseConfig, seen: Seen, *, device: str) -> Iterator[Finding]:
+def rehearse(config: CaseConfig, seen: ServerArtifacts, *, device: str) -> Iterator[Finding]:
     """What the attack's objective says of the true images: zero where model, observation and loss fit together.
 
     Args:
@@ -131,7 +133,7 @@ def rehearse(config: CaseConfig, seen: Seen, *, device: str) -> Iterator[Finding
 
 
 def _causes(
-    observation: Observation, seen: Seen, stay: Tensor, leave: Tensor, labels: BatchLabels
+    observation: Observation, seen: ServerArtifacts, stay: Tensor, leave: Tensor, labels: BatchLabels
 ) -> Iterator[str]:
     """Why the true images do not explain a gradient, as far as can be told."""
     gradient = observation.gradient(seen.models.architecture)

@@ -127,44 +127,35 @@ class Federation:
 
 
 def train(
-    data: FederatedData,
-    model: ModelConfig,
-    federation: FederationConfig,
+    federation: Federation,
     *,
-    seed: int,
-    device: str = "cpu",
     clients: Sequence[Tensor] | None = None,
     ensure: Sequence[int] = (),
     scratch: Path | None = None,
     history: Path | None = None,
 ) -> Training:
-    """Train a model from its initialisation (IGF, section 3.1, Federated Learning).
+    """Train a model from its initialization (IGF, section 3.1, Federated Learning).
 
     Args:
-        data: The images, and which rows each client holds.
-        model: The architecture.
-        federation: The settings.
-        seed: The run's seed.
-        device: Where clients compute.
-        clients: Other rows for each client than the data's, such as what is retained.
+        federation: Data, model and settings.
+        clients: Each client's rows of the training images; None takes those of the data.
         ensure: Clients that take part in at least one round.
-        scratch: A folder where each finished round is kept, so that a killed server goes on after it.
+        scratch: A folder that keeps each finished round, so that a killed server resumes after it.
         history: A folder for every client's updates, for an unlearning method that needs them.
 
     Returns:
         The global model after the last round. The same arguments give the same bits.
 
     Raises:
-        FederationError: The data are not dealt to that many clients, the engine is unknown, a round had too
+        FederationError: The data have another number of clients, the engine is unknown, a round had too
             few replies, or there is no place for a client in `ensure`.
         DivergenceError: The model stopped being finite.
         RunError: `scratch` holds the rounds of another training.
     """
-    together = Federation(data, model, federation, seed, device)
-    rows = data.clients if clients is None else clients
-    if len(rows) != federation.clients:
+    rows = federation.data.clients if clients is None else clients
+    expected = federation.config.clients
+    if len(rows) != expected:
         raise FederationError(
-            f"The data are dealt to {len(rows)} clients, but federation.clients is {federation.clients}: "
-            "load them for that many."
+            f"The data are dealt to {len(rows)} clients, but federation.clients is {expected}: load them for that many."
         )
-    return together.run("train", rows, together.schedule(ensure=ensure), scratch=scratch, history=history)
+    return federation.run("train", rows, federation.schedule(ensure=ensure), scratch=scratch, history=history)

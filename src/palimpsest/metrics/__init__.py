@@ -6,30 +6,63 @@ from palimpsest.metrics.batches import in_order, label_recovery
 from palimpsest.metrics.bootstrap import bootstrap_intervals
 from palimpsest.metrics.comparison import Comparison, compare
 from palimpsest.metrics.evaluate import Scores, evaluate
+from palimpsest.metrics.forgetting import Behavior, Distance, Forgetting
 from palimpsest.metrics.identification import right_ranks
 from palimpsest.metrics.image_metrics import mean_squared_errors, psnr, ssim
-from palimpsest.metrics.linkage import ConfirmationScores, score_confirmation
+from palimpsest.metrics.linkage import LinkageScores, score_linkage
 from palimpsest.metrics.measured import Measured, measure
+from palimpsest.metrics.membership import FALSE_POSITIVE_RATE, Membership, membership_score
 from palimpsest.metrics.metric import CrossCorrelation, MeanAbsoluteError, Metric
 from palimpsest.metrics.perceptual import lpips
-from palimpsest.metrics.permutation_test import Belonging, measure_belonging, shuffle_pairs
+from palimpsest.metrics.permutation_test import PermutationTest, permutation_test, shuffle_pairs
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
+from palimpsest.metrics.schema import (
+    AttackerMetrics,
+    FederationMetrics,
+    Interval,
+    Meaning,
+    Metrics,
+    ObservationMetrics,
+    PartMetrics,
+    ProofFileMetrics,
+    Reading,
+    ScoreMeans,
+    SoundnessMetrics,
+    VerificationMetrics,
+)
 from palimpsest.metrics.soundness import separation
-from palimpsest.metrics.undefended_baseline import Control, judge_control
+from palimpsest.metrics.undefended_baseline import UndefendedBaseline, judge_undefended
 from palimpsest.metrics.vectors import SampleScores, evaluate_samples, sample_errors
 
 __all__ = [
-    "Belonging",
+    "FALSE_POSITIVE_RATE",
+    "AttackerMetrics",
+    "Behavior",
     "Comparison",
-    "ConfirmationScores",
-    "Control",
     "CrossCorrelation",
+    "Distance",
+    "FederationMetrics",
+    "Forgetting",
+    "Interval",
+    "LinkageScores",
     "MeanAbsoluteError",
+    "Meaning",
     "Measured",
+    "Membership",
     "Metric",
+    "Metrics",
+    "ObservationMetrics",
+    "PartMetrics",
+    "PermutationTest",
+    "ProofFileMetrics",
     "Rate",
+    "Reading",
     "SampleScores",
+    "ScoreMeans",
     "Scores",
+    "SoundnessMetrics",
+    "UndefendedBaseline",
+    "VerificationMetrics",
     "area",
     "assign",
     "binomial_interval",
@@ -38,18 +71,19 @@ __all__ = [
     "evaluate",
     "evaluate_samples",
     "in_order",
-    "judge_control",
+    "judge_undefended",
     "label_recovery",
     "lpips",
     "mean_image",
     "mean_squared_errors",
     "measure",
-    "measure_belonging",
+    "membership_score",
     "nearest_images",
+    "permutation_test",
     "psnr",
     "right_ranks",
     "sample_errors",
-    "score_confirmation",
+    "score_linkage",
     "separation",
     "share",
     "shuffle_pairs",

@@ -13,10 +13,11 @@ FALSE_POSITIVE_RATES = (0.001, 0.01)
 
 
 @dataclass(frozen=True)
-class ConfirmationScores(Record):
+class LinkageScores(Record):
     """How well the right candidates stand out, over n proofs.
 
     Args:
+        statistic: The statistic that the attacker used; see `palimpsest.proofs.fit_statistics`.
         identified: The share of proofs that fit their own image better than every other candidate.
         found: The share of right pairs found where 0.1 %, and where 1 %, of the wrong ones are taken for right.
         auc: The area under the ROC curve over all pairs: 0.5 is a coin.
@@ -24,6 +25,7 @@ class ConfirmationScores(Record):
         intervals: Exact 95 % intervals over the proofs: of `identified`, then of both `found`.
     """
 
+    statistic: str
     identified: float
     found: list[float]
     auc: float
@@ -31,12 +33,13 @@ class ConfirmationScores(Record):
     intervals: list[list[float]]
 
 
-def score_confirmation(scores: Tensor, right: Tensor) -> ConfirmationScores:
+def score_linkage(scores: Tensor, right: Tensor, *, statistic: str) -> LinkageScores:
     """Compare the right pairs' scores with the wrong ones'; a tie goes against the attacker.
 
     Args:
         scores: How well each proof fits each candidate, `[n, m]`, m at least 2.
         right: Each proof's own candidate, `[n]`.
+        statistic: The statistic behind the scores.
     """
     # Imported late: scikit-learn takes a second.
     from sklearn.metrics import roc_auc_score
@@ -49,7 +52,8 @@ def score_confirmation(scores: Tensor, right: Tensor) -> ConfirmationScores:
     counts = [int(success.sum()) for success in successes]
     identified, *found = (successful / len(own) for successful in counts)
     truth = np.concatenate([np.ones(len(own)), np.zeros(len(wrong))])
-    return ConfirmationScores(
+    return LinkageScores(
+        statistic=statistic,
         identified=identified,
         found=found,
         auc=float(roc_auc_score(truth, torch.cat([own, wrong]).numpy())),

@@ -10,7 +10,7 @@ from palimpsest.storage import Record
 
 
 @dataclass(frozen=True)
-class Belonging(Record):
+class PermutationTest(Record):
     """How the reconstructions' mean distance to their own originals compares with that of shuffled pairs.
 
     Args:
@@ -32,9 +32,9 @@ class Belonging(Record):
 
 
 @torch.no_grad()
-def measure_belonging(
+def permutation_test(
     reconstructions: Tensor, originals: Tensor, labels: Tensor, *, permutations: int, generator: Generator
-) -> Belonging:
+) -> PermutationTest:
     """Shuffle which original each reconstruction is compared with; see `shuffle_pairs`.
 
     Args:
@@ -49,7 +49,9 @@ def measure_belonging(
     return shuffle_pairs(errors, labels, permutations=permutations, generator=generator)
 
 
-def shuffle_pairs(errors: Tensor, labels: Tensor, *, permutations: int, generator: Generator) -> Belonging:
+def shuffle_pairs(
+    errors: Tensor, labels: Tensor, *, permutations: int, generator: Generator
+) -> PermutationTest:
     """Shuffle which original each reconstruction is compared with (Fisher, The Design of Experiments, 1935).
 
     Not for pairs that were chosen by their closeness, such as those of `in_order`: they beat a random pairing always.
@@ -79,4 +81,4 @@ def shuffle_pairs(errors: Tensor, labels: Tensor, *, permutations: int, generato
 
     shuffled, p_value = pairing(torch.zeros_like(labels))
     within, p_within = pairing(labels)
-    return Belonging(own, shuffled, p_value, within, p_within, permutations)
+    return PermutationTest(own, shuffled, p_value, within, p_within, permutations)

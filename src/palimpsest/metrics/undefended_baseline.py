@@ -8,7 +8,7 @@ from palimpsest.metrics.vectors import SampleScores
 
 
 @dataclass(frozen=True)
-class Control:
+class UndefendedBaseline:
     """How the attack did in the same run on the same proofs before their defence.
 
     Args:
@@ -28,7 +28,7 @@ class Control:
     passed: bool
 
 
-def judge_control(undefended: Scores | SampleScores) -> Control:
+def judge_undefended(undefended: Scores | SampleScores) -> UndefendedBaseline:
     """Judge the attack on undefended proofs.
 
     Args:
@@ -38,7 +38,7 @@ def judge_control(undefended: Scores | SampleScores) -> Control:
     count, identified = int(scores["count"] or 0), float(scores["identification_top1"] or 0.0)
     interval = binomial_interval(round(identified * count), count)
     error, highest, typical = _errors(undefended)
-    return Control(
+    return UndefendedBaseline(
         identified, interval, chance, error, typical, passed=interval[0] > chance or highest < typical
     )
 

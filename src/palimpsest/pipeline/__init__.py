@@ -1,5 +1,1 @@
 """The stories of an audit and of an attack, and the stages that they are made of."""
-
-from palimpsest.pipeline.attack import attack
-
-__all__ = ["attack"]

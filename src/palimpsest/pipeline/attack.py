@@ -1,37 +1,25 @@
-"""The story of an attack on what somebody brings: verify, attack, score where the truth is there, report."""
+"""The story of an attack on proofs that a user supplies: verify, attack, score where the truth is known, report."""
 
-import functools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from palimpsest.artifacts.auditor import Pieces, gather
-from palimpsest.artifacts.config import CaseConfig
-from palimpsest.attacks import ArchitectView, AuditorView, Reconstruction, ServerAttack
+from palimpsest.artifacts import AuditorArtifacts, CaseConfig, load_auditor_artifacts
+from palimpsest.attacks import AuditorView
 from palimpsest.attacks.linkage import TRIALS
-from palimpsest.datasets import ImageSet, SampleSet
-from palimpsest.errors import KnowledgeError
-from palimpsest.metrics import (
-    Belonging,
-    SampleScores,
-    evaluate_samples,
-    measure_belonging,
-    sample_errors,
-    shuffle_pairs,
-)
-from palimpsest.pipeline.attack_server import attack_as_server
-from palimpsest.pipeline.audit import choose_tau, confirm_forgotten, refuse_ignorance, refuse_kind, score
-from palimpsest.pipeline.results.attack_outcome import CaseResults, metrics_tree, summary
-from palimpsest.pipeline.results.attack_page import case_page
-from palimpsest.pipeline.results.reconstruction_table import read_vocabulary, write_reconstructions
+from palimpsest.datasets import SampleSet
+from palimpsest.pipeline.attack_server import attack_gradients
+from palimpsest.pipeline.results.finish import finish
+from palimpsest.pipeline.results.outcome import Outcome
+from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import attack_as_auditor
-from palimpsest.proofs import Proofs, Verdicts, verify
-from palimpsest.randomness import make_generator
-from palimpsest.report import write_page
+from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples
+from palimpsest.pipeline.stages.scoring import score_attack, score_links
+from palimpsest.pipeline.stages.verification import verify_proofs
+from palimpsest.proofs import Proofs
 from palimpsest.runs import Run
 from palimpsest.system.device import pick_device
 
@@ -45,103 +33,73 @@ def attack(
     console: Console | None = None,
     command: str = "",
 ) -> AuditResult:
-    """Attack proofs or gradients that somebody brings, or go on with it; nothing is trained but the attack.
+    """Attack supplied proofs or gradients, or resume; nothing is trained but the attack.
 
     Args:
-        config: The case; see `read_case`.
+        config: The artifacts and the attack; see `read_case`.
         out: The run folder.
-        data_dir: A folder that mirrors the published sets; what it lacks comes from the hub.
-        replace: Go on in a folder that holds another case, keeping the stages that are the same.
-        console: Where each stage prints a line; none prints nothing.
-        command: What the report says to run to make it again.
+        data_dir: A folder that mirrors the published data sets; what it lacks comes from the hub.
+        replace: Continue in a folder that holds another configuration, keeping the stages that are the same.
+        console: Where each stage prints a line; None prints nothing.
+        command: The shell command that the report shows.
 
     Raises:
-        PalimpsestError: A piece is missing or does not fit another; the message says which, and `examine` says more.
+        PalimpsestError: An artifact is missing or does not fit another; the message says which, and `examine` says
+            more.
     """
     device = pick_device(config.device)
-    refuse_attack(config)
-    # What can't be read shall be known before an hour is spent.
-    read_vocabulary(config.vocabulary)
+    check_attack_on_artifacts(config, config.attack.components["name"])
+    # Fail early if the file can't be read.
+    words = read_vocabulary(config.vocabulary)
     with Run.open(out, config, console=console or Console(quiet=True), replace=replace) as run:
         if config.gradients is not None:
-            return attack_as_server(run, config, data_dir=data_dir, device=device, command=command)
-        pieces = gather(config, folder=run.folder, data_dir=data_dir, device=device)
-        refuse_kind(config.attack.name, config.attack.components["name"], pieces.auxiliary)
-        results = run_stages(
-            run, config, pieces, pieces.view(device=device, memory_budget=config.memory_budget)
-        )
-        metrics = metrics_tree(results, run.seconds(), config.verification)
-        if not isinstance(pieces.auxiliary, ImageSet):
-            write_reconstructions(run.folder, results, config.vocabulary)
-        write_page(run.folder, case_page(config, results, metrics, manifest=run.manifest, command=command))
-        # The scores come last: where they stand, the run is done.
-        run.finish(metrics)
-        return AuditResult(run.folder, metrics, summary(results, metrics))
+            return finish(
+                run, attack_gradients(run, config, data_dir=data_dir, device=device), command=command
+            )
+        artifacts = load_auditor_artifacts(config, folder=run.folder, data_dir=data_dir, device=device)
+        check_samples(config.attack.name, config.attack.components["name"], artifacts.auxiliary)
+        view = artifacts.view(device=device, memory_budget=config.memory_budget)
+        return finish(run, attack_proofs(run, config, artifacts, view), command=command, words=words)
 
 
-def refuse_attack(config: CaseConfig) -> None:
-    """Refuse an attack that this attacker can't run.
+def attack_proofs(
+    run: Run, config: CaseConfig, artifacts: AuditorArtifacts, view: AuditorView[Any]
+) -> Outcome:
+    """Verify the proofs, attack them, and score the attack where the truth is known.
 
-    Raises:
-        KnowledgeError: It is the other attacker's, or needs a model that was not brought.
+    Args:
+        run: Where the stages are kept.
+        config: The artifacts and the attack.
+        artifacts: What the user supplied.
+        view: What the auditor holds.
     """
-    chosen = config.attack.components["name"]
-    if isinstance(chosen, ServerAttack) and config.gradients is None:
-        raise KnowledgeError(
-            f"{config.attack.name} is an attack from the server, which sees batches' gradients and not proofs: choose "
-            "an auditor's, such as igf or igf-plus, or give gradients."
-        )
-    if config.gradients is not None:
-        if not isinstance(chosen, ServerAttack):
-            raise KnowledgeError(
-                f"{config.attack.name} is an auditor's attack, which is made on proofs: choose a server's, such as "
-                "dragd or dragdp, or give proofs."
-            )
-        if config.defenses:
-            raise KnowledgeError(
-                f"{config.attack.name} takes a client's gradients as they are and imitates no defence: leave defenses "
-                "out, or have an audit defend them, which also attacks what they were before."
-            )
-        return
-    refuse_ignorance(chosen, AuditorView if config.model is None else ArchitectView)
-
-
-def run_stages(run: Run, config: CaseConfig, pieces: Pieces, view: AuditorView[Any]) -> CaseResults:
-    """Verify, attack, and score where the truth is there; each stage is kept in the run folder."""
-    key: Sequence[object] = (pieces.answering.fingerprint, view.further)
-    truth, may_ask = pieces.truth, pieces.truth is not None and can_confirm(view, pieces.truth)
-    verdicts = run.stage(
-        "verdicts",
-        Verdicts,
-        lambda _: verify(pieces.proofs, tau=choose_tau(config.verification, view.oracle, view.auxiliary)),
-        key=(pieces.proofs, *key, config.verification, view.auxiliary, view.device),
+    key = (artifacts.oracle_source.fingerprint, view.further)
+    proofs, truth = artifacts.proofs, artifacts.truth
+    verdicts = verify_proofs(
+        run, config.verification, proofs, view.oracle, view.auxiliary, key=(*key, view.device)
     )
-    # What the attack is worth without the defences: proofs of the true samples that the oracle makes without any.
-    clean = undefended_proofs(run, view, truth, key=key) if config.defenses and truth and may_ask else None
-    audited = attack_as_auditor(
-        run,
-        config,
-        view,
-        clean,
-        pieces.proofs,
-        architecture=pieces.models.architecture if pieces.models else None,
-        key=key,
-    )
-    if truth is None:
-        return CaseResults(pieces, verdicts, audited)
-    if isinstance(truth, ImageSet) and isinstance(pieces.auxiliary, ImageSet):
-        scored = functools.partial(score, run, config, truth, pieces.auxiliary)
-    else:
-        scored = functools.partial(score_samples, run, config, truth, pieces.auxiliary)
-    scores = {"scores": scored("scores", audited.reconstruction)}
-    scores |= {name: scored(f"scores-{name}", one) for name, one in audited.others.items()}
-    confirmed = confirm_forgotten(run, config, view, truth, key=key) if may_ask else None
-    belonging = belong(run, config, pieces, truth, audited.reconstruction)
-    return CaseResults(pieces, verdicts, audited, scores, confirmed, belonging)
+    linkable = truth if truth is not None and can_link(view, truth) else None
+    # The undefended baseline: proofs of the forgotten samples that the oracle makes without any defense.
+    clean = undefended_proofs(run, view, linkable, key=key) if config.defenses and linkable else None
+    layers = artifacts.models.architecture if artifacts.models else None
+    recovered = attack_as_auditor(run, config, view, clean, proofs, architecture=layers, key=key)
+    # From here on the forgotten samples are in use; nothing is reconstructed any more.
+    links = score_links(run, config, view, linkable, key=key) if linkable else None
+    scored = score_attack(run, config, recovered, truth, artifacts.auxiliary, links)
+    return Outcome(config, artifacts, scored, artifacts.auxiliary, truth, verdicts)
 
 
-def undefended_proofs(run: Run, view: AuditorView[Any], truth: SampleSet, *, key: Sequence[object]) -> Proofs:
-    """The stage `undefended`: the true samples' gradient differences, for a control."""
+def undefended_proofs(
+    run: Run, view: AuditorView[Any], truth: SampleSet, *, key: tuple[object, ...]
+) -> Proofs:
+    """The stage `undefended`: the forgotten samples' gradient differences.
+
+    Args:
+        run: Where the stage is kept.
+        view: What the auditor holds.
+        truth: The forgotten samples.
+        key: What the oracle's answers depend on.
+    """
     return run.stage(
         "undefended",
         Proofs,
@@ -152,54 +110,13 @@ def undefended_proofs(run: Run, view: AuditorView[Any], truth: SampleSet, *, key
     )
 
 
-def belong(
-    run: Run, config: CaseConfig, pieces: Pieces, truth: SampleSet, reconstruction: Reconstruction
-) -> Belonging:
-    """The stage `belonging`: do the reconstructions belong to their samples at all?"""
+def can_link(view: AuditorView[Any], truth: SampleSet) -> bool:
+    """Whether the oracle may be asked about the forgotten samples, and memory holds what the linkage attack compares.
 
-    def test(_: Path) -> Belonging:
-        draw: dict[str, Any] = {
-            "permutations": config.scoring.bootstrap,
-            "generator": make_generator(config.seed, "belonging"),
-        }
-        if isinstance(truth, ImageSet):
-            return measure_belonging(reconstruction.images, truth.images, truth.labels, **draw)
-        errors = sample_errors(reconstruction.images, truth, pieces.auxiliary)
-        return shuffle_pairs(errors, truth.labels, **draw)
-
-    return run.stage(
-        "belonging",
-        Belonging,
-        test,
-        key=(reconstruction, truth, pieces.auxiliary, config.scoring.bootstrap, config.seed),
-    )
-
-
-def score_samples(
-    run: Run,
-    config: CaseConfig,
-    forgotten: SampleSet,
-    auxiliary: SampleSet,
-    name: str,
-    reconstruction: Reconstruction,
-) -> SampleScores:
-    """The stage of this name: reconstructed rows or sequences beside the originals."""
-    return run.stage(
-        name,
-        SampleScores,
-        lambda _: evaluate_samples(
-            reconstruction.images,
-            forgotten,
-            auxiliary,
-            bootstrap=config.scoring.bootstrap,
-            generator=make_generator(config.seed, "bootstrap"),
-        ),
-        key=(reconstruction, forgotten, auxiliary, config.scoring, config.seed),
-    )
-
-
-def can_confirm(view: AuditorView[Any], truth: SampleSet) -> bool:
-    """Whether the oracle may be asked about the forgotten samples too, and memory holds what is compared."""
+    Args:
+        view: What the auditor holds.
+        truth: The forgotten samples.
+    """
     # Proofs, answers and imitations of own samples, answers and imitations of candidates, and as much while comparing.
     vectors = 2 * (3 * min(TRIALS, len(view.auxiliary)) + 2 * len(truth) + len(view.proofs))
     return view.further is None and 4 * view.oracle.dimension * vectors <= 2 * view.memory_budget

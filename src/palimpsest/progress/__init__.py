@@ -1,6 +1,6 @@
 """Progress of long work, and the callbacks that receive it: terminal, notebook, log file, JSON lines, trackers."""
 
-from palimpsest.progress.context import Callback, callbacks, in_stage, with_callbacks
+from palimpsest.progress.context import Callback, RunMetrics, callbacks, in_stage, with_callbacks
 from palimpsest.progress.events import ProgressLine, Stage
 from palimpsest.progress.json_lines import JsonLines, finite
 from palimpsest.progress.line import progress_line, track
@@ -14,6 +14,7 @@ __all__ = [
     "LogFile",
     "Notebook",
     "ProgressLine",
+    "RunMetrics",
     "Stage",
     "Terminal",
     "callbacks",

@@ -4,9 +4,21 @@ from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from palimpsest.progress.events import ProgressLine, Stage
+
+
+class RunMetrics(Protocol):
+    """The final metrics of a run, as callbacks need them."""
+
+    def scalars(self) -> dict[str, float]:
+        """Every single number by name."""
+        ...
+
+    def summary(self) -> str:
+        """One line for a log."""
+        ...
 
 
 class Callback:
@@ -33,8 +45,8 @@ class Callback:
     def on_stage_end(self, stage: Stage) -> None:
         """A stage is finished."""
 
-    def on_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """The run has its final metrics, as in `metrics.json`."""
+    def on_metrics(self, metrics: RunMetrics) -> None:
+        """The run has its final metrics."""
 
     def on_run_end(self) -> None:
         """The run ends, finished or not."""

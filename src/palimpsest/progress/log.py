@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from palimpsest.errors import RunError
-from palimpsest.progress.context import Callback
+from palimpsest.progress.context import Callback, RunMetrics
 from palimpsest.progress.events import ProgressLine, Stage
 
 
@@ -58,10 +58,9 @@ class LogFile(Callback):
         """Tell it."""
         self._write(stage.name, str(stage))
 
-    def on_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Tell the error of the reconstructions, if they were scored."""
-        told = metrics.get("reconstruction", {}).get("mse")
-        self._write("run", "finished" if told is None else f"finished: MSE {told:.4g}")
+    def on_metrics(self, metrics: RunMetrics) -> None:
+        """Write the summary."""
+        self._write("run", metrics.summary())
 
     def _write(self, where: str, what: str) -> None:
         line = f"{datetime.now().astimezone().isoformat(timespec='seconds')}  {where:<28} {what}\n"

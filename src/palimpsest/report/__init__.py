@@ -1,26 +1,24 @@
-"""What people look at: one self-contained page for an audit."""
+"""What people look at: one self-contained page for each run."""
 
 from palimpsest.report.inputs import ReportInput
-from palimpsest.report.page import Page, load_page, render_page, write_page
+from palimpsest.report.page import load_page, render_page, write_page
 from palimpsest.report.render import render_report
-from palimpsest.report.samples import MOST_SAMPLES, SamplesInput, render_samples, told_of_samples
-from palimpsest.report.unscored import UnscoredInput, render_unscored
+from palimpsest.report.samples import MOST_SAMPLES, render_samples
+from palimpsest.report.scores import number
+from palimpsest.report.unscored import render_unscored
 from palimpsest.report.verdict import Level, Verdict, judge
 
 __all__ = [
     "MOST_SAMPLES",
     "Level",
-    "Page",
     "ReportInput",
-    "SamplesInput",
-    "UnscoredInput",
     "Verdict",
     "judge",
     "load_page",
+    "number",
     "render_page",
     "render_report",
     "render_samples",
     "render_unscored",
-    "told_of_samples",
     "write_page",
 ]

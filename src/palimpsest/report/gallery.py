@@ -66,17 +66,18 @@ def build_gallery(report: ReportInput, *, budget: int = IMAGE_BUDGET) -> dict[st
     """
     originals, reconstructions, exact = _encoded_pairs(report, budget)
     rows = _within_budget(report, _size(originals, reconstructions), budget)
+    originals, labels = report.truth
     scores = {name: report.per_image[name] for name in PER_IMAGE if name in report.per_image}
-    classes = sorted(set(report.labels.tolist()))
+    classes = sorted(set(labels.tolist()))
     return {
         "scores": [
             {"key": name, "label": PER_IMAGE[name].label, "better": PER_IMAGE[name].better} for name in scores
         ],
-        "size": list(report.originals.shape[-2:]),
+        "size": list(originals.shape[-2:]),
         "classes": [[label, class_name(report, label)] for label in classes],
         "exact": exact,
         "rows": rows,
-        "labels": report.labels[rows].tolist(),
+        "labels": labels[rows].tolist(),
         "owners": None if report.owners is None else report.owners[rows].tolist(),
         "accepted": None if report.accepted is None else report.accepted[rows].tolist(),
         "norms": None if report.norms is None else _numbers(report.norms[rows]),
@@ -101,7 +102,7 @@ def _within_budget(report: ReportInput, size: int, budget: int) -> list[int]:
 
 
 def _encoded_pairs(report: ReportInput, budget: int) -> tuple[list[str], list[str], bool]:
-    pairs = report.originals, report.reconstructions
+    pairs = report.truth[0], report.reconstructions
     originals, reconstructions = (encode_images(images) for images in pairs)
     if _size(originals, reconstructions) <= budget:
         return originals, reconstructions, True

@@ -1,4 +1,4 @@
-"""Everything that a report shows, as one plain value."""
+"""Everything that a page shows, as one stored value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,59 +6,74 @@ from typing import Any
 
 from torch import Tensor
 
+from palimpsest.metrics import Metrics
 from palimpsest.storage import Parameters, Record
 
 
 @dataclass(frozen=True)
 class ReportInput(Record):
-    """What `render_report` puts on the page; n is the number of forgotten images."""
+    """What a page shows of an audit or an attack; n is the number of reconstructions.
+
+    With `originals` it is the page of scored images, with `cells` that of samples that are not images, and otherwise
+    that of images without scores.
+    """
 
     title: str
     """The page's heading."""
     command: str
-    """The shell command that makes this audit again."""
+    """The shell command that makes the run again."""
+    facts: Sequence[tuple[str, str]]
+    """What was audited or attacked, as names and values."""
     config: Mapping[str, Any]
     """The whole configuration as nested plain values."""
     config_yaml: str
     """The same configuration as YAML that can be saved and run."""
     versions: Mapping[str, str]
     """Packages and platform by name."""
-    seconds: Mapping[str, float]
-    """Wall time of each stage, in seconds, in the order in which the stages ran."""
-    metrics: Mapping[str, Any]
-    """The tree of metrics.json; read here are `federation` and `verification` (may be absent), `reconstruction`,
-    `chance`, `baselines` and `intervals`."""
-    originals: Tensor
-    """The forgotten images, `[n, c, h, w]` in [0, 1], c 1 or 3."""
+    metrics: Metrics
+    """What was measured."""
     reconstructions: Tensor
-    """What the attack made of them, `[n, c, h, w]`, in the same order; values outside [0, 1] are clamped."""
-    labels: Tensor
-    """Class of each forgotten image, `[n]`."""
-    per_image: Parameters
-    """Scores by name, each `[n]`: mse, psnr, ssim, lpips, and rank (of the right image; 1 is first). All but
-    mse may be missing."""
-    curves: Mapping[str, Sequence[float]]
-    """Training curves by name; those whose name ends in "loss" share a figure."""
+    """What the attack recovered, `[n, ...]`; images `[n, c, h, w]` with c 1 or 3 are clamped to [0, 1]."""
+    history: Mapping[str, Sequence[float]]
+    """Training history by name; series whose name ends in "loss" share a figure."""
     knowledge: Sequence[str]
     """What the attacker knew, one sentence each."""
-    participation: Sequence[int]
-    """In how many rounds each client's reply was used, one number for each client."""
-    accepted: Tensor | None = None
-    """Whether the verifier accepted the proof of each image, bool `[n]`; none where there were no proofs."""
-    norms: Tensor | None = None
-    """L2 norm of each proof as the auditor saw it, `[n]`; none as well."""
-    owners: Tensor | None = None
-    """The client that held each forgotten image, `[n]`."""
-    forgetting: Mapping[str, Any] | None = None
-    """How well it was forgotten. For each of `accuracy_retained`, `accuracy_forgotten`, `accuracy_test`,
-    `membership_auc` and `membership_tpr` a list `[before, after]`, or `[before, after, exactly retrained]`;
-    and the numbers `distance_to_retrained` (L2) and `relative_distance` (in units of the original model's
-    own distance). Any may be absent or null."""
     notes: Sequence[str] = ()
     """Limits and remarks, one sentence each."""
+    accepted: Tensor | None = None
+    """Whether the verifier accepted each proof, bool `[n]`; None where there were no proofs."""
+    norms: Tensor | None = None
+    """L2 norm of each proof as the auditor saw it, `[n]`; None where there were no proofs."""
+    originals: Tensor | None = None
+    """The forgotten images, `[n, c, h, w]` in [0, 1]; None where they are unknown or no images."""
+    labels: Tensor | None = None
+    """Class of each forgotten image, `[n]`."""
+    owners: Tensor | None = None
+    """The client that held each forgotten image, `[n]`."""
+    per_image: Parameters = field(default_factory=dict)
+    """Scores by name, each `[n]`: mse, psnr, ssim, lpips, and rank (of the right image; 1 is first). All but
+    mse may be missing."""
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Why a score is absent, by its name, such as `{"lpips": "the trunk's weights are missing"}`."""
     class_names: Sequence[str] = ()
     """Names of the classes, where they are known."""
-    facts: Sequence[tuple[str, str]] = ()
-    """What was audited, as name and value; none takes it from an audit's configuration."""
-    absent: Mapping[str, str] = field(default_factory=dict)
-    """Why a score could not be had, by its name, such as `{"lpips": "the trunk's weights are not here"}`."""
+    kind: str = "images"
+    """What the samples are, such as "rows of a table"."""
+    columns: Sequence[str] = ()
+    """The columns of a sample that is not an image."""
+    cells: Sequence[Sequence[str]] = ()
+    """The first reconstructions as text, a list for each; empty for images."""
+    truth_cells: Sequence[Sequence[str]] = ()
+    """The forgotten samples, the same way; empty where they are unknown."""
+
+    @property
+    def participation(self) -> Sequence[int]:
+        """Number of rounds that used each client's reply; empty without a federation."""
+        return self.metrics.federation.participation if self.metrics.federation else ()
+
+    @property
+    def truth(self) -> tuple[Tensor, Tensor]:
+        """The forgotten images and their classes, on a page that has them."""
+        assert self.originals is not None, "this page has no originals"
+        assert self.labels is not None, "originals have labels"
+        return self.originals, self.labels

@@ -5,26 +5,25 @@ from pathlib import Path
 from palimpsest.errors import PalimpsestError, RunError
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.render import render_report
-from palimpsest.report.samples import SamplesInput, render_samples
-from palimpsest.report.unscored import UnscoredInput, render_unscored
-from palimpsest.storage import read_tensors, write_text
-
-Page = ReportInput | UnscoredInput | SamplesInput
-_KINDS = {kind.__name__: kind for kind in (ReportInput, UnscoredInput, SamplesInput)}
+from palimpsest.report.samples import render_samples
+from palimpsest.report.unscored import render_unscored
+from palimpsest.report.verdict import Verdict, judge
+from palimpsest.storage import write_text
 
 
-def write_page(folder: Path, page: Page) -> None:
+def write_page(folder: Path, page: ReportInput, verdict: Verdict) -> None:
     """Write `report.html`, and what it was made from.
 
     Args:
         folder: The run folder.
         page: Everything that the page shows; it holds images, and is stored as privately as they are.
+        verdict: What `judge` says of the page.
     """
     page.save(folder / "report.safetensors")
-    write_text(folder / "report.html", render_page(page))
+    write_text(folder / "report.html", render_page(page, verdict))
 
 
-def load_page(folder: Path) -> Page:
+def load_page(folder: Path) -> ReportInput:
     """What a run's page was made from.
 
     Raises:
@@ -34,21 +33,20 @@ def load_page(folder: Path) -> Page:
     path = folder / "report.safetensors"
     if not path.is_file():
         raise RunError(f"{folder} has no report: run its command to the end first, unless it was purged.")
-    kind = _KINDS.get(read_tensors(path)[1].get("record", ""), ReportInput)
-    return kind.load(path)
+    return ReportInput.load(path)
 
 
-def draw_again(page: Page, *, redact: bool = False) -> str:
-    """The page as HTML, of a run folder that anybody may have made; arguments as for `render_page`.
+def draw_again(page: ReportInput, *, redact: bool = False) -> str:
+    """The page as HTML, of a run folder that anyone may have made; arguments as for `render_page`.
 
     Raises:
         RunError: Nothing of the page would be left, or it can't be drawn.
     """
     try:
-        return render_page(page, redact=redact)
+        return render_page(page, judge(page), redact=redact)
     except PalimpsestError:
         raise
-    # What has the right types and holds anything at all leads Matplotlib and the template into errors of any type.
+    # Values of the right types with absurd contents lead Matplotlib and the template into errors of any type.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(
@@ -57,23 +55,22 @@ def draw_again(page: Page, *, redact: bool = False) -> str:
         ) from error
 
 
-def render_page(page: Page, *, redact: bool = False) -> str:
+def render_page(page: ReportInput, verdict: Verdict, *, redact: bool = False) -> str:
     """The page as HTML.
 
     Args:
         page: Everything that it shows.
+        verdict: What `judge` says of the page.
         redact: Leave out every image and every row about a single sample.
 
     Raises:
         RunError: Nothing of the page would be left.
     """
-    if isinstance(page, ReportInput):
-        return render_report(page, redact=redact)
+    if page.originals is not None:
+        return render_report(page, verdict, redact=redact)
     if redact:
         raise RunError(
-            "An attack without the truth, or on what is no image, has nothing but samples to show: there is no "
-            "redacted page of it."
+            "The page of an attack without the forgotten samples, or on samples that are not images, shows nothing but "
+            "samples: there is no redacted page of it."
         )
-    if isinstance(page, SamplesInput):
-        return render_samples(page)
-    return render_unscored(page)
+    return render_samples(page, verdict) if page.cells else render_unscored(page)

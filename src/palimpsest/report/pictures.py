@@ -11,14 +11,13 @@ from torch import Tensor
 
 from palimpsest.report.figures import identified_within
 from palimpsest.report.inputs import ReportInput
-from palimpsest.report.page import Page
 from palimpsest.storage import written_whole
 
 _COLUMNS, _ROWS = 12, 3
 _INK, _RUBRIC = "#0000a0", "#a00000"
 
 
-def save_pictures(page: Page, folder: Path) -> list[Path]:
+def save_pictures(page: ReportInput, folder: Path) -> list[Path]:
     """Write `gallery` and `training`, and where there are scores `distributions` and `identification`, as PNG and SVG.
 
     Args:
@@ -26,9 +25,9 @@ def save_pictures(page: Page, folder: Path) -> list[Path]:
         folder: Where they go; readable by their owner only.
     """
     figures = {"gallery": _gallery(page)}
-    if page.curves:
+    if page.history:
         figures["training"] = _training(page)
-    if isinstance(page, ReportInput):
+    if page.originals is not None:
         figures["distributions"] = _distributions(page)
         if "rank" in page.per_image:
             figures["identification"] = _identification(page.per_image["rank"])
@@ -45,15 +44,15 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
     return [_write(figure, path.with_name(f"{path.name}.{kind}")) for kind in ("png", "svg")]
 
 
-def _gallery(page: Page) -> Figure:
+def _gallery(page: ReportInput) -> Figure:
     """Originals over their reconstructions: evenly spread from the best to the worst, where that is known."""
     count = min(_COLUMNS * _ROWS, len(page.reconstructions))
     order = torch.arange(len(page.reconstructions))
-    if isinstance(page, ReportInput):
+    if page.originals is not None:
         order = page.per_image["mse"].argsort()
     chosen = order[torch.linspace(0, len(order) - 1, count).round().long()]
     columns = min(_COLUMNS, count)
-    pairs = 2 if isinstance(page, ReportInput) else 1
+    pairs = 2 if page.originals is not None else 1
     rows = -(-count // columns)
     figure = Figure(figsize=(0.7 * columns, 0.72 * rows * pairs), layout="constrained")
     grid = figure.subplots(rows * pairs, columns, squeeze=False)
@@ -61,7 +60,7 @@ def _gallery(page: Page) -> Figure:
         axes.axis("off")
     for place, row in enumerate(chosen.tolist()):
         line, column = divmod(place, columns)
-        stacked = [page.originals[row]] if isinstance(page, ReportInput) else []
+        stacked = [page.originals[row]] if page.originals is not None else []
         for offset, image in enumerate([*stacked, page.reconstructions[row]]):
             _show(grid[line * pairs + offset][column], image)
     return figure
@@ -71,11 +70,11 @@ def _show(axes: Axes, image: Tensor) -> None:
     axes.imshow(image.clamp(0, 1).permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
 
 
-def _training(page: Page) -> Figure:
+def _training(page: ReportInput) -> Figure:
     figure = Figure(figsize=(4.6, 2.8), layout="constrained")
     axes = figure.subplots()
     for (name, curve), style in zip(
-        page.curves.items(), ("-", "--", ":", "-.") * len(page.curves), strict=False
+        page.history.items(), ("-", "--", ":", "-.") * len(page.history), strict=False
     ):
         axes.plot(range(1, len(curve) + 1), curve, style, color=_INK, label=name.replace("_", " "))
     axes.set_xlabel("epoch or iteration")

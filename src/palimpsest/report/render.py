@@ -16,16 +16,17 @@ from markupsafe import Markup
 from palimpsest.report.gallery import build_gallery, class_name, examples, sorting_score
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import PER_IMAGE, SCORES, count, duration, number, percent, written
-from palimpsest.report.tables import baseline_label, configuration, facts, forgetting_rows, score_rows, tiles
-from palimpsest.report.verdict import judge
+from palimpsest.report.tables import baseline_label, configuration, forgetting_rows, score_rows, tiles
+from palimpsest.report.verdict import Verdict
 from palimpsest.report.worth import attacker_rows, soundness_rows
 
 
-def render_report(report: ReportInput, *, redact: bool = False) -> str:
+def render_report(report: ReportInput, verdict: Verdict, *, redact: bool = False) -> str:
     """Write the page of an audit: one file, without network, readable where scripts don't run.
 
     Args:
         report: What the audit found.
+        verdict: What `judge` says of it.
         redact: Leave out every image and every row about a single sample, for readers who may not see them.
 
     Returns:
@@ -33,13 +34,6 @@ def render_report(report: ReportInput, *, redact: bool = False) -> str:
     """
     if redact:
         report = _without_samples(report)
-    verdict = judge(
-        report.metrics,
-        labels=report.labels,
-        owners=report.owners,
-        participation=report.participation,
-        forgetting=report.forgetting,
-    )
     style, script = asset("report.css"), asset("theme.js") + asset("report.js")
     return template("report.html").render(
         report=report,
@@ -48,7 +42,7 @@ def render_report(report: ReportInput, *, redact: bool = False) -> str:
         style=Markup(style),
         script=Markup(script),
         verdict=verdict,
-        facts=report.facts or facts(report.config),
+        facts=report.facts,
         tiles=tiles(report, verdict),
         score_rows=score_rows(report.metrics),
         absent={
@@ -58,7 +52,7 @@ def render_report(report: ReportInput, *, redact: bool = False) -> str:
         figures=_figures(report),
         attackers=attacker_rows(report.metrics),
         soundness=soundness_rows(report.metrics),
-        forgetting=forgetting_rows(report.forgetting, report.metrics.get("rates")),
+        forgetting=forgetting_rows(report.metrics),
         configuration=configuration(report.config),
         **({} if redact else _images(report)),
     )
@@ -78,7 +72,7 @@ def _without_samples(report: ReportInput) -> ReportInput:
 
 
 def _images(report: ReportInput) -> dict[str, Any]:
-    gallery = build_gallery(report)
+    gallery, (_, labels) = build_gallery(report), report.truth
     name = sorting_score(report.per_image)
     place = {row: position for position, row in enumerate(gallery["rows"])}
     score = PER_IMAGE[name]
@@ -88,7 +82,7 @@ def _images(report: ReportInput) -> dict[str, Any]:
             [
                 {
                     "row": row,
-                    "class": class_name(report, int(report.labels[row])),
+                    "class": class_name(report, int(labels[row])),
                     "value": number(report.per_image[name][row].item()),
                     "original": gallery["originals"][place[row]],
                     "reconstruction": gallery["reconstructions"][place[row]],
@@ -105,15 +99,15 @@ def _figures(report: ReportInput) -> dict[str, list[Markup]]:
     # Imported late: Matplotlib takes half a second.
     from palimpsest.report import figures
 
-    baselines = report.metrics["baselines"]
+    baselines, verification = report.metrics.baselines, report.metrics.verification
     scores = [
         figures.score_histogram(
             name,
             report.per_image[name],
             {
-                baseline_label(label).lower(): values[name]
+                baseline_label(label).lower(): value
                 for label, values in baselines.items()
-                if values.get(name) is not None
+                if (value := values.score(name)) is not None
             },
         )
         for name in PER_IMAGE
@@ -124,10 +118,10 @@ def _figures(report: ReportInput) -> dict[str, list[Markup]]:
     owners = set() if report.owners is None else set(report.owners.tolist())
     return {
         "scores": scores,
-        "training": figures.training_curves(report.curves),
+        "training": figures.training_curves(report.history),
         "norms": []
-        if report.norms is None
-        else [figures.norm_histogram(report.norms, report.metrics["verification"]["tau"])],
+        if report.norms is None or verification is None
+        else [figures.norm_histogram(report.norms, verification.tau)],
         "participation": [figures.participation_bars(report.participation, owners)]
         if len(report.participation) > 1
         else [],

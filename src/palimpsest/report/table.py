@@ -3,10 +3,9 @@
 from typing import Any
 
 from palimpsest.report.inputs import ReportInput
-from palimpsest.report.page import Page
 
 
-def per_image_columns(page: Page) -> dict[str, list[Any]]:
+def per_image_columns(page: ReportInput) -> dict[str, list[Any]]:
     """Columns of equal length, one value for each reconstruction, in their order.
 
     Args:
@@ -18,7 +17,7 @@ def per_image_columns(page: Page) -> dict[str, list[Any]]:
     """
     verified = {"accepted": page.accepted, "norm": page.norms}
     columns = {name: values for name, values in verified.items() if values is not None}
-    if isinstance(page, ReportInput):
+    if page.labels is not None:
         columns = {"label": page.labels, **columns, **page.per_image}
         if page.owners is not None:
             columns = {"client": page.owners, **columns}

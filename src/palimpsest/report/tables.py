@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from palimpsest.metrics import Forgetting, Metrics, Rate
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import SCORES, Score, change, count, number, percent, written
 from palimpsest.report.verdict import Verdict
@@ -34,28 +35,12 @@ def baseline_label(name: str) -> str:
     return _BASELINES[name][0] if name in _BASELINES else name.replace("_", " ").capitalize()
 
 
-def facts(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was audited, in a line: the names that the configuration's sections choose."""
-    unlearning = config["unlearning"]
-    defenses = ", ".join(defense["name"] for defense in config["defenses"]) or "none"
-    return [
-        ("Data", _plain(config["data"]["name"])),
-        ("Model", _plain(config["model"]["name"])),
-        ("Unlearning", f"{unlearning['scenario']} level, {unlearning['method']}"),
-        ("Defence", defenses),
-        ("Attack", _plain(config["attack"]["name"])),
-        ("Seed", _plain(config["seed"])),
-    ]
-
-
 def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
     """Label, value and remark of each key figure."""
-    metrics = report.metrics
-    found = verdict.identification
-    scores = metrics["reconstruction"]
-    mean_image = metrics["baselines"]["mean_image"]
-    verification = metrics.get("verification")
-    federation = metrics.get("federation")
+    metrics, found = report.metrics, verdict.identification
+    assert found is not None, "this page is of scored images"
+    mean_image = metrics.baselines["mean_image"]
+    verification, federation = metrics.verification, metrics.federation
     result = [
         (
             "Told apart",
@@ -65,50 +50,51 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
         )
     ]
     for name in ("mse", "psnr", "ssim", "lpips"):
-        if scores.get(name) is not None:
+        reading = metrics.score(name)
+        if reading is not None:
             unit = " dB" if name == "psnr" else ""
-            remark = f"mean image {number(mean_image.get(name))}{unit}"
-            result.append((SCORES[name].label, number(scores[name]) + unit, remark))
+            remark = f"mean image {number(mean_image.score(name))}{unit}"
+            result.append((SCORES[name].label, number(reading.value) + unit, remark))
     if verification:
-        accepted = verification["accepted"]
-        total = accepted + verification["refused"]
+        accepted, total = verification.accepted, verification.count
         remark = _joined(f"{count(accepted)} of {count(total)}", _reach_of(metrics, "accepted"))
         result.append(("Proofs accepted", percent(accepted / total), remark))
     if federation:
         result.append(
             (
                 "Test accuracy",
-                percent(federation["unlearned_accuracy"]),
+                percent(federation.unlearned_accuracy),
                 _joined(
                     _reach_of(metrics, "accuracy_test_unlearned"),
-                    f"{percent(federation['original_accuracy'])} before",
+                    f"{percent(federation.original_accuracy)} before",
                 ),
             )
         )
     return result
 
 
-def score_rows(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def score_rows(metrics: Metrics) -> dict[str, Any]:
     """The scores table, with a column for the attack, each baseline and chance, and what its terms mean."""
-    ours, baselines = metrics["reconstruction"], metrics["baselines"]
+    baselines = metrics.baselines
     rows, meanings = [], []
     # How further metrics are to be read stands beside their values: their package need not be here any more.
-    further = {name: Score(**meaning) for name, meaning in metrics.get("metrics", {}).items()}
+    further = {name: Score(**dict(meaning)) for name, meaning in metrics.metrics.items()}
     for name, score in (SCORES | further).items():
-        if name not in ours:
+        reading = metrics.score(name)
+        if reading is None:
             continue
         meanings.append((score.label, score.meaning))
-        interval = metrics["intervals"].get(name)
+        interval = reading.interval
         rows.append(
             {
                 "label": score.label,
                 "better": score.better,
-                "ours": written(name, ours[name]),
+                "ours": written(name, reading.value),
                 "interval": f"{written(name, interval[0])} to {written(name, interval[1])}"
                 if interval
                 else "",
-                "baselines": [written(name, values.get(name)) for values in baselines.values()],
-                "chance": written(name, metrics["chance"].get(name)),
+                "baselines": [written(name, values.score(name)) for values in baselines.values()],
+                "chance": written(name, reading.chance),
             }
         )
     meanings += [_BASELINES[name] for name in baselines if name in _BASELINES]
@@ -119,54 +105,57 @@ def _reach(low: float, high: float) -> str:
     return f"{percent(low)} to {percent(high)}"
 
 
-def _reach_of(metrics: Mapping[str, Any], name: str) -> str:
+def _reach_of(metrics: Metrics, name: str) -> str:
     """The interval of a rate, where the run has measured one."""
-    rate = (metrics.get("rates") or {}).get(name)
-    return _reach(rate["low"], rate["high"]) if rate else ""
+    rate = metrics.rates.get(name)
+    return _reach(rate.low, rate.high) if rate else ""
 
 
 def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def forgetting_rows(
-    forgetting: Mapping[str, Any] | None, rates: Mapping[str, Any] | None = None
-) -> list[tuple[str, list[str]]]:
+def forgetting_rows(metrics: Metrics) -> list[tuple[str, list[str]]]:
     """Label of each measure of the model, and its values: before, after, change, exactly retrained.
 
     Args:
-        forgetting: As in `ReportInput.forgetting`.
-        rates: The part `rates` of metrics.json, for intervals and chance.
+        metrics: What was measured.
     """
+    forgetting = metrics.forgetting
+    if forgetting is None:
+        return []
     rows = []
-    models = ("original", "unlearned", "retrained")
     for name, (label, share) in _FORGETTING.items():
-        values = (forgetting or {}).get(name)
-        if not values:
-            continue
-        before, after = values[:2]
-        retrained = values[2] if len(values) > 2 else None
+        before, after, retrained = _three(forgetting, name)
         write = percent if share else number
-        known = [(rates or {}).get(f"{name}_{model}") for model in models]
-
-        def told(
-            value: float | None,
-            rate: Mapping[str, Any] | None,
-            write: Callable[[float | None], str] = write,
-        ) -> str:
-            reach = f" ({write(rate['low'])} to {write(rate['high'])})" if rate else ""
-            return write(value) + reach
-
+        known = [metrics.rates.get(f"{name}_{model}") for model in ("original", "unlearned", "retrained")]
         difference = (
             f"{change(100 * before, 100 * after, digits=1)} points"
             if share
             else change(before, after, digits=3)
         )
-        chance = known[0]["chance"] if known[0] else None
+        chance = known[0].chance if known[0] else None
         by_chance = "" if chance is None else f" (chance {write(chance)})"
-        values = [told(before, known[0]), told(after, known[1]), difference, told(retrained, known[2])]
-        rows.append((label + by_chance, values))
+        values = [
+            _bounded(value, rate, write)
+            for value, rate in zip((before, after, retrained), known, strict=True)
+        ]
+        rows.append((label + by_chance, [*values[:2], difference, values[2]]))
     return rows
+
+
+def _three(forgetting: Forgetting, name: str) -> tuple[float, float, float]:
+    """A measure of the original, the unlearned and the retrained model."""
+    part, _, which = name.partition("_")
+    original, unlearned, retrained = (
+        getattr(model if part == "accuracy" else model.membership, which)
+        for model in (forgetting.original, forgetting.unlearned, forgetting.retrained)
+    )
+    return original, unlearned, retrained
+
+
+def _bounded(value: float, rate: Rate | None, write: Callable[[float | None], str]) -> str:
+    return write(value) + (f" ({write(rate.low)} to {write(rate.high)})" if rate else "")
 
 
 def configuration(config: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -1,15 +1,15 @@
-"""What an audit's numbers allow to say, in plain words; a failed attack is never called protection."""
+"""The verdict on a run in plain words; a failed attack is never called protection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from torch import Tensor
 
-from palimpsest.metrics.rates import binomial_interval
+from palimpsest.metrics import Forgetting, Metrics, VerificationMetrics, binomial_interval
+from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import count, number, percent
-from palimpsest.report.worth import control_failed, worth_findings
+from palimpsest.report.worth import baseline_failed, worth_findings
 
 
 class Level(StrEnum):
@@ -23,6 +23,8 @@ class Level(StrEnum):
     """More than chance or closer than the mean image, but no more than the class would explain."""
     NOT_RECOVERED = "not recovered"
     """Neither better than chance nor closer than the mean image."""
+    NOT_SCORED = "not scored"
+    """The forgotten samples are unknown."""
 
 
 _HEADLINES = {
@@ -33,6 +35,8 @@ _HEADLINES = {
     ),
     Level.NOT_RECOVERED: "This attack did not recover the forgotten images; that is no proof of safety.",
 }
+
+BASELINE_FAILED = "This attack failed without the defense as well: nothing was learned about the defense."
 
 _INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 
@@ -68,18 +72,15 @@ class Verdict:
     level: Level
     headline: str
     findings: tuple[str, ...]
-    identification: Identification
+    identification: Identification | None = None
+    """None where the forgotten samples are unknown."""
+
+    def __str__(self) -> str:
+        return "\n".join([self.headline, *self.findings])
 
 
-def judge(
-    metrics: Mapping[str, Any],
-    *,
-    labels: Tensor,
-    owners: Tensor | None = None,
-    participation: Sequence[int] = (),
-    forgetting: Mapping[str, Any] | None = None,
-) -> Verdict:
-    """Say what an audit's numbers show.
+def judge(page: ReportInput) -> Verdict:
+    """Say what a run's numbers show.
 
     An attack counts as better than chance only where the whole exact binomial interval of its first guesses
     lies above chance, and as closer only where the whole interval of its MSE lies below the mean image's MSE.
@@ -87,15 +88,17 @@ def judge(
     is right C times, so that an image is only called told apart where the interval lies above C / n as well.
 
     Args:
-        metrics: The tree of metrics.json.
-        labels: Classes of the forgotten images, `[n]`.
-        owners: The client of each forgotten image, `[n]`.
-        participation: In how many rounds each client's reply was used.
-        forgetting: As in `ReportInput.forgetting`.
+        page: What was measured, and whose samples they are.
 
     Returns:
         Level, headline and findings.
     """
+    if page.metrics.reconstruction is None:
+        return _unscored(page)
+    if page.originals is None:
+        return judge_samples(page.metrics, page.kind)
+    metrics = page.metrics
+    _, labels = page.truth
     identification = identify(metrics, classes=int(labels.unique().numel()))
     comparison, closer = _compare_with_mean_image(metrics)
     level = _level(identification, closer=closer)
@@ -105,27 +108,42 @@ def judge(
             "Another attack, more auxiliary images or longer training may do better than this attack did: "
             "its failure bounds nothing."
         )
-    if "verification" in metrics:
-        findings.append(_verification(metrics["verification"]))
+    if metrics.verification:
+        findings.append(_verification(metrics.verification))
     findings += worth_findings(metrics)
-    findings += _absent_clients(owners, participation) + _accuracy(forgetting)
+    findings += _absent_clients(page.owners, page.participation) + _accuracy(metrics.forgetting)
     headline = _HEADLINES[level]
-    if level is Level.NOT_RECOVERED and control_failed(metrics):
-        headline = "This attack failed without the defence as well: nothing was learned about the defence."
+    if level is Level.NOT_RECOVERED and baseline_failed(metrics):
+        headline = BASELINE_FAILED
     return Verdict(level, headline, tuple(findings), identification)
 
 
-def identify(metrics: Mapping[str, Any], *, classes: int) -> Identification:
-    """Read the first guesses out of the metrics, with their interval.
+def _unscored(page: ReportInput) -> Verdict:
+    total = count(len(page.reconstructions))
+    verification = page.metrics.verification
+    if verification is None:
+        headline = f"{total} forgotten samples were reconstructed from gradients; without the truth nothing is scored."
+        return Verdict(Level.NOT_SCORED, headline, ())
+    accepted = (
+        f"The verifier accepted {count(verification.accepted)} of them (norm at most tau = "
+        f"{number(verification.tau)})."
+    )
+    headline = f"{total} proofs were turned into {page.kind}; without the truth nothing is scored."
+    return Verdict(Level.NOT_SCORED, headline, (accepted,))
+
+
+def identify(metrics: Metrics, *, classes: int) -> Identification:
+    """The first guesses, with their interval.
 
     Args:
-        metrics: The tree of metrics.json.
-        classes: How many different classes the forgotten images have.
+        metrics: What was measured.
+        classes: Number of different classes of the forgotten images.
     """
-    scores = metrics["reconstruction"]
-    total = scores["count"]
-    right = round(scores["identification_top1"] * total)
-    chance = metrics["chance"].get("identification_top1", 1 / total)
+    scores = metrics.reconstruction
+    assert scores is not None, "the attack was scored"
+    total = scores.count
+    right = round(scores.identification_top1 * total)
+    chance = metrics.chance.get("identification_top1", 1 / total)
     return Identification(right, total, chance, classes / total, binomial_interval(right, total))
 
 
@@ -157,10 +175,12 @@ def _images(expected: float) -> str:
     return count(expected) if abs(expected - round(expected)) < 0.05 else f"{expected:,.1f}"
 
 
-def _compare_with_mean_image(metrics: Mapping[str, Any]) -> tuple[str, bool]:
-    ours = metrics["reconstruction"]["mse"]
-    mean_image = metrics["baselines"]["mean_image"]["mse"]
-    lower, upper = metrics["intervals"]["mse"]
+def _compare_with_mean_image(metrics: Metrics) -> tuple[str, bool]:
+    reading = metrics.score("mse")
+    assert reading is not None, "images have an error"
+    assert reading.interval is not None, "the error has an interval"
+    ours, (lower, upper) = reading.value, reading.interval
+    mean_image = metrics.baselines["mean_image"].mse or 0.0
     sentence = (
         f"The mean squared error is {number(ours)} ({_INTERVAL} {number(lower)} to {number(upper)}); "
         f"answering with the mean auxiliary image every time gives {number(mean_image)}: "
@@ -172,12 +192,10 @@ def _compare_with_mean_image(metrics: Mapping[str, Any]) -> tuple[str, bool]:
     return sentence + "the interval holds both, so that no difference is shown.", False
 
 
-def _verification(verification: Mapping[str, Any]) -> str:
-    accepted = verification["accepted"]
-    total = accepted + verification["refused"]
+def _verification(verification: VerificationMetrics) -> str:
     return (
-        f"The verifier accepted {count(accepted)} of {count(total)} proofs (norm at most tau = "
-        f"{number(verification['tau'])}). Acceptance says that a norm is small and nothing else: a proof of "
+        f"The verifier accepted {count(verification.accepted)} of {count(verification.count)} proofs (norm at most "
+        f"tau = {number(verification.tau)}). Acceptance says that a norm is small and nothing else: a proof of "
         "zeros, made without any unlearning, would be accepted too."
     )
 
@@ -200,15 +218,70 @@ def _absent_clients(owners: Tensor | None, participation: Sequence[int]) -> list
     ]
 
 
-def _accuracy(forgetting: Mapping[str, Any] | None) -> list[str]:
-    pair, test = ((forgetting or {}).get(f"accuracy_{which}") for which in ("forgotten", "test"))
-    if not pair:
+def _accuracy(forgetting: Forgetting | None) -> list[str]:
+    if forgetting is None:
         return []
-    sentence = (
-        f"The model classified {percent(pair[0])} of the forgotten images rightly before unlearning and "
-        f"{percent(pair[1])} after it"
+    before, after = forgetting.original, forgetting.unlearned
+    # The test images stand beside them: alone, a fall reads as forgetting, also where the model became worse at all.
+    return [
+        f"The model classified {percent(before.forgotten)} of the forgotten images correctly before unlearning and "
+        f"{percent(after.forgotten)} after it; of test images, which it never saw, {percent(before.test)} and "
+        f"{percent(after.test)}."
+    ]
+
+
+def judge_samples(metrics: Metrics, kind: str) -> Verdict:
+    """Say what an attack's numbers show of samples that are not images.
+
+    Args:
+        metrics: What was measured.
+        kind: What the samples are, such as "rows of a table".
+    """
+    scores, typical = metrics.reconstruction, metrics.baselines["typical"]
+    assert scores is not None, "the attack was scored"
+    identification = identify(metrics, classes=0)
+    total, right, (low, high) = identification.count, identification.right, identification.interval
+    name = "mse" if scores.mse is not None else "tokens_right"
+    reading, usual = metrics.score(name), typical.score(name)
+    assert reading is not None, "samples have one of both scores"
+    assert reading.interval is not None, "scores have intervals"
+    assert usual is not None, "the baseline has the same scores"
+    ends = reading.interval
+    closer = ends[1] < usual if name == "mse" else ends[0] > usual
+    if identification.above_chance and closer:
+        level, headline = Level.RECOVERED, "Forgotten samples can be read back."
+    elif identification.above_chance or closer:
+        level, headline = Level.TRACES, "The reconstructions carry traces of the forgotten samples."
+    elif baseline_failed(metrics):
+        level, headline = Level.NOT_RECOVERED, BASELINE_FAILED
+    else:
+        level = Level.NOT_RECOVERED
+        headline = "This attack did not recover the forgotten samples; that is no proof of safety."
+    if name == "mse":
+        comparison = (
+            f"The mean squared error is {number(reading.value)} ({number(ends[0])} to {number(ends[1])}), each column "
+            f"in units of its deviation; answering with the mean row every time gives {number(usual)}."
+        )
+    else:
+        comparison = (
+            f"{percent(reading.value)} of the tokens are right and in place ({percent(ends[0])} to "
+            f"{percent(ends[1])}); answering with each place's most frequent token gives {percent(usual)}."
+        )
+    findings = [
+        f"{count(right)} of {count(total)} forgotten {kind} can be told apart from the others by their reconstruction "
+        f"({percent(right / total)}, 95 % interval {percent(low)} to {percent(high)}); chance is 1.",
+        comparison,
+    ]
+    if metrics.verification:
+        verification = metrics.verification
+        findings.append(
+            f"The verifier accepted {count(verification.accepted)} of {count(verification.count)} proofs (norm at most "
+            f"tau = {number(verification.tau)})."
+        )
+    findings += (
+        sentence.replace("images", "samples")
+        .replace("the image", "the sample")
+        .replace("the mean image", "one answer to everything")
+        for sentence in worth_findings(metrics)
     )
-    if test:
-        # Alone, a fall reads as forgetting, also where the model has become worse at everything.
-        sentence += f"; of test images, which it never saw, {percent(test[0])} and {percent(test[1])}"
-    return [sentence + "."]
+    return Verdict(level, headline, tuple(findings), identification)

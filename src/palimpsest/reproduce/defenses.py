@@ -1,7 +1,10 @@
 """What each defence hides, and what it leaves of the proof: cells and columns of the studies of defences."""
 
+from functools import partial
 from typing import Any
 
+from palimpsest.comparison import read_linkage, score_column
+from palimpsest.metrics import Metrics, Reading
 from palimpsest.reproduce.recommendation import recommend
 from palimpsest.reproduce.study import Cell, Column, Study
 
@@ -44,8 +47,32 @@ ADAPTIVE_NOTE = (
 
 
 def _of(attacker: str, score: str, heading: str, form: str) -> Column:
-    inner = ("attackers", attacker)
-    return Column(heading, (*inner, "reconstruction", score), form, (*inner, "intervals", score))
+    return Column(heading, score_column(score, attacker), form)
+
+
+def _read_mean_image(metrics: Metrics) -> Reading | None:
+    mean_image = metrics.baselines.get("mean_image")
+    return None if mean_image is None or mean_image.mse is None else Reading(mean_image.mse)
+
+
+def _read_found(metrics: Metrics, place: int) -> Reading | None:
+    linkage = metrics.confirmation
+    if linkage is None:
+        return None
+    low, high = linkage.intervals[place + 1]
+    return Reading(linkage.found[place], (low, high))
+
+
+def _read_worst(metrics: Metrics, verifier: str) -> Reading | None:
+    soundness = metrics.soundness
+    if soundness is None or verifier not in soundness.worst:
+        return None
+    area, low, high = soundness.worst[verifier]
+    return Reading(area, (low, high))
+
+
+def _read_accuracy(metrics: Metrics) -> Reading | None:
+    return None if metrics.federation is None else Reading(metrics.federation.unlearned_accuracy)
 
 
 NON_ADAPTIVE = (
@@ -54,23 +81,16 @@ NON_ADAPTIVE = (
     _of("non-adaptive", "lpips", "LPIPS", ".3f"),
     _of("non-adaptive", "identification_top1", "top 1", ".1%"),
 )
-MEAN_IMAGE = Column("mean image's MSE", ("baselines", "mean_image", "mse"), ".4f")
+MEAN_IMAGE = Column("mean image's MSE", _read_mean_image, ".4f")
 """What an attacker gets who answers with the mean of its own images, whatever the proof."""
 
-CONFIRMED = Column("confirmed", ("confirmation", "identified"), ".1%", ("confirmation", "intervals", 0))
+CONFIRMED = Column("confirmed", read_linkage, ".1%")
 FOUND = tuple(
-    Column(
-        f"found at {rate}", ("confirmation", "found", place), ".1%", ("confirmation", "intervals", place + 1)
-    )
+    Column(f"found at {rate}", partial(_read_found, place=place), ".1%")
     for place, rate in enumerate(("0.1 %", "1 %"))
 )
 _SOUND = tuple(
-    Column(
-        name,
-        ("soundness", "worst", verifier, 0),
-        ".2f",
-        ("soundness", "worst", verifier),
-    )
+    Column(name, partial(_read_worst, verifier=verifier), ".2f")
     for name, verifier in (
         ("norm check", "norm"),
         ("range", "range"),
@@ -78,7 +98,7 @@ _SOUND = tuple(
         ("spot check", "spot-check"),
     )
 )
-_ACCURACY = Column("accuracy", ("federation", "unlearned_accuracy"), ".1%")
+_ACCURACY = Column("accuracy", _read_accuracy, ".1%")
 
 
 def _frontier() -> list[Cell]:

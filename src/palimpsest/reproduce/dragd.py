@@ -1,8 +1,10 @@
 """DRAGD's table (arXiv 2507.09602), and what its summary leaves to be checked: what each one's cells are."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from palimpsest.metrics import Metrics, PartMetrics, Reading
 from palimpsest.reproduce.study import Cell, Column, Study
 
 # Attacks with the gradient's sign take thousands of steps in their papers: a tenth of them here, told in the notes, and
@@ -21,16 +23,27 @@ _ATTACKS: dict[str, dict[str, Any]] = {
     "fuia": {"name": "fuia", "iterations": 480, "precision": "float32"},
 }
 _SETS = ("mnist", "cifar10", "lfw")
-_PART = Column("part", ("remaining", "mse"), ".4f", ("remaining", "intervals", "mse"))
+
+
+def _score(part: PartMetrics | None, name: str) -> Reading | None:
+    value = part and part.score(name)
+    return None if part is None or value is None else Reading(value, part.intervals.get(name))
+
+
+def _read_prior(metrics: Metrics, score: str) -> Reading | None:
+    return _score(metrics.prior, score)
+
+
+_PART = Column("part", lambda metrics: _score(metrics.remaining, "mse"), ".4f")
 _PRIOR = tuple(
-    Column(heading, ("prior", score), form, ("prior", "intervals", score))
+    Column(heading, partial(_read_prior, score=score), form)
     for heading, score, form in (("prior alone: MSE", "mse", ".4f"), ("SSIM", "ssim", ".3f"))
 )
 _PARTS = (
     "Part: the MSE of the remaining samples. Prior alone: what the public images score from which the search for the "
     "forgotten samples starts. Absent where an attack has none of them."
 )
-_MOVED = Column("moved", ("moved",), ".2g")
+_MOVED = Column("moved", lambda metrics: None if metrics.moved is None else Reading(metrics.moved), ".2g")
 _AWAY = "Moved: the L2 distance of the parameters before and after unlearning."
 _PAIRED = "Reconstructions were paired with originals batch by batch, so that the total MSE is smallest."
 _FRESH = "The network has uniform random weights and one short round of training: it still guesses at chance."

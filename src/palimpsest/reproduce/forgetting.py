@@ -9,12 +9,12 @@ from rich.console import Console
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import load_data
 from palimpsest.federation import Federation
-from palimpsest.metrics import area, share
+from palimpsest.metrics import Behavior, area, share
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.runs import Run
 from palimpsest.storage import write_json, write_text
 from palimpsest.system.device import pick_device
-from palimpsest.unlearning import Behaviour, make_request
+from palimpsest.unlearning import make_request
 
 METHODS = ("retrain", "ascent", "federaser", "rapid")
 
@@ -75,7 +75,7 @@ def forgetting_table(
         cell = config.model_copy(update={"unlearning": config.unlearning.by(method)})
         with Run.open(out / method, cell, console=console or Console(quiet=True)) as run:
             original = train_original(run, federation, request, cell.unlearning)
-            unlearned, retrained = unlearn_twice(run, federation, original, cell.unlearning)
+            unlearned, retrained = unlearn_twice(run, federation, request, original, cell.unlearning)
             forgetting = study_forgetting(run, federation, request, original, unlearned, retrained)
             seconds[method] = run.seconds()["unlearned"]
         forgotten = len(unlearned.forgotten)
@@ -119,7 +119,7 @@ def markdown(rows: Sequence[ForgettingRow], *, classes: int) -> str:
 
 def _row(
     method: str,
-    behaviour: Behaviour,
+    behaviour: Behavior,
     sizes: tuple[int, int, int, int],
     distance: float | None = None,
     seconds: float | None = None,

@@ -78,7 +78,7 @@ def label_table(
     request = make_request(config.unlearning, data, seed=config.seed)
     with Run.open(out / "models", config, console=console or Console(quiet=True), replace=True) as run:
         original = train_original(run, federation, request, config.unlearning)
-        unlearned, _ = unlearn_twice(run, federation, original, config.unlearning)
+        unlearned, _ = unlearn_twice(run, federation, request, original, config.unlearning)
     truth = data.train.subset(request.rows).labels
     found: dict[str, dict[int, Rate]] = {_NAMES[mode]: {} for mode in INFERRING}
     drawn = found["classes drawn at random"] = {}

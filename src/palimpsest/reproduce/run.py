@@ -7,13 +7,13 @@ from typing import Any
 from rich.console import Console
 
 from palimpsest.config import AuditConfig
-from palimpsest.errors import PalimpsestError
+from palimpsest.errors import PalimpsestError, RunError
+from palimpsest.metrics import Metrics
 from palimpsest.pipeline.audit import audit
 from palimpsest.registry import METHODS
 from palimpsest.reproduce.pictures import draw
 from palimpsest.reproduce.study import Cell, Study
 from palimpsest.reproduce.summary import Summary, as_json, markdown, summarise
-from palimpsest.runs import read_json
 from palimpsest.storage import write_json, write_text
 
 
@@ -49,7 +49,7 @@ def reproduce(
     say = console or Console(quiet=True)
     finished = _other_studies(out) if out.name == study.name else []
 
-    def run(cell: Cell, seed: int) -> dict[str, Any]:
+    def run(cell: Cell, seed: int) -> Metrics:
         """One audit's metrics; a run that is finished is not looked into again."""
         folder = out / cell.name / f"seed-{seed}"
         say.print(f"[bold]{cell.name}[/bold], seed {seed}", highlight=False)
@@ -72,7 +72,7 @@ def reproduce(
 
     summaries: list[Summary] = []
     for cell in chosen:
-        metrics: dict[int, dict[str, Any]] = {}
+        metrics: dict[int, Metrics] = {}
         failure = ""
         for seed in seeds:
             try:
@@ -95,13 +95,13 @@ def _other_studies(out: Path) -> list[Path]:
     return sorted(folder for folder in folders if (folder / "metrics.json").exists())
 
 
-def _finished(folder: Path, config: AuditConfig) -> dict[str, Any] | None:
+def _finished(folder: Path, config: AuditConfig) -> Metrics | None:
     """The metrics of a run that was finished with this configuration."""
     path, stored = folder / "metrics.json", folder / "config.yaml"
     if not path.exists() or not stored.exists() or stored.read_text(encoding="utf-8") != config.to_yaml():
         return None
     try:
-        return read_json(path)
-    # What is damaged is computed again.
-    except (OSError, ValueError, RecursionError):
+        return Metrics.load(path)
+    # A damaged file is computed again.
+    except RunError:
         return None

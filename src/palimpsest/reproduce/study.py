@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+from palimpsest.comparison import Read
 from palimpsest.config import AuditConfig, read_config
 from palimpsest.errors import ConfigurationError
 from palimpsest.registry import closest
@@ -43,16 +44,14 @@ class Column:
     """A number that a table shows besides the attack's scores.
 
     Args:
-        heading: What stands above it.
-        path: Where it stands in `metrics.json`.
+        heading: Its heading.
+        read: Where the number comes from; its own interval is shown where there is one seed.
         form: How it is printed.
-        interval: Where its own 95 % interval stands, `[low, high]`, which is shown where there is one seed.
     """
 
     heading: str
-    path: tuple[str | int, ...]
+    read: Read
     form: str
-    interval: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from typing import Any
 
 from scipy.stats import t as student
 
+from palimpsest.comparison import Read, score_column
 from palimpsest.display import in_form
+from palimpsest.metrics import Metrics
 from palimpsest.reproduce.published import Published
 from palimpsest.reproduce.study import Cell, Column, Study
 
@@ -63,66 +65,56 @@ class Summary:
 
 
 def summarise(
-    cell: Cell, metrics: Mapping[int, dict[str, Any]], failure: str = "", *, columns: Sequence[Column] = ()
+    cell: Cell, metrics: Mapping[int, Metrics], failure: str = "", *, columns: Sequence[Column] = ()
 ) -> Summary:
     """Put a cell's runs together.
 
     Args:
         cell: The cell.
-        metrics: What `metrics.json` holds, by seed.
+        metrics: Each run's metrics, by seed.
         failure: Why a seed's run, the last one that failed, did not end.
         columns: The study's.
     """
-    trees = list(metrics.values())
-    if not trees:
+    runs = list(metrics.values())
+    if not runs:
         return Summary(cell, (), {}, {}, {}, 0, 0.0, failure)
+    first = runs[0]
+    assert first.reconstruction is not None, "an audit knows its forgotten samples"
     return Summary(
         cell=cell,
         seeds=tuple(metrics),
         scores=_estimates(
-            trees,
-            {name: (("reconstruction", name), ("intervals", name)) for name in SCORES},
+            runs,
+            {name: score_column(name) for name in SCORES},
             {name for name, (_, form) in SCORES.items() if form.endswith("%")},
         ),
         columns=_estimates(
-            trees,
-            {column.heading: (column.path, column.interval) for column in columns},
+            runs,
+            {column.heading: column.read for column in columns},
             {column.heading for column in columns if column.form.endswith("%")},
         ),
-        facts=trees[0]["attack"],
-        forgotten=trees[0]["reconstruction"]["count"],
-        seconds=sum(sum(tree["seconds"].values()) for tree in trees) / len(trees),
+        facts=first.attack,
+        forgotten=first.reconstruction.count,
+        seconds=sum(sum(run.seconds.values()) for run in runs) / len(runs),
         failure=failure,
     )
 
 
-_Path = tuple[str | int, ...]
-
-
 def _estimates(
-    trees: Sequence[dict[str, Any]], paths: Mapping[str, tuple[_Path, _Path]], shares: Collection[str]
+    runs: Sequence[Metrics], columns: Mapping[str, Read], shares: Collection[str]
 ) -> dict[str, Estimate]:
-    """An estimate of everything that all runs have, from where it and its interval stand in the metrics."""
+    """An estimate of every number that all runs have."""
     estimates = {}
-    for name, (path, interval) in paths.items():
-        values = [_at(tree, path) for tree in trees]
-        if any(value is None for value in values):
+    for name, read in columns.items():
+        readings = [reading for run in runs if (reading := read(run)) is not None]
+        if len(readings) < len(runs):
             continue
-        estimates[name] = estimate(values)
+        estimates[name] = estimate([reading.value for reading in readings])
         if name in shares:
             estimates[name] = _within(estimates[name])
-        ends = _at(trees[0], interval) if interval and len(trees) == 1 else None
-        if ends is not None:
-            estimates[name] = Estimate(values[0], *ends[-2:])
+        if len(runs) == 1 and readings[0].interval is not None:
+            estimates[name] = Estimate(readings[0].value, *readings[0].interval)
     return estimates
-
-
-def _at(tree: Any, path: _Path) -> Any:
-    for key in path:
-        if tree is None or (isinstance(tree, dict) and key not in tree):
-            return None
-        tree = tree[key]
-    return tree
 
 
 def estimate(values: Sequence[float]) -> Estimate:

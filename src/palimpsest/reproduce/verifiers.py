@@ -1,7 +1,7 @@
 """The verifier table: what acceptance is worth against every kind of party that did not retrain."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -9,7 +9,7 @@ from torch import nn
 
 from palimpsest.attacks import AuditorView
 from palimpsest.config import AuditConfig
-from palimpsest.datasets import FederatedData, ImageSet, load_data
+from palimpsest.datasets import ImageSet, load_data
 from palimpsest.federation import Federation, Training, train
 from palimpsest.metrics import separation
 from palimpsest.models import load_parameters
@@ -72,9 +72,9 @@ def verifier_table(
         with Run.open(out / method, cell, console=console or Console(quiet=True)) as run:
             original = train_original(run, federation, request, cell.unlearning)
             models["original"] = original.parameters
-            models[method] = unlearn_twice(run, federation, original, cell.unlearning)[0].parameters
+            models[method] = unlearn_twice(run, federation, request, original, cell.unlearning)[0].parameters
             if method == "retrain":
-                models["anew"] = _train_anew(run, federation, data).parameters
+                models["anew"] = _train_anew(run, federation).parameters
     before = load_parameters(federation.network(), models["original"]).to(device)
 
     def seen(parameters: Parameters) -> tuple[Evidence, Submission]:
@@ -124,21 +124,15 @@ def markdown(rows: Sequence[VerifierRow]) -> str:
     return "\n".join([*lines, "", meaning, "", *needs, ""])
 
 
-def _train_anew(run: Run, federation: Federation, data: FederatedData) -> Training:
+def _train_anew(run: Run, federation: Federation) -> Training:
     """The stage `anew`: the same federation under another seed, with all of its data."""
     seed = derive_seed(federation.seed, "nothing left out")
     return run.stage(
         "anew",
         Training,
         lambda scratch: train(
-            data,
-            federation.model,
-            federation.config,
-            seed=seed,
-            device=federation.device,
-            ensure=(),
+            replace(federation, seed=seed),
             scratch=scratch,
-            history=None,
         ),
         key=(federation, seed),
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import torch
 from pydantic import BaseModel
@@ -25,7 +25,7 @@ from palimpsest.errors import RunError
 from palimpsest.storage import file_hash, remove_partial, write_json, write_text, written_whole
 from palimpsest.runs.manifest import changed_keys, finished_stage, FinishedStage, FORMAT, Manifest, MANIFEST, read_manifest
 from palimpsest.system.memory import give_back_freed_memory
-from palimpsest.progress import in_stage, LogFile, Stage, callbacks, with_callbacks
+from palimpsest.progress import RunMetrics, in_stage, LogFile, Stage, callbacks, with_callbacks
 from palimpsest.storage import Record, tensor_hash
 from palimpsest.config import Section
 
@@ -33,6 +33,14 @@ LOG = "log.txt"
 """What a run did and when; it grows each time that the run goes on."""
 R = TypeVar("R", bound=Record)
 _REPORTED_VERSIONS = ("palimpsest", "torch", "torchmetrics", "lightning-fabric", "numpy", "safetensors")
+
+
+class FinalMetrics(RunMetrics, Protocol):
+    """A run's metrics, which write themselves."""
+
+    def save(self, path: Path) -> None:
+        """Write them, whole or not at all."""
+        ...
 
 
 @dataclass
@@ -119,9 +127,9 @@ class Run:
         self._watched.close()
         os.close(self._lock)
 
-    def finish(self, metrics: Mapping[str, Any]) -> None:
-        """Write `metrics.json`, and tell it to whoever watches."""
-        write_json(self.folder / "metrics.json", metrics)
+    def finish(self, metrics: FinalMetrics) -> None:
+        """Write `metrics.json`, and pass it on to the callbacks."""
+        metrics.save(self.folder / "metrics.json")
         for callback in callbacks():
             callback.on_metrics(metrics)
 

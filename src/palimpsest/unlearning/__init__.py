@@ -3,8 +3,7 @@
 from palimpsest.unlearning.ascent import Ascent, GradientAscent, project
 from palimpsest.unlearning.batches import deal_remaining
 from palimpsest.unlearning.federaser import Calibration, FedEraser, calibrated
-from palimpsest.unlearning.forgetting import Behaviour, Distance, Forgetting, measure_forgetting
-from palimpsest.unlearning.membership import Membership, membership_score
+from palimpsest.unlearning.forgetting import measure_forgetting
 from palimpsest.unlearning.method import Method, Place, Unlearned
 from palimpsest.unlearning.rapid import DiagonalNewton, NewtonTraining, RapidRetraining, block_mean
 from palimpsest.unlearning.retrain import Retraining
@@ -13,14 +12,10 @@ from palimpsest.unlearning.unlearn import Unlearning, unlearn
 
 __all__ = [
     "Ascent",
-    "Behaviour",
     "Calibration",
     "DiagonalNewton",
-    "Distance",
     "FedEraser",
-    "Forgetting",
     "GradientAscent",
-    "Membership",
     "Method",
     "NewtonTraining",
     "Place",
@@ -34,7 +29,6 @@ __all__ = [
     "deal_remaining",
     "make_request",
     "measure_forgetting",
-    "membership_score",
     "project",
     "split_off",
     "unlearn",

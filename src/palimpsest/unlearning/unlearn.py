@@ -6,13 +6,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from palimpsest.config import FederationConfig, ModelConfig, UnlearningConfig
-from palimpsest.datasets import FederatedData
+from palimpsest.config import UnlearningConfig
 from palimpsest.federation import Federation, Round, Schedule, Training
 from palimpsest.randomness import derive_seed
 from palimpsest.storage import Parameters, Record
 from palimpsest.unlearning.method import Method, Place
-from palimpsest.unlearning.scenarios import Request, make_request
+from palimpsest.unlearning.scenarios import Request
 
 
 @dataclass(frozen=True)
@@ -36,47 +35,38 @@ class Unlearning(Record):
 
 def unlearn(
     original: Training,
-    data: FederatedData,
-    model: ModelConfig,
-    federation: FederationConfig,
+    federation: Federation,
+    request: Request,
     unlearning: UnlearningConfig,
     *,
-    seed: int,
-    device: str = "cpu",
     scratch: Path | None = None,
     history: Path | None = None,
 ) -> Unlearning:
-    """Forget what the configuration names.
+    """Unlearn what was requested.
 
     Args:
         original: The trained model.
-        data: What it was trained on.
-        model: The architecture.
-        federation: The settings that it was trained with.
-        unlearning: What is forgotten, and how.
-        seed: The run's seed, as for training.
-        device: Where clients compute.
-        scratch: A folder where each finished round is kept, so that a killed run goes on after it.
+        federation: The federation that trained it.
+        request: What is forgotten.
+        unlearning: The method, and whether it starts from a fresh seed.
+        scratch: A folder that keeps each finished round, so that a killed run resumes after it.
         history: The folder of the clients' updates that training kept, for a method that needs them.
 
     Returns:
         The unlearned model. The same arguments give the same bits.
 
     Raises:
-        UnlearningError: The request names nothing, everything, or what is not there; or the history is
-            missing.
+        UnlearningError: The history is missing.
         FederationError: A round had too few replies.
         DivergenceError: The model stopped being finite.
     """
-    request = make_request(unlearning, data, seed=seed)
     method = unlearning.components["method"]
     assert isinstance(method, Method)
-    together = Federation(data, model, federation, seed, device)
     schedule = Schedule(tuple(one.drawn for one in original.rounds))
     if unlearning.fresh_seed:
-        together = replace(together, seed=derive_seed(seed, "unlearning", "fresh"))
-        schedule = together.schedule()
-    result = method(original, request, together, schedule=schedule, place=Place(scratch, history))
+        federation = replace(federation, seed=derive_seed(federation.seed, "unlearning", "fresh"))
+        schedule = federation.schedule()
+    result = method(original, request, federation, schedule=schedule, place=Place(scratch, history))
     return Unlearning(
         parameters=result.parameters,
         forgotten=request.rows,

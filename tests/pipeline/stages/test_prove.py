@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from palimpsest.artifacts import CaseConfig, gather, load_brought
+from palimpsest.artifacts import CaseConfig, gather, load_samples
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.cli import main
 from palimpsest.config import validate
@@ -29,7 +29,7 @@ def test_a_proof_is_the_gradient_difference_by_autograd(
 ) -> None:
     both = gather(case(), folder=here, data_dir=None, device="cpu").models
     assert both is not None
-    samples = load_brought(str(pieces / "forgotten")).samples
+    samples = load_samples(str(pieces / "forgotten")).samples
     rows = []
     for image, label in zip(samples.images, samples.labels, strict=True):
         pair = []
@@ -74,7 +74,7 @@ def test_class_folders_are_numbered_as_the_model_numbers_them(
     both = gather(case(), folder=here, data_dir=None, device="cpu").models
     assert both is not None
     # The same four samples at once: some processors' kernels round batches of other sizes differently.
-    samples = load_brought(str(pieces / "forgotten")).samples
+    samples = load_samples(str(pieces / "forgotten")).samples
     expected = gradient_differences(both.original, both.unlearned, samples.images[8:], samples.labels[8:])
     assert torch.equal(some.vectors, expected)
     with pytest.raises(DatasetError, match="class2"):

@@ -65,7 +65,7 @@ def test_a_prior_is_scored_by_itself(tmp_path: Path) -> None:
     result = audit(config, out=tmp_path / "prior")
     forgotten = Unlearning.load(result.folder / "unlearned.safetensors").forgotten
     expected = (data.public.images.mean(dim=0) - data.train.images[forgotten]).square().mean()
-    assert result.metrics["prior"]["mse"] == pytest.approx(float(expected), rel=1e-4)
+    assert result.metrics.prior.mse == pytest.approx(float(expected), rel=1e-4)
     assert "have themselves an MSE" in (result.folder / "report.html").read_text()
 
 
@@ -150,7 +150,7 @@ def test_every_preset_runs_on_tiny_data_of_its_own_shape(name: str, mirror: Path
         "scoring": {"bootstrap": 20},
     }
     result = audit(read_config(name, changes), out=tmp_path / name, data_dir=mirror)
-    assert result.metrics["reconstruction"]["count"] == 2
+    assert result.metrics.reconstruction.count == 2
     found = BatchReconstruction.load(tmp_path / name / "reconstructions.safetensors")
     assert found.images.shape == (2, *SHAPES[name.partition("-")[0]])
     assert found.remaining.shape[0] == 8

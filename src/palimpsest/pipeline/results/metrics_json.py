@@ -1,189 +1,108 @@
-"""An audit's results, told to those who read them: `metrics.json` and the report."""
+"""From an outcome to `metrics.json`."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from palimpsest.attacks import spelled_out
-from palimpsest.config import AuditConfig
-from palimpsest.metrics import Measured, SampleScores, Scores
-from palimpsest.pipeline.results.outcome import Confirmed, Results
-from palimpsest.pipeline.results.rates import credibility_notes, credibility_tree, labels_note, labels_rate
+from palimpsest.artifacts import AuditorArtifacts, ServerArtifacts
+from palimpsest.federation import parameter_distance
+from palimpsest.metrics import (
+    Measured,
+    Metrics,
+    SampleScores,
+    Scores,
+    judge_undefended,
+)
+from palimpsest.pipeline.results.outcome import Federated, Outcome
+from palimpsest.pipeline.results.rates import left_out, outcome_rates
 from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import Verdicts
 from palimpsest.registry import VERIFIERS, summary
-from palimpsest.report import ReportInput, judge
-from palimpsest.report.scores import number
-from palimpsest.runs import Manifest
-from palimpsest.unlearning import Forgetting
 
 
-def metrics_tree(results: Results, seconds: dict[str, float]) -> dict[str, Any]:
-    """What `metrics.json` holds, as plain values.
+def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
+    """Everything that was measured, as one value.
 
     Args:
-        results: The audit's.
-        seconds: Each stage's duration.
+        outcome: What the stages made.
+        seconds: Wall time of each stage.
     """
-    forgetting = results.forgetting
-    tree: dict[str, Any] = {
+    scored, verdicts, soundness = outcome.scored, outcome.verdicts, outcome.soundness
+    parts: dict[str, Any] = {
+        "attack": scored.reconstruction.facts,
+        "seconds": seconds,
+        "rates": outcome_rates(outcome),
+        "confirmation": scored.linkage,
+        "belonging": scored.pairing,
+        "verification": verdicts and _verification(verdicts),
+        "soundness": soundness and _soundness(soundness),
+        "control": scored.undefended and judge_undefended(scored.undefended),
+        **_source(outcome),
+    }
+    if scored.scores is not None:
+        parts |= _scores(scored.scores)
+        parts["attackers"] = {
+            name: {"reconstruction": one.reconstruction(), "intervals": one.intervals}
+            for name, one in scored.attackers.items()
+        }
+    if scored.batches is not None:
+        parts["labels_right"] = scored.batches.labels_right
+        parts["remaining"] = _part(scored.batches.remaining)
+        parts["prior"] = _part(scored.batches.prior)
+    return Metrics(**{name: part for name, part in parts.items() if part is not None})
+
+
+def _source(outcome: Outcome) -> dict[str, Any]:
+    """The part about the federation, or about the supplied file."""
+    source = outcome.source
+    if isinstance(source, AuditorArtifacts):
+        count, dimension = source.proofs.vectors.shape
+        return {"proofs": {"count": count, "dimension": dimension, "attested": source.proofs.attested}}
+    if isinstance(source, ServerArtifacts):
+        observation = source.observed.observation
+        batches, dimension = observation.gradients_before.shape
+        sizes = {"remaining": observation.remaining, "forgotten": observation.forgotten}
+        return {"observation": {"batches": batches, "dimension": dimension, **sizes}}
+    return _federation(source) | ({} if outcome.scored.batches is None else {"moved": _moved(source)})
+
+
+def _federation(federated: Federated) -> dict[str, Any]:
+    forgetting, original = federated.forgetting, federated.original
+    return {
         "federation": {
             "original_accuracy": forgetting.original.test,
             "unlearned_accuracy": forgetting.unlearned.test,
-            "participation": results.original.participation,
-            "faults": sum(len(one.left_out) for one in results.original.rounds),
+            "participation": original.participation,
+            "faults": sum(len(one.left_out) for one in original.rounds),
         },
-        "forgetting": asdict(forgetting),
-        "verification": verification_tree(results.verdicts),
-        **scores_tree(results.scores, results.others, results.confirmed, results.soundness),
-        "attack": results.reconstruction.facts,
-        "seconds": seconds,
-        **credibility_tree(results),
+        "forgetting": forgetting,
+        "left_out": left_out([*original.rounds, *federated.unlearned.rounds]),
     }
-    served = results.served
-    if served is not None:
-        tree["moved"] = served.moved
-        tree["remaining"], tree["prior"] = part_tree(served.remaining), part_tree(served.prior)
-        tree["labels_right"] = served.labels_right
-    return tree
 
 
-def part_tree(measured: Measured | None) -> dict[str, Any] | None:
-    """The part of `metrics.json` about images that an attack made or used on the way, if there are any."""
-    return None if measured is None else {**measured.aggregates(), "intervals": measured.intervals}
+def _moved(federated: Federated) -> float:
+    before, after = federated.original.parameters, federated.unlearned.parameters
+    return parameter_distance(before, after, federated.federation.network())
 
 
-def verification_tree(verdicts: Verdicts) -> dict[str, Any]:
-    """The part of `metrics.json` that says what the verifier accepted."""
+def _verification(verdicts: Verdicts) -> dict[str, Any]:
     accepted = int(verdicts.accepted.sum())
     return {"tau": verdicts.tau, "accepted": accepted, "refused": len(verdicts.accepted) - accepted}
 
 
-def scores_tree(
-    scores: Scores | SampleScores,
-    others: Mapping[str, Scores | SampleScores],
-    confirmed: Confirmed | None,
-    soundness: Soundness | None,
-) -> dict[str, Any]:
-    """The part of `metrics.json` that needs the forgotten images.
+def _soundness(soundness: Soundness) -> dict[str, Any]:
+    checks = {name: summary(verifier) for name, verifier in VERIFIERS if name in soundness.areas}
+    return asdict(soundness) | {"worst": soundness.worst, "checks": checks}
 
-    Args:
-        scores: Of the first attacker.
-        others: Of those beside it, by name.
-        confirmed: What could be confirmed, if that was asked.
-        soundness: What acceptance is worth, if that was measured.
-    """
-    tree: dict[str, Any] = {
+
+def _scores(scores: Scores | SampleScores) -> dict[str, Any]:
+    return {
         "reconstruction": scores.reconstruction(),
         "chance": scores.chance(),
         "baselines": scores.baselines,
         "intervals": scores.intervals,
         "metrics": scores.meanings(),
     }
-    for name, one in others.items():
-        tree.setdefault("attackers", {})[name] = {
-            "reconstruction": one.reconstruction(),
-            "intervals": one.intervals,
-        }
-    if confirmed is not None:
-        tree["confirmation"] = {"statistic": confirmed.statistic, **asdict(confirmed.scores)}
-    if soundness is not None:
-        checks = {name: summary(check) for name, check in VERIFIERS if name in soundness.areas}
-        tree["soundness"] = asdict(soundness) | {"worst": soundness.worst, "checks": checks}
-    return tree
 
 
-def report_input(
-    results: Results, metrics: dict[str, Any], *, manifest: Manifest, command: str
-) -> ReportInput:
-    """What the report shows.
-
-    Args:
-        results: The audit's.
-        metrics: As `metrics_tree` made them.
-        manifest: The run's.
-        command: The shell command that makes the audit again.
-    """
-    config, scores, unlearned = results.config, results.scores, results.unlearned
-    attack = config.attack.components["name"]
-    return ReportInput(
-        title=f"{config.attack.name} against {unlearned_name(config)} on {config.data.name.rstrip('/')}",
-        command=command or "palimpsest audit config.yaml",
-        config=config.model_dump(mode="json"),
-        config_yaml=config.to_yaml(),
-        versions=manifest["versions"],
-        seconds=metrics["seconds"],
-        metrics=metrics,
-        originals=results.data.train.images[unlearned.forgotten],
-        reconstructions=results.reconstruction.images,
-        labels=results.data.train.labels[unlearned.forgotten],
-        owners=unlearned.owner,
-        per_image=scores.per_image(),
-        accepted=results.verdicts.accepted,
-        norms=results.verdicts.norms,
-        curves=results.reconstruction.curves,
-        knowledge=spelled_out(attack.knowledge),
-        participation=results.original.participation,
-        forgetting=_three_models(results.forgetting),
-        notes=[*results.data.notes, *unlearned.notes, *_batch_notes(results), *credibility_notes(results)],
-        class_names=results.data.class_names,
-        absent=scores.absent(),
-    )
-
-
-def _batch_notes(results: Results) -> Iterator[str]:
-    """What a reader must know of an attack on whole batches."""
-    if results.served is None:
-        return
-    seen = results.config.observation
-    yield (
-        f"The server saw the gradients of batches of {seen.remaining} remaining and {seen.forgotten} forgotten samples"
-        + (f" after {seen.local_steps} local steps." if seen.local_steps > 1 else ".")
-    )
-    if seen.forgotten > 1:
-        yield (
-            "A batch has no order: its reconstructions were paired with its originals so that the total MSE is "
-            "smallest, which flatters the attack."
-        )
-    labels = results.data.train.labels[results.unlearned.forgotten]
-    yield labels_note(labels_rate(results.served.labels_right, labels))
-    if results.served.remaining is not None:
-        yield (
-            "It reconstructed the remaining samples with an MSE of "
-            f"{number(float(results.served.remaining.mse.mean()))}."
-        )
-    if results.served.prior is not None:
-        yield (
-            "The public images that it started from have themselves an MSE of "
-            f"{number(float(results.served.prior.mse.mean()))}."
-        )
-
-
-def verdict_text(page: ReportInput) -> str:
-    """The report's first sentences, one a line."""
-    verdict = judge(
-        page.metrics,
-        labels=page.labels,
-        owners=page.owners,
-        participation=page.participation,
-        forgetting=page.forgetting,
-    )
-    return "\n".join([verdict.headline, *verdict.findings])
-
-
-def unlearned_name(config: AuditConfig) -> str:
-    """How the unlearning is called in a title."""
-    return f"{config.unlearning.scenario}-level unlearning by {config.unlearning.method}"
-
-
-def _three_models(forgetting: Forgetting) -> dict[str, Any]:
-    models = (forgetting.original, forgetting.unlearned, forgetting.retrained)
-    return {
-        "accuracy_retained": [model.retained for model in models],
-        "accuracy_forgotten": [model.forgotten for model in models],
-        "accuracy_test": [model.test for model in models],
-        "membership_auc": [model.membership.auc for model in models],
-        "membership_tpr": [model.membership.tpr for model in models],
-        "distance_to_retrained": forgetting.distance.absolute,
-        "relative_distance": forgetting.distance.relative,
-    }
+def _part(measured: Measured | None) -> dict[str, Any] | None:
+    return None if measured is None else {**measured.aggregates(), "intervals": measured.intervals}

@@ -1,50 +1,53 @@
-"""An audit's results: what its stages made, gathered."""
+"""What the stages of an audit or an attack made, whichever way it went."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from palimpsest.attacks import Reconstruction
+from palimpsest.artifacts import AuditorArtifacts, CaseConfig, ServerArtifacts
 from palimpsest.config import AuditConfig
-from palimpsest.datasets import FederatedData
-from palimpsest.federation import Training
-from palimpsest.metrics import Belonging, ConfirmationScores, Scores
-from palimpsest.pipeline.stages.server import Served
+from palimpsest.datasets import SampleSet
+from palimpsest.federation import Federation, Training
+from palimpsest.metrics import Forgetting
+from palimpsest.pipeline.stages.scoring import Scored
 from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import Verdicts
-from palimpsest.unlearning import Forgetting, Unlearning
+from palimpsest.unlearning import Unlearning
 
 
 @dataclass(frozen=True)
-class Confirmed:
-    """What an auditor who holds the forgotten images could confirm.
+class Federated:
+    """The federation's part of an audit.
 
     Args:
-        statistic: By which of a proof's properties.
-        scores: How surely.
+        federation: Data, model and settings.
+        original: The trained model.
+        unlearned: The unlearned model, and what it forgot.
+        forgetting: How well it forgot.
     """
 
-    statistic: str
-    scores: ConfirmationScores
-
-
-@dataclass(frozen=True)
-class Results:
-    """Everything that the stages of one audit made."""
-
-    config: AuditConfig
-    data: FederatedData
+    federation: Federation
     original: Training
     unlearned: Unlearning
     forgetting: Forgetting
-    verdicts: Verdicts
-    reconstruction: Reconstruction
-    scores: Scores
-    served: Served | None = None
-    others: Mapping[str, Scores] = field(default_factory=dict)
-    """Scores of the attackers beside the first, by name; see `auditor_side.Audited`."""
-    confirmed: Confirmed | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that `metrics.json`, the page and the summary are made from.
+
+    Args:
+        config: The configuration of the audit, or of the attack on artifacts.
+        source: Where the models come from: the audit's federation, or what a user supplied.
+        scored: The attack's reconstructions and scores.
+        auxiliary: The attacker's own samples.
+        forgotten: The forgotten samples, in the order of the reconstructions; None where they are unknown.
+        verdicts: What the verifier says of each proof; None where there were no proofs.
+        soundness: What acceptance is worth; None where it was not measured.
+    """
+
+    config: AuditConfig | CaseConfig
+    source: Federated | AuditorArtifacts | ServerArtifacts
+    scored: Scored
+    auxiliary: SampleSet
+    forgotten: SampleSet | None = None
+    verdicts: Verdicts | None = None
     soundness: Soundness | None = None
-    belonging: Belonging | None = None
-    """None where the pairs were chosen by their closeness."""
-    control: Scores | None = None
-    """The same attack's scores on what had not been defended; none without a defence."""

@@ -1,89 +1,41 @@
-"""What a reader needs to know before believing an audit's figures: certainty, chance, controls, and who failed."""
+"""Shares and areas with exact confidence intervals and chance levels; which replies a federation left out."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from palimpsest.config import VerificationConfig
 from palimpsest.federation import Round
 from palimpsest.federation.intake import NO_DATA
-from palimpsest.metrics import Belonging, Rate, SampleScores, Scores, area, judge_control, share
-from palimpsest.pipeline.results.outcome import Results
+from palimpsest.metrics import FALSE_POSITIVE_RATE, Rate, SampleScores, Scores, area, share
+from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.proofs import Verdicts
-from palimpsest.report.scores import number
-from palimpsest.unlearning.membership import FALSE_POSITIVE_RATE
 
 
-def credibility_tree(results: Results) -> dict[str, Any]:
-    """What `metrics.json` holds of this, as plain values: `rates`, `belonging`, `control` and `left_out`."""
-    return {
-        **certainty_tree(_rates(results), results.belonging, results.control),
-        "left_out": left_out([*results.original.rounds, *results.unlearned.rounds]),
-    }
+def outcome_rates(outcome: Outcome) -> dict[str, Rate]:
+    """Every share and area of an outcome, by name."""
+    scored, rates = outcome.scored, dict[str, Rate]()
+    if scored.scores is not None:
+        rates |= identification_rates(scored.scores)
+    if outcome.verdicts is not None:
+        rates["accepted"] = acceptance_rate(outcome.verdicts, outcome.config.verification)
+    if isinstance(outcome.source, Federated):
+        rates |= federation_rates(outcome.source)
+    if (
+        scored.batches is not None
+        and scored.batches.labels_right is not None
+        and outcome.forgotten is not None
+    ):
+        rates["labels_right"] = label_rate(scored.batches.labels_right, outcome.forgotten.labels)
+    return rates
 
 
-def certainty_tree(
-    rates: dict[str, Rate], belonging: Belonging | None, control: Scores | SampleScores | None
-) -> dict[str, Any]:
-    """The part of it that needs no federation: `rates`, `belonging` and `control`.
-
-    Args:
-        rates: Each share with its interval and its chance level.
-        belonging: The permutation test's result, if it was made.
-        control: The attack's scores on undefended proofs, if there is a defence.
-    """
-    return {
-        "rates": {name: asdict(rate) for name, rate in rates.items()},
-        "belonging": None if belonging is None else asdict(belonging),
-        "control": None if control is None else asdict(judge_control(control)),
-    }
-
-
-def credibility_notes(results: Results) -> Iterator[str]:
-    """Sentences for the report: which clients failed, and whether the images belong to their samples."""
-    stages = {"training": results.original.rounds, "unlearning": results.unlearned.rounds}
-    for stage, rounds in stages.items():
-        for client, reasons in left_out(rounds).items():
-            told = ", ".join(f"{reason} ({times} times)" for reason, times in reasons.items())
-            yield f"What client {client} sent in {stage} was left out: {told}."
-    yield from belonging_notes(results.belonging)
-
-
-def belonging_notes(belonging: Belonging | None) -> Iterator[str]:
-    """What the permutation test says, if it was made."""
-    if belonging is None:
-        return
-    yield (
-        f"Permutation test over {belonging.permutations:,} random pairings: the reconstructions are at a mean squared "
-        f"error of {number(belonging.own)} from their own originals and of {number(belonging.shuffled)} from shuffled "
-        f"ones (p = {belonging.p_value:.3g}); from shuffled ones of their own class "
-        f"{number(belonging.shuffled_within_class)} (p = {belonging.p_value_within_class:.3g})."
-    )
-    if belonging.p_value > _SIGNIFICANT:
-        yield "By that test the reconstructions do not belong to their samples at all: their figures are the set's."
-
-
-_SIGNIFICANT = 0.05
-
-
-def left_out(rounds: list[Round]) -> dict[int, dict[str, int]]:
-    """Each client whose replies were left out, with the reasons and how often; to hold no data is no failure."""
-    counted: dict[int, Counter[str]] = {}
-    for one in rounds:
-        for client, reason in one.left_out.items():
-            if reason != NO_DATA:
-                counted.setdefault(client, Counter())[reason] += 1
-    return {client: dict(reasons) for client, reasons in sorted(counted.items())}
-
-
-def attack_rates(scores: Scores | SampleScores) -> dict[str, Rate]:
-    """How many of the samples were told apart at the first guess, and in five.
+def identification_rates(scores: Scores | SampleScores) -> dict[str, Rate]:
+    """Shares of the samples that the first guess, and that five guesses identify.
 
     Args:
-        scores: The first attacker's.
+        scores: The attack's scores.
     """
     means, chance = scores.reconstruction(), scores.chance()
     return {
@@ -92,55 +44,62 @@ def attack_rates(scores: Scores | SampleScores) -> dict[str, Rate]:
     }
 
 
-def acceptance(verdicts: Verdicts, verification: VerificationConfig) -> Rate:
-    """The share of proofs that the verifier accepts; of samples that nobody forgot it accepts the quantile."""
+def acceptance_rate(verdicts: Verdicts, verification: VerificationConfig) -> Rate:
+    """Share of accepted proofs; of samples that nobody forgot, a calibrated verifier accepts the quantile.
+
+    Args:
+        verdicts: The verifier's verdicts.
+        verification: How its threshold was chosen.
+    """
     chance = verification.quantile if verification.tau == "calibrated" else None
     accepted = verdicts.accepted
     return share(float(accepted.double().mean()), len(accepted), chance=chance)
 
 
-def labels_rate(right: float, labels: Tensor) -> Rate:
-    """The share of labels that an attack had right; by chance it has that of the commonest class.
+def label_rate(right: float, labels: Tensor) -> Rate:
+    """Share of labels that an attack had right; chance is the share of the most frequent class.
 
     Args:
         right: The share.
-        labels: The true ones, `[n]`.
+        labels: The true labels, `[n]`.
     """
     return share(right, len(labels), chance=float(labels.bincount().max()) / len(labels))
 
 
-def labels_note(rate: Rate) -> str:
-    """That share in a sentence."""
-    return (
-        f"The attack had {rate.value:.0%} of the forgotten samples' labels right (95 % interval {rate.low:.0%} to "
-        f"{rate.high:.0%}; naming the commonest class always gives {rate.chance:.0%})."
-    )
+def federation_rates(federated: Federated) -> dict[str, Rate]:
+    """Accuracies and membership inference of the three models.
 
-
-def _rates(results: Results) -> dict[str, Rate]:
-    forgetting, data = results.forgetting, results.data
-    count = len(results.scores.mse)
-    rates = attack_rates(results.scores)
-    rates["accepted"] = acceptance(results.verdicts, results.config.verification)
-    sizes = {
-        "retained": len(data.train) - count,
-        "forgotten": count,
-        "test": len(data.test),
-    }
+    Args:
+        federated: The audit's federation.
+    """
+    forgetting, data = federated.forgetting, federated.federation.data
+    count = len(federated.unlearned.forgotten)
+    sizes = {"retained": len(data.train) - count, "forgotten": count, "test": len(data.test)}
     models = {
         "original": forgetting.original,
         "unlearned": forgetting.unlearned,
         "retrained": forgetting.retrained,
     }
-    for model, behaviour in models.items():
+    rates = {}
+    for model, behavior in models.items():
         for split, size in sizes.items():
             if size:
-                rates[f"accuracy_{split}_{model}"] = share(
-                    getattr(behaviour, split), size, chance=1 / data.train.classes
-                )
-        rates[f"membership_auc_{model}"] = area(behaviour.membership.auc, count, forgetting.others)
-        rates[f"membership_tpr_{model}"] = share(behaviour.membership.tpr, count, chance=FALSE_POSITIVE_RATE)
-    if results.served is not None:
-        labels = data.train.labels[results.unlearned.forgotten]
-        rates["labels_right"] = labels_rate(results.served.labels_right, labels)
+                value = getattr(behavior, split)
+                rates[f"accuracy_{split}_{model}"] = share(value, size, chance=1 / data.train.classes)
+        rates[f"membership_auc_{model}"] = area(behavior.membership.auc, count, forgetting.others)
+        rates[f"membership_tpr_{model}"] = share(behavior.membership.tpr, count, chance=FALSE_POSITIVE_RATE)
     return rates
+
+
+def left_out(rounds: Sequence[Round]) -> dict[int, dict[str, int]]:
+    """How often each client's reply was left out, by reason; a client without data is no fault.
+
+    Args:
+        rounds: The rounds of a training.
+    """
+    counted: dict[int, Counter[str]] = {}
+    for one in rounds:
+        for client, reason in one.left_out.items():
+            if reason != NO_DATA:
+                counted.setdefault(client, Counter())[reason] += 1
+    return {client: dict(reasons) for client, reasons in sorted(counted.items())}

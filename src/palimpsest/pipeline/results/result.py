@@ -1,30 +1,32 @@
-"""What an audit or an attack leaves behind, and how it shows itself."""
+"""The result of an audit or an attack, and how it shows itself in a notebook."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from palimpsest.display import frame, html_paragraph, html_table
+from palimpsest.metrics import Metrics
 
 if TYPE_CHECKING:
     import pandas
 
-_COLUMNS = ("score", "value", "low", "high", "chance", "mean_image", "nearest_auxiliary")
+_BASELINES = ("mean_image", "nearest_auxiliary")
+_COLUMNS = ("score", "value", "low", "high", "chance", *_BASELINES)
 
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What an audit or an attack leaves behind; in a notebook it shows its verdict and its scores.
+    """The result of an audit or an attack; in a notebook it shows its verdict and its scores.
 
     Args:
-        folder: The run folder; `report.html` stands in it.
-        metrics: What `metrics.json` holds.
+        folder: The run folder with `report.html` and `metrics.json`.
+        metrics: The contents of `metrics.json`.
         verdict: The report's first sentences, one a line.
     """
 
     folder: Path
-    metrics: dict[str, Any]
+    metrics: Metrics
     verdict: str
 
     @property
@@ -70,20 +72,14 @@ class AuditResult:
         return shown + html_paragraph(f"Report: {self.report}")
 
     def _scores(self) -> Iterator[dict[str, Any]]:
-        trees = {name: _tree(self.metrics, name) for name in ("reconstruction", "intervals", "chance")}
-        baselines = _tree(self.metrics, "baselines")
-        for name, value in trees["reconstruction"].items():
-            if name == "count" or not isinstance(value, int | float):
-                continue
-            ends = trees["intervals"].get(name) or (None, None)
-            row = {"score": name, "value": value, "low": ends[0], "high": ends[1]}
-            row["chance"] = trees["chance"].get(name)
-            yield row | {baseline: _tree(baselines, baseline).get(name) for baseline in _COLUMNS[5:]}
-
-
-def _tree(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = tree.get(name)
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        means = self.metrics.reconstruction
+        for name in () if means is None else means.names():
+            reading = self.metrics.score(name)
+            assert reading is not None, "a name of its own"
+            low, high = reading.interval or (None, None)
+            row = {"score": name, "value": reading.value, "low": low, "high": high, "chance": reading.chance}
+            others = {one: self.metrics.baselines.get(one) for one in _BASELINES}
+            yield row | {one: part and part.score(name) for one, part in others.items()}
 
 
 def _written(value: float | None) -> str:

@@ -1,7 +1,7 @@
-"""The auditor's side of an audit: what it makes of the proofs, knowing the clients' defences or not."""
+"""The auditor's attack on proofs, with and without knowledge of the clients' defenses."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from torch import nn
@@ -20,32 +20,10 @@ from palimpsest.attacks import (
 from palimpsest.config import AttackingConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.oracles import DefendedOracle
+from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.proofs import Proofs
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
-
-
-@dataclass(frozen=True)
-class Audited:
-    """What an auditor recovered; with defences, by three attackers.
-
-    Args:
-        reconstruction: From the proofs as they were issued. Where there are defences, this attacker knows them and has
-            learned through them.
-        non_adaptive: The same, by an attacker who has learned from undefended differences; none without defences, or
-            where a defended proof has another length than those.
-        undefended: From the proofs before the defences: what the attack is worth without them; none without defences.
-    """
-
-    reconstruction: Reconstruction
-    non_adaptive: Reconstruction | None = None
-    undefended: Reconstruction | None = None
-
-    @property
-    def others(self) -> dict[str, Reconstruction]:
-        """The other attackers' reconstructions, by name."""
-        both = {"non-adaptive": self.non_adaptive, "undefended": self.undefended}
-        return {name: one for name, one in both.items() if one is not None}
 
 
 def attack_as_auditor(
@@ -57,41 +35,48 @@ def attack_as_auditor(
     *,
     architecture: nn.Module | None,
     key: Sequence[object],
-) -> Audited:
-    """Attack the proofs: without defences once, with defences knowing them and not.
+) -> Recovered:
+    """Attack the proofs: once without defenses; with defenses knowing them and not.
 
     Args:
         run: Where the stages are kept.
-        config: Attack, defences and seed.
+        config: Attack, defenses and seed.
         view: What the auditor holds, with the proofs as they were issued.
-        clean: The proofs before the defences; none where nobody has them.
-        issued: The proofs as they were issued.
-        architecture: The model on torch's meta device, for an attack that declares that it knows it; none where the
+        clean: The proofs before the defenses; None where they are unknown.
+        issued: The proofs that the clients issued.
+        architecture: The model on torch's meta device, for an attack that declares that it knows it; None where the
             auditor does not have it.
         key: What the oracle's answers depend on.
     """
     attack = config.attack.components["name"]
     view = attacker_view(attack, view, architecture=architecture)
     key = (*key, view.auxiliary, config.attack, config.seed, view.device)
+    target = {"": issued}
     if not config.defenses:
-        return Audited(**_reconstruct(run, config, view, {"reconstruction": issued}, key))
+        return Recovered(_reconstruct(run, config, view, target, key)[""])
     oracle = defended_oracle(config, view, "attack")
     knowing = replace(view, oracle=oracle, answers_vary=oracle.answers_vary)
-    targets = {} if clean is None else {"undefended": clean}
+    adaptive = _reconstruct(run, config, knowing, target, (*key, config.defenses), adaptive=True)
+    targets = {}
     if view.oracle.dimension == issued.vectors.shape[1]:
-        targets["non_adaptive"] = issued
-    return Audited(
-        **_reconstruct(
-            run, config, knowing, {"reconstruction": issued}, (*key, config.defenses), adaptive=True
-        ),
-        **(_reconstruct(run, config, view, targets, key) if targets else {}),
-    )
+        targets["non-adaptive"] = issued
+    if clean is not None:
+        targets["undefended"] = clean
+    return Recovered(adaptive[""], _reconstruct(run, config, view, targets, key) if targets else {})
 
 
-def confirm_candidates(
+def link_candidates(
     run: Run, config: AttackingConfig, view: AuditorView[Any], candidates: SampleSet, *, key: Sequence[object]
 ) -> Confirmation:
-    """The stage `confirmation`: an auditor who holds candidate images asks which of them each proof belongs to."""
+    """The stage `confirmation`: a linkage attack by an auditor who holds candidate samples.
+
+    Args:
+        run: Where the stage is kept.
+        config: Defenses and seed.
+        view: What the auditor holds.
+        candidates: Samples among which each proof's sample may be.
+        key: What the oracle's answers depend on.
+    """
     return run.stage(
         "confirmation",
         Confirmation,
@@ -106,7 +91,7 @@ def confirm_candidates(
 
 
 def defended_oracle(config: AttackingConfig, view: AuditorView[Any], purpose: str) -> DefendedOracle:
-    """The auditor's own imitation of the clients' defences."""
+    """The auditor's own imitation of the clients' defenses."""
     defenses = [defense.components["name"] for defense in config.defenses]
     return DefendedOracle(
         view.oracle,
@@ -119,7 +104,7 @@ def defended_oracle(config: AttackingConfig, view: AuditorView[Any], purpose: st
 def attacker_view(
     attack: Attack, view: AuditorView[Any], *, architecture: nn.Module | None
 ) -> AuditorView[Any]:
-    """What the attack is given: the grey box, and the model's layers only if it declares that it knows them."""
+    """What the attack is given: the gray box, and the model's layers only if it declares that it knows them."""
     if architecture is None or Knowledge.ARCHITECTURE not in attack.knowledge:
         return view
     return ArchitectView(
@@ -138,18 +123,15 @@ def _reconstruct(
 ) -> dict[str, Reconstruction]:
     """A stage for each of the proofs; an attack that learns does so once, in a stage of its own."""
     attack = config.attack.components["name"]
-    stages = {
-        name: "reconstructions" if name == "reconstruction" else f"reconstructions-{name.replace('_', '-')}"
-        for name in targets
-    }
-    generator = make_generator(config.seed, "attack")
+    stages = {name: f"reconstructions-{name}" if name else "reconstructions" for name in targets}
     if not isinstance(attack, LearnedInversion):
         return {
             name: run.stage(
                 stages[name],
                 Reconstruction,
                 lambda scratch, proofs=proofs: attack(
-                    replace(view, proofs=proofs.vectors, scratch=scratch), generator=generator
+                    replace(view, proofs=proofs.vectors, scratch=scratch),
+                    generator=make_generator(config.seed, "attack"),
                 ),
                 key=(*key, proofs),
             )
@@ -158,7 +140,9 @@ def _reconstruct(
     learned = run.stage(
         "inverter-adaptive" if adaptive else "inverter",
         Learned,
-        lambda scratch: attack.learn(replace(view, scratch=scratch), generator=generator),
+        lambda scratch: attack.learn(
+            replace(view, scratch=scratch), generator=make_generator(config.seed, "attack")
+        ),
         key=key,
     )
     return {

@@ -1,4 +1,4 @@
-"""Proofs, defended with defences that somebody names, and a file of them."""
+"""Defenses of proofs: in a run, in memory, or from file to file."""
 
 import json
 import secrets
@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from palimpsest.config import DefenseConfig, explain_validation
-from palimpsest.defenses import apply_defenses, describe
+from palimpsest.config import DefendingConfig, DefenseConfig, explain_validation
+from palimpsest.defenses import Defense, apply_defenses, describe
 from palimpsest.errors import ConfigurationError, ProofError
 from palimpsest.proofs import Proofs, load_proofs, save_proofs
 from palimpsest.randomness import make_generator
+from palimpsest.runs import Run
 
 
 def defended(proofs: Proofs, defenses: Sequence[Mapping[str, Any]], *, seed: int) -> Proofs:
@@ -31,11 +32,7 @@ def defended(proofs: Proofs, defenses: Sequence[Mapping[str, Any]], *, seed: int
         components = [DefenseConfig.model_validate(one).components["name"] for one in defenses]
     except ValidationError as error:
         raise ConfigurationError(f"defenses: {explain_validation(error)}") from error
-    before = _named(proofs)
-    return Proofs(
-        apply_defenses(proofs.vectors, components, generator=make_generator(seed, "defend")),
-        proofs.metadata | {"defenses": json.dumps(before + describe(components))},
-    )
+    return _apply(proofs, components, seed, before=_named(proofs))
 
 
 def defend_file(
@@ -61,6 +58,36 @@ def defend_file(
     result = defended(proofs, defenses, seed=secrets.randbits(62) if seed is None else seed)
     save_proofs(out, result)
     return result
+
+
+def defend_stage(run: Run, proofs: Proofs, config: DefendingConfig) -> Proofs:
+    """The stage `defended`: the proofs as the clients issue them; without defenses they stay as they are.
+
+    Args:
+        run: Where the stage is kept.
+        proofs: Undefended proofs.
+        config: Defenses and seed.
+    """
+    if not config.defenses:
+        return proofs
+    key = (proofs, config.defenses, config.seed)
+    return run.stage("defended", Proofs, lambda _: defend_proofs(proofs, config), key=key)
+
+
+def defend_proofs(proofs: Proofs, config: DefendingConfig) -> Proofs:
+    """Apply a configuration's defenses in order, and name them in the metadata.
+
+    Args:
+        proofs: Undefended proofs.
+        config: Defenses and seed.
+    """
+    components = [defense.components["name"] for defense in config.defenses]
+    return _apply(proofs, components, config.seed, before=[])
+
+
+def _apply(proofs: Proofs, components: Sequence[Defense], seed: int, *, before: list[Any]) -> Proofs:
+    vectors = apply_defenses(proofs.vectors, components, generator=make_generator(seed, "defend"))
+    return Proofs(vectors, proofs.metadata | {"defenses": json.dumps(before + describe(components))})
 
 
 def refuse_same_file(path: Path, out: Path) -> None:

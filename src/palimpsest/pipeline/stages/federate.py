@@ -1,16 +1,13 @@
-"""The federation's side of an audit: it trains, unlearns, and hands in proofs."""
+"""Training, unlearning and exact retraining of an audit's federation."""
 
-import json
 from pathlib import Path
 
-from palimpsest.config import DefendingConfig, UnlearningConfig
-from palimpsest.defenses import apply_defenses, describe
+from palimpsest.config import UnlearningConfig
 from palimpsest.federation import Federation, Training, train
-from palimpsest.proofs import Proofs
-from palimpsest.randomness import make_generator
+from palimpsest.metrics import Forgetting
 from palimpsest.registry import METHODS
 from palimpsest.runs import Run
-from palimpsest.unlearning import Forgetting, Request, Unlearning, measure_forgetting, unlearn
+from palimpsest.unlearning import Request, Unlearning, measure_forgetting, unlearn
 
 
 def train_original(
@@ -23,11 +20,7 @@ def train_original(
         "original",
         Training,
         lambda scratch: train(
-            federation.data,
-            federation.model,
-            federation.config,
-            seed=federation.seed,
-            device=federation.device,
+            federation,
             ensure=ensure,
             scratch=scratch,
             history=history,
@@ -37,7 +30,7 @@ def train_original(
 
 
 def unlearn_twice(
-    run: Run, federation: Federation, original: Training, unlearning: UnlearningConfig
+    run: Run, federation: Federation, request: Request, original: Training, unlearning: UnlearningConfig
 ) -> tuple[Unlearning, Unlearning]:
     """The stages `unlearned` and, where the method is not exact, `retrained`: what it is measured against."""
 
@@ -47,12 +40,9 @@ def unlearn_twice(
             Unlearning,
             lambda scratch: unlearn(
                 original,
-                federation.data,
-                federation.model,
-                federation.config,
+                federation,
+                request,
                 config,
-                seed=federation.seed,
-                device=federation.device,
                 scratch=scratch,
                 history=history_folder(run, config),
             ),
@@ -81,10 +71,8 @@ def study_forgetting(
             original.parameters,
             unlearned.parameters,
             retrained.parameters,
-            federation.data,
+            federation,
             request,
-            model=federation.model,
-            device=federation.device,
         ),
         key=(original, unlearned, retrained, federation),
     )
@@ -93,10 +81,3 @@ def study_forgetting(
 def history_folder(run: Run, unlearning: UnlearningConfig) -> Path | None:
     """Where the clients' updates are kept, if the method needs them."""
     return run.folder / "history" if METHODS.get(unlearning.method).needs_history else None
-
-
-def defend_proofs(proofs: Proofs, config: DefendingConfig) -> Proofs:
-    """Proofs as they leave the clients: every defence applied in order, and named in the metadata."""
-    defenses = [defense.components["name"] for defense in config.defenses]
-    vectors = apply_defenses(proofs.vectors, defenses, generator=make_generator(config.seed, "defend"))
-    return Proofs(vectors, proofs.metadata | {"defenses": json.dumps(describe(defenses))})

@@ -39,7 +39,7 @@ def proofs_footprint(count: int, dimension: int, *, memory_budget: int | None = 
     return proofs + _FLOAT * (own + 5 * challenges) * dimension
 
 
-def refuse_what_does_not_fit(count: int, dimension: int, *, memory_budget: int | None = None) -> None:
+def check_memory(count: int, dimension: int, *, memory_budget: int | None = None) -> None:
     """Refuse an audit whose proofs would not fit into memory; arguments as for `proofs_footprint`.
 
     Raises:

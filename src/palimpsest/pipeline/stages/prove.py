@@ -1,18 +1,50 @@
-"""Proofs from two checkpoints and a list of samples."""
+"""Proofs of unlearning: of an audit's clients, or from two checkpoints and a list of samples."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from torch import nn
 
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.artifacts.images import in_classes, load_for
+from palimpsest.datasets import ImageSet
 from palimpsest.errors import CheckpointError, ConfigurationError, ResourceError
 from palimpsest.gradients import parameter_count
 from palimpsest.models import bare
-from palimpsest.pipeline.stages.federate import defend_proofs
+from palimpsest.pipeline.stages.defend import defend_proofs
 from palimpsest.proofs import Proofs, prove
+from palimpsest.runs import Run
 from palimpsest.storage import parameters_hash
 from palimpsest.system.device import pick_device
+
+
+def prove_stage(
+    run: Run,
+    original: nn.Module,
+    unlearned: nn.Module,
+    forgotten: ImageSet,
+    *,
+    memory_budget: int,
+    key: Sequence[object],
+) -> Proofs:
+    """The stage `proofs`: the clients' proofs before any defense.
+
+    Args:
+        run: Where the stage is kept.
+        original: The model before unlearning.
+        unlearned: The model after unlearning.
+        forgotten: The forgotten samples.
+        memory_budget: Bytes that the work may take.
+        key: What the models depend on.
+    """
+    return run.stage(
+        "proofs",
+        Proofs,
+        lambda _: prove(original, unlearned, forgotten, memory_budget=memory_budget),
+        key=(*key, forgotten),
+    )
 
 
 def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:

@@ -1,58 +1,44 @@
-"""The server's side of an audit: what it observes of the unlearning clients, and what it makes of that."""
+"""The server's attack on the batches' gradients that it observes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-from torch import Tensor
+from dataclasses import replace
 
 from palimpsest.attacks import BatchLabels, BatchReconstruction, Knowledge, ServerAttack, ServerView
-from palimpsest.config import AttackingConfig, AuditConfig, DefenseConfig
+from palimpsest.config import AuditConfig, DefenseConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import apply_defenses
-from palimpsest.federation import Federation, Observation, Training, observe, parameter_distance
-from palimpsest.metrics import Measured, in_order, label_recovery, measure
+from palimpsest.federation import Federation, Observation, Training, observe
+from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
 from palimpsest.storage import Parameters
 from palimpsest.unlearning import Request, Unlearning, deal_remaining
 
 
-@dataclass(frozen=True)
-class Served:
-    """What the server recovered.
-
-    Args:
-        reconstruction: The attack's, its images paired with the originals batch by batch.
-        remaining: How close the samples that stay were reconstructed, or none where the attack does without them.
-        prior: How close the images were already that the attack started from, or none where it started from noise.
-        labels_right: The share of the forgotten samples' classes that the attack had right.
-        moved: The L2 distance of the parameters before and after unlearning.
-        undefended: The same attack's images of what the clients had before their defences; none without defences.
-    """
-
-    reconstruction: BatchReconstruction
-    remaining: Measured | None
-    prior: Measured | None
-    labels_right: float
-    moved: float
-    undefended: BatchReconstruction | None = None
-
-
-def attack_from_server(
+def attack_as_server(
     run: Run,
-    federation: Federation,
     config: AuditConfig,
-    request: Request,
+    federation: Federation,
+    *,
     original: Training,
     unlearned: Unlearning,
-) -> Served:
-    """Observe the unlearning clients, attack, and pair what comes back with the originals."""
-    seen = config.observation
-    remaining, forgotten = deal_batches(federation, config, request)
+    retained: ImageSet,
+    forgotten: ImageSet,
+) -> Recovered:
+    """Observe the unlearning clients' batches, and attack what the server sees of them.
+
+    Args:
+        run: Where the stages are kept.
+        config: Attack, defenses, batches and seed.
+        federation: The clients.
+        original: The model before unlearning.
+        unlearned: The model after unlearning.
+        retained: The retained samples of the batches; the clients alone use them.
+        forgotten: The forgotten samples of the batches; the clients alone use them.
+    """
     attack = config.attack.components["name"]
 
     def recover(defenses: Sequence[DefenseConfig], suffix: str = "") -> BatchReconstruction:
-        """What the attack makes of gradients with these defences, paired with the originals."""
         observation = run.stage(
             f"observation{suffix}",
             Observation,
@@ -61,33 +47,23 @@ def attack_from_server(
                 config,
                 original.parameters,
                 unlearned.parameters,
-                remaining,
+                retained,
                 forgotten,
                 defenses=defenses,
             ),
-            key=(original, unlearned, remaining, forgotten, seen, defenses, config.seed),
+            key=(original, unlearned, retained, forgotten, config.observation, defenses, config.seed),
         )
-        view = server_view(federation, config, observation, remaining, forgotten)
-        # The attack is given the view alone: gradients, parameters, public images, and labels if it says so.
-        recovered = run.stage(
+        view = server_view(federation, config, observation, retained, forgotten)
+        # The attack receives the view alone: gradients, parameters, public images, and labels if it declares them.
+        return run.stage(
             f"reconstructions{suffix}",
             BatchReconstruction,
             lambda _: attack(view, generator=make_generator(config.seed, "attack")),
-            key=(observation, view.public, remaining.labels, forgotten.labels, config.attack, config.seed),
+            key=(observation, view.public, retained.labels, forgotten.labels, config.attack, config.seed),
         )
-        return replace(recovered, images=in_order(recovered.images, forgotten.images, batch=seen.forgotten))
 
     recovered = recover(config.defenses)
-    return Served(
-        reconstruction=recovered,
-        remaining=measure_part(
-            run, config, "remaining", recovered.remaining, remaining, batch=seen.remaining
-        ),
-        prior=measure_part(run, config, "prior", recovered.prior, forgotten, batch=seen.forgotten),
-        labels_right=label_recovery(recovered.labels, forgotten.labels, batch=seen.forgotten),
-        moved=parameter_distance(original.parameters, unlearned.parameters, federation.network()),
-        undefended=recover((), "-undefended") if config.defenses else None,
-    )
+    return Recovered(recovered, {"undefended": recover((), "-undefended")} if config.defenses else {})
 
 
 def deal_batches(federation: Federation, config: AuditConfig, request: Request) -> tuple[ImageSet, ImageSet]:
@@ -163,34 +139,4 @@ def server_view(
         labels=labels if Knowledge.LABELS in attack.knowledge else None,
         device=federation.device,
         memory_budget=config.memory_budget,
-    )
-
-
-def measure_part(
-    run: Run, config: AttackingConfig, name: str, images: Tensor, originals: ImageSet, *, batch: int
-) -> Measured | None:
-    """The stage of this name: images that an attack made or used on the way beside the originals, if there are any.
-
-    Args:
-        run: The run.
-        config: Its configuration.
-        name: The stage's.
-        images: `[b * batch, channels, height, width]`, or none at all.
-        originals: The same batches.
-        batch: Samples of a batch.
-    """
-    if not len(images):
-        return None
-    paired, scoring = in_order(images, originals.images, batch=batch), config.scoring
-    return run.stage(
-        name,
-        Measured,
-        lambda _: measure(
-            paired,
-            originals.images,
-            lpips_network=scoring.lpips_network,
-            bootstrap=scoring.bootstrap,
-            generator=make_generator(config.seed, "bootstrap", name),
-        ),
-        key=(paired, originals, scoring, config.seed),
     )

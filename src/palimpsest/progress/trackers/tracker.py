@@ -1,13 +1,13 @@
 """A callback that passes numbers on to a tracker: curves while they grow, scores in the end, and no image ever."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from palimpsest.errors import ConfigurationError
-from palimpsest.progress.context import Callback
+from palimpsest.progress.context import Callback, RunMetrics
 from palimpsest.progress.events import ProgressLine, Stage
 
 TRACKERS = {
@@ -74,10 +74,9 @@ class Tracker(Callback):
         """Add its seconds."""
         self._summary[f"seconds/{stage.name}"] = stage.seconds
 
-    def on_metrics(self, metrics: Mapping[str, Any]) -> None:
+    def on_metrics(self, metrics: RunMetrics) -> None:
         """Remember every number of the metrics."""
-        told = {name: value for name, value in metrics.items() if name != "seconds"}
-        self._summary |= dict(numbers(told))
+        self._summary |= metrics.scalars()
 
     def on_run_end(self) -> None:
         """End the run with its numbers."""
@@ -128,17 +127,3 @@ def public(config: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(unlearning, Mapping) or not unlearning.get("indices"):
         return dict(config)
     return {**config, "unlearning": {**unlearning, "indices": f"{len(unlearning['indices'])}, left out"}}
-
-
-def numbers(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Every single number of a tree, under its keys joined by slashes; an interval as its two ends, no other list."""
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            yield from numbers(value, f"{name}/")
-        elif isinstance(value, int | float):
-            yield name, float(value)
-        elif prefix == "intervals/" and isinstance(value, Sequence) and len(value) == 2:
-            yield from (
-                (f"{name}/{end}", float(one)) for end, one in zip(("low", "high"), value, strict=True)
-            )

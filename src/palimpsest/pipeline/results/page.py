@@ -1,0 +1,115 @@
+"""From an outcome to the page that people read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from palimpsest.artifacts import AuditorArtifacts, CaseConfig, ServerArtifacts
+from palimpsest.attacks import spelled_out
+from palimpsest.config import AuditConfig
+from palimpsest.datasets import ImageSet
+from palimpsest.metrics import Metrics, Scores
+from palimpsest.pipeline.results.notes import outcome_notes
+from palimpsest.pipeline.results.outcome import Federated, Outcome
+from palimpsest.pipeline.results.reconstruction_table import SampleTable
+from palimpsest.report import MOST_SAMPLES, ReportInput
+from palimpsest.runs import Manifest
+
+
+def build_page(
+    outcome: Outcome, metrics: Metrics, *, manifest: Manifest, command: str, table: SampleTable | None = None
+) -> ReportInput:
+    """Everything that the page of an audit or of an attack shows.
+
+    Args:
+        outcome: What the stages made.
+        metrics: What was measured.
+        manifest: The run's manifest.
+        command: The shell command that makes the run again; empty where it was called from Python.
+        table: Writes samples that are not images as text; None for images.
+    """
+    config, scored, source = outcome.config, outcome.scored, outcome.source
+    attack = config.attack.components["name"]
+    audit = isinstance(source, Federated)
+    return ReportInput(
+        title=_title(config),
+        command=command or f"palimpsest {'audit' if audit else 'attack'} config.yaml",
+        facts=_facts(outcome),
+        config=config.model_dump(mode="json"),
+        config_yaml=config.to_yaml(),
+        versions=manifest["versions"],
+        metrics=metrics,
+        reconstructions=scored.reconstruction.images,
+        history=scored.reconstruction.curves,
+        knowledge=spelled_out(attack.knowledge),
+        notes=outcome_notes(outcome, metrics),
+        accepted=None if outcome.verdicts is None else outcome.verdicts.accepted,
+        norms=None if outcome.verdicts is None else outcome.verdicts.norms,
+        owners=source.unlearned.owner if isinstance(source, Federated) else None,
+        class_names=source.federation.data.class_names
+        if isinstance(source, Federated)
+        else source.class_names,
+        **_samples(outcome, table),
+    )
+
+
+def _samples(outcome: Outcome, table: SampleTable | None) -> Mapping[str, Any]:
+    """The forgotten samples beside their reconstructions: as images with scores, or as text."""
+    forgotten, scored = outcome.forgotten, outcome.scored
+    if table is not None:
+        shown = scored.reconstruction.images[:MOST_SAMPLES]
+        return {
+            "kind": outcome.auxiliary.kind,
+            "columns": table.header,
+            "cells": table.cells(shown),
+            "truth_cells": [] if forgotten is None else table.cells(forgotten.inputs[:MOST_SAMPLES]),
+        }
+    if not isinstance(forgotten, ImageSet) or not isinstance(scored.scores, Scores):
+        return {}
+    return {
+        "originals": forgotten.images,
+        "labels": forgotten.labels,
+        "per_image": scored.scores.per_image(),
+        "absent": scored.scores.absent(),
+    }
+
+
+def _title(config: AuditConfig | CaseConfig) -> str:
+    if isinstance(config, CaseConfig):
+        return f"{config.attack.name} against {config.brought.name}"
+    unlearning = f"{config.unlearning.scenario}-level unlearning by {config.unlearning.method}"
+    return f"{config.attack.name} against {unlearning} on {config.data.name.rstrip('/')}"
+
+
+def _facts(outcome: Outcome) -> list[tuple[str, str]]:
+    """What was audited or attacked, as names and values."""
+    config, source = outcome.config, outcome.source
+    defenses = ", ".join(defense.name for defense in config.defenses) or "none"
+    last = [("Attack", config.attack.name), ("Seed", str(config.seed))]
+    if isinstance(config, AuditConfig):
+        unlearning = f"{config.unlearning.scenario} level, {config.unlearning.method}"
+        first = [("Data", config.data.name), ("Model", config.model.name), ("Unlearning", unlearning)]
+        return [*first, ("Defense", defenses), *last]
+    model = ("Model", config.model or "not available")
+    if isinstance(source, ServerArtifacts):
+        observation = source.observed.observation
+        batches, dimension = observation.gradients_before.shape
+        sizes = f"{observation.remaining} retained and {observation.forgotten} forgotten samples"
+        labels = getattr(config.attack.components["name"], "labels", "found by the attack")
+        return [
+            ("Gradients", f"{batches:,} batches, {dimension:,} numbers each"),
+            ("Batch", sizes),
+            model,
+            ("Public images", f"{len(source.public):,}"),
+            ("Labels", str(labels)),
+            *last,
+        ]
+    assert isinstance(source, AuditorArtifacts), "the third kind of source"
+    count, dimension = source.proofs.vectors.shape
+    return [
+        ("Proofs", f"{count:,} of {dimension:,} numbers"),
+        model,
+        ("Oracle", source.oracle_source.source),
+        ("Auxiliary samples", f"{len(source.auxiliary):,}"),
+        ("Defense", defenses),
+        *last,
+    ]
