@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palimpsest.unlearning import membership_score
+from palimpsest.metrics import membership_score
 
 losses = st.lists(st.integers(0, 20).map(lambda value: value / 4), min_size=1, max_size=30).map(torch.tensor)
 

@@ -4,18 +4,27 @@ from pathlib import Path
 import pytest
 
 from palimpsest.errors import RunError
+from palimpsest.metrics import Metrics
 from palimpsest.progress import LogFile, Stage, in_stage, progress_line, with_callbacks
+
+METRICS = Metrics.model_validate(
+    {
+        "attack": {},
+        "seconds": {},
+        "reconstruction": {"mse": 0.015, "count": 4, "identification_top1": 0.5, "identification_top5": 1.0},
+    }
+)
 
 
 def test_each_stage_and_slow_work_has_a_line_with_its_time(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "log.txt"
     for _ in range(2):
         with with_callbacks(log := LogFile(path, every=0)), in_stage("original"):
-            log.opened(tmp_path, {})
+            log.on_run_start(tmp_path, {})
             with progress_line("train", 3) as line:
                 line.advance(values={"loss": 0.5})
-            log.finished(Stage("original", 1.25, 2**30))
-            log.scored({"reconstruction": {"mse": 0.015}})
+            log.on_stage_end(Stage("original", 1.25, 2**30))
+            log.on_metrics(METRICS)
     lines = path.read_text().splitlines()
     assert len(lines) == 8
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]", line) for line in lines)
@@ -43,4 +52,4 @@ def test_a_full_disk_stops_nothing() -> None:
     if not full.exists():
         pytest.skip("There is no /dev/full here")
     with with_callbacks(log := LogFile(full)):
-        log.finished(Stage("original", 1.0))
+        log.on_stage_end(Stage("original", 1.0))

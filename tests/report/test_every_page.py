@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.pages import draw, unscored_page
 
 from palimpsest.comparison import ComparedRun
 from palimpsest.comparison.page import render_comparison
-from palimpsest.report import ReportInput, UnscoredInput, render_report, render_unscored
+from palimpsest.report import ReportInput
 
 PAGES = ("report", "redacted", "comparison", "unscored")
 PHONE = {"width": 360, "height": 740}
@@ -34,31 +35,13 @@ def compared() -> list[ComparedRun]:
     ]
 
 
-def unscored(report: ReportInput) -> UnscoredInput:
-    return UnscoredInput(
-        title="An attack",
-        command="palimpsest attack case.yaml",
-        facts=[("Proofs", "120")],
-        config=report.config,
-        config_yaml=report.config_yaml,
-        versions=report.versions,
-        seconds=report.seconds,
-        reconstructions=report.reconstructions,
-        accepted=report.accepted,
-        norms=report.norms,
-        tau=3.2,
-        curves=report.curves,
-        knowledge=report.knowledge,
-    )
-
-
 @pytest.fixture(scope="module")
 def pages(report: ReportInput) -> dict[str, str]:
     return {
-        "report": render_report(report),
-        "redacted": render_report(report, redact=True),
+        "report": draw(report),
+        "redacted": draw(report, redact=True),
         "comparison": render_comparison(compared(), title="Four runs"),
-        "unscored": render_unscored(unscored(report)),
+        "unscored": draw(unscored_page(12)),
     }
 
 

@@ -5,13 +5,12 @@ import time
 
 import pytest
 import torch
-
-from palimpsest.report import render_report
+from tests.support.pages import draw
 
 
 @pytest.fixture(scope="module")
 def html(report) -> str:
-    return render_report(report)
+    return draw(report)
 
 
 def shown(page) -> list[int]:
@@ -175,7 +174,7 @@ def test_long_words_do_not_widen_a_phone(open_page, make_report):
     word = "x" * 200
     config = {**make_report(12).config, "description": word}
     changes = {"title": word, "notes": [word], "command": word, "config": config, "class_names": [word] * 10}
-    html = render_report(make_report(12, versions={word: word}, knowledge=[word], **changes))
+    html = draw(make_report(12, versions={word: word}, knowledge=[word], **changes))
     page = open_page(html, viewport={"width": 390, "height": 844}, is_mobile=True).page
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
@@ -213,7 +212,7 @@ def test_prints_with_everything_open(open_page, html):
 
 def test_five_thousand_images_stay_small_and_quick(open_page, make_report):
     report = make_report(5000)
-    html = render_report(report)
+    html = draw(report)
     assert len(html.encode()) < 30e6
     started = time.monotonic()
     page = open_page(html).page
@@ -248,7 +247,7 @@ def test_what_the_page_shows_is_the_image_itself(open_page, html, report):
 
 
 def test_redacted_page_works_and_holds_no_byte_of_an_image(open_page, report):
-    html = render_report(report, redact=True)
+    html = draw(report, redact=True)
     assert not re.search(r"UklGR|iVBOR|/9j/|;base64,\w", html)
     opened = open_page(html)
     assert opened.page.locator("img, canvas, dialog, #gallery, .card").count() == 0

@@ -3,51 +3,35 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.support.pages import draw, unscored_page
 
 from palimpsest.errors import RunError
-from palimpsest.report import ReportInput, UnscoredInput, load_page, render_page, write_page
+from palimpsest.report import ReportInput, judge, load_page, write_page
 from palimpsest.report.page import draw_again
 from palimpsest.report.pictures import save_pictures
 
 
-def unscored() -> UnscoredInput:
-    return UnscoredInput(
-        title="An attack",
-        command="palimpsest attack case.yaml",
-        facts=[("Proofs", "3")],
-        config={"seed": 1},
-        config_yaml="seed: 1",
-        versions={"torch": "2"},
-        seconds={"inverter": 1.0},
-        reconstructions=torch.rand(3, 1, 8, 8),
-        accepted=torch.ones(3, dtype=torch.bool),
-        norms=torch.rand(3),
-        tau=1.0,
-        curves={"training_loss": [1.0, 0.5]},
-        knowledge=["Proofs."],
-    )
-
-
 def test_a_page_is_rendered_again_as_it_was(report: ReportInput, tmp_path: Path) -> None:
-    write_page(tmp_path, report)
-    assert render_page(load_page(tmp_path)) == (tmp_path / "report.html").read_text()
+    write_page(tmp_path, report, judge(report))
+    assert draw(load_page(tmp_path)) == (tmp_path / "report.html").read_text()
     assert (tmp_path / "report.safetensors").stat().st_mode & 0o077 == 0
 
 
 def test_a_redacted_page_comes_from_the_same_file(report: ReportInput, tmp_path: Path) -> None:
-    write_page(tmp_path, report)
-    redacted = render_page(load_page(tmp_path), redact=True)
+    write_page(tmp_path, report, judge(report))
+    redacted = draw(load_page(tmp_path), redact=True)
     assert "UklGR" not in redacted
     assert len(redacted) < len((tmp_path / "report.html").read_text())
 
 
 def test_an_attack_without_the_truth_has_a_page_and_no_redacted_one(tmp_path: Path) -> None:
-    write_page(tmp_path, unscored())
+    unscored = unscored_page()
+    write_page(tmp_path, unscored, judge(unscored))
     page = load_page(tmp_path)
-    assert isinstance(page, UnscoredInput)
-    assert render_page(page) == (tmp_path / "report.html").read_text()
+    assert page.originals is None
+    assert draw(page) == (tmp_path / "report.html").read_text()
     with pytest.raises(RunError, match="no redacted page"):
-        render_page(page, redact=True)
+        draw(page, redact=True)
 
 
 def test_a_run_without_a_page_is_told_apart(tmp_path: Path) -> None:
@@ -61,12 +45,12 @@ def test_a_run_without_a_page_is_told_apart(tmp_path: Path) -> None:
         {"reconstructions": torch.zeros(3, 2, 8, 8)},
         {"reconstructions": torch.zeros(3)},
         {"norms": torch.rand(5)},
-        {"curves": {"training_loss": []}},
+        {"history": {"training_loss": []}},
         {"config": {"seed": {"a": {"b": [{}]}}}},
     ],
 )
 def test_a_strangers_page_is_drawn_or_refused_in_a_sentence(changes: dict, tmp_path: Path) -> None:
-    replace(unscored(), **changes).save(tmp_path / "report.safetensors")
+    replace(unscored_page(), **changes).save(tmp_path / "report.safetensors")
     try:
         told = draw_again(load_page(tmp_path))
     except RunError as error:
@@ -81,7 +65,7 @@ def test_pictures_are_written_for_papers(report: ReportInput, tmp_path: Path) ->
         for name in ("gallery", "training", "distributions", "identification")
         for kind in ("png", "svg")
     }
-    few = {path.name for path in save_pictures(unscored(), tmp_path / "few")}
+    few = {path.name for path in save_pictures(unscored_page(), tmp_path / "few")}
     assert few == {f"{name}.{kind}" for name in ("gallery", "training") for kind in ("png", "svg")}
     assert (tmp_path / "gallery.png").read_bytes()[:4] == b"\x89PNG"
     first = (tmp_path / "training.svg").read_bytes()

@@ -1,13 +1,14 @@
 import base64
-import copy
 import hashlib
 import re
 from html.parser import HTMLParser
 
 import pytest
+from tests.support.pages import FORGETTING, draw, metrics_tree
 
-from palimpsest.report import render_report
+from palimpsest.metrics import Metrics
 
+NO_FEDERATION = {"federation": None, "forgetting": None}
 HOSTILE = "</script><img src=x onerror=alert(1)><b title='\"&amp;"
 
 
@@ -25,7 +26,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(report) -> str:
-    return render_report(report)
+    return draw(report)
 
 
 def test_policy_allows_only_this_script_and_this_style(page):
@@ -68,24 +69,24 @@ def test_hostile_text_stays_text(page, make_report, config):
     config["data"]["name"] = HOSTILE
     config["attack"][HOSTILE] = HOSTILE
     config["defenses"][0]["name"] = HOSTILE
-    metrics = copy.deepcopy(make_report(12).metrics)
-    metrics["baselines"][HOSTILE] = metrics["baselines"]["mean_image"]
+    parts = metrics_tree(mse=0.02, top1=0.5, count=12)
+    parts["baselines"][HOSTILE] = parts["baselines"]["mean_image"]
+    parts["seconds"] = {HOSTILE: 1.0}
     hostile = make_report(
         12,
         title=HOSTILE,
         command=HOSTILE,
         config=config,
         config_yaml=HOSTILE,
-        metrics=metrics,
+        metrics=Metrics.model_validate(parts),
         versions={HOSTILE: HOSTILE},
-        seconds={HOSTILE: 1.0},
-        curves={HOSTILE: [1.0, 2.0], f"{HOSTILE} loss": [1.0, 2.0]},
+        history={HOSTILE: [1.0, 2.0], f"{HOSTILE} loss": [1.0, 2.0]},
         knowledge=[HOSTILE],
         notes=[HOSTILE],
         class_names=[HOSTILE] * 10,
         absent={HOSTILE: HOSTILE},
     )
-    text = render_report(hostile)
+    text = draw(hostile)
     assert "<img src=x" not in text
     elements = Tags(text).elements
     assert not [attributes for tag, attributes in elements if "onerror" in attributes or tag == "b"]
@@ -93,7 +94,7 @@ def test_hostile_text_stays_text(page, make_report, config):
 
 
 def test_is_deterministic(report, page):
-    assert render_report(report) == page
+    assert draw(report) == page
 
 
 def test_redacted_holds_no_image_and_no_sample(report, make_report, config):
@@ -104,13 +105,13 @@ def test_redacted_holds_no_image_and_no_sample(report, make_report, config):
         config_yaml="unlearning:\n  indices: [31337, 31338]\n",
         command="palimpsest audit digits --unlearning.indices 31337 31338",
     )
-    assert "31337" in render_report(secret)
-    text = render_report(secret, redact=True)
+    assert "31337" in draw(secret)
+    text = draw(secret, redact=True)
     assert "31337" not in text
     assert "31338" not in text
     assert not re.search(r"data:image/\w+;base64,\w", text)
     assert "UklGR" not in text
-    assert "UklGR" in render_report(secret)
+    assert "UklGR" in draw(secret)
     elements = Tags(text).elements
     assert not [tag for tag, _ in elements if tag == "img"]
     assert not [attributes for _, attributes in elements if attributes.get("type") == "application/json"]
@@ -121,29 +122,30 @@ def test_redacted_holds_no_image_and_no_sample(report, make_report, config):
 
 
 def test_redaction_keeps_a_command_that_names_nobody(report):
-    assert report.command in render_report(report, redact=True)
+    assert report.command in draw(report, redact=True)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_images_are_enough(count, make_report):
-    assert "<h1>" in render_report(make_report(count))
+    assert "<h1>" in draw(make_report(count))
 
 
 def test_exact_unlearning_and_a_single_client_are_told_in_words(make_report):
-    told = make_report(12).forgetting
-    exact = {**told, "distance_to_retrained": 0.0, "relative_distance": 0.0}
-    text = render_report(make_report(12, forgetting=exact, participation=[1]))
+    distance = FORGETTING["distance"] | {"absolute": 0.0, "relative": 0.0}
+    trained = {"original_accuracy": 1.0, "unlearned_accuracy": 1.0, "faults": 0, "participation": [1]}
+    exact = {"forgetting": FORGETTING | {"distance": distance}, "federation": trained}
+    text = draw(make_report(12, parts=exact))
     assert "unlearning was exact" in text
     assert "away (L2)" not in text
     assert "There was one client, and it took part in 1 round." in text
-    assert "away (L2)" in render_report(make_report(12))
+    assert "away (L2)" in draw(make_report(12))
 
 
 def test_grey_images_without_lpips_owners_curves_or_forgetting(report, make_report):
-    changed = make_report(12, channels=1, owners=None, curves={}, forgetting=None, participation=[])
+    changed = make_report(12, channels=1, owners=None, history={}, parts=NO_FEDERATION)
     per_image = {name: values for name, values in changed.per_image.items() if name == "mse"}
     absent = {"lpips": "The weights of its trunk are not here."}
-    text = render_report(type(changed)(**{**vars(changed), "per_image": per_image, "absent": absent}))
+    text = draw(type(changed)(**{**vars(changed), "per_image": per_image, "absent": absent}))
     assert "chosen by MSE" in text
     assert "LPIPS is absent: The weights of its trunk are not here.<" in text
     assert "This attack recorded no curve." in text

@@ -1,17 +1,34 @@
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
+from tests.support.pages import FORGETTING, make_metrics, unscored_page
+from torch import Tensor
 
-from palimpsest.report import Level, judge
-from palimpsest.report.verdict import binomial_interval
+from palimpsest.metrics import binomial_interval
+from palimpsest.report import Level, Verdict, judge
 
 TEN_CLASSES = torch.arange(1000) % 10
 
 
-def test_states_the_numbers_that_it_rests_on(metrics_of):
-    verdict = judge(metrics_of(mse=0.0211, top1=0.812, count=1000), labels=TEN_CLASSES)
+def verdict_of(
+    *,
+    labels: Tensor = TEN_CLASSES,
+    owners: Tensor | None = None,
+    parts: dict[str, Any] | None = None,
+    **numbers: Any,
+) -> Verdict:
+    """The verdict on so many images; the image's pixels play no part in it."""
+    metrics = make_metrics(**numbers, **{"federation": None, "forgetting": None, **(parts or {})})
+    images = torch.zeros(len(labels), 1, 2, 2)
+    return judge(unscored_page(len(labels), metrics=metrics, originals=images, labels=labels, owners=owners))
+
+
+def test_states_the_numbers_that_it_rests_on():
+    verdict = verdict_of(mse=0.0211, top1=0.812, count=1000)
     assert verdict.findings[0].startswith(
         "812 of 1,000 forgotten images can be told apart from the others by their reconstruction "
         "(81.2\N{NO-BREAK SPACE}%"
@@ -33,12 +50,12 @@ def test_states_the_numbers_that_it_rests_on(metrics_of):
         (0.08, 0.002, Level.NOT_RECOVERED),  # both intervals hold the baseline
     ],
 )
-def test_level_follows_chance_class_and_mean_image(mse, top1, level, metrics_of):
-    assert judge(metrics_of(mse=mse, top1=top1, count=1000), labels=TEN_CLASSES).level is level
+def test_level_follows_chance_class_and_mean_image(mse, top1, level):
+    assert verdict_of(mse=mse, top1=top1, count=1000).level is level
 
 
-def test_a_failed_attack_is_not_called_protection(metrics_of):
-    verdict = judge(metrics_of(mse=0.12, top1=0.001, count=1000), labels=TEN_CLASSES)
+def test_a_failed_attack_is_not_called_protection():
+    verdict = verdict_of(mse=0.12, top1=0.001, count=1000)
     assert verdict.headline == "This attack did not recover the forgotten images; that is no proof of safety."
     text = " ".join((verdict.headline, *verdict.findings)).lower()
     for claim in ("protected", "protects", "is safe", "is private", "secure"):
@@ -46,20 +63,20 @@ def test_a_failed_attack_is_not_called_protection(metrics_of):
     assert any("Another attack" in finding for finding in verdict.findings)
 
 
-def test_one_image_per_class_can_not_be_told_apart_beyond_its_class(metrics_of):
-    verdict = judge(metrics_of(mse=0.12, top1=1.0, count=10), labels=torch.arange(10))
+def test_one_image_per_class_can_not_be_told_apart_beyond_its_class():
+    verdict = verdict_of(mse=0.12, top1=1.0, count=10, labels=torch.arange(10))
     assert verdict.level is Level.TRACES
     assert "no more than the class explains" in verdict.findings[0]
 
 
-def test_one_class_has_no_separate_class_chance(metrics_of):
-    verdict = judge(metrics_of(mse=0.02, top1=0.5, count=100), labels=torch.ones(100))
+def test_one_class_has_no_separate_class_chance():
+    verdict = verdict_of(mse=0.02, top1=0.5, count=100, labels=torch.ones(100))
     assert "class" not in verdict.findings[0]
     assert verdict.level is Level.RECOVERED
 
 
-def test_a_single_image_is_not_told_apart(metrics_of):
-    verdict = judge(metrics_of(mse=0.12, top1=1.0, count=1), labels=torch.zeros(1))
+def test_a_single_image_is_not_told_apart():
+    verdict = verdict_of(mse=0.12, top1=1.0, count=1, labels=torch.zeros(1))
     assert verdict.findings[0] == "Only one image was forgotten, so that there is none to tell it apart from."
     assert verdict.level is Level.NOT_RECOVERED
 
@@ -67,39 +84,44 @@ def test_a_single_image_is_not_told_apart(metrics_of):
 @pytest.mark.parametrize(
     ("mse", "words"), [(0.02, "are closer."), (0.12, "are farther away."), (0.08, "holds both")]
 )
-def test_compares_the_interval_with_the_mean_image(mse, words, metrics_of):
-    assert words in judge(metrics_of(mse=mse, top1=0.5, count=1000), labels=TEN_CLASSES).findings[1]
+def test_compares_the_interval_with_the_mean_image(mse, words):
+    assert words in verdict_of(mse=mse, top1=0.5, count=1000).findings[1]
 
 
-def test_acceptance_is_not_called_proof(metrics_of):
-    findings = judge(metrics_of(mse=0.02, top1=0.5, count=1000), labels=TEN_CLASSES).findings
+def test_acceptance_is_not_called_proof():
+    findings = verdict_of(mse=0.02, top1=0.5, count=1000).findings
     verification = next(finding for finding in findings if "verifier" in finding)
     assert "accepted 996 of 1,000 proofs (norm at most tau = 3.2)" in verification
     assert "a proof of zeros" in verification
 
 
-def test_names_forgetting_clients_that_never_took_part(metrics_of):
-    metrics = metrics_of(mse=0.02, top1=0.5, count=1000)
+def test_names_forgetting_clients_that_never_took_part():
     owners = torch.arange(1000) % 3
 
     def findings(participation: list[int]) -> str:
-        return " ".join(
-            judge(metrics, labels=TEN_CLASSES, owners=owners, participation=participation).findings
-        )
+        trained = {"original_accuracy": 1.0, "unlearned_accuracy": 1.0, "faults": 0}
+        parts = {"federation": trained | {"participation": participation}}
+        return str(verdict_of(mse=0.02, top1=0.5, count=1000, owners=owners, parts=parts))
 
     assert "No round used" not in findings([1, 1, 1, 0])
     assert "No round used a reply of client 1: those" in findings([1, 0, 1, 1])
     assert "No round used a reply of 2 clients that forget (0, 1): those" in findings([0, 0, 1, 1])
 
 
-def test_says_what_unlearning_did_to_accuracy(metrics_of):
-    forgetting = {"accuracy_forgotten": [0.98, 0.61]}
-    verdict = judge(metrics_of(mse=0.02, top1=0.5, count=1000), labels=TEN_CLASSES, forgetting=forgetting)
-    assert "98.0\N{NO-BREAK SPACE}% of the forgotten images rightly before" in verdict.findings[-1]
-    assert "test" not in verdict.findings[-1]
-    forgetting["accuracy_test"] = [0.97, 0.6]
-    verdict = judge(metrics_of(mse=0.02, top1=0.5, count=1000), labels=TEN_CLASSES, forgetting=forgetting)
-    assert "test images, which it never saw, 97.0\N{NO-BREAK SPACE}% and 60.0" in verdict.findings[-1]
+def test_says_what_unlearning_did_to_accuracy():
+    without = verdict_of(mse=0.02, top1=0.5, count=1000)
+    assert "classified" not in str(without)
+    verdict = verdict_of(mse=0.02, top1=0.5, count=1000, parts={"forgetting": FORGETTING})
+    assert "99.2\N{NO-BREAK SPACE}% of the forgotten images correctly before" in verdict.findings[-1]
+    assert "test images, which it never saw, 96.8\N{NO-BREAK SPACE}% and 95.5" in verdict.findings[-1]
+
+
+def test_without_the_truth_nothing_is_claimed():
+    verdict = judge(unscored_page(3))
+    assert verdict.level is Level.NOT_SCORED
+    assert verdict.identification is None
+    assert "3 proofs were turned into images; without the truth nothing is scored." in verdict.headline
+    assert "accepted 2 of them" in verdict.findings[0]
 
 
 @given(st.integers(1, 60).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))

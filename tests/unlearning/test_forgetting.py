@@ -8,8 +8,9 @@ from palimpsest.config import UnlearningConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import UnlearningError
 from palimpsest.federation import Federation, accuracy, train
+from palimpsest.metrics import Forgetting
 from palimpsest.models import load_parameters
-from palimpsest.unlearning import Forgetting, make_request, measure_forgetting, unlearn
+from palimpsest.unlearning import make_request, measure_forgetting, unlearn
 
 
 @pytest.fixture(scope="module")

@@ -66,14 +66,14 @@ def build_gallery(report: ReportInput, *, budget: int = IMAGE_BUDGET) -> dict[st
     """
     originals, reconstructions, exact = _encoded_pairs(report, budget)
     rows = _within_budget(report, _size(originals, reconstructions), budget)
-    originals, labels = report.truth
+    images, labels = report.truth
     scores = {name: report.per_image[name] for name in PER_IMAGE if name in report.per_image}
     classes = sorted(set(labels.tolist()))
     return {
         "scores": [
             {"key": name, "label": PER_IMAGE[name].label, "better": PER_IMAGE[name].better} for name in scores
         ],
-        "size": list(originals.shape[-2:]),
+        "size": list(images.shape[-2:]),
         "classes": [[label, class_name(report, label)] for label in classes],
         "exact": exact,
         "rows": rows,

@@ -1,0 +1,210 @@
+"""Pages made up from real images: scikit-learn's digits and blurred copies of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor
+from torch.nn import functional as F
+
+from palimpsest.metrics import Metrics
+from palimpsest.report import ReportInput, judge, render_page
+
+CONFIG: dict[str, Any] = {
+    "description": "Digits, forgotten by retraining.",
+    "paper": "",
+    "data": {"name": "digits", "auxiliary": None, "auxiliary_size": 800, "partition": "iid"},
+    "model": {"name": "convnet", "width": 16},
+    "federation": {"clients": 10, "fraction": 0.5, "rounds": 20, "aggregation": "fedavg"},
+    "unlearning": {"scenario": "sample", "count": 120, "indices": None, "method": "retrain"},
+    "defenses": [{"name": "gaussian", "sigma": 0.1}],
+    "verification": {"tau": "calibrated", "quantile": 0.99},
+    "attack": {"name": "igf", "epochs": 40},
+    "seed": 1234,
+    "device": "auto",
+}
+_YAML = "data:\n  name: digits\nseed: 1234\n"
+
+
+def digits(count: int, *, size: int = 32, channels: int = 3) -> tuple[Tensor, Tensor]:
+    """Digits as `[n, c, size, size]` in [0, 1], tinted where they have colours, with their labels."""
+    data = load_digits()
+    rows = torch.arange(count) % len(data.target)
+    images = torch.tensor(data.images, dtype=torch.float32)[rows].unsqueeze(1) / 16
+    images = F.interpolate(images, size=(size, size), mode="bilinear").clamp(0, 1)
+    generator = torch.Generator().manual_seed(1)
+    tint = torch.rand(count, channels, 1, 1, generator=generator) * 0.7 + 0.3
+    grain = torch.randn(count, channels, size, size, generator=generator) * 0.05
+    return (images * tint + grain).clamp(0, 1), torch.tensor(data.target)[rows]
+
+
+def blurred(images: Tensor) -> Tensor:
+    """The images through a box filter; the later an image stands, the nearer it comes to the mean image."""
+    soft = F.avg_pool2d(images, 7, stride=1, padding=3)
+    share = torch.linspace(0.1, 0.97, len(images)).view(-1, 1, 1, 1)
+    return (1 - share) * soft + share * images.mean(0, keepdim=True)
+
+
+def ranks(images: Tensor, reconstructions: Tensor) -> Tensor:
+    """The place of the right image among all by squared distance, 1 is first."""
+    distances = torch.cdist(reconstructions.flatten(1), images.flatten(1))
+    return (distances < distances.diagonal().unsqueeze(1)).sum(1) + 1
+
+
+def scores_of(mse: float, top1: float, count: int) -> dict[str, Any]:
+    """Scores that belong together, from an error and a share of right guesses."""
+    psnr = float(-10 * torch.tensor(mse).log10())
+    return {
+        "mse": mse,
+        "psnr": psnr + 0.4,
+        "psnr_of_mean_mse": psnr,
+        "ssim": 1 - 6 * mse,
+        "lpips": 8 * mse,
+        "identification_top1": top1,
+        "identification_top5": min(1.0, 1.1 * top1),
+        "count": count,
+    }
+
+
+def behavior(retained: float, forgotten: float, test: float, auc: float, tpr: float) -> dict[str, Any]:
+    return {
+        "retained": retained,
+        "forgotten": forgotten,
+        "test": test,
+        "membership": {"auc": auc, "tpr": tpr},
+    }
+
+
+FORGETTING: dict[str, Any] = {
+    "original": behavior(0.991, 0.992, 0.968, 0.612, 0.041),
+    "unlearned": behavior(0.985, 0.958, 0.955, 0.507, 0.012),
+    "retrained": behavior(0.990, 0.961, 0.959, 0.503, 0.009),
+    "distance": {"absolute": 1.7, "relative": 0.31, "divergence": 0.1, "agreement": 0.97},
+    "others": 100,
+}
+
+
+def metrics_tree(
+    *, mse: float, top1: float, count: int, mean_image: float = 0.08, **changes: Any
+) -> dict[str, Any]:
+    """The contents of a metrics.json around the numbers that a verdict rests on; a part set to None is left out."""
+    tree: dict[str, Any] = {
+        "attack": {"queries": 800.0},
+        "federation": {
+            "original_accuracy": 0.968,
+            "unlearned_accuracy": 0.955,
+            "participation": [12, 8, 11, 9, 10, 10, 13, 7, 10, 0],
+            "faults": 0,
+        },
+        "forgetting": FORGETTING,
+        "verification": {"tau": 3.2, "accepted": count - 4, "refused": 4},
+        "reconstruction": scores_of(mse, top1, count),
+        "chance": {"identification_top1": 1 / count, "identification_top5": min(1.0, 5 / count)},
+        "baselines": {
+            "mean_image": scores_of(mean_image, 1 / count, count),
+            "nearest_auxiliary": scores_of(0.05, 8 / count, count),
+        },
+        "intervals": {"mse": [mse * 0.95, mse * 1.05], "psnr": [17.0, 18.0]},
+        "seconds": {"data": 0.4, "train": 71.0, "unlearn": 64.2, "prove": 3.1, "attack": 205.0, "score": 9.9},
+    }
+    return {name: part for name, part in (tree | changes).items() if part is not None}
+
+
+def make_metrics(**numbers: Any) -> Metrics:
+    """See `metrics_tree`."""
+    return Metrics.model_validate(metrics_tree(**numbers))
+
+
+def unscored_metrics(**changes: Any) -> Metrics:
+    """The metrics of an attack without the forgotten samples."""
+    tree = {
+        "attack": {},
+        "seconds": {"attack": 1.0},
+        "verification": {"tau": 1.5, "accepted": 2, "refused": 1},
+    }
+    return Metrics.model_validate({name: part for name, part in (tree | changes).items() if part is not None})
+
+
+def draw(page: ReportInput, *, redact: bool = False) -> str:
+    """The page as HTML."""
+    return render_page(page, judge(page), redact=redact)
+
+
+def unscored_page(count: int = 3, **changes: Any) -> ReportInput:
+    """The page of an attack without the forgotten images."""
+    fields: dict[str, Any] = {
+        "title": "igf against <b>proofs</b>",
+        "command": "palimpsest attack",
+        "facts": [("Attack", "igf")],
+        "config": {"seed": 1, "attack": {"name": "igf"}},
+        "config_yaml": "seed: 1\n",
+        "versions": {"torch": "2"},
+        "metrics": unscored_metrics(),
+        "reconstructions": torch.rand(count, 1, 8, 8),
+        "history": {"training_loss": [1.0, 0.5]},
+        "knowledge": ["Proofs."],
+        "notes": ["A <script>note</script>."],
+        "accepted": torch.arange(count) > 0,
+        "norms": torch.arange(count).float(),
+    }
+    return ReportInput(**{**fields, **changes})
+
+
+def synthetic_report(
+    count: int = 120,
+    *,
+    size: int = 32,
+    channels: int = 3,
+    parts: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> ReportInput:
+    """The page of an audit of so many digits.
+
+    Args:
+        count: How many were forgotten.
+        size: Their height and width.
+        channels: 1 or 3.
+        parts: Parts of the metrics that are replaced.
+        changes: Fields of the page that are replaced.
+    """
+    originals, labels = digits(count, size=size, channels=channels)
+    reconstructions = blurred(originals)
+    mse = (originals - reconstructions).square().mean((1, 2, 3))
+    places = ranks(originals, reconstructions)
+    generator = torch.Generator().manual_seed(2)
+    norms = torch.rand(count, generator=generator).sqrt() * 3.3
+    fields: dict[str, Any] = {
+        "title": "What a gradient-difference proof shows of 120 forgotten digits",
+        "command": "palimpsest audit digits-sample --seed 1234",
+        "config": CONFIG,
+        "config_yaml": _YAML,
+        "versions": {"palimpsest": "0.1.0", "torch": "2.13.0", "python": "3.11.7"},
+        "facts": [("Data", "digits"), ("Attack", "igf")],
+        "metrics": make_metrics(
+            mse=float(mse.mean()), top1=float((places == 1).double().mean()), count=count, **(parts or {})
+        ),
+        "originals": originals,
+        "reconstructions": reconstructions,
+        "labels": labels,
+        "owners": torch.arange(count) % 4,
+        "per_image": {
+            "mse": mse,
+            "psnr": -10 * mse.log10(),
+            "ssim": 1 - 6 * mse,
+            "lpips": 8 * mse + 0.02 * torch.rand(count, generator=generator),
+            "rank": places,
+        },
+        "accepted": norms <= 3.2,
+        "norms": norms,
+        "history": {
+            "training loss": [0.09 * 0.93**epoch + 0.012 for epoch in range(40)],
+            "validation loss": [0.09 * 0.94**epoch + 0.019 for epoch in range(40)],
+        },
+        "knowledge": [
+            "Gradients of any sample it likes, from the original and the unlearned model.",
+            "800 images.",
+        ],
+        "notes": ["digits has 1,797 images of 8 x 8 pixels."],
+    }
+    return ReportInput(**{**fields, **changes})
