@@ -39,14 +39,14 @@ def test_an_audit_shows_its_verdict_and_its_scores(result: pp.AuditResult) -> No
 def test_an_audits_frame_holds_the_numbers_of_its_metrics(result: pp.AuditResult) -> None:
     scores = result.to_frame()
     tree = result.metrics
-    assert scores.loc["mse", "value"] == tree["reconstruction"]["mse"]
-    assert [scores.loc["mse", "low"], scores.loc["mse", "high"]] == tree["intervals"]["mse"]
-    assert scores.loc["mse", "mean_image"] == tree["baselines"]["mean_image"]["mse"]
+    assert scores.loc["mse", "value"] == tree.reconstruction.mse
+    assert (scores.loc["mse", "low"], scores.loc["mse", "high"]) == tree.intervals["mse"]
+    assert scores.loc["mse", "mean_image"] == tree.baselines["mean_image"].mse
     assert scores.loc["identification_top1", "chance"] == pytest.approx(1 / 12)
     images = result.per_image()
     assert len(images) == 12
-    assert images["mse"].mean() == pytest.approx(tree["reconstruction"]["mse"], rel=1e-5)
-    assert images["accepted"].sum() == tree["verification"]["accepted"]
+    assert images["mse"].mean() == pytest.approx(tree.reconstruction.mse, rel=1e-5)
+    assert images["accepted"].sum() == tree.verification.accepted
 
 
 def test_an_audit_goes_on_with_the_same_call(result: pp.AuditResult) -> None:

@@ -24,7 +24,8 @@ def folder(tmp_path: Path) -> Path:
         manifest = {"config": config, "versions": {}, "threads": 1, "stages": {}}
         (place / "manifest.json").write_text(json.dumps(manifest))
         if mse:
-            metrics = {"reconstruction": {"mse": mse}, "intervals": {}}
+            scores = {"mse": mse, "identification_top1": 0.5, "identification_top5": 1.0, "count": 10}
+            metrics = {"attack": {}, "seconds": {}, "reconstruction": scores}
             (place / "metrics.json").write_text(json.dumps(metrics))
     return tmp_path / "runs"
 
@@ -62,7 +63,8 @@ def test_the_list_of_runs_fits_a_terminal_of_eighty_columns(
     config = read_config("cifar10-convnet-retrain-sample", {"defenses": [{"name": "orthogonal"}]})
     manifest = {"config": config.model_dump(mode="json"), "versions": {}, "threads": 1, "stages": {}}
     (place / "manifest.json").write_text(json.dumps(manifest))
-    metrics = {"reconstruction": {"mse": 0.02, "identification_top1": 1.0}, "intervals": {}}
+    scores = {"mse": 0.02, "identification_top1": 1.0, "identification_top5": 1.0, "count": 10}
+    metrics = {"attack": {}, "seconds": {}, "reconstruction": scores}
     (place / "metrics.json").write_text(json.dumps(metrics))
     assert run("runs", tmp_path) == 0
     heading, numbers, what = capsys.readouterr().out.splitlines()

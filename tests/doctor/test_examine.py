@@ -17,7 +17,7 @@ from palimpsest.doctor import Finding, Level, examine
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, per_sample_gradients
 from palimpsest.models import Normalised, read_state_dict
-from palimpsest.pipeline import attack
+from palimpsest.pipeline.attack import attack
 from palimpsest.pipeline.stages.prove import make_proofs
 from palimpsest.proofs import Proofs, load_proofs, save_proofs
 

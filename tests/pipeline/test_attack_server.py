@@ -28,7 +28,7 @@ from palimpsest.errors import (
     KnowledgeError,
     PalimpsestError,
 )
-from palimpsest.pipeline import attack
+from palimpsest.pipeline.attack import attack
 from palimpsest.registry import ATTACKS
 
 QUICK = {"name": "dragd", "iterations": 3}
@@ -200,13 +200,14 @@ def test_without_the_truth_nothing_is_scored(served: Callable[..., CaseConfig], 
     found = BatchReconstruction.load(here / "run" / "reconstructions.safetensors")
     assert found.images.shape == (4, 1, 8, 8)
     assert found.remaining.shape == (6, 1, 8, 8)
-    assert result.metrics.observation == {
+    assert result.metrics.observation is not None
+    assert result.metrics.observation.model_dump() == {
         "batches": 2,
         "remaining": 3,
         "forgotten": 2,
         "dimension": found_dimension(here),
     }
-    assert "reconstruction" not in result.metrics
+    assert result.metrics.reconstruction is None
     page = (here / "run" / "report.html").read_text()
     assert "4 forgotten samples were reconstructed from gradients" in page
     assert "What the verifier accepted" not in page
@@ -225,8 +226,9 @@ def test_with_the_truth_it_is_scored(served: Callable[..., CaseConfig], client: 
     assert result.metrics.prior.count == 4
     assert result.metrics.labels_right == 1
     rate = result.metrics.rates["labels_right"]
-    assert rate["low"] < rate["value"] == 1 == rate["high"]
-    assert 0 < rate["chance"] < 1
+    assert rate.low < rate.value == 1 == rate.high
+    assert rate.chance is not None
+    assert 0 < rate.chance < 1
     # Pairs that were chosen by their closeness can't be tested.
     assert result.metrics.belonging is None
     page = (here / "run" / "report.html").read_text()

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from palimpsest.metrics import Metrics
 from palimpsest.reproduce import Cell, Study
 from palimpsest.reproduce.published import Published
 from palimpsest.reproduce.summary import as_json, estimate, markdown, summarise
@@ -14,11 +15,19 @@ CELL = Cell("the-cell", "digits", {}, Published(0.02, 17.0, 0.3))
 STUDY = Study("study", "A title", "A source", lambda: [CELL], notes=("A note.",))
 
 
-def metrics(mse: float, lpips: float | None = 0.25) -> dict:
-    scores = {"mse": mse, "psnr": 17.5, "ssim": 0.4, "identification_top1": 0.5, "count": 1000}
+def metrics(mse: float, lpips: float | None = 0.25, top1: float = 0.5) -> Metrics:
+    scores: dict[str, float] = {
+        "mse": mse,
+        "psnr": 17.5,
+        "ssim": 0.4,
+        "identification_top1": top1,
+        "identification_top5": 1.0,
+        "count": 1000,
+    }
     if lpips is not None:
         scores["lpips"] = lpips
-    return {"reconstruction": scores, "attack": {"features": 433.0}, "seconds": {"a": 1.0, "b": 2.0}}
+    tree = {"reconstruction": scores, "attack": {"features": 433.0}, "seconds": {"a": 1.0, "b": 2.0}}
+    return Metrics.model_validate(tree)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=8))
@@ -35,9 +44,7 @@ def test_the_interval_is_students(values: list[float]) -> None:
 
 
 def test_the_interval_of_a_share_stays_within_its_ends() -> None:
-    runs = {seed: metrics(0.02) for seed in (1, 2)}
-    for seed, share in ((1, 0.0), (2, 0.02)):
-        runs[seed]["reconstruction"]["identification_top1"] = share
+    runs = {seed: metrics(0.02, top1=share) for seed, share in ((1, 0.0), (2, 0.02))}
     top = summarise(CELL, runs).scores["identification_top1"]
     assert top.low == 0
     assert top.high is not None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from palimpsest.artifacts import CaseConfig, gather, load_samples
+from palimpsest.artifacts import CaseConfig, load_auditor_artifacts, load_samples
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.cli import main
 from palimpsest.config import validate
@@ -27,7 +27,7 @@ def configured(models: dict[str, Any], pieces: Path, **keys: Any) -> ProveConfig
 def test_a_proof_is_the_gradient_difference_by_autograd(
     case: Callable[..., CaseConfig], models: dict[str, Any], pieces: Path, here: Path
 ) -> None:
-    both = gather(case(), folder=here, data_dir=None, device="cpu").models
+    both = load_auditor_artifacts(case(), folder=here, data_dir=None, device="cpu").models
     assert both is not None
     samples = load_samples(str(pieces / "forgotten")).samples
     rows = []
@@ -71,7 +71,7 @@ def test_class_folders_are_numbered_as_the_model_numbers_them(
     shutil.copytree(pieces / "forgotten" / "class2", here / "some" / "class2")
     names = ["class0", "class1", "class2"]
     some = make_proofs(configured(models, pieces, samples=str(here / "some"), class_names=names))
-    both = gather(case(), folder=here, data_dir=None, device="cpu").models
+    both = load_auditor_artifacts(case(), folder=here, data_dir=None, device="cpu").models
     assert both is not None
     # The same four samples at once: some processors' kernels round batches of other sizes differently.
     samples = load_samples(str(pieces / "forgotten")).samples
