@@ -5,4 +5,4 @@ from palimpsest.runs.manifest import MANIFEST, Manifest, read_json, read_manifes
 from palimpsest.runs.purge import Purge, purge
 from palimpsest.runs.run import Run
 
-__all__ = ['MANIFEST', 'Manifest', 'Purge', 'Run', 'default_folder', 'purge', 'read_json', 'read_manifest']
+__all__ = ["MANIFEST", "Manifest", "Purge", "Run", "default_folder", "purge", "read_json", "read_manifest"]

@@ -1,0 +1,107 @@
+"""The reference of `metrics.json`: a table for the page, and a JSON schema; `python docs/metrics_reference.py` writes it."""
+
+import dataclasses
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+
+from palimpsest.metrics import Metrics
+
+SCHEMA = Path(__file__).parent / "reference" / "metrics.schema.json"
+_MARK = "<!-- metrics -->"
+_ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the table in, where a page has the mark; called by mkdocs."""
+    return markdown.replace(_MARK, metrics_table()) if _MARK in markdown else markdown
+
+
+def metrics_table() -> str:
+    """Every key of `metrics.json` with its type and meaning, as Markdown."""
+    lines = ["| key | type | meaning |", "| --- | --- | --- |"]
+    lines += (f"| `{key}` | {kind} | {meaning} |" for key, kind, meaning in _rows(Metrics, ""))
+    return "\n".join(lines)
+
+
+def json_schema() -> str:
+    """The JSON schema of `metrics.json`, with a description for every key."""
+    schema = Metrics.model_json_schema(mode="serialization")
+    for kind in _kinds(Metrics, set()):
+        definition = schema["$defs"].get(kind.__name__)
+        for name, meaning in {} if definition is None else _meanings(kind).items():
+            definition["properties"][name]["description"] = meaning
+        if definition is not None:
+            definition["description"] = _purpose(kind)
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def _rows(kind: type, prefix: str) -> Iterator[tuple[str, str, str]]:
+    meanings = _meanings(kind)
+    for name, annotation in _fields(kind).items():
+        below, suffix = _inner(annotation)
+        yield f"{prefix}{name}{suffix}", _type(annotation), meanings[name].replace("|", r"\|")
+        if below is not None:
+            yield from _rows(below, f"{prefix}{name}{suffix}.")
+
+
+def _kinds(kind: type, seen: set[type]) -> Iterator[type]:
+    if kind in seen:
+        return
+    seen.add(kind)
+    yield kind
+    for annotation in _fields(kind).values():
+        below, _ = _inner(annotation)
+        if below is not None:
+            yield from _kinds(below, seen)
+
+
+def _fields(kind: type) -> dict[str, Any]:
+    if issubclass(kind, BaseModel):
+        return {name: info.annotation for name, info in kind.model_fields.items()}
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _inner(annotation: Any) -> tuple[type | None, str]:
+    """The structured type inside an annotation, and how its key is written: `.NAME` for a mapping."""
+    if get_origin(annotation) is dict:
+        below, suffix = _inner(get_args(annotation)[1])
+        return below, f".NAME{suffix}"
+    for option in get_args(annotation) or (annotation,):
+        if isinstance(option, type) and (issubclass(option, BaseModel) or dataclasses.is_dataclass(option)):
+            return option, ""
+    return None, ""
+
+
+def _type(annotation: Any) -> str:
+    options = [option for option in get_args(annotation) if option is not type(None)]
+    if get_origin(annotation) is dict:
+        return _type(options[1])
+    if get_origin(annotation) in (list, tuple):
+        return "list"
+    if options:
+        return _type(options[0])
+    names = {float: "number", int: "integer", str: "text", bool: "true or false"}
+    return names.get(annotation, "section")
+
+
+def _meanings(kind: type) -> dict[str, str]:
+    """What each field means: from attribute docstrings, or from the `Args:` of a dataclass."""
+    if issubclass(kind, BaseModel):
+        return {name: " ".join((info.description or "").split()) for name, info in kind.model_fields.items()}
+    document = (inspect.getdoc(kind) or "").partition("Args:\n")[2]
+    return {name: " ".join(meaning.split()) for name, meaning in _ARGUMENT.findall(document)}
+
+
+def _purpose(kind: type) -> str:
+    return " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(json_schema(), encoding="utf-8")

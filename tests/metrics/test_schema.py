@@ -1,0 +1,97 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.pages import make_metrics, metrics_tree
+
+from palimpsest.errors import RunError
+from palimpsest.metrics import Metrics, Reading
+
+TREE = metrics_tree(mse=0.02, top1=0.5, count=100)
+
+
+def changed(**parts: Any) -> Metrics:
+    return Metrics.model_validate(TREE | parts)
+
+
+def test_what_is_written_reads_back(tmp_path: Path) -> None:
+    metrics = changed(left_out={3: {"not finite": 2}}, moved=0.25, labels_right=1.0)
+    path = tmp_path / "metrics.json"
+    metrics.save(path)
+    assert Metrics.load(path) == metrics
+    assert json.loads(path.read_text())["left_out"] == {"3": {"not finite": 2}}
+
+
+def test_a_part_that_was_not_measured_is_absent() -> None:
+    tree = Metrics(attack={}, seconds={}).tree()
+    assert "soundness" not in tree
+    assert "reconstruction" not in tree
+    assert "moved" not in tree
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_that_json_can_not_hold_are_left_out(number: float, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    Metrics(attack={"bad": number, "good": 1.0}, seconds={}).save(path)
+    assert json.loads(path.read_text())["attack"] == {"good": 1.0}
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "[" * 100_000, '{"attack": {}}', '{"attack": {}, "seconds": {}, "strange": 1}']
+)
+def test_a_strangers_file_is_refused_in_a_sentence(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_text(text)
+    with pytest.raises(RunError, match="damaged or of another version"):
+        Metrics.load(path)
+
+
+def test_a_score_comes_with_its_interval_and_chance() -> None:
+    metrics = make_metrics(mse=0.02, top1=0.5, count=100)
+    assert metrics.score("mse") == Reading(0.02, (0.02 * 0.95, 0.02 * 1.05), None)
+    assert metrics.score("identification_top1") == Reading(0.5, None, 0.01)
+    assert metrics.score("mae") is None
+    assert metrics.score("no such metric") is None
+    # A name of the model itself is no score.
+    assert metrics.score("score") is None
+    assert Metrics(attack={}, seconds={}).score("mse") is None
+
+
+def test_another_attackers_score_is_its_own() -> None:
+    other = {"reconstruction": TREE["reconstruction"] | {"mse": 0.07}, "intervals": {"mse": (0.06, 0.08)}}
+    metrics = changed(attackers={"undefended": other})
+    assert metrics.score("mse", "undefended") == Reading(0.07, (0.06, 0.08), None)
+    assert metrics.score("mse", "non-adaptive") is None
+    own = metrics.score("mse")
+    assert own is not None
+    assert own.value == 0.02
+
+
+def test_a_third_partys_metric_is_a_score_like_any_other() -> None:
+    metrics = changed(reconstruction=TREE["reconstruction"] | {"edges": 0.25})
+    assert metrics.score("edges") == Reading(0.25)
+    assert metrics.reconstruction is not None
+    assert metrics.reconstruction.names()[-1] == "edges"
+    assert "count" not in metrics.reconstruction.names()
+
+
+def test_a_rate_is_a_reading() -> None:
+    rate = {"value": 0.9, "low": 0.8, "high": 0.95, "chance": 0.1, "count": 100}
+    assert changed(rates={"accepted": rate}).rate("accepted") == Reading(0.9, (0.8, 0.95), 0.1)
+    assert changed().rate("accepted") is None
+
+
+def test_scalars_are_every_single_number_but_the_durations() -> None:
+    scalars = changed(attack={"queries": 800.0}, seconds={"inverter": 3.0}).scalars()
+    assert scalars["attack/queries"] == 800
+    assert scalars["baselines/mean_image/mse"] == 0.08
+    assert (scalars["intervals/psnr/low"], scalars["intervals/psnr/high"]) == (17, 18)
+    assert not [name for name in scalars if "seconds" in name or "participation" in name]
+    assert all(isinstance(value, float) for value in scalars.values())
+
+
+def test_the_summary_says_the_error_where_it_is_known() -> None:
+    assert make_metrics(mse=0.02, top1=0.5, count=100).summary() == "finished: MSE 0.02"
+    assert Metrics(attack={}, seconds={}).summary() == "finished"
