@@ -1,4 +1,4 @@
-"""The reference of `metrics.json`: a table for the page, and a JSON schema; `python docs/metrics_reference.py` writes it."""
+"""The reference of `metrics.json`: a table for the page and a JSON schema; run this file to write the schema."""
 
 import dataclasses
 import inspect
