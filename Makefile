@@ -18,10 +18,11 @@ test: $(STAMP)  ## Run the tests, on all cores.
 fuzz: $(STAMP)  ## Hold the promises of docs/trust.md at length: damaged files, kills. About half an hour.
 	$(BIN)/python -m fuzz
 
-lint: $(STAMP)  ## Check style and types.
+lint: $(STAMP)  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports
 
 docs: $(STAMP)  ## Build the documentation in site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
