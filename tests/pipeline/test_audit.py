@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from palimpsest.system.device import pick_device
 from safetensors.torch import load_file
 
 from palimpsest.config import AuditConfig, build_config
@@ -18,6 +17,7 @@ from palimpsest.pipeline.audit import audit
 from palimpsest.proofs import load_proofs
 from palimpsest.runs import default_folder
 from palimpsest.storage import file_hash
+from palimpsest.system.device import pick_device
 from palimpsest.unlearning import make_request
 
 TINY: dict[str, Any] = {

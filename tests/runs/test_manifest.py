@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from palimpsest.config import AuditConfig
+from palimpsest.config import AuditConfig, build_config
 from palimpsest.errors import RunError
-from palimpsest.runs.manifest import changed_keys, finished_stage, FORMAT
 from palimpsest.runs import MANIFEST, read_manifest
-from palimpsest.config import build_config
+from palimpsest.runs.manifest import FORMAT, changed_keys, finished_stage
 from palimpsest.storage import file_hash
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from fuzz.workloads import CONFIG, config
 
-from palimpsest.pipeline.audit import audit
 from palimpsest.cli import main
+from palimpsest.config import build_config, read_config
 from palimpsest.datasets import load_data
 from palimpsest.errors import RunError
+from palimpsest.pipeline.audit import audit
 from palimpsest.runs import purge
-from palimpsest.config import build_config, read_config
 from palimpsest.runs.run import lock_folder
 
 

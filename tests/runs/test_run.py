@@ -14,11 +14,10 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from palimpsest.config import AuditConfig
+from palimpsest.config import AuditConfig, build_config
 from palimpsest.errors import RunError
-from palimpsest.config import build_config
-from palimpsest.storage import Record
 from palimpsest.runs import Run
+from palimpsest.storage import Record
 
 
 @dataclass(frozen=True)

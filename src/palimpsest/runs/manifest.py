@@ -8,9 +8,8 @@ from typing import Any, NotRequired
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from palimpsest.config import AuditConfig, RunConfig
+from palimpsest.config import AuditConfig, RunConfig, validate
 from palimpsest.errors import RunError
-from palimpsest.config import validate
 from palimpsest.storage import file_hash
 
 MANIFEST = "manifest.json"

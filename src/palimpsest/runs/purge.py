@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from palimpsest.errors import RunError
-from palimpsest.storage import write_json, write_text
 from palimpsest.runs.manifest import MANIFEST, Manifest, read_manifest
 from palimpsest.runs.run import lock_folder
+from palimpsest.storage import write_json, write_text
 
 _KEPT_FILES = frozenset({".lock", "config.yaml", MANIFEST, "metrics.json"})
 _KEPT_STAGES = frozenset({"belonging", "forgetting", "prior", "remaining", "scores", "soundness", "verdicts"})

@@ -20,14 +20,28 @@ from pydantic import BaseModel
 from rich.console import Console
 from torch import Tensor
 
-from palimpsest.config import RunConfig
+from palimpsest.config import RunConfig, Section
 from palimpsest.errors import RunError
-from palimpsest.storage import file_hash, remove_partial, write_json, write_text, written_whole
-from palimpsest.runs.manifest import changed_keys, finished_stage, FinishedStage, FORMAT, Manifest, MANIFEST, read_manifest
+from palimpsest.progress import LogFile, Stage, callbacks, in_stage, with_callbacks
+from palimpsest.runs.manifest import (
+    FORMAT,
+    MANIFEST,
+    FinishedStage,
+    Manifest,
+    changed_keys,
+    finished_stage,
+    read_manifest,
+)
+from palimpsest.storage import (
+    Record,
+    file_hash,
+    remove_partial,
+    tensor_hash,
+    write_json,
+    write_text,
+    written_whole,
+)
 from palimpsest.system.memory import give_back_freed_memory
-from palimpsest.progress import in_stage, LogFile, Stage, callbacks, with_callbacks
-from palimpsest.storage import Record, tensor_hash
-from palimpsest.config import Section
 
 LOG = "log.txt"
 """What a run did and when; it grows each time that the run goes on."""
