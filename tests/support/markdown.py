@@ -17,7 +17,7 @@ class Block:
 
     Args:
         language: What follows the fence, such as `python`.
-        title: The file that the block is, as in ```` ```python title="rounding.py" ````; empty for no file.
+        title: The file that the block is, as in a title after the language; empty for no file.
         code: The lines between the fences.
     """
 
