@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 TOOLS := .venv-sbom
 comma := ,
 
-.PHONY: demo install test fuzz lint docs bench sbom dependencies clean
+.PHONY: demo install test fuzz lint docs architecture bench sbom dependencies clean
 
 demo: $(STAMP)  ## Audit the embedded digits and say where the report is.
 	$(BIN)/palimpsest audit digits --out runs/demo
@@ -18,13 +18,17 @@ test: $(STAMP)  ## Run the tests, on all cores.
 fuzz: $(STAMP)  ## Hold the promises of docs/trust.md at length: damaged files, kills. About half an hour.
 	$(BIN)/python -m fuzz
 
-lint: $(STAMP)  ## Check style and types.
+lint: $(STAMP)  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports
 
 docs: $(STAMP)  ## Build the documentation in site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+architecture: $(STAMP)  ## Draw docs/architecture.svg from the imports.
+	$(BIN)/python docs/architecture.py
 
 bench: $(STAMP)  ## Measure what is promised to be fast beside its rivals; print the table, write docs/benchmarks.md and .json.
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -108,7 +108,8 @@ _HOMES = {
     "palimpsest.config.schema": ("AuditConfig",),
     "palimpsest.datasets": ("ImageSet", "load_images"),
     "palimpsest.errors": ("PalimpsestError",),
-    "palimpsest.gradients": ("Projection", "fit_projection", "gradient_differences", "per_sample_gradients"),
+    "palimpsest.gradients": ("gradient_differences", "per_sample_gradients"),
+    "palimpsest.reduction": ("Projection", "fit_projection"),
     "palimpsest.proofs": ("Proofs", "Verdicts", "load_proofs", "save_proofs"),
     "palimpsest.runs.purge": ("Purge", "purge"),
     "palimpsest.config.load": ("build_config", "preset_names", "read_config"),
@@ -139,7 +140,7 @@ class _Contents(ModuleType):
         return value
 
     def __setattr__(self, name: str, value: object) -> None:
-        # Importing the module palimpsest.audit would put it in the place of the function palimpsest.audit.
+        # Importing the package palimpsest.report would put it in the place of the function palimpsest.report.
         if not (name in _HOME and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 

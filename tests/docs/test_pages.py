@@ -9,49 +9,37 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from tests.support.markdown import ROOT, commands, files, page_name, snippets
 
 from palimpsest import registry
 from palimpsest.cli.main import app, main
 from palimpsest.config import AuditConfig, read_config
 from palimpsest.pipeline.sweep import read_grid
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
-    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*/README.md")]
+    for path in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "examples").glob("*/README.md"),
+    ]
     if path.name != "changelog.md"
 )
-_FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
-_INDENTED = re.compile(r"^    (?P<line>.*\S)\s*$", re.MULTILINE)
 
 
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-def blocks(path: Path, language: str) -> list[str]:
-    return [
-        match["code"]
-        for match in _FENCE.finditer(path.read_text(encoding="utf-8"))
-        if match["language"] == language
-    ]
-
-
-def commands(path: Path) -> list[str]:
-    """Each `palimpsest ...` of a page, with what is optional in it, and without comments and prompts."""
-    text = path.read_text(encoding="utf-8")
-    shown = [*blocks(path, "console"), *blocks(path, "bash")]
-    shown.append("\n".join(match["line"] for match in _INDENTED.finditer(_FENCE.sub("", text))))
-    lines = "\n".join(shown).replace("\\\n", " ").splitlines()
-    return [line.strip().removeprefix("$ ") for line in lines if re.match(r"(\$ )?palimpsest ", line.strip())]
-
-
-# The plugin's page has the flags of the plugin, which is not installed here; its own test runs it.
-COMMANDS = [(page, line) for page in PAGES if page.parent.name != "plugin" for line in commands(page)]
+# Pages whose commands are run: the plugin's has flags of the plugin, which is not installed here (tests/examples), and
+# the how-to pages with files have names that those files register (test_how_to.py).
+COMMANDS = [
+    (page, line)
+    for page in PAGES
+    if page.parent.name != "plugin" and not files(page)
+    for line in commands(page)
+]
 
 
 @pytest.mark.parametrize(
-    ("page", "command"), COMMANDS, ids=[f"{name(page)}-{line}" for page, line in COMMANDS]
+    ("page", "command"), COMMANDS, ids=[f"{page_name(page)}-{line}" for page, line in COMMANDS]
 )
 def test_a_command_that_is_shown_is_one_that_the_program_takes(page: Path, command: str) -> None:
     # `[--truth forgotten/]` is optional, `[{name: sign}]` is YAML and stands in quotes.
@@ -111,10 +99,10 @@ def _followed(tokens: list[str], folder: Path) -> None:
         assert len([*runs.glob("*/metrics.json")]) == 2
 
 
-PYTHON = [page for page in PAGES if blocks(page, "python")]
+PYTHON = [page for page in PAGES if snippets(page, "python")]
 
 
-@pytest.mark.parametrize("page", PYTHON, ids=name)
+@pytest.mark.parametrize("page", PYTHON, ids=page_name)
 def test_the_python_of_a_page_runs_from_its_top_to_its_end(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,14 +114,16 @@ def test_the_python_of_a_page_runs_from_its_top_to_its_end(
             known.names()
             monkeypatch.setattr(known, "_components", dict(known._components))
     namespace: dict[str, object] = {"__name__": "page"}
-    for number, code in enumerate(blocks(page, "python"), 1):
-        exec(compile(code, f"{name(page)}, block {number}", "exec"), namespace)
+    for number, code in enumerate(snippets(page, "python"), 1):
+        exec(compile(code, f"{page_name(page)}, block {number}", "exec"), namespace)
 
 
-YAML = [(page, code) for page in PAGES for code in blocks(page, "yaml")]
+YAML = [(page, code) for page in PAGES for code in snippets(page, "yaml")]
 
 
-@pytest.mark.parametrize(("page", "code"), YAML, ids=[f"{name(page)}-{code[:30]}" for page, code in YAML])
+@pytest.mark.parametrize(
+    ("page", "code"), YAML, ids=[f"{page_name(page)}-{code[:30]}" for page, code in YAML]
+)
 def test_yaml_that_is_shown_is_a_grid_or_a_configuration(page: Path, code: str, tmp_path: Path) -> None:
     path = tmp_path / "shown.yaml"
     path.write_text(code, encoding="utf-8")
@@ -144,7 +134,7 @@ def test_yaml_that_is_shown_is_a_grid_or_a_configuration(page: Path, code: str, 
         assert isinstance(read_config(str(path)), AuditConfig)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_what_a_page_points_to_in_the_repository_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     pointed = [

@@ -10,7 +10,8 @@ from palimpsest.attacks.auditor_view import (
 )
 from palimpsest.attacks.learned.base import Learned, LearnedInversion
 from palimpsest.attacks.learned.extractors import Projected
-from palimpsest.attacks.learned.igf import IGF
+from palimpsest.attacks.learned.features import Features
+from palimpsest.attacks.learned.igf import IGF, ReducedInversion
 from palimpsest.attacks.learned.igf_plus import IGFPlus
 from palimpsest.attacks.learned.igf_white import IGFWhite
 from palimpsest.attacks.learned.lti import LearningToInvert
@@ -58,6 +59,7 @@ __all__ = [
     "Descent",
     "DirectDifference",
     "Evaluate",
+    "Features",
     "Found",
     "IGFPlus",
     "IGFWhite",
@@ -75,6 +77,7 @@ __all__ = [
     "Problem",
     "Projected",
     "Reconstruction",
+    "ReducedInversion",
     "Rehearsal",
     "RowInversion",
     "Scene",

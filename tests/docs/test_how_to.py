@@ -1,0 +1,82 @@
+"""The how-to pages that have files: written to an empty folder, where the page's commands run one after another."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.markdown import ROOT, files, join_lines, page_name, read_blocks
+
+HOW_TO = ROOT / "docs" / "how-to"
+PAGES = [page for page in sorted(HOW_TO.glob("*.md")) if files(page)]
+KINDS = {
+    "attack.md": "ATTACKS",
+    "data-set.md": "DATASETS",
+    "defense.md": "DEFENSES",
+    "learned-attack.md": "ATTACKS",
+    "metric.md": "METRICS",
+    "model.md": "MODELS",
+    "unlearning-method.md": "METHODS",
+    "verifier.md": "VERIFIERS",
+}
+# -P leaves the working directory out of the module path, as an installed program does.
+PROGRAMS = {
+    "palimpsest": (sys.executable, "-P", "-m", "palimpsest"),
+    "pytest": (sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
+    "python": (sys.executable,),
+}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_a_page_can_be_followed_in_an_empty_folder(page: Path, tmp_path: Path) -> None:
+    runs = []
+    for block in read_blocks(page):
+        if block.title:
+            (tmp_path / block.title).write_text(block.code, encoding="utf-8")
+        for line in join_lines(block.code) if block.language == "console" else ():
+            program, *words = shlex.split(line)
+            command = [*PROGRAMS[program], *words]
+            done = subprocess.run(
+                command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+            )
+            assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+            runs += [tmp_path / words[words.index("--out") + 1]] if "--out" in words else []
+    assert runs
+    assert all((run / "report.html").is_file() for run in runs)
+
+
+@pytest.mark.parametrize(("name", "registry"), KINDS.items())
+def test_each_kind_of_extension_has_a_page_that_registers_one_and_uses_it_by_name(
+    name: str, registry: str
+) -> None:
+    written = files(HOW_TO / name)
+    (title,) = re.findall(rf'@{registry}\.register\("([\w-]+)"\)', "\n".join(block.code for block in written))
+    (module,) = [Path(block.title).stem for block in written if ".register(" in block.code]
+    text = (HOW_TO / name).read_text(encoding="utf-8")
+    assert f"--import {module}" in text or f"imports: [{module}]" in text
+    assert f"`{module}.py`" in text.partition("## Make it built in")[2]
+    # Every registered verifier takes part in an audit: no key names one.
+    assert registry == "VERIFIERS" or re.search(rf"(?:name|method|metrics):[ \[]+{title}\b", text)
+
+
+def test_no_page_with_files_is_left_out() -> None:
+    assert [page.name for page in PAGES] == sorted(KINDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_the_python_of_a_page_passes_the_linter(page: Path, tmp_path: Path) -> None:
+    python = [block for block in files(page) if block.language == "python"]
+    for block in python:
+        (tmp_path / block.title).write_text(block.code, encoding="utf-8")
+    # A page shows narrow lines; its tests need no docstrings.
+    settings = ["--config", str(ROOT / "pyproject.toml"), "--extend-ignore", "D1", "--no-cache"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", *settings, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
