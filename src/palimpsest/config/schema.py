@@ -48,6 +48,10 @@ class DataConfig(Section):
     image_size: Annotated[int, Field(ge=4)] | None = None
     """Scale every image to so many pixels a side; none leaves them as they are."""
 
+    def build_partition(self) -> Any:
+        """The partition that `partition` names, with its settings."""
+        return self.component("partition")
+
     @cached_property
     def packages(self) -> tuple[str, ...]:
         """See `Section.packages`; a set's images tell their own version, so this is for the record alone."""
@@ -62,6 +66,10 @@ class ModelConfig(Section):
 
     name: str = "convnet"
     """The architecture."""
+
+    def build(self) -> Any:
+        """The architecture that `name` names, with its settings: called with shape and classes, it makes a network."""
+        return self.component("name")
 
 
 class FederationConfig(Section):
@@ -94,6 +102,10 @@ class FederationConfig(Section):
     engine: Literal["in-process", "flower-simulation"] = "in-process"
     """What runs the clients: in-process, or flower-simulation (Flower on Ray; needs the extra `flower`)."""
 
+    def build_aggregation(self) -> Any:
+        """The aggregation that `aggregation` names, with its settings."""
+        return self.component("aggregation")
+
 
 class UnlearningConfig(Section):
     """What is forgotten, and how (IGF, section 3.1)."""
@@ -119,6 +131,10 @@ class UnlearningConfig(Section):
     """Put every unlearning client into at least one round, in place of a client that was drawn."""
     fresh_seed: bool = False
     """Retrain from another initialisation and sampling stream, so that a difference also holds the seeds' noise."""
+
+    def build(self) -> Any:
+        """The unlearning method that `method` names, with its settings."""
+        return self.component("method")
 
     def by(self, method: str, *, fresh_seed: bool = False) -> "UnlearningConfig":
         """The same request, answered by another method with its defaults."""
@@ -150,6 +166,10 @@ class DefenseConfig(Section):
 
     name: str
     """The defence."""
+
+    def build(self) -> Any:
+        """The defense that `name` names, with its settings."""
+        return self.component("name")
 
 
 def listed_defenses(value: Any) -> list[Any]:
@@ -187,6 +207,10 @@ class AttackConfig(Section):
 
     name: str = "igf"
     """The attack."""
+
+    def build(self) -> Any:
+        """The attack that `name` names, with its settings."""
+        return self.component("name")
 
 
 class ScoringConfig(Section):

@@ -88,7 +88,7 @@ class _Examination:
             return
         yield from check_range(images)
         yield from tried(
-            "attack", lambda: refuse_kind(config.attack.name, config.attack.components["name"], images)
+            "attack", lambda: refuse_kind(config.attack.name, config.attack.build(), images)
         )
         if models is not None:
             yield from check_accuracy(models.original, images, self.device)

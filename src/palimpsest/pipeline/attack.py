@@ -66,7 +66,7 @@ def attack(
         if config.gradients is not None:
             return attack_as_server(run, config, data_dir=data_dir, device=device, command=command)
         pieces = gather(config, folder=run.folder, data_dir=data_dir, device=device)
-        refuse_kind(config.attack.name, config.attack.components["name"], pieces.auxiliary)
+        refuse_kind(config.attack.name, config.attack.build(), pieces.auxiliary)
         results = run_stages(
             run, config, pieces, pieces.view(device=device, memory_budget=config.memory_budget)
         )
@@ -85,7 +85,7 @@ def refuse_attack(config: CaseConfig) -> None:
     Raises:
         KnowledgeError: It is the other attacker's, or needs a model that was not brought.
     """
-    chosen = config.attack.components["name"]
+    chosen = config.attack.build()
     if isinstance(chosen, ServerAttack) and config.gradients is None:
         raise KnowledgeError(
             f"{config.attack.name} is an attack from the server, which sees batches' gradients and not proofs: choose "

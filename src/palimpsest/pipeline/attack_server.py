@@ -79,7 +79,7 @@ def attack_as_server(
 
 def run_stages(run: Run, config: CaseConfig, seen: Seen, *, device: str) -> ServerResults:
     """Attack, and score where the truth is there; each stage is kept in the run folder."""
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     assert isinstance(attack, ServerAttack), "another attack was refused"
     view = seen.view(attack, device=device, memory_budget=config.memory_budget)
     recovered = run.stage(
@@ -170,7 +170,7 @@ def server_page(
         run: The run.
         command: The shell command that makes the attack again.
     """
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     common: dict[str, Any] = {
         "title": f"{config.attack.name} against {config.brought.name}",
         "command": command or "palimpsest attack config.yaml",
@@ -219,7 +219,7 @@ def _facts(config: CaseConfig, results: ServerResults) -> list[tuple[str, str]]:
         ("Model", config.model or ""),
         ("Public images", f"{len(results.seen.public):,}"),
         ("Attack", config.attack.name),
-        ("Labels", str(getattr(config.attack.components["name"], "labels", "found by the attack"))),
+        ("Labels", str(getattr(config.attack.build(), "labels", "found by the attack"))),
         ("Seed", str(config.seed)),
     ]
 

@@ -70,7 +70,7 @@ def audit(
     request = make_request(config.unlearning, data, seed=seed)
     federation = Federation(data, config.model, config.federation, seed, device)
     before, after = federation.network(), federation.network()
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     refuse_ignorance(attack, ServerView if isinstance(attack, ServerAttack) else ArchitectView)
     refuse_kind(config.attack.name, attack, data.auxiliary)
     judged = None if isinstance(attack, ServerAttack) else budget

@@ -69,7 +69,7 @@ def unlearn(
         DivergenceError: The model stopped being finite.
     """
     request = make_request(unlearning, data, seed=seed)
-    method = unlearning.components["method"]
+    method = unlearning.build()
     assert isinstance(method, Method)
     together = Federation(data, model, federation, seed, device)
     schedule = Schedule(tuple(one.drawn for one in original.rounds))

@@ -31,7 +31,7 @@ def case_page(
         manifest: The run's.
         command: The shell command that makes the attack again.
     """
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     common: dict[str, Any] = {
         "title": f"{config.attack.name} against {config.brought.name}",
         "command": command or "palimpsest attack config.yaml",

@@ -105,7 +105,7 @@ def report_input(
         command: The shell command that makes the audit again.
     """
     config, scores, unlearned = results.config, results.scores, results.unlearned
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     return ReportInput(
         title=f"{config.attack.name} against {unlearned_name(config)} on {config.data.name.rstrip('/')}",
         command=command or "palimpsest audit config.yaml",

@@ -70,7 +70,7 @@ def attack_as_auditor(
             auditor does not have it.
         key: What the oracle's answers depend on.
     """
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     view = attacker_view(attack, view, architecture=architecture)
     key = (*key, view.auxiliary, config.attack, config.seed, view.device)
     if not config.defenses:
@@ -107,7 +107,7 @@ def confirm_candidates(
 
 def defended_oracle(config: AttackingConfig, view: AuditorView[Any], purpose: str) -> DefendedOracle:
     """The auditor's own imitation of the clients' defences."""
-    defenses = [defense.components["name"] for defense in config.defenses]
+    defenses = [defense.build() for defense in config.defenses]
     return DefendedOracle(
         view.oracle,
         defenses,
@@ -137,7 +137,7 @@ def _reconstruct(
     adaptive: bool = False,
 ) -> dict[str, Reconstruction]:
     """A stage for each of the proofs; an attack that learns does so once, in a stage of its own."""
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     stages = {
         name: "reconstructions" if name == "reconstruction" else f"reconstructions-{name.replace('_', '-')}"
         for name in targets

@@ -28,7 +28,7 @@ def defended(proofs: Proofs, defenses: Sequence[Mapping[str, Any]], *, seed: int
         ProofError: The proofs are not finite, or their metadata name no list of defences.
     """
     try:
-        components = [DefenseConfig.model_validate(one).components["name"] for one in defenses]
+        components = [DefenseConfig.model_validate(one).build() for one in defenses]
     except ValidationError as error:
         raise ConfigurationError(f"defenses: {explain_validation(error)}") from error
     before = _named(proofs)

@@ -97,6 +97,6 @@ def history_folder(run: Run, unlearning: UnlearningConfig) -> Path | None:
 
 def defend_proofs(proofs: Proofs, config: DefendingConfig) -> Proofs:
     """Proofs as they leave the clients: every defence applied in order, and named in the metadata."""
-    defenses = [defense.components["name"] for defense in config.defenses]
+    defenses = [defense.build() for defense in config.defenses]
     vectors = apply_defenses(proofs.vectors, defenses, generator=make_generator(config.seed, "defend"))
     return Proofs(vectors, proofs.metadata | {"defenses": json.dumps(describe(defenses))})

@@ -49,7 +49,7 @@ def attack_from_server(
     """Observe the unlearning clients, attack, and pair what comes back with the originals."""
     seen = config.observation
     remaining, forgotten = deal_batches(federation, config, request)
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
 
     def recover(defenses: Sequence[DefenseConfig], suffix: str = "") -> BatchReconstruction:
         """What the attack makes of gradients with these defences, paired with the originals."""
@@ -135,7 +135,7 @@ def observe_clients(
         local_steps=seen.local_steps,
         learning_rate=seen.learning_rate,
     )
-    components = [defense.components["name"] for defense in defenses]
+    components = [defense.build() for defense in defenses]
     generator = make_generator(config.seed, "defend", "observation")
     return replace(
         clean,
@@ -152,7 +152,7 @@ def server_view(
     forgotten: ImageSet,
 ) -> ServerView:
     """What the attack is given: labels only if it declares that it knows them."""
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     assert isinstance(attack, ServerAttack), "an auditor's attack has another view"
     batches = len(observation.gradients_before)
     labels = BatchLabels(remaining.labels.view(batches, -1), forgotten.labels.view(batches, -1))
