@@ -135,5 +135,5 @@ def test_a_setting_that_hides_a_key_of_the_section_is_refused() -> None:
         name: str = "clash"
         count: int = 1
 
-    with pytest.raises(ValidationError, match="piece 'clash' has a setting 'count'.*rename the setting"):
+    with pytest.raises(ValidationError, match=r"piece 'clash' has a setting 'count'.*rename the setting"):
         Counted()

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -150,7 +151,10 @@ def _with_settings(section: type[Section], chosen: tuple[tuple[str, str, type[Co
                     f"The {section.selectors[key].kind} {name!r} has a setting {setting!r}, which is also a key of "
                     f"{section.__name__}: rename the setting."
                 )
-            fields[setting] = (info.annotation, info)
+            # A secret that a component leaves out of its description is still part of the configuration.
+            kept = copy(info)
+            kept.exclude = None
+            fields[setting] = (info.annotation, kept)
     named = {"chosen": {key: component for key, _, component in chosen}, "__module__": section.__module__}
     base = type(section.__name__, (section,), named)
     # The overloads of create_model take its own options for fields of other types.
