@@ -1,7 +1,8 @@
 """Configurations: schema, YAML files, presets, and why one is refused."""
 
 from palimpsest.config.explain import explain_validation
-from palimpsest.config.load import build_config, merged, preset_names, read_config, validate
+from palimpsest.config.imports import load_imports
+from palimpsest.config.load import build_config, merged, preset_names, read_config, read_preset, validate
 from palimpsest.config.schema import (
     AttackConfig,
     AttackingConfig,
@@ -43,9 +44,11 @@ __all__ = [
     "build_config",
     "explain_validation",
     "listed_defenses",
+    "load_imports",
     "merged",
     "preset_names",
     "read_config",
     "read_mapping",
+    "read_preset",
     "validate",
 ]

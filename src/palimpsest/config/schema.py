@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from palimpsest.config.imports import load_imports
 from palimpsest.config.section import NonNegativeInt, PositiveInt, Section
 from palimpsest.errors import ConfigurationError
 from palimpsest.registry import (
@@ -35,8 +36,8 @@ class DataConfig(Section):
     selectors: ClassVar = {"partition": PARTITIONS}
 
     name: str = "digits"
-    """digits, mnist, fashion_mnist, cifar10, cifar100, lfw, a set of an installed package, a folder of class folders, a
-    .parquet file, a .csv table of file names and labels, or hf:owner/name for any on the hub."""
+    """A known set, such as digits or cifar10, a folder of class folders, a .parquet file, a .csv table of file names and
+    labels, or hf:owner/name for any on the hub."""
     auxiliary: str | None = None
     """The attacker's own images: another set, or none for the test split of the same one (in distribution)."""
     auxiliary_size: PositiveInt = 800
@@ -242,10 +243,28 @@ class ScoringConfig(Section):
         return tuple(sorted({METRICS.package_of(name) for name in self.metrics} - {""}))
 
 
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _restored(kind: type["RunConfig"], tree: Mapping[str, Any]) -> "RunConfig":
+    load_imports(tree)
+    return kind.model_validate(tree)
+
+
 class RunConfig(BaseModel):
     """Base of what a run folder can hold: all that decides a run's results."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    imports: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        default=(), exclude_if=lambda names: not names
+    )
+    """Modules to import first, which register components, such as my_attack for my_attack.py in the working directory."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by value: another process imports the modules first."""
+        return _restored, (type(self), self.model_dump())
 
     def to_yaml(self) -> str:
         """The configuration as YAML that reads back to an equal value."""
