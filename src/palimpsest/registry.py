@@ -123,9 +123,9 @@ class Registry(Generic[C]):
         if self._complete:
             return
         self._complete = True
-        package = import_submodules(self.package)
-        bases = tuple(getattr(package, base) for base in self.bases)
         try:
+            package = import_submodules(self.package)
+            bases = tuple(getattr(package, base) for base in self.bases)
             for entry in entry_points(group=self.group):
                 self.register(entry.name)(self._theirs(entry, bases))
                 self._packages[entry.name] = _package(entry)

@@ -1,26 +1,23 @@
 """Configurations: schema, YAML files, presets, and why one is refused."""
 
-from palimpsest.config.explain import explain_validation
-from palimpsest.config.imports import load_imports
-from palimpsest.config.load import build_config, merged, preset_names, read_config, read_preset, validate
-from palimpsest.config.schema import (
+from palimpsest.config.audit_sections import (
     AttackConfig,
-    AttackingConfig,
-    AuditConfig,
     DataConfig,
-    DefendingConfig,
     DefenseConfig,
     Defenses,
     EngineConfig,
     FederationConfig,
     ModelConfig,
     ObservationConfig,
-    RunConfig,
     ScoringConfig,
     UnlearningConfig,
     VerificationConfig,
     listed_defenses,
 )
+from palimpsest.config.explain import explain_validation
+from palimpsest.config.imports import load_imports
+from palimpsest.config.load import build_config, merged, preset_names, read_config, read_preset, validate
+from palimpsest.config.schema import AttackingConfig, AuditConfig, DefendingConfig, RunConfig
 from palimpsest.config.section import Section
 from palimpsest.config.yaml_file import read_mapping
 
