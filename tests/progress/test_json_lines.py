@@ -14,7 +14,7 @@ def test_every_line_is_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
     with with_callbacks(lines := JsonLines(file)), in_stage("inverter"):
         with progress_line("train inverter", 2) as line:
             line.advance(values={"loss": math.nan})
-        lines.finished(Stage("inverter", 2.0, 2**21, kept=False))
+        lines.on_stage_end(Stage("inverter", 2.0, 2**21, kept=False))
     progress, stage = map(json.loads, file.getvalue().splitlines())
     assert progress["event"] == "progress"
     assert (progress["stage"], progress["done"], progress["total"]) == ("inverter", 1, 2)

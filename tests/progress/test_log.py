@@ -11,11 +11,11 @@ def test_each_stage_and_slow_work_has_a_line_with_its_time(tmp_path: Path) -> No
     path = tmp_path / "deep" / "log.txt"
     for _ in range(2):
         with with_callbacks(log := LogFile(path, every=0)), in_stage("original"):
-            log.opened(tmp_path, {})
+            log.on_run_start(tmp_path, {})
             with progress_line("train", 3) as line:
                 line.advance(values={"loss": 0.5})
-            log.finished(Stage("original", 1.25, 2**30))
-            log.scored({"reconstruction": {"mse": 0.015}})
+            log.on_stage_end(Stage("original", 1.25, 2**30))
+            log.on_metrics({"reconstruction": {"mse": 0.015}})
     lines = path.read_text().splitlines()
     assert len(lines) == 8
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]", line) for line in lines)
@@ -43,4 +43,4 @@ def test_a_full_disk_stops_nothing() -> None:
     if not full.exists():
         pytest.skip("There is no /dev/full here")
     with with_callbacks(log := LogFile(full)):
-        log.finished(Stage("original", 1.0))
+        log.on_stage_end(Stage("original", 1.0))

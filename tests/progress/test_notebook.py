@@ -9,7 +9,7 @@ def test_a_cell_shows_the_stages_and_one_live_line(monkeypatch: pytest.MonkeyPat
     with with_callbacks(cell := Notebook(shown.append)):
         with progress_line("a<b", 4) as line:
             line.advance(values={"loss": 0.5})
-        cell.finished(Stage("original", 1.0, 2**30))
+        cell.on_stage_end(Stage("original", 1.0, 2**30))
     moved = next(text for text in shown if "1/4" in text)
     assert '<progress max="4" value="1">' in moved
     assert "a&lt;b 1/4" in moved
@@ -27,7 +27,7 @@ def test_in_ipython_one_output_is_written_anew(monkeypatch: pytest.MonkeyPatch) 
     InteractiveShell.instance()
     try:
         with capture_output() as captured, with_callbacks(cell := Notebook()):
-            cell.finished(Stage("original", 1.0))
+            cell.on_stage_end(Stage("original", 1.0))
         assert len(captured.outputs) >= 2
         assert "original" in captured.outputs[-1].data["text/html"]
     finally:

@@ -25,6 +25,7 @@ from palimpsest.cli.verify import verify
 from palimpsest.config import explain_validation
 from palimpsest.display import printable
 from palimpsest.errors import PalimpsestError
+from palimpsest.progress import LOGGER
 
 app = App(
     name="palimpsest",
@@ -77,6 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:
+    LOGGER.error(sentence)
     if debug:
         console.print(Traceback())
     console.print(f"[bold red]Error[/bold red] {_escaped(sentence)}", highlight=False)

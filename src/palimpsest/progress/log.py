@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from palimpsest.errors import RunError
-from palimpsest.progress.context import Callback
+from palimpsest.progress.callback import Callback
 from palimpsest.progress.events import ProgressLine, Stage
 
 

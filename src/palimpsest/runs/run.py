@@ -25,7 +25,7 @@ from palimpsest.errors import RunError
 from palimpsest.storage import file_hash, remove_partial, write_json, write_text, written_whole
 from palimpsest.runs.manifest import changed_keys, finished_stage, FinishedStage, FORMAT, Manifest, MANIFEST, read_manifest
 from palimpsest.system.memory import give_back_freed_memory
-from palimpsest.progress import in_stage, LogFile, Stage, callbacks, with_callbacks
+from palimpsest.progress import in_stage, LogFile, Stage, callbacks, warn, with_callbacks
 from palimpsest.storage import Record, tensor_hash
 from palimpsest.config import Section
 
@@ -265,9 +265,9 @@ def _make_private(folder: Path, console: Console) -> None:
     with suppress(OSError):
         folder.chmod(0o700)
     if folder.stat().st_mode & 0o077:
-        console.print(
-            f"  [yellow]{folder} can be read by others, and a run's files hold people's images: keep them out.[/yellow]"
-        )
+        message = f"{folder} can be read by others, and a run's files hold people's images: keep them out."
+        console.print(f"  [yellow]{message}[/yellow]")
+        warn(message)
 
 
 def _hash(text: str) -> str:

@@ -8,7 +8,8 @@ from pkgutil import iter_modules
 from typing import Any, Protocol
 
 from palimpsest.errors import ConfigurationError
-from palimpsest.progress.context import Callback
+from palimpsest.progress.callback import Callback
+from palimpsest.progress.context import warn
 from palimpsest.progress.events import ProgressLine, Stage
 
 
@@ -89,9 +90,9 @@ class Tracker(Callback):
             act()
         except Exception as error:  # whatever a tracker's client may raise
             self._backend = None
-            self._complain(
-                f"Tracking stops here ({type(error).__name__}: {str(error)[:300]}); the run goes on."
-            )
+            message = f"Tracking stops here ({type(error).__name__}: {str(error)[:300]}); the run goes on."
+            self._complain(message)
+            warn(message)
 
 
 def tracker_names() -> list[str]:
