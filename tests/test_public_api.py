@@ -110,7 +110,7 @@ def test_importing_takes_no_time_and_brings_nothing_heavy() -> None:
 
 _NAMES = """
 import sys
-import palimpsest.audit, palimpsest.report.page, palimpsest.runs, palimpsest.sweep, palimpsest.purge
+import palimpsest.doctor, palimpsest.report.page, palimpsest.reproduce, palimpsest.runs
 import palimpsest as pp
 for name in pp.__all__:
     assert type(getattr(pp, name)).__name__ != "module", name

@@ -108,8 +108,9 @@ _HOMES = {
     "palimpsest.config.schema": ("AuditConfig",),
     "palimpsest.datasets": ("ImageSet", "load_images"),
     "palimpsest.errors": ("PalimpsestError",),
-    "palimpsest.gradients": ("Projection", "fit_projection", "gradient_differences", "per_sample_gradients"),
+    "palimpsest.gradients": ("gradient_differences", "per_sample_gradients"),
     "palimpsest.proofs": ("Proofs", "Verdicts", "load_proofs", "save_proofs"),
+    "palimpsest.reduction": ("Projection", "fit_projection"),
     "palimpsest.runs.purge": ("Purge", "purge"),
     "palimpsest.config.load": ("build_config", "preset_names", "read_config"),
     "palimpsest.registry": (
