@@ -60,16 +60,16 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     ATTACKS.names()
-    for table in (ATTACKS._components, ATTACKS._packages):
-        monkeypatch.setattr(
-            ATTACKS, "_components" if table is ATTACKS._components else "_packages", dict(table)
-        )
+    monkeypatch.setattr(ATTACKS, "_components", dict(ATTACKS._components))
+    monkeypatch.setattr(ATTACKS, "_packages", dict(ATTACKS._packages))
     yield "attack_of_a_test"
     sys.modules.pop("attack_of_a_test", None)
 
 
-@pytest.mark.parametrize("command", ["audit", "attack", "doctor", "sweep"])
-@pytest.mark.parametrize("attack", ["igf", "igf-plus", "igf-white", "dragd"])
+@pytest.mark.parametrize(
+    ("command", "attack"),
+    [("audit", "igf-white"), ("sweep", "igf-white"), ("attack", "igf-white"), ("doctor", "dragd")],
+)
 def test_help_fits_in_120_lines_of_80_columns(
     command: str, attack: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,7 +152,7 @@ def test_the_flags_of_an_imported_component_are_shown(
 @pytest.mark.parametrize("form", ["flag", "file"])
 def test_an_imported_attack_is_audited_and_recorded(form: str, tmp_path: Path) -> None:
     (tmp_path / "attack_of_a_test.py").write_text(MODULE)
-    tiny = "data: {auxiliary_size: 40}\nmodel: {name: lenet}\nfederation: {clients: 4, fraction: 0.5, rounds: 1}\n"
+    tiny = "data: {auxiliary_size: 40}\nmodel: {name: lenet}\nfederation: {clients: 4, fraction: 0.5, rounds: 2}\n"
     tiny += "unlearning: {count: 8}\nscoring: {bootstrap: 20}\nattack: {name: first-images}\n"
     (tmp_path / "mine.yaml").write_text(tiny + ("imports: attack_of_a_test\n" if form == "file" else ""))
     flags = ["--import", "attack_of_a_test"] if form == "flag" else []
