@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from palimpsest.cli import main as commands
 from palimpsest.cli.main import main, make_app
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ __all__ = ["app", "main", "make_app"]
 
 
 def __getattr__(name: str) -> Any:
-    # Made when it is asked for: the command line makes another one, for its own arguments.
     if name == "app":
-        return make_app()
+        return getattr(commands, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

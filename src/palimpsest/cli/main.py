@@ -85,6 +85,13 @@ def _add(
         )
 
 
+def __getattr__(name: str) -> Any:
+    # The app with all flags is made when it is asked for: `main` makes another one, for its command line.
+    if name == "app":
+        return make_app()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 for what its user can put right, 1 for a bug."""
     arguments = sys.argv[1:] if arguments is None else arguments
