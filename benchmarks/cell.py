@@ -113,7 +113,7 @@ def whole_cell(clock: Clock, *, quick: bool) -> list[Line]:
     )
     networks = [Federation(data, config.model, config.federation, seed, "cpu").network() for seed in (1, 2)]
     oracle = oracle_of(*networks, memory_budget=config.memory_budget)
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
 
     def learn(*, plainly: bool) -> None:
         with contextlib.ExitStack() as stack:

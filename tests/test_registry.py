@@ -1,4 +1,9 @@
+import importlib
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -92,3 +97,57 @@ def test_every_component_has_defaults_help_and_a_source(registry: Registry[Compo
         assert component.source, name
         for field, info in component.model_fields.items():
             assert info.description, f"{name}.{field}"
+
+
+MODULE = """
+from pieces_of_a_test import PIECES
+from palimpsest.registry import Component
+
+@PIECES.register("{name}")
+class {kind}(Component):
+    "A piece."
+"""
+
+
+@pytest.fixture
+def built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry[Component]]:
+    """The registry of a package whose __init__ imports none of its modules, one of which is in a subpackage."""
+    package = tmp_path / "pieces_of_a_test"
+    (package / "deep").mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "from palimpsest.registry import Registry\nPIECES = Registry('piece', 'pieces_of_a_test')\n"
+    )
+    (package / "deep" / "__init__.py").write_text("")
+    (package / "first.py").write_text(MODULE.format(name="first", kind="One"))
+    (package / "deep" / "second.py").write_text(MODULE.format(name="second", kind="Two"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield importlib.import_module("pieces_of_a_test").PIECES
+    for module in [name for name in sys.modules if name.partition(".")[0] == "pieces_of_a_test"]:
+        del sys.modules[module]
+
+
+def test_a_new_module_is_found_without_being_imported_anywhere(built_in: Registry[Component]) -> None:
+    assert built_in.names() == ["first", "second"]
+
+
+def test_a_module_that_fails_to_import_is_not_passed_over(
+    built_in: Registry[Component], tmp_path: Path
+) -> None:
+    (tmp_path / "pieces_of_a_test" / "deep" / "__init__.py").write_text("import no_such_module_anywhere")
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
+            built_in.names()
+
+
+def test_a_module_outside_any_package_is_recorded_with_a_hash_of_its_file(
+    built_in: Registry[Component], tmp_path: Path
+) -> None:
+    digest = sha256((tmp_path / "pieces_of_a_test" / "first.py").read_bytes()).hexdigest()[:16]
+    assert built_in.package_of("first") == f"pieces_of_a_test.first sha256-{digest}"
+    assert ATTACKS.package_of("igf") == ""
+
+
+def test_a_module_of_an_installed_package_is_recorded_with_its_version() -> None:
+    registry: Registry[object] = Registry("piece", "palimpsest.errors")
+    registry.register("theirs")(pytest.Config)
+    assert registry.package_of("theirs") == f"pytest {pytest.__version__}"

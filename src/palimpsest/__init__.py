@@ -109,8 +109,8 @@ _HOMES = {
     "palimpsest.datasets": ("ImageSet", "load_images"),
     "palimpsest.errors": ("PalimpsestError",),
     "palimpsest.gradients": ("gradient_differences", "per_sample_gradients"),
-    "palimpsest.reduction": ("Projection", "fit_projection"),
     "palimpsest.proofs": ("Proofs", "Verdicts", "load_proofs", "save_proofs"),
+    "palimpsest.reduction": ("Projection", "fit_projection"),
     "palimpsest.runs.purge": ("Purge", "purge"),
     "palimpsest.config.load": ("build_config", "preset_names", "read_config"),
     "palimpsest.registry": (

@@ -1,10 +1,16 @@
-"""How attacks, defences and their like are found by name, here and in third parties' packages."""
+"""Registries that find components, such as attacks and defenses, by name: built-in, installed or imported ones."""
 
 import difflib
+import functools
 import importlib
 import inspect
-from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint, entry_points
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
+from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
+from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -47,14 +53,15 @@ def summary(component: type) -> str:
 class Registry(Generic[C]):
     """Classes of one kind by name.
 
-    What is built in registers with the decorator when its package is imported. A third party names its class in an
-    entry point, and its package is imported when a name of that kind is first looked up.
+    A built-in class registers with the decorator: the registry imports every module of its package when a name is first
+    looked up. An installed package names its class in an entry point, which is then imported too. Any other module
+    registers with the decorator when its user imports it, as `--import` does.
 
     Args:
-        kind: What error messages call it.
-        package: The package whose import registers what is built in.
-        group: The entry-point group of third parties' classes.
-        bases: Classes of the package, one of which a third party's class must extend; none for any.
+        kind: The word for a component in error messages.
+        package: The package whose modules register the built-in classes.
+        group: The entry-point group of installed packages' classes.
+        bases: Names of classes in the package; an installed package's class must extend one of them. Empty for any.
     """
 
     def __init__(self, kind: str, package: str, *, group: str = "", bases: tuple[str, ...] = ()) -> None:
@@ -74,6 +81,7 @@ class Registry(Generic[C]):
             if known is not None and known.__qualname__ != component.__qualname__:
                 raise ConfigurationError(f"The {self.kind} name {name!r} is taken by {known.__module__}.")
             self._components[name] = component
+            self._packages[name] = _origin(component)
             return component
 
         return add
@@ -97,7 +105,10 @@ class Registry(Generic[C]):
         return self._components[name]
 
     def package_of(self, name: str) -> str:
-        """Name and version of the third party's package that brought a class, such as `shapes 1.0`; empty for none."""
+        """Name and version of the package or module that a class comes from, such as `shapes 1.0`; empty if built in.
+
+        A module that belongs to no installed package has a hash of its file in the place of the version.
+        """
         self._load()
         return self._packages.get(name, "")
 
@@ -112,14 +123,14 @@ class Registry(Generic[C]):
         if self._complete:
             return
         self._complete = True
-        package = importlib.import_module(self.package)
-        bases = tuple(getattr(package, base) for base in self.bases)
         try:
+            package = import_submodules(self.package)
+            bases = tuple(getattr(package, base) for base in self.bases)
             for entry in entry_points(group=self.group):
                 self.register(entry.name)(self._theirs(entry, bases))
                 self._packages[entry.name] = _package(entry)
         except Exception:
-            # The next look-up says it again, instead of finding a part.
+            # The next look-up raises the error again, instead of finding only a part.
             self._complete = False
             raise
 
@@ -127,7 +138,7 @@ class Registry(Generic[C]):
         whose = f"The {self.kind} {entry.name!r} of the installed package {_package(entry)}"
         try:
             found: Any = entry.load()
-        # The package is somebody else's: it may fail in any way.
+        # An installed package may fail in any way.
         except Exception as error:
             raise ConfigurationError(
                 f"{whose} can't be imported ({type(error).__name__}: {error}): mend that package or uninstall it."
@@ -136,6 +147,36 @@ class Registry(Generic[C]):
             wanted = " or ".join(f"{self.package}.{base}" for base in self.bases) or "a class"
             raise ConfigurationError(f"{whose} is no subclass of {wanted}: {entry.value} has to name one.")
         return found
+
+
+def import_submodules(package: str) -> ModuleType:
+    """Import every module of a package, those of its subpackages too, and return the package."""
+    parent = importlib.import_module(package)
+    for module in pkgutil.walk_packages(getattr(parent, "__path__", ()), f"{package}.", onerror=_reraise):
+        importlib.import_module(module.name)
+    return parent
+
+
+def _reraise(_: str) -> None:
+    raise  # noqa: PLE0704 - walk_packages calls this while it handles the error of an import
+
+
+def _origin(component: type) -> str:
+    """The package or module of a class that registered with the decorator; empty if it is built in or has no file."""
+    name = component.__module__
+    top = name.partition(".")[0]
+    path = getattr(sys.modules.get(name), "__file__", None)
+    if top in ("palimpsest", "__main__") or path is None or not Path(path).is_file():
+        return ""
+    for distribution in _distributions().get(top, ()):
+        return f"{distribution} {version(distribution)}"
+    return f"{name} sha256-{sha256(Path(path).read_bytes()).hexdigest()[:16]}"
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """The installed distributions of each top-level module; reading them all takes a tenth of a second."""
+    return packages_distributions()
 
 
 def _package(entry: EntryPoint) -> str:

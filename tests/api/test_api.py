@@ -11,6 +11,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import palimpsest as pp
+from palimpsest.api.audit import sweep_folder
+from palimpsest.api.progress import reporting
 from palimpsest.cli import main
 from palimpsest.models import build_own
 
@@ -60,6 +62,8 @@ def test_a_sweep_and_its_comparison(result: pp.AuditResult, tmp_path: Path) -> N
     swept = pp.sweep("digits", {"attack.epochs": [1, 2]}, TINY, out=tmp_path / "swept")
     assert [run.folder.name for run in swept] == ["epochs-1", "epochs-2"]
     assert swept.runs[1].values["mse"] == result.metrics.reconstruction.mse
+    assert "digits by grid" in (tmp_path / "swept" / "comparison.html").read_text()
+    assert sweep_folder("a/mine.yaml", "grids/epochs.yaml") == Path("runs/mine-epochs")
     both = pp.compare(result.folder, tmp_path / "swept", out=tmp_path / "pages", title="Three")
     assert len(both) == 3
     table = both.to_frame()
@@ -165,6 +169,16 @@ def test_proofs_are_defended_and_verified_in_memory_and_as_files(tmp_path: Path)
 
     tau = float(vectors.norm(dim=1).median())
     verdicts = pp.verify(path, tau=tau)
+    calibrated = pp.verify(path, calibrate=proofs, quantile=0.5)
+    assert calibrated.accepted.sum() == 3
+    assert calibrated.tau == pytest.approx(tau)
+    for threshold in ({}, {"tau": tau, "calibrate": path}):
+        with pytest.raises(pp.PalimpsestError, match="give tau, or calibrate with other proofs, not both"):
+            pp.verify(path, **threshold)
+    one, other = (pp.defend(proofs, "gaussian", seed=5).vectors for _ in range(2))
+    assert torch.equal(one, other)
+    with pytest.raises(pp.PalimpsestError, match="from a generator or from a seed"):
+        pp.defend(proofs, "gaussian", seed=5, generator=generator())
     assert torch.equal(verdicts.accepted, pp.verify(vectors, tau=tau).accepted)
     assert verdicts.to_frame()["accepted"].sum() == 3
     assert "3 of 5 proofs accepted" in verdicts._repr_html_()
@@ -220,3 +234,10 @@ def test_a_reproduced_table_shows_itself(tmp_path: Path) -> None:
     table = pp.Reproduction("some", tmp_path)
     assert table._repr_markdown_() == "| a |\n"
     assert table.to_frame()["scores.mse.mean"].tolist()[0] == 0.5
+
+
+def test_a_call_inside_a_command_reports_where_the_command_does() -> None:
+    with reporting(quiet=True, command="palimpsest audit") as outer, reporting(machine=True) as inner:
+        assert inner is outer
+    with reporting() as later:
+        assert later.command == ""

@@ -53,10 +53,10 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_bug_ends_with_code_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("palimpsest.cli.audit.read_config", broken)
+    monkeypatch.setattr("palimpsest.cli.audit.run_audit", broken)
     code, _, err = run(capsys, "audit")
     assert code == 1
     assert "bug in palimpsest (ZeroDivisionError: by zero)" in err

@@ -11,7 +11,7 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
     path.write_text("federation: {rounds: 7, clients: 9}\nattack: {name: igf, epochs: 5}\n")
     config = read_config(path, {"federation": {"rounds": 3}, "seed": 8})
     assert (config.federation.rounds, config.federation.clients, config.seed) == (3, 9, 8)
-    assert config.attack.components["name"].epochs == 5
+    assert config.attack.build().epochs == 5
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def test_naming_another_component_leaves_the_settings_of_the_one_before_behind(t
     other = read_config(
         path, {"attack": {"name": "lti", "hidden": 9}, "federation": {"aggregation": "fedavg"}}
     )
-    attack = other.attack.components["name"]
+    attack = other.attack.build()
     assert (attack.epochs, attack.hidden) == (type(attack)().epochs, 9)
     assert other.federation.rounds == 7
     same = read_config(path, {"attack": {"name": "igf", "batch_size": 9}})
-    assert same.attack.components["name"].epochs == 5
-    assert same.federation.components["aggregation"].proximal_mu == 0.5
+    assert same.attack.build().epochs == 5
+    assert same.federation.build_aggregation().proximal_mu == 0.5

@@ -1,11 +1,29 @@
-from typing import ClassVar
+import copy
+import pickle
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import ValidationError
 
-from palimpsest.config import Section
+from palimpsest.config import (
+    AttackConfig,
+    DataConfig,
+    FederationConfig,
+    ModelConfig,
+    Section,
+    UnlearningConfig,
+)
 from palimpsest.config.section import PositiveInt
-from palimpsest.registry import DEFENSES, MODELS
+from palimpsest.registry import (
+    AGGREGATIONS,
+    ATTACKS,
+    DEFENSES,
+    METHODS,
+    MODELS,
+    PARTITIONS,
+    Component,
+    Registry,
+)
 
 
 class Pair(Section):
@@ -20,8 +38,8 @@ class Pair(Section):
 
 def test_a_component_has_the_settings_given_to_its_section() -> None:
     pair = Pair.model_validate({"ratio": 0.5})
-    assert pair.components["defense"] == DEFENSES.get("prune")(ratio=0.5)
-    assert pair.components["model"] == MODELS.get("convnet")()
+    assert pair.component("defense") == DEFENSES.get("prune")(ratio=0.5)
+    assert pair.component("model") == MODELS.get("convnet")()
 
 
 def test_settings_that_were_left_out_are_filled_in() -> None:
@@ -48,3 +66,74 @@ def test_what_no_component_takes_is_refused_by_name(given: dict[str, object], sa
 
 def test_only_third_parties_packages_are_named() -> None:
     assert Pair().packages == ()
+
+
+@pytest.mark.parametrize(
+    ("section", "built"),
+    [
+        (ModelConfig(name="lenet", activation="relu"), MODELS.get("lenet")(activation="relu")),
+        (AttackConfig.model_validate({"name": "lti", "hidden": 9}), ATTACKS.get("lti")(hidden=9)),
+        (UnlearningConfig.model_validate({"method": "ascent"}), METHODS.get("ascent")()),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_build_gives_the_named_component_with_its_settings(section: Any, built: Component) -> None:
+    assert section.build() == built
+    assert type(section).model_fields.keys() == {
+        *type(section).declared.model_fields,
+        *type(built).model_fields,
+    }
+
+
+def test_federation_and_data_build_the_component_that_their_key_names() -> None:
+    federation = FederationConfig.model_validate({"aggregation": "fedprox", "proximal_mu": 0.5})
+    assert federation.build_aggregation() == AGGREGATIONS.get("fedprox")(proximal_mu=0.5)
+    data = DataConfig.model_validate({"partition": "dirichlet", "alpha": 2.0})
+    assert data.build_partition() == PARTITIONS.get("dirichlet")(alpha=2.0)
+
+
+def test_settings_are_typed_fields_in_the_order_in_which_they_were_given() -> None:
+    attack = AttackConfig.model_validate({"width": 32, "name": "igf", "epochs": 3})
+    assert (attack.width, attack.epochs) == (32, 3)
+    assert list(attack.model_dump())[:3] == ["name", "width", "epochs"]
+    assert list(attack.model_dump())[3:] == [
+        name for name in ATTACKS.get("igf").model_fields if name not in ("width", "epochs")
+    ]
+    with pytest.raises(ValidationError, match="frozen"):
+        attack.epochs = 4
+
+
+def test_every_refused_setting_is_reported_under_its_own_key() -> None:
+    with pytest.raises(ValidationError) as error:
+        AttackConfig.model_validate({"name": "igf", "epochs": 0, "batch_size": "many"})
+    assert {problem["loc"] for problem in error.value.errors()} == {("epochs",), ("batch_size",)}
+
+
+def test_a_section_is_copied_and_pickled_with_its_settings() -> None:
+    attack = AttackConfig.model_validate({"width": 32, "name": "igf", "epochs": 3})
+    for again in (pickle.loads(pickle.dumps(attack)), copy.deepcopy(attack), attack.model_copy()):
+        assert again == attack
+        assert again.model_dump_json() == attack.model_dump_json()
+        assert again.build() == attack.build()
+
+
+def test_a_setting_that_hides_a_key_of_the_section_is_refused() -> None:
+    registry: Registry[Component] = Registry("piece", "palimpsest.errors")
+
+    @registry.register("clash")
+    class Clash(Component):
+        """Its setting is a key of the section."""
+
+        count: int = 3
+        """The same name."""
+
+    class Counted(Section):
+        """One component."""
+
+        selectors: ClassVar = {"name": registry}
+
+        name: str = "clash"
+        count: int = 1
+
+    with pytest.raises(ValidationError, match=r"piece 'clash' has a setting 'count'.*rename the setting"):
+        Counted()

@@ -97,7 +97,7 @@ def test_a_projection_may_come_first():
 def test_the_description_is_json_and_builds_the_same_defences():
     described = json.loads(json.dumps(describe(LIST)))
     assert described[1] == {"name": "prune", "ratio": 0.5}
-    assert tuple(DefenseConfig(**entry).components["name"] for entry in described) == LIST
+    assert tuple(DefenseConfig(**entry).build() for entry in described) == LIST
 
 
 def test_the_description_keeps_secrets():

@@ -69,16 +69,18 @@ def test_the_run_records_the_package_and_the_report_its_metric(run: Path) -> Non
 
 
 def test_its_settings_are_flags_and_its_names_are_offered(beside: Environment, folder: Path) -> None:
-    told = beside.run("palimpsest audit --help", folder).stdout
+    told = beside.run("palimpsest audit audit.yaml --help", folder).stdout
     assert "--model.hidden" in told
     assert "Units of the hidden layer" in " ".join(told.split())
+    assert "--model.hidden" not in beside.run("palimpsest audit --help", folder).stdout
+    assert "--model.hidden" in beside.run("palimpsest audit --help-all", folder).stdout
 
 
 def test_another_version_of_the_package_is_computed_anew(beside: Environment, folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from rich.console import Console\n"
-        "from palimpsest.reading import read_config\n"
+        "from palimpsest.config import read_config\n"
         "from palimpsest.runs import Run\n"
         "config = read_config('audit.yaml')\n"
         "run = Run.open(Path(sys.argv[1]), config, console=Console(quiet=True))\n"

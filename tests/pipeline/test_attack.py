@@ -89,7 +89,7 @@ def test_the_attack_is_the_one_of_an_audit(case: Make, here: Path) -> None:
     view = AuditorView(
         pieces.proofs.vectors, pieces.oracle_source.oracle, pieces.auxiliary, "cpu", config.memory_budget
     )
-    expected = config.attack.components["name"](view, generator=make_generator(config.seed, "attack"))
+    expected = config.attack.build()(view, generator=make_generator(config.seed, "attack"))
     assert torch.equal(images_of(attack(config, out=here / "run")), expected.images)
 
 

@@ -39,7 +39,7 @@ def test_every_combination_is_a_point(tmp_path: Path) -> None:
         "epochs-10_defenses-sign_seed-1",
     ]
     assert {point.config.federation.rounds for point in points} == {3}
-    assert points[3].config.attack.components["name"].epochs == 10
+    assert points[3].config.attack.build().epochs == 10
     assert points[3].config.defenses[0].name == "sign"
 
 

@@ -66,11 +66,11 @@ def test_a_line_says_what_was_measured(time: Clock) -> None:
 def test_watchers_are_told_while_they_watch_and_of_the_stage() -> None:
     recorder = Recorder()
     with with_callbacks(recorder), in_stage("original"):
-        assert callbacks() == (recorder,)
+        assert callbacks()[1:] == (recorder,)
         with suppress(ZeroDivisionError), progress_line("train", 2) as line:
             line.advance(values={"loss": 1.0})
             raise ZeroDivisionError
-    assert callbacks() == ()
+    assert recorder not in callbacks()
     line.advance()
     assert recorder.told == ["began", ("original", 1, {"loss": 1.0}), "ended"]
 

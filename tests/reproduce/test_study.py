@@ -28,14 +28,14 @@ def test_a_pattern_that_matches_nothing_is_refused() -> None:
 def test_a_cells_changes_win_over_what_is_asked_of_every_cell() -> None:
     cell = Cell("cell", "digits", {"attack": {"epochs": 3}})
     config = cell.config({"attack": {"epochs": 7, "width": 16}, "seed": 5}, seed=9)
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     assert (attack.epochs, attack.width, config.seed) == (3, 16, 9)
 
 
 def test_another_attack_brings_its_own_settings() -> None:
     cell = Cell("cell", "cifar10-convnet-retrain-sample", {"attack": {"name": "igf-plus"}})
-    assert cell.config({}, seed=1).attack.components["name"] == IGFPlus()
-    asked = cell.config({"attack": {"batch_size": 9}}, seed=1).attack.components["name"]
+    assert cell.config({}, seed=1).attack.build() == IGFPlus()
+    asked = cell.config({"attack": {"batch_size": 9}}, seed=1).attack.build()
     assert asked == IGFPlus(batch_size=9)
 
 
@@ -54,7 +54,7 @@ def test_every_cell_is_a_valid_audit_and_no_two_are_the_same(study: Study) -> No
 def test_each_ablation_differs_from_igf_plus_in_its_attack_alone() -> None:
     whole, *others = STUDIES["igf-ablation"].cells()
     reference = whole.config({}, seed=1)
-    assert reference.attack.components["name"] == IGFPlus(queries=4, width=96, matching=0)
+    assert reference.attack.build() == IGFPlus(queries=4, width=96, matching=0)
     for cell in others:
         config = cell.config({}, seed=1)
         assert config.model_copy(update={"attack": reference.attack}) == reference
@@ -62,10 +62,7 @@ def test_each_ablation_differs_from_igf_plus_in_its_attack_alone() -> None:
 
 
 def test_ablations_of_the_queries_take_as_many_steps() -> None:
-    cells = {
-        cell.name: cell.config({}, seed=1).attack.components["name"]
-        for cell in STUDIES["igf-ablation"].cells()
-    }
+    cells = {cell.name: cell.config({}, seed=1).attack.build() for cell in STUDIES["igf-ablation"].cells()}
     for name in ("auxiliary-images-alone", "mirrored-queries", "more-queries"):
         assert (
             cells[name].queries * cells[name].epochs

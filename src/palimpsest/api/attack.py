@@ -1,14 +1,14 @@
-"""What somebody brings: proofs, models and images of their own, attacked or examined."""
+"""Attacks on the user's own artifacts, such as proofs, checkpoints and images, and their examination."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from palimpsest.api.examination import Examination
-from palimpsest.api.progress import watched
+from palimpsest.api.progress import reporting
 from palimpsest.artifacts.config import CaseConfig, read_case
-from palimpsest.doctor import examine
+from palimpsest.doctor import Finding, examine
 from palimpsest.errors import ConfigurationError
 from palimpsest.pipeline.attack import attack as run_attack
 from palimpsest.pipeline.results.result import AuditResult
@@ -35,7 +35,7 @@ def attack(
         replace: Go on in a folder that holds another case, keeping the stages that are the same.
         quiet: Show no progress.
         log: A file that grows by a line for each stage, and now and then for what takes long.
-        track: Trackers that curves and scores, and no image, are passed on to: tensorboard, wandb, mlflow.
+        track: Trackers that receive curves and scores, and no image: tensorboard, wandb, mlflow.
         keys: Those of `CaseConfig`, sections as mappings: `proofs="proofs.safetensors", original="a.pt",
             unlearned="b.pt", model="mypackage.nets:Net", auxiliary="images/", attack={"epochs": 5}`; they win over
             those of a file.
@@ -45,13 +45,14 @@ def attack(
     """
     config = _read(case, keys)
     folder = Path(out) if out else default_folder(config.brought.stem, config)
-    with watched(quiet=quiet, log=Path(log) if log else None, track=track) as console:
+    with reporting(quiet=quiet, log=log, track=track) as active:
         return run_attack(
             config,
             out=folder,
             data_dir=Path(data_dir) if data_dir else None,
             replace=replace,
-            console=console,
+            console=active.console,
+            command=active.command,
         )
 
 
@@ -73,10 +74,19 @@ def doctor(
     Raises:
         ConfigurationError: A key is missing, or a key or value is not accepted.
     """
+    return Examination(tuple(findings(case, out=out, data_dir=data_dir, **keys)))
+
+
+def findings(
+    case: CaseConfig | str | PathLike[str] | None = None,
+    *,
+    out: str | PathLike[str] = "runs",
+    data_dir: str | PathLike[str] | None = None,
+    **keys: Any,
+) -> Iterator[Finding]:
+    """What `doctor` finds, one finding after the other as they are made; arguments and errors as for `doctor`."""
     config = _read(case, keys)
-    return Examination(
-        tuple(examine(config, folder=Path(out), data_dir=Path(data_dir) if data_dir else None))
-    )
+    return examine(config, folder=Path(out), data_dir=Path(data_dir) if data_dir else None)
 
 
 def _read(case: CaseConfig | str | PathLike[str] | None, keys: Mapping[str, Any]) -> CaseConfig:

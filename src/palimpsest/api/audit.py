@@ -5,7 +5,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from palimpsest.api.progress import watched
+from palimpsest.api.progress import reporting
+from palimpsest.api.remake import remake
 from palimpsest.api.reproduction import Reproduction
 from palimpsest.comparison.comparison import Comparison
 from palimpsest.config import AuditConfig, read_config
@@ -40,7 +41,7 @@ def audit(
         replace: Go on in a folder that holds another configuration, keeping the stages that are the same.
         quiet: Show no progress.
         log: A file that grows by a line for each stage, and now and then for what takes long.
-        track: Trackers that curves and scores, and no image, are passed on to: tensorboard, wandb, mlflow.
+        track: Trackers that receive curves and scores, and no image: tensorboard, wandb, mlflow.
 
     Raises:
         PalimpsestError: What was asked for can't be done; the message says what to change.
@@ -48,8 +49,15 @@ def audit(
     name = "audit" if isinstance(config, AuditConfig) else str(config)
     chosen = _read(config, overrides)
     folder = Path(out) if out else default_folder(name, chosen)
-    with watched(quiet=quiet, log=Path(log) if log else None, track=track) as console:
-        return run_audit(chosen, out=folder, data_dir=_folder(data_dir), replace=replace, console=console)
+    with reporting(quiet=quiet, log=log, track=track) as active:
+        return run_audit(
+            chosen,
+            out=folder,
+            data_dir=_folder(data_dir),
+            replace=replace,
+            console=active.console,
+            command=active.command,
+        )
 
 
 def sweep(
@@ -57,7 +65,7 @@ def sweep(
     grid: Mapping[str, Sequence[Any]] | str | PathLike[str],
     overrides: Mapping[str, Any] | None = None,
     *,
-    out: str | PathLike[str],
+    out: str | PathLike[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
     engine: Literal["in-process", "ray"] = "in-process",
     quiet: bool = False,
@@ -66,16 +74,18 @@ def sweep(
 ) -> Comparison:
     """Audit every combination of some keys' values, and compare them; what is finished is not computed twice.
 
+    The comparison's page and tables are written beside the runs, as `comparison.html`, `.md`, `.csv` and `.json`.
+
     Args:
         preset: Where each audit starts from: a preset's name or the path of a YAML file.
         grid: Lists of values by key, a dot leading into a section, `{"attack.epochs": [5, 10]}`; or a YAML file.
         overrides: Nested keys that every audit has.
-        out: The folder of the runs.
+        out: The folder of the runs; None takes `sweep_folder`.
         data_dir: A folder that mirrors the data sets; what it lacks comes from the hub.
         engine: One audit after the other, or several at a time on Ray.
         quiet: Show no progress.
         log: A file that grows by a line for each stage, and now and then for what takes long.
-        track: Trackers that curves and scores, and no image, are passed on to: tensorboard, wandb, mlflow.
+        track: Trackers that receive curves and scores, and no image: tensorboard, wandb, mlflow.
 
     Raises:
         PalimpsestError: A combination is not accepted, or an audit could not be run; the others were.
@@ -85,10 +95,26 @@ def sweep(
             "Audits on Ray run in processes of their own and can't be tracked: leave track out."
         )
     values = grid if isinstance(grid, Mapping) else Path(grid)
+    folder = Path(out) if out else sweep_folder(preset, grid)
     points = read_grid(str(preset), values, overrides)
-    with watched(quiet=quiet, log=Path(log) if log else None, track=track) as console:
-        folders = run_sweep(points, out=Path(out), data_dir=_folder(data_dir), engine=engine, console=console)
-    return Comparison.read(folders)
+    with reporting(quiet=quiet, log=log, track=track) as active:
+        folders = run_sweep(
+            points, out=folder, data_dir=_folder(data_dir), engine=engine, console=active.console
+        )
+    comparison = Comparison.read(folders)
+    comparison.save(folder, title=f"{Path(preset).stem} by {_grid_name(grid)}")
+    return comparison
+
+
+def sweep_folder(
+    preset: str | PathLike[str], grid: Mapping[str, Sequence[Any]] | str | PathLike[str]
+) -> Path:
+    """The folder of a sweep whose user names none: under `runs/`, named after the preset and the grid's file."""
+    return Path("runs") / f"{Path(preset).stem}-{_grid_name(grid)}"
+
+
+def _grid_name(grid: Mapping[str, Sequence[Any]] | str | PathLike[str]) -> str:
+    return "grid" if isinstance(grid, Mapping) else Path(grid).stem
 
 
 def reproduce(
@@ -114,46 +140,26 @@ def reproduce(
         data_dir: A folder that mirrors the data sets; what it lacks comes from the hub.
         quiet: Show no progress.
         log: A file that grows by a line for each stage, and now and then for what takes long.
-        track: Trackers that curves and scores, and no image, are passed on to: tensorboard, wandb, mlflow.
+        track: Trackers that receive curves and scores, and no image: tensorboard, wandb, mlflow.
 
     Raises:
         ReproductionError: A cell could not be computed; the others were, and the table stands without it.
         ConfigurationError: There is no such table, or it takes no cells and seeds.
     """
-    from palimpsest.reproduce.catalog import STUDIES, TABLES
-    from palimpsest.reproduce.run import reproduce as run_study
-
-    folder = Path(out) if out else Path("runs") / name
-    if name not in STUDIES and name not in TABLES:
-        raise ConfigurationError(
-            f"There is no table {name[:200]!r}: {', '.join(sorted([*STUDIES, *TABLES]))} are there."
-        )
-    if name in TABLES and (cells or seeds):
-        raise ConfigurationError(f"{name} is made whole: leave cells and seeds out.")
-    with watched(quiet=quiet, log=Path(log) if log else None, track=track) as console:
-        if name in TABLES:
-            table = TABLES[name]
-            config = read_config(table.preset, overrides)
-            table.make(config, out=folder, data_dir=_folder(data_dir), console=console)
-            return Reproduction(name, folder)
-        asked = dict(overrides or {})
-        summaries = run_study(
-            STUDIES[name],
-            out=folder,
-            cells=cells,
-            seeds=seeds or (asked.get("seed", 1234),),
-            overrides=asked,
-            data_dir=_folder(data_dir),
-            console=console,
-            command=f"palimpsest reproduce {name}",
-        )
-    failed = [summary for summary in summaries if summary.failure]
-    if failed:
-        raise ReproductionError(
-            f"{len(failed)} of {len(summaries)} cells could not be computed, the first one, {failed[0].cell.name}, "
-            f"because: {failed[0].failure}"
-        )
-    return Reproduction(name, folder)
+    table, failure = remake(
+        name,
+        overrides,
+        cells=cells,
+        seeds=seeds,
+        out=Path(out) if out else None,
+        data_dir=_folder(data_dir),
+        quiet=quiet,
+        log=log,
+        track=track,
+    )
+    if failure:
+        raise ReproductionError(failure)
+    return table
 
 
 def _read(config: AuditConfig | str | PathLike[str], overrides: Mapping[str, Any] | None) -> AuditConfig:

@@ -1,13 +1,16 @@
-"""What runs left behind: their reports, and runs beside each other."""
+"""Finished runs: their reports, runs beside each other, and the removal of what is sensitive."""
 
 from os import PathLike
 from pathlib import Path
 
-from palimpsest.comparison import find_runs
+from palimpsest.comparison import COLUMNS, ComparedRun, find_runs
 from palimpsest.comparison.comparison import Comparison
 from palimpsest.errors import ConfigurationError, RunError
 from palimpsest.report.page import draw_again, load_page
+from palimpsest.runs import purge
 from palimpsest.storage import write_text
+
+__all__ = ["COLUMNS", "ComparedRun", "Comparison", "compare", "purge", "report", "runs"]
 
 
 def report(

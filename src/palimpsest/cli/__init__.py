@@ -1,5 +1,19 @@
 """The command line: each command is one file, which parses, calls and prints."""
 
-from palimpsest.cli.main import app, main
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["app", "main"]
+from palimpsest.cli import main as commands
+from palimpsest.cli.main import main, make_app
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+    app: App
+
+__all__ = ["app", "main", "make_app"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return getattr(commands, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

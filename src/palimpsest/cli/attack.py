@@ -1,24 +1,13 @@
 """`palimpsest attack`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from cyclopts import Parameter
-from pydantic import BaseModel
-from rich.console import Console
-
-from palimpsest.api.progress import watched
-from palimpsest.artifacts.config import CaseConfig, read_case
-from palimpsest.cli.options import FLAG, DataDir, Debug, Json, Log, Quiet, Track, command_line
+from palimpsest.api.attack import attack as run_attack
+from palimpsest.api.progress import reporting
+from palimpsest.cli.options import FLAG, DataDir, Debug, Json, Keys, Log, Quiet, Track, command_line
 from palimpsest.cli.output import print_result
-from palimpsest.cli.overrides import given_keys, override_model
-
-# See `Overriding`.
-if TYPE_CHECKING:
-    CaseKeys = BaseModel
-else:
-    CaseKeys = override_model(CaseConfig)
-Case = Annotated[CaseKeys | None, Parameter(name="*")]
+from palimpsest.cli.overrides import given_keys
 
 
 def attack(
@@ -32,7 +21,7 @@ def attack(
     log: Log = None,
     track: Track = None,
     debug: Debug = False,
-    overrides: Case = None,
+    overrides: Keys = None,
 ) -> None:
     """Attack proofs of your own federation, or gradients that its server saw: nothing is trained but the attack.
 
@@ -50,16 +39,8 @@ def attack(
     replace
         Go on in a run folder that holds another case, keeping the stages that are the same.
     """
-    from palimpsest.pipeline.attack import attack as run_attack
-    from palimpsest.runs import default_folder
-
-    config = read_case(case, given_keys(overrides))
-    folder = out or default_folder(config.brought.stem, config)
-    with watched(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True) as console:
-        result = run_attack(
-            config, out=folder, data_dir=data_dir, replace=replace, console=console, command=command_line()
-        )
-    if machine:
-        print_result(result)
-    elif not quiet:
-        Console(soft_wrap=True).print(f"\n{result.verdict}\n\nReport: {result.report}", highlight=False)
+    with reporting(
+        quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True, command=command_line()
+    ):
+        result = run_attack(case, out=out, data_dir=data_dir, replace=replace, **given_keys(overrides))
+    print_result(result, quiet=quiet, machine=machine)

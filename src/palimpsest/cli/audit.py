@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
-
-from palimpsest.api.progress import watched
-from palimpsest.cli.options import FLAG, DataDir, Debug, Json, Log, Overriding, Quiet, Track, command_line
+from palimpsest.api.audit import audit as run_audit
+from palimpsest.api.progress import reporting
+from palimpsest.cli.options import FLAG, DataDir, Debug, Json, Keys, Log, Quiet, Track, command_line
 from palimpsest.cli.output import print_result
 from palimpsest.cli.overrides import given_keys
-from palimpsest.config import read_config
 
 
 def audit(
@@ -23,7 +21,7 @@ def audit(
     log: Log = None,
     track: Track = None,
     debug: Debug = False,
-    overrides: Overriding = None,
+    overrides: Keys = None,
 ) -> None:
     """Train a federation, unlearn, prove, defend, verify, attack, score and report.
 
@@ -38,16 +36,8 @@ def audit(
     replace
         Go on in a run folder that holds another configuration, keeping the stages that are the same.
     """
-    from palimpsest.pipeline.audit import audit as run_audit
-    from palimpsest.runs import default_folder
-
-    config = read_config(preset, given_keys(overrides))
-    folder = out or default_folder(preset, config)
-    with watched(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True) as console:
-        result = run_audit(
-            config, out=folder, data_dir=data_dir, replace=replace, console=console, command=command_line()
-        )
-    if machine:
-        print_result(result)
-    elif not quiet:
-        Console(soft_wrap=True).print(f"\n{result.verdict}\n\nReport: {result.report}", highlight=False)
+    with reporting(
+        quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True, command=command_line()
+    ):
+        result = run_audit(preset, given_keys(overrides), out=out, data_dir=data_dir, replace=replace)
+    print_result(result, quiet=quiet, machine=machine)

@@ -1,16 +1,16 @@
 """`palimpsest defend`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
 from cyclopts import Parameter
 from rich.console import Console
 
-from palimpsest.cli.options import Debug, Json
+from palimpsest.api.proofs import defend as defend_proofs
+from palimpsest.api.proofs import read_defenses
+from palimpsest.cli.options import Debug, Import, Json
 from palimpsest.cli.output import print_json
-from palimpsest.config import listed_defenses
-from palimpsest.errors import ConfigurationError
+from palimpsest.config import load_imports
 
 
 def defend(
@@ -19,6 +19,7 @@ def defend(
     with_: Annotated[str, Parameter(name="--with")],
     out: Path,
     seed: int | None = None,
+    modules: Import = None,
     machine: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -35,9 +36,8 @@ def defend(
     seed
         Where the random numbers come from; by default the operating system, as it should be for real proofs.
     """
-    from palimpsest.pipeline.stages.defend import defend_file
-
-    defended = defend_file(proofs, _listed(with_), out=out, seed=seed)
+    load_imports({"imports": modules})
+    defended = defend_proofs(proofs, read_defenses(with_), out=out, seed=seed)
     count, dimension = defended.vectors.shape
     if machine:
         return print_json(proofs=str(out), count=count, dimension=dimension, metadata=defended.metadata)
@@ -46,14 +46,3 @@ def defend(
         highlight=False,
         markup=False,
     )
-
-
-def _listed(text: str) -> list[dict[str, Any]]:
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"--with is {text!r}, which is not YAML: give a name or a list.") from error
-    try:
-        return listed_defenses(value)
-    except ValueError as error:
-        raise ConfigurationError(f"--with is {text!r}: {error}") from error

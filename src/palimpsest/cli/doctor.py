@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from palimpsest.artifacts.config import read_case
-from palimpsest.cli.attack import Case
-from palimpsest.cli.options import DataDir, Debug, Json
+from palimpsest.api.attack import findings
+from palimpsest.cli.options import DataDir, Debug, Json, Keys
 from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys
 from palimpsest.errors import CaseError
@@ -24,7 +23,7 @@ def doctor(
     data_dir: DataDir = None,
     machine: Json = False,
     debug: Debug = False,
-    overrides: Case = None,
+    overrides: Keys = None,
 ) -> None:
     """Say, before hours are spent, whether the pieces of an attack fit: the same flags as `palimpsest attack`.
 
@@ -38,13 +37,11 @@ def doctor(
     out
         Where the run would stand; nothing is written.
     """
-    from palimpsest.doctor import Level, examine
-
     console = Console()
-    faults, findings = 0, list[dict[str, str]]()
-    for finding in examine(read_case(case, given_keys(overrides)), folder=out, data_dir=data_dir):
-        faults += finding.level is Level.FAULT
-        findings.append(asdict(finding))
+    faults, found = 0, list[dict[str, str]]()
+    for finding in findings(case, out=out, data_dir=data_dir, **given_keys(overrides)):
+        faults += finding.level == "fault"
+        found.append(asdict(finding))
         if machine:
             continue
         line = Table.grid(padding=(0, 1))
@@ -56,6 +53,6 @@ def doctor(
         )
         console.print(line)
     if machine:
-        print_json(fits=not faults, findings=findings)
+        print_json(fits=not faults, findings=found)
     if faults:
         raise CaseError(f"{faults} of these must be put right before the attack is worth running.")

@@ -3,23 +3,18 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 from pydantic import BaseModel
 
-from palimpsest.cli.overrides import override_model
+from palimpsest.progress.trackers import tracker_names
 
 FLAG = Parameter(negative="")
 SEVERAL = Parameter(negative="", consume_multiple=True)
 
-# A class that is made at run time is no type to a type checker.
-if TYPE_CHECKING:
-    Overrides = BaseModel
-else:
-    Overrides = override_model()
-Overriding = Annotated[Overrides | None, Parameter(name="*")]
-"""A section for each part of the configuration, so that every key is a flag."""
+Keys = Annotated[BaseModel | None, Parameter(name="*")]
+"""Stands in a command for the flags of its configuration, which `with_flags` puts in its place."""
 DataDir = Annotated[
     Path | None,
     Parameter(
@@ -38,11 +33,21 @@ Log = Annotated[
     Parameter(help="Add a line for each stage, and now and then for what takes long, to this file."),
 ]
 Track = Annotated[
-    list[Literal["tensorboard", "wandb", "mlflow"]] | None,
+    list[str] | None,
     Parameter(
         negative="",
         consume_multiple=True,
-        help="Pass curves and scores on to these trackers, and no image; each needs its own package.",
+        help="Pass curves and scores, and no image, to these trackers; each needs its own package: "
+        f"{', '.join(tracker_names())}.",
+    ),
+]
+Import = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--import",
+        negative="",
+        help="A module to import first, which registers components, such as my_attack for my_attack.py in the working "
+        "directory; may be repeated.",
     ),
 ]
 Debug = Annotated[bool, Parameter(negative="", help="Show a traceback with an error.")]

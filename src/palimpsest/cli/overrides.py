@@ -1,40 +1,70 @@
-"""The command line's view of the configuration: every key, nothing required, documented by the configuration itself."""
+"""Flags for every key of a configuration: nothing required, documented by the configuration itself."""
 
 import re
-from collections.abc import Iterator
-from functools import cache, reduce
+from collections.abc import Callable, Iterator
+from functools import reduce
 from operator import or_
+from types import FunctionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
+from palimpsest.attacks import ServerAttack
+from palimpsest.cli.selection import Selection, sections
 from palimpsest.config import AuditConfig, RunConfig, Section
+from palimpsest.datasets import dataset_names
 from palimpsest.errors import ConfigurationError
+from palimpsest.registry import ATTACKS, DEFENSES
 
 _YAML = ("defenses", "model_arguments")
 _NOT_FLAGS = ("description", "paper")
+_IMPORTS = "imports"
+_FURTHER = Group("Further keys", sort_key=1000)
 
 
-@cache
-def override_model(config: type[RunConfig] = AuditConfig) -> type[BaseModel]:
+def override_model(
+    config: type[RunConfig] = AuditConfig, selection: Selection | None = None
+) -> type[BaseModel]:
     """A model with every key of a configuration and of every registered component, each of them optional.
 
     Args:
         config: The kind of configuration.
+        selection: The components whose flags help shows; None shows every component's.
     """
+    parts = dict(sections(config))
     fields: dict[str, Any] = {}
     for name, info in config.model_fields.items():
-        kind = info.annotation
-        if name in _YAML:
+        if name in _NOT_FLAGS:
+            continue
+        if name in parts:
+            fields[name] = _section_flags(name, parts[name], len(fields), selection)
+        elif name == "defenses" and selection is not None:
+            names = f"Defenses: {', '.join(DEFENSES.names())}."
+            fields[name] = _flag(
+                str, info.description or "", group=Group("Defenses", names, sort_key=len(fields))
+            )
+        elif name in _YAML:
             fields[name] = _flag(str, info.description or "")
-        elif name not in _NOT_FLAGS and isinstance(kind, type) and issubclass(kind, Section):
-            fields[name] = (Annotated[_section_model(kind), Parameter(group=_title(kind))], None)
-        elif name not in _NOT_FLAGS:
+        elif name == _IMPORTS:
+            fields[name] = _flag(list[str], info.description or "", name="--import", consume_multiple=False)
+        else:
             fields[name] = _flag(*_description(info))
     return _model("Overrides", fields)
+
+
+def with_flags(command: Callable[..., Any], model: type[BaseModel]) -> Callable[..., Any]:
+    """A copy of a command whose parameter `overrides` takes the flags of a model."""
+    assert isinstance(command, FunctionType), "commands are plain functions"
+    copy = FunctionType(
+        command.__code__, command.__globals__, command.__name__, command.__defaults__, command.__closure__
+    )
+    copy.__kwdefaults__, copy.__doc__ = command.__kwdefaults__, command.__doc__
+    flags = Annotated[model | None, Parameter(name="*")]
+    copy.__annotations__ = {**command.__annotations__, "overrides": flags}
+    return copy
 
 
 def given_keys(overrides: BaseModel | None) -> dict[str, Any]:
@@ -58,14 +88,63 @@ def given_keys(overrides: BaseModel | None) -> dict[str, Any]:
     return {key: value for key, value in tree.items() if value != {}}
 
 
-def _section_model(section: type[Section]) -> type[BaseModel]:
+def _section_flags(
+    name: str, section: type[Section], place: int, selection: Selection | None
+) -> tuple[Any, None]:
+    shown = None if selection is None else {key: selection[name, key] for key in section.selectors}
+    matters = selection is None or _matters(name, selection)
+    model = _section_model(section, shown, show=matters)
+    if selection is None:
+        group = Group(section.__name__.removesuffix("Config"), sort_key=place)
+    else:
+        group = Group(*_heading(name, section, selection), sort_key=place) if section.selectors else _FURTHER
+    return Annotated[model, Parameter(group=group)], None
+
+
+def _matters(name: str, selection: Selection) -> bool:
+    """Whether a section has an effect beside the chosen attack."""
+    attack = selection.get(("attack", "name"), "")
+    return name != "observation" or (attack in ATTACKS and issubclass(ATTACKS.get(attack), ServerAttack))
+
+
+def _heading(name: str, section: type[Section], selection: Selection) -> tuple[str, str]:
+    """A section's title, and the components that could be named in the place of the chosen ones."""
+    title = section.__name__.removesuffix("Config")
+    texts = [f"Known sets: {', '.join(dataset_names())}."] if name == "data" else []
+    for key, registry in section.selectors.items():
+        chosen = selection[name, key]
+        if key == "name":
+            title = f"{title}: {chosen}"
+        others = ", ".join(other for other in registry.names() if other != chosen)
+        texts.append(f"Other {registry.kind}s: {others}.")
+    return title, " ".join(texts)
+
+
+def _section_model(
+    section: type[Section], shown: dict[str, str] | None, *, show: bool = True
+) -> type[BaseModel]:
+    """The flags of a section; those of components that are not shown are accepted all the same.
+
+    Args:
+        section: The section as it is declared.
+        shown: The component of each selector that help shows; None shows all.
+        show: Whether help shows the section at all.
+    """
     kinds: dict[str, Any] = {}
-    texts: dict[str, list[str]] = {}
-    for owner, name, info in _fields(section):
+    texts: dict[str, list[tuple[str, str]]] = {}
+    visible: dict[str, list[tuple[str, str]]] = {}
+    for key, owner, name, info in _fields(section):
         kind, text = _description(info)
         kinds[name] = kinds[name] | kind if name in kinds and kinds[name] != kind else kind
-        texts.setdefault(name, []).append(f"{owner}: {text}" if owner else text)
-    fields = {name: _flag(kind, _joined(texts[name])) for name, kind in kinds.items()}
+        texts.setdefault(name, []).append((owner, text))
+        if shown is not None and (not owner or shown[key] == owner):
+            visible.setdefault(name, []).append(("", text))
+    fields = {
+        name: _flag(
+            kind, _joined(visible.get(name, texts[name])), show=show and (shown is None or name in visible)
+        )
+        for name, kind in kinds.items()
+    }
     return _model(f"{section.__name__}Overrides", fields)
 
 
@@ -75,34 +154,44 @@ def _model(name: str, fields: dict[str, Any]) -> type[BaseModel]:
     return create(name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
-def _fields(section: type[Section]) -> Iterator[tuple[str, str, FieldInfo]]:
-    """The section's own fields, then those of the components that it can name, with the components' names."""
+def _fields(section: type[Section]) -> Iterator[tuple[str, str, str, FieldInfo]]:
+    """Selector, component, setting: the section's own fields, which have no component, then every component's."""
     for name, info in section.model_fields.items():
-        yield "", name, info
-    for registry in section.selectors.values():
+        yield "", "", name, info
+    for key, registry in section.selectors.items():
         for owner, component in registry:
             for name, info in component.model_fields.items():
-                yield owner, name, info
+                yield key, owner, name, info
 
 
-def _flag(kind: Any, text: str) -> tuple[Any, Any]:
+def _flag(kind: Any, text: str, **settings: Any) -> tuple[Any, None]:
     several = get_origin(kind) is list
-    parameter = Parameter(
-        help=text, show_default=False, consume_multiple=several, negative="" if several else None
-    )
-    return (Annotated[kind | None, parameter], None)
+    common = {
+        "help": text,
+        "show_default": False,
+        "consume_multiple": several,
+        "negative": "" if several else None,
+    }
+    return Annotated[kind | None, Parameter(**(common | settings))], None
 
 
 def _description(info: FieldInfo) -> tuple[Any, str]:
     """A flag's type and help: the field's docstring, and its default."""
     kind = info.annotation
     text = re.sub(r"\s+", " ", info.description or "")
-    default = "" if info.is_required() or info.default is None else f" [default: {info.default}]"
+    default = "" if info.is_required() else _written(info.default)
+    default = f" [default: {default}]" if default else ""
     if any(isinstance(extra, BeforeValidator) for extra in info.metadata):
         # Written as text, such as 4GiB; the configuration reads it.
         return str, text
     # Bounds are checked with the whole configuration, which names the key and what is accepted.
     return _plain(kind), f"{text}{default}"
+
+
+def _written(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ", ".join(map(str, default))
+    return "" if default is None else str(default)
 
 
 def _plain(kind: Any) -> Any:
@@ -116,16 +205,12 @@ def _plain(kind: Any) -> Any:
     return kind
 
 
-def _joined(texts: list[str]) -> str:
+def _joined(texts: list[tuple[str, str]]) -> str:
+    """Texts of several components, each once, with the names of those that it is of."""
     unique: dict[str, list[str]] = {}
-    for text in texts:
-        owner, _, rest = text.partition(": ") if re.match(r"[\w-]+: ", text) else ("", "", text)
-        unique.setdefault(rest, []).append(owner)
+    for owner, text in texts:
+        unique.setdefault(text, []).append(owner)
     return " ".join(
         f"({', '.join(filter(None, owners))}) {text}" if any(owners) else text
         for text, owners in unique.items()
     )
-
-
-def _title(section: type[Section]) -> str:
-    return section.__name__.removesuffix("Config")

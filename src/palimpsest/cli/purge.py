@@ -6,6 +6,7 @@ from typing import Annotated
 
 from rich.console import Console
 
+from palimpsest.api.reports import purge as purge_run
 from palimpsest.cli.options import FLAG, SEVERAL, Debug, Json
 from palimpsest.cli.output import print_json
 from palimpsest.system.memory import format_bytes
@@ -31,8 +32,6 @@ def purge(
     dry_run
         Remove nothing; say what would be removed.
     """
-    from palimpsest.runs import purge as purge_run
-
     console = Console(soft_wrap=True, quiet=machine)
     purged = {}
     for folder in runs:

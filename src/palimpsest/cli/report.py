@@ -5,6 +5,7 @@ from typing import Annotated
 
 from rich.console import Console
 
+from palimpsest.api.reports import report as render
 from palimpsest.cli.options import FLAG, Debug, Json
 from palimpsest.cli.output import print_json
 
@@ -31,8 +32,6 @@ def report(
     out
         The file to write; by default report.html in the run folder, or report-redacted.html. Pictures go beside it.
     """
-    from palimpsest.api.reports import report as render
-
     page = render(run, redact=redact, pictures=pictures, out=out)
     drawn = sorted((page.parent / "pictures").iterdir()) if pictures else []
     if machine:

@@ -1,37 +1,29 @@
 """`palimpsest reproduce`: a command for each published table and figure."""
 
 import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from cyclopts import App
 from rich.console import Console
 
-from palimpsest.api.progress import watched
-from palimpsest.api.reproduction import Reproduction
-from palimpsest.cli.options import SEVERAL, DataDir, Debug, Json, Log, Overriding, Quiet, Track, command_line
+from palimpsest.api.progress import reporting
+from palimpsest.api.remake import Study, Table, catalog, remake
+from palimpsest.cli.options import SEVERAL, DataDir, Debug, Json, Keys, Log, Quiet, Track, command_line
 from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys
-from palimpsest.config import read_config
 from palimpsest.errors import ReproductionError
-from palimpsest.reproduce.catalog import STUDIES, TABLES, Table
-from palimpsest.reproduce.study import Study
-
-app = App(
-    name="reproduce", help="Make a published table or figure again; finished cells are not computed twice."
-)
 
 
-def _print(table: Reproduction, *, quiet: bool, machine: bool) -> None:
-    if machine:
-        print_json(folder=str(table.folder), table=table.to_json())
-    elif not quiet:
-        Console(soft_wrap=True).print(f"\n{table.to_markdown()}", highlight=False, markup=False)
+def reproduce_commands() -> Mapping[str, Callable[..., None]]:
+    """A command for each table and study, by its name."""
+    return {
+        name: _table_command(name, made) if isinstance(made, Table) else _study_command(made)
+        for name, made in catalog().items()
+    }
 
 
-def _add_table(name: str, table: Table) -> None:
-    """The command `palimpsest reproduce <table>`."""
-
+def _table_command(name: str, table: Table) -> Callable[..., None]:
     def command(
         preset: str = table.preset,
         *,
@@ -42,7 +34,7 @@ def _add_table(name: str, table: Table) -> None:
         log: Log = None,
         track: Track = None,
         debug: Debug = False,
-        overrides: Overriding = None,
+        overrides: Keys = None,
     ) -> None:
         """Run what it needs and write the table; what is finished is not computed twice.
 
@@ -53,20 +45,22 @@ def _add_table(name: str, table: Table) -> None:
         out
             The folder of the table and of its runs; by default it is under runs/.
         """
-        folder = out or Path("runs") / name
-        with watched(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True) as console:
-            table.make(
-                read_config(preset, given_keys(overrides)), out=folder, data_dir=data_dir, console=console
+        with reporting(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True):
+            _remake(
+                name,
+                given_keys(overrides),
+                preset=preset,
+                out=out,
+                data_dir=data_dir,
+                quiet=quiet,
+                machine=machine,
             )
-        _print(Reproduction(name, folder), quiet=quiet, machine=machine)
 
     command.__doc__ = f"{table.title}.\n\n{inspect.cleandoc(command.__doc__ or '')}"
-    app.command(command, name=name)
+    return command
 
 
-def _add_study(study: Study) -> None:
-    """The command `palimpsest reproduce <study>`."""
-
+def _study_command(study: Study) -> Callable[..., None]:
     def command(
         *,
         out: Path | None = None,
@@ -78,7 +72,7 @@ def _add_study(study: Study) -> None:
         log: Log = None,
         track: Track = None,
         debug: Debug = False,
-        overrides: Overriding = None,
+        overrides: Keys = None,
     ) -> None:
         """Run the cells and write the table and its picture; a cell that is finished is not computed twice.
 
@@ -89,35 +83,32 @@ def _add_study(study: Study) -> None:
         cells
             Only cells of these names, in which * stands for anything.
         seeds
-            The seeds of the repeats, in place of --seed; with more than one, means and their intervals are told.
+            The seeds of the repeats, in place of --seed; several give means with their intervals.
         """
-        from palimpsest.reproduce import reproduce as run_study
-
-        folder, asked = out or Path("runs") / study.name, given_keys(overrides)
-        with watched(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True) as console:
-            summaries = run_study(
-                study,
-                out=folder,
+        with reporting(
+            quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True, command=command_line()
+        ):
+            _remake(
+                study.name,
+                given_keys(overrides),
                 cells=cells or (),
-                seeds=seeds or (asked.get("seed", 1234),),
-                overrides=asked,
+                seeds=seeds or (),
+                out=out,
                 data_dir=data_dir,
-                console=console,
-                command=command_line(),
-            )
-        _print(Reproduction(study.name, folder), quiet=quiet, machine=machine)
-        failed = [summary for summary in summaries if summary.failure]
-        if failed:
-            raise ReproductionError(
-                f"{len(failed)} of {len(summaries)} cells could not be computed, the first one, {failed[0].cell.name}, "
-                f"because: {failed[0].failure}"
+                quiet=quiet,
+                machine=machine,
             )
 
     command.__doc__ = f"{study.title} ({study.source}).\n\n{inspect.cleandoc(command.__doc__ or '')}"
-    app.command(command, name=study.name)
+    return command
 
 
-for _name, _table in TABLES.items():
-    _add_table(_name, _table)
-for _study in STUDIES.values():
-    _add_study(_study)
+def _remake(name: str, keys: Mapping[str, Any], *, quiet: bool, machine: bool, **settings: Any) -> None:
+    """Make the table and print it, also where cells are missing in it."""
+    table, failure = remake(name, keys, **settings)
+    if machine:
+        print_json(folder=str(table.folder), table=table.to_json())
+    elif not quiet:
+        Console(soft_wrap=True).print(f"\n{table.to_markdown()}", highlight=False, markup=False)
+    if failure:
+        raise ReproductionError(failure)

@@ -5,9 +5,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from palimpsest.api.reports import COLUMNS, ComparedRun
+from palimpsest.api.reports import runs as list_runs
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
-from palimpsest.comparison import COLUMNS, ComparedRun
 from palimpsest.display import in_form, printable
 
 _NUMBERS = tuple(column for column in COLUMNS if column.name in ("mse", "top1"))
@@ -21,8 +22,6 @@ def runs(folder: Path = Path("runs"), *, machine: Json = False, debug: Debug = F
     folder
         Where to look.
     """
-    from palimpsest.api.reports import runs as list_runs
-
     found = list_runs(folder)
     if machine:
         damaged = {str(path): why for path, why in found.damaged.items()}

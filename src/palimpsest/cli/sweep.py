@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from palimpsest.api.progress import watched
-from palimpsest.cli.compare import write_comparison
-from palimpsest.cli.options import DataDir, Debug, Json, Log, Overriding, Quiet, Track
+from palimpsest.api.audit import sweep as run_sweep
+from palimpsest.api.audit import sweep_folder
+from palimpsest.api.progress import reporting
+from palimpsest.cli.options import DataDir, Debug, Json, Keys, Log, Quiet, Track
+from palimpsest.cli.output import print_comparison
 from palimpsest.cli.overrides import given_keys
-from palimpsest.errors import ConfigurationError
 
 
 def sweep(
@@ -22,7 +23,7 @@ def sweep(
     log: Log = None,
     track: Track = None,
     debug: Debug = False,
-    overrides: Overriding = None,
+    overrides: Keys = None,
 ) -> None:
     """Audit every combination of some keys' values, and compare them.
 
@@ -39,16 +40,15 @@ def sweep(
     engine
         One audit after the other, or several at a time on Ray.
     """
-    from palimpsest.pipeline.sweep import read_grid
-    from palimpsest.pipeline.sweep import sweep as run_sweep
-
-    folder = out or Path("runs") / f"{Path(preset).stem}-{grid.stem}"
-    if track and engine == "ray":
-        raise ConfigurationError(
-            "Audits on Ray run in processes of their own and can't be tracked: leave --track out."
+    folder = out or sweep_folder(preset, grid)
+    with reporting(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True):
+        comparison = run_sweep(
+            preset,
+            grid,
+            given_keys(overrides),
+            out=folder,
+            data_dir=data_dir,
+            engine=engine,
+            track=track or (),
         )
-    points = read_grid(preset, grid, given_keys(overrides))
-    with watched(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True) as console:
-        folders = run_sweep(points, out=folder, data_dir=data_dir, engine=engine, console=console)
-    title = f"{Path(preset).stem} by {grid.stem}"
-    write_comparison(folders, out=folder, title=title, quiet=quiet, machine=machine)
+    print_comparison(comparison, folder=folder, quiet=quiet, machine=machine)

@@ -1,20 +1,23 @@
 """`palimpsest verify`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from palimpsest.api.proofs import verify as verify_proofs
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
 from palimpsest.display import printable
-from palimpsest.errors import ProofError
 from palimpsest.progress import finite
 from palimpsest.storage import write_json
 
-_LONGEST = 2000
+if TYPE_CHECKING:
+    from palimpsest import Proofs, Verdicts
+
+_LONGEST, _LISTED = 2000, 20
 
 
 def verify(
@@ -38,47 +41,46 @@ def verify(
     proofs
         The proof file, safetensors; it is read as if a stranger had written it.
     """
-    from palimpsest.proofs import calibrate_tau, load_proofs, proof_norms
-    from palimpsest.proofs import verify as check
+    from palimpsest.proofs import load_proofs
 
-    if (tau is None) == (calibrate is None):
-        raise ProofError(
-            "The verifier needs a threshold: give --tau, or --calibrate with other proofs, not both."
-        )
     submitted = load_proofs(proofs)
-    if calibrate is not None:
-        tau = calibrate_tau(proof_norms(load_proofs(calibrate).vectors), quantile=quantile)
-    assert tau is not None, "one of both was given"
-    verdicts = check(submitted, tau=tau)
-    accepted = int(verdicts.accepted.sum())
-    refused = (~verdicts.accepted).nonzero().flatten().tolist()
+    verdicts = verify_proofs(submitted, tau=tau, calibrate=calibrate, quantile=quantile)
     verdict = {
-        "tau": tau,
+        "tau": verdicts.tau,
         "accepted": verdicts.accepted.tolist(),
         "norms": verdicts.norms.tolist(),
         "reasons": list(verdicts.reasons),
     }
     if machine:
         print_json(**verdict)
-    console = Console(soft_wrap=True, quiet=machine)
+    else:
+        _print(submitted, verdicts)
+    if out is not None:
+        write_json(out, finite(verdict))
+    if not verdicts.accepted.all():
+        raise SystemExit(3)
+
+
+def _print(submitted: "Proofs", verdicts: "Verdicts") -> None:
+    """The verdicts, the sender's metadata, and the first refused proofs."""
+    console = Console(soft_wrap=True)
     said = "; ".join(f"{name}: {value}" for name, value in sorted(submitted.metadata.items()))
     console.print(
-        f"{accepted:,} of {len(verdicts.accepted):,} proofs accepted (norm at most tau = {tau:.6g}).\n"
+        f"{int(verdicts.accepted.sum()):,} of {len(verdicts.accepted):,} proofs accepted "
+        f"(norm at most tau = {verdicts.tau:.6g}).\n"
         f"The sender says: {printable(said[:_LONGEST]) or 'nothing (unattested)'}.\n"
         "Acceptance says that a norm is small and nothing else: a proof of zeros would be accepted too.",
         highlight=False,
         markup=False,
     )
-    if refused:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("proof", justify="right")
-        table.add_column("reason")
-        for index in refused[:20]:
-            table.add_row(str(index), verdicts.reasons[index])
-        console.print(table)
-        if len(refused) > len(refused[:20]):
-            console.print(f"... and {len(refused) - 20:,} more.", highlight=False)
-    if out is not None:
-        write_json(out, finite(verdict))
-    if refused:
-        raise SystemExit(3)
+    refused = (~verdicts.accepted).nonzero().flatten().tolist()
+    if not refused:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("proof", justify="right")
+    table.add_column("reason")
+    for index in refused[:_LISTED]:
+        table.add_row(str(index), verdicts.reasons[index])
+    console.print(table)
+    if len(refused) > _LISTED:
+        console.print(f"... and {len(refused) - _LISTED:,} more.", highlight=False)

@@ -1,26 +1,23 @@
 """Configurations: schema, YAML files, presets, and why one is refused."""
 
-from palimpsest.config.explain import explain_validation
-from palimpsest.config.load import build_config, merged, preset_names, read_config, validate
-from palimpsest.config.schema import (
+from palimpsest.config.audit_sections import (
     AttackConfig,
-    AttackingConfig,
-    AuditConfig,
     DataConfig,
-    DefendingConfig,
     DefenseConfig,
     Defenses,
     EngineConfig,
     FederationConfig,
     ModelConfig,
     ObservationConfig,
-    ObservingConfig,
-    RunConfig,
     ScoringConfig,
     UnlearningConfig,
     VerificationConfig,
     listed_defenses,
 )
+from palimpsest.config.explain import explain_validation
+from palimpsest.config.imports import load_imports
+from palimpsest.config.load import build_config, merged, preset_names, read_config, read_preset, validate
+from palimpsest.config.schema import AttackingConfig, AuditConfig, DefendingConfig, ObservingConfig, RunConfig
 from palimpsest.config.section import Section
 from palimpsest.config.yaml_file import read_mapping
 
@@ -45,9 +42,11 @@ __all__ = [
     "build_config",
     "explain_validation",
     "listed_defenses",
+    "load_imports",
     "merged",
     "preset_names",
     "read_config",
     "read_mapping",
+    "read_preset",
     "validate",
 ]

@@ -1,4 +1,4 @@
-"""How a configuration comes about: a preset or a YAML file, single keys put over it, all of it validated."""
+"""Build a configuration: read a preset or a YAML file, replace single keys, validate."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from palimpsest.config.explain import LONGEST_VALUE, explain_validation
+from palimpsest.config.imports import KEY as IMPORTS
+from palimpsest.config.imports import imported_names, load_imports
 from palimpsest.config.schema import AuditConfig, RunConfig
 from palimpsest.config.section import Section
 from palimpsest.config.yaml_file import read_mapping
@@ -33,6 +35,15 @@ def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) 
     Raises:
         ConfigurationError: The preset is unknown, the YAML is not a mapping, or a key or value is not accepted.
     """
+    return build_config(merged(read_preset(preset), overrides or {}), where=str(preset))
+
+
+def read_preset(preset: str | Path) -> dict[Any, Any]:
+    """The keys and values of a preset or a YAML file, before validation.
+
+    Raises:
+        ConfigurationError: The preset is unknown, or the YAML is not a mapping.
+    """
     path = PRESETS / f"{preset}.yaml"
     if not path.is_file():
         path = Path(preset)
@@ -41,7 +52,7 @@ def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) 
                 f"There is no preset {str(preset)[:LONGEST_VALUE]!r}: {likely(str(preset), preset_names())}"
                 "`palimpsest presets` lists them, and a file of your own ends in .yaml."
             )
-    return build_config(merged(read_mapping(path), overrides or {}), where=str(preset))
+    return read_mapping(path)
 
 
 def build_config(tree: Mapping[str, Any], *, where: str = "the configuration") -> AuditConfig:
@@ -57,8 +68,17 @@ def build_config(tree: Mapping[str, Any], *, where: str = "the configuration") -
     return validate(AuditConfig, tree, where=where)
 
 
-def validate(kind: type[K], tree: Mapping[str, Any], *, where: str) -> K:
-    """Validate a nested mapping as a configuration of any kind; arguments and errors as for `build_config`."""
+def validate(kind: type[K], tree: Mapping[str, Any], *, where: str, imports: bool = True) -> K:
+    """Validate a nested mapping as a configuration of any kind; arguments and errors as for `build_config`.
+
+    Args:
+        kind: The kind of configuration.
+        tree: Keys and values.
+        where: What an error message calls the source.
+        imports: Import the modules under `imports` first. False for a mapping that a stranger may have written.
+    """
+    if imports:
+        load_imports(tree)
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
@@ -68,7 +88,9 @@ def validate(kind: type[K], tree: Mapping[str, Any], *, where: str) -> K:
 def merged(
     tree: Mapping[str, Any], overrides: Mapping[str, Any], kind: type[RunConfig] = AuditConfig
 ) -> dict[str, Any]:
-    """Nested keys with others put in; naming another component leaves the settings of the one before behind.
+    """Nested keys with others put in. Naming another component leaves the settings of the one before behind.
+
+    The modules under `imports` of both are imported: the components that are named may be theirs.
 
     Args:
         tree: Keys and values as in a preset.
@@ -76,6 +98,11 @@ def merged(
         kind: Of which configuration.
     """
     result = dict(tree)
+    overrides = dict(overrides)
+    if IMPORTS in overrides:
+        result[IMPORTS] = [*imported_names(tree), *imported_names(overrides)]
+        del overrides[IMPORTS]
+    load_imports(result)
     for key, value in overrides.items():
         below = result.get(key)
         if isinstance(value, Mapping) and isinstance(below, Mapping):

@@ -98,7 +98,7 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
     if "public" in source.splits:
         public = in_channels(source.read("public", size=train.shape[1:]), channels)
 
-    deal: Any = config.components["partition"]
+    deal: Any = config.build_partition()
     dealt = deal(train.labels, clients, generator=make_generator(seed, "datasets", "partition"))
     check_partition(dealt, clients, rows=len(train))
     return FederatedData(

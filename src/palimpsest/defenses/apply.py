@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 from torch import Generator, Tensor
 
-from palimpsest.config import DefenseConfig
+from palimpsest.config import DefenseConfig, explain_validation
 from palimpsest.defenses.defense import Defense
 from palimpsest.errors import ConfigurationError
 from palimpsest.randomness import fork, make_generator
@@ -32,10 +32,8 @@ def defend(vectors: Tensor, name: str, *, generator: Generator, **settings: Any)
     try:
         config = DefenseConfig(name=name, **settings)
     except ValidationError as error:
-        reasons = (problem["msg"].removeprefix("Value error, ") for problem in error.errors())
-        raise ConfigurationError(f"{name}: {'; '.join(reasons)}") from error
-    defense: Any = config.components["name"]
-    return defense(vectors, generator=generator)
+        raise ConfigurationError(f"{name}: {explain_validation(error)}") from error
+    return config.build()(vectors, generator=generator)
 
 
 def apply_defenses(vectors: Tensor, components: Sequence[Defense], *, generator: Generator) -> Tensor:

@@ -89,9 +89,7 @@ class _Examination:
         if images is None:
             return
         yield from check_range(images)
-        yield from tried(
-            "attack", lambda: check_samples(config.attack.name, config.attack.components["name"], images)
-        )
+        yield from tried("attack", lambda: check_samples(config.attack.name, config.attack.build(), images))
         if models is not None:
             yield from check_accuracy(models.original, images, self.device)
         if proofs is None:
@@ -182,7 +180,7 @@ class _Examination:
         )
 
     def _check_attack(self) -> None:
-        check_attack_on_artifacts(self.config, self.config.attack.components["name"])
+        check_attack_on_artifacts(self.config, self.config.attack.build())
 
     def _gather(self) -> AuditorArtifacts:
         without_truth = self.config.model_copy(update={"truth": None})

@@ -85,7 +85,7 @@ def check_plan(config: CaseConfig, view: AuditorView[Any], folder: Path) -> Iter
         view: What the auditor holds.
         folder: Where the run would stand.
     """
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     if isinstance(attack, LearnedInversion):
         yield from _lessons(len(view.auxiliary), view.auxiliary.kind)
         asked = len(view.auxiliary) * attack.affordable(view)

@@ -75,7 +75,7 @@ def rehearse(config: CaseConfig, seen: ServerArtifacts, *, device: str) -> Itera
         seen: Its pieces.
         device: Where the models compute.
     """
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     if Knowledge.LABELS in attack.knowledge and seen.observed.labels is None:
         yield fault(
             "labels",

@@ -38,7 +38,7 @@ class Federation:
     @property
     def aggregation(self) -> Aggregation:
         """What the server does with replies."""
-        component = self.config.components["aggregation"]
+        component = self.config.build_aggregation()
         assert isinstance(component, Aggregation)
         return component
 

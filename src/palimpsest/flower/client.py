@@ -69,7 +69,7 @@ class ProofMod:
         self.instruction = instruction
         self.memory_budget = memory_budget
         try:
-            self.defenses = [DefenseConfig.model_validate(one).components["name"] for one in defenses]
+            self.defenses = [DefenseConfig.model_validate(one).build() for one in defenses]
         except ValidationError as error:
             raise ConfigurationError(f"defenses: {explain_validation(error)}") from error
 

@@ -31,7 +31,7 @@ def build_model(config: ModelConfig, *, shape: tuple[int, int, int], classes: in
         raise ModelError(
             f"No model fits images of shape {tuple(shape)} in {classes} classes: all must be 1 or more."
         )
-    component: Any = config.components["name"]
+    component: Any = config.build()
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would also seed the GPU's generators, which are not forked here.
         torch.default_generator.manual_seed(derive_seed(seed, "model"))

@@ -48,7 +48,7 @@ def attack(
             more.
     """
     device = pick_device(config.device)
-    check_attack_on_artifacts(config, config.attack.components["name"])
+    check_attack_on_artifacts(config, config.attack.build())
     # Fail early if the file can't be read.
     words = read_vocabulary(config.vocabulary)
     with Run.open(out, config, console=console or Console(quiet=True), replace=replace) as run:
@@ -57,7 +57,7 @@ def attack(
                 run, attack_gradients(run, config, data_dir=data_dir, device=device), command=command
             )
         artifacts = load_auditor_artifacts(config, folder=run.folder, data_dir=data_dir, device=device)
-        check_samples(config.attack.name, config.attack.components["name"], artifacts.auxiliary)
+        check_samples(config.attack.name, config.attack.build(), artifacts.auxiliary)
         view = artifacts.view(device=device, memory_budget=config.memory_budget)
         return finish(run, attack_proofs(run, config, artifacts, view), command=command, words=words)
 

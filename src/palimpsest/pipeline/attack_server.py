@@ -23,7 +23,7 @@ def attack_gradients(run: Run, config: CaseConfig, *, data_dir: Path | None, dev
     Raises:
         PalimpsestError: An artifact is missing or does not fit another; the message says which.
     """
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     assert isinstance(attack, ServerAttack), "other attacks were refused"
     artifacts = load_server_artifacts(config, data_dir=data_dir, device=device)
     view = artifacts.view(attack, device=device, memory_budget=config.memory_budget)

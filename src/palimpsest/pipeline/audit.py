@@ -78,7 +78,7 @@ def audit(
         verdicts = verify_proofs(run, config.verification, issued, oracle, data.held_out, key=answers)
 
         made = Federated(federation, original, unlearned, forgetting)
-        if isinstance(config.attack.components["name"], ServerAttack):
+        if isinstance(config.attack.build(), ServerAttack):
             scored, soundness = _attack_as_server(run, config, made, request), None
         else:
             view = AuditorView(issued.vectors, oracle, data.auxiliary, device, config.memory_budget)
@@ -128,7 +128,7 @@ def _attack_as_server(run: Run, config: AuditConfig, made: Federated, request: R
 
 def _check(config: AuditConfig, federation: Federation, request: Request) -> None:
     """Refuse, before anything is computed, what can't be carried out."""
-    attack, data = config.attack.components["name"], federation.data
+    attack, data = config.attack.build(), federation.data
     server = isinstance(attack, ServerAttack)
     check_knowledge(attack, ServerView if server else ArchitectView)
     check_samples(config.attack.name, attack, data.auxiliary)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from palimpsest.progress.context import Callback
+from palimpsest.progress.callback import Callback
 from palimpsest.progress.events import ProgressLine, Stage
 
 _EVERY = 1.0

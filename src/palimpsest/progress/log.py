@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from palimpsest.errors import RunError
-from palimpsest.progress.context import Callback, RunMetrics
+from palimpsest.progress.callback import Callback, RunMetrics
 from palimpsest.progress.events import ProgressLine, Stage
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from html import escape
 
-from palimpsest.progress.context import Callback
+from palimpsest.progress.callback import Callback
 from palimpsest.progress.events import ProgressLine, Stage
 
 _EVERY = 0.25

@@ -15,7 +15,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from palimpsest.progress.context import Callback
+from palimpsest.progress.callback import Callback
 from palimpsest.progress.events import ProgressLine, note
 
 

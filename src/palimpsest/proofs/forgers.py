@@ -1,20 +1,61 @@
-"""What a party can hand in that has not computed an honest proof."""
+"""Forged proofs: submissions of parties that have not computed an honest proof."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Generator, Tensor
 
 from palimpsest.proofs.checks import Evidence, Submission
 from palimpsest.proofs.fit import row_norms
+from palimpsest.registry import import_submodules
+
+Forger = Callable[[Submission, Evidence, Generator], Submission]
+"""From an honest submission, whose shape it takes and whose proofs it may replay, to a forged one."""
+
+RECOGNISED = "random vectors, challenges recognised"
+"""The forger whom only a commitment stops: made before the challenge, it leaves nothing to recognise."""
 
 _SMALL = 0.1
+_registered: dict[str, Forger] = {}
 
 
+def register_forger(name: str) -> Callable[[Forger], Forger]:
+    """Decorate a function of this package with the name that tables show."""
+
+    def add(forge: Forger) -> Forger:
+        _registered[name] = forge
+        return forge
+
+    return add
+
+
+class _Forgers(Mapping[str, Forger]):
+    """The registered forgers; every module of the package is imported when they are first asked for."""
+
+    def __getitem__(self, name: str) -> Forger:
+        return self._found()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found())
+
+    def __len__(self) -> int:
+        return len(self._found())
+
+    def _found(self) -> dict[str, Forger]:
+        import_submodules("palimpsest.proofs")
+        return _registered
+
+
+FORGERS: Mapping[str, Forger] = _Forgers()
+"""Every forger by name."""
+
+
+@register_forger("zeros")
 def _zeros(honest: Submission, evidence: Evidence, generator: Generator) -> Submission:
     return Submission(torch.zeros_like(honest.proofs), torch.zeros_like(honest.responses))
 
 
+@register_forger("small random vectors")
 def _small(honest: Submission, evidence: Evidence, generator: Generator) -> Submission:
     norm = _SMALL * float(row_norms(evidence.own).min())
     return Submission(
@@ -23,6 +64,7 @@ def _small(honest: Submission, evidence: Evidence, generator: Generator) -> Subm
     )
 
 
+@register_forger("random vectors of usual norm")
 def _usual_norm(honest: Submission, evidence: Evidence, generator: Generator) -> Submission:
     """Random directions, with norms such as the auditor's own samples have."""
     norms = row_norms(evidence.own)
@@ -34,27 +76,16 @@ def _usual_norm(honest: Submission, evidence: Evidence, generator: Generator) ->
     return Submission(draw(honest.proofs), draw(honest.responses))
 
 
+@register_forger("replayed proofs of other samples")
 def _replayed(honest: Submission, evidence: Evidence, generator: Generator) -> Submission:
     """Honest proofs, each of another sample than it should be."""
     return Submission(honest.proofs.roll(1, 0), honest.responses.roll(1, 0))
 
 
+@register_forger(RECOGNISED)
 def _informed(honest: Submission, evidence: Evidence, generator: Generator) -> Submission:
     """As with usual norms, but the challenges were recognised and answered honestly."""
     return Submission(_usual_norm(honest, evidence, generator).proofs, honest.responses)
-
-
-RECOGNISED = "random vectors, challenges recognised"
-"""The forger whom only a commitment stops: made before the challenge, it leaves nothing to recognise."""
-
-FORGERS: dict[str, Callable[[Submission, Evidence, Generator], Submission]] = {
-    "zeros": _zeros,
-    "small random vectors": _small,
-    "random vectors of usual norm": _usual_norm,
-    "replayed proofs of other samples": _replayed,
-    RECOGNISED: _informed,
-}
-"""By name: from an honest submission, whose shape they take and whose proofs they may replay, to a forged one."""
 
 
 def _random(like: Tensor, norms: Tensor, generator: Generator) -> Tensor:

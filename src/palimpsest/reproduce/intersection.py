@@ -190,7 +190,7 @@ def _not_seen(fresh: Tensor, seen: list[Tensor | None], index: int) -> Tensor:
 
 
 def _invert(config: AuditConfig, learned: Learned, directions: Tensor, lengths: Tensor) -> Tensor:
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     assert isinstance(attack, LearnedInversion), "its inverter was stored"
     raw = torch.cat([directions.float(), lengths.log()[:, None]], 1)
     return attack.render(learned, learned.features.standardise(raw), device=pick_device(config.device))

@@ -74,7 +74,8 @@ def read_manifest(folder: Path, kind: type[RunConfig] | None = None) -> Manifest
         if kind is None:
             return manifest
         if held == kind.__name__:
-            validate(kind, manifest["config"], where=str(path))
+            # Reading a folder must not run the modules that its configuration names.
+            validate(kind, manifest["config"], where=str(path), imports=False)
             return manifest
     # JSON that is nested deep, or of other types, leads into errors of many types.
     except Exception as error:

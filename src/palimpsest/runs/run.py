@@ -22,7 +22,7 @@ from torch import Tensor
 
 from palimpsest.config import RunConfig, Section
 from palimpsest.errors import RunError
-from palimpsest.progress import LogFile, RunMetrics, Stage, callbacks, in_stage, with_callbacks
+from palimpsest.progress import LogFile, RunMetrics, Stage, callbacks, in_stage, warn, with_callbacks
 from palimpsest.runs.manifest import (
     FORMAT,
     MANIFEST,
@@ -287,9 +287,9 @@ def _make_private(folder: Path, console: Console) -> None:
     with suppress(OSError):
         folder.chmod(0o700)
     if folder.stat().st_mode & 0o077:
-        console.print(
-            f"  [yellow]{folder} can be read by others, and a run's files hold people's images: keep them out.[/yellow]"
-        )
+        message = f"{folder} can be read by others, and a run's files hold people's images: keep them out."
+        console.print(f"  [yellow]{message}[/yellow]")
+        warn(message)
 
 
 def _hash(text: str) -> str:

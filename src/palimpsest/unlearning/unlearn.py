@@ -60,7 +60,7 @@ def unlearn(
         FederationError: A round had too few replies.
         DivergenceError: The model stopped being finite.
     """
-    method = unlearning.components["method"]
+    method = unlearning.build()
     assert isinstance(method, Method)
     schedule = Schedule(tuple(one.drawn for one in original.rounds))
     if unlearning.fresh_seed:

@@ -58,7 +58,7 @@ def test_defences_are_applied_and_named(models: dict[str, Any], pieces: Path, he
     defended, plain = make_proofs(config), make_proofs(configured(models, pieces))
     expected = apply_defenses(
         plain.vectors,
-        [config.defenses[0].components["name"]],
+        [config.defenses[0].build()],
         generator=make_generator(config.seed, "defend"),
     )
     assert torch.equal(defended.vectors, expected)

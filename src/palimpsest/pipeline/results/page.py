@@ -28,7 +28,7 @@ def build_page(
         table: Writes samples that are not images as text; None for images.
     """
     config, scored, source = outcome.config, outcome.scored, outcome.source
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     audit = isinstance(source, Federated)
     return ReportInput(
         title=_title(config),
@@ -94,7 +94,7 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
         observation = source.observed.observation
         batches, dimension = observation.gradients_before.shape
         sizes = f"{observation.remaining} retained and {observation.forgotten} forgotten samples"
-        labels = getattr(config.attack.components["name"], "labels", "found by the attack")
+        labels = getattr(config.attack.build(), "labels", "found by the attack")
         return [
             ("Gradients", f"{batches:,} batches, {dimension:,} numbers each"),
             ("Batch", sizes),

@@ -48,7 +48,7 @@ def attack_as_auditor(
             auditor does not have it.
         key: What the oracle's answers depend on.
     """
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     view = attacker_view(attack, view, architecture=architecture)
     key = (*key, view.auxiliary, config.attack, config.seed, view.device)
     target = {"": issued}
@@ -92,7 +92,7 @@ def link_candidates(
 
 def defended_oracle(config: AttackingConfig, view: AuditorView[Any], purpose: str) -> DefendedOracle:
     """The auditor's own imitation of the clients' defenses."""
-    defenses = [defense.components["name"] for defense in config.defenses]
+    defenses = [defense.build() for defense in config.defenses]
     return DefendedOracle(
         view.oracle,
         defenses,
@@ -122,7 +122,7 @@ def _reconstruct(
     adaptive: bool = False,
 ) -> dict[str, Reconstruction]:
     """A stage for each of the proofs; an attack that learns does so once, in a stage of its own."""
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     stages = {name: f"reconstructions-{name}" if name else "reconstructions" for name in targets}
     if not isinstance(attack, LearnedInversion):
         return {

@@ -29,7 +29,7 @@ def defended(proofs: Proofs, defenses: Sequence[Mapping[str, Any]], *, seed: int
         ProofError: The proofs are not finite, or their metadata name no list of defences.
     """
     try:
-        components = [DefenseConfig.model_validate(one).components["name"] for one in defenses]
+        components = [DefenseConfig.model_validate(one).build() for one in defenses]
     except ValidationError as error:
         raise ConfigurationError(f"defenses: {explain_validation(error)}") from error
     return _apply(proofs, components, seed, before=_named(proofs))
@@ -81,7 +81,7 @@ def defend_proofs(proofs: Proofs, config: DefendingConfig) -> Proofs:
         proofs: Undefended proofs.
         config: Defenses and seed.
     """
-    components = [defense.components["name"] for defense in config.defenses]
+    components = [defense.build() for defense in config.defenses]
     return _apply(proofs, components, config.seed, before=[])
 
 

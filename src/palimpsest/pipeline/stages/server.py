@@ -36,7 +36,7 @@ def attack_as_server(
         retained: The retained samples of the batches; the clients alone use them.
         forgotten: The forgotten samples of the batches; the clients alone use them.
     """
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
 
     def recover(defenses: Sequence[DefenseConfig], suffix: str = "") -> BatchReconstruction:
         observation = run.stage(
@@ -111,7 +111,7 @@ def observe_clients(
         local_steps=seen.local_steps,
         learning_rate=seen.learning_rate,
     )
-    components = [defense.components["name"] for defense in defenses]
+    components = [defense.build() for defense in defenses]
     generator = make_generator(config.seed, "defend", "observation")
     return replace(
         clean,
@@ -128,7 +128,7 @@ def server_view(
     forgotten: ImageSet,
 ) -> ServerView:
     """What the attack is given: labels only if it declares that it knows them."""
-    attack = config.attack.components["name"]
+    attack = config.attack.build()
     assert isinstance(attack, ServerAttack), "an auditor's attack has another view"
     batches = len(observation.gradients_before)
     labels = BatchLabels(remaining.labels.view(batches, -1), forgotten.labels.view(batches, -1))

@@ -121,7 +121,7 @@ def gather_evidence(config: AttackingConfig, view: AuditorView) -> tuple[Evidenc
 
 def _measure(config: AttackingConfig, view: AuditorView) -> Soundness:
     evidence, _ = gather_evidence(config, view)
-    defenses = [defense.components["name"] for defense in config.defenses]
+    defenses = [defense.build() for defense in config.defenses]
     # The clients answer the challenges as they do everything, under their own secrets.
     responses = apply_defenses(
         evidence.answers, defenses, generator=make_generator(config.seed, "defend", "challenges")

@@ -1,21 +1,16 @@
-"""A callback that passes numbers on to a tracker: curves while they grow, scores in the end, and no image ever."""
+"""The callback that passes numbers to an experiment tracker: training curves and final scores, never an image."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, Protocol
 
 from palimpsest.errors import ConfigurationError
-from palimpsest.progress.context import Callback, RunMetrics
+from palimpsest.progress.callback import Callback, RunMetrics
+from palimpsest.progress.context import warn
 from palimpsest.progress.events import ProgressLine, Stage
-
-TRACKERS = {
-    "tensorboard": ("palimpsest.progress.trackers.tensorboard", "TensorBoard"),
-    "wandb": ("palimpsest.progress.trackers.wandb", "WeightsAndBiases"),
-    "mlflow": ("palimpsest.progress.trackers.mlflow", "MLflow"),
-}
-"""Each tracker's module and class, by the name that asks for it."""
 
 
 class Backend(Protocol):
@@ -94,31 +89,39 @@ class Tracker(Callback):
             act()
         except Exception as error:  # whatever a tracker's client may raise
             self._backend = None
-            self._complain(
-                f"Tracking stops here ({type(error).__name__}: {str(error)[:300]}); the run goes on."
-            )
+            message = f"Tracking stops here ({type(error).__name__}: {str(error)[:300]}); the run goes on."
+            self._complain(message)
+            warn(message)
+
+
+def tracker_names() -> list[str]:
+    """The names of the trackers: the modules of this package beside this one."""
+    return sorted(
+        module.name for module in iter_modules([str(Path(__file__).parent)]) if module.name != "tracker"
+    )
 
 
 def make_tracker(name: str, complain: Callable[[str], None]) -> Tracker:
-    """The callback that passes on to a tracker.
+    """The callback that passes numbers to a tracker.
 
     Args:
-        name: tensorboard, wandb or mlflow.
-        complain: Is told why it failed, if it does.
+        name: One of `tracker_names`; its module's `start` begins a run there.
+        complain: Called with a sentence if the tracker fails.
 
     Raises:
         ConfigurationError: There is no such tracker, or it is not installed.
     """
-    if name not in TRACKERS:
-        raise ConfigurationError(f"There is no tracker {name[:200]!r}: {', '.join(TRACKERS)} are there.")
-    module, kind = TRACKERS[name]
+    if name not in tracker_names():
+        raise ConfigurationError(
+            f"There is no tracker {name[:200]!r}. Accepted: {', '.join(tracker_names())}."
+        )
     try:
-        start = getattr(import_module(module), kind)
+        module = import_module(f"{__package__}.{name}")
     except ImportError as error:
         raise ConfigurationError(
-            f"Tracking with {name} needs a package that is not here: pip install 'palimpsest[tracking]'."
+            f"Tracking with {name} needs a package that is not installed: pip install 'palimpsest[tracking]'."
         ) from error
-    return Tracker(start, complain)
+    return Tracker(module.start, complain)
 
 
 def public(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,3 +52,6 @@ class WeightsAndBiases:
         """The final numbers."""
         self._run.summary.update(dict(summary))
         self._run.finish()
+
+
+start = WeightsAndBiases

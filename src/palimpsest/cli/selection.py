@@ -1,0 +1,73 @@
+"""The components that a command line names, known before its flags are made: help shows these components' flags."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from palimpsest.config import AuditConfig, RunConfig, Section, load_imports, preset_names, read_preset
+from palimpsest.errors import ConfigurationError
+
+Selection = Mapping[tuple[str, str], str]
+"""The name of the chosen component by the section's key and the selecting key, such as `("attack", "name")`."""
+
+_IMPORT = "--import"
+
+
+def sections(config: type[RunConfig]) -> Iterator[tuple[str, type[Section]]]:
+    """The sections of a configuration by their keys."""
+    for name, info in config.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield name, kind
+
+
+def import_named_modules(arguments: Sequence[str]) -> None:
+    """Import the modules that `--import` names, so that the flags of their components are known.
+
+    Raises:
+        ConfigurationError: A module can't be imported.
+    """
+    load_imports({"imports": list(_values(arguments, _IMPORT))})
+
+
+def select(config: type[RunConfig], arguments: Sequence[str]) -> Selection:
+    """The components that flags, a preset or a YAML file on the command line name, and the defaults of the others.
+
+    Args:
+        config: The configuration that the command takes keys of.
+        arguments: The command line.
+
+    Raises:
+        ConfigurationError: A module that the YAML file imports can't be imported.
+    """
+    tree = _named_file(config, arguments)
+    load_imports(tree)
+    chosen: dict[tuple[str, str], str] = {}
+    for name, section in sections(config):
+        below = tree.get(name)
+        for key in section.selectors:
+            default = section.model_fields[key].default
+            value = below.get(key, default) if isinstance(below, Mapping) else default
+            chosen[name, key] = str(next(reversed([value, *_values(arguments, f"--{name}.{key}")])))
+    return chosen
+
+
+def _values(arguments: Sequence[str], flag: str) -> Iterator[str]:
+    """What a flag is given as its value, each time that it stands on the command line."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == flag and following:
+            yield following
+        elif argument.startswith(f"{flag}="):
+            yield argument.partition("=")[2]
+
+
+def _named_file(config: type[RunConfig], arguments: Sequence[str]) -> dict[Any, Any]:
+    """The keys of the first preset or YAML file on the command line; what is wrong with it is said by the command."""
+    presets = preset_names() if config is AuditConfig else []
+    for argument in arguments:
+        if argument in presets or (argument.endswith((".yaml", ".yml")) and Path(argument).is_file()):
+            try:
+                return read_preset(argument)
+            except ConfigurationError:
+                return {}
+    return {}

@@ -1,0 +1,187 @@
+"""What a newcomer sees of a command with a hundred flags."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from palimpsest.cli import main
+from palimpsest.registry import ATTACKS
+
+MODULE = '''
+"""An attack of a user's own."""
+
+from typing import ClassVar
+
+import torch
+from pydantic import PositiveInt
+from torch import Generator
+
+from palimpsest.attacks import Attack, AuditorView, Knowledge, Reconstruction
+from palimpsest.registry import ATTACKS
+
+
+@ATTACKS.register("first-images")
+class FirstImages(Attack):
+    """Answer each proof with the first auxiliary image."""
+
+    source: ClassVar[str] = "this test"
+    knowledge: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.PROOFS, Knowledge.AUXILIARY})
+
+    repeats: PositiveInt = 7
+    """How often the image is averaged with itself."""
+
+    def __call__(self, view: AuditorView, *, generator: Generator) -> Reconstruction:
+        """See `Attack`."""
+        first = torch.stack([view.auxiliary.images[0]] * self.repeats).mean(0)
+        return Reconstruction(images=first.repeat(len(view.proofs), 1, 1, 1), curves={}, facts={})
+'''
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit, match="0"):
+        main([*arguments, "--help"])
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A module of an attack in the working directory, forgotten again after the test."""
+    (tmp_path / "attack_of_a_test.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    ATTACKS.names()
+    monkeypatch.setattr(ATTACKS, "_components", dict(ATTACKS._components))
+    monkeypatch.setattr(ATTACKS, "_packages", dict(ATTACKS._packages))
+    yield "attack_of_a_test"
+    sys.modules.pop("attack_of_a_test", None)
+
+
+@pytest.mark.parametrize(
+    ("command", "attack"),
+    [("audit", "igf-white"), ("sweep", "igf-white"), ("attack", "igf-white"), ("doctor", "dragd")],
+)
+def test_help_fits_in_120_lines_of_80_columns(
+    command: str, attack: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = shown(capsys, command, "--attack.name", attack).splitlines()
+    assert len(lines) <= 120
+    assert max(map(len, lines)) <= 80
+
+
+def test_help_shows_the_chosen_components_flags_and_names_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    default = shown(capsys, "audit")
+    assert "Usage: palimpsest audit" in default
+    for common in ("--seed", "--data.name", "--federation.rounds", "--unlearning.method", "--attack.epochs"):
+        assert common in default
+    for hidden in ("--attack.matching", "--unlearning.steps", "--federation.proximal-mu", "--observation."):
+        assert hidden not in default
+    assert "Other attacks: direct-difference" in default
+    assert "Other unlearning methods: ascent" in default
+    assert "--attack.name igf-plus --help" in " ".join(default.split())
+    chosen = (
+        "--attack.name",
+        "igf-plus",
+        "--unlearning.method=ascent",
+        "--federation.aggregation",
+        "fedprox",
+    )
+    other = shown(capsys, "audit", *chosen)
+    for flag in ("Attack: igf-plus", "--attack.matching", "--unlearning.steps", "--federation.proximal-mu"):
+        assert flag in other
+    assert "--attack.explained-variance" not in other
+    assert "--observation.remaining" in shown(capsys, "audit", "--attack.name", "dragd")
+
+
+def test_help_shows_what_a_preset_or_a_file_names(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "Attack: dragd" in shown(capsys, "audit", "mnist-dragd")
+    (tmp_path / "case.yaml").write_text("attack: {name: lti}\n")
+    assert "Attack: lti" in shown(capsys, "attack", str(tmp_path / "case.yaml"))
+    (tmp_path / "case.yaml").write_text("attack: [\n")
+    assert "Attack: igf" in shown(capsys, "attack", str(tmp_path / "case.yaml"))
+
+
+def test_a_line_has_the_choices_and_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(capsys, "audit").splitlines()
+    assert any(
+        line.split()[0] == "--device" and line.endswith("auto|cpu|cuda [auto]") for line in lines if line
+    )
+    assert any("--federation.rounds" in line and line.endswith("Rounds of training [20]") for line in lines)
+
+
+def test_everything_is_shown_when_asked_for_and_accepted_in_any_case(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["audit", "--help-all"])
+    everything = capsys.readouterr().out
+    for flag in (
+        "--attack.matching",
+        "--unlearning.steps",
+        "--federation.proximal-mu",
+        "--observation.remaining",
+    ):
+        assert flag in everything
+    with pytest.raises(SystemExit, match="2"):
+        main(["audit", "--out", str(tmp_path / "run"), "--attack.matching", "3"])
+    assert "'matching' is not a key here" in capsys.readouterr().err
+
+
+def test_the_flags_of_an_imported_component_are_shown(
+    module: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = shown(capsys, "audit", "--import", module, "--attack.name", "first-images")
+    assert "--attack.repeats" in text
+    assert "averaged with itself [7]" in text
+    (tmp_path / "mine.yaml").write_text(f"imports: [{module}]\nattack: {{name: first-images}}\n")
+    assert "--attack.repeats" in shown(capsys, "attack", "mine.yaml")
+    assert "first-images" in shown(capsys, "attack", "mine.yaml", "--attack.name", "igf")
+
+
+@pytest.mark.parametrize("form", ["flag", "file"])
+def test_an_imported_attack_is_audited_and_recorded(form: str, tmp_path: Path) -> None:
+    (tmp_path / "attack_of_a_test.py").write_text(MODULE)
+    tiny = "data: {auxiliary_size: 40}\nmodel: {name: lenet}\nfederation: {clients: 4, fraction: 0.5, rounds: 2}\n"
+    tiny += "unlearning: {count: 8}\nscoring: {bootstrap: 20}\nattack: {name: first-images}\n"
+    (tmp_path / "mine.yaml").write_text(tiny + ("imports: attack_of_a_test\n" if form == "file" else ""))
+    flags = ["--import", "attack_of_a_test"] if form == "flag" else []
+    command = [
+        sys.executable,
+        "-m",
+        "palimpsest",
+        "audit",
+        "mine.yaml",
+        "--out",
+        "run",
+        "--attack.repeats",
+        "2",
+    ]
+    done = subprocess.run([*command, *flags], cwd=tmp_path, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    stored = (tmp_path / "run" / "config.yaml").read_text()
+    assert "imports:\n- attack_of_a_test\n" in stored
+    assert "repeats: 2" in stored
+    assert '"attack_of_a_test": "sha256-' in (tmp_path / "run" / "manifest.json").read_text()
+
+
+def test_a_module_that_cannot_be_imported_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, words in (
+        ("no_such_module_anywhere", "can't be imported"),
+        ("some/file.py", "is not a module's name"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(["doctor", "--import", name])
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
