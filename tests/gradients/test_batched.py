@@ -10,7 +10,7 @@ from torch.func import vmap
 
 from palimpsest.config import ModelConfig
 from palimpsest.gradients import BatchGradient
-from palimpsest.gradients.batched import TogetherGradients
+from palimpsest.gradients.batched import BatchedGradients
 from palimpsest.models import build_model
 from palimpsest.storage import Parameters
 
@@ -41,17 +41,17 @@ def compare(model: nn.Module, *shape: int, fast: bool = True) -> None:
     parameters = parameters_of(model)
     images, targets = noise(BATCHES, SAMPLES, *shape), noise(BATCHES, SAMPLES, CLASSES, seed=1).softmax(2)
     gradient = BatchGradient(model)
-    together = gradient.at(parameters, images[0, 0])
-    assert isinstance(together, TogetherGradients) == fast
+    batched = gradient.at(parameters, images[0, 0])
+    assert isinstance(batched, BatchedGradients) == fast
     slow = vmap(partial(gradient, parameters))
-    torch.testing.assert_close(together(images, targets), slow(images, targets), rtol=1e-6, atol=1e-10)
+    torch.testing.assert_close(batched(images, targets), slow(images, targets), rtol=1e-6, atol=1e-10)
 
     def derivatives(of: object) -> tuple[Tensor, ...]:
         unknowns = images.clone().requires_grad_(), targets.clone().requires_grad_()
         found = of(*unknowns)  # type: ignore[operator]
         return torch.autograd.grad((found.sin() * noise(*found.shape, seed=2)).sum(), unknowns)
 
-    for found, expected in zip(derivatives(together), derivatives(slow), strict=True):
+    for found, expected in zip(derivatives(batched), derivatives(slow), strict=True):
         assert float(expected.norm()) > 0
         assert (found - expected).norm() <= 1e-6 * expected.norm()
 
@@ -157,9 +157,9 @@ def test_several_local_steps_and_float32_are_left_to_vmap() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, CLASSES)).double()
     parameters, sample = dict(model.state_dict()), torch.rand(1, 2, 2)
     one, several = BatchGradient(model), BatchGradient(model, local_steps=2)
-    assert isinstance(one.at(parameters, sample.double()), TogetherGradients)
-    assert not isinstance(several.at(parameters, sample.double()), TogetherGradients)
-    assert not isinstance(one.at(parameters, sample), TogetherGradients)
+    assert isinstance(one.at(parameters, sample.double()), BatchedGradients)
+    assert not isinstance(several.at(parameters, sample.double()), BatchedGradients)
+    assert not isinstance(one.at(parameters, sample), BatchedGradients)
 
 
 def test_hooks_of_the_network_act_and_the_given_network_is_left_alone() -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from palimpsest.gradients.dispatch import write_with_vmap
-from palimpsest.gradients.layer_rules import find_rule
 from palimpsest.gradients.layerwise import Layerwise
 
 CLASSES = 3
@@ -89,7 +88,7 @@ def test_convolutions(layer: nn.Conv2d, count: int, size: tuple[int, int], last:
         images = images.contiguous(memory_format=torch.channels_last)
     with pytest.MonkeyPatch.context() as patch:
         # Both ways to multiply, whichever would be taken for such a shape.
-        patch.setattr("palimpsest.gradients.layer_rules._one_convolution_is_faster", lambda *_: as_one)
+        patch.setattr("palimpsest.gradients.layer_rules.convolution._groups_are_faster", lambda *_: as_one)
         assert_equal(*both(model, images))
 
 
@@ -215,8 +214,6 @@ def test_unknown_layers_and_shared_parameters_are_refused() -> None:
     tied = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, CLASSES))
     tied[1].weight = tied[0].weight
     assert not Layerwise(tied.eval()).suits(torch.rand(2, 6))
-    assert find_rule(nn.BatchNorm2d(3, track_running_stats=False)) is None
-    assert find_rule(nn.Embedding(3, 2, max_norm=1.0)) is None
 
 
 def test_hooks_of_others_are_heeded_and_ours_removed() -> None:

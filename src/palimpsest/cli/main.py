@@ -25,6 +25,7 @@ from palimpsest.cli.verify import verify
 from palimpsest.config import explain_validation
 from palimpsest.display import printable
 from palimpsest.errors import PalimpsestError
+from palimpsest.system.memory import keep_freed_memory
 
 app = App(
     name="palimpsest",
@@ -55,6 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     errors = Console(stderr=True, soft_wrap=True)
     debug = "--debug" in arguments
+    # The process is the command line's own: no host's allocator is retuned.
+    keep_freed_memory()
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

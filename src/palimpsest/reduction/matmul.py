@@ -7,7 +7,7 @@ from torch import Tensor
 _MANY = 64
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:
+def matmul_transposed(left: Tensor, right: Tensor) -> Tensor:
     """The inner products of rows.
 
     On a CPU torch multiplies with MKL, which leaves half of some processors' width unused (AVX-512 of AMD's). oneDNN,
