@@ -185,7 +185,7 @@ images, labels = torch.rand(20, 1, 8, 8), torch.arange(20) % 10
 pp.per_sample_gradients(before, images, labels)
 vectors = pp.gradient_differences(before, after, images, labels)
 pp.fit_projection(vectors, generator=torch.Generator())
-pp.audit(CONFIG, out=FOLDER, quiet=True)
+pp.audit("digits", CONFIG, out=FOLDER, quiet=True)
 give_back_freed_memory()
 """
 COMMAND_LINE = """
