@@ -11,11 +11,11 @@ def matmul_transposed(left: Tensor, right: Tensor) -> Tensor:
     """The inner products of rows, `left @ right.T`.
 
     On a CPU torch multiplies with MKL, which leaves a part of the AVX-512 units of AMD's processors unused. oneDNN,
-    which torch has for convolutions and for its compiler's linear layers, uses all of them. torch has no public function
-    for oneDNN's product in float32, so this one place calls a private one, and falls back to MKL where it is missing.
+    which torch has for convolutions and for its compiler's linear layers, uses all of them. torch has no public
+    function for oneDNN's product in float32, so this one place calls a private one, or MKL if that is missing.
     Measured on an AMD EPYC with AVX-512, in alternating runs, the median ratio of MKL's time to oneDNN's: 1.3 to 1.5 to
     project 1,000 vectors of 66,570 numbers onto 300 directions, 1.1 to 1.3 for Gram matrices of 1,024 rows. The public
-    `Tensor.to_mkldnn` takes 1.5 times as long as the private function there, as it copies both matrices.
+    `Tensor.to_mkldnn` copies both matrices, and takes 1.5 times as long as the private function for the projection.
 
     Args:
         left: `[n, d]`.
