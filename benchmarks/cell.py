@@ -30,7 +30,7 @@ from palimpsest.datasets import load_data
 from palimpsest.federation import Federation
 from palimpsest.gradients.dispatch import GradientEngine
 from palimpsest.oracles import oracle_of
-from palimpsest.pipeline import audit
+from palimpsest.pipeline.audit import audit
 from palimpsest.reduction import Projection
 
 CIFAR10 = "cifar10-convnet-retrain-sample"
