@@ -41,7 +41,8 @@ palimpsest.system.telemetry.switch_off()
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 sys.path.insert(0, {here!r})
 import test_ray as here
-from palimpsest.gradients import CountSketch, ShardedOracle
+from palimpsest.oracles import ShardedOracle
+from palimpsest.reduction import CountSketch
 
 def who(vectors):
     time.sleep(0.3)
