@@ -30,6 +30,7 @@ from benchmarks.document import (
     stage_rows,
 )
 from benchmarks.timing import Clock, Line, print_table
+from palimpsest.system.memory import keep_freed_memory
 
 Name = Literal[
     "gradients",
@@ -82,6 +83,8 @@ def main(
         clock: Wall time; or the processor time of this process, for a machine that others use, with one thread.
         repeats: Timed calls of each rival.
     """
+    # As in the command line, whose speed is measured.
+    keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     folder = out or (None if quick or only else Path("docs"))

@@ -28,9 +28,9 @@ from palimpsest.attacks import AuditorView
 from palimpsest.attacks.learned.training import train_inverter
 from palimpsest.datasets import load_data
 from palimpsest.federation import Federation
-from palimpsest.gradients.dispatch import Writer
+from palimpsest.gradients.dispatch import GradientEngine
 from palimpsest.oracles import oracle_of
-from palimpsest.pipeline import audit
+from palimpsest.pipeline.audit import audit
 from palimpsest.reduction import Projection
 
 CIFAR10 = "cifar10-convnet-retrain-sample"
@@ -161,13 +161,13 @@ def audited(preset: str, keys: dict[str, Any], data_dir: str | None, *, plainly:
 def _plain_gradients_and_reduction() -> Iterator[None]:
     """Compute both the straightforward way."""
     with (
-        patch("palimpsest.gradients.per_sample.writer_of", plain_writer),
+        patch("palimpsest.gradients.per_sample.select_engine", plain_engine),
         patch("palimpsest.attacks.learned.extractors.fit_projection", plain_projection),
     ):
         yield
 
 
-def plain_writer(model: nn.Module, images: Tensor) -> Writer:
+def plain_engine(model: nn.Module, images: Tensor) -> GradientEngine:
     """A backward pass for each sample."""
 
     def write(images: Tensor, labels: Tensor, out: Tensor) -> None:

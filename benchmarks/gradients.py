@@ -94,7 +94,7 @@ def _at_its_best(work: Callable[[int], object], count: int, clock: Clock) -> Cal
 def _vmap(model: nn.Module, images: Tensor, labels: Tensor, size: int) -> None:
     for few, targets in zip(images.split(size), labels.split(size), strict=True):
         out = torch.empty(len(few), parameter_count(model))
-        write_with_vmap(model, few, targets, out, together=size)
+        write_with_vmap(model, few, targets, out, chunk_rows=size)
 
 
 def _batched(model: nn.Module, images: Tensor, labels: Tensor, size: int) -> None:

@@ -9,6 +9,8 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+from palimpsest.system.memory import keep_freed_memory
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -22,7 +24,7 @@ def isolated(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> tup
         named: Those that are named.
     """
     threads = torch.get_num_threads()
-    with ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), _prepare, (threads,)) as pool:
         result = pool.submit(work, *arguments, **named).result()
         return result, pool.submit(_peak).result()
 
@@ -30,6 +32,11 @@ def isolated(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> tup
 def in_place(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> tuple[R, float]:
     """The same in this process, without the seconds that a new one takes: the peak is of all that it ever did."""
     return work(*arguments, **named), _peak()
+
+
+def _prepare(threads: int) -> None:
+    keep_freed_memory()
+    torch.set_num_threads(threads)
 
 
 def _peak() -> float:

@@ -91,6 +91,25 @@ def test_chunks_follow_the_memory_budget_and_do_not_change_the_result() -> None:
     )
 
 
+def test_chunks_that_a_caller_keeps_are_not_overwritten_by_later_ones() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 36, 20_000), nn.Tanh(), nn.Linear(20_000, 3)).float()
+    images, labels = (values.float() if values.is_floating_point() else values for values in drawn(16, 3))
+    dimension = parameter_count(model)
+    # Chunks of four samples, whose memory is pooled.
+    assert 4 * 4 * dimension >= 2**25
+    for chunks in (
+        gradient_chunks(model, images, labels, memory_budget=4 * 4 * 4 * dimension),
+        difference_chunks(model, model, images, labels, memory_budget=4 * 4 * 4 * dimension),
+    ):
+        kept, copies = [], []
+        for number, chunk in enumerate(chunks):
+            assert len(chunk) == 4
+            kept.append(chunk if number % 2 else chunk[1:])
+            copies.append(kept[-1].clone())
+        assert len(kept) == 4
+        assert all(torch.equal(one, copy) for one, copy in zip(kept, copies, strict=True))
+
+
 def test_a_budget_below_one_gradient_is_refused() -> None:
     images, labels = drawn(1, 3)
     with pytest.raises(ResourceError, match="raise --memory-budget"):

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from palimpsest.gradients.unfold import Windows, patches
+from palimpsest.gradients.unfold import Windows, unfold, unfold_channels_last
 
 SIDES = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
@@ -14,15 +14,18 @@ def noise(*shape: int) -> Tensor:
 
 
 @given(kernel=SIDES, stride=SIDES, dilation=SIDES, channels=st.integers(1, 3))
-def test_are_what_unfold_gives_with_channels_last(
+def test_equals_the_unfold_of_torch(
     kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], channels: int
 ) -> None:
     images = noise(2, channels, 8, 9)
     last = images.movedim(1, -1).contiguous()
-    windows = Windows.over(last, nn.Conv2d(channels, 1, kernel, stride, dilation=dilation))
-    found = patches(last, windows)
-    expected = F.unfold(images, kernel, dilation, 0, stride).view(2, channels, *kernel, *windows.grid)
-    assert torch.equal(found, expected.permute(0, 4, 5, 2, 3, 1))
+    windows = Windows.of(nn.Conv2d(channels, 1, kernel, stride, dilation=dilation))
+    found = unfold(images, windows)
+    assert found.is_contiguous()
+    assert torch.equal(found.flatten(1, 3).flatten(2), F.unfold(images, kernel, dilation, 0, stride))
+    found_last = unfold_channels_last(last, windows)
+    assert found_last.is_contiguous()
+    assert torch.equal(found_last, found.permute(0, 4, 5, 2, 3, 1))
 
 
 @settings(max_examples=15, deadline=None)
@@ -31,5 +34,5 @@ def test_can_be_differentiated_twice(
     kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
 ) -> None:
     images = noise(1, 7, 7, 1).requires_grad_()
-    windows = Windows.over(images, nn.Conv2d(1, 1, kernel, stride, dilation=dilation))
-    assert torch.autograd.gradgradcheck(lambda images: patches(images, windows).square(), images)
+    windows = Windows.of(nn.Conv2d(1, 1, kernel, stride, dilation=dilation))
+    assert torch.autograd.gradgradcheck(lambda images: unfold_channels_last(images, windows).square(), images)

@@ -72,7 +72,7 @@ def test_a_file_that_would_run_code_is_refused_and_does_not(
     [
         (b"", "can't be read"),
         (b"PK\x03\x04 truncated", "can't be read"),
-        (pickle.dumps([1, 2]), "no zip archive"),
+        (pickle.dumps([1, 2]), "not a zip archive"),
     ],
 )
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes, words: str) -> None:

@@ -36,12 +36,13 @@ def generator() -> torch.Generator:
 TWO_WORKERS = """
 import os, sys, time
 import ray, torch
-import palimpsest.telemetry
-palimpsest.telemetry.switch_off()
+import palimpsest.system.telemetry
+palimpsest.system.telemetry.switch_off()
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 sys.path.insert(0, {here!r})
-import test_sharded as here
-from palimpsest.gradients import CountSketch, ShardedOracle
+import test_ray as here
+from palimpsest.oracles import ShardedOracle
+from palimpsest.reduction import CountSketch
 
 def who(vectors):
     time.sleep(0.3)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from palimpsest.reduction.centered_rows import CentredRows
+from palimpsest.reduction.centered_rows import CenteredRows
 
 
 def drawn(count: int, dimension: int, seed: int) -> Tensor:
@@ -36,7 +36,7 @@ def test_it_multiplies_as_the_matrix_does_that_is_never_made(
         patch("palimpsest.reduction.centered_rows._ROWS", 7),
         patch("palimpsest.reduction.centered_rows._COLUMNS", 16),
     ):
-        rows = CentredRows.of(vectors, directions=directions)
+        rows = CenteredRows.of(vectors, directions=directions)
         assert rows.shape == (count, dimension)
         for ours, exact in (
             (rows.times(across), matrix @ across.double().T),

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palimpsest.reduction.matmul import product
+from palimpsest.reduction.matmul import matmul_transposed
 
 
 @settings(max_examples=25, deadline=None)
@@ -19,19 +19,19 @@ def test_equals_the_plain_product_in_double_precision(
     left, right = left if left_first else left.T, right if right_first else right.T
     exact = left.double() @ right.double().T
     lengths = left.double().norm(dim=1)[:, None] * right.double().norm(dim=1)
-    assert ((product(left, right).double() - exact).abs() <= 1e-6 * lengths).all()
+    assert ((matmul_transposed(left, right).double() - exact).abs() <= 1e-6 * lengths).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_numbers_are_multiplied_by_torch(dtype: torch.dtype) -> None:
     left = torch.randn(80, 9, generator=torch.Generator().manual_seed(0)).to(dtype)
-    assert torch.equal(product(left, left), left @ left.T)
+    assert torch.equal(matmul_transposed(left, left), left @ left.T)
 
 
 def test_without_the_library_the_plain_product_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("palimpsest.reduction.matmul._HAS_ONEDNN", False)
     left = torch.randn(80, 9, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(product(left, left), left @ left.T)
+    assert torch.equal(matmul_transposed(left, left), left @ left.T)
 
 
 @pytest.mark.parametrize("strided", ["left", "right", "both"])
@@ -43,10 +43,10 @@ def test_rows_that_lie_apart_are_multiplied_about_as_fast_as_others(strided: str
     def seconds(left: torch.Tensor, right: torch.Tensor) -> float:
         start = time.process_time()
         for _ in range(5):
-            product(left, right)
+            matmul_transposed(left, right)
         return time.process_time() - start
 
     left, right = (dense if strided == "right" else apart), (dense if strided == "left" else apart)
-    assert torch.equal(product(left, right), product(dense, dense))
+    assert torch.equal(matmul_transposed(left, right), matmul_transposed(dense, dense))
     # Where the library's path of last resort is taken, this is a factor of a thousand.
     assert seconds(left, right) < 50 * seconds(dense, dense)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from fuzz.fuzzing import resident_memory
-from fuzz.workloads import config
+from fuzz.workloads import CONFIG, config
 from PIL import Image
 
 from palimpsest.datasets.decode import decode_images
@@ -135,12 +135,21 @@ def test_what_proofs_are_said_to_take_is_what_they_take() -> None:
     assert 0.4 * said < grown < 1.6 * said
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="asks glibc")
+ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tunes glibc")
+
+
+def printed(program: str) -> list[str]:
+    """The lines that a program prints in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@ON_GLIBC
 def test_freed_memory_is_used_again_until_it_is_given_back() -> None:
     program = """
 import resource, torch
 from pathlib import Path
-from palimpsest.memory import give_back_freed_memory, keep_freed_memory
+from palimpsest.system.memory import give_back_freed_memory, keep_freed_memory
 keep_freed_memory()
 held = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -153,8 +162,48 @@ del kept
 give_back_freed_memory()
 print(asked * resource.getpagesize(), held() - start)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    asked, kept = map(int, done.stdout.split())
-    # What the first of the thirty rounds takes serves all; without help it is asked for again at least once.
+    asked, kept = map(int, printed(program)[-1].split())
+    # The memory of the first round serves all thirty; by default glibc asks for it again at least once.
     assert asked < 1.5 * 30 * 2**21
     assert kept < 100 * 2**20
+
+
+# Python reports each function that ctypes looks up in a library.
+RECORDED = """
+import contextlib, sys
+looked_up = []
+sys.addaudithook(lambda event, arguments: looked_up.append(arguments[1]) if event == "ctypes.dlsym" else None)
+{work}
+print([name for name in looked_up if name in ("mallopt", "malloc_trim")])
+"""
+LIBRARY = """
+import torch
+import palimpsest as pp
+from palimpsest.system.memory import give_back_freed_memory
+before, after = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)) for _ in range(2))
+images, labels = torch.rand(20, 1, 8, 8), torch.arange(20) % 10
+pp.per_sample_gradients(before, images, labels)
+vectors = pp.gradient_differences(before, after, images, labels)
+pp.fit_projection(vectors, generator=torch.Generator())
+pp.audit("digits", CONFIG, out=FOLDER, quiet=True)
+give_back_freed_memory()
+"""
+COMMAND_LINE = """
+from palimpsest.cli.main import main
+with contextlib.suppress(SystemExit):
+    main(["presets"])
+from palimpsest.system.memory import give_back_freed_memory
+give_back_freed_memory()
+"""
+
+
+@ON_GLIBC
+def test_the_library_leaves_the_allocator_of_its_host_alone(tmp_path: Path) -> None:
+    work = f"CONFIG, FOLDER = {CONFIG!r}, {str(tmp_path / 'run')!r}" + LIBRARY
+    assert printed(RECORDED.format(work=work))[-1] == "[]"
+    assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+@ON_GLIBC
+def test_the_command_line_tunes_the_allocator_of_its_own_process() -> None:
+    assert printed(RECORDED.format(work=COMMAND_LINE))[-1] == "['mallopt', 'mallopt', 'malloc_trim']"

@@ -31,6 +31,7 @@ from palimpsest.config import explain_validation
 from palimpsest.display import printable
 from palimpsest.errors import PalimpsestError
 from palimpsest.progress import LOGGER
+from palimpsest.system.memory import keep_freed_memory
 
 _COMMANDS = (audit, attack, prove, defend, verify, doctor, report, runs, compare, sweep, presets, purge)
 _EPILOGUE = (
@@ -97,6 +98,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     errors = Console(stderr=True, soft_wrap=True)
     debug = "--debug" in arguments
+    # The process is the command line's own: no host's allocator is retuned.
+    keep_freed_memory()
     try:
         app = make_app(arguments)
         shown = ["--help" if argument == EVERYTHING else argument for argument in arguments]

@@ -15,7 +15,6 @@ from torch.optim import SGD
 from palimpsest.models import laid_out_for
 from palimpsest.randomness import derive_seed
 from palimpsest.storage import Parameters
-from palimpsest.system.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,6 @@ class LocalTraining(Work):
 
     def __call__(self, model: nn.Module, shard: Shard, *, seed: int) -> Outcome:
         """Train the model, and stop at the first loss that is not finite; see `Work` for the arguments."""
-        keep_freed_memory()
         model.train()
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         anchors = [parameter.detach().clone() for parameter in parameters] if self.proximal_mu else []

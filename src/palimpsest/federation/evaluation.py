@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from palimpsest.datasets import ImageSet
 from palimpsest.models import laid_out_for
 from palimpsest.storage import Parameters
-from palimpsest.system.memory import keep_freed_memory
 
 # What a network makes of more images leaves the cache before it is used.
 BATCH = 128
@@ -24,7 +23,6 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = BATCH) -> Ten
     Returns:
         `[n, classes]`, in main memory.
     """
-    keep_freed_memory()
     device = next(model.parameters()).device
     training = model.training
     model.eval()

@@ -1,15 +1,16 @@
-"""Per-sample gradients, the oracle that answers with their differences, and how differences are reduced."""
+"""Per-sample gradients, their differences, batch gradients, and the rules by layer type that compute them."""
 
 from palimpsest.gradients.batch import BatchGradient
+from palimpsest.gradients.layer_rules import register_batched_rule, register_per_sample_rule
 from palimpsest.gradients.memmap import collect, gather
 from palimpsest.gradients.per_sample import (
-    DEFAULT_BUDGET,
     difference_chunks,
     gradient_chunks,
     gradient_differences,
     parameter_count,
     per_sample_gradients,
 )
+from palimpsest.system.memory import DEFAULT_BUDGET
 
 __all__ = [
     "DEFAULT_BUDGET",
@@ -21,4 +22,6 @@ __all__ = [
     "gradient_differences",
     "parameter_count",
     "per_sample_gradients",
+    "register_batched_rule",
+    "register_per_sample_rule",
 ]

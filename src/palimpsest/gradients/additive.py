@@ -1,4 +1,4 @@
-"""Reading sums out of gradient differences layer by layer, where the vectors would be long and are not wanted."""
+"""Linear functions of gradient differences, summed layer by layer without forming the long vectors."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,30 +15,29 @@ from palimpsest.gradients.per_sample import (
     eval_mode,
     parameter_count,
 )
-from palimpsest.system.memory import keep_freed_memory
 
 
 @runtime_checkable
 class Additive(Protocol):
-    """A linear reading, to which every column of a vector contributes by itself: a sketch, or a projection."""
+    """A linear function of a vector that is a sum over its columns: a sketch, or a projection."""
 
     @property
     def components(self) -> int:
-        """How many numbers k are read out of a vector."""
+        """Length k of the result."""
         ...
 
     def __call__(self, vectors: Tensor, /) -> Tensor:
-        """Read vectors, `[n, d]` to `[n, k]`."""
+        """Apply the function: vectors `[n, d]` to `[n, k]`."""
         ...
 
     def add(self, result: Tensor, columns: Tensor, *, start: int, sign: int = 1) -> None:
-        """Add what some columns of vectors contribute.
+        """Add the contribution of some columns.
 
         Args:
             result: `[n, k]`.
             columns: The vectors' columns from `start` on, `[n, width]`.
             start: The first column.
-            sign: 1, or -1 to take it off.
+            sign: 1, or -1 to subtract it.
         """
         ...
 
@@ -52,30 +51,32 @@ def read_differences(
     *,
     memory_budget: int,
 ) -> Iterator[Tensor]:
-    """What is read out of `difference_chunks`, a chunk `[b, k]` at a time; its arguments and errors.
+    """Apply a linear function to the rows of `difference_chunks`, a chunk `[b, k]` at a time.
 
-    Each layer's gradients are read as soon as they are there, at one model and then at the other: the vectors are never
-    formed. Where a model can't be read layer by layer, they are.
+    Each layer's gradients are added as soon as they are computed, at one model and then at the other. The vectors are
+    formed only if a model has no layer-by-layer engine. The other arguments and the errors are those of
+    `difference_chunks`.
     """
     check_same(original, unlearned)
-    some = next(original.parameters())
+    parameter = next(original.parameters())
     with ExitStack() as stack:
         for model in (original, unlearned):
             stack.enter_context(eval_mode(model))
-        found = [find_layerwise(model, images[:2].to(some.device)) for model in (original, unlearned)]
-        ways = [one for one in found if one is not None] if len(images) else []
-        if len(ways) < len(found):
+        found = [find_layerwise(model, images[:2].to(parameter.device)) for model in (original, unlearned)]
+        engines = [engine for engine in found if engine is not None] if len(images) else []
+        if len(engines) < len(found):
             chunks = difference_chunks(original, unlearned, images, labels, memory_budget=memory_budget)
             yield from (reading(chunk.cpu()) for chunk in chunks)
             return
-        held = min(parameter_count(original), ways[0][0].widest + reading.components)
-        keep_freed_memory()
-        rows = chunk_size(held, memory_budget, some.device)
-        for few, theirs in zip(images.split(rows), labels.split(rows), strict=True):
-            result = torch.zeros(len(few), reading.components, dtype=some.dtype, device=some.device)
-            for sign, (layerwise, ordered) in zip((1, -1), ways, strict=True):
-                batch = few.to(some.device).contiguous(memory_format=ordered)
-                layerwise.each(batch, theirs.to(some.device), _adder(reading, result, sign))
+        held = min(parameter_count(original), engines[0][0].widest + reading.components)
+        rows = chunk_size(held, memory_budget, parameter.device)
+        for samples, targets in zip(images.split(rows), labels.split(rows), strict=True):
+            result = torch.zeros(
+                len(samples), reading.components, dtype=parameter.dtype, device=parameter.device
+            )
+            for sign, (layerwise, layout) in zip((1, -1), engines, strict=True):
+                batch = samples.to(parameter.device).contiguous(memory_format=layout)
+                layerwise.each(batch, targets.to(parameter.device), _adder(reading, result, sign))
             yield result.cpu()
 
 

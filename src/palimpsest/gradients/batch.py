@@ -1,4 +1,4 @@
-"""The gradient of a whole batch, as a function of the batch: what clients send and servers match."""
+"""The mean gradient of a batch as a differentiable function: clients send it and servers match it."""
 
 import copy
 from collections.abc import Callable
@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from palimpsest.gradients.batched import TogetherGradients
+from palimpsest.gradients.batched import BatchedGradients
 from palimpsest.storage import Parameters
 
 
 class BatchGradient:
-    """The mean gradient of the cross-entropy over a batch, in eval mode, as a function of everything.
+    """The mean gradient of the cross-entropy over a batch, in eval mode, as a function of parameters and samples.
 
     Clients and attackers use this one function, so that a batch that equals the client's explains its gradient
     exactly. It can be differentiated once more, and batched with `torch.func.vmap`.
@@ -25,7 +25,7 @@ class BatchGradient:
     Args:
         model: The architecture; it is copied, and its own parameters do not matter.
         local_steps: Full-batch steps of SGD that a client takes.
-        learning_rate: Their size; without effect for a single step.
+        learning_rate: The steps' size; it has no effect on a single step.
     """
 
     def __init__(self, model: nn.Module, *, local_steps: int = 1, learning_rate: float = 0.1) -> None:
@@ -53,8 +53,7 @@ class BatchGradient:
 
         total = self.flatten(grad(loss)(point))
         for _ in range(self.local_steps - 1):
-            here = self._moved(point, total)
-            total = total + self.flatten(grad(loss)(here))
+            total = total + self.flatten(grad(loss)(self._step(point, total)))
         return total / self.local_steps
 
     def at(self, parameters: Parameters, sample: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
@@ -68,11 +67,11 @@ class BatchGradient:
             From images `[p, n, channels, height, width]` and targets `[p, n, classes]` the gradients `[p, d]`, which
             can be differentiated once more.
         """
-        # In float32 the libraries' convolutions gain more than one product for all batches does.
+        # In float32 the libraries' own convolutions are faster than one product for all batches.
         if self.local_steps == 1 and sample.dtype == torch.float64:
-            together = TogetherGradients(self._network, parameters)
-            if together.suits(sample[None]):
-                return together
+            batched = BatchedGradients(self._network, parameters)
+            if batched.suits(sample[None]):
+                return batched
         return vmap(partial(self, parameters))
 
     def flatten(self, parameters: Parameters) -> Tensor:
@@ -80,7 +79,7 @@ class BatchGradient:
         out."""
         return torch.cat([parameters[name].flatten() for name in self._names])
 
-    def _moved(self, point: Parameters, total: Tensor) -> Parameters:
+    def _step(self, point: Parameters, total: Tensor) -> Parameters:
         pieces = total.split([point[name].numel() for name in self._names])
         return {
             name: point[name] - self.learning_rate * piece.view_as(point[name])

@@ -1,54 +1,51 @@
-"""Memory for large matrices, one after another."""
+"""Memory for large matrices, used again once no tensor refers to it."""
 
 import mmap
-import sys
+from typing import Any
+from weakref import ref
 
+import numpy as np
 import torch
 from torch import Tensor
 
-# Smaller ones the C library keeps by itself for the next; see `keep_freed_memory`.
+# Below this size the C library reuses freed memory by itself.
 _LARGE = 2**25
+# The caller of a generator still holds one chunk while the next is computed.
+_POOLED = 2
 
 
-class MatricesInTurn:
-    """Matrices one after another, in memory that has been used before where nobody holds it any more.
+class BufferPool:
+    """Matrices of one width, in the memory of earlier ones that nobody holds any longer, or else in new memory.
 
-    New memory comes from the system page by page, each cleared: that takes up to as long as computing the gradients
-    that are written there. Whoever takes chunks one by one still holds the last one while the next is made: so two take
-    turns. A chunk that is kept, or a part of it, is never written to again.
+    The system clears each page of new memory, which takes up to as long as computing the gradients that are written
+    there. A matrix shares its memory with an array that its storage keeps alive, and so does every view of the matrix.
+    The pool has a weak reference to that array and reuses the memory only once the array is gone. So a matrix that
+    someone still holds, in whole or in part, is never overwritten.
 
     Args:
         rows: The most rows of a matrix.
         columns: The columns of all.
-        dtype: Their numbers.
-        device: Where they are.
+        dtype: Their element type.
+        device: Their device. Only on a CPU is memory pooled.
     """
 
     def __init__(self, rows: int, columns: int, *, dtype: torch.dtype, device: torch.device) -> None:
         self._size = dtype.itemsize * rows * columns
         self._columns, self._dtype, self._device = columns, dtype, device
-        self._memories: list[mmap.mmap] = []
+        self._leases: list[tuple[mmap.mmap, ref[np.ndarray[Any, Any]]]] = []
 
     def take(self, rows: int) -> Tensor:
-        """The next matrix, with anything in it.
+        """A matrix with arbitrary content.
 
         Args:
             rows: Its rows.
         """
         if self._device.type != "cpu" or self._size < _LARGE:
             return torch.empty(rows, self._columns, dtype=self._dtype, device=self._device)
-        held = _holders(self._memories)
-        if _NOBODY not in held:
-            self._memories = [*self._memories[-1:], mmap.mmap(-1, self._size)]
-            held = [*held[-1:], _NOBODY]
-        # The tensor holds the memory, as every part of it does.
-        whole = torch.frombuffer(self._memories[held.index(_NOBODY)], dtype=self._dtype)
+        returned = [lease for lease in self._leases if lease[1]() is None]
+        memory = returned[0][0] if returned else mmap.mmap(-1, self._size)
+        array = np.frombuffer(memory, dtype=np.uint8)
+        leases = [lease for lease in self._leases if lease[0] is not memory]
+        self._leases = [*leases[1 - _POOLED :], (memory, ref(array))]
+        whole = torch.from_numpy(array).view(self._dtype)
         return whole[: rows * self._columns].view(rows, self._columns)
-
-
-def _holders(objects: list[object] | list[mmap.mmap]) -> list[int]:
-    """How many references each object of a list has."""
-    return [sys.getrefcount(one) for one in objects]
-
-
-_NOBODY = _holders([object()])[0]

@@ -1,4 +1,4 @@
-"""How per-sample gradients are computed: layer by layer where the model's layers allow it, else as of any function."""
+"""Dispatch to a per-sample gradient engine: layer by layer if each layer has a rule, otherwise `vmap(grad)`."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,59 +13,59 @@ from palimpsest.errors import ModelError
 from palimpsest.gradients.layerwise import Layerwise
 from palimpsest.storage import Parameters
 
-Writer = Callable[[Tensor, Tensor, Tensor], None]
-"""Write the gradients of the cross-entropy at images `[n, ...]` with labels `[n]` into a matrix `[n, d]`."""
+GradientEngine = Callable[[Tensor, Tensor, Tensor], None]
+"""Writes the gradients of the cross-entropy at images `[n, ...]` with labels `[n]` into a matrix `[n, d]`."""
 
-# Samples of one call of vmap on a CPU.
+# Samples of one call of vmap on a CPU, measured.
 _FASTEST = 16
 
 
-def writer_of(model: nn.Module, images: Tensor) -> Writer:
-    """The fastest way that gives a model's per-sample gradients.
+def select_engine(model: nn.Module, images: Tensor) -> GradientEngine:
+    """The fastest engine for a model's per-sample gradients.
 
     Args:
-        model: In eval mode, now and whenever the writer is called.
-        images: Of the kind that it will be called with, one or more.
+        model: In eval mode, now and whenever the engine is called.
+        images: One or more, of the shape that the engine will be called with.
     """
     found = find_layerwise(model, images)
     if found is None:
         return partial(write_with_vmap, model)
-    layerwise, ordered = found
-    return lambda batch, labels, out: layerwise.write(batch.contiguous(memory_format=ordered), labels, out)
+    layerwise, layout = found
+    return lambda batch, labels, out: layerwise.write(batch.contiguous(memory_format=layout), labels, out)
 
 
 def find_layerwise(model: nn.Module, images: Tensor) -> tuple[Layerwise, torch.memory_format] | None:
-    """How a model can be read layer by layer, and in which order images are given to it; none if it can't.
+    """The layer-by-layer engine of a model and the memory format that its images need; None if the model has none.
 
     Args:
         model: In eval mode.
-        images: Of the kind that it will be given, one or more.
+        images: One or more, of the shape that the engine will be called with.
     """
     layerwise = Layerwise(model)
-    for ordered in dict.fromkeys((_order(model, images), torch.contiguous_format)):
-        if layerwise.suits(images.contiguous(memory_format=ordered)):
-            return layerwise, ordered
+    for layout in dict.fromkeys((_fast_layout(model, images), torch.contiguous_format)):
+        if layerwise.suits(images.contiguous(memory_format=layout)):
+            return layerwise, layout
     return None
 
 
 def write_with_vmap(
-    model: nn.Module, images: Tensor, labels: Tensor, out: Tensor, *, together: int | None = None
+    model: nn.Module, images: Tensor, labels: Tensor, out: Tensor, *, chunk_rows: int | None = None
 ) -> None:
-    """The writer for any model: `torch.func.vmap` of `grad`.
+    """The engine for any model: `torch.func.vmap` of `grad`.
 
     Args:
         model: In eval mode.
         images: `[n, ...]`.
         labels: `[n]`.
         out: `[n, d]`.
-        together: How many samples are taken at once; none for what is fastest on their device.
+        chunk_rows: How many samples are computed at once. If omitted, the number that is fastest on their device.
 
     Raises:
         ModelError: A layer has no per-sample gradient.
     """
-    together = together or (_FASTEST if images.device.type == "cpu" else len(images))
-    for start in range(0, len(images), together):
-        rows = slice(start, start + together)
+    chunk_rows = chunk_rows or (_FASTEST if images.device.type == "cpu" else len(images))
+    for start in range(0, len(images), chunk_rows):
+        rows = slice(start, start + chunk_rows)
         _vmap(model, images[rows], labels[rows], out[rows])
 
 
@@ -77,7 +77,7 @@ def _vmap(model: nn.Module, images: Tensor, labels: Tensor, out: Tensor) -> None
         logits = functional_call(model, (parameters, buffers), (image.unsqueeze(0),))
         return F.cross_entropy(logits, label.unsqueeze(0))
 
-    # The plain kernel of attention: the fused ones have no batched gradient, and would go sample by sample.
+    # The fused attention kernels have no batched gradient and would run sample by sample.
     with sdpa_kernel(SDPBackend.MATH):
         try:
             gradients = vmap(grad(loss), in_dims=(None, 0, 0))(parameters, images, labels)
@@ -90,8 +90,8 @@ def _vmap(model: nn.Module, images: Tensor, labels: Tensor, out: Tensor) -> None
     torch.cat([gradients[name].flatten(1) for name in parameters], dim=1, out=out)
 
 
-def _order(model: nn.Module, images: Tensor) -> torch.memory_format:
-    """Channels last where the model pools maxima: on a CPU that is several times as fast as with channels first."""
-    pools = any(isinstance(module, nn.MaxPool2d) for module in model.modules())
-    last = pools and images.device.type == "cpu" and images.dim() == 4
-    return torch.channels_last if last else torch.contiguous_format
+def _fast_layout(model: nn.Module, images: Tensor) -> torch.memory_format:
+    """Channels last if the model has max pooling, which on a CPU is then several times as fast."""
+    has_pooling = any(isinstance(module, nn.MaxPool2d) for module in model.modules())
+    channels_last = has_pooling and images.device.type == "cpu" and images.dim() == 4
+    return torch.channels_last if channels_last else torch.contiguous_format

@@ -1,4 +1,4 @@
-"""Where many vectors are kept at once: in memory while they fit, else in a file."""
+"""Matrices of many vectors, in memory if they fit, otherwise mapped from a temporary file."""
 
 import errno
 import os
@@ -31,8 +31,8 @@ def collect(
         count: Rows of the result.
         dimension: Columns of the result.
         memory_budget: Bytes; a larger matrix is mapped from a temporary file, deleted with its last reference.
-        folder: Where that file stands; none for the system's temporary folder.
-        dtype: In which numbers they are kept, float32 or float16.
+        folder: The folder of that file. If omitted, the system's temporary folder.
+        dtype: Element type of the result, float32 or float16.
 
     Returns:
         `[count, dimension]` on the CPU.
@@ -52,11 +52,11 @@ def collect(
 
 
 def gather(chunks: Iterable[Tensor], *, rows: int) -> Iterator[Tensor]:
-    """The same rows in larger chunks: a product with a tall basis reads all of it, however few rows it is for.
+    """Join chunks into larger ones, because a product with a tall basis reads all of it for however few rows.
 
     Args:
         chunks: `[b, dimension]` each.
-        rows: Of a larger chunk, at least; the last one may have fewer.
+        rows: The fewest rows of a larger chunk; the last one may have fewer.
     """
     held: list[Tensor] = []
     for chunk in chunks:
@@ -78,15 +78,15 @@ def _mapped(count: int, dimension: int, folder: Path | None, dtype: torch.dtype)
             "raise --memory-budget, or lower data.auxiliary_size."
         )
     with tempfile.NamedTemporaryFile(dir=place, prefix="vectors-", suffix=".npy") as file:
-        # The mapping keeps the unlinked file's pages: nothing is left behind, however the process ends.
+        # The mapping keeps the pages of the deleted file, so that nothing stays behind however the process ends.
         kind = np.float16 if dtype == torch.float16 else np.float32
         matrix = open_memmap(file.name, mode="w+", dtype=kind, shape=(count, dimension))
         try:
-            # Else a disk that another process fills would end this one at its next write, without a word.
+            # Without this, a disk that fills up later would kill the process at its next write, without a message.
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise ResourceError(
-                    f"{place} has no room for {size:,} bytes any more: make room, or raise --memory-budget."
+                    f"{place} has no room for {size:,} bytes left: make room, or raise --memory-budget."
                 ) from error
         return torch.from_numpy(matrix)

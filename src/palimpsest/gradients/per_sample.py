@@ -1,4 +1,4 @@
-"""Per-sample gradients: one flat vector for each image, a chunk at a time."""
+"""Per-sample gradients and their differences: one flat vector for each image, computed in chunks."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -7,17 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.errors import ModelError, ResourceError
-from palimpsest.gradients.buffer_pool import MatricesInTurn
-from palimpsest.gradients.dispatch import writer_of
+from palimpsest.gradients.buffer_pool import BufferPool
+from palimpsest.gradients.dispatch import select_engine
 from palimpsest.progress import progress_line
-from palimpsest.system.memory import keep_freed_memory
+from palimpsest.system.memory import DEFAULT_BUDGET
 
-DEFAULT_BUDGET = 4 * 2**30
-# On a CPU a few samples at a time are fastest: enough to pay for the calls, and few enough for the cache. How many that
-# is goes by the bytes of their gradients: more than 64 where they are this small, fewer where they are that large.
+# On a CPU small chunks are fastest: large enough to outweigh the calls, small enough for the cache. A chunk has 64
+# samples; up to 128 if its gradients then stay below the first size, down to 4 if they would exceed the second.
 _SMALL, _LARGE = 8 * 2**20, 128 * 2**20
 _FEWEST, _USUAL, _MOST = 4, 64, 128
-# A GPU wants wide kernels.
+# A GPU is fastest with large chunks.
 _WIDE = 512
 # A chunk holds its gradients, their flat copy, and activations of about the same size.
 _COPIES = 4
@@ -34,7 +33,7 @@ def chunk_size(dimension: int, memory_budget: int, device: torch.device) -> int:
     Args:
         dimension: Length d of one gradient.
         memory_budget: Bytes that a chunk may take.
-        device: Where it is computed.
+        device: The device that computes it.
 
     Raises:
         ResourceError: Not even one sample fits.
@@ -47,8 +46,8 @@ def chunk_size(dimension: int, memory_budget: int, device: torch.device) -> int:
         )
     if device.type != "cpu":
         return min(fitting, _WIDE)
-    few, many = (size // (4 * dimension) for size in (_LARGE, _SMALL))
-    return min(fitting, max(_FEWEST, min(few, max(_USUAL, min(many, _MOST)))))
+    largest, smallest = (size // (4 * dimension) for size in (_LARGE, _SMALL))
+    return min(fitting, max(_FEWEST, min(largest, max(_USUAL, min(smallest, _MOST)))))
 
 
 def per_sample_gradients(
@@ -75,7 +74,10 @@ def per_sample_gradients(
 def gradient_chunks(
     model: nn.Module, images: Tensor, labels: Tensor, *, memory_budget: int = DEFAULT_BUDGET
 ) -> Iterator[Tensor]:
-    """The rows of `per_sample_gradients`, a chunk `[b, d]` at a time; arguments and errors are the same."""
+    """The rows of `per_sample_gradients`, a chunk `[b, d]` at a time; arguments and errors are the same.
+
+    A chunk is the caller's: it may be kept or changed, and no later chunk is written to its memory.
+    """
     yield from _chunks([model], images, labels, memory_budget)
 
 
@@ -87,8 +89,8 @@ def gradient_differences(
     *,
     memory_budget: int = DEFAULT_BUDGET,
 ) -> Tensor:
-    """What a proof of federated unlearning consists of: each sample's gradient at the original model minus that at
-    the unlearned one (IGF, section 3.1, Verification in FU).
+    """Each sample's gradient at the original model minus that at the unlearned one, as a proof of federated unlearning
+    has it (IGF, section 3.1, Verification in FU).
 
     Args:
         original: The model before unlearning.
@@ -118,8 +120,9 @@ def difference_chunks(
 ) -> Iterator[Tensor]:
     """The rows of `gradient_differences`, a chunk `[b, d]` at a time; arguments and errors are the same.
 
-    Both sides of a difference come from the same batched path: float32 kernels for other batch sizes round
-    differently, and a ReLU near zero turns that into an error as large as the difference.
+    A chunk is the caller's, as in `gradient_chunks`. Both sides of a difference come from the same batched path:
+    float32 kernels for other batch sizes round differently, and a ReLU near zero turns that into an error as large as
+    the difference.
     """
     check_same(original, unlearned)
     yield from _chunks([original, unlearned], images, labels, memory_budget)
@@ -129,7 +132,7 @@ def check_same(original: nn.Module, unlearned: nn.Module) -> None:
     """Refuse two models of different architectures.
 
     Raises:
-        ModelError: They differ in their parameters' names or shapes.
+        ModelError: Their parameters differ in names or shapes.
     """
     before = {name: tuple(value.shape) for name, value in original.named_parameters()}
     after = {name: tuple(value.shape) for name, value in unlearned.named_parameters()}
@@ -142,9 +145,11 @@ def check_same(original: nn.Module, unlearned: nn.Module) -> None:
 
 
 def _whole(models: list[nn.Module], images: Tensor, labels: Tensor, memory_budget: int) -> Tensor:
-    """All rows, each chunk written in its place."""
-    some = next(models[0].parameters())
-    result = torch.empty(len(images), parameter_count(models[0]), dtype=some.dtype, device=some.device)
+    """All rows in one matrix, without a copy of each chunk."""
+    parameter = next(models[0].parameters())
+    result = torch.empty(
+        len(images), parameter_count(models[0]), dtype=parameter.dtype, device=parameter.device
+    )
     with progress_line("per-sample gradients", len(images)) as line:
         for chunk in _chunks(models, images, labels, memory_budget, result):
             line.advance(len(chunk))
@@ -154,33 +159,38 @@ def _whole(models: list[nn.Module], images: Tensor, labels: Tensor, memory_budge
 def _chunks(
     models: list[nn.Module], images: Tensor, labels: Tensor, memory_budget: int, out: Tensor | None = None
 ) -> Iterator[Tensor]:
-    """The gradients at the first model, minus those at the second if there is one; written into a matrix's rows, or
-    each chunk into memory that nobody else holds."""
-    some, dimension = next(models[0].parameters()), parameter_count(models[0])
-    rows = min(len(images), chunk_size(dimension, memory_budget, some.device))
+    """The gradients at the first model, minus those at the second if there is one.
+
+    Chunks are written into the rows of `out`, or, if that is omitted, each into memory that nothing else refers to.
+    """
+    parameter, dimension = next(models[0].parameters()), parameter_count(models[0])
+    dtype, device = parameter.dtype, parameter.device
+    rows = min(len(images), chunk_size(dimension, memory_budget, device))
     if not rows:
         return
-    keep_freed_memory()
     with ExitStack() as stack:
         for model in models:
             stack.enter_context(eval_mode(model))
-        writers = [writer_of(model, images[:2].to(some.device)) for model in models]
-        other = torch.empty(rows, dimension, dtype=some.dtype, device=some.device) if models[1:] else None
-        matrices = MatricesInTurn(rows, dimension, dtype=some.dtype, device=some.device)
+        engines = [select_engine(model, images[:2].to(device)) for model in models]
+        subtracted = torch.empty(rows, dimension, dtype=dtype, device=device) if models[1:] else None
+        pool = BufferPool(rows, dimension, dtype=dtype, device=device)
         for start in range(0, len(images), rows):
-            batch = images[start : start + rows].to(some.device)
-            targets = labels[start : start + rows].to(some.device)
-            flat = matrices.take(len(batch)) if out is None else out[start : start + rows]
-            writers[0](batch, targets, flat)
-            if other is not None:
-                writers[1](batch, targets, other[: len(batch)])
-                flat -= other[: len(batch)]
-            yield flat
+            batch = images[start : start + rows].to(device)
+            targets = labels[start : start + rows].to(device)
+            gradients = pool.take(len(batch)) if out is None else out[start : start + rows]
+            engines[0](batch, targets, gradients)
+            if subtracted is not None:
+                engines[1](batch, targets, subtracted[: len(batch)])
+                gradients -= subtracted[: len(batch)]
+            yield gradients
 
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Batch statistics would mix samples, and dropout would make a proof random: eval mode, then back."""
+    """Set a model to eval mode, and restore each module's mode at the end.
+
+    In train mode batch statistics would mix samples, and dropout would make a proof random.
+    """
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

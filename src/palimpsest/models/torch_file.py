@@ -1,4 +1,4 @@
-"""What `torch.save` wrote, read without running what a stranger may have written."""
+"""Files of `torch.save`, read without running code that they may contain."""
 
 import pickle
 import pickletools
@@ -13,21 +13,21 @@ import torch
 from palimpsest.errors import CheckpointError
 from palimpsest.system.memory import require_room
 
-_LARGEST_DESCRIPTION = 2**24
+_LARGEST_PICKLE = 2**24
 _LONGEST_TEXT = 1024
 
 
 def read_torch_file(path: Path) -> object:
     """Read a file of `torch.save` with torch's `weights_only` reader.
 
-    That reader runs nothing, but a description of 32 KiB can keep it busy for minutes: it searches its own messages,
-    and these quote the file. So the description is gone through first, and what no state dict has is refused.
+    That reader runs no code, but a pickle of 32 KiB can keep it busy for minutes: it searches its own error messages,
+    and these quote the file. So the pickle is checked first, and refused if it has anything that no state dict has.
 
     Args:
-        path: In torch's format since 1.6, a zip archive that is not packed.
+        path: In torch's format since 1.6, a zip archive without compression.
 
     Returns:
-        Tensors in the containers in which they were stored.
+        Tensors, in the containers that they were stored in.
 
     Raises:
         CheckpointError: The file is missing, damaged or of an older format, or holds more than tensors.
@@ -37,9 +37,9 @@ def read_torch_file(path: Path) -> object:
         raise CheckpointError(f"There is no checkpoint {path}: check the path.")
     require_room(path, path.stat().st_size)
     try:
-        _go_through(_description(path))
+        _check(_read_pickle(path))
         with warnings.catch_warnings():
-            # Of an old pickle protocol torch warns, and then reads it or not.
+            # torch warns of an old pickle protocol, whether it can read it or not.
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -47,7 +47,7 @@ def read_torch_file(path: Path) -> object:
             f"{path} holds more than tensors, and reading it could run code: save `model.state_dict()` alone, or as "
             "safetensors."
         ) from error
-    # A damaged file leads torch and pickle into errors of almost any type.
+    # torch and pickle raise errors of almost any type at a damaged file.
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise CheckpointError(
@@ -55,30 +55,44 @@ def read_torch_file(path: Path) -> object:
         ) from error
 
 
-def _description(path: Path) -> bytes:
-    """The pickle in which torch describes what the archive's other files hold."""
+def _read_pickle(path: Path) -> bytes:
+    """The pickle that describes the archive's other files."""
     if not zipfile.is_zipfile(path):
-        raise ValueError("it is no zip archive, as torch has written them since version 1.6")
+        raise ValueError("it is not a zip archive, as torch has written them since version 1.6")
     with zipfile.ZipFile(path) as archive:
-        # torch stores tensors as they are; packed ones could unpack to more than memory holds.
+        # torch stores tensors without compression; a compressed one could unpack to more than memory holds.
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("it is a packed archive, which torch.save does not write")
+            raise ValueError("it is a compressed archive, which torch.save does not write")
         found = [entry for entry in archive.infolist() if entry.filename.endswith("/data.pkl")]
-        if len(found) != 1 or found[0].file_size > _LARGEST_DESCRIPTION:
-            raise ValueError(f"it has {len(found)} descriptions of its tensors, or a huge one")
+        if len(found) != 1 or found[0].file_size > _LARGEST_PICKLE:
+            raise ValueError(
+                f"it has {len(found)} pickles of its tensors, or one of over {_LARGEST_PICKLE:,} bytes"
+            )
         return archive.read(found[0])
 
 
-def _go_through(description: bytes) -> None:
-    """Refuse names of absurd length, and calls of what is no name: torch would quote them at any length."""
-    for operation, argument, _ in pickletools.genops(description):
+def _check(description: bytes) -> None:
+    """Refuse a pickle that would keep a reader busy or fill the memory.
+
+    Raises:
+        ValueError: A text of absurd length, which torch's messages would quote, or an absurd place in the memo, up to
+            which the unpickler would allocate memory.
+        UnpicklingError: A call of something that is not a name.
+    """
+    for operation, argument, position in pickletools.genops(description):
         if isinstance(argument, str | bytes) and len(argument) > _LONGEST_TEXT:
             raise ValueError(f"a text of {len(argument):,} characters in {operation.name}")
-    _Rehearsal(BytesIO(description)).load()
+        # Picklers number the memo's places one by one, so that no number exceeds the bytes before it.
+        if operation.name in _MEMO_WRITES and isinstance(argument, int) and argument > (position or 0):
+            raise ValueError(f"place {argument:,} of the memo at byte {position}")
+    _DryRun(BytesIO(description)).load()
 
 
-class _Nothing(dict[Any, Any]):
-    """Stands for whatever a description names: it takes arguments, state and items, and does nothing."""
+_MEMO_WRITES = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+
+
+class _Placeholder(dict[Any, Any]):
+    """Replaces every object that a pickle names: it accepts arguments, state and items, and does nothing."""
 
     def __new__(cls, *_: object, **__: object) -> Self:
         return super().__new__(cls)
@@ -87,25 +101,23 @@ class _Nothing(dict[Any, Any]):
         super().__init__()
 
     def __call__(self, *_: object) -> Self:
-        raise pickle.UnpicklingError("it calls what it has made")
+        raise pickle.UnpicklingError("it calls an object that it has built")
 
     def __setstate__(self, _: object) -> None:
-        """Whatever it is."""
+        """Accept any state."""
 
-    # A dict has None there, which is no method that could be overridden; a description may use anything as a key.
+    # `dict` sets this to None, so that a type checker does not see a method to override; any object may be a key here.
     def __hash__(self) -> int:  # type: ignore[override]
         return id(self)
 
 
-# Python's own unpickler keeps what it remembers in a dict; the one in C makes room for any number that the file names.
-# The library's stubs leave it out, so that a type checker knows neither it nor that it is a class.
-class _Rehearsal(pickle._Unpickler):  # type: ignore[name-defined, misc]
-    """Builds nothing that is named: only that containers and calls fit together is seen."""
+class _DryRun(pickle.Unpickler):
+    """Unpickles without importing or building anything: only whether containers and calls fit together is checked."""
 
-    def find_class(self, module: str, name: str) -> type[_Nothing]:
-        """Nothing is imported."""
-        return _Nothing
+    def find_class(self, module: str, name: str) -> type[_Placeholder]:
+        """Import nothing."""
+        return _Placeholder
 
-    def persistent_load(self, pid: object) -> _Nothing:
-        """A storage, which stays where it is."""
-        return _Nothing()
+    def persistent_load(self, pid: object) -> _Placeholder:
+        """Read no storage."""
+        return _Placeholder()

@@ -1,4 +1,4 @@
-"""A count sketch: vectors too long to be kept, made short enough before anything is learned from them."""
+"""Count sketch of vectors that are too long to be kept."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,7 +6,7 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
-from palimpsest.reduction.matmul import product
+from palimpsest.reduction.matmul import matmul_transposed
 from palimpsest.storage import Record
 
 
@@ -40,7 +40,7 @@ class CountSketch(Record):
         Args:
             dimension: Length d of a vector.
             size: Bins; d at most.
-            generator: Where they come from.
+            generator: Draws them.
         """
         size = min(size, dimension)
         signs = torch.randint(2, (dimension,), generator=generator, dtype=torch.int8).mul_(2).sub_(1)
@@ -53,21 +53,21 @@ class CountSketch(Record):
         return result
 
     def __call__(self, vectors: Tensor) -> Tensor:
-        """The same as `transform`: a sketch is one way to read vectors."""
+        """The same as `transform`."""
         return self.transform(vectors)
 
     def add(self, result: Tensor, columns: Tensor, *, start: int, sign: int = 1) -> None:
-        """Add what some columns of vectors contribute to their sketches; see `Additive`."""
+        """Add the contribution of some columns to the vectors' sketches; see `Additive`."""
         first, stop = start, start + columns.shape[1]
         while first < stop:
             block = first // self.size
             last = min(stop, (block + 1) * self.size)
-            few = columns[:, first - start : last - start]
+            part = columns[:, first - start : last - start]
             signs = self.signs[first:last].to(columns)
             place = (first - block * self.size + int(self.shifts[block])) % self.size
-            straight = min(last - first, self.size - place)
-            result[:, place : place + straight].addcmul_(few[:, :straight], signs[:straight], value=sign)
-            result[:, : last - first - straight].addcmul_(few[:, straight:], signs[straight:], value=sign)
+            unwrapped = min(last - first, self.size - place)
+            result[:, place : place + unwrapped].addcmul_(part[:, :unwrapped], signs[:unwrapped], value=sign)
+            result[:, : last - first - unwrapped].addcmul_(part[:, unwrapped:], signs[unwrapped:], value=sign)
             first = last
 
 
@@ -78,5 +78,7 @@ def distortion(vectors: Tensor, sketched: Tensor) -> float:
         vectors: `[n, d]`, at least two.
         sketched: The same vectors' sketches, `[n, size]`.
     """
-    exact, kept = (product(each, each) for each in (vectors - vectors.mean(0), sketched - sketched.mean(0)))
+    exact, kept = (
+        matmul_transposed(each, each) for each in (vectors - vectors.mean(0), sketched - sketched.mean(0))
+    )
     return float((kept - exact).norm() / exact.norm().clamp_min(torch.finfo(exact.dtype).tiny))

@@ -1,4 +1,4 @@
-"""Feature hashing: the reduction that IGF compares its SVD with (section C.4, Table 5)."""
+"""Feature hashing, the reduction that IGF compares its SVD with (section C.4, Table 5)."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -29,7 +29,7 @@ class FeatureHash(Record):
         Args:
             dimension: Length d of a vector.
             rate: Bins per coordinate, in (0, 1]; the paper's ResNet20 has 0.5.
-            generator: Where the bins come from.
+            generator: Draws the bins.
         """
         size = max(1, int(dimension * rate))
         return cls(bins=torch.randint(size, (dimension,), generator=generator), size=size)

@@ -1,7 +1,7 @@
-"""The leading eigenvectors of a matrix that is only ever multiplied with: block Krylov iteration.
+"""Leading eigenvectors of a matrix that is only multiplied with: block Krylov iteration.
 
-Musco and Musco 2015 (arXiv 1504.05477). Every product is kept, so that few are needed, and what they leave over tells
-when to stop.
+Musco and Musco 2015 (arXiv 1504.05477). Every product is kept, so that few are needed, and their residual decides when
+to stop.
 """
 
 from collections.abc import Callable
@@ -11,35 +11,35 @@ from torch import Tensor
 
 from palimpsest.errors import ResourceError
 
-Pull = Callable[[Tensor], Tensor]
+Multiply = Callable[[Tensor], Tensor]
 """From columns `[s, l]` to their products with a symmetric s x s matrix without negative eigenvalues."""
 
-# Estimated share of what the best directions capture that the found ones may miss. The estimate was half of the truth
-# where it was compared, and a thousandth is what is promised.
+# Largest estimated share of the best directions' variance that the computed ones miss. In comparisons the estimate was
+# half of the true share, and a thousandth is promised.
 _MISSED = 3e-4
-# The directions, their products, and what combining them takes.
+# The directions, their products, and the memory to combine them.
 _COPIES = 4
 
 
 def leading_eigenvectors(
-    pull: Pull,
+    multiply: Multiply,
     start: Tensor,
     *,
     components: int | None,
     enough: float = float("inf"),
     memory_budget: int,
 ) -> tuple[Tensor, Tensor]:
-    """The eigenvectors of the largest eigenvalues; these are Rayleigh's quotients, never above the true ones.
+    """The eigenvectors of the largest eigenvalues; these are Rayleigh quotients, which never exceed the true ones.
 
     Args:
-        pull: Multiplies with the matrix.
-        start: Random columns `[s, l]`, as many as are multiplied at once; where some are wanted, a few more than them.
-        components: How many are wanted; none for as many as have this sum.
-        enough: Which sum of eigenvalues that is.
-        memory_budget: Bytes that the work may take. Where it is short, only the best columns are kept for a while.
+        multiply: Multiplies with the matrix.
+        start: Random columns `[s, l]`, as many as are multiplied at once; a few more than `components`, if given.
+        components: How many eigenvectors to compute. If omitted, as many as reach the sum `enough`.
+        enough: The sum of eigenvalues to reach.
+        memory_budget: Bytes that the work may take. If it is short, only the best columns are kept at each restart.
 
     Returns:
-        Eigenvalues `[k]` float64, falling, and their eigenvectors as columns `[s, k]`; k may be more than are wanted.
+        Eigenvalues `[k]` float64, falling, and their eigenvectors as columns `[s, k]`; k may exceed `components`.
 
     Raises:
         ResourceError: The directions do not fit the budget.
@@ -55,7 +55,7 @@ def leading_eigenvectors(
                 "or lower attack.components or attack.explained_variance."
             )
         block = _orthonormal(block, basis)
-        image = pull(block)
+        image = multiply(block)
         basis, images = torch.cat([basis, block], 1), torch.cat([images, image], 1)
         block = image[:, : size - held]
         if not components and held < size and float((basis * images).sum()) < enough:
@@ -71,15 +71,15 @@ def leading_eigenvectors(
 
 
 def _missed(basis: Tensor, images: Tensor, values: Tensor, turn: Tensor) -> float:
-    """About which share of the eigenvalues' sum is not found yet: what the next products would add at first order."""
-    left = images @ turn - (basis @ turn) * values.to(turn)
+    """The estimated share of the eigenvalues' sum that is missing: the first-order gain of the next products."""
+    residual = images @ turn - (basis @ turn) * values.to(turn)
     smallest = torch.finfo(torch.float64).tiny
-    gains = left.square().sum(0).double() / values.clamp_min(smallest)
+    gains = residual.square().sum(0).double() / values.clamp_min(smallest)
     return float(gains.sum() / values.sum().clamp_min(smallest))
 
 
 def _orthonormal(block: Tensor, basis: Tensor) -> Tensor:
-    """Columns of length one that are at right angles to each other and to those of the basis."""
-    for _ in range(2):  # once leaves rounding of the size of what was taken off, twice is enough
+    """Orthonormal columns, orthogonal to those of the basis."""
+    for _ in range(2):  # once leaves rounding of the size of what was subtracted, twice is enough
         block = torch.linalg.qr(block - basis @ (basis.T @ block)).Q
     return block

@@ -1,4 +1,4 @@
-"""From d-dimensional gradient differences to the few directions that carry them (IGF, section 3.2, Eqs. 4 and 5)."""
+"""Centered truncated SVD of gradient differences (IGF, section 3.2, Eqs. 4 and 5)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,28 +7,28 @@ import torch
 from torch import Generator, Tensor
 
 from palimpsest.errors import ConfigurationError
-from palimpsest.gradients.per_sample import DEFAULT_BUDGET
-from palimpsest.reduction.centered_rows import CentredRows
+from palimpsest.reduction.centered_rows import CenteredRows
 from palimpsest.reduction.krylov import leading_eigenvectors
-from palimpsest.reduction.matmul import product
+from palimpsest.reduction.matmul import matmul_transposed
 from palimpsest.storage import Record
+from palimpsest.system.memory import DEFAULT_BUDGET
 
-# Directions that block Krylov iteration looks for beside those that are wanted: the last ones converge sooner. Where
-# nobody says how many are, so many at a time.
-_OVERSAMPLING, _TOGETHER = 8, 256
-# Passes over the vectors that it mostly takes; each multiplies twice.
+# Directions that block Krylov iteration computes beyond `components`, so that the last of these converge sooner, and
+# its block's width if `components` is not given.
+_OVERSAMPLING, _BLOCK = 8, 256
+# Passes over the vectors that the iteration usually takes; each multiplies twice.
 _PASSES = 3
-# On a Gram matrix it beats a full decomposition where it looks for less than a sixth of the directions.
-_FEW = 6
-# Bytes for each number of a Gram matrix: it and its eigenvectors in float64, and what finding those takes.
-_GRAMS = 4 * 8
+# On a Gram matrix the iteration beats a full decomposition if it computes less than a sixth of the directions.
+_FULL_SHARE = 6
+# Bytes for each number of a Gram matrix: the matrix and its eigenvectors in float64, and the decomposition's memory.
+_GRAM_BYTES = 4 * 8
 # Copies of long directions that are held at once.
 _COPIES = 3
 
 
 @dataclass(frozen=True)
 class Projection(Record):
-    """The projection that the auditor learns from its own samples' differences.
+    """The projection that the auditor fits on the differences of its own samples.
 
     Args:
         mean: Mean vector mu of the vectors it was fitted on, `[d]`.
@@ -53,16 +53,16 @@ class Projection(Record):
         The vectors are not centred, as the paper's are not when it projects: fitting and attack share this one
         function, so the constant shift `mean @ basis` is the same on both sides.
         """
-        return product(vectors.to(self.basis), self.basis.T)
+        return matmul_transposed(vectors.to(self.basis), self.basis.T)
 
     def __call__(self, vectors: Tensor) -> Tensor:
-        """The same as `transform`: a projection is one way to read vectors."""
+        """The same as `transform`."""
         return self.transform(vectors)
 
     def add(self, result: Tensor, columns: Tensor, *, start: int, sign: int = 1) -> None:
-        """Add what some columns of vectors contribute to their projections; see `Additive`."""
+        """Add the contribution of some columns to the vectors' projections; see `Additive`."""
         rows = self.basis[start : start + columns.shape[1]].to(columns)
-        result.add_(product(columns, rows.T), alpha=sign)
+        result.add_(matmul_transposed(columns, rows.T), alpha=sign)
 
 
 def fit_projection(
@@ -74,55 +74,40 @@ def fit_projection(
     memory_budget: int = DEFAULT_BUDGET,
     generator: Generator,
 ) -> Projection:
-    """Centre the vectors and keep the fewest singular directions that explain enough of them (IGF, Eqs. 4 and 5).
+    """Center the vectors and keep the fewest singular directions that explain enough variance (IGF, Eqs. 4 and 5).
 
-    The m x d matrix is never decomposed itself: its Gram matrix (m x m, or d x d where d is smaller) is, whose
-    eigenvalues are the squared singular values. Where `components` asks for few of them, block Krylov iteration finds
-    those alone; where they are so few that passes over the vectors cost less than the Gram matrix, or where that would
-    not fit the budget, it goes over the vectors themselves. The total variance is exact each time.
+    The m x d matrix is never decomposed itself, but its smaller Gram matrix is (m x m or d x d), whose eigenvalues are
+    the squared singular values. If `components` is small, block Krylov iteration computes only these directions. If
+    passes over the vectors cost less than the Gram matrix, or the Gram matrix exceeds the memory budget, the iteration
+    runs on the vectors instead. The total variance is exact in each case.
 
     Args:
         vectors_or_chunks: `[m, d]`, or its rows in chunks.
         explained_variance: The share nu of the variance to keep, in (0, 1].
-        components: Keep no more than so many directions; none for no limit.
-        directions: Fit on the vectors' directions, each scaled to length one, without a copy of them all.
-        memory_budget: Bytes that the work may take beside the vectors.
-        generator: Where the randomised search starts.
+        components: The most directions to keep. If omitted, there is no limit.
+        directions: Scale each vector to length one first, without a copy of them all.
+        memory_budget: Bytes that the work may take beyond the vectors.
+        generator: Draws the start of the iteration.
 
     Raises:
         ConfigurationError: A share outside (0, 1], or fewer than two vectors.
         ResourceError: So many directions do not fit the budget.
     """
-    if not 0 < explained_variance <= 1:
-        raise ConfigurationError(
-            f"explained_variance is {explained_variance}: give a share above 0, at most 1."
-        )
-    vectors = (
-        vectors_or_chunks if isinstance(vectors_or_chunks, Tensor) else torch.cat(list(vectors_or_chunks))
-    )
-    count, dimension = vectors.shape
-    if count < 2:
-        raise ConfigurationError(
-            f"A projection of {count} vectors has no variance to explain: give at least two."
-        )
-    rows, smaller = CentredRows.of(vectors, directions=directions), min(count, dimension)
-    wide = dimension >= count
-    implicit = _better_without_gram(count, dimension, components, memory_budget)
+    vectors = _checked(vectors_or_chunks, explained_variance)
+    rows = CenteredRows.of(vectors, directions=directions)
+    implicit = _better_without_gram(*rows.shape, components, memory_budget)
     if implicit:
         total = rows.variance()
         eigenvalues, eigenvectors = _iterate(
             rows, components, explained_variance * total, memory_budget, generator
         )
     else:
-        gram = rows.row_gram() if wide else rows.column_gram()
-        total = float(gram.trace())
-        eigenvalues, eigenvectors = _decompose(gram, components, memory_budget, generator)
-        del gram
-    k, explained = _enough(eigenvalues, total, explained_variance, components, smaller)
+        total, eigenvalues, eigenvectors = _decompose(rows, components, memory_budget, generator)
+    k, explained = _count_components(eigenvalues, total, explained_variance, components, min(rows.shape))
     values, basis = eigenvalues[:k].sqrt().float(), eigenvectors[:, :k].float()
-    if wide:
+    if rows.wide:
         left = basis / values.clamp_min(torch.finfo(torch.float32).eps)
-        basis = _spread_few(left, rows, memory_budget) if implicit else _spread(left, rows)
+        basis = _right_vectors_of_few(left, rows, memory_budget) if implicit else _right_vectors(left, rows)
     return Projection(
         mean=rows.mean,
         basis=basis.contiguous(),
@@ -131,42 +116,58 @@ def fit_projection(
     )
 
 
+def _checked(vectors_or_chunks: Tensor | Iterable[Tensor], explained_variance: float) -> Tensor:
+    """The vectors as one matrix; see `fit_projection` for the errors."""
+    if not 0 < explained_variance <= 1:
+        raise ConfigurationError(
+            f"explained_variance is {explained_variance}: give a share above 0, at most 1."
+        )
+    vectors = (
+        vectors_or_chunks if isinstance(vectors_or_chunks, Tensor) else torch.cat(list(vectors_or_chunks))
+    )
+    if len(vectors) < 2:
+        raise ConfigurationError(
+            f"A projection of {len(vectors)} vectors has no variance to explain: give at least two."
+        )
+    return vectors
+
+
 def _better_without_gram(count: int, dimension: int, components: int | None, memory_budget: int) -> bool:
     """Whether the Gram matrix would not fit, or passes over the vectors cost fewer multiplications."""
     smaller, vectors = min(count, dimension), count * dimension
-    if _GRAMS * smaller**2 > memory_budget:
+    if _GRAM_BYTES * smaller**2 > memory_budget:
         return True
     if components is None:
         return False
-    # Of the rows' Gram matrix one half is computed.
+    # Only half of the rows' Gram matrix is computed.
     gram = vectors * smaller // (2 if dimension >= count else 1)
     return 2 * _PASSES * vectors * (components + _OVERSAMPLING) < gram
 
 
 def _iterate(
-    rows: CentredRows, components: int | None, enough: float, memory_budget: int, generator: Generator
+    rows: CenteredRows, components: int | None, enough: float, memory_budget: int, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """The largest eigenvalues of the smaller Gram matrix, which is never made, and their eigenvectors as columns."""
+    """The largest eigenvalues of the smaller Gram matrix, and their eigenvectors as columns, without that matrix."""
     count, dimension = rows.shape
-    width = min(count, dimension, components + _OVERSAMPLING if components else _TOGETHER)
-    few = _long_directions(dimension, memory_budget)
+    width = min(count, dimension, components + _OVERSAMPLING if components else _BLOCK)
+    chunk = _long_directions(dimension, memory_budget)
 
-    def pull_short(directions: Tensor) -> Tensor:
+    def multiply_short(directions: Tensor) -> Tensor:
         return rows.transposed_times(rows.times(directions.T.contiguous())).T
 
-    def pull_long(weights: Tensor) -> Tensor:
-        return torch.cat([rows.times(rows.transposed_times(some)) for some in weights.split(few, 1)], 1)
+    def multiply_long(weights: Tensor) -> Tensor:
+        products = (rows.times(rows.transposed_times(columns)) for columns in weights.split(chunk, 1))
+        return torch.cat(list(products), 1)
 
     if dimension < count:
-        pull, start = pull_short, torch.randn(dimension, width, generator=generator)
+        multiply, start = multiply_short, torch.randn(dimension, width, generator=generator)
     else:
-        drawn = (
-            torch.randn(len(some), dimension, generator=generator) for some in torch.empty(width).split(few)
-        )
-        # Half of a pass takes them nearer to the leading directions.
-        pull, start = pull_long, torch.cat([rows.times(some) for some in drawn], 1)
+        sizes = (min(chunk, width - first) for first in range(0, width, chunk))
+        drawn = (torch.randn(size, dimension, generator=generator) for size in sizes)
+        # Half of a pass brings them nearer to the leading directions.
+        multiply, start = multiply_long, torch.cat([rows.times(directions) for directions in drawn], 1)
     return leading_eigenvectors(
-        pull, start, components=components, enough=enough, memory_budget=memory_budget
+        multiply, start, components=components, enough=enough, memory_budget=memory_budget
     )
 
 
@@ -176,41 +177,45 @@ def _long_directions(dimension: int, memory_budget: int) -> int:
 
 
 def _decompose(
-    gram: Tensor, components: int | None, memory_budget: int, generator: Generator
-) -> tuple[Tensor, Tensor]:
-    """The largest eigenvalues of a Gram matrix, falling, and their eigenvectors as columns."""
-    width = (components or len(gram)) + _OVERSAMPLING
-    if width * _FEW > len(gram):
+    rows: CenteredRows, components: int | None, memory_budget: int, generator: Generator
+) -> tuple[float, Tensor, Tensor]:
+    """The trace of the smaller Gram matrix, its largest eigenvalues in falling order, and their eigenvectors."""
+    gram = rows.row_gram() if rows.wide else rows.column_gram()
+    total, width = float(gram.trace()), (components or len(gram)) + _OVERSAMPLING
+    if width * _FULL_SHARE > len(gram):
         eigenvalues, vectors = torch.linalg.eigh(gram)
-        return eigenvalues.flip(0).clamp_min(0), vectors.flip(1)
+        return total, eigenvalues.flip(0).clamp_min(0), vectors.flip(1)
     start = torch.randn(len(gram), width, dtype=gram.dtype, generator=generator)
-    return leading_eigenvectors(gram.__matmul__, start, components=components, memory_budget=memory_budget)
+    return total, *leading_eigenvectors(
+        gram.__matmul__, start, components=components, memory_budget=memory_budget
+    )
 
 
-def _enough(
+def _count_components(
     eigenvalues: Tensor, total: float, share: float, components: int | None, size: int
 ) -> tuple[int, Tensor]:
     """How many directions to keep, and the share of the variance that each number of them explains."""
     explained = eigenvalues.cumsum(0) / total if total > 0 else torch.ones_like(eigenvalues)
-    # Rounding leaves the last sums a hair under the share that they should reach.
+    # Rounding leaves the last sums slightly below the share that they should reach.
     enough = int((explained < share - 1e-12).sum()) + 1
     # Blocks are multiplied in float32: smaller eigenvalues are rounding, and their directions noise.
     significant = int((eigenvalues > eigenvalues[0] * 1e-7 * size**0.5).sum())
     return min(enough, components or enough, max(1, significant)), explained
 
 
-def _spread(left: Tensor, rows: CentredRows) -> Tensor:
-    """What left singular vectors, over their values, `[m, k]` make of the rows: the right ones `[d, k]`."""
+def _right_vectors(left: Tensor, rows: CenteredRows) -> Tensor:
+    """The right singular vectors `[d, k]` from the left ones divided by their singular values, `[m, k]`."""
     basis = torch.empty(rows.shape[1], left.shape[1])
-    for block, centred in rows.columns():
-        basis[block] = product(centred.T, left.T)
+    for block, centered in rows.columns():
+        basis[block] = matmul_transposed(centered.T, left.T)
     return basis
 
 
-def _spread_few(left: Tensor, rows: CentredRows, memory_budget: int) -> Tensor:
-    """The same for few of them without a copy of the rows, and at right angles where the values' range spoils it."""
-    few = _long_directions(rows.shape[1], memory_budget)
-    basis = torch.cat([rows.transposed_times(some) for some in left.split(few, 1)])
+def _right_vectors_of_few(left: Tensor, rows: CenteredRows, memory_budget: int) -> Tensor:
+    """The same for few vectors, without a copy of the rows; made orthonormal again where rounding spoils that."""
+    chunk = _long_directions(rows.shape[1], memory_budget)
+    basis = torch.cat([rows.transposed_times(columns) for columns in left.split(chunk, 1)])
     # The ridge leaves directions of no variance at zero.
-    crooked = torch.linalg.cholesky((basis @ basis.T).double() + 1e-6 * torch.eye(len(basis)))
-    return torch.linalg.solve_triangular(crooked.float(), basis, upper=False).T.contiguous()
+    inner = (basis @ basis.T).double() + 1e-6 * torch.eye(len(basis))
+    lower = torch.linalg.cholesky(inner)
+    return torch.linalg.solve_triangular(lower.float(), basis, upper=False).T.contiguous()

@@ -1,4 +1,4 @@
-"""Amounts of memory: as people write them, and whether they are there."""
+"""Amounts of memory, how much is free, and the allocator policy of the command line."""
 
 import ctypes
 import os
@@ -10,11 +10,14 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 
 from palimpsest.errors import ResourceError
 
+DEFAULT_BUDGET = 4 * 2**30
+"""Bytes that gradients and reductions may take, unless the caller passes another number."""
+
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-_LITTLE = 2**26
+_SMALL_FILE = 2**26
 # As glibc's <malloc.h> names and numbers them.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-# The largest block that may be kept, by its own limit; and how much may be free at the end of the heap.
+# The largest block that is kept, which is glibc's own limit, and how much may be free at the end of the heap.
 _LARGEST_KEPT, _MOST_KEPT = 2**25, 2**28
 
 
@@ -29,7 +32,7 @@ def parse_bytes(value: object) -> int:
 
 
 def format_bytes(count: int) -> str:
-    """The shortest exact spelling that `parse_bytes` reads back."""
+    """The shortest text that `parse_bytes` reads back exactly."""
     for unit in ("GiB", "MiB", "KiB"):
         if count % _UNITS[unit] == 0:
             return f"{count // _UNITS[unit]}{unit}"
@@ -46,7 +49,7 @@ Bytes = Annotated[
 
 
 def require_memory(what: str, needed: int, *, remedy: str) -> None:
-    """Refuse work that would not fit before it starts, when the system would only end the process in its midst.
+    """Refuse work that would not fit before it starts; otherwise the system would kill the process in the middle.
 
     Args:
         what: The work, as the beginning of a sentence.
@@ -64,37 +67,47 @@ def require_memory(what: str, needed: int, *, remedy: str) -> None:
 
 
 def require_room(path: Path, size: int) -> None:
-    """Refuse to read a file whose content would not fit: one with holes takes no disk, and may claim any size.
+    """Refuse to read a file whose content would not fit: a sparse file takes no disk space, and may have any size.
 
     Args:
         path: The file.
-        size: Bytes of it that are held.
+        size: Bytes of the file that are read into memory.
 
     Raises:
         ResourceError: Less memory is free.
     """
-    # Asking the system takes longer than reading little.
-    if size > _LITTLE:
+    # Asking the system takes longer than reading a small file.
+    if size > _SMALL_FILE:
         require_memory(f"The contents of {path}", size, remedy="give a smaller file, or free memory")
 
 
-def keep_freed_memory() -> None:
-    """Make the C library keep what is freed for what comes next, the tensors of the next batch above all.
+class _AllocatorPolicy:
+    """Whether this process keeps freed memory; off until the program that owns the process turns it on."""
 
-    By default glibc gives tensors from some size on back to the system and asks for them anew, with each page cleared:
-    a fifth of the time of the inverter's training. From here on it keeps what tensors of up to 32 MiB leave, until
-    `give_back_freed_memory`. Elsewhere this does nothing.
+    keeps_freed_memory = False
+
+
+def keep_freed_memory() -> None:
+    """Make the C library keep freed memory for later tensors, in the whole process and from here on.
+
+    By default glibc returns large blocks to the system and requests them again, and the system clears each page. That
+    is a fifth of the time of an inverter's training. With this policy glibc keeps blocks of up to 32 MiB until
+    `give_back_freed_memory`. Other C libraries are left as they are.
+
+    Only a program that owns its process may call this: the command line does when it starts, the library never does.
     """
-    _ask_glibc("mallopt", _M_MMAP_THRESHOLD, _LARGEST_KEPT)
-    _ask_glibc("mallopt", _M_TRIM_THRESHOLD, _MOST_KEPT)
+    _AllocatorPolicy.keeps_freed_memory = True
+    _call_glibc("mallopt", _M_MMAP_THRESHOLD, _LARGEST_KEPT)
+    _call_glibc("mallopt", _M_TRIM_THRESHOLD, _MOST_KEPT)
 
 
 def give_back_freed_memory() -> None:
-    """Make the C library give back to the system what was freed and kept; see `keep_freed_memory`."""
-    _ask_glibc("malloc_trim", 0)
+    """Make the C library return freed memory to the system; without effect unless `keep_freed_memory` was called."""
+    if _AllocatorPolicy.keeps_freed_memory:
+        _call_glibc("malloc_trim", 0)
 
 
-def _ask_glibc(name: str, *arguments: int) -> None:
+def _call_glibc(name: str, *arguments: int) -> None:
     # Another C library has no such function, and Windows no such library.
     try:
         getattr(ctypes.CDLL(None), name)(*arguments)
@@ -103,9 +116,9 @@ def _ask_glibc(name: str, *arguments: int) -> None:
 
 
 def available_memory() -> int | None:
-    """Bytes that this process can still take without driving others out; none where nobody tells.
+    """Bytes that this process can allocate without swapping; None if the system does not report it.
 
-    The least of what the system has and what the control group of a container leaves.
+    The smaller of the system's free memory and the remaining memory of the container's control group.
     """
     amounts = [_system_memory(), _group_memory(Path("/sys/fs/cgroup"))]
     known = [amount for amount in amounts if amount is not None]
@@ -123,7 +136,7 @@ def _system_memory() -> int | None:
 
 
 def _group_memory(folder: Path) -> int | None:
-    """What a control group (version 2) may still take; pages of files give way."""
+    """Remaining bytes of a control group (version 2); cached pages of files count as free."""
     try:
         limit = (folder / "memory.max").read_text(encoding="ascii").strip()
         used = int((folder / "memory.current").read_text(encoding="ascii"))

@@ -10,7 +10,6 @@ from palimpsest.attacks.learned.inverter import Maps
 from palimpsest.attacks.learned.precision import Precision, laid_out, products
 from palimpsest.attacks.learned.training import Pairs
 from palimpsest.progress import progress_line
-from palimpsest.system.memory import keep_freed_memory
 
 _BATCH, _RATE, _RISE = 64, 4e-3, 0.15
 _EVALUATED = 256
@@ -66,7 +65,6 @@ def fit_surrogate(
         The curves `surrogate_loss` and, where pairs were kept aside, `surrogate_validation`: the mean squared error of
         an input over the scale.
     """
-    keep_freed_memory()
     laid_out(surrogate).to(device).train()
     optimizer = torch.optim.Adam(surrogate.parameters(), lr=_RATE)
     steps = max(2, epochs * math.ceil(len(pairs) / _BATCH))

@@ -15,7 +15,6 @@ from palimpsest.attacks.learned.precision import Precision, fabric_precision, la
 from palimpsest.errors import DivergenceError
 from palimpsest.progress import progress_line
 from palimpsest.randomness import fork
-from palimpsest.system.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -102,7 +101,6 @@ def train_inverter(
     Raises:
         DivergenceError: The loss stopped being finite.
     """
-    keep_freed_memory()
     fabric = fabric or make_fabric(plan)
     optimizer = _make_optimizer(inverter, plan)
     pairs = lesson(0)

@@ -18,7 +18,6 @@ from palimpsest.attacks.matching.problem import Batch, Problem, Term
 from palimpsest.attacks.matching.setup import Scene
 from palimpsest.errors import DivergenceError
 from palimpsest.progress import progress_line
-from palimpsest.system.memory import keep_freed_memory
 
 Part = Literal["remaining", "forgotten", "batch"]
 """Which samples of a batch are sought; in a whole batch the remaining ones come first."""
@@ -148,7 +147,6 @@ class Descent(Search):
         logits = None
         if targets is None:
             logits = torch.randn(starts, problem.shape[0], problem.classes, generator=self.generator)
-        keep_freed_memory()
         with progress_line(part, self.optimizer.iterations) as line:
             minimum = self.optimizer.minimise(
                 _refusing_none(problem.objective_and_gradient(), self.restarts, part),

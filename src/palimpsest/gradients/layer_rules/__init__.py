@@ -1,0 +1,25 @@
+"""Gradient rules by layer type: one module for each type, all imported here."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from palimpsest.gradients.layer_rules.registry import (
+    BatchedRule,
+    PerSampleRule,
+    find_batched_rule,
+    find_per_sample_rule,
+    register_batched_rule,
+    register_per_sample_rule,
+)
+
+__all__ = [
+    "BatchedRule",
+    "PerSampleRule",
+    "find_batched_rule",
+    "find_per_sample_rule",
+    "register_batched_rule",
+    "register_per_sample_rule",
+]
+
+for _module in iter_modules(__path__, f"{__name__}."):
+    import_module(_module.name)
