@@ -79,12 +79,13 @@ def test_metrics_hold_what_others_rely_on(finished: Path) -> None:
         "psnr",
         "psnr_of_mean_mse",
         "ssim",
-        "lpips",
         "identification_top1",
         "identification_top5",
         "count",
     }
     assert metrics["reconstruction"].keys() >= wanted
+    # Without the trunk's weights the score is absent and the reason is given.
+    assert len(metrics["reconstruction"].keys() & {"lpips", "lpips_reason"}) == 1
     assert metrics["baselines"].keys() == {"mean_image", "nearest_auxiliary"}
     assert metrics["chance"]["identification_top1"] == pytest.approx(1 / 12)
     assert (

@@ -24,7 +24,7 @@ def print_result(result: "AuditResult", *, quiet: bool, machine: bool) -> None:
             folder=str(result.folder),
             report=str(result.report),
             verdict=result.verdict.splitlines(),
-            metrics=result.metrics,
+            metrics=result.metrics.tree(),
         )
     elif not quiet:
         Console(soft_wrap=True).print(f"\n{result.verdict}\n\nReport: {result.report}", highlight=False)
