@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palimpsest.api.progress import reporting
 from palimpsest.api.reproduction import Reproduction
@@ -11,6 +11,9 @@ from palimpsest.config import read_config
 from palimpsest.errors import ConfigurationError
 from palimpsest.reproduce.catalog import STUDIES, TABLES, Table
 from palimpsest.reproduce.study import Study
+
+if TYPE_CHECKING:
+    from palimpsest.reproduce.summary import Summary
 
 __all__ = ["Study", "Table", "catalog", "remake"]
 
@@ -77,10 +80,15 @@ def remake(
             console=active.console,
             command=active.command or f"palimpsest reproduce {name}",
         )
+    return Reproduction(name, folder), _failure(summaries)
+
+
+def _failure(summaries: "Sequence[Summary]") -> str:
+    """Why cells are missing; empty if none is."""
     failed = [summary for summary in summaries if summary.failure]
     if not failed:
-        return Reproduction(name, folder), ""
-    return Reproduction(name, folder), (
+        return ""
+    return (
         f"{len(failed)} of {len(summaries)} cells could not be computed, the first one, {failed[0].cell.name}, "
         f"because: {failed[0].failure}"
     )

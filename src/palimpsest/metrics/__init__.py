@@ -16,16 +16,15 @@ from palimpsest.metrics.metric import CrossCorrelation, MeanAbsoluteError, Metri
 from palimpsest.metrics.perceptual import lpips
 from palimpsest.metrics.permutation_test import PermutationTest, permutation_test, shuffle_pairs
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
-from palimpsest.metrics.schema import (
+from palimpsest.metrics.schema import Metrics, Reading
+from palimpsest.metrics.schema_parts import (
     AttackerMetrics,
     FederationMetrics,
     Interval,
     Meaning,
-    Metrics,
     ObservationMetrics,
     PartMetrics,
     ProofFileMetrics,
-    Reading,
     ScoreMeans,
     SoundnessMetrics,
     VerificationMetrics,

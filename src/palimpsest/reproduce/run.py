@@ -12,7 +12,7 @@ from palimpsest.metrics import Metrics
 from palimpsest.pipeline.audit import audit
 from palimpsest.registry import METHODS
 from palimpsest.reproduce.pictures import draw
-from palimpsest.reproduce.study import Cell, Study
+from palimpsest.reproduce.study import Study
 from palimpsest.reproduce.summary import Summary, as_json, markdown, summarise
 from palimpsest.storage import write_json, write_text
 
@@ -49,34 +49,16 @@ def reproduce(
     say = console or Console(quiet=True)
     finished = _other_studies(out) if out.name == study.name else []
 
-    def run(cell: Cell, seed: int) -> Metrics:
-        """One audit's metrics; a run that is finished is not looked into again."""
-        folder = out / cell.name / f"seed-{seed}"
-        say.print(f"[bold]{cell.name}[/bold], seed {seed}", highlight=False)
-        config = cell.config(overrides or {}, seed)
-        metrics = _finished(folder, config)
-        if metrics is None:
-            # The clients' stored updates lie beside the stages, and are not shared with them.
-            shares = not METHODS.get(config.unlearning.method).needs_history
-            result = audit(
-                config,
-                out=folder,
-                data_dir=data_dir,
-                replace=True,
-                siblings=finished if shares else (),
-                console=console,
-            )
-            metrics = result.metrics
-        finished.insert(0, folder)
-        return metrics
-
     summaries: list[Summary] = []
     for cell in chosen:
         metrics: dict[int, Metrics] = {}
         failure = ""
         for seed in seeds:
             try:
-                metrics[seed] = run(cell, seed)
+                say.print(f"[bold]{cell.name}[/bold], seed {seed}", highlight=False)
+                folder, config = out / cell.name / f"seed-{seed}", cell.config(overrides or {}, seed)
+                metrics[seed] = _run(config, folder, data_dir=data_dir, finished=finished, console=console)
+                finished.insert(0, folder)
             except PalimpsestError as error:
                 failure = str(error)
                 say.print(f"  {failure}", highlight=False, markup=False)
@@ -86,6 +68,26 @@ def reproduce(
         write_text(out / f"{study.name}.md", markdown(study, summaries, command))
     draw(study, summaries, out, data_dir=data_dir)
     return summaries
+
+
+def _run(
+    config: AuditConfig,
+    folder: Path,
+    *,
+    data_dir: Path | None,
+    finished: Sequence[Path],
+    console: Console | None,
+) -> Metrics:
+    """One audit's metrics; a finished run is not computed again."""
+    metrics = _finished(folder, config)
+    if metrics is not None:
+        return metrics
+    # The clients' stored updates lie beside the stages, and are not shared with them.
+    shares = not METHODS.get(config.unlearning.method).needs_history
+    siblings = finished if shares else ()
+    return audit(
+        config, out=folder, data_dir=data_dir, replace=True, siblings=siblings, console=console
+    ).metrics
 
 
 def _other_studies(out: Path) -> list[Path]:

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import resource
 import shutil
 import sys
 import time
@@ -42,6 +41,7 @@ from palimpsest.storage import (
     written_whole,
 )
 from palimpsest.system.memory import give_back_freed_memory
+from palimpsest.system.peak_memory import start_peak
 
 LOG = "log.txt"
 """What a run did and when; it grows each time that the run goes on."""
@@ -171,7 +171,7 @@ class Run:
             self._say(Stage(name, known["seconds"], kept=True))
             return self._remember(kind.load(path), known["sha256"])
         scratch = self.folder / ".unfinished" / f"{name}-{digest[:16]}"
-        start, peak = time.perf_counter(), _start_peak()
+        start, peak = time.perf_counter(), start_peak()
         with in_stage(name):
             result = compute(scratch)
         give_back_freed_memory()
@@ -294,21 +294,3 @@ def _make_private(folder: Path, console: Console) -> None:
 
 def _hash(text: str) -> str:
     return sha256(text.encode()).hexdigest()
-
-
-def _start_peak() -> Callable[[], float]:
-    """Start measuring this process's peak memory; the result tells it in bytes."""
-    status = Path("/proc/self/status")
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        scale = 1 if sys.platform == "darwin" else 1024
-        return lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-
-    def peak() -> float:
-        line = next(
-            line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM")
-        )
-        return int(line.split()[1]) * 1024
-
-    return peak
