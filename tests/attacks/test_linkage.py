@@ -6,7 +6,7 @@ import torch
 from tests.attacks.conftest import LinearOracle
 from torch import Tensor
 
-from palimpsest.attacks import AuditorView, Confirmation, confirm
+from palimpsest.attacks import AuditorView, Linkage, link_proofs
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import Defense, apply_defenses
 from palimpsest.oracles import DefendedOracle
@@ -14,11 +14,11 @@ from palimpsest.randomness import make_generator
 from palimpsest.registry import DEFENSES
 
 
-def confirmed(view: AuditorView, forgotten: Tensor, *defenses: Defense) -> Confirmation:
+def confirmed(view: AuditorView, forgotten: Tensor, *defenses: Defense) -> Linkage:
     issued = apply_defenses(view.proofs, defenses, generator=make_generator(5))
     candidates = ImageSet("candidates", forgotten, torch.zeros(20, dtype=torch.int64), 1)
     imitate = DefendedOracle(view.oracle, defenses, generator=make_generator(6)).defend
-    return confirm(replace(view, proofs=issued), candidates, imitate, generator=make_generator(7))
+    return link_proofs(replace(view, proofs=issued), candidates, imitate, generator=make_generator(7))
 
 
 def named(names: Sequence[str]) -> list[Defense]:
@@ -49,7 +49,7 @@ def test_enough_noise_confirms_nothing(view: AuditorView, forgotten: Tensor) -> 
 
 def test_more_than_the_forgotten_may_be_candidates(view: AuditorView, forgotten: Tensor) -> None:
     candidates = view.auxiliary.subset(torch.arange(30))
-    result = confirm(view, candidates, None, generator=make_generator(7))
+    result = link_proofs(view, candidates, None, generator=make_generator(7))
     assert result.scores.shape == (20, 30)
     assert result.scores.max() < 1 - 1e-4
 

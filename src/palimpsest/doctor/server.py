@@ -101,7 +101,7 @@ def rehearse(config: CaseConfig, seen: Seen, *, device: str) -> Iterator[Finding
     def rehearsed(precision: str) -> dict[str, float]:
         same = attack.model_copy(update={"precision": precision})
         return {
-            name: float(values.max()) for name, values in same.rehearse(view, stay, leave, labels).items()
+            name: float(values.max()) for name, values in same.check_objective(view, stay, leave, labels).items()
         }
 
     # In the clients' own precision: their rounding is in what they sent.
@@ -139,9 +139,9 @@ def _causes(
         "before": (
             observation.before,
             torch.cat([stay, leave], 1),
-            torch.cat([labels.remaining, labels.forgotten], 1),
+            torch.cat([labels.retained, labels.forgotten], 1),
         ),
-        "after": (observation.after, stay, labels.remaining),
+        "after": (observation.after, stay, labels.retained),
     }
     for when, (parameters, images, classes) in parts.items():
         targets = torch.nn.functional.one_hot(classes, seen.models.classes).float()

@@ -108,7 +108,7 @@ def refuse_attack(config: CaseConfig) -> None:
 
 def run_stages(run: Run, config: CaseConfig, pieces: Pieces, view: AuditorView[Any]) -> CaseResults:
     """Verify, attack, and score where the truth is there; each stage is kept in the run folder."""
-    key: Sequence[object] = (pieces.answering.fingerprint, view.further)
+    key: Sequence[object] = (pieces.answering.fingerprint, view.remaining_queries)
     truth, may_ask = pieces.truth, pieces.truth is not None and can_confirm(view, pieces.truth)
     verdicts = run.stage(
         "verdicts",
@@ -202,4 +202,4 @@ def can_confirm(view: AuditorView[Any], truth: SampleSet) -> bool:
     """Whether the oracle may be asked about the forgotten samples too, and memory holds what is compared."""
     # Proofs, answers and imitations of own samples, answers and imitations of candidates, and as much while comparing.
     vectors = 2 * (3 * min(TRIALS, len(view.auxiliary)) + 2 * len(truth) + len(view.proofs))
-    return view.further is None and 4 * view.oracle.dimension * vectors <= 2 * view.memory_budget
+    return view.remaining_queries is None and 4 * view.oracle.dimension * vectors <= 2 * view.memory_budget

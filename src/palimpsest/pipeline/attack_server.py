@@ -92,7 +92,7 @@ def run_stages(run: Run, config: CaseConfig, seen: Seen, *, device: str) -> Serv
     remaining = None
     if seen.remaining is not None:
         remaining = measure_part(
-            run, config, "remaining", recovered.remaining, seen.remaining, batch=sizes.remaining
+            run, config, "remaining", recovered.retained, seen.remaining, batch=sizes.remaining
         )
     if truth is None:
         return ServerResults(seen, recovered, remaining=remaining)
@@ -180,7 +180,7 @@ def server_page(
         "versions": run.manifest["versions"],
         "seconds": metrics["seconds"],
         "reconstructions": results.reconstruction.images,
-        "curves": results.reconstruction.curves,
+        "curves": results.reconstruction.history,
         "knowledge": spelled_out(attack.knowledge),
         "notes": _notes(config, results),
     }

@@ -24,8 +24,8 @@ def test_recovers_images_that_the_proofs_determine(
     assert error < baseline / 4
     assert result.images.shape == forgotten.shape
     assert 0 <= result.images.min() <= result.images.max() <= 1
-    assert result.curves["training_loss"][-1] < result.curves["training_loss"][0]
-    assert len(result.curves["validation_mse"]) == 60
+    assert result.history["training_loss"][-1] < result.history["training_loss"][0]
+    assert len(result.history["validation_mse"]) == 60
 
 
 @pytest.mark.parametrize("queries", [1, 3])
@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_state_alone(vie
     second = IGF(**settings)(view, generator=generator())
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(first.images, second.images)
-    assert first.curves == second.curves
+    assert first.history == second.history
 
 
 def test_what_was_learned_is_stored_and_inverts_any_proofs(view: AuditorView, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_what_was_learned_is_stored_and_inverts_any_proofs(view: AuditorView, tm
 @pytest.mark.parametrize(("refreshes", "asked"), [(None, 4), (2, 2), (9, 4)])
 def test_answers_that_vary_are_asked_for_anew(view: AuditorView, refreshes: int | None, asked: int) -> None:
     attack = IGF(**QUICK | {"epochs": 4, "refreshes": refreshes})
-    attack(replace(view, answers_vary=True), generator=generator())
+    attack(replace(view, stochastic_oracle=True), generator=generator())
     assert view.oracle.queries == asked * len(view.auxiliary)
 
 
@@ -94,7 +94,7 @@ def test_no_forgotten_image_can_be_reached_from_what_the_attack_holds(
         "device",
         "memory_budget",
         "scratch",
-        "answers_vary",
+        "stochastic_oracle",
         "further",
     }
 

@@ -88,10 +88,10 @@ def test_each_ingredient_can_be_switched(models_view: AuditorView, settings: dic
 def test_images_that_agree_with_the_proofs_are_nearer(models_view: AuditorView, tmp_path: Path) -> None:
     matching = IGFPlus(**QUICK | {"matching": 100, "surrogate_epochs": 12})
     learned = matching.learn(models_view, generator=torch.Generator().manual_seed(0))
-    assert learned.consistency
+    assert learned.refinement
     found, plain = (
         matching.invert(one, models_view.proofs, device="cpu").images
-        for one in (learned, replace(learned, consistency=()))
+        for one in (learned, replace(learned, refinement=()))
     )
     errors = [float((images - FORGOTTEN.images).square().mean()) for images in (found, plain)]
     assert errors[0] < 0.9 * errors[1]
@@ -112,13 +112,13 @@ def test_matching_that_would_do_harm_is_left_out(models_view: AuditorView) -> No
         "surrogate_epochs": 1,
     }
     learned = IGFPlus(**settings).learn(few, generator=torch.Generator().manual_seed(0))
-    assert not learned.consistency
-    assert "surrogate_validation" in learned.curves
+    assert not learned.refinement
+    assert "surrogate_validation" in learned.history
 
 
 def test_several_inverters_are_averaged_and_each_has_its_curve(models_view: AuditorView) -> None:
     result = IGFPlus(**QUICK | {"epochs": 1, "inverters": 2})(models_view, generator=torch.Generator())
-    assert {"training_loss", "training_loss_2", "validation_mse", "validation_mse_2"} == result.curves.keys()
+    assert {"training_loss", "training_loss_2", "validation_mse", "validation_mse_2"} == result.history.keys()
 
 
 def test_a_vector_without_a_linear_layer_is_projected_instead(view: AuditorView, forgotten: Tensor) -> None:

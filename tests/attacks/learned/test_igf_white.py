@@ -74,6 +74,6 @@ def test_the_architecture_has_no_numbers_and_the_models_stay_hidden(architect: A
 
 
 def test_without_the_architecture_it_is_refused(architect: ArchitectView) -> None:
-    grey = AuditorView(architect.proofs, architect.oracle, architect.auxiliary, "cpu", 2**30)
+    gray = AuditorView(architect.proofs, architect.oracle, architect.auxiliary, "cpu", 2**30)
     with pytest.raises(KnowledgeError, match="ArchitectView"):
-        IGFWhite(**QUICK)(grey, generator=torch.Generator())
+        IGFWhite(**QUICK)(gray, generator=torch.Generator())

@@ -54,7 +54,7 @@ def test_rows_come_back_closer_than_the_mean_row() -> None:
     found = RowInversion(**SMALL)(view(perceptron, forgotten, auxiliary), generator=generator())
     error = (found.images - forgotten.rows).square().mean()
     assert error < 0.3 * (auxiliary.rows.mean(0) - forgotten.rows).square().mean()
-    assert found.curves["training_loss"][-1] < found.curves["training_loss"][0]
+    assert found.history["training_loss"][-1] < found.history["training_loss"][0]
 
 
 def test_tokens_come_back_in_their_places() -> None:
@@ -90,7 +90,7 @@ def test_answers_that_vary_are_asked_for_again() -> None:
     proofs = gradient_differences(*models, auxiliary.rows[:3], auxiliary.labels[:3])
     for varying, times in ((False, 1), (True, 5)):
         oracle = Counting(*models)
-        seen = AuditorView(proofs, oracle, auxiliary, "cpu", 2**30, answers_vary=varying)
+        seen = AuditorView(proofs, oracle, auxiliary, "cpu", 2**30, stochastic_oracle=varying)
         RowInversion(epochs=10, queries=1, refreshes=5)(seen, generator=generator())
         assert oracle.asked == 20 * times
 

@@ -34,14 +34,14 @@ class Scale(nn.Module):
 
 def pairs(count: int = 32) -> Pairs:
     features = torch.rand(count, 4, generator=torch.Generator().manual_seed(0))
-    return Pairs(features, levels(features * 0.8), torch.arange(count))
+    return Pairs(features, images_uint8(features * 0.8), torch.arange(count))
 
 
-def always(lesson: Pairs) -> Callable[[int], Pairs]:
-    return lambda epoch: lesson
+def always(training_pairs: Pairs) -> Callable[[int], Pairs]:
+    return lambda epoch: training_pairs
 
 
-def levels(images: Tensor) -> Tensor:
+def images_uint8(images: Tensor) -> Tensor:
     return (images * 255).round().to(torch.uint8).view(-1, 1, 2, 2)
 
 
@@ -55,7 +55,7 @@ def test_adam_minimises_equation_7_step_by_step() -> None:
     torch.randint(2**62, (), generator=generator)
     for _ in range(3):
         for rows in torch.randperm(32, generator=generator).split(8):
-            loss = (slow(data.features[rows]) - data.levels[rows] / 255).square().mean()
+            loss = (slow(data.features[rows]) - data.images_uint8[rows] / 255).square().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -80,15 +80,15 @@ def test_the_loss_is_equation_6_and_a_part_of_the_batch_estimates_its_second_ter
     data = Pairs(features, (images * 255).round().to(torch.uint8), torch.arange(32))
     for few in (None, 2):
         plan = replace(PLAN, epochs=1, batch_size=32, beta=0.5, perceptual_batch=few, learning_rate=1e-9)
-        curves = train_inverter(
+        history = train_inverter(
             network, always(data), data, phi, plan, generator=torch.Generator().manual_seed(5)
         )
         generator = torch.Generator().manual_seed(5)
         torch.randint(2**62, (), generator=generator)
         rows = torch.randperm(32, generator=generator)
-        mine, wanted = network(features[rows]), data.levels[rows] / 255
+        mine, wanted = network(features[rows]), data.images_uint8[rows] / 255
         slow = (mine - wanted).square().mean() + 0.5 * perceptual_distance(phi, mine[:few], wanted[:few])
-        assert curves["training_loss"][0] == pytest.approx(slow.item(), rel=1e-4)
+        assert history["training_loss"][0] == pytest.approx(slow.item(), rel=1e-4)
 
 
 def test_one_cycle_rises_and_falls_and_ends_where_adamw_with_its_rates_does() -> None:
@@ -102,7 +102,7 @@ def test_one_cycle_rises_and_falls_and_ends_where_adamw_with_its_rates_does() ->
     rates = []
     for _ in range(5):
         for rows in torch.randperm(32, generator=generator).split(8):
-            loss = (slow(data.features[rows]) - data.levels[rows] / 255).square().mean()
+            loss = (slow(data.features[rows]) - data.images_uint8[rows] / 255).square().mean()
             optimizer.zero_grad()
             loss.backward()
             rates.append(optimizer.param_groups[0]["lr"])
@@ -123,25 +123,25 @@ def test_any_number_of_steps_has_a_schedule(epochs: int) -> None:
 def test_each_epoch_has_its_own_lesson() -> None:
     asked = []
 
-    def lesson(epoch: int) -> Pairs:
+    def training_pairs(epoch: int) -> Pairs:
         asked.append(epoch)
         return pairs()
 
-    train_inverter(Scale(), lesson, pairs(4), None, PLAN, generator=torch.Generator())
+    train_inverter(Scale(), training_pairs, pairs(4), None, PLAN, generator=torch.Generator())
     assert asked == [0, 0, 1, 2]
 
 
 def test_half_precision_features_and_chosen_rows_are_what_is_learned_from() -> None:
     data = pairs()
-    few = Pairs(data.features.half(), data.levels, torch.tensor([3, 5, 7]))
+    few = Pairs(data.features.half(), data.images_uint8, torch.tensor([3, 5, 7]))
     features, images = next(few.batches(2, torch.tensor([2, 0, 1])))
     torch.testing.assert_close(features, data.features[[7, 3]], rtol=1e-3, atol=1e-3)
     assert features.dtype == images.dtype == torch.float32
-    assert torch.equal(images, data.levels[[7, 3]] / 255)
+    assert torch.equal(images, data.images_uint8[[7, 3]] / 255)
 
 
 def test_curves_have_a_value_an_epoch_and_no_validation_is_allowed() -> None:
-    curves = train_inverter(
+    history = train_inverter(
         Scale(),
         always(pairs()),
         replace(pairs(), rows=torch.arange(0)),
@@ -149,8 +149,8 @@ def test_curves_have_a_value_an_epoch_and_no_validation_is_allowed() -> None:
         PLAN,
         generator=torch.Generator(),
     )
-    assert len(curves["training_loss"]) == 3
-    assert "validation_mse" not in curves
+    assert len(history["training_loss"]) == 3
+    assert "validation_mse" not in history
 
 
 def test_divergence_is_told_with_its_remedy() -> None:

@@ -55,7 +55,7 @@ def test_all_are_here() -> None:
 @pytest.mark.parametrize("name", sorted({*NAMES} - {"direct-difference", "giamu", "fuia"}))
 def test_the_truth_has_objective_zero(world: Any, name: str, objective: str, channels: int) -> None:
     here = world(channels=channels)
-    values = attack(name, objective=objective).rehearse(here.view, *here.truth)
+    values = attack(name, objective=objective).check_objective(here.view, *here.truth)
     assert values.keys() == {"remaining", "forgotten"}
     for stage in values.values():
         assert stage.shape == (3,)
@@ -66,7 +66,7 @@ def test_the_truth_has_objective_zero(world: Any, name: str, objective: str, cha
 @pytest.mark.parametrize("name", ["dragd", "joint", "dlg"])
 def test_the_truth_has_objective_zero_after_several_local_steps(world: Any, name: str, steps: int) -> None:
     here = world(local_steps=steps)
-    for stage in attack(name).rehearse(here.view, *here.truth).values():
+    for stage in attack(name).check_objective(here.view, *here.truth).values():
         assert float(stage.max()) < 1e-12
 
 
@@ -76,8 +76,8 @@ def test_the_direct_difference_is_exact_at_one_point_and_only_there(
     world: Any, name: str, channels: int
 ) -> None:
     here, moved = world(channels=channels, moved=0.0), world(channels=channels, moved=0.05)
-    assert float(attack(name).rehearse(here.view, *here.truth)["forgotten"].max()) < 1e-11
-    assert float(attack(name).rehearse(moved.view, *moved.truth)["forgotten"].min()) > 1e-6
+    assert float(attack(name).check_objective(here.view, *here.truth)["forgotten"].max()) < 1e-11
+    assert float(attack(name).check_objective(moved.view, *moved.truth)["forgotten"].min()) > 1e-6
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -95,16 +95,16 @@ def test_the_parameters_change_is_exact_after_one_step_of_ascent(
         for (name, value), piece in zip(before.items(), pieces, strict=True)
     }
     view = here.seen(before, after)
-    assert float(one.rehearse(view, *here.truth)["forgotten"].max()) < 1e-10
-    assert float(one.rehearse(here.view, *here.truth)["forgotten"].max()) > 1e-3
+    assert float(one.check_objective(view, *here.truth)["forgotten"].max()) < 1e-10
+    assert float(one.check_objective(here.view, *here.truth)["forgotten"].max()) > 1e-3
 
 
 def test_a_wrong_model_or_label_does_not_have_objective_zero(world: Any) -> None:
     here = world()
     stay, leave, labels = here.truth
     wrong = dataclasses.replace(labels, remaining=(labels.remaining + 1) % 4)
-    assert float(attack("dragd").rehearse(here.view, stay, leave, wrong)["remaining"].min()) > 1e-3
-    assert float(attack("dragd").rehearse(here.view, 1 - stay, leave, labels)["remaining"].min()) > 1e-3
+    assert float(attack("dragd").check_objective(here.view, stay, leave, wrong)["remaining"].min()) > 1e-3
+    assert float(attack("dragd").check_objective(here.view, 1 - stay, leave, labels)["remaining"].min()) > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -137,16 +137,16 @@ def test_one_seed_gives_one_answer(world: Any, name: str) -> None:
 def test_restarts_side_by_side_equal_one_after_another(world: Any, optimizer: Any) -> None:
     view = world(batches=2).view
     one = attack("dragd")
-    scene = one.scene(view, generator=torch.Generator())
-    term = Term(scene.after, scene.stayed, 2)
+    setup = one.make_setup(view, generator=torch.Generator())
+    term = Term(setup.after, setup.gradients_after, 2)
 
     def search(restarts: int) -> Descent:
         return Descent(
-            scene,
+            setup,
             "euclidean",
             torch.Generator().manual_seed(0),
             optimizer=attack("dragd", iterations=12, optimizer=optimizer).descent(),
-            coordinates=make_coordinates("box", scene.public),
+            coordinates=make_coordinates("box", setup.public),
             smoothness=0.0,
             restarts=restarts,
         )

@@ -43,7 +43,7 @@ def case_page(
         "reconstructions": results.audited.reconstruction.images,
         "accepted": results.verdicts.accepted,
         "norms": results.verdicts.norms,
-        "curves": results.audited.reconstruction.curves,
+        "curves": results.audited.reconstruction.history,
         "knowledge": spelled_out(attack.knowledge),
         "notes": [*results.pieces.notes, *_notes(config, results), *belonging_notes(results.belonging)],
     }

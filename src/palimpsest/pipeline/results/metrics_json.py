@@ -121,7 +121,7 @@ def report_input(
         per_image=scores.per_image(),
         accepted=results.verdicts.accepted,
         norms=results.verdicts.norms,
-        curves=results.reconstruction.curves,
+        curves=results.reconstruction.history,
         knowledge=spelled_out(attack.knowledge),
         participation=results.original.participation,
         forgetting=_three_models(results.forgetting),

@@ -10,12 +10,12 @@ from palimpsest.attacks import (
     ArchitectView,
     Attack,
     AuditorView,
-    Confirmation,
     Knowledge,
     Learned,
     LearnedInversion,
+    Linkage,
     Reconstruction,
-    confirm,
+    link_proofs,
 )
 from palimpsest.config import AttackingConfig
 from palimpsest.datasets import SampleSet
@@ -76,7 +76,7 @@ def attack_as_auditor(
     if not config.defenses:
         return Audited(**_reconstruct(run, config, view, {"reconstruction": issued}, key))
     oracle = defended_oracle(config, view, "attack")
-    knowing = replace(view, oracle=oracle, answers_vary=oracle.answers_vary)
+    knowing = replace(view, oracle=oracle, stochastic_oracle=oracle.stochastic)
     targets = {} if clean is None else {"undefended": clean}
     if view.oracle.dimension == issued.vectors.shape[1]:
         targets["non_adaptive"] = issued
@@ -90,12 +90,12 @@ def attack_as_auditor(
 
 def confirm_candidates(
     run: Run, config: AttackingConfig, view: AuditorView[Any], candidates: SampleSet, *, key: Sequence[object]
-) -> Confirmation:
+) -> Linkage:
     """The stage `confirmation`: an auditor who holds candidate images asks which of them each proof belongs to."""
     return run.stage(
         "confirmation",
-        Confirmation,
-        lambda scratch: confirm(
+        Linkage,
+        lambda scratch: link_proofs(
             replace(view, scratch=scratch),
             candidates,
             defended_oracle(config, view, "confirmation").defend if config.defenses else None,

@@ -81,7 +81,7 @@ def attack_from_server(
     return Served(
         reconstruction=recovered,
         remaining=measure_part(
-            run, config, "remaining", recovered.remaining, remaining, batch=seen.remaining
+            run, config, "remaining", recovered.retained, remaining, batch=seen.remaining
         ),
         prior=measure_part(run, config, "prior", recovered.prior, forgotten, batch=seen.forgotten),
         labels_right=label_recovery(recovered.labels, forgotten.labels, batch=seen.forgotten),
