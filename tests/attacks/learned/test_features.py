@@ -7,7 +7,7 @@ from torch import Tensor
 from palimpsest.attacks import AuditorView
 from palimpsest.attacks.learned.augmentation import augmented_queries
 from palimpsest.attacks.learned.extractors import FeatureExtractor, fit_reduction
-from palimpsest.attacks.learned.features import Features, FeatureExtractors, query_again, fit_features
+from palimpsest.attacks.learned.features import FeatureExtractors, Features, fit_features, query_again
 from palimpsest.reduction import CountSketch
 
 
@@ -71,7 +71,7 @@ def test_every_feature_has_one_scale(view: AuditorView) -> None:
     torch.testing.assert_close(features.std(0), torch.ones(features.shape[1]), rtol=1e-2, atol=0)
 
 
-def test_facts_tell_what_was_kept(view: AuditorView) -> None:
+def test_facts_count_what_was_kept(view: AuditorView) -> None:
     facts = fitted(view, 2, explained_variance=0.9)[0].facts
     assert facts["dimension"] == 40
     assert facts["auxiliary_images"] == 300
@@ -89,7 +89,9 @@ def test_a_channel_of_the_maps_has_one_scale_for_all_of_its_cells(view: AuditorV
             return vectors[:, :8] * torch.tensor([1.0, 2.0, 3.0, 4.0, 1.0, 1.0, 1.0, 1.0])
 
     queries = augmented_queries(view.auxiliary, 1, generator=generator())
-    features, _ = fit_features(view, queries, lambda vectors, labels: FeatureExtractors(maps=[Cells()], grid=(2, 2)))
+    features, _ = fit_features(
+        view, queries, lambda vectors, labels: FeatureExtractors(spatial=[Cells()], map_size=(2, 2))
+    )
     assert features.maps == (2, 2, 2)
     assert features.scale.view(2, 4).std(1).max() < 1e-6
     raw = Cells().transform(answers(view)).view(300, 2, 4)
@@ -106,7 +108,7 @@ def test_what_is_stored_transforms_alike(view: AuditorView, tmp_path: Path) -> N
         assert torch.equal(features.transform(answers(view)), again.transform(answers(view)))
 
 
-def test_an_oracle_that_answers_the_same_is_read_the_same_again(view: AuditorView) -> None:
+def test_a_deterministic_oracle_gives_the_same_features_again(view: AuditorView) -> None:
     queries = augmented_queries(view.auxiliary, 3, generator=generator())
     features, first = fitted(view, 3)
     torch.testing.assert_close(query_again(view, queries, features), first, rtol=2e-3, atol=2e-3)

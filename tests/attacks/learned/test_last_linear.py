@@ -79,7 +79,9 @@ def test_inputs_that_may_be_negative_show_in_the_purity() -> None:
 
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1.0, 1e20])
 def test_vectors_of_another_making_give_finite_numbers(scale: float) -> None:
-    factors = factorize_rank_two(LastLinear(5, 12), scale * torch.randn(20, 300, generator=torch.Generator().manual_seed(0)))
+    factors = factorize_rank_two(
+        LastLinear(5, 12), scale * torch.randn(20, 300, generator=torch.Generator().manual_seed(0))
+    )
     for value in (factors.features, factors.residuals, factors.purity):
         assert value.isfinite().all()
     assert (factors.features >= 0).all()

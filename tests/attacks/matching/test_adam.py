@@ -64,4 +64,4 @@ def test_stays_in_its_box_and_keeps_the_best_point_it_met(line: Any) -> None:
         watched, torch.full((1, 2), 0.5), Box(torch.tensor(0.0), torch.tensor(1.0)), line
     )
     assert float(found.values[0]) == min(seen)
-    assert (found.curve[1:] <= found.curve[:-1]).all()
+    assert (found.history[1:] <= found.history[:-1]).all()

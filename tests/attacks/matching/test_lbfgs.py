@@ -85,7 +85,7 @@ def test_all_at_once_equals_one_after_another(line: Any) -> None:
     for row, first in enumerate(start):
         alone = LBFGS(60).minimize(batched(rosenbrock), first[None], FREE, line)
         torch.testing.assert_close(together.points[row], alone.points[0], atol=1e-9, rtol=1e-9)
-        torch.testing.assert_close(together.curve[:, row], alone.curve[:, 0], atol=1e-9, rtol=1e-9)
+        torch.testing.assert_close(together.history[:, row], alone.history[:, 0], atol=1e-9, rtol=1e-9)
 
 
 def test_stays_in_its_box_and_finds_the_minimum_there(line: Any) -> None:
@@ -108,7 +108,7 @@ def test_stays_in_its_box_and_finds_the_minimum_there(line: Any) -> None:
 
 
 def test_never_goes_up(line: Any) -> None:
-    curve = LBFGS(80).minimize(batched(rosenbrock), starts(4, 8), FREE, line).curve
+    curve = LBFGS(80).minimize(batched(rosenbrock), starts(4, 8), FREE, line).history
     assert curve.shape == (81, 4)
     assert (curve[1:] <= curve[:-1]).all()
 

@@ -8,7 +8,7 @@ from palimpsest.attacks.matching.priors import PRIORS, nearest_images, spread
 from palimpsest.attacks.matching.setup import ProblemSetup
 
 
-def scene_of(world: Any, **settings: Any) -> ProblemSetup:
+def setup_of(world: Any, **settings: Any) -> ProblemSetup:
     return DRAGDP().make_setup(world(**settings).view, generator=torch.Generator())
 
 
@@ -18,7 +18,7 @@ def targets_of(setup: ProblemSetup) -> Tensor:
 
 
 def test_the_mean_and_the_class_mean_are_means(world: Any) -> None:
-    setup = scene_of(world, forgotten=2)
+    setup = setup_of(world, forgotten=2)
     targets, generator = targets_of(setup), torch.Generator()
     assert torch.equal(PRIORS["mean"](setup, targets, generator)[1, 0], setup.public.mean(dim=0))
     found = PRIORS["class"](setup, targets, generator)
@@ -27,7 +27,7 @@ def test_the_mean_and_the_class_mean_are_means(world: Any) -> None:
 
 
 def test_a_class_without_public_images_gets_the_overall_mean(world: Any) -> None:
-    setup = scene_of(world)
+    setup = setup_of(world)
     setup.public_labels.fill_(0)
     targets = torch.eye(4, dtype=torch.float64)[torch.tensor([[3], [2], [1]])]
     found = PRIORS["class"](setup, targets, torch.Generator())
@@ -35,14 +35,14 @@ def test_a_class_without_public_images_gets_the_overall_mean(world: Any) -> None
 
 
 def test_a_blurred_image_is_smooth_and_like_no_private_one(world: Any) -> None:
-    setup = scene_of(world, channels=3)
+    setup = setup_of(world, channels=3)
     found = PRIORS["blurred"](setup, targets_of(setup), torch.Generator().manual_seed(0))
     assert found.shape == (3, 1, 3, 6, 6)
     assert float(found.diff(dim=-1).abs().mean()) < float(setup.public.diff(dim=-1).abs().mean())
 
 
 def test_the_nearest_image_is_the_one_whose_gradient_it_is(world: Any) -> None:
-    setup = scene_of(world, forgotten=2)
+    setup = setup_of(world, forgotten=2)
     targets = torch.eye(4, dtype=torch.float64)[torch.tensor([[0, 0], [1, 2], [3, 3]])]
     wanted = torch.stack(
         [setup.gradient(setup.before, setup.public[row][None], targets[row, :1]) for row in range(3)]
