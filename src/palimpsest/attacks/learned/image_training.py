@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -104,22 +105,13 @@ def train_inverter(
     """
     fabric = fabric or make_fabric(plan.precision, plan.device)
     phi = fabric.setup_module(perceptual) if perceptual is not None and plan.beta > 0 else None
-
-    def loss(images: Tensor, targets: Tensor) -> Tensor:
-        error = F.mse_loss(images, targets)
-        if phi is None:
-            return error
-        # The order of the pairs is random: the first images estimate the mean of Eq. 8 without bias.
-        part = slice(plan.perceptual_batch)
-        return error + plan.beta * perceptual_distance(phi, images[part], targets[part])
-
     optimizer = _make_optimizer(inverter, plan)
     steps = plan.epochs * -(-len(training_pairs(0)) // plan.batch_size)
     training = Training(
         description="inverter",
         epochs=plan.epochs,
         batch_size=plan.batch_size,
-        loss=loss,
+        loss=partial(_loss, phi, plan),
         optimizer=optimizer,
         schedule=_make_schedule(optimizer, plan, steps=steps),
         errors=lambda images, targets: (images - targets).square().flatten(1).mean(1),
@@ -153,6 +145,16 @@ def invert(inverter: nn.Module, features: Tensor, *, device: str, batch_size: in
     inverter.to(device).eval()
     with torch.inference_mode():
         return torch.cat([inverter(rows.float().to(device)).cpu() for rows in features.split(batch_size)])
+
+
+def _loss(phi: nn.Module | None, plan: TrainingPlan, images: Tensor, targets: Tensor) -> Tensor:
+    """MSE, plus beta times the perceptual distance if there is a phi (IGF, Eq. 6)."""
+    error = F.mse_loss(images, targets)
+    if phi is None:
+        return error
+    # The order of the pairs is random: the first images estimate the mean of Eq. 8 without bias.
+    part = slice(plan.perceptual_batch)
+    return error + plan.beta * perceptual_distance(phi, images[part], targets[part])
 
 
 def _make_optimizer(inverter: nn.Module, plan: TrainingPlan) -> Optimizer:

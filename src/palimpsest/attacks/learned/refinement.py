@@ -2,7 +2,7 @@
 
 The image of an inversion network is near the truth, but its gradient differs from the proof: the inputs of the last
 layer that the proof contains are not those of the image. A surrogate computes these inputs h from an image, and the
-attacker's own queries show in which directions the inverter errs. The search finds the most likely image: with x_0 the
+attacker's queries show in which directions the inverter errs. The search finds the most likely image: with x_0 the
 inverter's image, e its mean error, and B diag(s) the principal directions of its errors,
 
     minimize over u:  |u|^2 + |h(x_0 + e + B diag(s) u) - h|^2 / (noise x scale)^2.
