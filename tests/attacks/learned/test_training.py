@@ -86,7 +86,7 @@ def test_equals_the_steps_written_out(interval: str, mean: Any) -> None:
             reference.zero_grad()
             loss.backward()
             reference.weight.data -= rate * reference.weight.grad
-            losses.append(loss.item())
+            losses.append(float(loss.detach()))
             sizes.append(len(rows))
             rate *= 0.5 if interval == "step" else 1
         rate *= 0.5 if interval == "epoch" else 1
@@ -96,7 +96,7 @@ def test_equals_the_steps_written_out(interval: str, mean: Any) -> None:
     torch.testing.assert_close(model.weight, reference.weight)
     assert len(history["validation"]) == 3
     numbers = pairs(7).numbers
-    error = float((model(numbers) - 2 * numbers).square().mean())
+    error = float((model(numbers) - 2 * numbers).square().mean().detach())
     assert history["validation"][-1] == pytest.approx(error, rel=1e-5)
     assert not model.training
 
