@@ -25,7 +25,7 @@ from benchmarks.isolated import in_place, isolated
 from benchmarks.timing import Clock, Line
 from palimpsest import read_config
 from palimpsest.attacks import AuditorView
-from palimpsest.attacks.learned.training import train_inverter
+from palimpsest.attacks.learned.image_training import train_inverter
 from palimpsest.datasets import load_data
 from palimpsest.federation import Federation
 from palimpsest.gradients.dispatch import GradientEngine

@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.timing import Clock, Line, lines_of
 from palimpsest.attacks.learned.precision import Precision
-from palimpsest.attacks.learned.refinement import Consistency
+from palimpsest.attacks.learned.refinement import Refinement
 from palimpsest.attacks.learned.surrogate import Surrogate, usual_widths
 from palimpsest.reduction import fit_projection
 
@@ -26,7 +26,7 @@ def lines(clock: Clock, *, quick: bool) -> list[Line]:
         components=directions,
         generator=generator,
     )
-    consistency = Consistency(
+    refinement = Refinement(
         surrogate=surrogate.state_dict(),
         widths=widths,
         errors=errors,
@@ -40,7 +40,7 @@ def lines(clock: Clock, *, quick: bool) -> list[Line]:
         inputs = surrogate(images)
 
     def search(precision: Precision) -> None:
-        consistency.correct(surrogate, images, inputs, steps=steps, precision=precision, device="cpu")
+        refinement.refine(surrogate, images, inputs, steps=steps, precision=precision, device="cpu")
 
     seconds = clock.race({"ours": partial(search, "auto"), "in float32": partial(search, "float32")})
     return lines_of(

@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.rates import share
 from benchmarks.timing import Clock, Line
+from palimpsest.attacks.learned.image_training import ImagePairs, TrainingPlan, train_inverter
 from palimpsest.attacks.learned.inverter import PixelShuffleInverter
-from palimpsest.attacks.learned.training import Pairs, TrainingPlan, train_inverter
 
 FEATURES, BATCH = 1025, 256
 
@@ -21,8 +21,8 @@ def lines(clock: Clock, *, quick: bool) -> list[Line]:
     count = batch * steps
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(count, FEATURES, generator=generator).half()
-    levels = torch.randint(256, (count, 3, 32, 32), generator=generator, dtype=torch.uint8)
-    pairs = Pairs(features, levels, torch.arange(count))
+    images_uint8 = torch.randint(256, (count, 3, 32, 32), generator=generator, dtype=torch.uint8)
+    pairs = ImagePairs(features, images_uint8, torch.arange(count))
     inverter = build(quick=quick)
     operations = count_operations(inverter, *next(pairs.batches(batch, torch.arange(batch)))) * steps
     seconds = clock.race({"ours": partial(train, inverter, pairs, batch)})["ours"]
@@ -35,7 +35,7 @@ def build(*, quick: bool) -> PixelShuffleInverter:
     return PixelShuffleInverter(FEATURES, (3, 32, 32), width=width, dropout=0.15, blocks=blocks)
 
 
-def train(inverter: PixelShuffleInverter, pairs: Pairs, batch: int) -> None:
+def train(inverter: PixelShuffleInverter, pairs: ImagePairs, batch: int) -> None:
     """One epoch, as the attack trains it but for the perceptual distance, which needs VGG's weights."""
     plan = TrainingPlan(
         epochs=1,
@@ -47,7 +47,7 @@ def train(inverter: PixelShuffleInverter, pairs: Pairs, batch: int) -> None:
         precision="float32",
         device="cpu",
     )
-    nothing = Pairs(pairs.features, pairs.levels, pairs.rows[:0])
+    nothing = ImagePairs(pairs.features, pairs.images_uint8, pairs.rows[:0])
     train_inverter(inverter, lambda _: pairs, nothing, None, plan, generator=torch.Generator().manual_seed(0))
 
 

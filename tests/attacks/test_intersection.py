@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palimpsest.attacks.intersection import fit_direction_prior, intersect, minimise_on_sphere
+from palimpsest.attacks.intersection import fit_direction_prior, intersect, minimize_on_sphere
 from palimpsest.defenses import OrthogonalObfuscation, SampleSeededObfuscation
 from palimpsest.randomness import make_generator
 
@@ -18,7 +18,7 @@ def test_no_other_point_of_the_sphere_is_lower(seed: int, k: int, radius: float)
     def value(points: torch.Tensor) -> torch.Tensor:
         return ((points @ quadratic) * points).sum(-1) / 2 - points @ linear
 
-    least = minimise_on_sphere(quadratic, linear, radius)
+    least = minimize_on_sphere(quadratic, linear, radius)
     assert float(least.norm()) == pytest.approx(radius)
     others = torch.nn.functional.normalize(
         torch.randn(5000, k, dtype=torch.float64, generator=generator), dim=1
@@ -28,7 +28,7 @@ def test_no_other_point_of_the_sphere_is_lower(seed: int, k: int, radius: float)
 
 def test_without_a_linear_part_it_is_the_smallest_eigenvector() -> None:
     quadratic = torch.diag(torch.tensor([3.0, 1.0, 2.0], dtype=torch.float64))
-    least = minimise_on_sphere(quadratic, torch.zeros(3, dtype=torch.float64), 2.0)
+    least = minimize_on_sphere(quadratic, torch.zeros(3, dtype=torch.float64), 2.0)
     torch.testing.assert_close(least.abs(), torch.tensor([0.0, 2.0, 0.0], dtype=torch.float64))
 
 

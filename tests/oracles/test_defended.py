@@ -32,14 +32,14 @@ def test_answers_are_defended() -> None:
     oracle = DefendedOracle(Plain(), [SignCompression()], generator=make_generator(2))
     assert torch.equal(ask(oracle), IMAGES.flatten(1).sign())
     assert oracle.dimension == 12
-    assert not oracle.answers_vary
+    assert not oracle.stochastic
     assert torch.equal(ask(oracle), ask(oracle))
 
 
 @pytest.mark.parametrize("defense", [GaussianNoise(sigma=0.1), ClipNoise(), Seeded(key=5)])
 def test_each_question_gets_fresh_randomness_and_the_askers_own_secrets(defense) -> None:
     oracle = DefendedOracle(Plain(), [defense], generator=make_generator(2))
-    assert oracle.answers_vary
+    assert oracle.stochastic
     first, second = ask(oracle), ask(oracle)
     assert not torch.equal(first, second)
     clients = defense(IMAGES.flatten(1), generator=make_generator(9))

@@ -199,7 +199,7 @@ def test_without_the_truth_nothing_is_scored(served: Callable[..., CaseConfig], 
     result = attack(served(), out=here / "run")
     found = BatchReconstruction.load(here / "run" / "reconstructions.safetensors")
     assert found.images.shape == (4, 1, 8, 8)
-    assert found.remaining.shape == (6, 1, 8, 8)
+    assert found.retained.shape == (6, 1, 8, 8)
     assert result.metrics.observation is not None
     assert result.metrics.observation.model_dump() == {
         "batches": 2,
@@ -260,7 +260,7 @@ def test_gradients_that_can_not_be_matched_end_with_their_cause(
         assert not (folder / "report.html").exists()
 
 
-@pytest.mark.parametrize("name", [name for name, kind in ATTACKS if hasattr(kind, "rehearse")])
+@pytest.mark.parametrize("name", [name for name, kind in ATTACKS if hasattr(kind, "check_objective")])
 def test_every_attack_from_the_server_runs_on_brought_gradients(
     served: Callable[..., CaseConfig], here: Path, name: str
 ) -> None:

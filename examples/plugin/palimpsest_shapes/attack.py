@@ -26,6 +26,6 @@ class NearestDifference(Attack):
         best = similar.max(dim=1)
         return Reconstruction(
             images=view.auxiliary.images[best.indices],
-            curves={},
+            history={},
             facts={"mean_similarity": float(best.values.mean())},
         )

@@ -51,7 +51,7 @@ class AuditorArtifacts:
             self.auxiliary,
             device,
             memory_budget // 2,
-            further=None if budget is None else budget - len(self.auxiliary),
+            remaining_queries=None if budget is None else budget - len(self.auxiliary),
         )
 
 

@@ -1,4 +1,4 @@
-"""What an auditor or a server recovers: one file for each attack."""
+"""Attacks of an auditor or a server: one file for each attack."""
 
 from palimpsest.attacks.auditor_view import (
     ArchitectView,
@@ -8,7 +8,7 @@ from palimpsest.attacks.auditor_view import (
     Reconstruction,
     spelled_out,
 )
-from palimpsest.attacks.learned.base import Learned, LearnedInversion
+from palimpsest.attacks.learned.base import LearnedInversion
 from palimpsest.attacks.learned.extractors import Projected
 from palimpsest.attacks.learned.features import Features
 from palimpsest.attacks.learned.igf import IGF, ReducedInversion
@@ -16,9 +16,10 @@ from palimpsest.attacks.learned.igf_plus import IGFPlus
 from palimpsest.attacks.learned.igf_white import IGFWhite
 from palimpsest.attacks.learned.lti import LearningToInvert
 from palimpsest.attacks.learned.non_image import VectorInversion
+from palimpsest.attacks.learned.state import Learned
 from palimpsest.attacks.learned.tabular import RowInversion
 from palimpsest.attacks.learned.text import TokenInversion
-from palimpsest.attacks.linkage import Confirmation, confirm
+from palimpsest.attacks.linkage import Linkage, link_proofs
 from palimpsest.attacks.matching.adam import Adam
 from palimpsest.attacks.matching.base import MatchingAttack
 from palimpsest.attacks.matching.coordinates import Coordinates, Pixels, Spectrum, make_coordinates
@@ -31,8 +32,8 @@ from palimpsest.attacks.matching.lbfgs import LBFGS
 from palimpsest.attacks.matching.linear_layer import LinearLayer
 from palimpsest.attacks.matching.optimizer import Box, Evaluate, Minimum
 from palimpsest.attacks.matching.problem import Batch, Problem, Term
-from palimpsest.attacks.matching.search import Descent, Found, Rehearsal, Search
-from palimpsest.attacks.matching.setup import Scene
+from palimpsest.attacks.matching.search import Descent, ObjectiveCheck, Search, SearchResult
+from palimpsest.attacks.matching.setup import ProblemSetup
 from palimpsest.attacks.matching.single_gradient import DeepLeakage, ImprovedDeepLeakage, InvertingGradients
 from palimpsest.attacks.matching.total_variation import total_variation
 from palimpsest.attacks.server_view import BatchLabels, BatchReconstruction, ServerAttack, ServerView
@@ -53,14 +54,12 @@ __all__ = [
     "BatchLabels",
     "BatchReconstruction",
     "Box",
-    "Confirmation",
     "Coordinates",
     "DeepLeakage",
     "Descent",
     "DirectDifference",
     "Evaluate",
     "Features",
-    "Found",
     "IGFPlus",
     "IGFWhite",
     "ImprovedDeepLeakage",
@@ -71,26 +70,28 @@ __all__ = [
     "LearnedInversion",
     "LearningToInvert",
     "LinearLayer",
+    "Linkage",
     "MatchingAttack",
     "Minimum",
+    "ObjectiveCheck",
     "Pixels",
     "Problem",
+    "ProblemSetup",
     "Projected",
     "Reconstruction",
     "ReducedInversion",
-    "Rehearsal",
     "RowInversion",
-    "Scene",
     "Search",
+    "SearchResult",
     "ServerAttack",
     "ServerView",
     "Spectrum",
     "Term",
     "TokenInversion",
     "VectorInversion",
-    "confirm",
     "cosine",
     "euclidean",
+    "link_proofs",
     "make_coordinates",
     "spelled_out",
     "total_variation",

@@ -1,4 +1,4 @@
-"""What an attacker holds, and nothing else: the wall between attacks and the truth."""
+"""The auditor's view: everything that a gray-box attack receives, and the base of these attacks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from palimpsest.storage import Record
 
 
 class Knowledge(StrEnum):
-    """What an attack may need to know; the report prints what it did know."""
+    """What an attack may need to know. The report prints what an attack knew."""
 
     PROOFS = "one gradient difference (proof) for each forgotten sample"
     ORACLE = (
@@ -34,7 +34,7 @@ class Knowledge(StrEnum):
 
 
 def spelled_out(knowledge: Iterable[Knowledge]) -> list[str]:
-    """What an attack knows as sentences, in the alphabet's order."""
+    """Write an attack's knowledge as sentences, in alphabetical order."""
     return [f"{known[0].upper()}{known[1:]}." for known in sorted(knowledge)]
 
 
@@ -43,17 +43,18 @@ S = TypeVar("S", bound=SampleSet, default=ImageSet)
 
 @dataclass(frozen=True)
 class AuditorView(Generic[S]):
-    """The grey-box auditor (IGF, threat assumption): proofs, an oracle and auxiliary images.
+    """The gray-box auditor (IGF, threat assumption): proofs, an oracle, and auxiliary samples.
 
     Args:
-        proofs: What the clients handed in, `[n, d]`.
-        oracle: Answers with the gradient difference of any sample.
-        auxiliary: The auditor's own samples and labels: images, unless the attack takes something else.
-        device: Where the attack computes.
-        memory_budget: Bytes that it may hold.
-        scratch: A folder for what does not fit the budget, or none.
-        answers_vary: Whether the oracle answers the same question differently each time, as through a random defence.
-        further: Samples besides the auxiliary ones that the oracle will still answer for; none for no limit.
+        proofs: Gradient differences that the clients submitted, `[n, d]`.
+        oracle: Computes the gradient difference of any sample.
+        auxiliary: The auditor's samples and labels: images, or what else the attack takes.
+        device: Where the attack computes, "cpu" or "cuda".
+        memory_budget: Bytes that the attack may hold.
+        scratch: Folder for data that exceeds the budget; None means the system's temporary folder.
+        stochastic_oracle: Whether the oracle's answers to the same query differ, as through a random defense.
+        remaining_queries: Samples, besides the auxiliary ones, for which the oracle may still be queried; None means no
+            limit.
     """
 
     proofs: Tensor
@@ -62,23 +63,23 @@ class AuditorView(Generic[S]):
     device: str
     memory_budget: int
     scratch: Path | None = None
-    answers_vary: bool = False
-    further: int | None = None
+    stochastic_oracle: bool = False
+    remaining_queries: int | None = None
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )
 
     def affords(self, samples: int) -> bool:
-        """Whether so many samples besides the auxiliary ones may be asked about."""
-        return self.further is None or samples <= self.further
+        """Whether the oracle may be queried for so many samples besides the auxiliary ones."""
+        return self.remaining_queries is None or samples <= self.remaining_queries
 
 
 @dataclass(frozen=True)
 class ArchitectView(AuditorView[S]):
-    """The auditor who knows the model's layers besides, and not their parameters.
+    """An auditor who also knows the model's architecture, but not its parameters.
 
     Args:
-        architecture: The model on torch's meta device: layers and shapes, no numbers.
+        architecture: The model on torch's meta device: layers and shapes, no values.
     """
 
     architecture: nn.Module = field(kw_only=True)
@@ -86,21 +87,24 @@ class ArchitectView(AuditorView[S]):
 
 
 class Attack(Component, ABC):
-    """Base of the attacks: a call from what the attacker holds to what it recovered."""
+    """Base of the auditor's attacks: a call from a view to a reconstruction."""
 
     knowledge: ClassVar[frozenset[Knowledge]]
-    """What it needs to know; an audit refuses to run it against a view that lacks any of it."""
+    """What the attack needs to know; an audit refuses to run it against a view that lacks any of it."""
 
     takes: ClassVar[type[SampleSet]] = ImageSet
-    """What kind of samples it reconstructs; an audit of another kind refuses it."""
+    """The kind of samples that it reconstructs; an audit of another kind refuses it."""
 
     @abstractmethod
     def __call__(self, view: AuditorView[Any], *, generator: Generator) -> "Reconstruction":
         """Reconstruct a sample from each proof.
 
         Args:
-            view: What the attacker holds.
+            view: What the auditor holds.
             generator: The attack's randomness.
+
+        Returns:
+            One sample for each proof, in the order of the proofs.
         """
 
 
@@ -109,17 +113,17 @@ class Reconstruction(Record):
     """What an attack recovered.
 
     Args:
-        images: One reconstruction for each proof: `[n, channels, height, width]` in [0, 1], or what else the attack
-            takes, rows `[n, features]` or tokens `[n, length]`.
-        curves: Named series over the attack's epochs or iterations, such as its losses.
-        facts: Named facts about the attack, such as the number of directions it kept.
+        images: One reconstruction for each proof: images `[n, channels, height, width]` in [0, 1], rows
+            `[n, features]`, or tokens `[n, length]`.
+        history: Named series over the attack's epochs or iterations, such as its losses.
+        facts: Named facts about the attack, such as the number of principal directions.
 
     Raises:
-        DivergenceError: A value is not finite: what an attack did not come to must not look like what it recovered.
+        DivergenceError: A value is not finite.
     """
 
     images: Tensor
-    curves: dict[str, list[float]]
+    history: dict[str, list[float]]
     facts: dict[str, float]
 
     def __post_init__(self) -> None:
@@ -127,6 +131,6 @@ class Reconstruction(Record):
         if not finite.all():
             rows = finite.logical_not().nonzero().flatten()
             raise DivergenceError(
-                f"{len(rows)} of {len(finite)} reconstructions hold values that are not finite, the first is number "
-                f"{int(rows[0])}: lower the attack's learning rate, or look at its proof with `palimpsest doctor`."
+                f"{len(rows)} of {len(finite)} reconstructions hold values that are not finite; the first is number "
+                f"{int(rows[0])}. Lower the attack's learning rate, or check its proof with `palimpsest doctor`."
             )

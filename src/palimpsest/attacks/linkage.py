@@ -1,4 +1,4 @@
-"""Which of these images was forgotten? A proof need not give an image away to confirm it."""
+"""Linkage attack: which of several candidate samples does each proof belong to?"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from palimpsest.proofs import fit_statistics, identified
 from palimpsest.storage import Record
 
 TRIALS = 512
-"""Own samples on which the attacker tries its statistics; more change little and cost a square."""
+"""Auxiliary samples on which the statistics are compared; the cost grows with the square of their number."""
 Imitate = Callable[[Iterable[Tensor]], Iterator[Tensor]]
-"""Defends answers, a chunk at a time, as clients would, with secrets and random numbers that are new in each call."""
-_ROWS = 256
+"""Defends chunks of answers as clients would, with secrets and random numbers that are new in each call."""
+_CHUNK = 256
 
 
 @dataclass(frozen=True)
-class Confirmation(Record):
+class Linkage(Record):
     """How well each proof fits each candidate.
 
     Args:
-        scores: The higher, the better, `[proofs, candidates]`; by the statistic that did best on the auditor's own.
-        statistic: Its name: `imitation`, `alignment`, `orthogonality` or `norm`.
-        trials: The share of the auditor's own samples that each statistic identified.
+        scores: `[proofs, candidates]`, higher for a better fit, by the statistic that did best on auxiliary samples.
+        statistic: Its name: `imitation`, `alignment`, `orthogonality`, or `norm`.
+        trials: Share of the auxiliary samples that each statistic identified.
     """
 
     scores: Tensor
@@ -41,50 +41,51 @@ class Confirmation(Record):
     )
 
 
-def confirm(
+def link_proofs(
     view: AuditorView[Any], candidates: SampleSet, imitate: Imitate | None, *, generator: Generator
-) -> Confirmation:
+) -> Linkage:
     """Compare each proof with the oracle's answer for each candidate.
 
-    The statistics of `fit_statistics` are tried on the auditor's own samples, defended by its own imitation of the
-    clients' defences, and the one that tells them apart best is taken.
+    The statistics of `fit_statistics` are compared on auxiliary samples, defended by the auditor's imitation of the
+    clients' defenses. The statistic that identifies most of them scores the candidates.
 
     Args:
-        view: Proofs, oracle and auxiliary images.
-        candidates: Samples among which the forgotten ones may be, with their labels.
-        imitate: The auditor's imitation of the defences; none where there are none.
-        generator: Which own samples are tried.
+        view: Proofs, oracle, and auxiliary samples.
+        candidates: Labeled samples, the forgotten ones possibly among them.
+        imitate: The auditor's imitation of the defenses; None if there are no defenses.
+        generator: Draws the auxiliary samples.
     """
-    chosen = torch.randperm(len(view.auxiliary), generator=generator)[:TRIALS]
-    own = view.auxiliary.subset(chosen)
-    answers = _ask(view, own, "ask about own samples")
+    drawn = torch.randperm(len(view.auxiliary), generator=generator)[:TRIALS]
+    samples = view.auxiliary.subset(drawn)
+    answers = _query(view, samples, "query auxiliary samples")
     proofs, imitations = (_imitated(view, answers, imitate) for _ in range(2))
-    tried = fit_statistics(proofs, answers, imitations)
-    trials = {name: identified(scores) for name, scores in tried.items()}
+    scores = fit_statistics(proofs, answers, imitations)
+    trials = {name: identified(values) for name, values in scores.items()}
     statistic = max(trials, key=lambda name: trials[name])
-    answers = _ask(view, candidates, "ask about candidates")
+    answers = _query(view, candidates, "query candidates")
     imitations = _imitated(view, answers, imitate)
-    scores = fit_statistics(view.proofs, answers, imitations, only=statistic)[statistic]
-    return Confirmation(scores.float(), statistic, trials)
+    fits = fit_statistics(view.proofs, answers, imitations, only=statistic)[statistic]
+    return Linkage(fits.float(), statistic, trials)
 
 
-def _ask(view: AuditorView[Any], samples: SampleSet, description: str) -> Tensor:
+def _query(view: AuditorView[Any], samples: SampleSet, description: str) -> Tensor:
     def chunks() -> Iterator[Tensor]:
         with progress_line(description, len(samples)) as line:
             for chunk in view.oracle.differences(samples.inputs, samples.labels):
                 yield chunk.cpu()
                 line.advance(len(chunk))
 
-    return _kept(view, chunks(), len(samples), view.oracle.dimension)
+    return _collect(view, chunks(), len(samples), view.oracle.dimension)
 
 
 def _imitated(view: AuditorView[Any], answers: Tensor, imitate: Imitate | None) -> Tensor:
+    """The answers, defended as a client would."""
     if imitate is None or not len(answers):
         return answers
-    chunks = imitate(answers.split(_ROWS))
+    chunks = imitate(answers.split(_CHUNK))
     first = next(chunks)
-    return _kept(view, chain([first], chunks), len(answers), first.shape[1])
+    return _collect(view, chain([first], chunks), len(answers), first.shape[1])
 
 
-def _kept(view: AuditorView[Any], chunks: Iterable[Tensor], count: int, dimension: int) -> Tensor:
+def _collect(view: AuditorView[Any], chunks: Iterable[Tensor], count: int, dimension: int) -> Tensor:
     return collect(chunks, count, dimension, memory_budget=view.memory_budget, folder=view.scratch)

@@ -1,4 +1,4 @@
-"""What a server holds, and what its attacks are."""
+"""The server's view: everything that a white-box attack receives, and the base of these attacks."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,28 +14,28 @@ from palimpsest.registry import Component
 
 @dataclass(frozen=True)
 class BatchLabels:
-    """The classes of the samples of b batches, int64, in no particular order within a batch.
+    """Classes of the samples of b batches, int64, in no particular order within a batch.
 
     Args:
-        remaining: `[b, n_r]`.
-        forgotten: `[b, n_f]`.
+        retained: Classes of the retained samples, `[b, n_r]`.
+        forgotten: Classes of the forgotten samples, `[b, n_f]`.
     """
 
-    remaining: Tensor
+    retained: Tensor
     forgotten: Tensor
 
 
 @dataclass(frozen=True)
 class ServerView:
-    """The white-box server (DRAGD, threat model): it sees everything that crosses the wire, and no image.
+    """The white-box server (DRAGD, threat model): it sees every message of the federation, and no image.
 
     Args:
         observation: Parameters before and after unlearning, and the batches' gradients.
-        architecture: The model on torch's meta device: layers and shapes, no numbers.
-        public: Images that anybody could have; they also tell the images' shape and the number of classes.
-        labels: The samples' classes, for an attack that declares that it knows them.
-        device: Where the attack computes.
-        memory_budget: Bytes that it may hold.
+        architecture: The model on torch's meta device: layers and shapes, no values.
+        public: Public images, which also give the images' shape and the number of classes.
+        labels: Classes of the samples; None for an attack that does not declare that it knows them.
+        device: Where the attack computes, "cpu" or "cuda".
+        memory_budget: Bytes that the attack may hold.
     """
 
     observation: Observation
@@ -57,29 +57,30 @@ class ServerView:
 
 @dataclass(frozen=True)
 class BatchReconstruction(Reconstruction):
-    """What an attack on batches recovered; within a batch the order means nothing.
+    """What an attack on batches recovered; the order within a batch has no meaning.
 
     Args:
-        images: `[b * n_f, channels, height, width]` in [0, 1]: the first n_f are the first batch's.
-        labels: The classes that the attack gives them, `[b * n_f]` int64.
-        remaining: The samples that stay, the same way, `[b * n_r, ...]`; empty where the attack does without.
-        objectives: The attack's own objective at `images`, `[b]`.
-        prior: The images that the search for `images` started from, in their order; empty where it was noise.
+        images: Forgotten samples, `[b * n_f, channels, height, width]` in [0, 1]; the first n_f are the first batch's.
+        labels: Their inferred classes, `[b * n_f]` int64.
+        retained: Retained samples, `[b * n_r, ...]`, ordered like `images`; empty if the attack does not reconstruct
+            them.
+        objectives: The attack's objective at `images`, `[b]`.
+        prior: The images from which the search for `images` started, in their order; empty if it started from noise.
     """
 
     labels: Tensor
-    remaining: Tensor
+    retained: Tensor
     objectives: Tensor
     prior: Tensor
 
 
 class ServerAttack(Component, ABC):
-    """Base of the attacks from the server: a call from what it holds to what it recovered."""
+    """Base of the server's attacks: a call from a view to a reconstruction."""
 
     @property
     @abstractmethod
     def knowledge(self) -> frozenset[Knowledge]:
-        """What it needs to know with these settings; an audit hands it nothing else."""
+        """What the attack needs to know with its settings; an audit gives it nothing else."""
 
     @abstractmethod
     def __call__(self, view: ServerView, *, generator: Generator) -> BatchReconstruction:

@@ -93,7 +93,7 @@ def check_plan(config: CaseConfig, view: AuditorView[Any], folder: Path) -> Iter
         asked += probes if view.affords(probes) else 0
         wanted = len(view.auxiliary) * attack.queries + probes
         told = f"The attack asks about at most {asked:,} samples"
-        if view.further is None:
+        if view.remaining_queries is None:
             yield fits("queries", f"{told}.")
         elif asked < wanted:
             yield mind(
@@ -101,7 +101,9 @@ def check_plan(config: CaseConfig, view: AuditorView[Any], folder: Path) -> Iter
                 f"{told} of the {wanted:,} that it would ask without a limit: expect less of it.",
             )
         else:
-            yield fits("queries", f"{told}, within the limit of {view.further + len(view.auxiliary):,}.")
+            yield fits(
+                "queries", f"{told}, within the limit of {view.remaining_queries + len(view.auxiliary):,}."
+            )
     yield _room(view, folder)
     yield from _basis(attack, view)
     if isinstance(attack, LearnedInversion) and attack.beta > 0:

@@ -46,7 +46,7 @@ def examine_server(config: CaseConfig, *, data_dir: Path | None, device: str) ->
     if seen is None:
         return
     yield from check_observation(seen)
-    yield from guarded("attack", rehearse(config, seen, device=device))
+    yield from guarded("attack", check_objective(config, seen, device=device))
 
 
 def check_observation(seen: ServerArtifacts) -> Iterator[Finding]:
@@ -67,7 +67,7 @@ def check_observation(seen: ServerArtifacts) -> Iterator[Finding]:
         yield fault("gradients", "Those before and after unlearning are the same: nothing was forgotten.")
 
 
-def rehearse(config: CaseConfig, seen: ServerArtifacts, *, device: str) -> Iterator[Finding]:
+def check_objective(config: CaseConfig, seen: ServerArtifacts, *, device: str) -> Iterator[Finding]:
     """What the attack's objective says of the true images: zero where model, observation and loss fit together.
 
     Args:
@@ -90,7 +90,7 @@ def rehearse(config: CaseConfig, seen: ServerArtifacts, *, device: str) -> Itera
         )
         return
     if not isinstance(attack, MatchingAttack):
-        yield mind("truth", f"{config.attack.name} matches no gradients: it has no objective to rehearse.")
+        yield mind("truth", f"{config.attack.name} matches no gradients: it has no objective to check.")
         return
     observation = seen.observed.observation
     batches = len(observation.gradients_before)
@@ -100,18 +100,19 @@ def rehearse(config: CaseConfig, seen: ServerArtifacts, *, device: str) -> Itera
     stay, leave = (images.images.unflatten(0, (batches, -1)) for images in (seen.remaining, seen.forgotten))
     view = seen.view(attack, device=device, memory_budget=config.memory_budget)
 
-    def rehearsed(precision: str) -> dict[str, float]:
+    def worst_objectives(precision: str) -> dict[str, float]:
         same = attack.model_copy(update={"precision": precision})
         return {
-            name: float(values.max()) for name, values in same.rehearse(view, stay, leave, labels).items()
+            name: float(values.max())
+            for name, values in same.check_objective(view, stay, leave, labels).items()
         }
 
     # In the clients' own precision: their rounding is in what they sent.
-    worst = rehearsed("float32")
+    worst = worst_objectives("float32")
     told = ", ".join(f"{name} {value:.1g}" for name, value in worst.items())
     if max(worst.values()) <= _ZERO:
         yield fits("objective", f"Zero for the true images ({told}; the gradient itself is 1).")
-        floor = max(rehearsed(attack.precision).values())
+        floor = max(worst_objectives(attack.precision).values())
         if floor > _ZERO:
             yield mind(
                 "objective",
@@ -141,9 +142,9 @@ def _causes(
         "before": (
             observation.before,
             torch.cat([stay, leave], 1),
-            torch.cat([labels.remaining, labels.forgotten], 1),
+            torch.cat([labels.retained, labels.forgotten], 1),
         ),
-        "after": (observation.after, stay, labels.remaining),
+        "after": (observation.after, stay, labels.retained),
     }
     for when, (parameters, images, classes) in parts.items():
         targets = torch.nn.functional.one_hot(classes, seen.models.classes).float()

@@ -40,8 +40,8 @@ class DefendedOracle:
         return self._dimension
 
     @property
-    def answers_vary(self) -> bool:
-        """Whether the same question gets another answer each time."""
+    def stochastic(self) -> bool:
+        """Whether answers to the same query differ."""
         return any(defense.randomised for defense in self._defenses)
 
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:

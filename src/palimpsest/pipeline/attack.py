@@ -73,7 +73,7 @@ def attack_proofs(
         artifacts: What the user supplied.
         view: What the auditor holds.
     """
-    key = (artifacts.oracle_source.fingerprint, view.further)
+    key = (artifacts.oracle_source.fingerprint, view.remaining_queries)
     proofs, truth = artifacts.proofs, artifacts.truth
     verdicts = verify_proofs(
         run, config.verification, proofs, view.oracle, view.auxiliary, key=(*key, view.device)
@@ -119,4 +119,4 @@ def can_link(view: AuditorView[Any], truth: SampleSet) -> bool:
     """
     # Proofs, answers and imitations of own samples, answers and imitations of candidates, and as much while comparing.
     vectors = 2 * (3 * min(TRIALS, len(view.auxiliary)) + 2 * len(truth) + len(view.proofs))
-    return view.further is None and 4 * view.oracle.dimension * vectors <= 2 * view.memory_budget
+    return view.remaining_queries is None and 4 * view.oracle.dimension * vectors <= 2 * view.memory_budget

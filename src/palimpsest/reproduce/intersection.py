@@ -134,9 +134,9 @@ def markdown(rows: Sequence[IntersectionRow]) -> str:
 
 
 def _projected(learned: Learned) -> Projected:
-    match learned.features.readouts:
-        case (Projected(normalise=True) as readout,):
-            return readout
+    match learned.features.extractors:
+        case (Projected(normalise=True) as extractor,):
+            return extractor
     raise ConfigurationError(
         "Intersection works in the coordinates of an SVD of directions: use --attack.name igf --attack.reduction svd "
         "--attack.normalise."
@@ -193,7 +193,9 @@ def _invert(config: AuditConfig, learned: Learned, directions: Tensor, lengths: 
     attack = config.attack.build()
     assert isinstance(attack, LearnedInversion), "its inverter was stored"
     raw = torch.cat([directions.float(), lengths.log()[:, None]], 1)
-    return attack.render(learned, learned.features.standardise(raw), device=pick_device(config.device))
+    return attack.apply_networks(
+        learned, learned.features.standardize(raw), device=pick_device(config.device)
+    )
 
 
 def _unit(vectors: Tensor) -> Tensor:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from palimpsest.attacks.learned.ddp import train_on_several
+from palimpsest.attacks.learned.ddp import train_ddp
+from palimpsest.attacks.learned.image_training import ImagePairs, TrainingPlan, train_inverter
 from palimpsest.attacks.learned.inverter import MlpInverter
-from palimpsest.attacks.learned.training import Pairs, TrainingPlan, train_inverter
 from palimpsest.errors import DivergenceError, ResourceError
 from palimpsest.progress import Callback, ProgressLine, with_callbacks
 
@@ -27,18 +27,18 @@ def network() -> MlpInverter:
     return MlpInverter(6, (1, 2, 2), hidden=16)
 
 
-def pairs(count: int) -> Pairs:
+def pairs(count: int) -> ImagePairs:
     features = torch.rand(count, 6, generator=torch.Generator().manual_seed(0))
-    levels = (features[:, :4] * 255).round().to(torch.uint8).view(-1, 1, 2, 2)
-    return Pairs(features, levels, torch.arange(count))
+    images = (features[:, :4] * 255).round().to(torch.uint8).view(-1, 1, 2, 2)
+    return ImagePairs(features, images, torch.arange(count))
 
 
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(5)
 
 
-class Heard(Callback):
-    """Keeps what a line of progress tells."""
+class Recorder(Callback):
+    """Keeps the values of a progress line."""
 
     def __init__(self) -> None:
         self.values: list[Mapping[str, float]] = []
@@ -49,36 +49,32 @@ class Heard(Callback):
 
 def test_two_processes_take_the_steps_of_one() -> None:
     """Without batch norm or dropout the mean of two halves' gradients is the whole step's, up to rounding."""
-    shared, alone, lesson = network(), network(), pairs(32)
-    heard = Heard()
-    with with_callbacks(heard):
-        curves = train_on_several(
-            shared, lambda _: lesson, pairs(6), None, PLAN, devices=2, generator=generator()
-        )
+    shared, alone, data = network(), network(), pairs(32)
+    recorder = Recorder()
+    with with_callbacks(recorder):
+        history = train_ddp(shared, lambda _: data, pairs(6), None, PLAN, devices=2, generator=generator())
     seed = int(torch.randint(2**62, (), generator=generator()))
     exact = train_inverter(
-        alone, lambda _: lesson, pairs(6), None, PLAN, generator=torch.Generator().manual_seed(seed)
+        alone, lambda _: data, pairs(6), None, PLAN, generator=torch.Generator().manual_seed(seed)
     )
     weights: dict[str, Tensor] = alone.state_dict()
     for name, weight in shared.state_dict().items():
         torch.testing.assert_close(weight, weights[name], rtol=1e-4, atol=1e-5)
-    assert curves["training_loss"] == pytest.approx(exact["training_loss"], rel=1e-4)
-    assert curves["validation_mse"] == pytest.approx(exact["validation_mse"], rel=1e-4)
+    assert history["training_loss"] == pytest.approx(exact["training_loss"], rel=1e-4)
+    assert history["validation_mse"] == pytest.approx(exact["validation_mse"], rel=1e-4)
     assert not shared.training
-    assert [values["loss"] for values in heard.values if values] == curves["training_loss"]
+    assert [values["loss"] for values in recorder.values if values] == history["training_loss"]
 
 
 def test_a_loss_that_is_not_finite_ends_all_processes() -> None:
-    lesson = pairs(32)
-    lesson.features[3] = torch.nan
+    data = pairs(32)
+    data.features[3] = torch.nan
     with pytest.raises(DivergenceError, match=r"attack\.learning_rate"):
-        train_on_several(network(), lambda _: lesson, pairs(6), None, PLAN, devices=2, generator=generator())
+        train_ddp(network(), lambda _: data, pairs(6), None, PLAN, devices=2, generator=generator())
 
 
-def test_gpus_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     plan = TrainingPlan(**{**vars(PLAN), "device": "cuda"})
     with pytest.raises(ResourceError, match="there are 1 GPUs"):
-        train_on_several(
-            network(), lambda _: pairs(8), pairs(2), None, plan, devices=2, generator=generator()
-        )
+        train_ddp(network(), lambda _: pairs(8), pairs(2), None, plan, devices=2, generator=generator())

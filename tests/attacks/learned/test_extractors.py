@@ -5,8 +5,13 @@ import torch
 from torch import Tensor
 
 from palimpsest.attacks import AuditorView
-from palimpsest.attacks.learned.extractors import HeadInputs, HeadResiduals, Reduced, fit_reduction
-from palimpsest.attacks.learned.last_linear import Head, factorise
+from palimpsest.attacks.learned.extractors import (
+    LastLinearInputs,
+    LastLinearResiduals,
+    Reduced,
+    fit_reduction,
+)
+from palimpsest.attacks.learned.last_linear import LastLinear, factorize_rank_two
 
 
 def generator() -> torch.Generator:
@@ -53,12 +58,12 @@ def test_signs_are_reduced_and_the_length_is_the_vectors(tmp_path: Path, memory_
 
 
 def test_the_head_is_read_out_as_it_was_taken_apart() -> None:
-    head, vectors = Head(3, 8), torch.randn(6, 40, generator=generator())
-    factors = factorise(head, vectors)
-    roots = HeadInputs(head).transform(vectors)
+    layer, vectors = LastLinear(3, 8), torch.randn(6, 40, generator=generator())
+    factors = factorize_rank_two(layer, vectors)
+    roots = LastLinearInputs(layer).transform(vectors)
     torch.testing.assert_close(roots, factors.features.flatten(1).sqrt())
-    torch.testing.assert_close(HeadInputs.inputs(roots), factors.features.flatten(1))
-    read = HeadResiduals(head).transform(vectors)
+    torch.testing.assert_close(LastLinearInputs.inputs(roots), factors.features.flatten(1))
+    read = LastLinearResiduals(layer).transform(vectors)
     torch.testing.assert_close(read[:, :6], factors.residuals.flatten(1))
     assert torch.equal(read[:, 6:].argmax(1), factors.labels)
-    assert HeadResiduals(head, label=False).transform(vectors).shape == (6, 6)
+    assert LastLinearResiduals(layer, label=False).transform(vectors).shape == (6, 6)

@@ -1,8 +1,8 @@
 import torch
 from torch import Tensor, nn
 
-from palimpsest.attacks.learned.feature_map_layout import find_grid
-from palimpsest.attacks.learned.last_linear import Head
+from palimpsest.attacks.learned.feature_map_layout import find_feature_map_layout
+from palimpsest.attacks.learned.last_linear import LastLinear
 from palimpsest.gradients import gradient_differences
 
 
@@ -26,7 +26,9 @@ def images() -> Tensor:
 
 def found(models: list[nn.Module], width: int) -> tuple[int, int, int] | None:
     labels = torch.arange(48) % 3
-    return find_grid(Head(3, width), images(), lambda shifted: gradient_differences(*models, shifted, labels))
+    return find_feature_map_layout(
+        LastLinear(3, width), images(), lambda shifted: gradient_differences(*models, shifted, labels)
+    )
 
 
 def test_shifted_queries_show_how_features_lie_over_the_image() -> None:

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from palimpsest.attacks import AuditorView
-from palimpsest.attacks.learned.augmentation import draw_queries
-from palimpsest.attacks.learned.extractors import Readout, fit_reduction
-from palimpsest.attacks.learned.features import Features, Readouts, ask_again, fit_features
+from palimpsest.attacks.learned.augmentation import augmented_queries
+from palimpsest.attacks.learned.extractors import FeatureExtractor, fit_reduction
+from palimpsest.attacks.learned.features import FeatureExtractors, Features, fit_features, query_again
 from palimpsest.reduction import CountSketch
 
 
@@ -20,17 +20,17 @@ def fitted(
 ) -> tuple[Features, Tensor]:
     defaults = {"reduction": "svd", "normalise": False}
 
-    def learn(vectors: Tensor, labels: Tensor) -> Readouts:
+    def learn(vectors: Tensor, labels: Tensor) -> FeatureExtractors:
         reduced = fit_reduction(vectors, **defaults | settings, generator=generator())
-        return Readouts(others=[reduced], facts=reduced.facts)
+        return FeatureExtractors(others=[reduced], facts=reduced.facts)
 
-    queries = draw_queries(view.auxiliary, per_image, generator=generator())
+    queries = augmented_queries(view.auxiliary, per_image, generator=generator())
     return fit_features(view, queries, learn, sketch=sketch)
 
 
 def answers(view: AuditorView, per_image: int = 1) -> Tensor:
-    queries = draw_queries(view.auxiliary, per_image, generator=generator())
-    return torch.cat(list(view.oracle.differences(queries.levels / 255, queries.labels)))
+    queries = augmented_queries(view.auxiliary, per_image, generator=generator())
+    return torch.cat(list(view.oracle.differences(queries.images_uint8 / 255, queries.labels)))
 
 
 @pytest.mark.parametrize("normalise", [False, True])
@@ -59,7 +59,7 @@ def test_sketched_vectors_are_read_the_same_and_stored_with_their_sketch(
 
 def test_what_was_read_out_is_restored_as_exactly_as_float16_holds_it(view: AuditorView) -> None:
     features, queries = fitted(view)
-    raw = features.readouts[0].transform(answers(view))
+    raw = features.extractors[0].transform(answers(view))
     torch.testing.assert_close(
         features.restore(queries, 5), raw[:, :5], rtol=2e-3, atol=2e-3 * float(raw.std())
     )
@@ -71,7 +71,7 @@ def test_every_feature_has_one_scale(view: AuditorView) -> None:
     torch.testing.assert_close(features.std(0), torch.ones(features.shape[1]), rtol=1e-2, atol=0)
 
 
-def test_facts_tell_what_was_kept(view: AuditorView) -> None:
+def test_facts_count_what_was_kept(view: AuditorView) -> None:
     facts = fitted(view, 2, explained_variance=0.9)[0].facts
     assert facts["dimension"] == 40
     assert facts["auxiliary_images"] == 300
@@ -82,14 +82,16 @@ def test_facts_tell_what_was_kept(view: AuditorView) -> None:
 
 
 def test_a_channel_of_the_maps_has_one_scale_for_all_of_its_cells(view: AuditorView) -> None:
-    class Cells(Readout):
+    class Cells(FeatureExtractor):
         """Two channels of 2 x 2 cells: the first forty coordinates' first eight."""
 
         def transform(self, vectors: Tensor) -> Tensor:
             return vectors[:, :8] * torch.tensor([1.0, 2.0, 3.0, 4.0, 1.0, 1.0, 1.0, 1.0])
 
-    queries = draw_queries(view.auxiliary, 1, generator=generator())
-    features, _ = fit_features(view, queries, lambda vectors, labels: Readouts(maps=[Cells()], grid=(2, 2)))
+    queries = augmented_queries(view.auxiliary, 1, generator=generator())
+    features, _ = fit_features(
+        view, queries, lambda vectors, labels: FeatureExtractors(spatial=[Cells()], map_size=(2, 2))
+    )
     assert features.maps == (2, 2, 2)
     assert features.scale.view(2, 4).std(1).max() < 1e-6
     raw = Cells().transform(answers(view)).view(300, 2, 4)
@@ -106,7 +108,7 @@ def test_what_is_stored_transforms_alike(view: AuditorView, tmp_path: Path) -> N
         assert torch.equal(features.transform(answers(view)), again.transform(answers(view)))
 
 
-def test_an_oracle_that_answers_the_same_is_read_the_same_again(view: AuditorView) -> None:
-    queries = draw_queries(view.auxiliary, 3, generator=generator())
+def test_a_deterministic_oracle_gives_the_same_features_again(view: AuditorView) -> None:
+    queries = augmented_queries(view.auxiliary, 3, generator=generator())
     features, first = fitted(view, 3)
-    torch.testing.assert_close(ask_again(view, queries, features), first, rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(query_again(view, queries, features), first, rtol=2e-3, atol=2e-3)

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.support.attack_views import coarse_images
 from torch import Tensor, nn
 
 from palimpsest.attacks import AuditorView, IGFPlus, Knowledge, Learned
-from palimpsest.datasets import ImageSet
 from palimpsest.oracles import ModelOracle
 
 QUICK = {
@@ -28,22 +28,14 @@ def network(seed: int) -> nn.Module:
     )
 
 
-def pictures(count: int, seed: int) -> ImageSet:
-    """16-pixel images of 4 x 4 numbers each."""
-    generator = torch.Generator().manual_seed(seed)
-    corners = torch.rand(count, 1, 4, 4, generator=generator)
-    images = nn.functional.interpolate(corners, size=(16, 16), mode="bilinear")
-    return ImageSet("pictures", images, torch.arange(count) % 3, 3)
-
-
-FORGOTTEN = pictures(40, seed=8)
+FORGOTTEN = coarse_images(40, seed=8)
 
 
 @pytest.fixture(scope="module")
 def models_view() -> AuditorView:
     oracle = ModelOracle(network(1), network(2))
     proofs = torch.cat(list(oracle.differences(FORGOTTEN.images, FORGOTTEN.labels)))
-    return AuditorView(proofs, oracle, pictures(400, seed=9), "cpu", 2**30)
+    return AuditorView(proofs, oracle, coarse_images(400, seed=9), "cpu", 2**30)
 
 
 def attack(view: AuditorView, **settings) -> tuple[float, dict[str, float]]:
@@ -85,24 +77,24 @@ def test_each_ingredient_can_be_switched(models_view: AuditorView, settings: dic
         assert facts["grid"] == 0
 
 
-def test_images_that_agree_with_the_proofs_are_nearer(models_view: AuditorView, tmp_path: Path) -> None:
+def test_refined_images_are_nearer(models_view: AuditorView, tmp_path: Path) -> None:
     matching = IGFPlus(**QUICK | {"matching": 100, "surrogate_epochs": 12})
     learned = matching.learn(models_view, generator=torch.Generator().manual_seed(0))
-    assert learned.consistency
-    found, plain = (
+    assert learned.refinement
+    refined, plain = (
         matching.invert(one, models_view.proofs, device="cpu").images
-        for one in (learned, replace(learned, consistency=()))
+        for one in (learned, replace(learned, refinement=()))
     )
-    errors = [float((images - FORGOTTEN.images).square().mean()) for images in (found, plain)]
+    errors = [float((images - FORGOTTEN.images).square().mean()) for images in (refined, plain)]
     assert errors[0] < 0.9 * errors[1]
     learned.save(tmp_path / "learned.safetensors")
     again = matching.invert(Learned.load(tmp_path / "learned.safetensors"), models_view.proofs, device="cpu")
-    assert torch.equal(again.images, found)
+    assert torch.equal(again.images, refined)
 
 
-def test_matching_that_would_do_harm_is_left_out(models_view: AuditorView) -> None:
-    """A surrogate of one pass over few images knows nothing, and the images kept aside tell so."""
-    few = replace(models_view, auxiliary=pictures(60, seed=9))
+def test_a_harmful_refinement_is_left_out(models_view: AuditorView) -> None:
+    """A surrogate of one pass over few images is useless, which the validation images show."""
+    small = replace(models_view, auxiliary=coarse_images(60, seed=9))
     settings = QUICK | {
         "epochs": 1,
         "queries": 1,
@@ -111,14 +103,14 @@ def test_matching_that_would_do_harm_is_left_out(models_view: AuditorView) -> No
         "matching_noise": 0.01,
         "surrogate_epochs": 1,
     }
-    learned = IGFPlus(**settings).learn(few, generator=torch.Generator().manual_seed(0))
-    assert not learned.consistency
-    assert "surrogate_validation" in learned.curves
+    learned = IGFPlus(**settings).learn(small, generator=torch.Generator().manual_seed(0))
+    assert not learned.refinement
+    assert "surrogate_validation" in learned.history
 
 
 def test_several_inverters_are_averaged_and_each_has_its_curve(models_view: AuditorView) -> None:
     result = IGFPlus(**QUICK | {"epochs": 1, "inverters": 2})(models_view, generator=torch.Generator())
-    assert {"training_loss", "training_loss_2", "validation_mse", "validation_mse_2"} == result.curves.keys()
+    assert {"training_loss", "training_loss_2", "validation_mse", "validation_mse_2"} == result.history.keys()
 
 
 def test_a_vector_without_a_linear_layer_is_projected_instead(view: AuditorView, forgotten: Tensor) -> None:
@@ -137,3 +129,21 @@ def test_proofs_of_another_making_are_answered_with_finite_images(models_view: A
 
 def test_it_needs_to_know_no_more_than_igf() -> None:
     assert IGFPlus.knowledge == {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
+
+
+def test_the_global_random_state_is_left_alone(models_view: AuditorView) -> None:
+    before = torch.random.get_rng_state()
+    attack = IGFPlus(**QUICK | {"epochs": 1, "matching": 2, "surrogate_width": 8, "validation": 0.0})
+    assert attack.learn(models_view, generator=torch.Generator()).refinement
+    attack(models_view, generator=torch.Generator())
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_surrogate_that_diverges_leaves_the_images(
+    models_view: AuditorView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palimpsest.attacks.learned.surrogate._RATE", 1e38)
+    attack = IGFPlus(**QUICK | {"epochs": 1, "matching": 2, "precision": "float32", "validation": 0.0})
+    learned = attack.learn(models_view, generator=torch.Generator())
+    assert not learned.refinement
+    assert attack.invert(learned, models_view.proofs, device="cpu").images.isfinite().all()

@@ -2,10 +2,10 @@ from dataclasses import fields
 
 import pytest
 import torch
+from tests.support.attack_views import coarse_images
 from torch import nn
 
 from palimpsest.attacks import ArchitectView, AuditorView, IGFPlus, IGFWhite, Knowledge
-from palimpsest.datasets import ImageSet
 from palimpsest.errors import KnowledgeError
 from palimpsest.oracles import ModelOracle
 
@@ -35,14 +35,7 @@ def network(seed: int) -> nn.Module:
     )
 
 
-def pictures(count: int, seed: int) -> ImageSet:
-    generator = torch.Generator().manual_seed(seed)
-    corners = torch.rand(count, 1, 6, 6, generator=generator)
-    images = nn.functional.interpolate(corners, size=(16, 16), mode="bilinear")
-    return ImageSet("pictures", images, torch.arange(count) % 3, 3)
-
-
-FORGOTTEN = pictures(40, seed=8)
+FORGOTTEN = coarse_images(40, seed=8, cells=6)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +43,7 @@ def architect() -> ArchitectView:
     oracle = ModelOracle(network(1), network(2))
     proofs = torch.cat(list(oracle.differences(FORGOTTEN.images, FORGOTTEN.labels)))
     return ArchitectView(
-        proofs, oracle, pictures(500, seed=9), "cpu", 2**30, architecture=network(3).to("meta")
+        proofs, oracle, coarse_images(500, seed=9, cells=6), "cpu", 2**30, architecture=network(3).to("meta")
     )
 
 
@@ -74,6 +67,6 @@ def test_the_architecture_has_no_numbers_and_the_models_stay_hidden(architect: A
 
 
 def test_without_the_architecture_it_is_refused(architect: ArchitectView) -> None:
-    grey = AuditorView(architect.proofs, architect.oracle, architect.auxiliary, "cpu", 2**30)
+    gray = AuditorView(architect.proofs, architect.oracle, architect.auxiliary, "cpu", 2**30)
     with pytest.raises(KnowledgeError, match="ArchitectView"):
-        IGFWhite(**QUICK)(grey, generator=torch.Generator())
+        IGFWhite(**QUICK)(gray, generator=torch.Generator())

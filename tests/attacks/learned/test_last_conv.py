@@ -1,8 +1,8 @@
 import torch
 from torch import Tensor, nn
 
-from palimpsest.attacks.learned.last_conv import LastConvolution, find_last_convolution, fit_windows
-from palimpsest.attacks.learned.last_linear import Head
+from palimpsest.attacks.learned.last_conv import LastConvolution, find_last_convolution, fit_patches
+from palimpsest.attacks.learned.last_linear import LastLinear
 from palimpsest.gradients import gradient_differences
 from palimpsest.models import ConvNet, ResNet20
 
@@ -22,7 +22,7 @@ def model(seed: int) -> nn.Sequential:
     )
 
 
-HEAD = Head(4, 96)
+HEAD = LastLinear(4, 96)
 
 
 def samples(count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -44,8 +44,8 @@ def test_the_last_convolution_is_found_by_the_layers_and_its_part_is_cut_out() -
 
 
 def test_a_norm_between_convolution_and_head_hides_it() -> None:
-    assert find_last_convolution(ResNet20()((3, 32, 32), 10), Head(10, 64)) is None
-    found = find_last_convolution(ConvNet()((3, 32, 32), 10), Head(10, 1024))
+    assert find_last_convolution(ResNet20()((3, 32, 32), 10), LastLinear(10, 64)) is None
+    found = find_last_convolution(ConvNet()((3, 32, 32), 10), LastLinear(10, 1024))
     assert found == LastConvolution(offset=19392, shape=(64, 64, 3, 3), windows=16)
 
 
@@ -56,7 +56,7 @@ def test_the_patches_that_the_convolution_saw_are_estimated() -> None:
     vectors = gradient_differences(original, unlearned, images, labels)
     convolution = find_last_convolution(original, HEAD)
     assert convolution is not None
-    windows = fit_windows(HEAD, convolution, vectors, labels, components=8)
+    windows = fit_patches(HEAD, convolution, vectors, labels, components=8)
     images, labels = samples(300, seed=4)
     read = windows.transform(gradient_differences(original, unlearned, images, labels))
     assert read.shape == (300, 2 * 8 * 4)
@@ -80,7 +80,7 @@ def test_the_same_vectors_give_the_same_estimate() -> None:
     vectors = gradient_differences(original, unlearned, images, labels)
     convolution = find_last_convolution(original, HEAD)
     assert convolution is not None
-    first, second = (fit_windows(HEAD, convolution, vectors, labels, components=4) for _ in range(2))
+    first, second = (fit_patches(HEAD, convolution, vectors, labels, components=4) for _ in range(2))
     assert torch.equal(first.transform(vectors), second.transform(vectors))
     torch.testing.assert_close(
         first.transform(vectors[3:5]), first.transform(vectors)[3:5], rtol=1e-3, atol=1e-4

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from palimpsest.attacks.learned.last_linear import Head, factorise, find_head
+from palimpsest.attacks.learned.last_linear import LastLinear, factorize_rank_two, find_last_linear
 from palimpsest.gradients import gradient_differences
 
 
@@ -32,20 +32,20 @@ def test_the_last_layer_is_found_in_the_vectors_alone(classes: int, width: int) 
     original, unlearned = models(classes, width)
     images, labels = samples(40, classes)
     vectors = gradient_differences(original, unlearned, images, labels)
-    assert find_head(vectors, classes) == Head(classes, width)
+    assert find_last_linear(vectors, classes) == LastLinear(classes, width)
 
 
 @pytest.mark.parametrize("vectors", [torch.zeros(8, 300), torch.randn(8, 300), torch.randn(8, 9)])
 def test_vectors_without_such_a_layer_have_none(vectors: Tensor) -> None:
-    assert find_head(vectors, 5) is None
+    assert find_last_linear(vectors, 5) is None
 
 
 def test_a_layer_without_a_bias_is_not_taken_for_one() -> None:
     original, unlearned = models(bias=False)
     images, labels = samples(40)
     vectors = gradient_differences(original, unlearned, images, labels)
-    found = find_head(vectors, 5)
-    assert found is None or factorise(found, vectors).purity.median() < 0.99
+    found = find_last_linear(vectors, 5)
+    assert found is None or factorize_rank_two(found, vectors).purity.median() < 0.99
 
 
 @given(st.integers(0, 50))
@@ -54,7 +54,7 @@ def test_inputs_residuals_and_labels_are_recovered(seed: int) -> None:
     original, unlearned = models()
     images, labels = samples(30, seed=seed)
     vectors = gradient_differences(original, unlearned, images, labels)
-    factors = factorise(Head(5, 12), vectors)
+    factors = factorize_rank_two(LastLinear(5, 12), vectors)
     onehot = nn.functional.one_hot(labels, 5)
     with torch.no_grad():
         inputs = torch.stack([model[:-1](images) for model in (original, unlearned)], 1)
@@ -74,12 +74,14 @@ def test_inputs_that_may_be_negative_show_in_the_purity() -> None:
     original, unlearned = models(negative=True)
     images, labels = samples(60)
     vectors = gradient_differences(original, unlearned, images, labels)
-    assert factorise(Head(5, 12), vectors).purity.median() < 0.99
+    assert factorize_rank_two(LastLinear(5, 12), vectors).purity.median() < 0.99
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1.0, 1e20])
 def test_vectors_of_another_making_give_finite_numbers(scale: float) -> None:
-    factors = factorise(Head(5, 12), scale * torch.randn(20, 300, generator=torch.Generator().manual_seed(0)))
+    factors = factorize_rank_two(
+        LastLinear(5, 12), scale * torch.randn(20, 300, generator=torch.Generator().manual_seed(0))
+    )
     for value in (factors.features, factors.residuals, factors.purity):
         assert value.isfinite().all()
     assert (factors.features >= 0).all()

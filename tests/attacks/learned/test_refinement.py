@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from palimpsest.attacks.learned.refinement import Consistency
+from palimpsest.attacks.learned.refinement import Refinement
 from palimpsest.attacks.learned.surrogate import Surrogate
 from palimpsest.reduction import Projection, fit_projection
 
@@ -11,7 +11,7 @@ STARTS = torch.tensor([[0.0, 0.0, 0.0], [1.0, -0.5, 2.0]])
 
 
 class Linear(Surrogate):
-    """Stands for a surrogate, and is so simple that the best image has a formula."""
+    """A linear surrogate, for which the best image has a formula."""
 
     def __init__(self, matrix: Tensor) -> None:
         nn.Module.__init__(self)
@@ -33,8 +33,8 @@ def drawn(count: int) -> tuple[Tensor, Tensor, Projection]:
     return images.view(-1, *SHAPE), (images - errors[:count]).view(-1, *SHAPE), directions
 
 
-def searching(matrix: Tensor, directions: Projection, starts: Tensor = STARTS) -> Consistency:
-    return Consistency(
+def searching(matrix: Tensor, directions: Projection, starts: Tensor = STARTS) -> Refinement:
+    return Refinement(
         {"matrix": matrix}, (), directions, count=500, scale=0.5, largest=10.0, noise=0.2, starts=starts
     )
 
@@ -44,8 +44,8 @@ def test_it_finds_the_most_likely_image() -> None:
     truth, given, directions = drawn(200)
     matrix = torch.rand(8, 16, generator=generator(4)) / 4
     inputs = truth.flatten(1) @ matrix.T
-    consistency = searching(matrix, directions)
-    found = consistency.correct(Linear(matrix), given, inputs, steps=400, precision="float32", device="cpu")
+    refinement = searching(matrix, directions)
+    found = refinement.refine(Linear(matrix), given, inputs, steps=400, precision="float32", device="cpu")
 
     spread = directions.basis * directions.singular_values / 499**0.5
     start = given.flatten(1) + directions.mean
@@ -61,8 +61,8 @@ def test_inputs_of_another_making_end_in_images() -> None:
     _, given, directions = drawn(5)
     matrix = torch.rand(8, 16, generator=generator(4))
     inputs = torch.full((5, 8), 1e12)
-    consistency = searching(matrix, directions)
-    found = consistency.correct(Linear(matrix), given, inputs, steps=20, precision="bfloat16", device="cpu")
+    refinement = searching(matrix, directions)
+    found = refinement.refine(Linear(matrix), given, inputs, steps=20, precision="bfloat16", device="cpu")
     assert found.isfinite().all()
     assert found.min() >= 0
     assert found.max() <= 1
@@ -72,9 +72,9 @@ def test_inputs_of_another_making_end_in_images() -> None:
 def test_any_number_of_steps_has_a_schedule(steps: int) -> None:
     truth, given, directions = drawn(3)
     matrix = torch.rand(8, 16, generator=generator(4))
-    consistency = searching(matrix, directions)
+    refinement = searching(matrix, directions)
     inputs = truth.flatten(1) @ matrix.T
-    found = consistency.correct(Linear(matrix), given, inputs, steps=steps, precision="float32", device="cpu")
+    found = refinement.refine(Linear(matrix), given, inputs, steps=steps, precision="float32", device="cpu")
     assert found.shape == given.shape
 
 
@@ -84,10 +84,10 @@ def test_the_ends_of_several_searches_are_averaged() -> None:
     matrix = torch.rand(8, 16, generator=generator(4))
     inputs = truth.flatten(1) @ matrix.T
 
-    def correct(starts: Tensor) -> Tensor:
-        consistency = searching(matrix, directions, starts)
-        return consistency.correct(Linear(matrix), given, inputs, steps=1, precision="float32", device="cpu")
+    def refine(starts: Tensor) -> Tensor:
+        refinement = searching(matrix, directions, starts)
+        return refinement.refine(Linear(matrix), given, inputs, steps=1, precision="float32", device="cpu")
 
-    apart = [correct(start.unsqueeze(0)) for start in STARTS]
+    apart = [refine(start.unsqueeze(0)) for start in STARTS]
     assert (apart[0] - apart[1]).abs().max() > 1e-3
-    torch.testing.assert_close(correct(STARTS), sum(apart, torch.zeros(())) / 2)
+    torch.testing.assert_close(refine(STARTS), sum(apart, torch.zeros(())) / 2)

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from palimpsest.attacks.learned.image_training import ImagePairs
 from palimpsest.attacks.learned.surrogate import Surrogate, fit_surrogate, usual_widths
-from palimpsest.attacks.learned.training import Pairs
 
 
 def generator() -> torch.Generator:
@@ -37,16 +37,16 @@ def test_its_maps_have_the_size_of_those_that_were_found(
 def test_it_learns_to_answer_as_the_models_do() -> None:
     """Another surrogate's answers are learned from queries, those of images kept aside too."""
     teacher, student = surrogate(0), surrogate(1)
-    levels = (torch.rand(600, 1, 8, 8, generator=generator()) * 255).to(torch.uint8)
+    images_uint8 = (torch.rand(600, 1, 8, 8, generator=generator()) * 255).to(torch.uint8)
     with torch.no_grad():
-        answers = teacher(levels.float() / 255)
+        answers = teacher(images_uint8.float() / 255)
     scale = float(answers.std(0).mean())
 
     def fit(epochs: int) -> dict[str, list[float]]:
         return fit_surrogate(
             student,
-            Pairs(answers / 2, levels, torch.arange(500)),
-            Pairs(answers / 2, levels, torch.arange(500, 600)),
+            ImagePairs(answers / 2, images_uint8, torch.arange(500)),
+            ImagePairs(answers / 2, images_uint8, torch.arange(500, 600)),
             lambda features: 2 * features,
             scale=scale,
             epochs=epochs,
@@ -55,11 +55,29 @@ def test_it_learns_to_answer_as_the_models_do() -> None:
             generator=generator(),
         )
 
-    curves = fit(40)
-    assert len(curves["surrogate_loss"]) == len(curves["surrogate_validation"]) == 40
+    history = fit(40)
+    assert len(history["surrogate_loss"]) == len(history["surrogate_validation"]) == 40
     assert not student.training
     # Of the answers' variance, which is about one in these units.
-    assert curves["surrogate_validation"][-1] < 0.25 * curves["surrogate_validation"][0]
+    assert history["surrogate_validation"][-1] < 0.25 * history["surrogate_validation"][0]
     with torch.no_grad():
-        error: Tensor = ((student(levels[500:].float() / 255) - answers[500:]) / scale).square().mean()
-    assert float(error) == pytest.approx(curves["surrogate_validation"][-1], rel=1e-4)
+        error: Tensor = ((student(images_uint8[500:].float() / 255) - answers[500:]) / scale).square().mean()
+    assert float(error) == pytest.approx(history["surrogate_validation"][-1], rel=1e-4)
+
+
+def test_without_validation_pairs_the_history_has_no_error() -> None:
+    images = (torch.rand(20, 1, 8, 8, generator=generator()) * 255).to(torch.uint8)
+    pairs = ImagePairs(torch.rand(20, 24, generator=generator()), images, torch.arange(20))
+    nothing = ImagePairs(pairs.features, images, torch.arange(0))
+    history = fit_surrogate(
+        surrogate(1),
+        pairs,
+        nothing,
+        lambda features: features,
+        scale=1.0,
+        epochs=2,
+        precision="float32",
+        device="cpu",
+        generator=generator(),
+    )
+    assert history.keys() == {"surrogate_loss"}

@@ -1,167 +1,162 @@
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
+from tests.support.attack_views import seeded
 from torch import Tensor, nn
 
-from palimpsest.attacks.learned.perceptual_loss import VggFeatures, perceptual_distance
-from palimpsest.attacks.learned.training import Pairs, TrainingPlan, invert, train_inverter
+from palimpsest.attacks.learned.training import (
+    Training,
+    global_seed,
+    make_fabric,
+    mean_over_pairs,
+    mean_over_steps,
+    refreshed_pairs,
+    train,
+)
 from palimpsest.errors import DivergenceError
 
-PLAN = TrainingPlan(
-    epochs=3,
-    batch_size=8,
-    learning_rate=1e-2,
-    schedule="constant",
-    beta=0.0,
-    perceptual_batch=None,
-    precision="float32",
-    device="cpu",
-)
+
+@dataclass(frozen=True)
+class LinearPairs:
+    """Numbers and twice these numbers."""
+
+    numbers: Tensor
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        for rows in order.split(size):
+            yield self.numbers[rows], 2 * self.numbers[rows]
 
 
-class Scale(nn.Module):
-    """One number to learn: images are features times `factor`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.factor = nn.Parameter(torch.tensor(0.5))
-
-    def forward(self, features: Tensor) -> Tensor:
-        return (features * self.factor).view(-1, 1, 2, 2)
+def pairs(count: int = 10) -> LinearPairs:
+    return LinearPairs(torch.rand(count, 1, generator=seeded(1)))
 
 
-def pairs(count: int = 32) -> Pairs:
-    features = torch.rand(count, 4, generator=torch.Generator().manual_seed(0))
-    return Pairs(features, levels(features * 0.8), torch.arange(count))
+def network(factor: float = 0.5) -> nn.Linear:
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, factor)
+    return layer
 
 
-def always(lesson: Pairs) -> Callable[[int], Pairs]:
-    return lambda epoch: lesson
+def training(model: nn.Module, **settings: Any) -> Training:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    defaults = {
+        "description": "layer",
+        "epochs": 3,
+        "batch_size": 4,
+        "loss": F.mse_loss,
+        "optimizer": optimizer,
+        "schedule": torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5),
+        "errors": lambda outputs, targets: (outputs - targets).square().flatten(),
+        "remedy": "lower the rate",
+        "names": ("loss", "validation"),
+    }
+    return Training(**defaults | settings)
 
 
-def levels(images: Tensor) -> Tensor:
-    return (images * 255).round().to(torch.uint8).view(-1, 1, 2, 2)
-
-
-def test_adam_minimises_equation_7_step_by_step() -> None:
-    """The same steps written out with bare torch give the same parameter."""
-    network = Scale()
-    train_inverter(network, always(pairs()), pairs(4), None, PLAN, generator=torch.Generator().manual_seed(5))
-    slow, data = Scale(), pairs()
-    optimizer = torch.optim.Adam(slow.parameters(), lr=1e-2)
-    generator = torch.Generator().manual_seed(5)
-    torch.randint(2**62, (), generator=generator)
-    for _ in range(3):
-        for rows in torch.randperm(32, generator=generator).split(8):
-            loss = (slow(data.features[rows]) - data.levels[rows] / 255).square().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    torch.testing.assert_close(network.factor, slow.factor)
-
-
-def test_the_loss_is_equation_6_and_a_part_of_the_batch_estimates_its_second_term() -> None:
-    class Colour(Scale):
-        def forward(self, features: Tensor) -> Tensor:
-            return super().forward(features).expand(-1, 3, -1, -1).repeat(1, 1, 4, 4)
-
-    weights = {}
-    for name, size in (("0", (64, 3)), ("2", (64, 64)), ("5", (128, 64)), ("7", (128, 128))):
-        weights[f"features.{name}.weight"] = (
-            torch.randn(*size, 3, 3, generator=torch.Generator().manual_seed(1)) / 30
-        )
-        weights[f"features.{name}.bias"] = torch.zeros(size[0])
-    phi = VggFeatures(weights)
-    network = Colour()
-    features = pairs().features
-    images = (Colour()(features) * 1.6).clamp(0, 1).detach()
-    data = Pairs(features, (images * 255).round().to(torch.uint8), torch.arange(32))
-    for few in (None, 2):
-        plan = replace(PLAN, epochs=1, batch_size=32, beta=0.5, perceptual_batch=few, learning_rate=1e-9)
-        curves = train_inverter(
-            network, always(data), data, phi, plan, generator=torch.Generator().manual_seed(5)
-        )
-        generator = torch.Generator().manual_seed(5)
-        torch.randint(2**62, (), generator=generator)
-        rows = torch.randperm(32, generator=generator)
-        mine, wanted = network(features[rows]), data.levels[rows] / 255
-        slow = (mine - wanted).square().mean() + 0.5 * perceptual_distance(phi, mine[:few], wanted[:few])
-        assert curves["training_loss"][0] == pytest.approx(slow.item(), rel=1e-4)
-
-
-def test_one_cycle_rises_and_falls_and_ends_where_adamw_with_its_rates_does() -> None:
-    plan = replace(PLAN, schedule="one-cycle", epochs=5)
-    network, slow, data = Scale(), Scale(), pairs()
-    train_inverter(network, always(data), pairs(4), None, plan, generator=torch.Generator().manual_seed(5))
-    optimizer = torch.optim.AdamW(slow.parameters(), lr=1e-2, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=20, pct_start=0.1)
-    generator = torch.Generator().manual_seed(5)
-    torch.randint(2**62, (), generator=generator)
-    rates = []
-    for _ in range(5):
-        for rows in torch.randperm(32, generator=generator).split(8):
-            loss = (slow(data.features[rows]) - data.levels[rows] / 255).square().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            rates.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-            schedule.step()
-    torch.testing.assert_close(network.factor, slow.factor)
-    assert max(rates) > 10 * max(rates[0], rates[-1])
-
-
-@pytest.mark.parametrize("epochs", range(1, 14))
-def test_any_number_of_steps_has_a_schedule(epochs: int) -> None:
-    plan = replace(PLAN, schedule="one-cycle", epochs=epochs, batch_size=32)
-    network = Scale()
-    train_inverter(network, always(pairs()), pairs(4), None, plan, generator=torch.Generator().manual_seed(5))
-    assert network.factor.isfinite()
-
-
-def test_each_epoch_has_its_own_lesson() -> None:
-    asked = []
-
-    def lesson(epoch: int) -> Pairs:
-        asked.append(epoch)
-        return pairs()
-
-    train_inverter(Scale(), lesson, pairs(4), None, PLAN, generator=torch.Generator())
-    assert asked == [0, 0, 1, 2]
-
-
-def test_half_precision_features_and_chosen_rows_are_what_is_learned_from() -> None:
-    data = pairs()
-    few = Pairs(data.features.half(), data.levels, torch.tensor([3, 5, 7]))
-    features, images = next(few.batches(2, torch.tensor([2, 0, 1])))
-    torch.testing.assert_close(features, data.features[[7, 3]], rtol=1e-3, atol=1e-3)
-    assert features.dtype == images.dtype == torch.float32
-    assert torch.equal(images, data.levels[[7, 3]] / 255)
-
-
-def test_curves_have_a_value_an_epoch_and_no_validation_is_allowed() -> None:
-    curves = train_inverter(
-        Scale(),
-        always(pairs()),
-        replace(pairs(), rows=torch.arange(0)),
-        None,
-        PLAN,
-        generator=torch.Generator(),
+def run(model: nn.Module, validation: LinearPairs | None = None, **settings: Any) -> dict[str, list[float]]:
+    return train(
+        model,
+        lambda epoch: pairs(),
+        validation,
+        training(model, **settings),
+        generator=seeded(5),
+        fabric=make_fabric("float32", "cpu"),
     )
-    assert len(curves["training_loss"]) == 3
-    assert "validation_mse" not in curves
 
 
-def test_divergence_is_told_with_its_remedy() -> None:
-    data = pairs()
-    broken = replace(data, features=data.features * float("nan"))
-    with pytest.raises(DivergenceError, match=r"step 1 of an epoch: lower attack.learning_rate"):
-        train_inverter(Scale(), always(broken), pairs(4), None, PLAN, generator=torch.Generator())
+@pytest.mark.parametrize("interval", ["step", "epoch"])
+@pytest.mark.parametrize("mean", [mean_over_steps, mean_over_pairs])
+def test_equals_the_steps_written_out(interval: str, mean: Any) -> None:
+    """The reference is correct and slow: the same steps with bare torch."""
+    model, reference, data = network(), network(), pairs()
+    history = run(model, pairs(7), schedule_interval=interval, mean_loss=mean)
+    rate, generator = 0.1, seeded(5)
+    for epoch in range(3):
+        losses, sizes = [], []
+        for rows in torch.randperm(10, generator=generator).split(4):
+            inputs, targets = data.numbers[rows], 2 * data.numbers[rows]
+            loss = (reference(inputs) - targets).square().mean()
+            reference.zero_grad()
+            loss.backward()
+            reference.weight.data -= rate * reference.weight.grad
+            losses.append(float(loss.detach()))
+            sizes.append(len(rows))
+            rate *= 0.5 if interval == "step" else 1
+        rate *= 0.5 if interval == "epoch" else 1
+        weights = sizes if mean is mean_over_pairs else [1] * len(sizes)
+        expected = sum(loss * weight for loss, weight in zip(losses, weights, strict=True)) / sum(weights)
+        assert history["loss"][epoch] == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(model.weight, reference.weight)
+    assert len(history["validation"]) == 3
+    numbers = pairs(7).numbers
+    error = float((model(numbers) - 2 * numbers).square().mean().detach())
+    assert history["validation"][-1] == pytest.approx(error, rel=1e-5)
+    assert not model.training
 
 
-def test_inversion_keeps_order_and_sets_eval_mode() -> None:
-    network = nn.Sequential(Scale(), nn.Dropout(0.9)).train()
-    data = pairs()
-    images = invert(network, data.features, device="cpu", batch_size=5)
-    torch.testing.assert_close(images, network[0](data.features))
+@pytest.mark.parametrize("validation", [None, LinearPairs(torch.empty(0, 1))])
+def test_without_validation_pairs_the_history_has_no_error(validation: LinearPairs | None) -> None:
+    assert run(network(), validation).keys() == {"loss"}
+
+
+def test_means_differ_only_by_the_weight_of_the_last_batch() -> None:
+    losses = [torch.tensor(1.0), torch.tensor(4.0)]
+    assert mean_over_steps(losses, [4, 2]) == 2.5
+    assert mean_over_pairs(losses, [4, 2]) == 2.0
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step() -> None:
+    model = network()
+    with pytest.raises(
+        DivergenceError, match="loss of the layer is inf in step 1 of epoch 1: lower the rate"
+    ):
+        run(model, loss=lambda outputs, targets: F.mse_loss(outputs, targets) * torch.inf)
+    assert model.weight.item() == 0.5
+
+
+def test_each_epoch_is_reported() -> None:
+    model, reported = network(), []
+    history = train(
+        model,
+        lambda epoch: pairs(),
+        pairs(3),
+        training(model),
+        generator=seeded(),
+        fabric=make_fabric("float32", "cpu"),
+        on_epoch=reported.append,
+    )
+    assert [values["loss"] for values in reported] == history["loss"]
+    assert [values["validation MSE"] for values in reported] == history["validation"]
+
+
+def test_the_global_seed_is_restored() -> None:
+    before = torch.random.get_rng_state()
+    with global_seed(3):
+        first = torch.rand(2)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    with global_seed(3):
+        assert torch.equal(torch.rand(2), first)
+
+
+@pytest.mark.parametrize(("refreshes", "sets"), [(1, 1), (2, 2), (3, 3), (6, 6), (20, 6)])
+def test_refreshes_are_spread_over_the_epochs(refreshes: int, sets: int) -> None:
+    renewed = []
+
+    def renew() -> LinearPairs:
+        renewed.append(pairs())
+        return renewed[-1]
+
+    first = pairs()
+    of_epoch = refreshed_pairs(first, renew, refreshes=refreshes, epochs=6)
+    used = [of_epoch(epoch) for epoch in range(6)]
+    assert used[0] is first
+    assert len({id(value) for value in used}) == sets == len(renewed) + 1
+    lengths = [sum(value is one for value in used) for one in [first, *renewed]]
+    assert max(lengths) - min(lengths) <= 1

@@ -16,7 +16,7 @@ def bowls(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 def test_takes_torchs_steps(line: Any) -> None:
     start = torch.tensor([[1.0, -2.0, 0.5]])
-    found = Adam(3, 0.1, decay=1.0).minimise(bowls, start, FREE, line)
+    found = Adam(3, 0.1, decay=1.0).minimize(bowls, start, FREE, line)
     x = start[0].clone().requires_grad_()
     optimizer = torch.optim.Adam([x], lr=0.1)
     for _ in range(3):
@@ -28,7 +28,7 @@ def test_takes_torchs_steps(line: Any) -> None:
 
 def test_each_problem_finds_its_own_minimum(line: Any) -> None:
     for sign in ("none", "hard", "soft"):
-        found = Adam(600, 0.1, sign=sign).minimise(bowls, torch.zeros(4, 3), FREE, line)
+        found = Adam(600, 0.1, sign=sign).minimize(bowls, torch.zeros(4, 3), FREE, line)
         torch.testing.assert_close(found.points, torch.arange(4.0)[:, None].expand(-1, 3), atol=0.02, rtol=0)
 
 
@@ -38,7 +38,7 @@ def test_the_hard_sign_is_blind_to_the_gradients_length(line: Any) -> None:
         return values, 1000 * gradients
 
     start = torch.tensor([[3.0, -2.0]])
-    plain, long = (Adam(20, 0.1, sign="hard").minimise(f, start, FREE, line) for f in (bowls, stretched))
+    plain, long = (Adam(20, 0.1, sign="hard").minimize(f, start, FREE, line) for f in (bowls, stretched))
     torch.testing.assert_close(plain.points, long.points)
 
 
@@ -60,8 +60,8 @@ def test_stays_in_its_box_and_keeps_the_best_point_it_met(line: Any) -> None:
         seen.append(float(values[0]))
         return values, gradients if len(seen) % 3 else -gradients
 
-    found = Adam(30, 0.2).minimise(
+    found = Adam(30, 0.2).minimize(
         watched, torch.full((1, 2), 0.5), Box(torch.tensor(0.0), torch.tensor(1.0)), line
     )
     assert float(found.values[0]) == min(seen)
-    assert (found.curve[1:] <= found.curve[:-1]).all()
+    assert (found.history[1:] <= found.history[:-1]).all()

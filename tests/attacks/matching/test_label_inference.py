@@ -84,23 +84,23 @@ def test_the_label_cancels_in_a_proof_and_lost_confidence_stays() -> None:
 
 @pytest.mark.parametrize("mode", [mode for mode in INFERRING if mode != "probed"])
 def test_known_and_inferred_labels_agree_on_single_samples(world: Any, mode: LabelMode) -> None:
-    here = world(remaining=1, forgotten=1, moved=1e-4)
+    clients = world(retained=1, forgotten=1, moved=1e-4)
     generator = torch.Generator().manual_seed(0)
     known, inferred = (
-        believed_labels(here.view, one, here.view.observation.difference, generator=generator)
+        believed_labels(clients.view, one, clients.view.observation.difference, generator=generator)
         for one in ("known", mode)
     )
     assert known is not None
     assert inferred is not None
     assert torch.equal(known, inferred)
-    assert believed_labels(here.view, "optimised", torch.empty(0), generator=generator) is None
+    assert believed_labels(clients.view, "optimised", torch.empty(0), generator=generator) is None
 
 
 @pytest.mark.parametrize("mode", INFERRING)
 def test_believes_as_many_labels_as_there_are_samples(world: Any, mode: LabelMode) -> None:
-    here = world(remaining=2, forgotten=6, batches=2)
+    clients = world(retained=2, forgotten=6, batches=2)
     generator = torch.Generator().manual_seed(0)
-    believed = believed_labels(here.view, mode, here.view.observation.difference, generator=generator)
+    believed = believed_labels(clients.view, mode, clients.view.observation.difference, generator=generator)
     assert believed is not None
     assert believed.shape == (2, 8)
     assert believed.unique().tolist() <= [0, 1, 2, 3]

@@ -40,14 +40,14 @@ def starts(count: int, size: int) -> Tensor:
 
 def test_finds_the_minimum_of_a_quadratic(line: Any) -> None:
     matrix, vector = quadratic(12, 0)
-    found = LBFGS(200).minimise(batched(lambda x: x @ matrix @ x / 2 - vector @ x), starts(5, 12), FREE, line)
+    found = LBFGS(200).minimize(batched(lambda x: x @ matrix @ x / 2 - vector @ x), starts(5, 12), FREE, line)
     exact = torch.linalg.solve(matrix, vector)
     torch.testing.assert_close(found.points, exact.expand(5, -1), atol=1e-6, rtol=0)
 
 
 def test_finds_the_minimum_of_rosenbrock_as_scipy_does(line: Any) -> None:
     start = starts(4, 6)
-    found = LBFGS(500).minimise(batched(rosenbrock), start, FREE, line)
+    found = LBFGS(500).minimize(batched(rosenbrock), start, FREE, line)
     for point, first in zip(found.points, start, strict=True):
         scipy = minimize(rosen, first.numpy(), jac=rosen_der, method="L-BFGS-B", options={"ftol": 1e-15})
         assert rosenbrock(point) <= scipy.fun + 1e-9
@@ -61,7 +61,7 @@ def test_needs_about_as_many_evaluations_as_torchs(line: Any) -> None:
         counts[0] += 1
         return rosenbrock(x)
 
-    found = LBFGS(200).minimise(batched(counted), start, FREE, line)
+    found = LBFGS(200).minimize(batched(counted), start, FREE, line)
     x = start[0].clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
         [x], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-9, tolerance_change=0
@@ -81,17 +81,17 @@ def test_needs_about_as_many_evaluations_as_torchs(line: Any) -> None:
 
 def test_all_at_once_equals_one_after_another(line: Any) -> None:
     start = starts(5, 6)
-    together = LBFGS(60).minimise(batched(rosenbrock), start, FREE, line)
+    together = LBFGS(60).minimize(batched(rosenbrock), start, FREE, line)
     for row, first in enumerate(start):
-        alone = LBFGS(60).minimise(batched(rosenbrock), first[None], FREE, line)
+        alone = LBFGS(60).minimize(batched(rosenbrock), first[None], FREE, line)
         torch.testing.assert_close(together.points[row], alone.points[0], atol=1e-9, rtol=1e-9)
-        torch.testing.assert_close(together.curve[:, row], alone.curve[:, 0], atol=1e-9, rtol=1e-9)
+        torch.testing.assert_close(together.history[:, row], alone.history[:, 0], atol=1e-9, rtol=1e-9)
 
 
 def test_stays_in_its_box_and_finds_the_minimum_there(line: Any) -> None:
     matrix, vector = quadratic(10, 3)
     low, high = -torch.full((10,), 0.2).double(), torch.full((10,), 0.3).double()
-    found = LBFGS(200).minimise(
+    found = LBFGS(200).minimize(
         batched(lambda x: x @ matrix @ x / 2 - vector @ x), starts(3, 10), Box(low, high), line
     )
     scipy = minimize(
@@ -108,7 +108,7 @@ def test_stays_in_its_box_and_finds_the_minimum_there(line: Any) -> None:
 
 
 def test_never_goes_up(line: Any) -> None:
-    curve = LBFGS(80).minimise(batched(rosenbrock), starts(4, 8), FREE, line).curve
+    curve = LBFGS(80).minimize(batched(rosenbrock), starts(4, 8), FREE, line).history
     assert curve.shape == (81, 4)
     assert (curve[1:] <= curve[:-1]).all()
 
@@ -116,7 +116,7 @@ def test_never_goes_up(line: Any) -> None:
 def test_a_start_that_is_not_finite_does_not_disturb_the_others(line: Any) -> None:
     start = starts(2, 6)
     start[0] = torch.nan
-    found = LBFGS(300).minimise(batched(rosenbrock), start, FREE, line)
+    found = LBFGS(300).minimize(batched(rosenbrock), start, FREE, line)
     assert found.values[1] < 1e-6
     assert found.best(2).values[0] == found.values[1]
 
@@ -130,5 +130,5 @@ def test_stops_asking_once_it_has_converged(line: Any, precision: torch.dtype) -
         return (x - 0.3).square().sum() + 1
 
     box = Box(FREE.low.to(precision), FREE.high.to(precision))
-    LBFGS(500).minimise(batched(bowl), starts(1, 4).to(precision), box, line)
+    LBFGS(500).minimize(batched(bowl), starts(1, 4).to(precision), box, line)
     assert asked[0] < 100

@@ -5,51 +5,51 @@ from torch import Tensor
 
 from palimpsest.attacks import DRAGDP
 from palimpsest.attacks.matching.priors import PRIORS, nearest_images, spread
-from palimpsest.attacks.matching.setup import Scene
+from palimpsest.attacks.matching.setup import ProblemSetup
 
 
-def scene_of(world: Any, **settings: Any) -> Scene:
-    return DRAGDP().scene(world(**settings).view, generator=torch.Generator())
+def setup_of(world: Any, **settings: Any) -> ProblemSetup:
+    return DRAGDP().make_setup(world(**settings).view, generator=torch.Generator())
 
 
-def targets_of(scene: Scene) -> Tensor:
-    assert scene.targets is not None
-    return scene.targets[:, scene.remaining :]
+def targets_of(setup: ProblemSetup) -> Tensor:
+    assert setup.targets is not None
+    return setup.targets[:, setup.retained :]
 
 
 def test_the_mean_and_the_class_mean_are_means(world: Any) -> None:
-    scene = scene_of(world, forgotten=2)
-    targets, generator = targets_of(scene), torch.Generator()
-    assert torch.equal(PRIORS["mean"](scene, targets, generator)[1, 0], scene.public.mean(dim=0))
-    found = PRIORS["class"](scene, targets, generator)
+    setup = setup_of(world, forgotten=2)
+    targets, generator = targets_of(setup), torch.Generator()
+    assert torch.equal(PRIORS["mean"](setup, targets, generator)[1, 0], setup.public.mean(dim=0))
+    found = PRIORS["class"](setup, targets, generator)
     label = int(targets[0, 1].argmax())
-    torch.testing.assert_close(found[0, 1], scene.public[scene.public_labels == label].mean(dim=0))
+    torch.testing.assert_close(found[0, 1], setup.public[setup.public_labels == label].mean(dim=0))
 
 
 def test_a_class_without_public_images_gets_the_overall_mean(world: Any) -> None:
-    scene = scene_of(world)
-    scene.public_labels.fill_(0)
+    setup = setup_of(world)
+    setup.public_labels.fill_(0)
     targets = torch.eye(4, dtype=torch.float64)[torch.tensor([[3], [2], [1]])]
-    found = PRIORS["class"](scene, targets, torch.Generator())
-    torch.testing.assert_close(found, scene.public.mean(dim=0).expand(3, 1, -1, -1, -1))
+    found = PRIORS["class"](setup, targets, torch.Generator())
+    torch.testing.assert_close(found, setup.public.mean(dim=0).expand(3, 1, -1, -1, -1))
 
 
 def test_a_blurred_image_is_smooth_and_like_no_private_one(world: Any) -> None:
-    scene = scene_of(world, channels=3)
-    found = PRIORS["blurred"](scene, targets_of(scene), torch.Generator().manual_seed(0))
+    setup = setup_of(world, channels=3)
+    found = PRIORS["blurred"](setup, targets_of(setup), torch.Generator().manual_seed(0))
     assert found.shape == (3, 1, 3, 6, 6)
-    assert float(found.diff(dim=-1).abs().mean()) < float(scene.public.diff(dim=-1).abs().mean())
+    assert float(found.diff(dim=-1).abs().mean()) < float(setup.public.diff(dim=-1).abs().mean())
 
 
 def test_the_nearest_image_is_the_one_whose_gradient_it_is(world: Any) -> None:
-    scene = scene_of(world, forgotten=2)
+    setup = setup_of(world, forgotten=2)
     targets = torch.eye(4, dtype=torch.float64)[torch.tensor([[0, 0], [1, 2], [3, 3]])]
     wanted = torch.stack(
-        [scene.gradient(scene.before, scene.public[row][None], targets[row, :1]) for row in range(3)]
+        [setup.gradient(setup.before, setup.public[row][None], targets[row, :1]) for row in range(3)]
     )
-    found = nearest_images(scene, scene.before, wanted, targets)
+    found = nearest_images(setup, setup.before, wanted, targets)
     for row in range(3):
-        assert torch.equal(found[row, 0], scene.public[row])
+        assert torch.equal(found[row, 0], setup.public[row])
     assert not torch.equal(found[0, 0], found[0, 1])
     assert not torch.equal(found[2, 0], found[2, 1])
 

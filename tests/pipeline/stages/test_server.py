@@ -45,7 +45,7 @@ def test_the_run_folder_holds_what_the_server_saw_and_made_of_it(finished: Path)
     assert (len(seen.gradients_before), seen.remaining, seen.forgotten) == (2, 2, 2)
     found = BatchReconstruction.load(finished / "reconstructions.safetensors")
     assert found.images.shape == (4, 1, 8, 8)
-    assert found.remaining.shape == (4, 1, 8, 8)
+    assert found.retained.shape == (4, 1, 8, 8)
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 4
     assert metrics["remaining"]["count"] == 4
@@ -153,4 +153,4 @@ def test_every_preset_runs_on_tiny_data_of_its_own_shape(name: str, mirror: Path
     assert result.metrics.reconstruction.count == 2
     found = BatchReconstruction.load(tmp_path / name / "reconstructions.safetensors")
     assert found.images.shape == (2, *SHAPES[name.partition("-")[0]])
-    assert found.remaining.shape[0] == 8
+    assert found.retained.shape[0] == 8

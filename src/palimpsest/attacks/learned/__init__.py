@@ -1,1 +1,1 @@
-"""Learned inversion of proofs (IGF and its relatives)."""
+"""Learned attacks: networks trained on the auditor's queries to invert gradient differences (IGF and relatives)."""

@@ -1,4 +1,4 @@
-"""What the auditor asks: its own images, and as many variations of them as it likes (IGF, section 3.1)."""
+"""Augmentation: queries made from the auxiliary images (IGF, section 3.1)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from palimpsest.datasets import ImageSet
 
-# Small enough to leave the object what it was: about a tenth of the side, of the range, and of the contrast.
+# Small enough that the label stays true: about a tenth of the side, of the range, and of the contrast.
 _SHIFT, _BRIGHTNESS, _TINT, _CONTRAST = 0.1, 0.1, 0.05, 0.15
 _LARGEST_SHARE = 0.5
 _CHUNK = 1024
@@ -17,51 +17,51 @@ _CHUNK = 1024
 
 @dataclass(frozen=True)
 class Queries:
-    """Images to ask about, with the labels that the auditor gives them.
+    """Images for the oracle, with the labels that the auditor gives them.
 
     Args:
-        levels: Images in 8-bit levels, as files hold them, `[m, channels, height, width]`; the auxiliary images first.
-        labels: `[m]`.
+        images_uint8: Images as 8-bit integers, `[m, channels, height, width]`; the auxiliary images come first.
+        labels: `[m]` int64.
     """
 
-    levels: Tensor
+    images_uint8: Tensor
     labels: Tensor
 
     def __len__(self) -> int:
-        return len(self.levels)
+        return len(self.images_uint8)
 
     def chunks(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images and labels from one row to before another, some at a time."""
+        """Yield images in [0, 1] and labels of rows `start` to `stop - 1`, in chunks."""
         for row in range(start, stop, _CHUNK):
             rows = slice(row, min(row + _CHUNK, stop))
-            yield self.levels[rows].float() / 255, self.labels[rows]
+            yield self.images_uint8[rows].float() / 255, self.labels[rows]
 
 
-def draw_queries(
+def augmented_queries(
     auxiliary: ImageSet, per_image: int, *, mixed: float = 0.0, mirrored: bool = True, generator: Generator
 ) -> Queries:
-    """The auxiliary images, then variations of each: mirrored, then also shifted, brightened and mixed.
+    """Make queries: the auxiliary images, then variations: mirrored, then also shifted, brightened, and mixed.
 
     Args:
-        auxiliary: The auditor's own images.
-        per_image: Queries for each of them, the image itself among them, 1 or more.
+        auxiliary: The auditor's images.
+        per_image: Queries for each image, which include the image itself; 1 or more.
         mixed: Share of the variations, after the mirrored one, that are blended with another image, in [0, 1].
-        mirrored: Whether images are mirrored; writing should not be.
-        generator: Which variations.
+        mirrored: Whether images are mirrored; images of writing should not be.
+        generator: Draws the variations.
 
     Returns:
-        `per_image` times as many queries as there are auxiliary images.
+        `per_image` queries for each auxiliary image.
     """
-    levels = _levels(auxiliary.images)
-    variants = [levels]
+    unchanged = _to_uint8(auxiliary.images)
+    variants = [unchanged]
     for index in range(1, per_image):
         if index == 1 and mirrored:
-            variants.append(levels.flip(3))
+            variants.append(unchanged.flip(3))
         else:
             variants.append(
                 torch.cat(
                     [
-                        _levels(_vary(chunk, mirrored, mixed, generator))
+                        _to_uint8(_vary(chunk, mirrored, mixed, generator))
                         for chunk in auxiliary.images.split(_CHUNK)
                     ]
                 )
@@ -78,7 +78,7 @@ def _vary(images: Tensor, mirrored: bool, mixed: float, generator: Generator) ->
 
 
 def _shift(images: Tensor, generator: Generator) -> Tensor:
-    """Each image moved by up to a tenth of its side; its border is continued as in a mirror."""
+    """Move each image by up to a tenth of its side; the border is padded by reflection."""
     count, _, height, width = images.shape
     reach = max(1, round(_SHIFT * min(height, width)))
     down, right = torch.randint(0, 2 * reach + 1, (2, count, 1), generator=generator)
@@ -90,7 +90,7 @@ def _shift(images: Tensor, generator: Generator) -> Tensor:
 
 
 def _relight(images: Tensor, generator: Generator) -> Tensor:
-    """Each image with another contrast, brightness and tint."""
+    """Change the contrast, brightness, and tint of each image."""
     count, channels = images.shape[:2]
     contrast = 1 + _CONTRAST * _symmetric((count, 1, 1, 1), generator)
     light = _BRIGHTNESS * _symmetric((count, 1, 1, 1), generator) + _TINT * _symmetric(
@@ -101,14 +101,14 @@ def _relight(images: Tensor, generator: Generator) -> Tensor:
 
 
 def _mix(images: Tensor, mixed: float, generator: Generator) -> Tensor:
-    """Some images blended with another one, which never has the larger share: the label stays true."""
+    """Blend some images with another one of at most half the weight, so that the label stays true."""
     other = torch.randint(0, len(images), (len(images),), generator=generator)
     share = _LARGEST_SHARE * torch.rand(len(images), 1, 1, 1, generator=generator)
     chosen = torch.rand(len(images), 1, 1, 1, generator=generator) < mixed
     return torch.where(chosen, torch.lerp(images, images[other], share), images)
 
 
-def _levels(images: Tensor) -> Tensor:
+def _to_uint8(images: Tensor) -> Tensor:
     return (images * 255).round().to(torch.uint8)
 
 

@@ -1,8 +1,8 @@
-"""What the learned attacks share: ask, read out, train an inverter, invert the proofs (IGF, section 3.2)."""
+"""Base of the learned attacks on images: query, extract features, train inverters, invert proofs (IGF, section 3.2)."""
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -12,65 +12,45 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Generator, Tensor, nn
 
 from palimpsest.attacks.auditor_view import Attack, AuditorView, Knowledge, Reconstruction
-from palimpsest.attacks.learned.augmentation import Queries, draw_queries
-from palimpsest.attacks.learned.ddp import train_on_several
-from palimpsest.attacks.learned.features import Features, Readouts, ask_again, fit_features
-from palimpsest.attacks.learned.perceptual_loss import load_vgg_features
+from palimpsest.attacks.learned.augmentation import Queries, augmented_queries
+from palimpsest.attacks.learned.ddp import train_ddp
+from palimpsest.attacks.learned.features import FeatureExtractors, Features, fit_features, query_again
+from palimpsest.attacks.learned.image_training import (
+    ImagePairs,
+    Schedule,
+    TrainingPlan,
+    invert,
+    train_inverter,
+)
+from palimpsest.attacks.learned.perceptual_loss import VggFeatures, load_vgg_features
 from palimpsest.attacks.learned.precision import Precision
-from palimpsest.attacks.learned.refinement import Consistency
-from palimpsest.attacks.learned.training import Pairs, Schedule, TrainingPlan, invert, train_inverter
+from palimpsest.attacks.learned.state import Learned, Network
+from palimpsest.attacks.learned.training import History, global_seed, refreshed_pairs
 from palimpsest.randomness import fork
 from palimpsest.reduction import CountSketch
-from palimpsest.storage import Parameters, Record
-
-
-@dataclass(frozen=True)
-class Network(Record):
-    """An inversion network's weights and buffers."""
-
-    parameters: Parameters
-
-
-@dataclass(frozen=True)
-class Learned(Record):
-    """What a learned attack needs to turn any proof back into an image.
-
-    Args:
-        features: What is read out of a proof.
-        networks: The inversion networks, whose images are averaged.
-        shape: Channels, height and width of the images.
-        curves: Their losses over the epochs.
-        consistency: What moves their images to where they agree with the proofs; one or none.
-    """
-
-    features: Features
-    networks: tuple[Network, ...]
-    shape: tuple[int, int, int]
-    curves: dict[str, list[float]]
-    consistency: tuple[Consistency, ...] = ()
 
 
 class LearnedInversion(Attack):
-    """Base of the attacks that learn, from the auditor's own queries, to turn a proof back into its image."""
+    """Base of the attacks that learn, from the auditor's queries, to turn a proof back into its image."""
 
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )
 
     queries: PositiveInt = 1
-    """Queries for each auxiliary image: itself, then mirrored, then also shifted and brightened."""
+    """Queries for each auxiliary image: the image, then mirrored, then also shifted and brightened."""
     mirrored: bool = True
-    """Whether such variations are mirrored."""
+    """Whether variations are mirrored."""
     mixed: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the shifted variations that are blended with another image."""
     inverters: PositiveInt = 1
-    """Networks that are trained, each from its own start; their images are averaged."""
+    """Networks that are trained, each from another initialization; their images are averaged."""
     beta: NonNegativeFloat = 0.01
     """Weight of the perceptual distance (Eq. 6); 0 needs no VGG weights."""
     perceptual_batch: PositiveInt | None = None
-    """Measure that distance on so many images of each step, which estimates Eq. 8 at less cost; none for all."""
+    """Measure that distance on so many images of each step, an estimate of Eq. 8; None means all images."""
     vgg_weights: Path | None = None
-    """A safetensors file with VGG-16's first four convolutions; none for torchvision's."""
+    """A safetensors file with VGG-16's first four convolutions; None means torchvision's weights."""
     epochs: PositiveInt = 100
     """Passes over the queries."""
     batch_size: Annotated[int, Field(ge=2)] = 256
@@ -78,48 +58,65 @@ class LearnedInversion(Attack):
     learning_rate: PositiveFloat = 1e-4
     """Adam's learning rate (the paper: 1e-4)."""
     schedule: Schedule = "constant"
-    """Keep the rate, or let it rise to that height in a tenth of the steps and fall to nothing (one-cycle)."""
+    """Keep the learning rate, or raise it to that value in a tenth of the steps and lower it to zero (one-cycle)."""
     precision: Precision = "auto"
     """Number format of the network's products; auto takes bfloat16 where the processor multiplies it."""
     devices: PositiveInt = 1
-    """GPUs that share each step, or on a CPU processes; where answers vary there is one."""
+    """GPUs, or on a CPU processes, that share each step; one if the oracle is stochastic."""
     refreshes: PositiveInt | None = None
-    """Where answers vary, as through a random defence: how often to ask, spread over the epochs; none for each one."""
+    """For a stochastic oracle, such as one with a random defense: how often to query, spread over the epochs; None
+    means in every epoch."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Share of the auxiliary images kept aside for the validation curve; it chooses nothing."""
 
     @abstractmethod
-    def learn_readouts(
+    def fit_extractors(
         self, vectors: Tensor, labels: Tensor, view: AuditorView, generator: Generator
-    ) -> Readouts:
-        """Learn, from the auxiliary images' gradient differences `[m, d]`, what to read out of a vector."""
+    ) -> FeatureExtractors:
+        """Learn what to extract from a gradient difference.
+
+        Args:
+            vectors: Gradient differences of the auxiliary images, `[m, d]`, or their sketches.
+            labels: Their labels, `[m]`.
+            view: What the auditor holds.
+            generator: The attack's randomness.
+        """
 
     @abstractmethod
     def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
-        """A network from features to images of this shape, with fresh weights."""
+        """Build a network from features to images, with fresh weights.
+
+        Args:
+            features: What the network takes.
+            shape: Channels, height, and width of the images.
+        """
 
     def __call__(self, view: AuditorView, *, generator: Generator) -> Reconstruction:
         """Learn, then reconstruct the image behind each proof.
 
         Args:
-            view: Proofs, oracle and auxiliary images.
+            view: Proofs, oracle, and auxiliary images.
             generator: The attack's randomness.
 
         Returns:
-            One image for each proof, in the proofs' order.
+            One image for each proof, in the order of the proofs.
         """
         return self.invert(self.learn(view, generator=generator), view.proofs, device=view.device)
 
     def learn(self, view: AuditorView, *, generator: Generator) -> Learned:
-        """Learn from the oracle's answers; no proof is looked at.
+        """Learn from the oracle's answers; the proofs are not used.
 
         Args:
-            view: Oracle and auxiliary images. Where its answers vary, they are asked for anew in each epoch.
+            view: Oracle and auxiliary images. A stochastic oracle is queried again during training.
             generator: The attack's randomness.
+
+        Raises:
+            ConfigurationError: The weights of the perceptual distance are missing.
+            DivergenceError: The training loss is not finite.
         """
-        # Weights that can't be had shall be known before an hour is spent.
+        # Fail early if the weights are missing.
         perceptual = load_vgg_features(self.vgg_weights) if self.beta > 0 else None
-        queries = draw_queries(
+        queries = augmented_queries(
             view.auxiliary,
             self.affordable(view),
             mixed=self.mixed,
@@ -129,111 +126,149 @@ class LearnedInversion(Attack):
         features, first = fit_features(
             view,
             queries,
-            lambda vectors, labels: self.learn_readouts(vectors, labels, view, generator),
+            lambda vectors, labels: self.fit_extractors(vectors, labels, view, generator),
             sketch=self.draw_sketch(view.oracle.dimension, generator),
         )
-        learned, aside = self._split(queries, len(view.auxiliary), generator)
-        validation = Pairs(first, queries.levels, aside)
-        lesson = self._lessons(view, queries, features, Pairs(first, queries.levels, learned))
-        curves: dict[str, list[float]] = {}
-        networks = []
-        for index in range(self.inverters):
-            with torch.random.fork_rng():
-                torch.manual_seed(fork(generator))
-                inverter = self.build_inverter(features, view.auxiliary.shape)
-            several = self.devices > 1 and not view.answers_vary
-            train = partial(train_on_several, devices=self.devices) if several else train_inverter
-            told = train(
-                inverter, lesson, validation, perceptual, self._plan(view.device), generator=generator
-            )
-            curves |= {f"{name}_{index + 1}" if index else name: curve for name, curve in told.items()}
-            # As they are stored: a network that is read back is to compute in the same order, to the last bit.
-            networks.append(
-                Network({name: value.contiguous() for name, value in inverter.cpu().state_dict().items()})
-            )
-        found = Learned(features, tuple(networks), view.auxiliary.shape, curves)
-        if view.answers_vary:
-            return found
-        return self.learn_more(found, Pairs(first, queries.levels, learned), validation, view, generator)
+        kept, aside = self._split(queries, len(view.auxiliary), generator)
+        pairs = ImagePairs(first, queries.images_uint8, kept)
+        validation = ImagePairs(first, queries.images_uint8, aside)
+        networks, history = self._train(
+            features,
+            self._training_pairs(view, queries, features, pairs),
+            validation,
+            perceptual,
+            view,
+            generator,
+        )
+        learned = Learned(features, networks, view.auxiliary.shape, history)
+        if view.stochastic_oracle:
+            return learned
+        return self.fit_refinement(learned, pairs, validation, view, generator)
 
-    def learn_more(
-        self, learned: Learned, pairs: Pairs, validation: Pairs, view: AuditorView, generator: Generator
+    def fit_refinement(
+        self,
+        learned: Learned,
+        pairs: ImagePairs,
+        validation: ImagePairs,
+        view: AuditorView,
+        generator: Generator,
     ) -> Learned:
-        """Learn from the finished networks' own errors; here nothing.
+        """Learn from the errors of the trained networks. The base class learns nothing.
 
         Args:
-            learned: The networks.
-            pairs: What they learned from.
-            validation: What they did not.
+            learned: The trained networks.
+            pairs: The pairs that they were trained on.
+            validation: Pairs kept aside.
             view: What the auditor holds.
             generator: The attack's randomness.
         """
         return learned
 
-    def correct(self, learned: Learned, images: Tensor, features: Tensor, *, device: str) -> Tensor:
-        """Move the networks' images to where they agree with the features `[n, k]`; here they are left."""
+    def refine(self, learned: Learned, images: Tensor, features: Tensor, *, device: str) -> Tensor:
+        """Move images to where they agree with the proofs. The base class returns them unchanged.
+
+        Args:
+            learned: What `learn` returned.
+            images: The networks' images, `[n, channels, height, width]`.
+            features: Standardized features of the proofs, `[n, k]`.
+            device: "cpu" or "cuda".
+        """
         return images
 
     def invert(self, learned: Learned, proofs: Tensor, *, device: str) -> Reconstruction:
         """Reconstruct the image behind each proof (IGF, Eq. 9).
 
         Args:
-            learned: What `learn` gave.
+            learned: What `learn` returned.
             proofs: Gradient differences, `[n, d]`.
-            device: Where it is computed.
+            device: "cpu" or "cuda".
 
         Returns:
-            One image for each proof, in the proofs' order.
+            One image for each proof, in the order of the proofs.
         """
         features = torch.cat([learned.features.transform(rows) for rows in proofs.split(256)])
-        images = self.render(learned, features, device=device)
-        images = self.correct(learned, images, features, device=device)
-        return Reconstruction(images=images, curves=learned.curves, facts=learned.features.facts)
+        images = self.apply_networks(learned, features, device=device)
+        images = self.refine(learned, images, features, device=device)
+        return Reconstruction(images=images, history=learned.history, facts=learned.features.facts)
 
-    def render(self, learned: Learned, features: Tensor, *, device: str) -> Tensor:
-        """The images `[n, channels, height, width]` of standardised features `[n, k]`; see `invert`."""
+    def apply_networks(self, learned: Learned, features: Tensor, *, device: str) -> Tensor:
+        """Average the networks' images.
+
+        Args:
+            learned: What `learn` returned.
+            features: Standardized features, `[n, k]`.
+            device: "cpu" or "cuda".
+
+        Returns:
+            `[n, channels, height, width]` in [0, 1].
+        """
         images = torch.zeros(len(features), *learned.shape)
         for network in learned.networks:
-            # Without numbers of its own, so that building it draws none.
+            # Built without storage, so that it draws no random weights.
             with torch.device("meta"):
                 inverter = self.build_inverter(learned.features, learned.shape)
             inverter.load_state_dict(network.parameters, assign=True)
             images += invert(inverter, features, device=device) / len(learned.networks)
         return images
 
-    def _lessons(
-        self, view: AuditorView, queries: Queries, features: Features, first: Pairs
-    ) -> Callable[[int], Pairs]:
-        """What is learned from in each epoch: always the same, or other answers to the same queries."""
-        if not view.answers_vary:
-            return lambda epoch: first
-        refreshes = min(self.refreshes or self.epochs, self.epochs)
-        current = {0: first}
-
-        def lesson(epoch: int) -> Pairs:
-            number = epoch * refreshes // self.epochs
-            if number not in current:
-                current.clear()
-                current[number] = replace(first, features=ask_again(view, queries, features))
-            return current[number]
-
-        return lesson
-
     def draw_sketch(self, dimension: int, generator: Generator) -> CountSketch | None:
-        """What makes vectors short before they are kept; none where an attack reads their own coordinates."""
+        """Draw the sketch that shortens vectors before they are stored; None keeps them whole.
+
+        Args:
+            dimension: Length of the vectors.
+            generator: The attack's randomness.
+        """
         return None
 
     def probes(self, view: AuditorView) -> int:
-        """Samples that reading out needs answers for, besides the queries."""
+        """The number of queries that `fit_extractors` makes besides those for training."""
         return 0
 
     def affordable(self, view: AuditorView) -> int:
-        """Queries for each auxiliary image, as many of those wanted as the oracle will answer."""
-        if view.further is None:
+        """The number of queries for each auxiliary image: `queries`, or fewer if the oracle limits them."""
+        if view.remaining_queries is None:
             return self.queries
-        probes = self.probes(view)
-        left = view.further - probes if view.affords(probes) else view.further
+        probes, limit = self.probes(view), view.remaining_queries
+        left = limit - probes if view.affords(probes) else limit
         return min(self.queries, 1 + left // len(view.auxiliary))
+
+    def _train(
+        self,
+        features: Features,
+        training_pairs: Callable[[int], ImagePairs],
+        validation: ImagePairs,
+        perceptual: VggFeatures | None,
+        view: AuditorView,
+        generator: Generator,
+    ) -> tuple[tuple[Network, ...], History]:
+        """Train the networks one after another; their histories are numbered from the second on."""
+        ddp = self.devices > 1 and not view.stochastic_oracle
+        train = partial(train_ddp, devices=self.devices) if ddp else train_inverter
+        history: History = {}
+        networks = []
+        for index in range(self.inverters):
+            with global_seed(fork(generator)):
+                inverter = self.build_inverter(features, view.auxiliary.shape)
+            series = train(
+                inverter, training_pairs, validation, perceptual, self._plan(view.device), generator=generator
+            )
+            history |= {f"{name}_{index + 1}" if index else name: values for name, values in series.items()}
+            # In the layout of a stored network, so that a loaded one computes in the same order, to the last bit.
+            networks.append(
+                Network({name: value.contiguous() for name, value in inverter.cpu().state_dict().items()})
+            )
+        return tuple(networks), history
+
+    def _training_pairs(
+        self, view: AuditorView, queries: Queries, features: Features, pairs: ImagePairs
+    ) -> Callable[[int], ImagePairs]:
+        """The pairs of each epoch: always the same, or new answers of a stochastic oracle to the same queries."""
+        return refreshed_pairs(
+            pairs,
+            lambda: replace(pairs, features=query_again(view, queries, features)),
+            refreshes=(self.refreshes or self.epochs) if view.stochastic_oracle else 1,
+            epochs=self.epochs,
+        )
 
     def _plan(self, device: str) -> TrainingPlan:
         return TrainingPlan(
@@ -248,7 +283,7 @@ class LearnedInversion(Attack):
         )
 
     def _split(self, queries: Queries, images: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Which queries are learned from, and which are kept aside: some images, with none of their variations."""
+        """Rows of the queries for training, and for validation: some images, without any of their variations."""
         order = torch.randperm(images, generator=generator)
         kept = int(images * self.validation)
         starts = range(0, len(queries), images)

@@ -1,4 +1,4 @@
-"""An inversion network trained on several GPUs, or in several processes, by Lightning Fabric."""
+"""Training of an image inverter in several processes, one for each GPU, by Lightning Fabric."""
 
 import threading
 from collections.abc import Callable
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Generator, nn
 
+from palimpsest.attacks.learned.image_training import ImagePairs, TrainingPlan, train_inverter
 from palimpsest.attacks.learned.perceptual_loss import VggFeatures
-from palimpsest.attacks.learned.training import Pairs, TrainingPlan, make_fabric, train_inverter
+from palimpsest.attacks.learned.training import History, make_fabric
 from palimpsest.errors import DivergenceError, ResourceError
 from palimpsest.progress import progress_line
 from palimpsest.randomness import fork
@@ -19,88 +20,88 @@ from palimpsest.randomness import fork
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-# What the first process tells of its last epoch, and that there is no further one.
+# The message that ends the stream of epochs from the first process.
 _DONE = None
 
 
-def train_on_several(
+def train_ddp(
     inverter: nn.Module,
-    lesson: Callable[[int], Pairs],
-    validation: Pairs,
+    training_pairs: Callable[[int], ImagePairs],
+    validation: ImagePairs,
     perceptual: VggFeatures | None,
     plan: TrainingPlan,
     *,
     devices: int,
     generator: Generator,
-) -> dict[str, list[float]]:
-    """Train as `train_inverter` does, each step shared by so many processes of its own.
+) -> History:
+    """Train as `train_inverter` does, with each step shared by several processes (distributed data parallel).
 
     The processes take turns at the rows of a step, and the mean of their gradients is that of the whole step. Batch
-    norm sees each process's own rows.
+    norm sees only the rows of its own process.
 
     Args:
-        inverter: As there; it ends in eval mode.
-        lesson: As there; it is asked once, for it may not go to another process.
-        validation: As there.
-        perceptual: As there.
-        plan: As there.
+        inverter: From features to images; it ends in eval mode.
+        training_pairs: Called once, with 0: the pairs of all epochs.
+        validation: Pairs kept aside for the history.
+        perceptual: VGG's features, or None if beta is 0.
+        plan: Epochs and rates.
         devices: GPUs, or on a CPU processes that share its cores; 2 or more.
-        generator: As there.
+        generator: Seeds the processes.
 
     Returns:
-        The curves of the first process.
+        The history of the first process; see `train_inverter`.
 
     Raises:
-        DivergenceError: The loss stopped being finite.
-        ResourceError: There are not so many GPUs.
+        DivergenceError: The loss is not finite.
+        ResourceError: The machine has fewer GPUs.
     """
     if plan.device == "cuda" and torch.cuda.device_count() < devices:
         raise ResourceError(
             f"attack.devices is {devices}, and there are {torch.cuda.device_count()} GPUs: lower it."
         )
-    fabric = make_fabric(plan, processes=devices)
-    news: Any = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    fabric = make_fabric(plan.precision, plan.device, processes=devices)
+    epochs: Any = torch.multiprocessing.get_context("spawn").SimpleQueue()
     with progress_line("train inverter", plan.epochs) as line:
 
         def listen() -> None:
-            for values in iter(news.get, _DONE):
+            for values in iter(epochs.get, _DONE):
                 line.advance(values=values)
 
-        # Who watches stands in the context, which a thread does not have of itself.
+        # The callbacks are in the context, which a new thread does not inherit.
         listener = threading.Thread(target=copy_context().run, args=(listen,))
         listener.start()
         try:
-            share: Any = _Share(lesson(0), validation, perceptual, plan, fork(generator), news)
-            answer = fabric.launch(share, inverter)
+            worker: Any = _Worker(training_pairs(0), validation, perceptual, plan, fork(generator), epochs)
+            answer = fabric.launch(worker, inverter)
         finally:
-            news.put(_DONE)
+            epochs.put(_DONE)
             listener.join()
     if isinstance(answer, DivergenceError):
         raise answer
-    parameters, curves = answer
+    parameters, history = answer
     inverter.load_state_dict({name: torch.from_numpy(value) for name, value in parameters.items()})
     inverter.eval()
-    return curves
+    return history
 
 
 @dataclass(frozen=True)
-class _Share:
-    """What each process does; the first one's answer counts."""
+class _Worker:
+    """What each process runs; the answer of the first one counts."""
 
-    pairs: Pairs
-    validation: Pairs
+    pairs: ImagePairs
+    validation: ImagePairs
     perceptual: VggFeatures | None
     plan: TrainingPlan
     seed: int
-    news: Any
+    epochs: Any
 
     def __call__(
         self, fabric: "Fabric", inverter: nn.Module
-    ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]] | DivergenceError:
+    ) -> tuple[dict[str, np.ndarray], History] | DivergenceError:
         if self.plan.device == "cpu":
             torch.set_num_threads(max(1, torch.get_num_threads() // fabric.world_size))
         try:
-            curves = train_inverter(
+            history = train_inverter(
                 inverter,
                 lambda _: self.pairs,
                 self.validation,
@@ -108,9 +109,9 @@ class _Share:
                 self.plan,
                 generator=torch.Generator().manual_seed(self.seed),
                 fabric=fabric,
-                told=self.news.put if fabric.global_rank == 0 else lambda _: None,
+                on_epoch=self.epochs.put if fabric.global_rank == 0 else lambda _: None,
             )
         except DivergenceError as error:
-            return error  # raised here it would come back as another error's text
-        # A tensor would stand in memory that ends with this process.
-        return {name: value.cpu().numpy() for name, value in inverter.state_dict().items()}, curves
+            return error  # Raised in this process, it would arrive as the text of another error.
+        # A tensor would lie in memory that ends with this process.
+        return {name: value.cpu().numpy() for name, value in inverter.state_dict().items()}, history

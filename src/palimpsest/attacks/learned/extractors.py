@@ -1,4 +1,4 @@
-"""What an attack reads out of gradient differences."""
+"""Feature extractors: what a learned attack computes from gradient differences."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -9,21 +9,23 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from palimpsest.attacks.learned.last_linear import Head, factorise
+from palimpsest.attacks.learned.last_linear import LastLinear, factorize_rank_two
 from palimpsest.gradients import DEFAULT_BUDGET, collect
 from palimpsest.reduction import CountSketch, FeatureHash, Projection, fit_projection
 from palimpsest.storage import Record
 
 ReductionName = Literal["svd", "hash", "none"]
+"""Centered SVD (IGF, Eqs. 4 and 5), feature hashing (Table 5), or the vector itself."""
+_CHUNK = 1024
 
 
 @dataclass(frozen=True)
-class Readout(Record):
-    """Something that is read out of gradient differences."""
+class FeatureExtractor(Record):
+    """Base of the maps from gradient differences to features."""
 
     @abstractmethod
     def transform(self, vectors: Tensor) -> Tensor:
-        """`[n, d]` to `[n, k]`."""
+        """Map gradient differences `[n, d]` to features `[n, k]`."""
 
     @property
     def facts(self) -> dict[str, float]:
@@ -32,19 +34,20 @@ class Readout(Record):
 
 
 @dataclass(frozen=True)
-class Reduced(Readout):
-    """The whole vector, with its length apart if wanted; below it, the vector made small (IGF, Table 5).
+class Reduced(FeatureExtractor):
+    """The whole vector; subclasses reduce its length (IGF, Table 5).
 
     Args:
-        normalise: Reduce the direction, of length one, and give the logarithm of the length as a feature of its own.
-        signs: Reduce the coordinates' signs: a few large coordinates hide what the many small ones say.
+        normalise: Whether the direction, of length one, is reduced, and the logarithm of the length is a feature of its
+            own.
+        signs: Whether the signs of the coordinates are reduced, which a few large coordinates can't dominate.
     """
 
     normalise: bool
     signs: bool
 
     def transform(self, vectors: Tensor) -> Tensor:
-        """The reduced vectors `[n, k]`, or `[n, k + 1]` with the logarithm of the length."""
+        """Reduce vectors `[n, d]` to `[n, k]`, or to `[n, k + 1]` with the logarithm of the length."""
         lengths = vectors.norm(dim=1, keepdim=True)
         if self.signs:
             vectors = vectors.sign()
@@ -54,23 +57,27 @@ class Reduced(Readout):
         return torch.cat([reduced, lengths.clamp_min(torch.finfo(torch.float32).eps).log()], 1)
 
     def reduce(self, vectors: Tensor) -> Tensor:
-        """`[n, d]` to `[n, k]`."""
+        """Reduce `[n, d]` to `[n, k]`. The base class returns the vectors unchanged."""
         return vectors
 
 
 @dataclass(frozen=True)
 class Projected(Reduced):
-    """The vector in the few directions that carry the auditor's own (IGF, Eqs. 4 and 5)."""
+    """Coordinates in the principal directions of the auditor's gradient differences (IGF, Eqs. 4 and 5).
+
+    Args:
+        projection: The directions.
+    """
 
     projection: Projection
 
     def reduce(self, vectors: Tensor) -> Tensor:
-        """See `Reduced.reduce`."""
+        """Project `[n, d]` to `[n, k]`."""
         return self.projection.transform(vectors)
 
     @property
     def facts(self) -> dict[str, float]:
-        """How many directions, and the variance that they explain."""
+        """Number of directions, and the share of the variance that they explain."""
         return {
             "explained_variance": float(self.projection.explained[-1]),
             "components": self.projection.components,
@@ -79,35 +86,80 @@ class Projected(Reduced):
 
 @dataclass(frozen=True)
 class Hashed(Reduced):
-    """The vector's coordinates summed in random bins (IGF, section C.4)."""
+    """Coordinates summed in random bins (IGF, section C.4).
+
+    Args:
+        bins: The bin of each coordinate.
+    """
 
     bins: FeatureHash
 
     def reduce(self, vectors: Tensor) -> Tensor:
-        """See `Reduced.reduce`."""
+        """Hash `[n, d]` to `[n, bins]`."""
         return self.bins.transform(vectors)
 
     @property
     def facts(self) -> dict[str, float]:
-        """How many bins."""
+        """Number of bins."""
         return {"components": self.bins.components}
 
 
 @dataclass(frozen=True)
-class Sketched(Readout):
-    """What is read out of a vector's sketch.
+class Sketched(FeatureExtractor):
+    """Features of a vector's sketch.
 
     Args:
-        sketch: Makes the vector short.
-        readout: Reads the short one.
+        sketch: Shortens the vector.
+        extractor: Takes the sketch.
     """
 
     sketch: CountSketch
-    readout: Readout
+    extractor: FeatureExtractor
 
     def transform(self, vectors: Tensor) -> Tensor:
-        """See `Readout.transform`."""
-        return self.readout.transform(self.sketch.transform(vectors))
+        """Sketch vectors `[n, d]`, then extract features `[n, k]`."""
+        return self.extractor.transform(self.sketch.transform(vectors))
+
+
+@dataclass(frozen=True)
+class LastLinearInputs(FeatureExtractor):
+    """Square roots of the last layer's inputs at both models: most inputs are zero and a few are large.
+
+    Args:
+        last_linear: Position of the layer in the vector.
+    """
+
+    last_linear: LastLinear
+
+    def transform(self, vectors: Tensor) -> Tensor:
+        """Map vectors `[n, d]` to `[n, 2 x width]`."""
+        return factorize_rank_two(self.last_linear, vectors).features.flatten(1).sqrt()
+
+    @staticmethod
+    def inputs(roots: Tensor) -> Tensor:
+        """Compute the inputs from their square roots."""
+        return roots.clamp_min(0).square()
+
+
+@dataclass(frozen=True)
+class LastLinearResiduals(FeatureExtractor):
+    """Residuals of both models (probabilities minus the label's unit vector), and the label.
+
+    Args:
+        last_linear: Position of the layer in the vector.
+        label: Whether the label's unit vector is a feature.
+    """
+
+    last_linear: LastLinear
+    label: bool = True
+
+    def transform(self, vectors: Tensor) -> Tensor:
+        """Map vectors `[n, d]` to `[n, 2 x classes]`, or `[n, 3 x classes]` with the label."""
+        factors = factorize_rank_two(self.last_linear, vectors)
+        parts = [factors.residuals.flatten(1)]
+        if self.label:
+            parts.append(F.one_hot(factors.labels, self.last_linear.classes).float())
+        return torch.cat(parts, 1)
 
 
 def fit_reduction(
@@ -123,19 +175,19 @@ def fit_reduction(
     folder: Path | None = None,
     generator: Generator,
 ) -> Reduced:
-    """Learn from the auditor's own differences how a vector is made small.
+    """Fit a reduction to the auditor's gradient differences.
 
     Args:
         vectors: Gradient differences of the auxiliary images, `[m, d]`.
-        reduction: SVD, hashing, or none.
+        reduction: Which reduction.
         normalise: See `Reduced`.
         signs: See `Reduced`.
-        explained_variance: SVD: the share of the variance that is kept.
-        components: SVD: the most directions that are kept, or none for no limit.
-        hash_rate: Hashing: bins per parameter.
+        explained_variance: SVD: share of the variance that is kept, in (0, 1].
+        components: SVD: maximum number of directions; None means no limit.
+        hash_rate: Hashing: bins per parameter, in (0, 1].
         memory_budget: SVD: bytes that the work may take beside the vectors.
-        folder: Where signs are kept that are more than fits; none for the system's.
-        generator: The hash's bins, or where the SVD's search starts.
+        folder: Where signs are stored that exceed the budget; None means the system's temporary folder.
+        generator: Draws the bins of the hash, or the start of the SVD's search.
     """
     if reduction == "hash":
         return Hashed(normalise, signs, FeatureHash.draw(vectors.shape[1], hash_rate, generator=generator))
@@ -143,8 +195,8 @@ def fit_reduction(
         return Reduced(normalise, signs)
     if signs:
         memory_budget //= 2
-        rows = (some.sign() for some in vectors.split(1024))
-        vectors = collect(rows, *vectors.shape, memory_budget=memory_budget, folder=folder)
+        chunks = (chunk.sign() for chunk in vectors.split(_CHUNK))
+        vectors = collect(chunks, *vectors.shape, memory_budget=memory_budget, folder=folder)
     return Projected(
         normalise,
         signs,
@@ -157,35 +209,3 @@ def fit_reduction(
             generator=generator,
         ),
     )
-
-
-@dataclass(frozen=True)
-class HeadInputs(Readout):
-    """The last layer's inputs at both models, their square roots: most are zero and a few are large."""
-
-    head: Head
-
-    def transform(self, vectors: Tensor) -> Tensor:
-        """`[n, 2 width]`."""
-        return factorise(self.head, vectors).features.flatten(1).sqrt()
-
-    @staticmethod
-    def inputs(roots: Tensor) -> Tensor:
-        """The inputs themselves."""
-        return roots.clamp_min(0).square()
-
-
-@dataclass(frozen=True)
-class HeadResiduals(Readout):
-    """The label, and both models' errors, as the last layer gives them away."""
-
-    head: Head
-    label: bool = True
-
-    def transform(self, vectors: Tensor) -> Tensor:
-        """`[n, 2 classes]`, and the label's unit vector."""
-        factors = factorise(self.head, vectors)
-        parts = [factors.residuals.flatten(1)]
-        if self.label:
-            parts.append(F.one_hot(factors.labels, self.head.classes).float())
-        return torch.cat(parts, 1)

@@ -1,4 +1,4 @@
-"""From gradient differences to an inverter's inputs: what is read out of a vector, each feature at one scale."""
+"""Standardized features of the auditor's queries and of the proofs: an inverter's inputs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from palimpsest.attacks.auditor_view import AuditorView
 from palimpsest.attacks.learned.augmentation import Queries
-from palimpsest.attacks.learned.extractors import Readout, Sketched
-from palimpsest.attacks.learned.inverter import Maps
+from palimpsest.attacks.learned.extractors import FeatureExtractor, Sketched
+from palimpsest.attacks.learned.inverter import MapShape
 from palimpsest.gradients import collect, gather
 from palimpsest.oracles import read_answers
 from palimpsest.progress import progress_line
@@ -18,42 +18,44 @@ from palimpsest.reduction.count_sketch import distortion
 from palimpsest.storage import Record
 from palimpsest.system.memory import give_back_freed_memory
 
-_TOGETHER = 512
-# Answers by which a sketch is measured.
+_BATCH, _CHUNK = 512, 1024
+# Number of answers on which a sketch's distortion is measured.
 _MEASURED = 16
+_LARGEST = 1e4
 
 
 @dataclass(frozen=True)
-class Readouts:
-    """All that is read out of a vector.
+class FeatureExtractors:
+    """All extractors of an attack.
 
     Args:
-        maps: Those that lie over the image, `[n, channels x height x width]` each.
-        others: Those that don't.
-        grid: Height and width of the maps.
+        spatial: Those whose features are laid out over the image, `[n, channels x height x width]` each.
+        others: All others.
+        map_size: Height and width of the spatial features.
         facts: Named facts for the report.
     """
 
-    maps: Sequence[Readout] = ()
-    others: Sequence[Readout] = ()
-    grid: tuple[int, int] = (1, 1)
+    spatial: Sequence[FeatureExtractor] = ()
+    others: Sequence[FeatureExtractor] = ()
+    map_size: tuple[int, int] = (1, 1)
     facts: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Features(Record):
-    """The auditor's features: one transform for its own queries and for the proofs.
+    """One transform from vectors to standardized features, for the auditor's queries and for the proofs.
 
     Args:
-        readouts: What is read out of a vector, in order.
-        maps: How the first features lie over the image; none if none do.
-        mean: Mean of the queries' features, `[k]`; one for each channel of the maps.
+        extractors: Compute the features, in order.
+        maps: Channels, height, and width of the first features, which are laid out over the image; None if there are
+            no such features.
+        mean: Mean of the queries' features, `[k]`; the same for all entries of a map's channel.
         scale: Their standard deviation, `[k]`.
         facts: Named facts for the report.
     """
 
-    readouts: tuple[Readout, ...]
-    maps: Maps | None
+    extractors: tuple[FeatureExtractor, ...]
+    maps: MapShape | None
     mean: Tensor
     scale: Tensor
     facts: dict[str, float]
@@ -64,115 +66,134 @@ class Features(Record):
         return len(self.mean)
 
     def transform(self, vectors: Tensor) -> Tensor:
-        """Features `[n, k]` float16 of gradient differences `[n, d]`."""
-        return self.standardise(_read(self.readouts, vectors))
+        """Compute standardized features `[n, k]`, float16, of gradient differences `[n, d]`."""
+        return self.standardize(_extract(self.extractors, vectors))
 
     @property
     def sketch(self) -> CountSketch | None:
-        """What all readouts see of a vector, if that is a sketch of it."""
-        first = self.readouts[0]
+        """The sketch that all extractors take, or None if they take the whole vector."""
+        first = self.extractors[0]
         return first.sketch if isinstance(first, Sketched) else None
 
-    def transform_sketched(self, short: Tensor) -> Tensor:
-        """Features of vectors that are sketched already, `[n, size]`."""
-        return self.standardise(
-            _read([one.readout for one in self.readouts if isinstance(one, Sketched)], short)
-        )
+    def transform_sketched(self, sketches: Tensor) -> Tensor:
+        """Compute standardized features `[n, k]`, float16, of sketches `[n, size]`."""
+        extractors = [one.extractor for one in self.extractors if isinstance(one, Sketched)]
+        return self.standardize(_extract(extractors, sketches))
 
     def restore(self, features: Tensor, count: int) -> Tensor:
-        """What was read out, `[n, count]`, of the first features `[n, k]`, as exactly as float16 holds it."""
+        """Invert `standardize` for the first features, up to the rounding of float16.
+
+        Args:
+            features: Standardized features, `[n, k]`.
+            count: How many of the k features.
+
+        Returns:
+            `[n, count]`.
+        """
         return features[:, :count].float() * self.scale[:count] + self.mean[:count]
 
-    def standardise(self, raw: Tensor) -> Tensor:
-        """What was read out, `[n, k]`, each feature at one scale, float16."""
-        # A proof of another making may lie far outside of what float16 holds.
-        return ((raw - self.mean) / self.scale).clamp(-1e4, 1e4).half()
+    def standardize(self, raw: Tensor) -> Tensor:
+        """Map extracted features `[n, k]` to mean 0 and deviation 1 on the queries, float16."""
+        # The features of a vector unlike the auditor's may exceed the range of float16.
+        return ((raw - self.mean) / self.scale).clamp(-_LARGEST, _LARGEST).half()
 
 
 def fit_features(
     view: AuditorView,
     queries: Queries,
-    learn: Callable[[Tensor, Tensor], Readouts],
+    fit: Callable[[Tensor, Tensor], FeatureExtractors],
     *,
     sketch: CountSketch | None = None,
 ) -> tuple[Features, Tensor]:
-    """Query the oracle, learn from the auxiliary images' answers what to read out, and read it out of all answers.
+    """Query the oracle, fit extractors to the answers for the auxiliary images, and extract features of all answers.
 
     Args:
         view: What the auditor holds.
-        queries: What it asks: its auxiliary images, then variations of them.
-        learn: From the auxiliary images' gradient differences `[m, d]` and labels `[m]` to what is read out
-            (IGF, section 3.2, i and ii).
-        sketch: Makes the vectors short before they are kept and learned from; none to take them as they are.
+        queries: The auxiliary images, then variations of them.
+        fit: From the auxiliary images' gradient differences `[m, d]` and labels `[m]` to the extractors (IGF, section
+            3.2, i and ii).
+        sketch: Shortens the vectors before they are stored and the extractors are fitted; None keeps them whole.
 
     Returns:
-        The features, and those of the queries, `[m, k]` float16.
+        The transform, and the standardized features of the queries, `[m, k]` float16.
     """
     count, dimension = len(view.auxiliary), view.oracle.dimension
-    told: dict[str, float] = {}
+    sketch_facts: dict[str, float] = {}
     vectors = collect(
-        _sketches(view, queries, count, sketch, told) if sketch else _ask(view, queries, range(count)),
+        _sketches(view, queries, count, sketch, sketch_facts)
+        if sketch
+        else _query(view, queries, range(count)),
         count,
         sketch.size if sketch else dimension,
-        # The other half is for what is learned from them.
+        # The other half is for fitting the extractors.
         memory_budget=view.memory_budget // 2,
         folder=view.scratch,
     )
-    # What the gradients' computation left shall not stand beside what is learned from them.
+    # The memory of the gradients' computation is needed for the fit.
     give_back_freed_memory()
-    learned = learn(vectors, queries.labels[:count])
-    readouts = (*learned.maps, *learned.others)
-    raw = torch.cat([_read(readouts, rows) for rows in vectors.split(1024)])
-    laid = sum(readout.transform(vectors[:2]).shape[1] for readout in learned.maps)
+    fitted = fit(vectors, queries.labels[:count])
+    extractors = (*fitted.spatial, *fitted.others)
+    raw = torch.cat([_extract(extractors, chunk) for chunk in vectors.split(_CHUNK)])
+    spatial = sum(extractor.transform(vectors[:2]).shape[1] for extractor in fitted.spatial)
     del vectors
-    cells = learned.grid[0] * learned.grid[1]
-    mean, scale = _scales(raw, laid, cells)
+    cells = fitted.map_size[0] * fitted.map_size[1]
+    mean, scale = _scales(raw, spatial, cells)
     facts = {
         "auxiliary_images": count,
         "queries": len(queries),
         "dimension": dimension,
         "features": raw.shape[1],
-        **learned.facts,
-        **told,
+        **fitted.facts,
+        **sketch_facts,
     }
     if sketch:
-        readouts = tuple(Sketched(sketch, readout) for readout in readouts)
-    features = Features(readouts, (laid // cells, *learned.grid) if laid else None, mean, scale, facts)
-    return features, _read_queries(view, queries, features, features.standardise(raw))
+        extractors = tuple(Sketched(sketch, extractor) for extractor in extractors)
+    maps = (spatial // cells, *fitted.map_size) if spatial else None
+    features = Features(extractors, maps, mean, scale, facts)
+    return features, _query_features(view, queries, features, features.standardize(raw))
+
+
+def query_again(view: AuditorView, queries: Queries, features: Features) -> Tensor:
+    """Query a stochastic oracle again.
+
+    Args:
+        view: What the auditor holds.
+        queries: The queries, as for `fit_features`.
+        features: The transform that `fit_features` returned.
+
+    Returns:
+        The standardized features of the new answers, `[m, k]` float16.
+    """
+    return _query_features(view, queries, features, torch.empty(0, features.count, dtype=torch.float16))
 
 
 def _sketches(
-    view: AuditorView, queries: Queries, count: int, sketch: CountSketch, told: dict[str, float]
+    view: AuditorView, queries: Queries, count: int, sketch: CountSketch, facts: dict[str, float]
 ) -> Iterator[Tensor]:
-    """The answers' sketches; what the sketch does to the first answers' inner products is measured."""
+    """The answers' sketches; adds to the facts how much the sketch distorts inner products of the first answers."""
     first = min(_MEASURED, count)
-    whole = torch.cat(list(_ask(view, queries, range(first))))
-    short = sketch.transform(whole)
-    told["sketch"] = sketch.size
+    whole = torch.cat(list(_query(view, queries, range(first))))
+    sketched = sketch.transform(whole)
+    facts["sketch"] = sketch.size
     if first > 1:
-        told["sketch_distortion"] = distortion(whole, short)
+        facts["sketch_distortion"] = distortion(whole, sketched)
     del whole
-    yield short
-    yield from _read_answers(view, queries, range(first, count), sketch, "query the oracle")
+    yield sketched
+    yield from _query_through(view, queries, range(first, count), sketch, "query the oracle")
 
 
-def ask_again(view: AuditorView, queries: Queries, features: Features) -> Tensor:
-    """The features `[m, k]` of other answers to the same queries, where the oracle's answers vary."""
-    return _read_queries(view, queries, features, torch.empty(0, features.count, dtype=torch.float16))
-
-
-def _read_queries(view: AuditorView, queries: Queries, features: Features, known: Tensor) -> Tensor:
-    """The features of all queries, of which the first are known; the vectors are gone as soon as they are read."""
+def _query_features(view: AuditorView, queries: Queries, features: Features, known: Tensor) -> Tensor:
+    """Features of all queries, of which the first are known; each vector is freed after its features are extracted."""
 
     def chunks() -> Iterator[Tensor]:
         yield known
         rows = range(len(known), len(queries))
         sketch = features.sketch
         if sketch is None:
-            yield from _read_answers(view, queries, rows, features.transform, "query variations")
+            yield from _query_through(view, queries, rows, features.transform, "query variations")
         else:
-            short = _read_answers(view, queries, rows, sketch, "query variations")
-            yield from map(features.transform_sketched, gather(short, rows=_TOGETHER))
+            sketches = _query_through(view, queries, rows, sketch, "query variations")
+            yield from map(features.transform_sketched, gather(sketches, rows=_BATCH))
 
     return collect(
         chunks(),
@@ -184,13 +205,13 @@ def _read_queries(view: AuditorView, queries: Queries, features: Features, known
     )
 
 
-def _rows_at_once(view: AuditorView) -> int:
-    """Vectors that are read together: a quarter of the budget, for their directions are copies."""
-    return max(1, min(_TOGETHER, view.memory_budget // (16 * view.oracle.dimension)))
+def _batch_rows(view: AuditorView) -> int:
+    """Vectors in a batch: a quarter of the budget, because their directions are copies."""
+    return max(1, min(_BATCH, view.memory_budget // (16 * view.oracle.dimension)))
 
 
-def _ask(view: AuditorView, queries: Queries, rows: range) -> Iterator[Tensor]:
-    """The answers themselves."""
+def _query(view: AuditorView, queries: Queries, rows: range) -> Iterator[Tensor]:
+    """The whole answers to some queries, in chunks `[n, d]`."""
     with progress_line("query the oracle", len(rows)) as line:
         for images, labels in queries.chunks(rows.start, rows.stop):
             for chunk in view.oracle.differences(images, labels):
@@ -198,31 +219,30 @@ def _ask(view: AuditorView, queries: Queries, rows: range) -> Iterator[Tensor]:
                 line.advance(len(chunk))
 
 
-def _read_answers(
-    view: AuditorView, queries: Queries, rows: range, reading: Callable[[Tensor], Tensor], description: str
+def _query_through(
+    view: AuditorView, queries: Queries, rows: range, transform: Callable[[Tensor], Tensor], description: str
 ) -> Iterator[Tensor]:
-    """What is read out of the answers; the vectors are gone as soon as they are read."""
+    """The transformed answers to some queries; each vector is freed after its transform."""
     if not rows:
         return
     with progress_line(description, len(rows)) as line:
         for images, labels in queries.chunks(rows.start, rows.stop):
-            for read in read_answers(view.oracle, images, labels, reading, together=_rows_at_once(view)):
-                yield read
-                line.advance(len(read))
+            for chunk in read_answers(view.oracle, images, labels, transform, together=_batch_rows(view)):
+                yield chunk
+                line.advance(len(chunk))
 
 
-def _read(readouts: Sequence[Readout], vectors: Tensor) -> Tensor:
-    return torch.cat([readout.transform(vectors) for readout in readouts], 1)
+def _extract(extractors: Sequence[FeatureExtractor], vectors: Tensor) -> Tensor:
+    return torch.cat([extractor.transform(vectors) for extractor in extractors], 1)
 
 
-def _scales(raw: Tensor, laid: int, cells: int) -> tuple[Tensor, Tensor]:
-    """Mean and scale of each feature `[k]`; a channel of the maps has one for all of its cells."""
+def _scales(raw: Tensor, spatial: int, cells: int) -> tuple[Tensor, Tensor]:
+    """Mean and scale of each feature `[k]`; all cells of a spatial feature's channel share one."""
     mean, variance = raw.mean(0), raw.var(0)
-    maps_mean = mean[:laid].view(-1, cells).mean(1, keepdim=True)
-    maps_variance = (variance[:laid].view(-1, cells) + (mean[:laid].view(-1, cells) - maps_mean) ** 2).mean(
-        1, keepdim=True
-    )
-    mean = torch.cat([maps_mean.expand(-1, cells).reshape(-1), mean[laid:]])
-    scale = torch.cat([maps_variance.expand(-1, cells).reshape(-1), variance[laid:]]).sqrt()
-    # A feature without any variance carries nothing; a scale of one keeps it finite.
+    channel_mean = mean[:spatial].view(-1, cells).mean(1, keepdim=True)
+    squares = variance[:spatial].view(-1, cells) + (mean[:spatial].view(-1, cells) - channel_mean) ** 2
+    channel_variance = squares.mean(1, keepdim=True)
+    mean = torch.cat([channel_mean.expand(-1, cells).reshape(-1), mean[spatial:]])
+    scale = torch.cat([channel_variance.expand(-1, cells).reshape(-1), variance[spatial:]]).sqrt()
+    # A feature without variance carries no information; a scale of one keeps it finite.
     return mean, torch.where(scale > 0, scale, torch.ones_like(scale))

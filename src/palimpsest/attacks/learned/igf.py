@@ -8,41 +8,41 @@ from torch import Generator, Tensor, nn
 from palimpsest.attacks.auditor_view import AuditorView
 from palimpsest.attacks.learned.base import LearnedInversion
 from palimpsest.attacks.learned.extractors import ReductionName, fit_reduction
-from palimpsest.attacks.learned.features import Features, Readouts
+from palimpsest.attacks.learned.features import FeatureExtractors, Features
 from palimpsest.attacks.learned.inverter import PixelShuffleInverter
 from palimpsest.reduction import CountSketch
 from palimpsest.registry import ATTACKS
 
 
 class ReducedInversion(LearnedInversion):
-    """Base of the attacks that see the reduced vector and nothing else."""
+    """Base of the attacks whose only feature extractor is the reduced vector."""
 
     reduction: ReductionName = "svd"
-    """How a difference is made small: centred SVD (Eqs. 4, 5), feature hashing (Table 5), or not at all."""
+    """Reduction of a gradient difference: centered SVD (Eqs. 4, 5), feature hashing (Table 5), or none."""
     explained_variance: Annotated[float, Field(gt=0, le=1)] = 0.95
-    """SVD: the share nu of the variance that is kept (Eq. 5)."""
+    """SVD: share nu of the variance that is kept (Eq. 5)."""
     components: PositiveInt | None = None
-    """SVD: keep no more than so many directions."""
+    """SVD: maximum number of directions that are kept; None means no limit."""
     hash_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Hashing: bins per parameter (the paper's ResNet20: 0.5)."""
     sketch: PositiveInt | None = None
-    """Sum coordinates with random signs in so many bins before anything else, where the vectors of all auxiliary images
-    would be too many to keep, as a ResNet-18's are; none to keep them as they are."""
+    """Sum coordinates with random signs in so many bins before anything else, if the vectors of all auxiliary images
+    are too many to store, as a ResNet-18's are; None stores them whole."""
     normalise: bool = False
     """Reduce the direction of a difference, and give its length as a feature of its own."""
     signs: bool = False
-    """Reduce the signs of a difference's coordinates: a few large ones hide what the many small ones say."""
+    """Reduce the signs of a difference's coordinates, which a few large coordinates can't dominate."""
 
     def draw_sketch(self, dimension: int, generator: Generator) -> CountSketch | None:
-        """See `LearnedInversion.draw_sketch`."""
+        """Draw a count sketch if the vectors are longer than `sketch`; see `LearnedInversion.draw_sketch`."""
         if self.sketch is None or self.sketch >= dimension:
             return None
         return CountSketch.draw(dimension, self.sketch, generator=generator)
 
-    def learn_readouts(
+    def fit_extractors(
         self, vectors: Tensor, labels: Tensor, view: AuditorView, generator: Generator
-    ) -> Readouts:
-        """See `LearnedInversion.learn_readouts`."""
+    ) -> FeatureExtractors:
+        """Fit the reduction; see `LearnedInversion.fit_extractors`."""
         reduced = fit_reduction(
             vectors,
             reduction=self.reduction,
@@ -55,7 +55,7 @@ class ReducedInversion(LearnedInversion):
             folder=view.scratch,
             generator=generator,
         )
-        return Readouts(others=[reduced], facts=reduced.facts)
+        return FeatureExtractors(others=[reduced], facts=reduced.facts)
 
 
 @ATTACKS.register("igf")
@@ -69,13 +69,13 @@ class IGF(ReducedInversion):
     blocks: NonNegativeInt = 0
     """Residual blocks on the first map; each upsampling has half as many."""
     full_size_maps: bool = True
-    """Make maps of the image's size last, and the image of them by a convolution; without, the last PixelShuffle makes
-    the image itself, which is a fifth less work."""
+    """End with maps of the image's size and a convolution; otherwise the last PixelShuffle makes the image, which is a
+    fifth less work."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
     """Share of the features hidden in each training step."""
 
     def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
-        """See `LearnedInversion.build_inverter`."""
+        """Build the PixelShuffle network (Fig. 11); see `LearnedInversion.build_inverter`."""
         return PixelShuffleInverter(
             features.count,
             shape,

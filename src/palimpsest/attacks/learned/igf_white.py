@@ -1,4 +1,4 @@
-"""The same auditor, knowing the architecture: the last convolution's gradient comes apart too."""
+"""IGF-plus for an auditor who knows the architecture: the last convolution's gradient difference too."""
 
 from typing import ClassVar
 
@@ -6,18 +6,18 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from palimpsest.attacks.auditor_view import ArchitectView, AuditorView, Knowledge
-from palimpsest.attacks.learned.extractors import Readout
+from palimpsest.attacks.learned.extractors import FeatureExtractor
 from palimpsest.attacks.learned.igf_plus import IGFPlus
-from palimpsest.attacks.learned.inverter import Maps
-from palimpsest.attacks.learned.last_conv import find_last_convolution, fit_windows
-from palimpsest.attacks.learned.last_linear import Head
+from palimpsest.attacks.learned.inverter import MapShape
+from palimpsest.attacks.learned.last_conv import find_last_convolution, fit_patches
+from palimpsest.attacks.learned.last_linear import LastLinear
 from palimpsest.errors import KnowledgeError
 from palimpsest.registry import ATTACKS
 
 
 @ATTACKS.register("igf-white")
 class IGFWhite(IGFPlus):
-    """As igf-plus, and estimate what the last convolution saw in each of its pooling windows."""
+    """Like igf-plus, and estimate the last convolution's input patch in each of its pooling windows."""
 
     source: ClassVar[str] = "IGF's threat model with the architecture known; the attack is Palimpsest's own"
     knowledge: ClassVar[frozenset[Knowledge]] = IGFPlus.knowledge | {Knowledge.ARCHITECTURE}
@@ -25,15 +25,19 @@ class IGFWhite(IGFPlus):
     patch_components: PositiveInt = 96
     """Principal components of a window's patch that the network sees, for each of the two models."""
 
-    def lay_over(
-        self, head: Head, arrangement: Maps, vectors: Tensor, labels: Tensor, view: AuditorView
-    ) -> list[Readout]:
-        """The last convolution's windows, where the architecture has them right before the head."""
+    def spatial_extractors(
+        self, last_linear: LastLinear, layout: MapShape, vectors: Tensor, labels: Tensor, view: AuditorView
+    ) -> list[FeatureExtractor]:
+        """Fit the patches of the last convolution, if it stands right before the last linear layer; see `IGFPlus`.
+
+        Raises:
+            KnowledgeError: The view lacks the architecture.
+        """
         if not isinstance(view, ArchitectView):
             raise KnowledgeError(
                 "igf-white needs to know the model's architecture: give it an ArchitectView."
             )
-        convolution = find_last_convolution(view.architecture, head)
-        if convolution is None or convolution.windows != arrangement[1] * arrangement[2]:
+        convolution = find_last_convolution(view.architecture, last_linear)
+        if convolution is None or convolution.windows != layout[1] * layout[2]:
             return []
-        return [fit_windows(head, convolution, vectors, labels, components=self.patch_components)]
+        return [fit_patches(last_linear, convolution, vectors, labels, components=self.patch_components)]

@@ -1,4 +1,4 @@
-"""The networks that turn features back into images: IGF's (appendix D, Fig. 11) and the one it descends from."""
+"""Networks that turn features into images: IGF's (appendix D, Fig. 11) and Learning to Invert's."""
 
 import math
 
@@ -8,27 +8,30 @@ from torch import Tensor, nn
 
 from palimpsest.errors import ConfigurationError
 
-Maps = tuple[int, int, int]
-"""Channels, height and width of those features, the first ones, that lie over the image."""
+MapShape = tuple[int, int, int]
+"""Channels, height, and width of features that are laid out over the image."""
 
 
 class PixelShuffleInverter(nn.Module):
-    """Linear, reshape, then (convolution, batch norm, PixelShuffle) until the image's size, sigmoid at the end.
+    """Linear layer, reshape, then convolution, batch norm, and PixelShuffle up to the image's size, then sigmoid.
 
-    The figure names the layers and not their widths: here the first map has `width` channels of about 4 x 4 pixels,
-    and every upsampling halves the channels and doubles the sides. Features that lie over the image already enter by a
-    convolution, the others by the linear layer.
+    The paper's figure names the layers but not their widths: this network's first map has `width` channels of about
+    4 x 4 pixels, and every upsampling halves the channels and doubles the sides. Features that are laid out over the
+    image enter through a convolution, all others through the linear layer.
 
     Args:
-        features: Length of a sample's features.
-        shape: Channels, height and width of the images.
-        width: Channels of the first map; a power of two, at least 8.
-        dropout: Share of the linear layer's features hidden in each training step; it keeps the network from learning
-            the auxiliary images by heart.
-        blocks: Residual blocks on the first map; each upsampling has half as many, down to none.
-        maps: Which of the features lie over the image; none if none do.
-        full_size_maps: Whether the last upsampling makes maps of the image's size, of which a convolution makes the
-            image; else it makes the image itself.
+        features: Number of features.
+        shape: Channels, height, and width of the images.
+        width: Channels of the first map; a multiple of 8.
+        dropout: Share of the linear layer's features hidden in each training step, in [0, 1); it keeps the network from
+            memorizing the auxiliary images.
+        blocks: Residual blocks on the first map; each upsampling has half as many, down to 0.
+        maps: Layout of the first features over the image; None if no features are laid out over it.
+        full_size_maps: Whether the last upsampling makes maps of the image's size, from which a convolution makes the
+            image; otherwise it makes the image.
+
+    Raises:
+        ConfigurationError: The width is too small for the number of upsamplings.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class PixelShuffleInverter(nn.Module):
         width: int,
         dropout: float,
         blocks: int = 0,
-        maps: Maps | None = None,
+        maps: MapShape | None = None,
         full_size_maps: bool = True,
     ) -> None:
         super().__init__()
@@ -53,35 +56,36 @@ class PixelShuffleInverter(nn.Module):
         self.shape, self.maps = shape, maps
         scale = 2**doublings
         self.first = (width, math.ceil(height / scale), math.ceil(width_in_pixels / scale))
-        laid = math.prod(maps) if maps else 0
+        self.spatial = math.prod(maps) if maps else 0
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(features - laid, math.prod(self.first)) if features > laid else None
+        self.linear = (
+            nn.Linear(features - self.spatial, math.prod(self.first)) if features > self.spatial else None
+        )
         self.convolution = nn.Conv2d(maps[0], width, 3, padding=1) if maps else None
         layers: list[nn.Module] = [_Residual(width) for _ in range(blocks)]
-        straight = doublings > 0 and not full_size_maps
-        for _ in range(doublings - straight):
+        shuffled_image = doublings > 0 and not full_size_maps
+        for _ in range(doublings - shuffled_image):
             blocks, width = blocks // 2, width // 2
             layers += [_activated(2 * width, 4 * width), nn.PixelShuffle(2)]
             layers += [_Residual(width) for _ in range(blocks)]
         last = (
             [_activated(width, 4 * channels), nn.PixelShuffle(2)]
-            if straight
+            if shuffled_image
             else [_activated(width, channels)]
         )
         self.up = nn.Sequential(*layers, *last)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Images `[n, channels, height, width]` in [0, 1] from features `[n, k]`."""
+        """Compute images `[n, channels, height, width]` in [0, 1] from features `[n, k]`."""
         images = self.up(self._first_map(features)).float().sigmoid()
         return images[..., : self.shape[1], : self.shape[2]]
 
     def _first_map(self, features: Tensor) -> Tensor:
-        laid = math.prod(self.maps) if self.maps else 0
         first = []
         if self.linear is not None:
-            first.append(self.linear(self.dropout(features[:, laid:])).view(-1, *self.first))
+            first.append(self.linear(self.dropout(features[:, self.spatial :])).view(-1, *self.first))
         if self.convolution is not None and self.maps is not None:
-            maps = features[:, :laid].view(-1, *self.maps)
+            maps = features[:, : self.spatial].view(-1, *self.maps)
             if self.maps[1:] != self.first[1:]:
                 maps = F.interpolate(maps, self.first[1:], mode="bilinear", align_corners=False)
             first.append(self.convolution(maps.contiguous(memory_format=torch.channels_last)))
@@ -89,12 +93,12 @@ class PixelShuffleInverter(nn.Module):
 
 
 class MlpInverter(nn.Module):
-    """Learning to Invert's network (Wu et al. 2023, section 4): a plain MLP, sigmoid at the end.
+    """Learning to Invert's network (Wu et al. 2023, section 4): an MLP with a sigmoid at the end.
 
     Args:
-        features: Length of a sample's features.
-        shape: Channels, height and width of the images.
-        hidden: Units of each of the two hidden layers (there: 3,000).
+        features: Number of features.
+        shape: Channels, height, and width of the images.
+        hidden: Units of each of the two hidden layers (the paper: 3,000).
     """
 
     def __init__(self, features: int, shape: tuple[int, int, int], *, hidden: int) -> None:
@@ -109,14 +113,14 @@ class MlpInverter(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Images `[n, channels, height, width]` in [0, 1] from features `[n, k]`."""
+        """Compute images `[n, channels, height, width]` in [0, 1] from features `[n, k]`."""
         return self.layers(features).float().sigmoid().view(-1, *self.shape)
 
 
-def _doubles(grid: tuple[int, int], image: tuple[int, int]) -> bool:
-    """Whether a whole number of doublings leads from the grid to the image."""
-    ratio = image[0] / grid[0]
-    return ratio == image[1] / grid[1] and ratio >= 1 and math.log2(ratio).is_integer()
+def _doubles(map_size: tuple[int, int], image: tuple[int, int]) -> bool:
+    """Whether a whole number of doublings leads from the map to the image."""
+    ratio = image[0] / map_size[0]
+    return ratio == image[1] / map_size[1] and ratio >= 1 and math.log2(ratio).is_integer()
 
 
 def _activated(channels: int, out: int) -> nn.Sequential:
@@ -124,7 +128,7 @@ def _activated(channels: int, out: int) -> nn.Sequential:
 
 
 class _Residual(nn.Module):
-    """Two convolutions whose result is added to their input."""
+    """Two convolutions, whose output is added to their input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

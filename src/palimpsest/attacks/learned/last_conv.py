@@ -1,15 +1,14 @@
-"""What the last convolution saw: its gradient difference, deconvolved (a linear Gaussian model fitted by EM).
+"""Input patches of the last convolution, estimated from gradient differences (a linear Gaussian model fitted by EM).
 
-The last convolution's weight gradient is a sum over its output positions: the loss's gradient there, times the patch of
-the input there. Behind a max pooling one position of each window takes part, and the loss's gradient there follows from
-the head: for output channel c,
+The gradient of the last convolution's weight is a sum over output positions: the loss's gradient at the position times
+the input patch there. Behind a max pooling one position of each window contributes, and the loss's gradient there
+follows from the last linear layer. For output channel c,
 
     G[c] = sum over windows w and models s of  E[c, (w, s)] T[(w, s)] + noise,
 
-where E is known, T[(w, s)] is the patch that the window's outputs share on average, and the noise stands for the
-channels of a window not choosing the same position. As many equations as there are channels stand against two unknowns
-a window; what they leave open a Gaussian prior fills, which the auditor learns from its own queries by expectation
-maximisation.
+where E is known, T[(w, s)] is the mean patch of the window's active positions, and the noise accounts for channels that
+choose different positions of a window. There are as many equations as channels, and two unknown patches for each
+window. A Gaussian prior, learned from the auditor's queries by expectation maximization, determines the rest.
 """
 
 from dataclasses import dataclass
@@ -17,23 +16,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from palimpsest.attacks.learned.extractors import Readout
-from palimpsest.attacks.learned.last_linear import Head, factorise
+from palimpsest.attacks.learned.extractors import FeatureExtractor
+from palimpsest.attacks.learned.last_linear import LastLinear, factorize_rank_two
 
 _ROUNDS = 10
 _FIT = 2000
-# A channel hardly any of whose windows is active still has rounding noise.
+# A channel with few active windows still has rounding noise.
 _NOISE_FLOOR = 0.05
 
 
 @dataclass(frozen=True)
 class LastConvolution:
-    """Where the last convolution's weight lies in the flattened gradient, and how its outputs are pooled.
+    """Position of the last convolution's weight in the flattened gradient, and the pooling of its outputs.
 
     Args:
-        offset: Its first coordinate.
-        shape: Output channels, input channels, kernel height and width.
-        windows: Pooling windows over the image: the size of each channel's map at the head.
+        offset: First coordinate of the weight.
+        shape: Output channels, input channels, kernel height, and kernel width.
+        windows: Number of pooling windows over the image: entries of each channel's map at the last linear layer.
     """
 
     offset: int
@@ -41,55 +40,58 @@ class LastConvolution:
     windows: int
 
     def rows(self, vectors: Tensor) -> Tensor:
-        """Its part of vectors `[n, d]`: `[n, output channels, patch]`."""
+        """Cut the weight's part `[n, output channels, patch]` out of vectors `[n, d]`."""
         channels, *patch = self.shape
         size = channels * patch[0] * patch[1] * patch[2]
         return vectors[:, self.offset : self.offset + size].reshape(len(vectors), channels, -1)
 
 
-def find_last_convolution(architecture: nn.Module, head: Head) -> LastConvolution | None:
-    """The convolution whose pooled outputs are the head's inputs; none where a norm or another layer stands between.
+def find_last_convolution(architecture: nn.Module, last_linear: LastLinear) -> LastConvolution | None:
+    """Find the convolution whose pooled outputs are the inputs of the last linear layer.
 
     Args:
-        architecture: The model's layers; their parameters are not looked at.
-        head: The last layer.
+        architecture: The model, in the order of its parameters; their values are not used.
+        last_linear: The last linear layer.
+
+    Returns:
+        The convolution, or None if a normalization or another layer with parameters stands between.
     """
-    offset, found, last = 0, None, None
+    offset, last_offset, last = 0, 0, None
     for module in architecture.modules():
         if any(True for _ in module.children()):
             continue
         parameters = list(module.parameters(recurse=False))
         if isinstance(module, nn.Conv2d) and module.groups == 1:
-            last, found = module, offset
+            last, last_offset = module, offset
         elif parameters and not isinstance(module, nn.Linear):
             last = None
         offset += sum(parameter.numel() for parameter in parameters)
-    if last is None or found is None or head.width % last.out_channels:
+    if last is None or last_linear.width % last.out_channels:
         return None
     height, width = last.kernel_size
     return LastConvolution(
-        found,
+        last_offset,
         (last.out_channels, last.in_channels, height, width),
-        head.width // last.out_channels,
+        last_linear.width // last.out_channels,
     )
 
 
 @dataclass(frozen=True)
-class Windows(Readout):
-    """The mean patch of each window at both models, estimated from a gradient difference; `fit_windows` makes one.
+class LastConvPatches(FeatureExtractor):
+    """The mean patch of each pooling window at both models; fitted by `fit_patches`.
 
     Args:
-        head: The last linear layer.
+        last_linear: The last linear layer.
         convolution: The last convolution.
-        weights: The head's weights at both models, `[2, classes, width]`.
-        scale: What the patches' coordinates are divided by, `[patch]`.
+        weights: Weights of the last linear layer at both models, `[2, classes, width]`.
+        scale: Unit of each patch coordinate, `[patch]`.
         basis: Principal components of a scaled patch, `[patch, components]`.
-        mean: Mean of the windows' patches in that basis, `[2 windows, components]`.
-        covariance: The prior's, between a patch coordinate's windows, `[2 windows, 2 windows]`.
-        noise: The channels' own noise, a share of what their windows weigh.
+        mean: Prior mean of the windows' patches in that basis, `[2 windows, components]`.
+        covariance: Prior covariance between the windows of a patch coordinate, `[2 windows, 2 windows]`.
+        noise: Variance of the channels' noise, in units of `_noise_shape`.
     """
 
-    head: Head
+    last_linear: LastLinear
     convolution: LastConvolution
     weights: Tensor
     scale: Tensor
@@ -99,11 +101,18 @@ class Windows(Readout):
     noise: float
 
     def transform(self, vectors: Tensor) -> Tensor:
-        """Principal components of each window's patch, `[n, models x components x windows]`, of vectors `[n, d]`."""
-        known = _loss_gradients(self.head, self.convolution, self.weights, vectors)
-        answers = (self.convolution.rows(vectors) / self.scale) @ self.basis - known @ self.mean
+        """Estimate the principal components of each window's patch.
+
+        Args:
+            vectors: Gradient differences, `[n, d]`.
+
+        Returns:
+            `[n, models x components x windows]`.
+        """
+        known = _loss_gradients(self.last_linear, self.convolution, self.weights, vectors)
+        weight_gradients = (self.convolution.rows(vectors) / self.scale) @ self.basis - known @ self.mean
         gain, _ = _gain(known, self.covariance, self.noise)
-        patches = gain @ answers
+        patches = gain @ weight_gradients
         return (
             patches.view(len(vectors), 2, self.convolution.windows, -1)
             .transpose(2, 3)
@@ -111,81 +120,87 @@ class Windows(Readout):
         )
 
 
-def fit_windows(
-    head: Head, convolution: LastConvolution, vectors: Tensor, labels: Tensor, *, components: int
-) -> Windows:
-    """Learn the prior of the windows' patches from the auditor's own samples, by expectation maximisation.
+def fit_patches(
+    last_linear: LastLinear, convolution: LastConvolution, vectors: Tensor, labels: Tensor, *, components: int
+) -> LastConvPatches:
+    """Learn the prior of the windows' patches from the auditor's samples, by expectation maximization.
 
     Args:
-        head: The last linear layer.
+        last_linear: The last linear layer.
         convolution: The last convolution.
-        vectors: Their gradient differences, `[m, d]`.
-        labels: Their labels, `[m]`.
-        components: Principal components of a patch that are kept.
+        vectors: Gradient differences of the samples, `[m, d]`; the prior is fitted to the first 2,000.
+        labels: Labels of the samples, `[m]`.
+        components: Number of principal components of a patch.
     """
-    weights = _regress_head(head, vectors, labels)
-    known = _loss_gradients(head, convolution, weights, vectors[:_FIT])
-    answers = convolution.rows(vectors[:_FIT])
+    weights = _regress_weights(last_linear, vectors, labels)
+    known = _loss_gradients(last_linear, convolution, weights, vectors[:_FIT])
+    weight_gradients = convolution.rows(vectors[:_FIT])
     count, channels, unknowns = known.shape
     squares = (known.mT @ known).sum(0)
     ridge = 1e-4 * squares.diagonal().mean() * torch.eye(unknowns)
-    mean = torch.linalg.solve(squares + ridge, torch.einsum("ncw,ncp->wp", known, answers))
-    rest = answers - known @ mean
-    scale = rest.square().mean((0, 1)).sqrt().clamp_min(torch.finfo(torch.float32).eps)
-    rest = rest / scale
-    # Both start at the size that would explain all of the answers.
+    mean = torch.linalg.solve(squares + ridge, torch.einsum("ncw,ncp->wp", known, weight_gradients))
+    centered = weight_gradients - known @ mean
+    scale = centered.square().mean((0, 1)).sqrt().clamp_min(torch.finfo(torch.float32).eps)
+    centered = centered / scale
+    # Both start at the size that would explain the whole gradient differences.
     size = float(count * channels / known.square().sum())
     covariance, noise = size * torch.eye(unknowns), 0.5 * size
     for _ in range(_ROUNDS):
-        covariance, noise = _improve(known, rest, covariance, noise)
-    patches = _gain(known, covariance, noise)[0] @ rest
+        covariance, noise = _em_round(known, centered, covariance, noise)
+    patches = _gain(known, covariance, noise)[0] @ centered
     _, directions = torch.linalg.eigh(torch.einsum("nwp,nwq->pq", patches, patches))
     basis = directions.flip(1)[:, :components].contiguous()
-    return Windows(head, convolution, weights, scale, basis, (mean / scale) @ basis, covariance, noise)
+    return LastConvPatches(
+        last_linear, convolution, weights, scale, basis, (mean / scale) @ basis, covariance, noise
+    )
 
 
-def _loss_gradients(head: Head, convolution: LastConvolution, weights: Tensor, vectors: Tensor) -> Tensor:
-    """E `[n, channels, 2 windows]`: the loss's gradient at the active outputs, the unlearned model's negated."""
-    factors = factorise(head, vectors)
+def _loss_gradients(
+    last_linear: LastLinear, convolution: LastConvolution, weights: Tensor, vectors: Tensor
+) -> Tensor:
+    """E `[n, channels, 2 windows]`: the loss's gradient at the active outputs, negated for the unlearned model."""
+    factors = factorize_rank_two(last_linear, vectors)
     channels, windows = convolution.shape[0], convolution.windows
     signs = torch.tensor([1.0, -1.0]).view(1, 2, 1)
-    pulled = torch.einsum("nsk,skj->nsj", factors.residuals * signs, weights)
-    active = pulled * (factors.features > 0)
+    backpropagated = torch.einsum("nsk,skj->nsj", factors.residuals * signs, weights)
+    active = backpropagated * (factors.features > 0)
     return active.view(-1, 2, channels, windows).transpose(1, 2).reshape(-1, channels, 2 * windows)
 
 
-def _improve(known: Tensor, rest: Tensor, covariance: Tensor, noise: float) -> tuple[Tensor, float]:
-    """One round of expectation maximisation: the windows' covariance and the noise."""
+def _em_round(known: Tensor, centered: Tensor, covariance: Tensor, noise: float) -> tuple[Tensor, float]:
+    """One round of expectation maximization: the prior covariance and the noise."""
     gain, posterior = _gain(known, covariance, noise)
-    patches = gain @ rest
-    left = (rest - known @ patches).square().mean(2)
-    left += torch.einsum("ncw,nwv,ncv->nc", known, posterior, known)
-    spread = torch.einsum("nwp,nvp->wv", patches, patches) / rest.shape[2]
-    return (spread + posterior.sum(0)) / len(known), float((left / _noise_shape(known)).mean())
+    patches = gain @ centered
+    unexplained = (centered - known @ patches).square().mean(2)
+    unexplained += torch.einsum("ncw,nwv,ncv->nc", known, posterior, known)
+    spread = torch.einsum("nwp,nvp->wv", patches, patches) / centered.shape[2]
+    return (spread + posterior.sum(0)) / len(known), float((unexplained / _noise_shape(known)).mean())
 
 
 def _gain(known: Tensor, covariance: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-    """What turns answers into the posterior mean, `[n, 2 windows, channels]`, and the posterior covariance."""
-    reach = known @ covariance
-    gain = torch.linalg.solve(reach @ known.mT + torch.diag_embed(noise * _noise_shape(known)), reach).mT
-    return gain, covariance - gain @ reach
+    """The gain to the posterior mean, `[n, 2 windows, channels]`, and the posterior covariance."""
+    projected = known @ covariance
+    gain = torch.linalg.solve(
+        projected @ known.mT + torch.diag_embed(noise * _noise_shape(known)), projected
+    ).mT
+    return gain, covariance - gain @ projected
 
 
 def _noise_shape(known: Tensor) -> Tensor:
-    """The noise grows with what the channel's windows weigh, `[n, channels]`."""
+    """Relative variance of the noise, which grows with the channel's loss gradients, `[n, channels]`."""
     weight = known.square().sum(2)
     floor = _NOISE_FLOOR * weight.mean(1, keepdim=True)
     return weight + floor + torch.finfo(torch.float32).tiny
 
 
-def _regress_head(head: Head, vectors: Tensor, labels: Tensor) -> Tensor:
-    """The head's weights at both models, `[2, classes, width]`, up to a shift that residuals cancel.
+def _regress_weights(last_linear: LastLinear, vectors: Tensor, labels: Tensor) -> Tensor:
+    """Weights of the last linear layer at both models, `[2, classes, width]`, up to a shift that residuals cancel.
 
-    Features and residuals of the auditor's own queries are known from their differences, so the logits are too, up to a
-    constant a sample: a linear regression.
+    The gradient differences of the auditor's queries reveal the layer's inputs and residuals, and so the logits, up to
+    a constant for each sample. The weights follow by linear regression.
     """
-    factors = factorise(head, vectors)
-    onehot = torch.nn.functional.one_hot(labels, head.classes)
+    factors = factorize_rank_two(last_linear, vectors)
+    onehot = torch.nn.functional.one_hot(labels, last_linear.classes)
     weights = []
     for model in range(2):
         logits = (factors.residuals[:, model] + onehot).double().clamp_min(1e-7).log()

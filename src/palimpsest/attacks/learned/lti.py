@@ -1,4 +1,4 @@
-"""Learning to Invert's network on IGF's features: the baseline that IGF descends from."""
+"""Learning to Invert on IGF's features: the baseline that IGF builds on."""
 
 from typing import ClassVar
 
@@ -13,15 +13,15 @@ from palimpsest.registry import ATTACKS
 
 @ATTACKS.register("lti")
 class LearningToInvert(ReducedInversion):
-    """Learn to turn a reduced gradient difference back into its image by a plain MLP and the squared error alone."""
+    """Learn, with an MLP and the squared error, to turn a reduced gradient difference back into its image."""
 
     source: ClassVar[str] = "Learning to Invert (Wu et al., 2023), on gradient differences as IGF has them"
 
     hidden: PositiveInt = 3000
     """Units of each of the two hidden layers."""
     beta: NonNegativeFloat = 0.0
-    """Weight of a perceptual distance (Eq. 6), which Learning to Invert has not."""
+    """Weight of a perceptual distance (Eq. 6), which Learning to Invert lacks."""
 
     def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
-        """See `LearnedInversion.build_inverter`."""
+        """Build the MLP; see `LearnedInversion.build_inverter`."""
         return MlpInverter(features.count, shape, hidden=self.hidden)

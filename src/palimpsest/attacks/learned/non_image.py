@@ -1,6 +1,7 @@
-"""Learned inversion of samples that are no images: what the attacks on rows and on tokens share (IGF, section 3.2)."""
+"""Learned inversion of samples other than images: base of the attacks on rows and on tokens (IGF, section 3.2)."""
 
 from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
@@ -11,12 +12,21 @@ from torch import Generator, Tensor, nn
 
 from palimpsest.attacks.auditor_view import Attack, AuditorView, Knowledge, Reconstruction
 from palimpsest.attacks.learned.extractors import fit_reduction
-from palimpsest.errors import DivergenceError
+from palimpsest.attacks.learned.training import (
+    History,
+    Training,
+    global_seed,
+    make_fabric,
+    mean_over_pairs,
+    refreshed_pairs,
+    train,
+)
 from palimpsest.gradients import collect
-from palimpsest.progress import progress_line
 from palimpsest.randomness import fork
 
 _TINY = 1e-6
+# Standardized features beyond this bound come from vectors unlike the auditor's.
+_LARGEST = 1e4
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,7 @@ class Scale:
 
     Args:
         mean: `[k]`.
-        deviation: `[k]`; one where a column never changes.
+        deviation: `[k]`; 1 for a constant column.
     """
 
     mean: Tensor
@@ -33,27 +43,48 @@ class Scale:
 
     @classmethod
     def of(cls, values: Tensor) -> "Scale":
-        """The scale of the columns of `[m, k]`."""
+        """Compute the scale of the columns of `[m, k]`."""
         deviation = values.std(0, correction=0)
         return cls(values.mean(0), torch.where(deviation > _TINY, deviation, torch.ones_like(deviation)))
 
-    def standardise(self, values: Tensor) -> Tensor:
-        """`[n, k]` with the columns' mean 0 and deviation 1."""
+    def standardize(self, values: Tensor) -> Tensor:
+        """Map `[n, k]` to columns of mean 0 and deviation 1."""
         return (values - self.mean) / self.deviation
 
     def restore(self, values: Tensor) -> Tensor:
-        """The inverse of `standardise`."""
+        """Invert `standardize`."""
         return values * self.deviation + self.mean
 
 
-class Inverter(nn.Module):
-    """A linear map and a network beside it: what the linear map explains need not be learned again.
+@dataclass(frozen=True)
+class VectorPairs:
+    """Standardized features of the auditor's queries, and the standardized targets.
+
+    Args:
+        features: `[m, k]`.
+        targets: `[m, j]`.
+    """
+
+    features: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield features `[b, k]` and targets `[b, j]`; see `TrainingPairs.batches`."""
+        for rows in order.split(size):
+            yield self.features[rows], self.targets[rows]
+
+
+class VectorInverter(nn.Module):
+    """The sum of a linear map and of a network, which learns what the linear map leaves unexplained.
 
     Args:
         inputs: Features of a vector.
         outputs: Numbers of a reconstruction.
-        hidden: Units of both hidden layers.
-        dropout: Share of units hidden in each step.
+        hidden: Units of each of the two hidden layers.
+        dropout: Share of these units hidden in each step, in [0, 1).
     """
 
     def __init__(self, inputs: int, outputs: int, *, hidden: int, dropout: float) -> None:
@@ -70,67 +101,79 @@ class Inverter(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """`[n, inputs]` to `[n, outputs]`."""
+        """Map `[n, inputs]` to `[n, outputs]`."""
         return self.linear(features) + self.network(features)
 
 
 class VectorInversion(Attack):
-    """Base of the attacks that learn, from the auditor's own samples, to turn a proof back into a vector."""
+    """Base of the attacks that learn, from the auditor's samples, to turn a proof back into a vector."""
 
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )
 
     queries: PositiveInt = 8
-    """Queries for each auxiliary sample: itself, then mixtures of it with others of its class."""
+    """Queries for each auxiliary sample: the sample itself, then mixtures of it with others of its class."""
     explained_variance: Annotated[float, Field(gt=0, le=1)] = 0.999
-    """The share of the variance of the auditor's differences that is kept (Eq. 5)."""
+    """Share of the variance of the auditor's gradient differences that the projection keeps (Eq. 5)."""
     components: PositiveInt | None = 256
-    """Keep no more than so many directions."""
+    """Maximum number of directions that are kept; None means no limit."""
     hidden: PositiveInt = 256
-    """Units of the inverter's two hidden layers."""
+    """Units of each of the inverter's two hidden layers."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of them hidden in each training step."""
+    """Share of these units hidden in each training step."""
     epochs: PositiveInt = 60
     """Passes over the queries."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Samples in a step."""
     learning_rate: PositiveFloat = 2e-3
-    """The highest of AdamW's learning rates; it falls to nothing along a cosine."""
+    """AdamW's highest learning rate; it falls to zero along a cosine."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
-    """AdamW's weight decay: auxiliary samples are few."""
+    """AdamW's weight decay."""
     refreshes: PositiveInt = 10
-    """Where answers vary, as through a random defence: how often to ask, spread over the epochs."""
+    """For a stochastic oracle, such as one with a random defense: how often it is queried, spread over the epochs."""
 
     @abstractmethod
     def mix(self, inputs: Tensor, others: Tensor, generator: Generator) -> Tensor:
-        """A sample between each of these and the other beside it, both `[m, *shape]`."""
+        """Make a sample between each of the inputs and its partner.
+
+        Args:
+            inputs: `[m, *shape]`.
+            others: The partners, in the same order, `[m, *shape]`.
+            generator: The attack's randomness.
+
+        Returns:
+            `[m, *shape]`.
+        """
 
     @abstractmethod
     def targets(self, samples: Any) -> Tensor:
-        """What the inverter learns to give for each sample, `[m, k]`."""
+        """Encode samples as the vectors that the inverter learns to give, `[m, k]`."""
 
     @abstractmethod
     def read(self, outputs: Tensor, samples: Any) -> Tensor:
-        """Samples from the inverter's outputs `[n, k]` in the order of the proofs.
+        """Decode the inverter's outputs.
 
         Args:
-            outputs: At the scale of the targets.
-            samples: The auditor's own, of whose kind and shape the answer is.
+            outputs: At the scale of the targets, `[n, k]`.
+            samples: The auxiliary samples.
+
+        Returns:
+            `[n, *shape]`, of the kind and shape of the auxiliary samples.
         """
 
     def __call__(self, view: AuditorView[Any], *, generator: Generator) -> Reconstruction:
         """Learn from the oracle's answers, then reconstruct the sample behind each proof.
 
         Args:
-            view: Proofs, oracle and auxiliary samples.
+            view: Proofs, oracle, and auxiliary samples.
             generator: The attack's randomness.
 
         Raises:
-            DivergenceError: The loss stopped being finite.
+            DivergenceError: The training loss is not finite.
         """
         samples = self._queries(view, generator)
-        answers = _ask(view, samples)
+        answers = _query(view, samples)
         reduction = fit_reduction(
             answers,
             reduction="svd",
@@ -143,24 +186,25 @@ class VectorInversion(Attack):
         features = reduction.transform(answers)
         inputs, targets = Scale.of(features), self.targets(samples)
         outputs = Scale.of(targets)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(fork(generator))
-            inverter = Inverter(features.shape[1], targets.shape[1], hidden=self.hidden, dropout=self.dropout)
+        pairs = VectorPairs(inputs.standardize(features), outputs.standardize(targets))
 
-        def lesson() -> Tensor:
-            return inputs.standardise(reduction.transform(_ask(view, samples)))
+        def query_again() -> VectorPairs:
+            return replace(pairs, features=inputs.standardize(reduction.transform(_query(view, samples))))
 
-        curve = self._train(
+        refreshes = self.refreshes if view.stochastic_oracle else 1
+        with global_seed(fork(generator)):
+            inverter = VectorInverter(
+                features.shape[1], targets.shape[1], hidden=self.hidden, dropout=self.dropout
+            )
+        history = self._train(
             inverter,
-            inputs.standardise(features),
-            outputs.standardise(targets),
-            lesson if view.answers_vary else None,
+            refreshed_pairs(pairs, query_again, refreshes=refreshes, epochs=self.epochs),
             view.device,
             generator,
         )
         with torch.inference_mode():
-            given = inputs.standardise(reduction.transform(view.proofs)).clamp(-1e4, 1e4)
-            answered = inverter.cpu().eval()(given)
+            proofs = inputs.standardize(reduction.transform(view.proofs)).clamp(-_LARGEST, _LARGEST)
+            reconstructed = outputs.restore(inverter.cpu()(proofs))
         facts = {
             "auxiliary_samples": float(len(view.auxiliary)),
             "queries": float(len(samples)),
@@ -168,17 +212,15 @@ class VectorInversion(Attack):
             "features": float(features.shape[1]),
             **reduction.facts,
         }
-        return Reconstruction(
-            self.read(outputs.restore(answered), view.auxiliary), {"training_loss": curve}, facts
-        )
+        return Reconstruction(self.read(reconstructed, view.auxiliary), history, facts)
 
     def _queries(self, view: AuditorView[Any], generator: Generator) -> Any:
-        """The auxiliary samples, then mixtures, as many as the oracle will answer."""
-        samples = view.auxiliary
-        wanted = self.queries if view.further is None else min(self.queries, 1 + view.further // len(samples))
+        """The auxiliary samples, then mixtures, as many as the oracle answers."""
+        samples, limit = view.auxiliary, view.remaining_queries
+        per_sample = self.queries if limit is None else min(self.queries, 1 + limit // len(samples))
         parts = [samples.inputs]
-        for _ in range(1, wanted):
-            others = _of_their_class(samples.labels, generator)
+        for _ in range(1, per_sample):
+            others = _of_same_class(samples.labels, generator)
             parts.append(self.mix(samples.inputs, samples.inputs[others], generator))
         return replace(
             samples, **{samples.field: torch.cat(parts), "labels": samples.labels.repeat(len(parts))}
@@ -186,51 +228,35 @@ class VectorInversion(Attack):
 
     def _train(
         self,
-        inverter: nn.Module,
-        features: Tensor,
-        targets: Tensor,
-        lesson: Any,
+        inverter: VectorInverter,
+        training_pairs: Callable[[int], VectorPairs],
         device: str,
         generator: Generator,
-    ) -> list[float]:
-        """Minimise the mean squared error in place; the mean loss of each epoch."""
-        inverter.to(device).train()
+    ) -> History:
+        """Minimize the mean squared error in place."""
         optimizer = torch.optim.AdamW(
             inverter.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
         )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs)
-        curve = []
-        refreshes = min(self.refreshes, self.epochs)
-        # Dropout draws from the global random state and takes no generator: it gets one that nobody else sees.
-        with torch.random.fork_rng(devices=[]), progress_line("train inverter", self.epochs) as line:
-            torch.manual_seed(fork(generator))
-            for epoch in range(self.epochs):
-                if (
-                    lesson
-                    and epoch
-                    and epoch * refreshes // self.epochs > (epoch - 1) * refreshes // self.epochs
-                ):
-                    features = lesson()
-                total = 0.0
-                for rows in torch.randperm(len(features), generator=generator).split(self.batch_size):
-                    optimizer.zero_grad()
-                    loss = F.mse_loss(inverter(features[rows].to(device)), targets[rows].to(device))
-                    if not loss.isfinite():
-                        raise DivergenceError(
-                            f"The inverter's loss is {loss.item()} in epoch {epoch}: lower attack.learning_rate (now "
-                            f"{self.learning_rate})."
-                        )
-                    loss.backward()
-                    optimizer.step()
-                    total += loss.item() * len(rows)
-                schedule.step()
-                curve.append(total / len(features))
-                line.advance(values={"loss": curve[-1]})
-        return curve
+        training = Training(
+            description="inverter",
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            loss=F.mse_loss,
+            optimizer=optimizer,
+            schedule=torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs),
+            schedule_interval="epoch",
+            mean_loss=mean_over_pairs,
+            errors=lambda outputs, targets: (outputs - targets).square().mean(1),
+            remedy=f"lower attack.learning_rate (now {self.learning_rate})",
+            names=("training_loss", "validation_mse"),
+        )
+        fabric = make_fabric("float32", device)
+        with global_seed(fork(generator)):
+            return train(inverter, training_pairs, None, training, generator=generator, fabric=fabric)
 
 
-def _of_their_class(labels: Tensor, generator: Generator) -> Tensor:
-    """For each sample another one of its class, or itself where it is alone, `[m]`."""
+def _of_same_class(labels: Tensor, generator: Generator) -> Tensor:
+    """For each sample a random sample of its class, which may be itself, `[m]`."""
     others = torch.empty_like(labels)
     for label in labels.unique():
         rows = (labels == label).nonzero().flatten()
@@ -238,7 +264,8 @@ def _of_their_class(labels: Tensor, generator: Generator) -> Tensor:
     return others
 
 
-def _ask(view: AuditorView[Any], samples: Any) -> Tensor:
+def _query(view: AuditorView[Any], samples: Any) -> Tensor:
+    """The oracle's gradient differences for samples, `[m, d]`."""
     return collect(
         (chunk.cpu() for chunk in view.oracle.differences(samples.inputs, samples.labels)),
         len(samples),

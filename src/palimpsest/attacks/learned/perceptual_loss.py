@@ -1,4 +1,4 @@
-"""The perceptual part of the attack's loss: distance in VGG's features (IGF, Eq. 8)."""
+"""Perceptual distance in VGG's features (IGF, Eq. 8)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from palimpsest.errors import CheckpointError, ConfigurationError
 from palimpsest.storage import Parameters, read_tensors
 from palimpsest.system.torchvision_compat import import_torchvision
 
-# ImageNet's channel statistics, which VGG was trained with.
+# ImageNet's channel statistics, with which VGG was trained.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CONVOLUTIONS = {
     "features.0": (3, 64),
@@ -22,9 +22,9 @@ _CONVOLUTIONS = {
 
 
 class VggFeatures(nn.Module):
-    """VGG-16 up to relu2_2: the feature extractor phi of Eq. 8.
+    """VGG-16 up to relu2_2: the function phi of Eq. 8.
 
-    The paper names neither the layer nor the pooling; relu1_2 and relu2_2 keep the detail of 32-pixel images.
+    The paper leaves the layer and the pooling open; relu1_2 and relu2_2 keep the details of 32-pixel images.
 
     Args:
         parameters: Weights and biases of `features.0`, `.2`, `.5` and `.7`, as torchvision names them.
@@ -45,7 +45,11 @@ class VggFeatures(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """The maps relu1_2 and relu2_2 of images in [0, 1]; grey images are repeated to three channels."""
+        """Compute the maps relu1_2 and relu2_2.
+
+        Args:
+            images: `[n, channels, height, width]` in [0, 1]; one channel is repeated to three.
+        """
         return list(self._maps((images.expand(-1, 3, -1, -1) - self.mean) / self.std))
 
     def _maps(self, maps: Tensor) -> Iterator[Tensor]:
@@ -57,40 +61,43 @@ class VggFeatures(nn.Module):
 
 
 def perceptual_distance(features: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """Squared distance of features, relative to the targets' own (IGF, Eq. 8).
+    """Compute the squared distance of features, relative to those of the targets (IGF, Eq. 8).
 
-    The paper leaves the scale of phi open. Dividing by the mean square of the targets' features puts the distance of an
-    unrelated image near 1, whatever the layer, so that beta means the same everywhere.
+    The paper leaves the scale of phi open. Division by the mean square of the targets' features puts the distance of an
+    unrelated image near 1 for every layer, so that beta has the same meaning everywhere.
 
     Args:
-        features: The extractor phi.
-        images: Reconstructions, `[n, c, h, w]` in [0, 1].
+        features: The function phi, such as `VggFeatures`.
+        images: Reconstructions, `[n, channels, height, width]` in [0, 1].
         targets: Originals of the same shape.
+
+    Returns:
+        A scalar, 0 for equal images.
     """
     with torch.no_grad():
-        wanted = [other.float() for other in features(targets)]
+        references = [maps.float() for maps in features(targets)]
     distances = [
-        F.mse_loss(mine.float(), other) / other.square().mean()
-        for mine, other in zip(features(images), wanted, strict=True)
+        F.mse_loss(maps.float(), reference) / reference.square().mean()
+        for maps, reference in zip(features(images), references, strict=True)
     ]
     return torch.stack(distances).mean()
 
 
 def load_vgg_features(weights: Path | None) -> VggFeatures:
-    """The extractor with trained weights; never with random ones.
+    """Load VGG-16 with trained weights; it is never used with random ones.
 
     Args:
-        weights: A safetensors file with VGG-16's first four convolutions, or none for torchvision's weights (from
-            its cache, or downloaded).
+        weights: A safetensors file with VGG-16's first four convolutions; None means torchvision's weights, from its
+            cache or downloaded.
 
     Raises:
-        ConfigurationError: The weights can't be had.
-        CheckpointError: The file is not whole or holds other layers.
+        ConfigurationError: torchvision's weights are not available.
+        CheckpointError: The file is damaged or holds other layers.
     """
     if weights is not None:
         parameters, _ = read_tensors(weights)
-        wanted = [f"{name}.{part}" for name in _CONVOLUTIONS for part in ("weight", "bias")]
-        missing = [name for name in wanted if name not in parameters]
+        names = [f"{name}.{part}" for name in _CONVOLUTIONS for part in ("weight", "bias")]
+        missing = [name for name in names if name not in parameters]
         if missing:
             raise CheckpointError(
                 f"{weights} has no {missing[0]!r}: give VGG-16's first four convolutions under torchvision's names."
@@ -101,7 +108,7 @@ def load_vgg_features(weights: Path | None) -> VggFeatures:
         state = models.VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
     except (ImportError, OSError, RuntimeError) as error:
         raise ConfigurationError(
-            f"The perceptual loss needs VGG-16's weights and they can't be had ({error}): give a file with "
+            f"The perceptual loss needs VGG-16's weights, and torchvision can't load them ({error}): give a file with "
             "--attack.vgg-weights, or set --attack.beta 0."
         ) from error
     return VggFeatures(state)

@@ -1,4 +1,4 @@
-"""In which number format a network's products are computed, and in which layout that is fastest."""
+"""Number format and memory layout in which a network is fastest."""
 
 from typing import Any, Literal
 
@@ -6,23 +6,42 @@ import torch
 from torch import nn
 
 Precision = Literal["auto", "float32", "bfloat16"]
-"""auto takes bfloat16 where the processor multiplies it."""
+"""Number format of matrix products and convolutions; "auto" takes bfloat16 where the processor multiplies it."""
 
 
 def fabric_precision(precision: Precision, device: str) -> Literal["32-true", "bf16-mixed"]:
-    """Lightning Fabric's name of the number format."""
-    fast = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    """Lightning Fabric's name of a number format.
+
+    Args:
+        precision: The format; "auto" is resolved on this machine.
+        device: "cpu" or "cuda".
+    """
+    fast = torch.cuda.is_bf16_supported() if device == "cuda" else _processor_has_bfloat16()
     return "bf16-mixed" if precision == "bfloat16" or (precision == "auto" and fast) else "32-true"
 
 
 def laid_out(network: nn.Module) -> nn.Module:
-    """The same network, its weights in the layout in which bfloat16 convolutions are fastest."""
-    move: Any = network.to  # its stubs do not know the layout
+    """Put the weights, in place, into the memory layout in which bfloat16 convolutions are fastest.
+
+    Returns:
+        The same network.
+    """
+    move: Any = network.to  # torch's stubs lack the layout.
     return move(memory_format=torch.channels_last)
 
 
 def products(precision: Precision, device: str) -> torch.autocast:
-    """The context in which a network outside Fabric has its products in that number format."""
+    """Make the context in which a network outside Fabric computes its products in a number format.
+
+    Args:
+        precision: The format.
+        device: "cpu" or "cuda".
+    """
     return torch.autocast(
         device, dtype=torch.bfloat16, enabled=fabric_precision(precision, device) == "bf16-mixed"
     )
+
+
+def _processor_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 by AVX-512, which torch's convolutions use."""
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

@@ -1,14 +1,15 @@
-"""Reconstructions moved to where they agree with the proof, along the inverter's own errors.
+"""Refinement: moves reconstructions, along the inverter's errors, to where they agree with the proofs.
 
-An inversion network's image is near the truth, and its gradient would not be the proof's: the last layer's inputs that
-the proof holds are others than the image's. How the inputs h follow from an image a surrogate tells, and in which
-directions the inverter errs the attacker's own queries do. The most likely image is sought: with x_0 the inverter's, e
-its mean error and B diag(s) the principal directions of its errors,
+The image of an inversion network is near the truth, but its gradient differs from the proof: the inputs of the last
+layer that the proof contains are not those of the image. A surrogate computes these inputs h from an image, and the
+attacker's queries show in which directions the inverter errs. The search finds the most likely image: with x_0 the
+inverter's image, e its mean error, and B diag(s) the principal directions of its errors,
 
-    minimise over u:  |u|^2 + |h(x_0 + e + B diag(s) u) - h|^2 / (noise x scale)^2.
+    minimize over u:  |u|^2 + |h(x_0 + e + B diag(s) u) - h|^2 / (noise x scale)^2.
 
-In pixels, without the errors' covariance, the same search lowers every term and raises the error. Where it ends depends
-on its start, by the network's switches: what the ends of several have in common is nearer to the truth than each.
+Without the covariance of the errors, in pixels, the same search lowers every term and raises the error. The end of a
+search depends on its start, because the surrogate is piecewise linear: the mean over several starts is nearer to the
+truth than each end alone.
 """
 
 from dataclasses import dataclass
@@ -22,23 +23,24 @@ from palimpsest.progress import progress_line
 from palimpsest.reduction import Projection
 from palimpsest.storage import Parameters, Record
 
-_TOGETHER = 128
+_BATCH = 128
 _RATE, _MOMENTS, _RISE = 0.7, (0.9, 0.99), 0.1
 
 
 @dataclass(frozen=True)
-class Consistency(Record):
-    """What the search needs.
+class Refinement(Record):
+    """Surrogate, error directions, and starts of the search.
 
     Args:
         surrogate: Weights of a `Surrogate`.
-        widths: Channels of its convolutions but the last.
-        errors: Principal directions of the inverter's errors: what is missing in its images of the attacker's queries.
-        count: How many errors they were found in.
-        scale: Standard deviation of the last layer's inputs, their mean.
-        largest: The largest input that a query had; a proof of another making may hold anything.
-        noise: How far an input may lie from the surrogate's, as a share of `scale`.
-        starts: The coordinates u that searches start from, `[starts, directions]`; their images are averaged.
+        widths: Channels of its convolutions except the last.
+        errors: Principal directions of the inverter's errors (true minus reconstructed image) on the attacker's
+            queries.
+        count: Number of errors from which the directions were computed.
+        scale: Standard deviation of the last layer's inputs, averaged over the inputs.
+        largest: The largest input of a query; inputs in a proof are clamped to it.
+        noise: Standard deviation of an input around the surrogate's answer, in units of `scale`, above 0.
+        starts: Coordinates u from which searches start, `[starts, directions]`; their images are averaged.
     """
 
     surrogate: Parameters
@@ -50,7 +52,7 @@ class Consistency(Record):
     noise: float
     starts: Tensor
 
-    def correct(
+    def refine(
         self,
         surrogate: Surrogate,
         images: Tensor,
@@ -60,25 +62,25 @@ class Consistency(Record):
         precision: Precision,
         device: str,
     ) -> Tensor:
-        """Move images to where their inputs are those that were found.
+        """Move images to where the surrogate computes the inputs that the proofs contain.
 
         Args:
-            surrogate: A network that the weights fit.
-            images: The inverter's, `[n, channels, height, width]`.
-            inputs: What the proofs hold of both models' last layers' inputs, `[n, 2 x width]`.
-            steps: Adam's, in coordinates in which the prior is a unit ball.
-            precision: Number format of the surrogate's products.
-            device: Where.
+            surrogate: A network that the weights fit; they replace its own.
+            images: The inverter's images, `[n, channels, height, width]`.
+            inputs: The inputs of both models' last layers, from the proofs, `[n, 2 x width]`.
+            steps: Steps of Adam, in coordinates in which the prior is a unit normal.
+            precision: Number format of the surrogate's convolutions.
+            device: "cpu" or "cuda".
 
         Returns:
-            Images in [0, 1], on the CPU.
+            Images `[n, channels, height, width]` in [0, 1], on the CPU.
         """
-        surrogate.load_state_dict(self.surrogate)
+        surrogate.load_state_dict(self.surrogate, assign=True)
         laid_out(surrogate).to(device).eval().requires_grad_(False)
         spread = self.errors.singular_values / max(1, self.count - 1) ** 0.5
         directions = (self.errors.basis * spread).T.contiguous().to(device)
         means = (images.flatten(1) + self.errors.mean).to(device)
-        wanted = inputs.clamp(0, self.largest).to(device)
+        targets = inputs.clamp(0, self.largest).to(device)
 
         def search(mean: Tensor, target: Tensor, start: Tensor) -> Tensor:
             def place(moves: Tensor) -> Tensor:
@@ -91,8 +93,8 @@ class Consistency(Record):
             )
             for _ in range(steps):
                 with products(precision, device):
-                    found = surrogate(place(moves).view(-1, *images.shape[1:]))
-                misses = (found.float() - target) / (self.noise * self.scale)
+                    outputs = surrogate(place(moves).view(-1, *images.shape[1:]))
+                misses = (outputs.float() - target) / (self.noise * self.scale)
                 loss = moves.square().sum() + misses.square().sum()
                 optimizer.zero_grad()
                 loss.backward()
@@ -100,10 +102,10 @@ class Consistency(Record):
                 schedule.step()
             return place(moves).detach()
 
-        moved = torch.empty_like(means)
+        refined = torch.empty_like(means)
         with progress_line("match the proofs' inputs", len(images)) as line:
-            for rows in torch.arange(len(images)).split(_TOGETHER):
-                ends = [search(means[rows], wanted[rows], start) for start in self.starts]
-                moved[rows] = torch.stack(ends).mean(0)
+            for rows in torch.arange(len(images)).split(_BATCH):
+                ends = [search(means[rows], targets[rows], start) for start in self.starts]
+                refined[rows] = torch.stack(ends).mean(0)
                 line.advance(len(rows))
-        return moved.clamp(0, 1).view_as(images).cpu()
+        return refined.clamp(0, 1).view_as(images).cpu()

@@ -1,45 +1,60 @@
-"""Networks of the attacker's own that answer as the models' layers below their last one do, learned from queries."""
+"""Surrogate of the models' layers below the last one, learned from the attacker's queries."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
 
-from palimpsest.attacks.learned.inverter import Maps
-from palimpsest.attacks.learned.precision import Precision, laid_out, products
-from palimpsest.attacks.learned.training import Pairs
-from palimpsest.progress import progress_line
+from palimpsest.attacks.learned.image_training import ImagePairs
+from palimpsest.attacks.learned.inverter import MapShape
+from palimpsest.attacks.learned.precision import Precision
+from palimpsest.attacks.learned.training import History, Training, make_fabric, train
 
 _BATCH, _RATE, _RISE = 64, 4e-3, 0.15
-_EVALUATED = 256
 
 
 class Surrogate(nn.Module):
-    """From images to what both models' last layers see: a small convolutional network for each.
+    """From images to the inputs of both models' last layers: one small convolutional network for each model.
 
-    Its layers are the usual ones: 3 x 3 convolutions with ReLU, each followed by max pooling until the maps have the
-    size that the last layer's inputs were found to have.
+    The networks have the usual layers: 3 x 3 convolutions with ReLU, each followed by max pooling until the maps have
+    the size of the last layer's inputs.
 
     Args:
-        shape: Channels, height and width of the images.
-        maps: Channels, height and width of both models' inputs together.
-        widths: Channels of the convolutions but the last, which has as many as the maps; see `usual_widths`.
+        shape: Channels, height, and width of the images.
+        maps: Channels, height, and width of both models' inputs together.
+        widths: Channels of all convolutions except the last, which has as many as the maps; see `usual_widths`.
     """
 
-    def __init__(self, shape: tuple[int, int, int], maps: Maps, widths: Sequence[int]) -> None:
+    def __init__(self, shape: tuple[int, int, int], maps: MapShape, widths: Sequence[int]) -> None:
         super().__init__()
         self.towers = nn.ModuleList(_tower(shape, (maps[0] // 2, *maps[1:]), widths) for _ in range(2))
 
     def forward(self, images: Tensor) -> Tensor:
-        """The inputs of the original's and the unlearned model's last layer, `[n, 2 x width]`, none negative."""
+        """Compute the inputs of both models' last layers, `[n, 2 x width]`, none negative, the original model first."""
         return torch.cat([tower(images) for tower in self.towers], 1)
+
+
+@dataclass(frozen=True)
+class _InputPairs:
+    """Images, and the inputs of both models' last layers for them."""
+
+    pairs: ImagePairs
+    read: Callable[[Tensor], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        for features, images in self.pairs.batches(size, order):
+            yield images, self.read(features)
 
 
 def fit_surrogate(
     surrogate: Surrogate,
-    pairs: Pairs,
-    validation: Pairs,
+    pairs: ImagePairs,
+    validation: ImagePairs,
     read: Callable[[Tensor], Tensor],
     *,
     scale: float,
@@ -47,73 +62,76 @@ def fit_surrogate(
     precision: Precision,
     device: str,
     generator: Generator,
-) -> dict[str, list[float]]:
-    """Train a surrogate by the attacker's own queries.
+) -> History:
+    """Train a surrogate on the attacker's queries.
 
     Args:
         surrogate: It is trained in place, and ends in eval mode.
-        pairs: Features and the images that they are of.
-        validation: Pairs kept aside; they choose nothing.
-        read: From features to the inputs of both models' last layer.
-        scale: What inputs are divided by.
+        pairs: Features of queries, and the images that were queried.
+        validation: Pairs kept aside for the history; they choose nothing.
+        read: From features `[n, k]` to the inputs of both models' last layers, `[n, 2 x width]`.
+        scale: Unit of the inputs in the loss, above 0.
         epochs: Passes over the pairs.
-        precision: Number format of the products.
-        device: Where.
-        generator: Order of the pairs.
+        precision: Number format of the convolutions.
+        device: "cpu" or "cuda".
+        generator: Draws the order of the pairs.
 
     Returns:
-        The curves `surrogate_loss` and, where pairs were kept aside, `surrogate_validation`: the mean squared error of
-        an input over the scale.
+        The histories `surrogate_loss` and, if pairs were kept aside, `surrogate_validation`: the mean squared error of
+        an input in units of the scale, one value an epoch.
+
+    Raises:
+        DivergenceError: The loss is not finite.
     """
-    laid_out(surrogate).to(device).train()
+
+    def loss(outputs: Tensor, inputs: Tensor) -> Tensor:
+        return ((outputs.float() - inputs) / scale).square().mean()
+
     optimizer = torch.optim.Adam(surrogate.parameters(), lr=_RATE)
     steps = max(2, epochs * math.ceil(len(pairs) / _BATCH))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps, pct_start=_RISE)
-    curves: dict[str, list[float]] = {"surrogate_loss": []}
-
-    def error(features: Tensor, images: Tensor) -> Tensor:
-        with products(precision, device):
-            found = surrogate(images.to(device))
-        return ((found.float() - read(features).to(device)) / scale).square().mean()
-
-    with progress_line("train surrogate", epochs) as line:
-        for _ in range(epochs):
-            losses = []
-            for features, images in pairs.batches(_BATCH, torch.randperm(len(pairs), generator=generator)):
-                loss = error(features, images)
-                losses.append(loss.detach())
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-            curves["surrogate_loss"].append(float(torch.stack(losses).mean()))
-            with torch.inference_mode():
-                kept = [
-                    error(*both) for both in validation.batches(_EVALUATED, torch.arange(len(validation)))
-                ]
-            if kept:
-                curves.setdefault("surrogate_validation", []).append(float(torch.stack(kept).mean()))
-            line.advance(values={name: values[-1] for name, values in curves.items()})
-    surrogate.eval()
-    return curves
+    training = Training(
+        description="surrogate",
+        epochs=epochs,
+        batch_size=_BATCH,
+        loss=loss,
+        optimizer=optimizer,
+        schedule=torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps, pct_start=_RISE),
+        errors=lambda outputs, inputs: loss(outputs, inputs).view(1),
+        remedy="set attack.matching to 0, which needs no surrogate",
+        names=("surrogate_loss", "surrogate_validation"),
+    )
+    return train(
+        surrogate,
+        lambda _: _InputPairs(pairs, read),
+        _InputPairs(validation, read),
+        training,
+        generator=generator,
+        fabric=make_fabric(precision, device),
+    )
 
 
-def usual_widths(shape: tuple[int, int, int], maps: Maps, first: int) -> tuple[int, ...]:
-    """The first convolution's channels, and twice as many in each further one."""
+def usual_widths(shape: tuple[int, int, int], maps: MapShape, first: int) -> tuple[int, ...]:
+    """Channels of the convolutions except the last one: `first`, then twice as many in each next one.
+
+    Args:
+        shape: Channels, height, and width of the images.
+        maps: Channels, height, and width of the inputs of the last layer.
+        first: Channels of the first convolution.
+    """
     return tuple(first << stage for stage in range(_poolings(shape, maps) - 1))
 
 
-def _tower(shape: tuple[int, int, int], maps: Maps, widths: Sequence[int]) -> nn.Sequential:
+def _tower(shape: tuple[int, int, int], maps: MapShape, widths: Sequence[int]) -> nn.Sequential:
     channels, halvings = shape[0], _poolings(shape, maps)
     layers: list[nn.Module] = []
-    for stage, wide in enumerate([*widths, maps[0]]):
-        layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU()]
+    for stage, width in enumerate([*widths, maps[0]]):
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
         if stage < halvings:
             layers.append(nn.MaxPool2d(2))
-        channels = wide
+        channels = width
     return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(maps[1:]), nn.Flatten())
 
 
-def _poolings(shape: tuple[int, int, int], maps: Maps) -> int:
-    """How often an image's sides are halved until they are the maps'."""
+def _poolings(shape: tuple[int, int, int], maps: MapShape) -> int:
+    """How often the sides of an image are halved until they are those of the maps."""
     return max(0, round(math.log2(shape[1] / maps[1])))

@@ -12,22 +12,22 @@ from palimpsest.registry import ATTACKS
 
 @ATTACKS.register("igf-rows")
 class RowInversion(VectorInversion):
-    """Learn, on rows of the auditor's own, to turn a projected gradient difference back into its row.
+    """Learn, on the auditor's rows, to turn a projected gradient difference back into its row.
 
-    Every column counts alike, whatever its unit.
+    The columns are standardized: each column counts alike, whatever its unit.
     """
 
     source: ClassVar[str] = "IGF, section 3.2, Eqs. 3 to 9, with rows in place of images"
     takes: ClassVar[type[SampleSet]] = RowSet
 
     def mix(self, inputs: Tensor, others: Tensor, generator: Generator) -> Tensor:
-        """Each row moved towards another by a random share; see `VectorInversion.mix`."""
+        """Move each row toward its partner by a random share; see `VectorInversion.mix`."""
         return torch.lerp(inputs, others, torch.rand(len(inputs), 1, generator=generator))
 
     def targets(self, samples: RowSet) -> Tensor:
-        """The rows themselves; see `VectorInversion.targets`."""
+        """Return the rows; see `VectorInversion.targets`."""
         return samples.rows
 
     def read(self, outputs: Tensor, samples: RowSet) -> Tensor:
-        """Rows within what the auditor has seen of each column; see `VectorInversion.read`."""
+        """Clamp each column to the range of the auxiliary rows; see `VectorInversion.read`."""
         return outputs.clamp(samples.rows.amin(0), samples.rows.amax(0))

@@ -1,235 +1,246 @@
-"""How an inversion network learns: from the auditor's own queries, nothing else (IGF, section 3.2, iii)."""
+"""One training loop for the networks of the learned attacks: optimizer steps, divergence check, history."""
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from typing_extensions import TypeVar
 
-from palimpsest.attacks.learned.perceptual_loss import VggFeatures, perceptual_distance
 from palimpsest.attacks.learned.precision import Precision, fabric_precision, laid_out
 from palimpsest.errors import DivergenceError
 from palimpsest.progress import progress_line
-from palimpsest.randomness import fork
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-Schedule = Literal["constant", "one-cycle"]
-# AdamW's customary decay; without a schedule the optimiser is the paper's Adam.
-_DECAY, _RISE = 1e-2, 0.1
+History = dict[str, list[float]]
+"""Named series with one value an epoch."""
+_VALIDATION_BATCH = 256
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """What the auditor learns from: the features of its queries, and the images that it asked about.
-
-    Args:
-        features: `[m, k]`, float16 or float32.
-        levels: The images in 8-bit levels, `[m, channels, height, width]` uint8.
-        rows: Which of them are meant, `[n]`.
-    """
-
-    features: Tensor
-    levels: Tensor
-    rows: Tensor
+class TrainingPairs(Protocol):
+    """Inputs of a network and the outputs that it should give: what one epoch trains on."""
 
     def __len__(self) -> int:
-        return len(self.rows)
+        """The number of pairs."""
+        ...
 
     def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Features and images in [0, 1] in this order of the pairs, `size` at a time."""
-        for rows in self.rows[order].split(size):
-            yield self.features[rows].float(), self.levels[rows].float() / 255
+        """Yield batches of inputs and targets.
+
+        Args:
+            size: Pairs in a batch; the last batch may have fewer.
+            order: The pairs in the order in which they are taken, `[n]` int64.
+        """
+        ...
+
+
+P = TypeVar("P", bound=TrainingPairs)
+MeanLoss = Callable[[Sequence[Tensor], Sequence[int]], float]
+"""An epoch's loss, from the losses of its steps and the numbers of pairs in them."""
+
+
+def mean_over_steps(losses: Sequence[Tensor], sizes: Sequence[int]) -> float:
+    """Average the losses of an epoch's steps, in float32, each step with the same weight."""
+    return float(torch.stack([*losses]).mean())
+
+
+def mean_over_pairs(losses: Sequence[Tensor], sizes: Sequence[int]) -> float:
+    """Average the losses of an epoch's steps, in float64, each step weighted by its number of pairs."""
+    total = 0.0
+    for loss, size in zip(losses, sizes, strict=True):
+        total += loss.item() * size
+    return total / sum(sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingPlan:
-    """How long and how fast an inverter is trained.
+class Training:
+    """What `train` minimizes, and how.
 
     Args:
-        epochs: Passes over the pairs.
-        batch_size: Pairs in a step.
-        learning_rate: Adam's, or the highest one of the schedule.
-        schedule: Whether the rate is kept or rises and falls (Smith and Topin 2018), then with decoupled weight decay.
-        beta: Weight of the perceptual distance (Eq. 6).
-        perceptual_batch: On how many images of a step that distance is measured; none for all of them.
-        precision: Number format of the network's products; auto takes bfloat16 where the processor has it.
-        device: Where it runs.
+        description: Name of the network and of its progress line, such as "inverter".
+        epochs: Passes over the pairs, 1 or more.
+        batch_size: Pairs in a step, 1 or more.
+        loss: From the network's outputs and the targets of a batch to the scalar that is minimized.
+        optimizer: Holds the network's parameters.
+        schedule: Learning rates of that optimizer.
+        schedule_interval: Whether the schedule advances after each step or after each epoch.
+        mean_loss: How the losses of an epoch's steps become one value of the history.
+        errors: From outputs and targets of a validation batch to values `[k]`, whose mean over all batches is recorded.
+        remedy: What the user should do when the loss is not finite, the end of a sentence.
+        names: Keys of the history: of the training loss and of the validation error.
     """
 
+    description: str
     epochs: int
     batch_size: int
-    learning_rate: float
-    schedule: Schedule
-    beta: float
-    perceptual_batch: int | None
-    precision: Precision
-    device: str
+    loss: Callable[[Tensor, Tensor], Tensor]
+    optimizer: Optimizer
+    schedule: LRScheduler
+    schedule_interval: Literal["step", "epoch"] = "step"
+    mean_loss: MeanLoss = mean_over_steps
+    errors: Callable[[Tensor, Tensor], Tensor]
+    remedy: str
+    names: tuple[str, str]
 
 
-def train_inverter(
-    inverter: nn.Module,
-    lesson: Callable[[int], Pairs],
-    validation: Pairs,
-    perceptual: VggFeatures | None,
-    plan: TrainingPlan,
+def train(
+    network: nn.Module,
+    training_pairs: Callable[[int], TrainingPairs],
+    validation: TrainingPairs | None,
+    training: Training,
     *,
     generator: Generator,
-    fabric: "Fabric | None" = None,
-    told: Callable[[dict[str, float]], None] | None = None,
-) -> dict[str, list[float]]:
-    """Minimise MSE + beta x perceptual distance over the pairs, in place (IGF, Eqs. 6 to 8).
+    fabric: "Fabric",
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+) -> History:
+    """Train a network in place; it ends in eval mode.
+
+    Dropout draws from torch's global random state: wrap the call in `global_seed` for a network that has any.
 
     Args:
-        inverter: The network, from features to images; it ends in eval mode.
-        lesson: What is learned from in each epoch, counted from 0; always as many pairs.
-        validation: Pairs kept aside for the curve; they choose nothing.
-        perceptual: VGG's features, or none where beta is 0.
-        plan: Epochs and rates.
-        generator: Order of the pairs and dropout.
-        fabric: Where it runs, as one of several processes that take a share of each step; none for alone.
-        told: Hears each epoch's values instead of the progress line.
+        network: From inputs to outputs.
+        training_pairs: The pairs of each epoch, counted from 0; always the same number.
+        validation: Pairs kept aside. Their error is recorded after each epoch and chooses nothing. If omitted or
+            empty, the history has no validation error.
+        training: Loss, optimizer, and schedule.
+        generator: Draws the order of the pairs, once an epoch.
+        fabric: Device and number format. With several processes each takes a share of every step.
+        on_epoch: Receives the values of each epoch instead of the progress line.
 
     Returns:
-        The curves `training_loss` and, where pairs were kept aside, `validation_mse`, one value an epoch.
+        The history: one value an epoch for each of `training.names`, without the second one if nothing was kept aside.
 
     Raises:
-        DivergenceError: The loss stopped being finite.
+        DivergenceError: The loss of a step is not finite.
     """
-    fabric = fabric or make_fabric(plan)
-    optimizer = _make_optimizer(inverter, plan)
-    pairs = lesson(0)
-    schedule = _make_schedule(optimizer, plan, steps=plan.epochs * -(-len(pairs) // plan.batch_size))
-    network, optimizer = fabric.setup(laid_out(inverter), optimizer)
-    phi = fabric.setup_module(perceptual) if perceptual is not None and plan.beta > 0 else None
-    curves: dict[str, list[float]] = {"training_loss": []}
-
-    def descend(loss: Tensor) -> None:
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        optimizer.step()
-        schedule.step()
-
-    # Dropout draws from the global random state and takes no generator: it gets one that nobody else sees.
-    with torch.random.fork_rng(), progress_line("train inverter", plan.epochs) as line:
-        torch.manual_seed(fork(generator) + fabric.global_rank)
-        for epoch in range(plan.epochs):
-            pairs = lesson(epoch)
+    module, optimizer = fabric.setup(laid_out(network), training.optimizer)
+    loss_name, validation_name = training.names
+    history: History = {loss_name: []}
+    with progress_line(f"train {training.description}", training.epochs) as line:
+        for epoch in range(training.epochs):
+            pairs = training_pairs(epoch)
             order = torch.randperm(len(pairs), generator=generator)
-            batches = pairs.batches(plan.batch_size, order)
-            loss = _train_epoch(network, descend, phi, batches, plan, fabric)
-            curves["training_loss"].append(loss)
+            batches = pairs.batches(training.batch_size, order)
+            loss = _train_epoch(module, optimizer, batches, training, fabric, epoch)
+            history[loss_name].append(loss)
             values = {"loss": loss}
-            if len(validation):
-                error = _mean_squared_error(network, validation, fabric)
-                curves.setdefault("validation_mse", []).append(error)
+            if validation is not None and len(validation):
+                error = _validation_error(module, validation, training, fabric)
+                history.setdefault(validation_name, []).append(error)
                 values["validation MSE"] = error
-            told(values) if told else line.advance(values=values)
+            on_epoch(values) if on_epoch else line.advance(values=values)
     network.eval()
-    return curves
+    return history
 
 
-def invert(inverter: nn.Module, features: Tensor, *, device: str, batch_size: int = 256) -> Tensor:
-    """Reconstruct an image from each row of features (IGF, Eq. 9), in float32.
+@contextmanager
+def global_seed(seed: int) -> Iterator[None]:
+    """Seed torch's global random state, from which dropout and fresh weights draw, and restore it at the end."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def refreshed_pairs(first: P, renew: Callable[[], P], *, refreshes: int, epochs: int) -> Callable[[int], P]:
+    """Training pairs for a stochastic oracle, which is queried again during training.
 
     Args:
-        inverter: A trained network.
-        features: `[n, k]`.
-        device: Where it runs.
-        batch_size: Rows at a time.
+        first: The pairs of the first epoch.
+        renew: Queries the oracle again.
+        refreshes: How many sets of pairs are used, the first one included, spread evenly over the epochs. At most
+            one set an epoch is used.
+        epochs: Passes over the pairs.
 
     Returns:
-        `[n, channels, height, width]` in [0, 1], on the CPU.
+        From an epoch, counted from 0, to its pairs; to be called with rising epochs.
     """
-    inverter.to(device).eval()
-    with torch.inference_mode():
-        return torch.cat([inverter(rows.float().to(device)).cpu() for rows in features.split(batch_size)])
+    refreshes = min(refreshes, epochs)
+    current = {0: first}
+
+    def training_pairs(epoch: int) -> P:
+        number = epoch * refreshes // epochs
+        if number not in current:
+            current.clear()
+            current[number] = renew()
+        return current[number]
+
+    return training_pairs
 
 
-def _train_epoch(
-    network: nn.Module,
-    descend: Callable[[Tensor], None],
-    phi: nn.Module | None,
-    batches: Iterator[tuple[Tensor, Tensor]],
-    plan: TrainingPlan,
-    fabric: "Fabric",
-) -> float:
-    """One pass over the pairs; the mean loss of its steps."""
-    network.train()
-    losses = []
-    for whole in batches:
-        if len(whole[0]) < fabric.world_size:
-            continue
-        features, images = (part[fabric.global_rank :: fabric.world_size] for part in whole)
-        targets = fabric.to_device(images)
-        reconstructions = network(fabric.to_device(features))
-        loss = F.mse_loss(reconstructions, targets)
-        if phi is not None:
-            # The order is random, so that the first images estimate the mean of Eq. 8 without bias.
-            few = slice(plan.perceptual_batch)
-            loss = loss + plan.beta * perceptual_distance(phi, reconstructions[few], targets[few])
-        # All processes see the same mean, so that all stop at once.
-        losses.append(fabric.all_reduce(loss.detach()))
-        _refuse_not_finite(float(losses[-1]), len(losses), plan)
-        descend(loss)
-    return float(torch.stack(losses).mean())
-
-
-def _make_optimizer(inverter: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
-    # Fused goes over the weights once, and not once for each of its terms.
-    if plan.schedule == "constant":
-        return torch.optim.Adam(inverter.parameters(), lr=plan.learning_rate, fused=True)
-    return torch.optim.AdamW(inverter.parameters(), lr=plan.learning_rate, weight_decay=_DECAY, fused=True)
-
-
-def _make_schedule(
-    optimizer: torch.optim.Optimizer, plan: TrainingPlan, *, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    # Ten steps and fewer have no room to rise and fall.
-    if plan.schedule == "constant" or steps * _RISE <= 1:
-        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, plan.learning_rate, total_steps=steps, pct_start=_RISE
-    )
-
-
-def make_fabric(plan: TrainingPlan, *, processes: int = 1) -> "Fabric":
-    """Lightning Fabric for a plan.
+def make_fabric(precision: Precision, device: str, *, processes: int = 1) -> "Fabric":
+    """Set up Lightning Fabric.
 
     Args:
-        plan: Device and number format.
-        processes: How many share the work, one for each GPU; on a CPU they share it.
+        precision: Number format of matrix products and convolutions.
+        device: "cpu" or "cuda".
+        processes: How many processes share the work: one for each GPU, or processes on one CPU.
     """
-    # Imported late: it takes longer than all the rest of the package. It also tells its precision at each start.
+    # Imported late: it takes longer than the rest of the package. It also logs its precision at each start.
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     from lightning_fabric import Fabric
 
     return Fabric(
-        accelerator=plan.device,
+        accelerator=device,
         devices=processes,
         strategy="ddp_spawn" if processes > 1 else "auto",
-        precision=fabric_precision(plan.precision, plan.device),
+        precision=fabric_precision(precision, device),
     )
 
 
-def _mean_squared_error(network: nn.Module, pairs: Pairs, fabric: "Fabric") -> float:
-    network.eval()
+def _train_epoch(
+    module: nn.Module,
+    optimizer: Optimizer,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    training: Training,
+    fabric: "Fabric",
+    epoch: int,
+) -> float:
+    """One pass over the pairs; the epoch's loss."""
+    module.train()
+    losses: list[Tensor] = []
+    sizes: list[int] = []
+    for batch in batches:
+        if len(batch[0]) < fabric.world_size:
+            continue
+        inputs, targets = (fabric.to_device(part[fabric.global_rank :: fabric.world_size]) for part in batch)
+        loss = training.loss(module(inputs), targets)
+        # All processes see the same mean, so that all of them stop at the same step.
+        reduced = fabric.all_reduce(loss.detach())
+        assert isinstance(reduced, Tensor), "the mean of tensors is a tensor"
+        losses.append(reduced)
+        sizes.append(len(batch[0]))
+        _check_finite(float(losses[-1]), len(losses), epoch, training)
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        optimizer.step()
+        if training.schedule_interval == "step":
+            training.schedule.step()
+    if training.schedule_interval == "epoch":
+        training.schedule.step()
+    return training.mean_loss(losses, sizes)
+
+
+def _validation_error(module: nn.Module, pairs: TrainingPairs, training: Training, fabric: "Fabric") -> float:
+    module.eval()
     with torch.inference_mode():
         errors = [
-            (network(fabric.to_device(features)) - fabric.to_device(images)).square().flatten(1).mean(1)
-            for features, images in pairs.batches(256, torch.arange(len(pairs)))
+            training.errors(module(fabric.to_device(inputs)), fabric.to_device(targets))
+            for inputs, targets in pairs.batches(_VALIDATION_BATCH, torch.arange(len(pairs)))
         ]
     return float(torch.cat(errors).mean())
 
 
-def _refuse_not_finite(loss: float, step: int, plan: TrainingPlan) -> None:
+def _check_finite(loss: float, step: int, epoch: int, training: Training) -> None:
     if not math.isfinite(loss):
         raise DivergenceError(
-            f"The inverter's loss is {loss} in step {step} of an epoch: lower attack.learning_rate "
-            f"(now {plan.learning_rate})."
+            f"The loss of the {training.description} is {loss} in step {step} of epoch {epoch + 1}: "
+            f"{training.remedy}."
         )

@@ -1,1 +1,1 @@
-"""Gradient matching: searches for images that explain a gradient (DRAGD, DLG and their relatives)."""
+"""Gradient matching: search for samples that explain observed gradients (DRAGD, DLG, and relatives)."""

@@ -1,4 +1,4 @@
-"""What all gradient-matching attacks have in common: settings, and the way from a view to a reconstruction."""
+"""Base of the gradient-matching attacks: settings, and the path from a view to a reconstruction."""
 
 from abc import abstractmethod
 from dataclasses import replace
@@ -15,8 +15,8 @@ from palimpsest.attacks.matching.distances import ObjectiveName
 from palimpsest.attacks.matching.label_inference import INFERRING, LabelMode, believed_labels
 from palimpsest.attacks.matching.lbfgs import LBFGS
 from palimpsest.attacks.matching.problem import Batch
-from palimpsest.attacks.matching.search import Descent, Found, Rehearsal, Search
-from palimpsest.attacks.matching.setup import Scene
+from palimpsest.attacks.matching.search import Descent, ObjectiveCheck, Search, SearchResult
+from palimpsest.attacks.matching.setup import ProblemSetup
 from palimpsest.attacks.server_view import BatchLabels, BatchReconstruction, ServerAttack, ServerView
 
 OptimizerName = Literal["lbfgs", "adam", "adam-hard-sign", "adam-soft-sign"]
@@ -36,9 +36,9 @@ class MatchingAttack(ServerAttack):
     iterations: PositiveInt = 400
     """Steps of each search."""
     learning_rate: PositiveFloat = 0.1
-    """Adam's step size; L-BFGS searches for its own."""
+    """Adam's step size; L-BFGS finds its own."""
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """Adam: what the step size is multiplied by at 3/8, 5/8 and 7/8 of the way."""
+    """Adam: factor of the step size at 3/8, 5/8 and 7/8 of the steps."""
     total_variation: NonNegativeFloat = 0.0
     """Weight of the images' total variation."""
     space: Space = "box"
@@ -50,7 +50,7 @@ class MatchingAttack(ServerAttack):
 
     @property
     def knowledge(self) -> frozenset[Knowledge]:
-        """White box; labels and public images only where a setting asks for them."""
+        """White box; labels and public images only if a setting needs them."""
         needed = {Knowledge.ARCHITECTURE, Knowledge.PARAMETERS, Knowledge.BATCH_GRADIENTS}
         if self.labels == "known":
             needed.add(Knowledge.LABELS)
@@ -69,47 +69,52 @@ class MatchingAttack(ServerAttack):
         Args:
             view: What the server holds.
             generator: The attack's randomness.
+
+        Raises:
+            DivergenceError: The objective of a batch is not finite at any start.
+            KnowledgeError: The attack knows the labels, and the view lacks them.
+            ModelError: Labels are inferred, and the model has no last linear layer with a bias.
         """
-        scene = self.scene(view, generator=generator)
+        setup = self.make_setup(view, generator=generator)
         search = Descent(
-            scene,
+            setup,
             self.objective,
             generator,
-            optimizer=self.descent(),
-            coordinates=make_coordinates(self.space, scene.public),
+            optimizer=self.make_optimizer(),
+            coordinates=make_coordinates(self.space, setup.public),
             smoothness=self.total_variation,
             restarts=self.restarts,
         )
         stages = self.recover(search)
-        leave, stay = stages["forgotten"], stages.get("remaining")
+        forgotten, retained = stages["forgotten"], stages.get("remaining")
 
         def flat(images: Tensor | None) -> Tensor:
-            none = leave.images.new_empty(0, *scene.shape)
-            return (none if images is None else images.flatten(0, 1)).float().cpu()
+            empty = forgotten.images.new_empty(0, *setup.shape)
+            return (empty if images is None else images.flatten(0, 1)).float().cpu()
 
         return BatchReconstruction(
-            images=flat(leave.images),
-            labels=leave.labels,
-            remaining=flat(stay.images if stay else None),
-            objectives=leave.minimum.values.cpu(),
-            prior=flat(leave.start),
-            curves={name: stage.minimum.curve.mean(dim=1).tolist() for name, stage in stages.items()},
+            images=flat(forgotten.images),
+            labels=forgotten.labels,
+            retained=flat(retained.images if retained else None),
+            objectives=forgotten.minimum.values.cpu(),
+            prior=flat(forgotten.start),
+            history={name: stage.minimum.history.mean(dim=1).tolist() for name, stage in stages.items()},
             facts={
                 f"labels_{self.labels}": 1.0,
                 **{f"objective_{name}": float(stage.minimum.values.mean()) for name, stage in stages.items()},
             },
         )
 
-    def rehearse(
-        self, view: ServerView, remaining: Tensor, forgotten: Tensor, labels: BatchLabels
+    def check_objective(
+        self, view: ServerView, retained: Tensor, forgotten: Tensor, labels: BatchLabels
     ) -> dict[str, Tensor]:
-        """What the objective says of the true samples: zero, if model, observation and loss fit together.
+        """Evaluate the objective at the true samples: it is zero if model, observation, and loss fit together.
 
-        This is for a check of one's own set-up, and the only place where an attack's objective meets the truth.
+        Only a check of the setup calls this; no attack receives the true samples.
 
         Args:
             view: What the server holds.
-            remaining: The true images that stay, `[b, n_r, channels, height, width]`.
+            retained: The true retained images, `[b, n_r, channels, height, width]`.
             forgotten: The true forgotten images, `[b, n_f, channels, height, width]`.
             labels: Their classes.
 
@@ -117,20 +122,20 @@ class MatchingAttack(ServerAttack):
             For each stage of the attack the objective without total variation, `[b]`.
         """
         generator = torch.Generator()
-        knowing = self.model_copy(update={"labels": "known"})
-        scene = knowing.scene(replace(view, labels=labels), generator=generator)
-        assert scene.targets is not None, "known labels are targets"
-        search = Rehearsal(
-            scene,
+        with_labels = self.model_copy(update={"labels": "known"})
+        setup = with_labels.make_setup(replace(view, labels=labels), generator=generator)
+        assert setup.targets is not None, "known labels are targets"
+        search = ObjectiveCheck(
+            setup,
             self.objective,
             generator,
-            truth=Batch(torch.cat([remaining, forgotten], dim=1), scene.targets),
-            coordinates=make_coordinates(self.space, scene.public),
+            truth=Batch(torch.cat([retained, forgotten], dim=1), setup.targets),
+            coordinates=make_coordinates(self.space, setup.public),
         )
         return {name: stage.minimum.values for name, stage in self.recover(search).items()}
 
-    def scene(self, view: ServerView, *, generator: Generator) -> Scene:
-        """The view in the attack's precision, with what it believes of the labels.
+    def make_setup(self, view: ServerView, *, generator: Generator) -> ProblemSetup:
+        """Convert the view to the attack's precision, and infer the labels.
 
         Args:
             view: What the server holds.
@@ -138,10 +143,10 @@ class MatchingAttack(ServerAttack):
         """
         difference = self.difference(view)
         labels = believed_labels(view, self.labels, difference, generator=generator)
-        return Scene.of(view, difference, labels, dtype=getattr(torch, self.precision))
+        return ProblemSetup.from_view(view, difference, labels, dtype=getattr(torch, self.precision))
 
     def difference(self, view: ServerView) -> Tensor:
-        """The attack's estimate of the forgotten samples' mean gradient, `[b, d]`.
+        """Estimate the mean gradient of the forgotten samples, `[b, d]`.
 
         Args:
             view: What the server holds.
@@ -149,18 +154,19 @@ class MatchingAttack(ServerAttack):
         return view.observation.difference
 
     @abstractmethod
-    def recover(self, search: Search) -> dict[str, Found]:
-        """The attack itself.
+    def recover(self, search: Search) -> dict[str, SearchResult]:
+        """Run the searches of the attack.
 
         Args:
-            search: What the server holds, and how samples are found.
+            search: Finds samples that explain observed gradients.
 
         Returns:
-            What was `forgotten`, and what is `remaining` if the attack reconstructs it, in the order of the search.
+            The samples by name, in the order of the searches: `forgotten`, and `remaining` if the attack reconstructs
+            the retained samples.
         """
 
-    def descent(self) -> LBFGS | Adam:
-        """The optimiser that the settings name."""
+    def make_optimizer(self) -> LBFGS | Adam:
+        """Make the optimizer that the settings name."""
         if self.optimizer == "lbfgs":
             return LBFGS(self.iterations)
         sign = _SIGNS[self.optimizer]

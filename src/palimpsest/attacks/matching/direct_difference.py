@@ -1,26 +1,25 @@
-"""The direct difference: subtract what remains, then match what is left."""
+"""Direct difference: subtract the retained samples' gradient, then match the rest."""
 
 from typing import ClassVar
 
 from palimpsest.attacks.matching.base import MatchingAttack
 from palimpsest.attacks.matching.problem import Term
-from palimpsest.attacks.matching.search import Found, Search
+from palimpsest.attacks.matching.search import Search, SearchResult
 from palimpsest.registry import ATTACKS
 
 
 @ATTACKS.register("direct-difference")
 class DirectDifference(MatchingAttack):
-    """Match the weighted difference of the two gradients, as if both had been taken at the original parameters.
+    """Match the weighted difference of the two gradients, as if both were taken at the original parameters.
 
-    Exact where unlearning left the parameters as they were and clients take one step; otherwise off by what the
-    parameters' change did to the remaining samples' gradient, times their number over that of the forgotten ones.
+    The difference is exact if unlearning left the parameters unchanged and clients take one step. Otherwise its error
+    is the change of the retained samples' gradient, times their number over that of the forgotten samples.
     """
 
     source: ClassVar[str] = "the identity that GIAMU's exact case uses, with DRAGD's objective"
 
-    def recover(self, search: Search) -> dict[str, Found]:
-        """One search; see `MatchingAttack.recover`."""
-        scene = search.scene
-        return {
-            "forgotten": search.find("forgotten", [Term(scene.before, scene.difference, scene.forgotten)])
-        }
+    def recover(self, search: Search) -> dict[str, SearchResult]:
+        """Run one search; see `MatchingAttack.recover`."""
+        setup = search.setup
+        term = Term(setup.before, setup.difference, setup.forgotten)
+        return {"forgotten": search.find("forgotten", [term])}

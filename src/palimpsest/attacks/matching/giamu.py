@@ -1,4 +1,4 @@
-"""GIAMU and FUIA: match an estimate of the forgotten samples' gradient in direction only."""
+"""GIAMU and FUIA: match the direction of an estimate of the forgotten samples' gradient."""
 
 from typing import ClassVar, Literal
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from palimpsest.attacks.matching.base import MatchingAttack, OptimizerName
 from palimpsest.attacks.matching.distances import ObjectiveName
 from palimpsest.attacks.matching.problem import Term
-from palimpsest.attacks.matching.search import Found, Search
+from palimpsest.attacks.matching.search import Search, SearchResult
 from palimpsest.attacks.server_view import ServerView
 from palimpsest.registry import ATTACKS
 
@@ -21,7 +21,7 @@ class GIAMU(MatchingAttack):
 
     unlearning: Literal["exact", "approximate"] = "exact"
     """Exact: match the weighted difference of the batches' gradients. Approximate: match the change of the parameters,
-    which is the forgotten samples' gradient where unlearning was one step of ascent on them alone."""
+    which is the forgotten samples' gradient if unlearning was one step of ascent on these samples."""
     objective: ObjectiveName = "cosine"
     """The distance of gradients: squared Euclidean or cosine."""
     optimizer: OptimizerName = "adam-hard-sign"
@@ -29,36 +29,36 @@ class GIAMU(MatchingAttack):
     iterations: PositiveInt = 10_000
     """Steps of each search."""
     learning_rate: PositiveFloat = 0.04
-    """Adam's step size; L-BFGS searches for its own."""
+    """Adam's step size; L-BFGS finds its own."""
     learning_rate_decay: float = 0.5
-    """Adam: what the step size is multiplied by at 3/8, 5/8 and 7/8 of the way."""
+    """Adam: factor of the step size at 3/8, 5/8 and 7/8 of the steps."""
     total_variation: NonNegativeFloat = 1e-2
     """Weight of the images' total variation."""
     restarts: PositiveInt = 5
     """Starts of each search; the attack keeps the one with the best objective."""
 
     def difference(self, view: ServerView) -> Tensor:
-        """By the gradients or by the parameters; see `MatchingAttack.difference`."""
+        """Estimate from the gradients or from the parameters; see `MatchingAttack.difference`."""
         if self.unlearning == "exact":
             return super().difference(view)
-        seen = view.observation
-        flat = seen.gradient(view.architecture).flatten
-        return (flat(seen.after) - flat(seen.before)).expand(len(seen.gradients_before), -1)
+        observation = view.observation
+        flatten = observation.gradient(view.architecture).flatten
+        change = flatten(observation.after) - flatten(observation.before)
+        return change.expand(len(observation.gradients_before), -1)
 
-    def recover(self, search: Search) -> dict[str, Found]:
-        """One search; see `MatchingAttack.recover`."""
-        scene = search.scene
-        return {
-            "forgotten": search.find("forgotten", [Term(scene.before, scene.difference, scene.forgotten)])
-        }
+    def recover(self, search: Search) -> dict[str, SearchResult]:
+        """Run one search; see `MatchingAttack.recover`."""
+        setup = search.setup
+        term = Term(setup.before, setup.difference, setup.forgotten)
+        return {"forgotten": search.find("forgotten", [term])}
 
 
 @ATTACKS.register("fuia")
 class FUIA(GIAMU):
-    """Federated unlearning inversion: match the change of the global parameters, with the labels read from it.
+    """Federated unlearning inversion: match the change of the global parameters.
 
-    By the paper's abstract the forgotten samples' gradient is estimated from the difference of the parameters before
-    and after unlearning; the search is taken from Inverting Gradients.
+    After the paper's abstract, the forgotten samples' gradient is estimated from the difference of the parameters
+    before and after unlearning. The search is that of Inverting Gradients.
     """
 
     source: ClassVar[str] = "FUIA (arXiv 2502.14558), after its abstract"
@@ -68,8 +68,8 @@ class FUIA(GIAMU):
     iterations: PositiveInt = 4800
     """Steps of each search."""
     learning_rate: PositiveFloat = 0.1
-    """Adam's step size; L-BFGS searches for its own."""
+    """Adam's step size; L-BFGS finds its own."""
     learning_rate_decay: float = 0.1
-    """Adam: what the step size is multiplied by at 3/8, 5/8 and 7/8 of the way."""
+    """Adam: factor of the step size at 3/8, 5/8 and 7/8 of the steps."""
     restarts: PositiveInt = 1
     """Starts of each search; the attack keeps the one with the best objective."""

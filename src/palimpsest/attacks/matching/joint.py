@@ -1,28 +1,26 @@
-"""Joint optimisation: DRAGD without its stages."""
+"""Joint optimization: DRAGD in one stage."""
 
 from typing import ClassVar
 
 from palimpsest.attacks.matching.base import MatchingAttack
 from palimpsest.attacks.matching.problem import Term
-from palimpsest.attacks.matching.search import Found, Search
+from palimpsest.attacks.matching.search import Search, SearchResult
 from palimpsest.registry import ATTACKS
 
 
 @ATTACKS.register("joint")
 class Joint(MatchingAttack):
-    """Explain both gradients at once, by remaining and forgotten samples together."""
+    """Explain both gradients at once, by retained and forgotten samples together."""
 
     source: ClassVar[str] = "DRAGD (arXiv 2507.09602), the baseline without stages"
 
-    def recover(self, search: Search) -> dict[str, Found]:
-        """One search over all samples; see `MatchingAttack.recover`."""
-        scene = search.scene
-        batch = scene.remaining + scene.forgotten
-        both = search.find(
-            "batch",
-            [Term(scene.after, scene.stayed, scene.remaining), Term(scene.before, scene.whole, batch)],
-        )
-        return {
-            "remaining": both.rows(0, scene.remaining),
-            "forgotten": both.rows(scene.remaining, batch),
-        }
+    def recover(self, search: Search) -> dict[str, SearchResult]:
+        """Run one search for all samples; see `MatchingAttack.recover`."""
+        setup = search.setup
+        batch = setup.retained + setup.forgotten
+        terms = [
+            Term(setup.after, setup.gradients_after, setup.retained),
+            Term(setup.before, setup.gradients_before, batch),
+        ]
+        both = search.find("batch", terms)
+        return {"remaining": both.rows(0, setup.retained), "forgotten": both.rows(setup.retained, batch)}

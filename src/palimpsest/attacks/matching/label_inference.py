@@ -1,4 +1,4 @@
-"""Which classes a batch's samples have, read from gradients."""
+"""Inference of a batch's classes from gradients."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,74 +14,70 @@ from palimpsest.storage import Parameters
 
 LabelMode = Literal["known", "inferred", "inferred-sign", "inferred-difference", "probed", "optimised"]
 INFERRING: tuple[LabelMode, ...] = ("inferred", "inferred-sign", "inferred-difference", "probed")
-"""The modes that find the classes before the search, from gradients or confidences."""
+"""The modes that infer the classes before the search, from gradients or confidences."""
+_IMAGES = 512
 
 
 def believed_labels(
     view: ServerView, mode: LabelMode, difference: Tensor, *, generator: Generator
 ) -> Tensor | None:
-    """What an attack takes for the samples' classes.
+    """Determine the classes that an attack assumes for the samples.
 
     Args:
         view: What the server holds.
-        mode: How the classes are had. `known`: from the view. `inferred`: by `count_rule`. The other three infer the
-            remaining samples' classes in the same way, and the forgotten ones' as follows. `inferred-sign`: by
-            `sign_rule`. `inferred-difference`: by `lost_share_rule`. `probed`: from the two models' confidences, by
-            `probe_labels`. `optimised` believes nothing.
+        mode: `known` takes the classes from the view, and `optimised` leaves them to the search. All other modes infer
+            the retained samples' classes by `count_rule`, and the forgotten samples' classes as follows: `inferred` by
+            `count_rule`, `inferred-sign` by `sign_rule`, `inferred-difference` by `lost_share_rule`, and `probed` from
+            the two models' confidences, by `probe_labels`.
         difference: The attack's estimate of the forgotten samples' mean gradient, `[b, d]`, of any scale.
-        generator: Where probing images come from.
+        generator: Draws probing images.
 
     Returns:
-        `[b, n_r + n_f]` int64, the remaining samples first, or none if the attack shall find the classes itself.
+        `[b, n_r + n_f]` int64, the retained samples first; None if the search finds the classes.
 
     Raises:
-        KnowledgeError: The labels are to be known, and the view lacks them.
-        ModelError: There is no last linear layer with a bias to infer labels from.
+        KnowledgeError: The mode is `known`, and the view lacks the labels.
+        ModelError: Labels are inferred, and the model has no last linear layer with a bias.
     """
     if mode == "optimised":
         return None
     if mode == "known":
         if view.labels is None:
             raise KnowledgeError("The labels are not known to this server: use --attack.labels inferred.")
-        return torch.cat([view.labels.remaining, view.labels.forgotten], dim=1)
-    seen = view.observation
+        return torch.cat([view.labels.retained, view.labels.forgotten], dim=1)
+    observation = view.observation
     layer = last_layer(view.architecture)
-    expected = mean_confidence(view.architecture, seen.after, view.public.images)
-    stay = torch.stack(
-        [count_rule(gradient[layer.bias], seen.remaining, expected) for gradient in seen.gradients_after]
+    expected = mean_confidence(view.architecture, observation.after, view.public.images)
+    retained = torch.stack(
+        [
+            count_rule(gradient[layer.bias], observation.remaining, expected)
+            for gradient in observation.gradients_after
+        ]
     )
-    if mode == "inferred":
-        expected = mean_confidence(view.architecture, seen.before, view.public.images)
-        leave = [count_rule(gradient[layer.bias], seen.forgotten, expected) for gradient in difference]
-    elif mode == "inferred-sign":
-        leave = [sign_rule(layer.weights_of(gradient), seen.forgotten) for gradient in difference]
-    elif mode == "inferred-difference":
-        lost = (seen.gradients_after - seen.gradients_before)[:, layer.bias]
-        leave = [lost_share_rule(one, seen.forgotten) for one in lost]
-    else:
-        networks = [_Confidence(view.architecture, parameters) for parameters in (seen.before, seen.after)]
+    if mode == "probed":
+        networks = [
+            _Confidence(view.architecture, parameters)
+            for parameters in (observation.before, observation.after)
+        ]
         ranking = probe_labels(
             *networks, shape=view.public.shape, classes=view.public.classes, generator=generator
         )
-        leave = [_first(ranking, seen.forgotten)] * len(stay)
-    return torch.cat([stay, torch.stack(leave)], dim=1)
-
-
-def _first(ranking: Tensor, count: int) -> Tensor:
-    """The first classes of a ranking, and from the start again where there are more samples than classes."""
-    return ranking[torch.arange(count) % len(ranking)]
+        forgotten = [_first(ranking, observation.forgotten)] * len(retained)
+    else:
+        forgotten = _forgotten_labels(view, mode, difference, layer)
+    return torch.cat([retained, torch.stack(forgotten)], dim=1)
 
 
 def sign_rule(weights: Tensor, count: int = 1) -> Tensor:
-    """The class of a single sample (iDLG, Eq. 5): its row of the last layer's gradient points against all others.
+    """Infer classes from signs (iDLG, Eq. 5): the row of a sample's class points against all other rows.
 
-    Each row is a number times the sample's features. The number is the class's probability, less one for the sample's
-    own class: negative there, and nowhere else. Of several samples' mean the paper says nothing: here the rows that
-    point against most others come first.
+    Each row is a number times the sample's features. The number is the class's probability, minus one for the sample's
+    class: it is negative only there. The paper covers one sample. For the mean of several samples, the rows that point
+    against most others come first.
 
     Args:
         weights: The gradient of the last layer's weights, `[classes, features]`.
-        count: How many samples it is the mean of.
+        count: Number of samples in the mean.
 
     Returns:
         `[count]` int64.
@@ -92,13 +88,13 @@ def sign_rule(weights: Tensor, count: int = 1) -> Tensor:
 
 
 def lost_share_rule(bias: Tensor, count: int) -> Tensor:
-    """The forgotten samples' classes from the change of a batch's gradient: those whose entries grew most.
+    """Infer the forgotten samples' classes from the change of a batch's gradient: those whose entries grew most.
 
-    Of the two gradients' difference this needs nothing but its order: no numbers of samples, and no probabilities.
+    The rule uses only the order of the entries: no sample numbers, and no probabilities.
 
     Args:
-        bias: The last layer's bias in the batch's gradient after unlearning less that before it, `[classes]`.
-        count: How many samples were forgotten.
+        bias: The last layer's bias in the batch's gradient after unlearning minus that before, `[classes]`.
+        count: Number of forgotten samples.
 
     Returns:
         `[count]` int64.
@@ -107,16 +103,16 @@ def lost_share_rule(bias: Tensor, count: int) -> Tensor:
 
 
 def count_rule(bias: Tensor, count: int, expected: Tensor) -> Tensor:
-    """The classes of several samples, from the gradient of the last layer's bias over all of them.
+    """Infer the classes of several samples from the gradient of the last layer's bias.
 
-    A class's entry is its mean probability less its share of the samples: it is negative only for a class that is
-    there, so these are taken first. The others follow from what is left when the probabilities are replaced by those
-    that the model gives to other images. For one sample this is iDLG's rule, and exact.
+    A class's entry is its mean probability minus its share of the samples. It is negative only for a class that is
+    present, so these classes are taken first. The others follow from the rest, if the probabilities are replaced by
+    those that the model gives to other images. For one sample this is iDLG's rule, and exact.
 
     Args:
-        bias: `[classes]`, the mean over the samples.
-        count: How many samples there are.
-        expected: The model's mean probabilities, `[classes]`.
+        bias: Mean over the samples, `[classes]`.
+        count: Number of samples.
+        expected: The model's mean probabilities on other images, `[classes]`.
 
     Returns:
         `[count]` int64, sorted.
@@ -124,22 +120,22 @@ def count_rule(bias: Tensor, count: int, expected: Tensor) -> Tensor:
     present = bias.argsort()[: min(count, int((bias < 0).sum()))]
     shares = (expected - bias) * count
     shares[present] -= 1
-    found = present.tolist()
-    while len(found) < count:
+    labels = present.tolist()
+    while len(labels) < count:
         likeliest = int(shares.argmax())
         shares[likeliest] -= 1
-        found.append(likeliest)
-    return torch.tensor(sorted(found))
+        labels.append(likeliest)
+    return torch.tensor(sorted(labels))
 
 
 def bias_difference_rule(differences: Tensor) -> Tensor:
-    """The class of each sample from a proof: the one that lost most confidence.
+    """Infer the class of each sample from its proof: the class that lost the most confidence.
 
-    In a difference of one sample's gradients at two models the label itself cancels, which defeats the sign rule. The
-    bias's part is the difference of the two models' probabilities.
+    In a difference of one sample's gradients at two models the label cancels, so that the sign rule fails. The bias's
+    part is the difference of the two models' probabilities.
 
     Args:
-        differences: The last layer's bias in each proof, before less after unlearning, `[n, classes]`.
+        differences: The last layer's bias in each proof, before minus after unlearning, `[n, classes]`.
 
     Returns:
         `[n]` int64.
@@ -149,7 +145,7 @@ def bias_difference_rule(differences: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LastLayer:
-    """Where the last linear layer stands in a flattened gradient.
+    """Position of the last linear layer in a flattened gradient.
 
     Args:
         weights: Its weights, row by row.
@@ -160,7 +156,7 @@ class LastLayer:
     bias: slice
 
     def weights_of(self, gradient: Tensor) -> Tensor:
-        """The layer's part of a gradient `[d]`, `[classes, features]`."""
+        """Cut the weights' part `[classes, features]` out of a gradient `[d]`."""
         return gradient[self.weights].unflatten(0, (self.bias.stop - self.bias.start, -1))
 
 
@@ -171,7 +167,7 @@ def last_layer(architecture: nn.Module) -> LastLayer:
         architecture: The model.
 
     Raises:
-        ModelError: There is none, or it has no bias.
+        ModelError: The model has no linear layer, or the last one has no bias.
     """
     linear = [name for name, module in architecture.named_modules() if isinstance(module, nn.Linear)]
     prefix = f"{linear[-1]}." if linear and linear[-1] else ""
@@ -189,18 +185,38 @@ def last_layer(architecture: nn.Module) -> LastLayer:
 
 @torch.no_grad()
 def mean_confidence(architecture: nn.Module, parameters: Parameters, images: Tensor) -> Tensor:
-    """The mean probabilities that a model gives to images, `[classes]`.
+    """Compute the mean probabilities that a model gives to images, `[classes]`.
 
     Args:
         architecture: The model.
         parameters: Its state dict.
-        images: `[n, channels, height, width]`; at most 512 of them are used.
+        images: `[n, channels, height, width]`; at most the first 512 are used.
     """
-    return _Confidence(architecture, parameters)(images[:512]).mean(dim=0)
+    return _Confidence(architecture, parameters)(images[:_IMAGES]).mean(dim=0)
+
+
+def _forgotten_labels(
+    view: ServerView, mode: LabelMode, difference: Tensor, layer: LastLayer
+) -> list[Tensor]:
+    """The forgotten samples' classes of each batch, by the rule of the mode."""
+    observation = view.observation
+    count = observation.forgotten
+    if mode == "inferred":
+        expected = mean_confidence(view.architecture, observation.before, view.public.images)
+        return [count_rule(gradient[layer.bias], count, expected) for gradient in difference]
+    if mode == "inferred-sign":
+        return [sign_rule(layer.weights_of(gradient), count) for gradient in difference]
+    changes = (observation.gradients_after - observation.gradients_before)[:, layer.bias]
+    return [lost_share_rule(change, count) for change in changes]
+
+
+def _first(ranking: Tensor, count: int) -> Tensor:
+    """The first classes of a ranking, repeated if there are more samples than classes."""
+    return ranking[torch.arange(count) % len(ranking)]
 
 
 class _Confidence:
-    """A model as a black box: images in, probabilities out."""
+    """A model as a black box: from images to probabilities."""
 
     def __init__(self, architecture: nn.Module, parameters: Parameters) -> None:
         self._network = architecture

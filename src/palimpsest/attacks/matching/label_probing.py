@@ -1,4 +1,4 @@
-"""Which classes were forgotten, from the confidences of two black boxes."""
+"""Inference of the forgotten classes from the confidences of two black-box models (GIAMU)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ import torch
 from torch import Generator, Tensor
 
 Confidence = Callable[[Tensor], Tensor]
-"""Probabilities `[n, classes]` of images `[n, channels, height, width]`."""
+"""From images `[n, channels, height, width]` to probabilities `[n, classes]`."""
 
 
 @dataclass(frozen=True)
 class Probing:
-    """How probing images are made (GIAMU, section on label inference).
+    """Settings of the probing images (GIAMU, section on label inference).
 
     Args:
-        images: How many for each class.
-        confidence: A probing image is done once the model is that sure of its class.
-        iterations: Steps at most.
-        directions: Coordinates along which each step measures the slope.
-        reach: Distance of the two measurements of a slope.
-        learning_rate: Step size; a fifth of it once the confidence is over 0.9.
+        images: Number of images for each class.
+        confidence: An image is finished when the model gives its class this probability, in (0, 1).
+        iterations: Maximum number of steps.
+        directions: Number of random directions along which each step measures the slope.
+        reach: Distance from the image to each of the two measurements of a slope.
+        learning_rate: Step size; a fifth of it for a probability above 0.9.
     """
 
     images: int = 10
@@ -40,20 +40,20 @@ def probe_labels(
     generator: Generator,
     plan: Probing | None = None,
 ) -> Tensor:
-    """Rank the classes by how much confidence in them was lost on images that the original model is sure of.
+    """Rank the classes by the confidence that they lost on images of which the original model is sure.
 
-    The images are made from noise by zeroth-order ascent: nothing but confidences is asked of the models.
+    The images are made from noise by zeroth-order ascent, which needs only the confidences of the models.
 
     Args:
         before: The original model.
         after: The unlearned model.
-        shape: Of an image: channels, height, width.
-        classes: How many there are.
-        generator: Where noise and directions come from.
-        plan: How probing images are made.
+        shape: Channels, height, and width of an image.
+        classes: Number of classes.
+        generator: Draws noise and directions.
+        plan: Settings of the probing images; if omitted, the defaults of `Probing`.
 
     Returns:
-        `[classes]` int64, the class that lost most first; its images' confidence changed most.
+        `[classes]` int64, the class that lost the most confidence first.
     """
     plan = plan or Probing()
     losses = []
@@ -69,14 +69,14 @@ def _probing_images(
     images = torch.randn(plan.images, *shape, generator=generator).clamp(0, 1)
     first, second = torch.zeros_like(images), torch.zeros_like(images)
     for iteration in range(1, plan.iterations + 1):
-        sure = model(images)[:, label]
-        if bool((sure >= plan.confidence).all()):
+        confidence = model(images)[:, label]
+        if bool((confidence >= plan.confidence).all()):
             break
         slope = _slope(model, label, images, plan, generator)
         first = 0.9 * first + 0.1 * slope
         second = 0.999 * second + 0.001 * slope.square()
         step = first / (1 - 0.9**iteration) / ((second / (1 - 0.999**iteration)).sqrt() + 1e-8)
-        rate = plan.learning_rate * torch.where(sure > 0.9, 0.2, 1.0) * (sure < plan.confidence)
+        rate = plan.learning_rate * torch.where(confidence > 0.9, 0.2, 1.0) * (confidence < plan.confidence)
         images = (images + rate.view(-1, 1, 1, 1) * step).clamp(0, 1)
     return images
 
@@ -85,6 +85,6 @@ def _slope(model: Confidence, label: int, images: Tensor, plan: Probing, generat
     """Central differences of the log-confidence along random signs, averaged over the directions."""
     signs = torch.randint(0, 2, (plan.directions, *images.shape), generator=generator).to(images) * 2 - 1
     nearby = torch.stack([images + plan.reach * signs, images - plan.reach * signs]).flatten(0, 2)
-    sure = model(nearby)[:, label].clamp(min=1e-12).log()
-    up, down = sure.view(2, plan.directions, len(images), 1, 1, 1)
+    log_confidence = model(nearby)[:, label].clamp(min=1e-12).log()
+    up, down = log_confidence.view(2, plan.directions, len(images), 1, 1, 1)
     return ((up - down) / (2 * plan.reach) * signs).mean(dim=0)

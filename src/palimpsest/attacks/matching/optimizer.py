@@ -1,4 +1,4 @@
-"""What every optimiser of the matching attacks takes and gives: many independent problems at once."""
+"""Interface of the matching attacks' optimizers, which solve many independent problems at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,61 +7,60 @@ import torch
 from torch import Tensor
 
 Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Values `[m]` and gradients `[m, k]` of points `[m, k]` of the problems whose rows, `[m]` int64, are given."""
+"""From points `[m, k]` and the rows of their problems, `[m]` int64, to values `[m]` and gradients `[m, k]`."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """Bounds of every unknown; none of the problems ever looks outside.
+    """Bounds of the unknowns; no problem is ever evaluated outside of them.
 
     Args:
-        low: `[k]` or a number, minus infinity for an unknown without a bound.
-        high: The same, with infinity.
+        low: `[k]` or a scalar; minus infinity for an unknown without a lower bound.
+        high: `[k]` or a scalar; infinity for an unknown without an upper bound.
     """
 
     low: Tensor
     high: Tensor
 
     def clamp(self, points: Tensor) -> Tensor:
-        """The nearest points inside.
-
-        Args:
-            points: `[m, k]`.
-        """
+        """Project points `[m, k]` onto the box."""
         return points.clamp(self.low, self.high)
 
     def blocked(self, points: Tensor, gradients: Tensor) -> Tensor:
-        """Which unknowns sit at a bound that descent would cross, `[m, k]` bool.
+        """Find the unknowns at a bound that descent would cross.
 
         Args:
-            points: `[m, k]`, inside.
+            points: `[m, k]`, inside the box.
             gradients: `[m, k]`.
+
+        Returns:
+            `[m, k]` bool.
         """
         return ((points <= self.low) & (gradients > 0)) | ((points >= self.high) & (gradients < 0))
 
 
 @dataclass(frozen=True)
 class Minimum:
-    """The best point that an optimiser met, for each of p problems.
+    """The best point that an optimizer found, for each of p problems.
 
     Args:
         points: `[p, k]`.
-        values: `[p]`, the objective there.
-        curve: The best value so far after each iteration, `[iterations + 1, p]`; the first row is the start.
+        values: The objective there, `[p]`.
+        history: The best value so far after each iteration, `[iterations + 1, p]`; the first row is the start.
     """
 
     points: Tensor
     values: Tensor
-    curve: Tensor
+    history: Tensor
 
     def best(self, restarts: int) -> "Minimum":
-        """The best restart of each problem by the objective.
+        """Choose the restart of each problem with the best objective.
 
         Args:
-            restarts: How often each problem was started; rows `i * restarts ... (i + 1) * restarts - 1` are one's.
+            restarts: Starts of each problem; rows `i * restarts` to `(i + 1) * restarts - 1` belong to problem i.
         """
         values = self.values.view(-1, restarts)
-        # A start that diverged is never chosen while another one did not.
+        # A start that diverged is never chosen if another one did not.
         chosen = values.nan_to_num(nan=torch.inf).argmin(dim=1)
         rows = chosen + torch.arange(len(values), device=chosen.device) * restarts
-        return Minimum(self.points[rows], self.values[rows], self.curve[:, rows])
+        return Minimum(self.points[rows], self.values[rows], self.history[:, rows])

@@ -1,4 +1,4 @@
-"""The search for samples that explain what was observed, and its rehearsal with the samples themselves."""
+"""Search for samples that explain observed gradients, and the check of its objective at the true samples."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,23 +15,23 @@ from palimpsest.attacks.matching.lbfgs import LBFGS
 from palimpsest.attacks.matching.optimizer import Evaluate, Minimum
 from palimpsest.attacks.matching.priors import spread
 from palimpsest.attacks.matching.problem import Batch, Problem, Term
-from palimpsest.attacks.matching.setup import Scene
+from palimpsest.attacks.matching.setup import ProblemSetup
 from palimpsest.errors import DivergenceError
 from palimpsest.progress import progress_line
 
-Part = Literal["remaining", "forgotten", "batch"]
-"""Which samples of a batch are sought; in a whole batch the remaining ones come first."""
+Part = Literal["retained", "forgotten", "batch"]
+"""Which samples of a batch are searched; in a whole batch the retained ones come first."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """Samples that explain what was observed, and how well.
+class SearchResult:
+    """Samples that explain observed gradients.
 
     Args:
         images: `[b, n, channels, height, width]` in [0, 1].
         targets: Probabilities of their classes, `[b, n, classes]`.
-        minimum: The objective there, and on the way.
-        start: The images that the search started from, in [0, 1], or none for noise.
+        minimum: The objective there, and during the search.
+        start: The images from which the search started, in [0, 1]; None if it started from noise.
     """
 
     images: Tensor
@@ -41,50 +41,49 @@ class Found:
 
     @property
     def batch(self) -> Batch:
-        """The samples alone."""
+        """The samples without the objective."""
         return Batch(self.images, self.targets)
 
     @property
     def labels(self) -> Tensor:
-        """The likeliest class of each sample, `[b * n]` int64."""
+        """The most likely class of each sample, `[b * n]` int64."""
         return self.targets.argmax(dim=-1).flatten().cpu()
 
-    def rows(self, start: int, stop: int) -> "Found":
-        """Some of each batch's samples."""
-        return Found(self.images[:, start:stop], self.targets[:, start:stop], self.minimum)
+    def rows(self, start: int, stop: int) -> "SearchResult":
+        """Select samples `start` to `stop - 1` of each batch."""
+        return SearchResult(self.images[:, start:stop], self.targets[:, start:stop], self.minimum)
 
 
 @dataclass(frozen=True)
 class Search(ABC):
-    """Something that answers which samples explain observed gradients.
+    """Base of the ways to find samples that explain observed gradients.
 
     Args:
-        scene: What the server holds.
+        setup: What the server holds.
         objective: The distance of gradients.
         generator: The attack's randomness.
     """
 
-    scene: Scene
+    setup: ProblemSetup
     objective: ObjectiveName
     generator: Generator
 
     @abstractmethod
-    def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> Found:
-        """The samples that explain what was observed.
+    def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> SearchResult:
+        """Find the samples that explain the observed gradients.
 
         Args:
-            part: Which samples are sought.
-            terms: What must be explained.
-            start: Images to start from, `[b, n, channels, height, width]`; none starts from noise.
+            part: Which samples are searched.
+            terms: The gradients to explain.
+            start: Images to start from, `[b, n, channels, height, width]`; None starts from noise.
 
         Raises:
-            DivergenceError: The objective of a batch is not finite, wherever it starts.
+            DivergenceError: The objective of a batch is not finite at any start.
         """
 
     def _samples(self, part: Part) -> slice:
-        scene = self.scene
-        first = scene.remaining if part == "forgotten" else 0
-        last = scene.remaining if part == "remaining" else scene.remaining + scene.forgotten
+        first = self.setup.retained if part == "forgotten" else 0
+        last = self.setup.retained if part == "retained" else self.setup.retained + self.setup.forgotten
         return slice(first, last)
 
     def _problem(
@@ -99,26 +98,26 @@ class Search(ABC):
     ) -> Problem:
         count = samples.stop - samples.start
         return Problem(
-            gradient=self.scene.gradient,
+            gradient=self.setup.gradient,
             terms=terms,
-            shape=(count, *self.scene.shape),
-            classes=self.scene.classes,
+            shape=(count, *self.setup.shape),
+            classes=self.setup.classes,
             targets=None if targets is None else targets[:, samples],
             coordinates=coordinates,
             objective=self.objective,
             smoothness=smoothness,
             restarts=restarts,
-            chunk=self.scene.chunk(count),
+            chunk=self.setup.chunk(count),
         )
 
 
 @dataclass(frozen=True)
 class Descent(Search):
-    """The search of an attack: several starts of each batch, all descending at once, and the best is kept.
+    """The search of an attack: descend from several starts of each batch at once, and keep the best.
 
     Args:
-        optimizer: What descends.
-        coordinates: In which images are searched.
+        optimizer: Descends.
+        coordinates: Coordinates of the images.
         smoothness: Weight of the total variation.
         restarts: Starts of each batch.
     """
@@ -128,9 +127,9 @@ class Descent(Search):
     smoothness: float
     restarts: int
 
-    def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> Found:
+    def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> SearchResult:
         """Descend; see `Search.find`."""
-        samples, targets = self._samples(part), self.scene.targets
+        samples, targets = self._samples(part), self.setup.targets
         problem = self._problem(
             terms,
             samples,
@@ -139,7 +138,7 @@ class Descent(Search):
             smoothness=self.smoothness,
             restarts=self.restarts,
         )
-        starts = len(self.scene.whole) * self.restarts
+        starts = len(self.setup.gradients_before) * self.restarts
         if start is None:
             images = self.coordinates.noise((starts, *problem.shape), self.generator)
         else:
@@ -148,14 +147,14 @@ class Descent(Search):
         if targets is None:
             logits = torch.randn(starts, problem.shape[0], problem.classes, generator=self.generator)
         with progress_line(part, self.optimizer.iterations) as line:
-            minimum = self.optimizer.minimise(
-                _refusing_none(problem.objective_and_gradient(), self.restarts, part),
+            minimum = self.optimizer.minimize(
+                _with_finite_start(problem.objective_and_gradient(), self.restarts, part),
                 problem.unknowns(images, logits),
                 problem.box(),
                 line,
             )
         best = minimum.best(self.restarts)
-        return Found(
+        return SearchResult(
             images=problem.images(best.points).clamp(0, 1),
             targets=problem.labels(best.points) if targets is None else targets[:, samples],
             minimum=best,
@@ -163,45 +162,46 @@ class Descent(Search):
         )
 
 
-def _refusing_none(evaluate: Evaluate, restarts: int, part: Part) -> Evaluate:
-    """The objective, unless no start of a batch has a finite one: from there no optimiser moves."""
-    begun = False
+def _with_finite_start(evaluate: Evaluate, restarts: int, part: Part) -> Evaluate:
+    """The objective, which raises if no start of a batch has a finite value: no optimizer would move from there."""
+    started = False
 
-    def first_refusing(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        nonlocal begun
+    def checked(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal started
         values, gradients = evaluate(points, rows)
-        if not begun:
+        if not started:
             lost = ~values.view(-1, restarts).isfinite().any(dim=1)
             if bool(lost.any()):
                 raise DivergenceError(
-                    f"The objective of the {part} samples is {float(values.view(-1, restarts)[lost][0, 0])} wherever "
-                    f"batch {int(lost.nonzero()[0])} starts: its gradients are zero or too large for attack.precision, "
-                    "or the model has none that are finite there; see what `palimpsest doctor` says of them."
+                    f"The objective of the {part} samples of batch {int(lost.nonzero()[0])} is "
+                    f"{float(values.view(-1, restarts)[lost][0, 0])} at every start: the batch's gradients are zero or "
+                    "too large for attack.precision, or the model has no finite gradients there. Check them with "
+                    "`palimpsest doctor`."
                 )
-        begun = True
+        started = True
         return values, gradients
 
-    return first_refusing
+    return checked
 
 
 @dataclass(frozen=True)
-class Rehearsal(Search):
-    """What a search would give that found the truth: for a check of model, observation and loss, never for an attack.
+class ObjectiveCheck(Search):
+    """Evaluates the objective at the true samples: a check of model, observation, and loss, never part of an attack.
 
     Args:
-        truth: The samples of each batch, the remaining ones first.
-        coordinates: In which images are searched.
+        truth: The true samples of each batch, the retained ones first.
+        coordinates: Coordinates of the images.
     """
 
     truth: Batch
     coordinates: Coordinates
 
-    def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> Found:
-        """The true samples, and what the objective says of them; see `Search.find`."""
+    def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> SearchResult:
+        """Return the true samples with their objective; see `Search.find`."""
         samples = self._samples(part)
-        images = self.truth.images[:, samples].to(self.scene.whole)
-        targets = self.truth.targets.to(self.scene.whole)
+        images = self.truth.images[:, samples].to(self.setup.gradients_before)
+        targets = self.truth.targets.to(self.setup.gradients_before)
         problem = self._problem(terms, samples, targets, coordinates=self.coordinates)
         points = problem.unknowns(self.coordinates.encode(images))
         values, _ = problem.objective_and_gradient()(points, torch.arange(len(points), device=points.device))
-        return Found(images, targets[:, samples], Minimum(points, values, values[None]))
+        return SearchResult(images, targets[:, samples], Minimum(points, values, values[None]))

@@ -1,4 +1,4 @@
-"""The stage of a matching attack: a server's view in the attack's precision, and what it believes of the labels."""
+"""Problem setup of a matching attack: a server's view in the attack's precision, with the inferred labels."""
 
 import copy
 from collections.abc import Mapping
@@ -12,39 +12,40 @@ from palimpsest.attacks.server_view import ServerView
 from palimpsest.gradients import BatchGradient
 from palimpsest.storage import Parameters
 
-# What reverse over reverse differentiation keeps of each activation and of each parameter's gradient, measured.
+# Copies of each activation and of each parameter's gradient that reverse-over-reverse differentiation holds, measured.
 _ACTIVATION_COPIES = 24
 _GRADIENT_COPIES = 8
 
 
 @dataclass(frozen=True)
-class Scene:
+class ProblemSetup:
     """Everything that the server holds, on one device and in one precision.
 
     Args:
-        gradient: What the clients computed.
-        before: The parameters before unlearning.
-        after: The parameters after it.
-        whole: The gradients over remaining and forgotten samples at `before`, `[b, d]`.
-        stayed: The gradients over the remaining samples at `after`, `[b, d]`.
+        gradient: Computes a batch's gradient as the clients do.
+        before: Parameters before unlearning.
+        after: Parameters after unlearning.
+        gradients_before: Gradients over retained and forgotten samples at `before`, `[b, d]`.
+        gradients_after: Gradients over the retained samples at `after`, `[b, d]`.
         difference: The attack's estimate of the forgotten samples' mean gradient, `[b, d]`.
-        remaining: Remaining samples of a batch.
-        forgotten: Forgotten samples of a batch.
+        retained: Number of retained samples of a batch.
+        forgotten: Number of forgotten samples of a batch.
         public: Public images, `[m, channels, height, width]`.
         public_labels: Their classes, `[m]`.
-        classes: How many there are.
-        targets: What is believed of the classes, remaining samples first, `[b, n, classes]`; none: to be found.
+        classes: Number of classes.
+        targets: Probabilities of the samples' classes, retained samples first, `[b, n, classes]`; None if the search
+            also finds the labels.
         memory_budget: Bytes that the attack may hold.
-        activations: Numbers that the network computes for one image.
+        activations: Number of values that the network computes for one image.
     """
 
     gradient: BatchGradient
     before: Parameters
     after: Parameters
-    whole: Tensor
-    stayed: Tensor
+    gradients_before: Tensor
+    gradients_after: Tensor
     difference: Tensor
-    remaining: int
+    retained: int
     forgotten: int
     public: Tensor
     public_labels: Tensor
@@ -54,29 +55,29 @@ class Scene:
     activations: int
 
     @classmethod
-    def of(
+    def from_view(
         cls, view: ServerView, difference: Tensor, labels: Tensor | None, *, dtype: torch.dtype
-    ) -> "Scene":
-        """Set the stage.
+    ) -> "ProblemSetup":
+        """Convert a view.
 
         Args:
             view: What the server holds.
             difference: The attack's estimate of the forgotten samples' mean gradient, `[b, d]`.
-            labels: The classes of the remaining and then of the forgotten samples, `[b, n]`, or none.
+            labels: Classes of the retained, then of the forgotten samples, `[b, n]`; None if the search finds them.
             dtype: The precision.
         """
-        seen, place = view.observation, {"device": view.device, "dtype": dtype}
-        targets = None if labels is None else F.one_hot(labels, view.public.classes).to(**place)
+        observation, target = view.observation, {"device": view.device, "dtype": dtype}
+        targets = None if labels is None else F.one_hot(labels, view.public.classes).to(**target)
         return cls(
-            gradient=seen.gradient(view.architecture),
-            before=_cast(seen.before, **place),
-            after=_cast(seen.after, **place),
-            whole=seen.gradients_before.to(**place),
-            stayed=seen.gradients_after.to(**place),
-            difference=difference.to(**place),
-            remaining=seen.remaining,
-            forgotten=seen.forgotten,
-            public=view.public.images.to(**place),
+            gradient=observation.gradient(view.architecture),
+            before=_cast(observation.before, **target),
+            after=_cast(observation.after, **target),
+            gradients_before=observation.gradients_before.to(**target),
+            gradients_after=observation.gradients_after.to(**target),
+            difference=difference.to(**target),
+            retained=observation.remaining,
+            forgotten=observation.forgotten,
+            public=view.public.images.to(**target),
             public_labels=view.public.labels.to(view.device),
             classes=view.public.classes,
             targets=targets,
@@ -86,14 +87,15 @@ class Scene:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image."""
+        """Channels, height, and width of an image."""
         channels, height, width = self.public.shape[1:]
         return channels, height, width
 
     def chunk(self, samples: int) -> int:
-        """How many starts with so many samples each fit the memory budget; at least one."""
-        numbers = _GRADIENT_COPIES * self.whole.shape[1] + _ACTIVATION_COPIES * samples * self.activations
-        return max(1, self.memory_budget // (numbers * self.whole.element_size()))
+        """The number of starts, with so many samples each, that fit the memory budget; at least one."""
+        dimension, bytes_each = self.gradients_before.shape[1], self.gradients_before.element_size()
+        numbers = _GRADIENT_COPIES * dimension + _ACTIVATION_COPIES * samples * self.activations
+        return max(1, self.memory_budget // (numbers * bytes_each))
 
 
 def _cast(parameters: Mapping[str, Tensor], *, device: str, dtype: torch.dtype) -> Parameters:
@@ -104,7 +106,7 @@ def _cast(parameters: Mapping[str, Tensor], *, device: str, dtype: torch.dtype) 
 
 
 def _activations(architecture: nn.Module, shape: tuple[int, int, int]) -> int:
-    """How many numbers the layers compute for one image; on the meta device this costs nothing."""
+    """The number of values that the layers compute for one image; counted on the meta device, at no cost."""
     network, sizes = copy.deepcopy(architecture).to("meta").eval(), []
 
     def note(_: nn.Module, __: object, output: Tensor) -> None:

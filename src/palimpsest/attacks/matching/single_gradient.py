@@ -1,4 +1,4 @@
-"""Attacks on a single gradient, brought to unlearning: invert both, and see who is gone."""
+"""Attacks on a single gradient, applied to unlearning: invert both gradients, and compare the samples."""
 
 from typing import ClassVar
 
@@ -11,16 +11,16 @@ from palimpsest.attacks.matching.coordinates import Space
 from palimpsest.attacks.matching.distances import ObjectiveName
 from palimpsest.attacks.matching.label_inference import LabelMode
 from palimpsest.attacks.matching.problem import Term
-from palimpsest.attacks.matching.search import Found, Search
+from palimpsest.attacks.matching.search import Search, SearchResult
 from palimpsest.registry import ATTACKS
 
 
 @ATTACKS.register("dlg")
 class DeepLeakage(MatchingAttack):
-    """Deep Leakage from Gradients: invert the gradient before and the one after unlearning, each on its own.
+    """Deep Leakage from Gradients: invert the gradients before and after unlearning independently.
 
-    The paper knows one gradient. Here the samples of the first that have no partner among those of the second are the
-    forgotten ones.
+    The paper has one gradient. With two, the forgotten samples are those of the first that match no sample of the
+    second.
     """
 
     source: ClassVar[str] = "Zhu et al. 2019, Algorithm 1"
@@ -31,19 +31,20 @@ class DeepLeakage(MatchingAttack):
     space: Space = "pixels"
     """Search pixels freely (clamped at the end), pixels kept in [0, 1], or frequencies scaled as in public images."""
 
-    def recover(self, search: Search) -> dict[str, Found]:
-        """Two searches that know nothing of each other; see `MatchingAttack.recover`."""
-        scene = search.scene
-        whole = search.find("batch", [Term(scene.before, scene.whole, scene.remaining + scene.forgotten)])
-        stay = search.find("remaining", [Term(scene.after, scene.stayed, scene.remaining)])
-        return {"remaining": stay, "forgotten": without_partner(whole, stay)}
+    def recover(self, search: Search) -> dict[str, SearchResult]:
+        """Run two independent searches; see `MatchingAttack.recover`."""
+        setup = search.setup
+        samples = setup.retained + setup.forgotten
+        batch = search.find("batch", [Term(setup.before, setup.gradients_before, samples)])
+        retained = search.find("retained", [Term(setup.after, setup.gradients_after, setup.retained)])
+        return {"remaining": retained, "forgotten": without_partner(batch, retained)}
 
 
 @ATTACKS.register("idlg")
 class ImprovedDeepLeakage(DeepLeakage):
     """Improved DLG: read the labels from the last layer's gradient, then invert."""
 
-    source: ClassVar[str] = "Zhao et al. 2020, Algorithm 1; for batches, see `labels.count_rule`"
+    source: ClassVar[str] = "Zhao et al. 2020, Algorithm 1; for batches, see `label_inference.count_rule`"
 
     labels: LabelMode = "inferred"
     """The samples' classes: known; inferred by counting, by iDLG's signs or by the gradients' difference; probed by
@@ -71,22 +72,23 @@ class InvertingGradients(DeepLeakage):
     """Search pixels freely (clamped at the end), pixels kept in [0, 1], or frequencies scaled as in public images."""
 
 
-def without_partner(whole: Found, stay: Found) -> Found:
-    """The samples of each whole batch that are left when the remaining ones have been paired with their likes.
-
-    The attack compares its own two answers here; nothing else is known of either.
+def without_partner(batch: SearchResult, retained: SearchResult) -> SearchResult:
+    """Select the samples of each batch that are left after the retained ones are paired with their nearest matches.
 
     Args:
-        whole: n samples of each batch.
-        stay: Fewer samples of each batch.
+        batch: The n samples of each batch.
+        retained: Its retained samples, fewer than n.
+
+    Returns:
+        The samples of `batch` without a partner, with the objective of `batch`.
     """
     images, targets = [], []
-    for batch in range(len(whole.images)):
-        apart = (whole.images[batch].flatten(1)[:, None] - stay.images[batch].flatten(1)).square().mean(dim=2)
-        apart += (whole.targets[batch][:, None] - stay.targets[batch]).square().sum(dim=2)
-        paired, _ = linear_sum_assignment(apart.cpu().numpy())
-        alone = torch.ones(len(apart), dtype=torch.bool)
+    for row in range(len(batch.images)):
+        costs = (batch.images[row].flatten(1)[:, None] - retained.images[row].flatten(1)).square().mean(dim=2)
+        costs += (batch.targets[row][:, None] - retained.targets[row]).square().sum(dim=2)
+        paired, _ = linear_sum_assignment(costs.cpu().numpy())
+        alone = torch.ones(len(costs), dtype=torch.bool)
         alone[torch.from_numpy(paired)] = False
-        images.append(whole.images[batch][alone.to(apart.device)])
-        targets.append(whole.targets[batch][alone.to(apart.device)])
-    return Found(torch.stack(images), torch.stack(targets), whole.minimum)
+        images.append(batch.images[row][alone.to(costs.device)])
+        targets.append(batch.targets[row][alone.to(costs.device)])
+    return SearchResult(torch.stack(images), torch.stack(targets), batch.minimum)

@@ -39,7 +39,7 @@ def build_page(
         versions=manifest["versions"],
         metrics=metrics,
         reconstructions=scored.reconstruction.images,
-        history=scored.reconstruction.curves,
+        history=scored.reconstruction.history,
         knowledge=spelled_out(attack.knowledge),
         notes=outcome_notes(outcome, metrics),
         accepted=None if outcome.verdicts is None else outcome.verdicts.accepted,

@@ -10,12 +10,12 @@ from palimpsest.attacks import (
     ArchitectView,
     Attack,
     AuditorView,
-    Confirmation,
     Knowledge,
     Learned,
     LearnedInversion,
+    Linkage,
     Reconstruction,
-    confirm,
+    link_proofs,
 )
 from palimpsest.config import AttackingConfig
 from palimpsest.datasets import SampleSet
@@ -55,7 +55,7 @@ def attack_as_auditor(
     if not config.defenses:
         return Recovered(_reconstruct(run, config, view, target, key)[""])
     oracle = defended_oracle(config, view, "attack")
-    knowing = replace(view, oracle=oracle, answers_vary=oracle.answers_vary)
+    knowing = replace(view, oracle=oracle, stochastic_oracle=oracle.stochastic)
     adaptive = _reconstruct(run, config, knowing, target, (*key, config.defenses), adaptive=True)
     targets = {}
     if view.oracle.dimension == issued.vectors.shape[1]:
@@ -67,7 +67,7 @@ def attack_as_auditor(
 
 def link_candidates(
     run: Run, config: AttackingConfig, view: AuditorView[Any], candidates: SampleSet, *, key: Sequence[object]
-) -> Confirmation:
+) -> Linkage:
     """The stage `confirmation`: a linkage attack by an auditor who holds candidate samples.
 
     Args:
@@ -79,8 +79,8 @@ def link_candidates(
     """
     return run.stage(
         "confirmation",
-        Confirmation,
-        lambda scratch: confirm(
+        Linkage,
+        lambda scratch: link_proofs(
             replace(view, scratch=scratch),
             candidates,
             defended_oracle(config, view, "confirmation").defend if config.defenses else None,

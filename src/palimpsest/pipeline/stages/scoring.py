@@ -129,7 +129,7 @@ def score_batches(
     batch = sizes.forgotten
     remaining = prior = None
     if retained is not None:
-        remaining = measure_images(run, config, "remaining", found.remaining, retained, batch=sizes.remaining)
+        remaining = measure_images(run, config, "remaining", found.retained, retained, batch=sizes.remaining)
     if forgotten is None:
         return Scored(found, batches=BatchScores(remaining=remaining))
     prior = measure_images(run, config, "prior", found.prior, forgotten, batch=batch)

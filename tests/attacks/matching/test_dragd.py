@@ -1,0 +1,57 @@
+import pytest
+import torch
+from tests.support.attack_views import World, seeded
+
+from palimpsest.attacks import DRAGD, DRAGDP, DirectDifference, MatchingAttack
+
+
+def error(attack: MatchingAttack, clients: World) -> float:
+    images = attack(clients.view, generator=seeded()).images
+    return float((images - clients.forgotten.images).square().mean())
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_objective_is_zero_at_the_truth_after_several_local_steps(world: type[World], steps: int) -> None:
+    clients = world(local_steps=steps)
+    for stage in DRAGD().check_objective(clients.view, *clients.truth).values():
+        assert float(stage.max()) < 1e-12
+
+
+@pytest.mark.parametrize("kind", [DRAGD, DRAGDP])
+def test_finds_the_forgotten_samples(world: type[World], kind: type[DRAGD]) -> None:
+    clients = world(retained=1, moved=1e-5)
+    result = kind(iterations=150, restarts=2)(clients.view, generator=seeded())
+    errors = (result.images - clients.forgotten.images).square().flatten(1).mean(dim=1)
+    assert float(errors.max()) < 1e-3
+
+
+def test_stage_one_halves_the_error(world: type[World]) -> None:
+    clients = world(retained=2, moved=0.05)
+    settings = {"iterations": 150, "restarts": 2}
+    assert error(DRAGD(**settings), clients) < error(DirectDifference(**settings), clients) / 2
+
+
+def test_the_residual_helps_if_stage_one_is_unfinished(world: type[World]) -> None:
+    clients = world(retained=3, moved=0.001)
+    with_residual, without = (error(DRAGD(iterations=25, residual=on), clients) for on in (True, False))
+    assert with_residual < without
+
+
+def test_dragd_starts_from_noise_and_dragdp_from_public_images(world: type[World]) -> None:
+    view = world().view
+    assert not len(DRAGD(iterations=1)(view, generator=seeded()).prior)
+    prior = DRAGDP(iterations=1)(view, generator=seeded()).prior
+    torch.testing.assert_close(prior, view.public.images.mean(0).expand(3, -1, -1, -1))
+
+
+@pytest.mark.parametrize("prior", ["mean", "nearest", "class", "blurred"])
+@pytest.mark.parametrize("labels", ["known", "optimised"])
+def test_every_prior_works_with_and_without_labels(world: type[World], prior: str, labels: str) -> None:
+    result = DRAGDP(prior=prior, labels=labels, iterations=1)(world().view, generator=seeded())
+    assert result.prior.shape == result.images.shape
+
+
+def test_the_papers_stage_one_starts_from_noise(world: type[World]) -> None:
+    setup = DRAGDP().make_setup(world().view, generator=seeded())
+    assert DRAGDP(prior_stage_one=False).first_start(setup, seeded()) is None
+    assert DRAGDP().first_start(setup, seeded()) is not None
