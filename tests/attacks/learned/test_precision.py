@@ -17,7 +17,7 @@ from palimpsest.attacks.learned.precision import Precision, fabric_precision, la
 def test_products_have_the_number_format_that_is_asked_for_or_fast(
     precision: Precision, fast: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: fast)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": fast})
     with products(precision, "cpu"):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == dtype
@@ -25,7 +25,7 @@ def test_products_have_the_number_format_that_is_asked_for_or_fast(
 
 def test_fabric_and_products_agree_on_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
     for fast in (True, False):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda fast=fast: fast)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda fast=fast: {"avx512_bf16": fast})
         assert fabric_precision("auto", "cpu") == ("bf16-mixed" if fast else "32-true")
 
 
