@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 from fuzz.fuzzing import resident_memory
-from fuzz.workloads import config
+from tests.support.audits import tiny
 
 from palimpsest.errors import ResourceError
 from palimpsest.gradients import gradient_differences, parameter_count
@@ -32,7 +32,7 @@ def test_an_audit_that_would_not_fit_is_refused_before_it_begins(
 ) -> None:
     monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**20)
     with pytest.raises(ResourceError, match=r"proofs of .*unlearning\.count"):
-        audit(config(), out=tmp_path / "run")
+        audit(tiny(), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
