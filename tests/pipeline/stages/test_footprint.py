@@ -19,12 +19,12 @@ def test_an_auditor_holds_its_evidence_besides() -> None:
 
 
 def test_the_refusal_says_what_needs_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**20)
-    check_memory(10, 1000)
+    monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**30)
+    check_memory(1000, 1000)
     with pytest.raises(
-        ResourceError, match=r"1,000 proofs of 1,000 numbers.* need 7\.6 MiB .*unlearning\.count"
+        ResourceError, match=r"1,000,000 proofs of 1,000 numbers.* need 7\.5 GiB .*unlearning\.count"
     ):
-        check_memory(1000, 1000)
+        check_memory(1_000_000, 1000)
 
 
 def test_an_audit_that_would_not_fit_is_refused_before_it_begins(
