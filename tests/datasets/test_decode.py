@@ -1,10 +1,13 @@
+from collections.abc import Iterator
+from io import BytesIO
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from palimpsest.datasets import decode_images
-from palimpsest.errors import DatasetError
+from palimpsest.errors import DatasetError, ResourceError
 
 GRADIENT = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 
@@ -110,3 +113,20 @@ def test_names_what_is_no_image():
 def test_refuses_nothing():
     with pytest.raises(DatasetError, match="no images"):
         decode_images([])
+
+
+def test_images_that_would_not_fit_are_refused_while_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**28)
+    buffer = BytesIO()
+    Image.new("RGB", (1000, 1000)).save(buffer, "PNG")
+    seen = 0
+
+    def endless() -> Iterator[tuple[str, bytes]]:
+        nonlocal seen
+        while True:
+            seen += 1
+            yield f"image {seen}", buffer.getvalue()
+
+    with pytest.raises(ResourceError, match="image_size"):
+        decode_images(endless())
+    assert seen < 50

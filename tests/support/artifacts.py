@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from palimpsest.artifacts import CaseConfig, read_case
+from palimpsest.artifacts import AuditorArtifacts, CaseConfig, load_auditor_artifacts, read_case
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.config import validate
 from palimpsest.pipeline.stages.prove import make_proofs
@@ -34,6 +34,10 @@ def not_a_module():
 def broken():
     raise ZeroDivisionError("by zero")
 """
+Make = Callable[..., CaseConfig]
+"""What the fixture `case` is."""
+NO_MODELS: dict[str, Any] = {"original": None, "unlearned": None, "model": None}
+"""The keys of a case without models."""
 SMALL = {
     "name": "igf",
     "epochs": 1,
@@ -56,6 +60,11 @@ def write_folder(folder: Path, per_class: int, *, seed: int) -> None:
         for row in range(per_class):
             noisy = (prototype + random.integers(-40, 40, (8, 8))).astype(np.uint8)
             Image.fromarray(noisy).save(folder / f"class{label}" / f"{row:03}.png")
+
+
+def load(config: CaseConfig, folder: Path) -> AuditorArtifacts:
+    """Everything that a case names, on the CPU."""
+    return load_auditor_artifacts(config, folder=folder, data_dir=None, device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -2,22 +2,13 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from io import BytesIO
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from fuzz.fuzzing import resident_memory
-from fuzz.workloads import CONFIG, config
-from PIL import Image
 
-from palimpsest.datasets.decode import decode_images
 from palimpsest.errors import ResourceError
-from palimpsest.gradients import gradient_differences, parameter_count
 from palimpsest.models import read_state_dict
-from palimpsest.pipeline.audit import audit
-from palimpsest.pipeline.stages.footprint import evidence_rows, proofs_footprint
 from palimpsest.proofs import load_proofs
 from palimpsest.storage import read_tensors
 from palimpsest.system.memory import (
@@ -67,32 +58,6 @@ def test_what_is_free_is_what_the_system_and_the_container_leave(tmp_path: Path)
     assert _group_memory(tmp_path / "nothing") is None
 
 
-def test_an_audit_that_would_not_fit_is_refused_before_it_begins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**20)
-    with pytest.raises(ResourceError, match=r"proofs of .*unlearning\.count"):
-        audit(config(), out=tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_images_that_would_not_fit_are_refused_while_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**28)
-    buffer = BytesIO()
-    Image.new("RGB", (1000, 1000)).save(buffer, "PNG")
-    seen = 0
-
-    def endless() -> Iterator[tuple[str, bytes]]:
-        nonlocal seen
-        while True:
-            seen += 1
-            yield f"image {seen}", buffer.getvalue()
-
-    with pytest.raises(ResourceError, match="image_size"):
-        decode_images(endless())
-    assert seen < 50
-
-
 def with_holes(path: Path, count: int, dimension: int) -> Path:
     """A file of safetensors of any size that takes next to nothing on the disk."""
     size = 4 * count * dimension
@@ -111,28 +76,6 @@ def test_a_file_that_is_larger_than_the_memory_is_refused_before_it_is_read(
     monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**28)
     with pytest.raises(ResourceError, match=r"contents of .*huge.safetensors need 1\.0 GiB"):
         read(path)
-
-
-@pytest.mark.parametrize("dimension", [1000, 66_570, 269_722, 11_200_000])
-def test_an_auditors_evidence_stays_within_half_of_its_memory_where_that_is_possible(dimension: int) -> None:
-    own, challenges = evidence_rows(dimension, memory_budget=2**32)
-    assert own == 2 * challenges
-    assert 8 <= challenges <= 256
-    assert challenges == 8 or 4 * dimension * (own + 5 * challenges) <= 2**31
-
-
-@pytest.mark.skipif(
-    not Path("/proc/self/clear_refs").exists(), reason="this system does not tell peaks of memory"
-)
-def test_what_proofs_are_said_to_take_is_what_they_take() -> None:
-    before, after = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 400)) for _ in range(2))
-    images, labels = torch.rand(150, 1, 28, 28), torch.zeros(150, dtype=torch.int64)
-    gradient_differences(before, after, images[:20], labels[:20])  # what is taken once and for all
-    held = resident_memory("VmRSS", restart=True)
-    gradient_differences(before, after, images, labels, memory_budget=2**26)
-    grown = resident_memory("VmHWM") - held
-    said = proofs_footprint(150, parameter_count(before))
-    assert 0.4 * said < grown < 1.6 * said
 
 
 ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tunes glibc")

@@ -1,6 +1,61 @@
+from pathlib import Path
+
+import pytest
+import torch
+from tests.support.artifacts import Make
+from tests.support.outcomes import audit_outcome, gradients_outcome, proofs_outcome, scores
+
+from palimpsest.config import VerificationConfig
+from palimpsest.datasets import FederatedData
 from palimpsest.federation import Round
 from palimpsest.federation.intake import NO_DATA
-from palimpsest.pipeline.results.rates import left_out
+from palimpsest.pipeline.attack import attack
+from palimpsest.pipeline.results.rates import (
+    acceptance_rate,
+    identification_rates,
+    label_rate,
+    left_out,
+    outcome_rates,
+)
+from palimpsest.proofs import verify
+
+
+def test_identification_is_compared_with_guessing() -> None:
+    rates = identification_rates(scores())
+    assert set(rates) == {"identification_top1", "identification_top5"}
+    assert rates["identification_top1"].count == 4
+    assert rates["identification_top1"].chance == 0.25
+    # Five guesses among four samples are always right.
+    assert (rates["identification_top5"].value, rates["identification_top5"].chance) == (1, 1)
+
+
+def test_a_calibrated_verifier_accepts_its_quantile_of_others() -> None:
+    verdicts = verify(torch.eye(4) * torch.arange(1.0, 5.0), tau=3.0)
+    calibrated = acceptance_rate(verdicts, VerificationConfig(tau="calibrated", quantile=0.9))
+    assert (calibrated.value, calibrated.count, calibrated.chance) == (0.75, 4, 0.9)
+    assert calibrated.low < 0.75 < calibrated.high
+    assert acceptance_rate(verdicts, VerificationConfig(tau=3.0)).chance is None
+
+
+def test_labels_are_compared_with_the_most_frequent_class() -> None:
+    rate = label_rate(0.5, torch.tensor([0, 1, 1, 1]))
+    assert (rate.value, rate.count, rate.chance) == (0.5, 4, 0.75)
+
+
+def test_each_kind_of_outcome_has_its_rates(data: FederatedData) -> None:
+    assert set(outcome_rates(proofs_outcome())) == {"accepted"}
+    identified = {"identification_top1", "identification_top5"}
+    assert set(outcome_rates(gradients_outcome())) == identified | {"labels_right"}
+    rates = outcome_rates(audit_outcome(data))
+    models = ("original", "unlearned", "retrained")
+    names = {f"accuracy_{split}_{model}" for split in ("retained", "forgotten", "test") for model in models}
+    names |= {f"membership_{score}_{model}" for score in ("auc", "tpr") for model in models}
+    assert set(rates) == identified | {"accepted"} | names
+    assert rates["accuracy_retained_original"].count == 75 - 4
+    assert rates["accuracy_forgotten_unlearned"].value == 0.5
+    assert rates["accuracy_test_original"].chance == pytest.approx(1 / 3)
+    assert rates["membership_auc_original"].count == 4 + 20
+    assert rates["membership_tpr_original"].chance == 0.01
 
 
 def test_who_was_left_out_is_named_with_each_reason_and_how_often() -> None:
@@ -12,3 +67,14 @@ def test_who_was_left_out_is_named_with_each_reason_and_how_often() -> None:
     # To hold no data is no failure.
     assert left_out(rounds) == {1: {"another shape": 1}, 2: {"not finite": 2, "another shape": 1}}
     assert left_out([]) == {}
+
+
+def test_a_case_has_the_certainty_of_an_audit(case: Make, here: Path, pieces: Path) -> None:
+    metrics = attack(case(truth=str(pieces / "forgotten")), out=here / "run").metrics
+    assert set(metrics.rates) == {"identification_top1", "identification_top5", "accepted"}
+    for rate in metrics.rates.values():
+        assert rate.low <= rate.value <= rate.high
+        assert rate.chance is not None
+        assert rate.chance > 0
+    assert 0 < metrics.belonging.p_value <= 1
+    assert "Permutation test" in (here / "run" / "report.html").read_text()

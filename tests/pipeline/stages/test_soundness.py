@@ -6,39 +6,13 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
-from torch import Tensor
 
 from palimpsest.attacks import AuditorView
 from palimpsest.config import AuditConfig, build_config
-from palimpsest.datasets import ImageSet
 from palimpsest.pipeline.stages.soundness import Soundness, gather_evidence, measure_soundness
 from palimpsest.proofs import FORGERS, RECOGNISED
 from palimpsest.registry import VERIFIERS
 from palimpsest.runs import Run
-
-
-class FlatOracle:
-    """Answers in six directions of three hundred, with norms as differences have them."""
-
-    dimension = 300
-
-    def __init__(self) -> None:
-        self.matrix = torch.randn(6, 300, generator=torch.Generator().manual_seed(1))
-
-    def differences(self, images: Tensor, labels: Tensor) -> Any:
-        yield (images.flatten(1) - 0.5) @ self.matrix
-
-
-def images(count: int, seed: int) -> ImageSet:
-    drawn = torch.rand(count, 1, 2, 3, generator=torch.Generator().manual_seed(seed))
-    return ImageSet("drawn", drawn, torch.zeros(count, dtype=torch.int64), 1)
-
-
-@pytest.fixture
-def view() -> AuditorView:
-    oracle, forgotten = FlatOracle(), images(60, seed=2)
-    proofs = torch.cat(list(oracle.differences(forgotten.images, forgotten.labels)))
-    return AuditorView(proofs, oracle, images(240, seed=3), "cpu", 2**30)
 
 
 def measured(view: AuditorView, folder: Path, **settings: Any) -> Soundness:

@@ -1,0 +1,93 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.support.artifacts import NO_MODELS, Make, load
+from tests.support.counting_oracle import CountingOracle
+
+from palimpsest.artifacts.auditor import models_of
+from palimpsest.datasets import RowSet
+from palimpsest.errors import ConfigurationError, DatasetError, PalimpsestError, ProofError
+from palimpsest.proofs import Proofs, save_proofs
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "words"),
+    [
+        ({"unlearned": None}, ConfigurationError, "unlearned is missing"),
+        ({"image_size": 16}, PalimpsestError, r"images of shape \(1, 16, 16\)"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(
+    case: Make, here: Path, keys: dict[str, Any], error: type[PalimpsestError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        load(case(**keys), here)
+
+
+def test_proofs_of_another_model_are_refused(case: Make, here: Path) -> None:
+    save_proofs(here / "others.safetensors", Proofs(torch.rand(12, 7)))
+    with pytest.raises(ProofError, match="7 numbers"):
+        load(case(proofs=str(here / "others.safetensors")), here)
+
+
+def test_a_truth_of_another_count_is_refused(case: Make, here: Path, pieces: Path) -> None:
+    with pytest.raises(DatasetError, match="48 images"):
+        load(case(truth=str(pieces / "images")), here)
+
+
+def test_channels_are_normalized_only_of_images(case: Make) -> None:
+    rows = RowSet("table", torch.rand(4, 2), torch.zeros(4, dtype=torch.int64), 1, ("a", "b"))
+    with pytest.raises(ConfigurationError, match="table holds rows of a table"):
+        models_of(case(mean=[0.5], std=[0.5]), rows, device="cpu")
+
+
+def test_without_models_the_oracle_and_the_folders_tell_what_is_known(
+    case: Make, here: Path, counting_oracle: CountingOracle
+) -> None:
+    held = load(case(oracle={"source": counting_oracle.source}, **NO_MODELS), here)
+    assert held.models is None
+    assert held.class_names == ("class0", "class1", "class2")
+    assert held.oracle_source.oracle.dimension == held.proofs.vectors.shape[1]
+    assert counting_oracle.asked == []
+
+
+def test_a_budget_limits_the_auxiliary_samples_and_the_remaining_queries(
+    case: Make, here: Path, counting_oracle: CountingOracle
+) -> None:
+    def held(budget: int) -> Any:
+        return load(
+            case(oracle={"source": counting_oracle.source, "query_budget": budget}, **NO_MODELS), here
+        )
+
+    small, large = held(30), held(60)
+    assert len(small.auxiliary) == 30
+    assert small.notes == ("The query budget of 30 samples allows 30 of the 48 auxiliary samples.",)
+    assert small.view(device="cpu", memory_budget=2**20).further == 0
+    assert (len(large.auxiliary), large.notes) == (48, ())
+    view = large.view(device="cpu", memory_budget=2**20)
+    assert (view.further, view.memory_budget) == (12, 2**19)
+
+
+def test_the_truth_can_not_be_reached_from_what_the_attack_holds(
+    case: Make, here: Path, pieces: Path
+) -> None:
+    held = load(case(truth=str(pieces / "forgotten")), here)
+    assert held.truth is not None
+    secrets = {held.truth.images.data_ptr(), held.truth.labels.data_ptr()}
+    seen: set[int] = set()
+
+    def search(value: object) -> None:
+        if id(value) in seen or value is None:
+            return
+        seen.add(id(value))
+        if isinstance(value, torch.Tensor):
+            assert value.data_ptr() not in secrets
+        elif isinstance(value, dict | list | tuple):
+            for item in value.values() if isinstance(value, dict) else value:
+                search(item)
+        elif hasattr(value, "__dict__"):
+            search(vars(value))
+
+    search(held.view(device="cpu", memory_budget=2**30))

@@ -1,0 +1,54 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.support.artifacts import Make, load
+
+from palimpsest.artifacts.models import Models
+from palimpsest.errors import CheckpointError, ConfigurationError, PalimpsestError
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "words"),
+    [
+        ({"model": "own_nets:Nit"}, ConfigurationError, "can't be imported"),
+        ({"model": "own_nets:not_a_module"}, PalimpsestError, "int, not an nn.Module"),
+        ({"model": "own_nets:broken"}, ConfigurationError, "ZeroDivisionError: by zero"),
+        ({"model": "Net"}, ConfigurationError, "module:name"),
+        ({"model_arguments": {"width": 5}}, CheckpointError, "0.weight"),
+        ({"model_arguments": {"depth": 5}}, ConfigurationError, "model_arguments"),
+        ({"mean": [0.5]}, ConfigurationError, "belong together"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(
+    case: Make, here: Path, keys: dict[str, Any], error: type[PalimpsestError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        load(case(**keys), here)
+
+
+def loaded(case: Make, here: Path, **keys: Any) -> Models:
+    models = load(case(**keys), here).models
+    assert models is not None
+    return models
+
+
+def test_both_models_are_in_evaluation_mode_and_the_architecture_has_no_numbers(
+    case: Make, here: Path
+) -> None:
+    models = loaded(case, here)
+    assert not models.original.training
+    assert not models.unlearned.training
+    assert models.classes == 3
+    assert all(parameter.is_meta for parameter in models.architecture.parameters())
+    assert not torch.equal(models.original[0].weight, models.unlearned[0].weight)  # type: ignore[index]
+
+
+def test_the_fingerprint_depends_on_both_checkpoints_and_the_layers(
+    case: Make, here: Path, pieces: Path
+) -> None:
+    made = loaded(case, here)
+    assert made.fingerprint == loaded(case, here).fingerprint
+    others = ({"unlearned": str(pieces / "original.pt")}, {"mean": [0.5], "std": [0.25]})
+    assert len({made.fingerprint, *(loaded(case, here, **keys).fingerprint for keys in others)}) == 3

@@ -1,0 +1,111 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.support.artifacts import NO_MODELS, Make, load
+from tests.support.counting_oracle import CountingOracle
+
+from palimpsest.artifacts.oracle import OracleSource
+from palimpsest.attacks import Reconstruction
+from palimpsest.errors import ConfigurationError, OracleError
+from palimpsest.pipeline.attack import attack
+from palimpsest.pipeline.results.result import AuditResult
+from palimpsest.proofs import Proofs, save_proofs
+
+
+def images_of(result: AuditResult) -> torch.Tensor:
+    return Reconstruction.load(result.folder / "reconstructions.safetensors").images
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (NO_MODELS, "Nobody answers"),
+        ({"oracle": {"source": "nowhere"}}, "no file or folder"),
+        ({"oracle": {"source": "http://example.org"}}, "in the clear"),
+        ({"oracle": {"source": "https://127.0.0.1:1"}}, "needs a token"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(
+    case: Make, here: Path, keys: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PALIMPSEST_ORACLE_TOKEN", raising=False)
+    with pytest.raises(ConfigurationError, match=words):
+        load(case(**keys), here)
+
+
+def test_the_source_says_what_answers_and_what_the_answers_depend_on(
+    case: Make, here: Path, counting_oracle: CountingOracle
+) -> None:
+    def opened(**oracle: Any) -> OracleSource:
+        return load(case(oracle=oracle), here).oracle_source
+
+    models, function = opened(), opened(source=counting_oracle.source)
+    assert (models.source, models.classes) == ("the two checkpoints", 3)
+    assert (function.source, function.classes) == ("the function own_oracle:answers", None)
+    rounded = opened(source=counting_oracle.source, kept_as="bfloat16")
+    assert len({models.fingerprint, function.fingerprint, rounded.fingerprint}) == 3
+    # How many samples a question holds does not change the answers.
+    assert opened(source=counting_oracle.source, batch_size=5).fingerprint == function.fingerprint
+
+
+def test_a_function_that_fails_is_named(case: Make, here: Path) -> None:
+    (here / "own_nets.py").write_text(
+        (here / "own_nets.py").read_text() + "\ndef fails(images, labels): return 1 / 0\n"
+    )
+    held = load(case(oracle={"source": "own_nets:fails"}, **NO_MODELS), here)
+    with pytest.raises(OracleError, match=r"own_nets:fails failed \(ZeroDivisionError"):
+        list(held.oracle_source.oracle.differences(held.auxiliary.inputs, held.auxiliary.labels))
+
+
+def test_a_function_answers_as_the_checkpoints_do(
+    case: Make, here: Path, counting_oracle: CountingOracle
+) -> None:
+    expected = attack(case(), out=here / "models")
+    result = attack(case(oracle={"source": counting_oracle.source}, **NO_MODELS), out=here / "own")
+    assert torch.equal(images_of(result), images_of(expected))
+
+
+def test_precomputed_gradients_answer_for_the_auxiliary_images_alone(
+    case: Make, here: Path, pieces: Path, counting_oracle: CountingOracle
+) -> None:
+    everything = load(case(), here).auxiliary
+    vectors = counting_oracle.answers(everything.images, everything.labels)
+    (here / "gradients").mkdir()
+    save_proofs(here / "gradients" / "1.safetensors", Proofs(vectors[:20]))
+    save_proofs(here / "gradients" / "2.safetensors", Proofs(vectors[20:]))
+    result = attack(case(oracle={"source": "gradients"}, **NO_MODELS), out=here / "files")
+    assert result.metrics.attack["queries"] == len(everything) == 48
+    single = attack(case(attack=case().attack.model_dump() | {"queries": 1}), out=here / "models")
+    assert torch.equal(images_of(result), images_of(single))
+    limited = case(oracle={"source": "gradients", "query_budget": 30}, **NO_MODELS)
+    assert attack(limited, out=here / "limited").metrics.attack["queries"] == 30
+
+
+def test_a_run_whose_oracle_was_cut_off_asks_no_question_twice(
+    case: Make, here: Path, counting_oracle: CountingOracle
+) -> None:
+    config = case(
+        oracle={"source": counting_oracle.source, "batch_size": 10, "query_budget": 96}, **NO_MODELS
+    )
+    counting_oracle.fail_after = 60
+    with pytest.raises(OracleError, match="cut"):
+        attack(config, out=here / "run")
+    counting_oracle.fail_after = 10**9
+    result = attack(config, out=here / "run")
+    assert sum(counting_oracle.asked) == 96
+    counting_oracle.asked.clear()
+    whole = attack(config, out=here / "whole")
+    assert torch.equal(images_of(result), images_of(whole))
+
+
+def test_answers_kept_in_half_of_the_room_are_kept_apart(
+    case: Make, here: Path, counting_oracle: CountingOracle
+) -> None:
+    for kept_as in ("float32", "bfloat16", "bfloat16"):
+        config = case(
+            oracle={"source": counting_oracle.source, "query_budget": 48, "kept_as": kept_as}, **NO_MODELS
+        )
+        attack(config, out=here / "run", replace=True)
+    assert sum(counting_oracle.asked) == 96

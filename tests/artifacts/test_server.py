@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+import torch
+from tests.support.artifacts import NO_MODELS, Make
+from tests.support.server_artifacts import Client, write_table
+
+from palimpsest.artifacts.images import LoadedSamples
+from palimpsest.artifacts.server import ServerArtifacts, images_of, load_server_artifacts
+from palimpsest.attacks import ServerAttack
+from palimpsest.datasets import RowSet
+from palimpsest.errors import ConfigurationError, DatasetError, KnowledgeError
+
+
+def load_server(served: Make, **keys: object) -> ServerArtifacts:
+    return load_server_artifacts(served(**keys), data_dir=None, device="cpu")
+
+
+def test_everything_that_the_case_names_is_read(served: Make, client: Client) -> None:
+    held = load_server(
+        served, truth=write_table(client, "forgotten"), remaining_truth=write_table(client, "remaining")
+    )
+    assert held.observed.observation.gradients_before.shape[0] == 2
+    assert (len(held.public), held.class_names) == (48, ("class0", "class1", "class2"))
+    assert held.forgotten is not None
+    assert held.remaining is not None
+    assert torch.equal(held.forgotten.images, client.leave.images)
+    assert torch.equal(held.remaining.images, client.stay.images)
+
+
+def test_labels_are_handed_over_only_to_an_attack_that_declares_them(served: Make) -> None:
+    for labels, given in (("known", True), ("inferred", False)):
+        config = served(attack={"name": "dragd", "labels": labels})
+        attack = config.attack.components["name"]
+        assert isinstance(attack, ServerAttack)
+        view = load_server_artifacts(config, data_dir=None, device="cpu").view(
+            attack, device="cpu", memory_budget=2**20
+        )
+        assert (view.labels is not None) is given
+        assert all(parameter.is_meta for parameter in view.architecture.parameters())
+
+
+def test_a_server_holds_models(served: Make) -> None:
+    with pytest.raises(ConfigurationError, match="No models are given"):
+        load_server(served, **NO_MODELS)
+
+
+def test_a_truth_of_another_number_is_refused(served: Make, pieces: Path) -> None:
+    with pytest.raises(DatasetError, match="give 2 for each batch"):
+        load_server(served, truth=str(pieces / "forgotten"))
+
+
+def test_only_images_are_reconstructed() -> None:
+    rows = RowSet("table", torch.rand(4, 2), torch.zeros(4, dtype=torch.int64), 1, ("a", "b"))
+    with pytest.raises(KnowledgeError, match="table holds rows of a table"):
+        images_of(LoadedSamples(rows))

@@ -1,0 +1,65 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from tests.support.artifacts import Make
+from tests.support.findings import examined, sentences
+from torch import nn
+
+from palimpsest.doctor import Level
+from palimpsest.doctor.checkpoints import check_layers, check_names, check_pair
+from palimpsest.models import read_state_dict
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"model_arguments": {"width": 5}}, "0.weight is [4, 1, 3, 3], the network's is [5, 1, 3, 3]"),
+        ({"model_arguments": {"classes": 2}}, "set model_arguments"),
+        ({"model": "torch.nn:Identity"}, "The network has no 0.bias, 0.weight"),
+    ],
+)
+def test_a_checkpoint_of_another_network_is_a_fault(
+    case: Make, here: Path, keys: dict[str, Any], words: str
+) -> None:
+    assert words in sentences(examined(case(**keys), here), Level.FAULT)
+
+
+def test_missing_tensors_are_named_up_to_five() -> None:
+    network = nn.Sequential(*(nn.Linear(2, 2) for _ in range(4)))
+    (finding,) = check_names("original", {}, network)
+    assert finding.level is Level.FAULT
+    assert "It lacks 0.weight, 0.bias, 1.weight, 1.bias, 2.weight and 3 more" in finding.sentence
+    (finding,) = check_names("original", network.state_dict(), network)
+    assert finding.level is Level.FITS
+
+
+def test_the_change_between_the_checkpoints_is_measured() -> None:
+    before = {"a": torch.tensor([3.0, 0.0]), "b": torch.tensor([4.0])}
+    (finding,) = check_pair(before, before | {"b": torch.tensor([4.5])})
+    assert finding.sentence.startswith("1 tensors differ; the distance is 10.00% of the norm")
+
+
+def test_batch_norm_without_running_statistics_mixes_samples() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False), nn.Flatten(), nn.Linear(4, 2))
+    findings = list(check_layers(network, 4))
+    assert findings[0].level is Level.FAULT
+    assert "0 keep no running statistics" in findings[0].sentence
+    # Twelve parameters: two of the norm, ten of the layer.
+    assert "12 numbers, 3.0 for each of a sample's 4 values" in findings[-1].sentence
+
+
+def test_the_same_checkpoint_twice_is_a_fault(case: Make, here: Path, pieces: Path) -> None:
+    both = case(unlearned=str(pieces / "original.pt"))
+    assert "every proof is zero" in sentences(examined(both, here), Level.FAULT)
+
+
+def test_statistics_that_were_not_saved_are_noticed(case: Make, here: Path, pieces: Path) -> None:
+    state = read_state_dict(pieces / "original.pt")
+    state["1.num_batches_tracked"].zero_()
+    save_file(state, here / "fresh.safetensors")
+    assert "never counted a batch" in sentences(
+        examined(case(original="fresh.safetensors"), here), Level.MIND
+    )

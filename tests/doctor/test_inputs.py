@@ -1,0 +1,77 @@
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from tests.support.artifacts import Make
+from tests.support.findings import examined, sentences
+from torch import nn
+
+from palimpsest.datasets import ImageSet, RowSet
+from palimpsest.doctor import Level
+from palimpsest.doctor.inputs import check_accuracy, check_range, own_reading
+
+
+def test_the_range_and_the_missing_classes_are_reported() -> None:
+    images = ImageSet("dark", torch.full((4, 1, 2, 2), 1 / 255), torch.tensor([0, 0, 1, 1]), 3)
+    findings = list(check_range(images))
+    assert "4 auxiliary images of 1 x 2 x 2, pixels 0.00392 to 0.00392" in sentences(findings, Level.FITS)
+    minded = sentences(findings, Level.MIND)
+    assert "divided by 255 twice" in minded
+    assert "2 of the model's 3 classes are among them" in minded
+
+
+def test_the_range_of_rows_is_reported() -> None:
+    rows = RowSet("table", torch.tensor([[-2.0, 0.5], [3.0, 1.0]]), torch.tensor([0, 1]), 2, ("a", "b"))
+    (finding,) = check_range(rows)
+    assert finding.sentence == "2 auxiliary rows of a table, 2 numbers each, -2 to 3."
+
+
+def test_own_normalization_is_that_of_each_channel() -> None:
+    images = torch.rand(20, 3, 4, 4)
+    reading = own_reading(ImageSet("drawn", images, torch.zeros(20, dtype=torch.int64), 1))
+    scaled = (images - torch.tensor(reading.mean)[:, None, None]) / torch.tensor(reading.std)[:, None, None]
+    assert scaled.mean((0, 2, 3)).abs().max() < 1e-5
+    assert (scaled.std((0, 2, 3)) - 1).abs().max() < 1e-2
+
+
+def test_a_model_that_knows_no_more_than_the_commonest_class_is_minded() -> None:
+    class First(nn.Module):
+        """Puts every image into the first class."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.scale * torch.tensor([1.0, 0.0, 0.0]).expand(len(images), 3)
+
+    images = ImageSet("drawn", torch.rand(30, 1, 2, 2), torch.arange(30) % 3, 3)
+    (finding,) = check_accuracy(First().eval(), images, "cpu")
+    assert finding.level is Level.MIND
+    assert "recognises 33.3% of 30" in finding.sentence
+    assert "no more than that" in finding.sentence
+
+
+def test_a_wrong_normalisation_and_numbering_are_guessed(
+    case: Make, here: Path, pieces: Path, truth: ImageSet
+) -> None:
+    """A model that recognises each class by the distance to its mean image, of images in [-1, 1]."""
+    means = torch.stack([truth.images[truth.labels == label].mean(0).flatten() for label in range(3)]) * 2 - 1
+    state = {"1.weight": 2 * means, "1.bias": -means.square().sum(1)}
+    save_file(state, here / "a.safetensors")
+    save_file({name: value * 0.99 for name, value in state.items()}, here / "b.safetensors")
+    (here / "own_nets.py").write_text(
+        "from torch import nn\ndef nearest(classes=3): return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))\n"
+    )
+    keys: dict[str, Any] = {
+        "original": "a.safetensors",
+        "unlearned": "b.safetensors",
+        "model": "own_nets:nearest",
+    }
+    scaled = {"mean": [0.5], "std": [0.5]}
+    assert "recognises 100.0%" in sentences(examined(case(**keys, **scaled), here), Level.FITS)
+    unsaid = sentences(examined(case(**keys), here), Level.MIND)
+    assert "set --mean 0." in unsaid
+    renamed = case(**keys, **scaled, class_names=["class2", "class0", "class1"])
+    assert "numbered in another way it would be 100.0%" in sentences(examined(renamed, here), Level.MIND)

@@ -1,0 +1,51 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from tests.support.artifacts import NO_MODELS, Make
+from tests.support.findings import examined, sentences
+
+from palimpsest.doctor import Level
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"original": "nowhere.pt"}, "There is no checkpoint"),
+        ({"unlearned": None}, "unlearned is missing"),
+        ({"model": "own_nets:broken"}, "ZeroDivisionError: by zero"),
+    ],
+)
+def test_models_that_can_not_be_had_are_a_fault(
+    case: Make, here: Path, keys: dict[str, Any], words: str
+) -> None:
+    assert words in sentences(examined(case(**keys), here), Level.FAULT)
+
+
+def test_a_case_without_models_is_minded(case: Make, here: Path) -> None:
+    assert "No model is held" in sentences(examined(case(**NO_MODELS), here), Level.MIND)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"original": "pickled.pt"},
+        {"model": "own_nets:Nett"},
+        {"model_arguments": {"width": 5}},
+        {"mean": [0.5], "std": [0.5, 0.5]},
+        {"auxiliary": "colour"},
+    ],
+    ids=lambda keys: next(iter(keys)),
+)
+def test_models_that_can_not_be_had_are_no_fault_of_the_oracle_or_the_truth(
+    case: Make, here: Path, pieces: Path, keys: dict[str, Any]
+) -> None:
+    torch.save(torch.nn.ReLU(), here / "pickled.pt")
+    for label in range(3):
+        (here / "colour" / f"class{label}").mkdir(parents=True)
+        Image.new("RGB", (8, 8), "red").save(here / "colour" / f"class{label}" / "0.png")
+    findings = examined(case(truth=str(pieces / "forgotten"), **keys), here)
+    assert {one.piece for one in findings if one.level is Level.FAULT} <= {"model", "original", "unlearned"}
+    assert sentences(findings, Level.FAULT)

@@ -1,0 +1,84 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from tests.support.artifacts import Make, load
+from tests.support.counting_oracle import CountingOracle
+from tests.support.findings import examined, sentences
+from tests.support.flat_oracle import FlatOracle, small_images
+
+from palimpsest.artifacts import Models
+from palimpsest.artifacts.oracle import OracleSource
+from palimpsest.attacks import AuditorView
+from palimpsest.doctor import Level
+from palimpsest.doctor.oracle import ask, check_plan
+from palimpsest.errors import PalimpsestError
+from palimpsest.gradients import gradient_differences
+from palimpsest.pipeline.attack import attack
+from palimpsest.proofs import Proofs, save_proofs
+
+
+def test_a_few_questions_are_asked(case: Make, here: Path, counting_oracle: CountingOracle) -> None:
+    findings = examined(case(oracle={"source": counting_oracle.source}), here)
+    assert "answers are the checkpoints'" in sentences(findings, Level.FITS)
+    # Four samples, once in their order and once in the reverse.
+    assert sum(counting_oracle.asked) == 8
+
+
+def test_no_sample_has_no_answer() -> None:
+    source = OracleSource(FlatOracle(), "six directions", "", None, None)
+    assert ask(source, small_images(3, 1).subset(torch.arange(0))).shape == (0, 300)
+    assert ask(source, small_images(3, 1)).shape == (3, 300)
+
+
+@pytest.mark.parametrize(
+    ("keys", "level", "words"),
+    [
+        ({"further": None}, Level.FITS, "at most 40 samples."),
+        ({"further": 20}, Level.FITS, "at most 40 samples, within the limit of 40."),
+        ({"further": 5}, Level.MIND, "at most 20 samples of the 40"),
+        ({"memory_budget": 1000}, Level.FITS, "more than the memory budget, and go to a file"),
+        ({"memory_budget": 1000}, Level.MIND, "set --attack.components to 1 or less"),
+        ({}, Level.MIND, "20 are few"),
+    ],
+)
+def test_what_the_attack_will_ask_and_hold_is_told_before(
+    case: Make, here: Path, keys: dict[str, Any], level: Level, words: str
+) -> None:
+    settings = {"memory_budget": 2**20} | keys
+    view = AuditorView(torch.rand(3, 300), FlatOracle(), small_images(20, 1), "cpu", **settings)
+    assert words in sentences(list(check_plan(case(), view, here)), level)
+
+
+def test_the_doctor_and_the_attack_agree_that_one_image_is_too_few(case: Make, here: Path) -> None:
+    (here / "one" / "class0").mkdir(parents=True)
+    Image.new("L", (8, 8), 100).save(here / "one" / "class0" / "0.png")
+    assert "and there is one: give many" in sentences(examined(case(auxiliary="one"), here), Level.FAULT)
+    with pytest.raises(PalimpsestError, match="at least two"):
+        attack(case(auxiliary="one"), out=here / "run")
+
+
+def test_an_oracle_in_another_order_is_found_out(case: Make, here: Path, both: Models) -> None:
+    everything = load(case(), here).auxiliary
+    vectors = gradient_differences(both.original, both.unlearned, everything.images, everything.labels)
+    save_proofs(here / "right.safetensors", Proofs(vectors))
+    save_proofs(here / "wrong.safetensors", Proofs(vectors.flip(0)))
+    right = examined(case(oracle={"source": "right.safetensors"}), here)
+    assert "answers are the checkpoints'" in sentences(right, Level.FITS)
+    assert "of the 96 that it would ask" in sentences(right, Level.MIND)
+    wrong = examined(case(oracle={"source": "wrong.safetensors"}), here)
+    assert "answers are not the checkpoints'" in sentences(wrong, Level.FAULT)
+
+
+def test_an_oracle_that_answers_a_question_in_two_ways_is_found_out(
+    case: Make, here: Path, both: Models
+) -> None:
+    length = sum(parameter.numel() for parameter in both.original.parameters())
+    (here / "moody.py").write_text(
+        "import torch\ncalls = []\ndef answer(images, labels):\n    calls.append(1)\n"
+        f"    return torch.full((len(images), {length}), float(len(calls)))\n"
+    )
+    said = sentences(examined(case(oracle={"source": "moody:answer"}), here), Level.FAULT)
+    assert "answers the same questions in two ways" in said

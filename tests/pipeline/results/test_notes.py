@@ -1,0 +1,101 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.support.artifacts import NO_MODELS, Make
+from tests.support.counting_oracle import CountingOracle
+from tests.support.outcomes import audit_outcome, gradients_outcome, proofs_outcome, scores
+
+from palimpsest.datasets import FederatedData
+from palimpsest.metrics import PermutationTest, Rate
+from palimpsest.pipeline.attack import attack
+from palimpsest.pipeline.results.metrics_json import build_metrics
+from palimpsest.pipeline.results.notes import label_note, outcome_notes, pairing_notes
+from palimpsest.pipeline.results.outcome import Outcome
+from palimpsest.proofs import Proofs, load_proofs, save_proofs
+
+
+def notes(outcome: Outcome) -> str:
+    return "\n".join(outcome_notes(outcome, build_metrics(outcome, {})))
+
+
+def test_notes_about_proofs_say_what_is_not_known() -> None:
+    text = notes(proofs_outcome())
+    assert "A note of the artifacts." in text
+    assert "it is unattested" in text
+    assert "linkage attack was not run" not in text
+    assert "unattested" not in notes(proofs_outcome(metadata={"loss": "cross_entropy"}))
+    assert "linkage attack was not run" in notes(proofs_outcome(scored=True))
+
+
+def test_a_missing_undefended_baseline_is_noted() -> None:
+    outcome = proofs_outcome(defenses=[{"name": "sign"}])
+    assert "Whether the attack works without the defenses was not tested" in notes(outcome)
+    tested = replace(outcome, scored=replace(outcome.scored, undefended=scores()))
+    assert "was not tested" not in notes(tested)
+
+
+def test_notes_about_batches_say_how_they_were_paired() -> None:
+    text = notes(gradients_outcome())
+    assert text.startswith("The user stated how many samples of a batch are retained")
+    assert "paired with its originals" in text
+    assert "50% of the forgotten samples' labels right" in text
+    assert "The reconstructed retained samples have an MSE of 0" in text
+    assert "The server saw the gradients" not in text
+    single = gradients_outcome(labels_right=None, observation={"remaining": 3, "forgotten": 1})
+    assert "paired with its originals" not in notes(single)
+    assert "labels right" not in notes(single)
+
+
+def test_notes_about_an_audit_name_the_faults_of_clients(data: FederatedData) -> None:
+    text = notes(audit_outcome(data))
+    assert "A note of the method." in text
+    assert "Replies of client 1 in training were left out: not finite (1 times)." in text
+    assert "in unlearning" not in text
+    observation = {"remaining": 3, "forgotten": 2, "local_steps": 4}
+    served = notes(audit_outcome(data, server=True, observation=observation, unlearning={"count": 4}))
+    assert "batches of 3 retained and 2 forgotten samples after 4 local steps." in served
+
+
+def test_labels_are_compared_with_naming_the_most_frequent_class() -> None:
+    note = label_note(Rate(0.5, 0.25, 0.75, 0.4, 20))
+    assert "had 50% of" in note
+    assert "25% to 75%" in note
+    assert "always gives 40%" in note
+
+
+@pytest.mark.parametrize(("p_value", "count"), [(0.01, 1), (0.05, 1), (0.3, 2)])
+def test_reconstructions_that_belong_to_no_sample_are_noted(p_value: float, count: int) -> None:
+    said = list(pairing_notes(PermutationTest(0.1, 0.2, p_value, 0.15, 0.4, 1000)))
+    assert len(said) == count
+    assert "over 1,000 random pairings: the reconstructions are at a mean squared error of 0.1" in said[0]
+    assert ("do not belong to their samples at all" in said[-1]) is (count == 2)
+    assert list(pairing_notes(None)) == []
+
+
+def test_proofs_of_another_request_and_copies_are_named_in_the_report(
+    case: Make, here: Path, proofs: Path
+) -> None:
+    held = load_proofs(proofs)
+    vectors = held.vectors.clone()
+    vectors[7] = vectors[3]
+    forged = Proofs(vectors, held.metadata | {"unlearned": "ab" * 32})
+    save_proofs(here / "forged.safetensors", forged)
+    attack(case(proofs=str(here / "forged.safetensors")), out=here / "run")
+    page = (here / "run" / "report.html").read_text()
+    assert "name another unlearned model" in page
+    assert "name another original model" not in page
+    assert "Proofs 3, 7 are one and the same" in page
+    attack(case(), out=here / "honest")
+    assert "one and the same" not in (here / "honest" / "report.html").read_text()
+
+
+def test_defended_proofs_without_a_control_say_so(
+    case: Make, here: Path, pieces: Path, counting_oracle: CountingOracle
+) -> None:
+    oracle = {"source": counting_oracle.source, "query_budget": 48}
+    keys = {"defenses": [{"name": "sign"}], "oracle": oracle, "truth": str(pieces / "forgotten")}
+    result = attack(case(**keys, **NO_MODELS), out=here / "run")
+    assert sum(counting_oracle.asked) == 48
+    assert result.metrics.control is None
+    assert "that says nothing about the defenses" in (here / "run" / "report.html").read_text()

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+import torch
+from fuzz.fuzzing import resident_memory
+from tests.support.audits import tiny
+
+from palimpsest.errors import ResourceError
+from palimpsest.gradients import gradient_differences, parameter_count
+from palimpsest.pipeline.audit import audit
+from palimpsest.pipeline.stages.footprint import check_memory, evidence_rows, proofs_footprint
+
+
+def test_an_auditor_holds_its_evidence_besides() -> None:
+    assert proofs_footprint(10, 1000) == 2 * 4 * 10 * 1000
+    own, challenges = evidence_rows(1000, memory_budget=2**20)
+    besides = proofs_footprint(10, 1000, memory_budget=2**20) - proofs_footprint(10, 1000)
+    assert besides == 4 * 1000 * (own + 5 * challenges)
+
+
+def test_the_refusal_says_what_needs_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**30)
+    check_memory(1000, 1000)
+    with pytest.raises(
+        ResourceError, match=r"1,000,000 proofs of 1,000 numbers.* need 7\.5 GiB .*unlearning\.count"
+    ):
+        check_memory(1_000_000, 1000)
+
+
+def test_an_audit_that_would_not_fit_is_refused_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**20)
+    with pytest.raises(ResourceError, match=r"proofs of .*unlearning\.count"):
+        audit(tiny(), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("dimension", [1000, 66_570, 269_722, 11_200_000])
+def test_an_auditors_evidence_stays_within_half_of_its_memory_where_that_is_possible(dimension: int) -> None:
+    own, challenges = evidence_rows(dimension, memory_budget=2**32)
+    assert own == 2 * challenges
+    assert 8 <= challenges <= 256
+    assert challenges == 8 or 4 * dimension * (own + 5 * challenges) <= 2**31
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="this system does not tell peaks of memory"
+)
+def test_what_proofs_are_said_to_take_is_what_they_take() -> None:
+    before, after = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 400)) for _ in range(2))
+    images, labels = torch.rand(150, 1, 28, 28), torch.zeros(150, dtype=torch.int64)
+    gradient_differences(before, after, images[:20], labels[:20])  # what is taken once and for all
+    held = resident_memory("VmRSS", restart=True)
+    gradient_differences(before, after, images, labels, memory_budget=2**26)
+    grown = resident_memory("VmHWM") - held
+    said = proofs_footprint(150, parameter_count(before))
+    assert 0.4 * said < grown < 1.6 * said

@@ -1,0 +1,29 @@
+"""An audit of a few seconds, run once for all tests that read its folder."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from palimpsest.config import AuditConfig, build_config
+from palimpsest.pipeline.audit import audit
+
+TINY: dict[str, Any] = {
+    "data": {"name": "digits", "auxiliary_size": 60},
+    "model": {"name": "lenet"},
+    "federation": {"clients": 4, "fraction": 0.5, "rounds": 2},
+    "unlearning": {"count": 12},
+    "attack": {"beta": 0, "epochs": 2, "width": 16},
+    "scoring": {"bootstrap": 50},
+}
+
+
+def tiny(**changes: dict[str, Any]) -> AuditConfig:
+    """The configuration of the audit, with some keys replaced."""
+    return build_config({key: {**TINY.get(key, {}), **value} for key, value in {**TINY, **changes}.items()})
+
+
+@pytest.fixture(scope="session")
+def finished_audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a finished audit; not to be changed."""
+    return audit(tiny(), out=tmp_path_factory.mktemp("audit") / "run", command="palimpsest audit tiny").folder

@@ -1,0 +1,115 @@
+"""A server's case: gradients of two batches, the true images, and the configuration that names them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from tests.support.artifacts import Make, write_folder
+from torch import Tensor, nn
+
+from palimpsest.artifacts import CaseConfig, load_samples, read_case
+from palimpsest.artifacts.auditor import models_of
+from palimpsest.artifacts.models import Models
+from palimpsest.artifacts.server import images_of
+
+QUICK = {"name": "dragd", "iterations": 3}
+SHAPES = {"remaining": 6, "forgotten": 4}
+"""Batches of three remaining samples and two forgotten ones: two of them."""
+
+
+def plain_gradient(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """The mean loss's gradient as anybody's code computes it."""
+    loss = F.cross_entropy(model(images), labels)
+    return dict(
+        zip(
+            [name for name, _ in model.named_parameters()],
+            torch.autograd.grad(loss, list(model.parameters())),
+            strict=True,
+        )
+    )
+
+
+class Client:
+    """Who computed the gradients, and the file that the server kept."""
+
+    def __init__(self, folder: Path, models: dict[str, Any]) -> None:
+        self.folder = folder
+        for part, count in SHAPES.items():
+            if not (folder / part).exists():
+                write_folder(folder / part, count // 2, seed=count)
+        self.config = read_case(
+            None, models | {"gradients": str(folder / "x"), "auxiliary": str(folder / "forgotten")}
+        )
+        self.stay, self.leave = (images_of(load_samples(str(folder / part))) for part in SHAPES)
+        held = models_of(self.config, self.leave, device="cpu")
+        assert held is not None
+        self.models: Models = held
+        self.stay, self.leave = self.stay.subset(torch.arange(6)), self.leave.subset(torch.arange(4))
+
+    @property
+    def named(self) -> dict[str, Tensor]:
+        """A tensor for each parameter, `[2, *shape]`."""
+        tensors: dict[str, list[Tensor]] = {}
+        for batch in range(2):
+            stay = self.stay.subset(torch.arange(3 * batch, 3 * batch + 3))
+            leave = self.leave.subset(torch.arange(2 * batch, 2 * batch + 2))
+            whole = torch.cat([stay.images, leave.images]), torch.cat([stay.labels, leave.labels])
+            for when, model, some in (
+                ("before", self.models.original, whole),
+                ("after", self.models.unlearned, (stay.images, stay.labels)),
+            ):
+                for name, value in plain_gradient(model, *some).items():
+                    tensors.setdefault(f"gradients_{when}/{name}", []).append(value)
+        return {name: torch.stack(values) for name, values in tensors.items()}
+
+    @property
+    def flat(self) -> dict[str, Tensor]:
+        named = self.named
+        return {
+            key: torch.cat(
+                [value.flatten(1) for name, value in named.items() if name.startswith(f"{key}/")], dim=1
+            )
+            for key in ("gradients_before", "gradients_after")
+        }
+
+    @property
+    def labels(self) -> dict[str, Tensor]:
+        return {
+            "labels_remaining": self.stay.labels.view(2, 3),
+            "labels_forgotten": self.leave.labels.view(2, 2),
+        }
+
+    def write(self, tensors: dict[str, Tensor], name: str = "gradients.safetensors") -> Path:
+        path = self.folder / name
+        save_file({key: value.clone().contiguous() for key, value in tensors.items()}, path)
+        return path
+
+
+def write_table(client: Client, part: str) -> str:
+    """The true images in the order of the batches: a table of file names and labels."""
+    files = sorted((client.folder / part).glob("class*/*.png"))
+    lines = [f"{path},{path.parent.name.removeprefix('class')}" for path in files[: SHAPES[part]]]
+    listed = client.folder / f"{part}.csv"
+    listed.write_text("\n".join(["file_name,label", *lines]))
+    return str(listed)
+
+
+@pytest.fixture
+def client(pieces: Path, here: Path, models: dict[str, Any]) -> Client:
+    return Client(here, models)
+
+
+@pytest.fixture
+def served(client: Client, pieces: Path, models: dict[str, Any]) -> Make:
+    """Makes the configuration of the server's case, with some keys replaced; a key set to none is left out."""
+
+    def make(**keys: Any) -> CaseConfig:
+        path = keys.pop("path", None) or client.write(client.flat | client.labels)
+        tree = models | {"gradients": str(path), "auxiliary": str(pieces / "images"), "attack": QUICK}
+        tree |= {"observation": {"remaining": 3, "forgotten": 2}, "scoring": {"bootstrap": 10}} | keys
+        return read_case(None, {name: value for name, value in tree.items() if value is not None})
+
+    return make
