@@ -25,7 +25,10 @@ def test_assignment_has_the_smallest_total_not_the_greedy_one():
 
 @given(n=st.integers(1, 5), seed=st.integers(0, 100))
 def test_no_permutation_has_a_smaller_total(n, seed):
-    originals, reconstructions = random_images(n, 1, 2, 2, seed=seed), random_images(n, 1, 2, 2, seed=seed + 1)
+    originals, reconstructions = (
+        random_images(n, 1, 2, 2, seed=seed),
+        random_images(n, 1, 2, 2, seed=seed + 1),
+    )
     costs = reference_distances(originals, reconstructions)
     smallest = min(float(costs[range(n), list(order)].sum()) for order in permutations(range(n)))
     chosen = assign(reconstructions, originals)

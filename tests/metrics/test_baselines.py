@@ -23,7 +23,9 @@ def test_nearest_images_equal_a_search_one_by_one(block):
 def test_no_auxiliary_image_is_nearer_than_the_nearest(n, m, seed):
     originals, auxiliary = random_images(n, 1, 3, 3, seed=seed), random_images(m, 1, 3, 3, seed=seed + 1)
     chosen = (originals - nearest_images(originals, auxiliary)).double().square().flatten(1).sum(1)
-    torch.testing.assert_close(chosen, reference_distances(originals, auxiliary).amin(1), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(
+        chosen, reference_distances(originals, auxiliary).amin(1), rtol=1e-5, atol=1e-7
+    )
 
 
 @given(m=st.integers(1, 6), seed=st.integers(0, 50))

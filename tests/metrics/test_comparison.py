@@ -57,7 +57,9 @@ def test_lpips_that_is_missing_is_absent_with_its_reason(without_weights):
 
 
 def test_further_metrics_are_stored(tmp_path) -> None:
-    before = compare(random_images(3, 3, 12, 12, seed= 0), random_images(3, 3, 12, 12, seed= 1), metrics=["ncc"])
+    before = compare(
+        random_images(3, 3, 12, 12, seed=0), random_images(3, 3, 12, 12, seed=1), metrics=["ncc"]
+    )
     before.save(tmp_path / "scores.safetensors")
     after = type(before).load(tmp_path / "scores.safetensors")
     torch.testing.assert_close(after.further["ncc"], before.further["ncc"])
@@ -72,7 +74,7 @@ def test_an_answer_that_is_none_is_refused(answer: Tensor, monkeypatch: pytest.M
     METRICS.names()
     monkeypatch.setitem(METRICS._components, "broken", Broken)
     with pytest.raises(DivergenceError, match="'broken'"):
-        compare(random_images(3, 3, 12, 12, seed= 0), random_images(3, 3, 12, 12, seed= 1), metrics=["broken"])
+        compare(random_images(3, 3, 12, 12, seed=0), random_images(3, 3, 12, 12, seed=1), metrics=["broken"])
 
 
 def test_an_unknown_metric_is_refused():

@@ -17,7 +17,9 @@ def small() -> nn.Module:
     std=st.lists(st.floats(0.125, 4, width=32), min_size=3, max_size=3),
     seed=st.integers(0, 100),
 )
-def test_each_channel_is_normalized_before_the_network(mean: list[float], std: list[float], seed: int) -> None:
+def test_each_channel_is_normalized_before_the_network(
+    mean: list[float], std: list[float], seed: int
+) -> None:
     network = small()
     images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
     channels = [(images[:, [i]] - mean[i]) / std[i] for i in range(3)]
