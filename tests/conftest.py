@@ -12,7 +12,7 @@ from palimpsest.datasets import FederatedData, ImageSet
 settings.register_profile("palimpsest", deadline=None)
 settings.load_profile("palimpsest")
 
-pytest_plugins = ["tests.support.artifacts"]
+pytest_plugins = ["tests.support.artifacts", "tests.support.browser"]
 REASON = "PALIMPSEST_DATA_DIR does not name a folder that mirrors the data sets"
 
 
