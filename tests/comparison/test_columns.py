@@ -87,4 +87,4 @@ def test_each_column_says_how_to_read_it() -> None:
         assert column.heading
         assert column.meaning
         assert column.better in ("low", "high")
-        assert f"{0.5:{column.form}}"
+        assert format(0.5, column.form)

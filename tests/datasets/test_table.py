@@ -3,7 +3,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from palimpsest.datasets import RowSet, TokenSet, read_table
 from palimpsest.errors import DatasetError, ResourceError

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from palimpsest.config import ScoringConfig
 from palimpsest.datasets import ImageSet
-from palimpsest.metrics import CrossCorrelation, MeanAbsoluteError, Metric, compare, evaluate
+from palimpsest.metrics import CrossCorrelation, MeanAbsoluteError, compare, evaluate
 from palimpsest.registry import METRICS
 
 
