@@ -4,7 +4,7 @@ from tests.support.images import random_images, reference_distances
 from palimpsest.metrics import mean_image, right_ranks
 
 
-def test_ranks_equal_sorting_reference_distances(block):
+def test_ranks_equal_sorting_all_distances(block):
     originals = random_images(9, 1, 4, 4)
     reconstructions = (originals + 3 * (random_images(9, 1, 4, 4, seed=1) - 0.5)).clamp(0, 1)
     table = reference_distances(reconstructions, originals)
