@@ -15,6 +15,7 @@ settings.load_profile("palimpsest")
 pytest_plugins = [
     "tests.support.artifacts",
     "tests.support.audits",
+    "tests.support.browser",
     "tests.support.counting_oracle",
     "tests.support.server_artifacts",
 ]

@@ -64,10 +64,10 @@ def test_a_budget_limits_the_auxiliary_samples_and_the_remaining_queries(
     small, large = held(30), held(60)
     assert len(small.auxiliary) == 30
     assert small.notes == ("The query budget of 30 samples allows 30 of the 48 auxiliary samples.",)
-    assert small.view(device="cpu", memory_budget=2**20).further == 0
+    assert small.view(device="cpu", memory_budget=2**20).remaining_queries == 0
     assert (len(large.auxiliary), large.notes) == (48, ())
     view = large.view(device="cpu", memory_budget=2**20)
-    assert (view.further, view.memory_budget) == (12, 2**19)
+    assert (view.remaining_queries, view.memory_budget) == (12, 2**19)
 
 
 def test_the_truth_can_not_be_reached_from_what_the_attack_holds(

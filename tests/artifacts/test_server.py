@@ -31,7 +31,7 @@ def test_everything_that_the_case_names_is_read(served: Make, client: Client) ->
 def test_labels_are_handed_over_only_to_an_attack_that_declares_them(served: Make) -> None:
     for labels, given in (("known", True), ("inferred", False)):
         config = served(attack={"name": "dragd", "labels": labels})
-        attack = config.attack.components["name"]
+        attack = config.attack.build()
         assert isinstance(attack, ServerAttack)
         view = load_server_artifacts(config, data_dir=None, device="cpu").view(
             attack, device="cpu", memory_budget=2**20

@@ -3,7 +3,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from palimpsest.datasets import RowSet, TokenSet, read_table
 from palimpsest.errors import DatasetError, ResourceError
@@ -111,15 +110,3 @@ def test_equal_values_that_fill_the_memory_are_refused(
     monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**20)
     with pytest.raises(ResourceError, match=r"values of .*a.parquet need"):
         read_table(path)
-
-
-def test_a_set_is_checked_when_it_is_made() -> None:
-    labels = torch.zeros(2, dtype=torch.int64)
-    with pytest.raises(DatasetError, match="a value for each column"):
-        RowSet("x", torch.zeros(2, 3), labels, 1, ("a", "b"))
-    with pytest.raises(DatasetError, match="give int64 of shape"):
-        TokenSet("x", torch.zeros(2, 3, dtype=torch.int64), labels[:1], 1)
-    rows = RowSet("x", torch.arange(4.0).view(2, 2), labels, 1, ("a", "b"))
-    assert rows.subset(torch.tensor([1])).rows.tolist() == [[2, 3]]
-    with pytest.raises(DatasetError, match="no row 2"):
-        rows.subset(torch.tensor([2]))

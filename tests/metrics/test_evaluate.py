@@ -3,20 +3,13 @@ import math
 
 import pytest
 import torch
+from tests.support.images import noisy_images, random_image_set
 
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import DatasetError, DivergenceError
 from palimpsest.metrics import Scores, compare, evaluate, mean_image, nearest_images
-from palimpsest.metrics import comparison as comparison_module
 
-
-def image_set(count, seed=0, shape=(1, 8, 8)):
-    images = torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed))
-    return ImageSet("noise", images, torch.zeros(count, dtype=torch.int64), 1)
-
-
-def noisy(images, scale=0.1):
-    return images + scale * torch.randn(images.shape, generator=torch.Generator().manual_seed(9))
+pytestmark = pytest.mark.usefixtures("without_weights")
 
 
 def score(reconstructions, originals, auxiliary, seed=3):
@@ -24,25 +17,9 @@ def score(reconstructions, originals, auxiliary, seed=3):
     return evaluate(reconstructions, originals, auxiliary, bootstrap=100, generator=generator)
 
 
-@pytest.fixture(autouse=True)
-def without_weights(monkeypatch, tmp_path):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-
-
-@pytest.fixture
-def with_lpips(monkeypatch):
-    """A stand-in for the perceptual distance, whose own tests need weights."""
-
-    def distance(images, originals, *, network):
-        assert network == "alex"
-        return (images - originals).abs().flatten(1).mean(1).double()
-
-    monkeypatch.setattr(comparison_module, "lpips", distance)
-
-
 def test_aggregates_are_means_over_images(with_lpips):
-    originals, auxiliary = image_set(12), image_set(5, seed=1)
-    scores = score(noisy(originals.images), originals, auxiliary)
+    originals, auxiliary = random_image_set(12), random_image_set(5, seed=1)
+    scores = score(noisy_images(originals.images), originals, auxiliary)
     summary = scores.reconstruction()
     assert set(summary) == {
         "mse",
@@ -63,10 +40,10 @@ def test_aggregates_are_means_over_images(with_lpips):
 
 
 def test_identification_counts_the_ranks():
-    originals = image_set(12)
+    originals = random_image_set(12)
     reconstructions = originals.images.roll(1, dims=0)  # everyone gets somebody else's image
     reconstructions[:3] = originals.images[:3]
-    scores = score(reconstructions, originals, image_set(2, seed=1))
+    scores = score(reconstructions, originals, random_image_set(2, seed=1))
     assert scores.reconstruction()["identification_top1"] == 3 / 12
     assert scores.right_rank[:3].tolist() == [1, 1, 1]
     assert (scores.right_rank[3:] > 1).all()
@@ -74,8 +51,8 @@ def test_identification_counts_the_ranks():
 
 
 def test_baselines_are_scored_as_attacks_are(with_lpips):
-    originals, auxiliary = image_set(6), image_set(40, seed=1)
-    scores = score(noisy(originals.images), originals, auxiliary)
+    originals, auxiliary = random_image_set(6), random_image_set(40, seed=1)
+    scores = score(noisy_images(originals.images), originals, auxiliary)
     answers = {
         "mean_image": mean_image(auxiliary.images, 6),
         "nearest_auxiliary": nearest_images(originals.images, auxiliary.images),
@@ -87,20 +64,20 @@ def test_baselines_are_scored_as_attacks_are(with_lpips):
 
 
 def test_intervals_hold_the_means_and_follow_the_generator():
-    originals, auxiliary = image_set(20), image_set(5, seed=1)
-    scores = score(noisy(originals.images, 0.4), originals, auxiliary)
+    originals, auxiliary = random_image_set(20), random_image_set(5, seed=1)
+    scores = score(noisy_images(originals.images, 0.4), originals, auxiliary)
     summary = scores.reconstruction()
     assert set(scores.intervals) == {"mse", "psnr", "ssim", "identification_top1", "identification_top5"}
     for name, (low, high) in scores.intervals.items():
         assert low <= summary[name] <= high, name
-    again = score(noisy(originals.images, 0.4), originals, auxiliary)
-    other = score(noisy(originals.images, 0.4), originals, auxiliary, seed=4)
+    again = score(noisy_images(originals.images, 0.4), originals, auxiliary)
+    other = score(noisy_images(originals.images, 0.4), originals, auxiliary, seed=4)
     assert scores.intervals == again.intervals != other.intervals
 
 
 def test_lpips_that_cannot_be_had_is_absent_with_a_reason():
-    originals = image_set(4)
-    scores = score(noisy(originals.images), originals, image_set(3, seed=1))
+    originals = random_image_set(4)
+    scores = score(noisy_images(originals.images), originals, random_image_set(3, seed=1))
     for summary in (scores.reconstruction(), *scores.baselines.values()):
         assert summary["lpips"] is None
         assert "alexnet" in summary["lpips_reason"]
@@ -110,7 +87,7 @@ def test_lpips_that_cannot_be_had_is_absent_with_a_reason():
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("perfect", [True, False])
 def test_everything_is_json_without_nan(count, perfect):
-    originals = image_set(count)
+    originals = random_image_set(count)
     reconstructions = originals.images if perfect else torch.zeros_like(originals.images)
     scores = score(reconstructions, originals, ImageSet("same", originals.images, originals.labels, 1))
     tree = [scores.reconstruction(), scores.intervals, scores.baselines, scores.chance()]
@@ -121,8 +98,8 @@ def test_everything_is_json_without_nan(count, perfect):
 
 
 def test_scores_are_a_record(tmp_path):
-    originals = image_set(5)
-    scores = score(noisy(originals.images), originals, image_set(3, seed=1))
+    originals = random_image_set(5)
+    scores = score(noisy_images(originals.images), originals, random_image_set(3, seed=1))
     scores.save(tmp_path / "score.safetensors")
     loaded = Scores.load(tmp_path / "score.safetensors")
     assert loaded.reconstruction() == scores.reconstruction()
@@ -132,28 +109,28 @@ def test_scores_are_a_record(tmp_path):
 
 
 def test_clamps_what_lies_outside_the_range():
-    originals = image_set(5)
-    wild = noisy(originals.images, 2.0)
+    originals = random_image_set(5)
+    wild = noisy_images(originals.images, 2.0)
     expected = compare(wild.clamp(0, 1), originals.images)
-    assert torch.equal(score(wild.double(), originals, image_set(3, seed=1)).mse, expected.mse)
+    assert torch.equal(score(wild.double(), originals, random_image_set(3, seed=1)).mse, expected.mse)
 
 
 def test_names_the_first_reconstruction_that_is_not_finite():
-    originals = image_set(5)
+    originals = random_image_set(5)
     reconstructions = originals.images.clone()
     reconstructions[2, 0, 3, 3] = math.nan
     reconstructions[4, 0, 0, 0] = math.inf
     with pytest.raises(DivergenceError, match=r"2 of 5 .* number 2"):
-        score(reconstructions, originals, image_set(3, seed=1))
+        score(reconstructions, originals, random_image_set(3, seed=1))
 
 
 def test_refuses_what_cannot_be_compared():
-    originals, auxiliary = image_set(5), image_set(3, seed=1)
+    originals, auxiliary = random_image_set(5), random_image_set(3, seed=1)
     with pytest.raises(DatasetError, match="one reconstruction for each original"):
         score(originals.images[:4], originals, auxiliary)
     with pytest.raises(DatasetError, match="auxiliary images have shape"):
-        score(originals.images, originals, image_set(3, shape=(1, 4, 4)))
+        score(originals.images, originals, random_image_set(3, shape=(1, 4, 4)))
     with pytest.raises(DatasetError, match="0 forgotten and 3 auxiliary"):
-        score(originals.images[:0], image_set(0), auxiliary)
+        score(originals.images[:0], random_image_set(0), auxiliary)
     with pytest.raises(DatasetError, match="5 forgotten and 0 auxiliary"):
-        score(originals.images, originals, image_set(0))
+        score(originals.images, originals, random_image_set(0))

@@ -4,7 +4,7 @@ from torch import nn
 
 from palimpsest.errors import CheckpointError, ConfigurationError, ModelError
 from palimpsest.gradients import per_sample_gradients
-from palimpsest.models import Normalised, bare, build_own, count_classes, fill_own
+from palimpsest.models import bare, build_own, count_classes, fill_own
 
 SHAPE = (3, 8, 8)
 
@@ -97,12 +97,3 @@ class Pair(nn.Module):
 def test_what_returns_no_logits_is_refused(model: nn.Module, words: str) -> None:
     with pytest.raises(ModelError, match=words):
         count_classes(model.eval(), SHAPE)
-
-
-def test_a_normalised_model_can_be_stored() -> None:
-    assert set(Normalised(small(), [0.5], [0.5]).state_dict()) == {
-        "network.1.weight",
-        "network.1.bias",
-        "mean",
-        "std",
-    }

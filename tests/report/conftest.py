@@ -1,10 +1,5 @@
-"""Fixtures of pages, and a browser that opens them."""
-
 import copy
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,56 +24,3 @@ def make_report() -> Callable[..., ReportInput]:
 def config() -> dict[str, Any]:
     """A configuration that the test may change."""
     return copy.deepcopy(CONFIG)
-
-
-@dataclass
-class Opened:
-    """A page in the browser, and what it did that it should not."""
-
-    page: Any
-    complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A headless Chromium; without one the test is skipped."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    names = "chromium", "chromium-browser", "google-chrome"
-    chromium = next(filter(None, map(shutil.which, names)), None)
-    if chromium is None:
-        pytest.skip("no Chromium on this machine's path")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
-    """Opens a page of HTML by itself: it reaches nothing, and what it asks for is written down."""
-    contexts = []
-
-    def open_page(html: str, **settings: object) -> Opened:
-        file = tmp_path / "report.html"
-        file.write_text(html, encoding="utf-8")
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
-        contexts.append(context)
-        opened = Opened(context.new_page())
-
-        def refuse(route: Any) -> None:
-            if route.request.url == file.as_uri():
-                route.continue_()
-            else:
-                opened.requests.append(route.request.url)
-                route.abort()
-
-        context.route(lambda url: not url.startswith("data:"), refuse)
-        opened.page.on("console", lambda message: opened.complaints.append(message.text))
-        opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        opened.page.goto(file.as_uri())
-        return opened
-
-    yield open_page
-    for context in contexts:
-        context.close()

@@ -1,26 +1,19 @@
-"""Every study's command, in small: the cells' own presets on the embedded digits, a few rounds and epochs."""
+"""What a study computes, what it keeps, and what it shares with others."""
 
+import importlib
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from tests.support.studies import TINY, tiny, tiny_study
 
-from palimpsest.config import read_config
 from palimpsest.errors import ConfigurationError
 from palimpsest.reproduce import STUDIES, Cell, Study, reproduce
 from palimpsest.reproduce import run as run_module
 
-TINY: dict[str, Any] = {
-    "data": {"name": "digits", "auxiliary_size": 40, "train_size": 200},
-    "model": {"name": "convnet", "width": 4},
-    "federation": {"clients": 4, "fraction": 1.0, "rounds": 1},
-    "unlearning": {"count": 10},
-    "attack": {"epochs": 1, "queries": 2, "components": 10, "width": 8, "batch_size": 32, "beta": 0},
-    "scoring": {"bootstrap": 20},
-}
+audit_module = importlib.import_module("palimpsest.pipeline.audit")
+federation_side = importlib.import_module("palimpsest.pipeline.stages.federate")
 
 
 @pytest.fixture
@@ -35,64 +28,6 @@ def audits(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     monkeypatch.setattr(run_module, "audit", counted)
     return folders
-
-
-def tiny(study: Study) -> Study:
-    """The same cells by name, with what makes them long taken away, whatever a cell itself asks for."""
-
-    def small(cell: Cell) -> dict[str, Any]:
-        changes = cell.changes
-        attack = {**TINY["attack"], **changes.get("attack", {}), "epochs": 1, "width": 8}
-        if attack.get("name") == "lti":
-            attack = {key: value for key, value in attack.items() if key not in ("width", "blocks")}
-        attack |= {"components": 10 if attack.get("components") else attack.get("components")}
-        attack |= {"beta": 0} if "beta" in attack else {}
-        if attack.get("name") in ("igf-plus", "igf-white") and attack["components"] is None:
-            attack["components"] = 0
-        few = dict(TINY)
-        if read_config(cell.preset).unlearning.scenario != "sample":
-            del few["unlearning"]
-        kept = {key: one for key, one in changes.items() if key not in ("attack", "data")}
-        return {**few, **kept, "attack": attack}
-
-    cells = [
-        Cell(one.name, one.preset, small(one), one.published, one.size, one.position) for one in study.cells()
-    ]
-    return replace(study, cells=lambda: cells)
-
-
-SMALL = [name for name in STUDIES if name.startswith("igf") and name not in ("igf-table1", "igf-ablation")]
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_each_study_makes_its_table_and_picture(name: str, tmp_path: Path) -> None:
-    study = tiny(STUDIES[name])
-    summaries = reproduce(study, out=tmp_path, command="palimpsest reproduce ...")
-    assert [summary.failure for summary in summaries] == [""] * len(summaries)
-    table = (tmp_path / f"{name}.md").read_text()
-    for cell in study.cells():
-        assert f"| {cell.name} |" in table
-    tree = json.loads((tmp_path / f"{name}.json").read_text())
-    assert len(tree["cells"]) == len(summaries)
-    assert all(0 < cell["scores"]["mse"]["mean"] < 1 for cell in tree["cells"])
-    with Image.open(tmp_path / f"{name}.png") as image:
-        image.load()
-    assert (tmp_path / f"{name}.svg").stat().st_size > 1000
-
-
-def test_every_scenario_and_method_of_table_1(tmp_path: Path) -> None:
-    study = tiny(STUDIES["igf-table1"])
-    summaries = reproduce(study, out=tmp_path, cells=["cifar10-convnet-*"])
-    assert len(summaries) == 6
-    assert all(summary.scores["mse"].mean > 0 for summary in summaries)
-
-
-def test_ingredients_are_switched_cell_by_cell(tmp_path: Path) -> None:
-    study = tiny(STUDIES["igf-ablation"])
-    names = ["igf-plus", "signs-alone", "matching", "igf-white-matching"]
-    summaries = reproduce(study, out=tmp_path, cells=names)
-    assert [summary.failure for summary in summaries] == [""] * len(names)
-    assert [summary.cell.name for summary in summaries] == names
 
 
 def test_finished_cells_are_not_computed_again_and_seeds_are_added(
@@ -140,3 +75,68 @@ def test_an_unknown_cell_is_refused_before_any_work(tmp_path: Path, audits: list
     with pytest.raises(ConfigurationError, match="no cell 'nothing'"):
         reproduce(STUDIES["igf-table4"], out=tmp_path, cells=["nothing"])
     assert audits == []
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one with every federation that is trained."""
+    counted: list[int] = []
+    real = federation_side.train
+
+    def train(*args: Any, **settings: Any) -> Any:
+        counted.append(1)
+        return real(*args, **settings)
+
+    monkeypatch.setattr(federation_side, "train", train)
+    return counted
+
+
+def test_a_replacement_that_was_killed_is_not_taken_for_the_run_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = tiny_study(cell={})
+    other = {"verification": {"quantile": 0.5}}
+    reproduce(one, out=tmp_path)
+    metrics = tmp_path / "cell" / "seed-1234" / "metrics.json"
+    first = json.loads(metrics.read_text())["verification"]["tau"]
+    with monkeypatch.context() as killed:
+
+        def stop(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        killed.setattr(audit_module, "train_original", stop)
+        with pytest.raises(KeyboardInterrupt):
+            reproduce(one, out=tmp_path, overrides=other)
+    reproduce(one, out=tmp_path, overrides=other)
+    assert json.loads(metrics.read_text())["verification"]["tau"] < first
+
+
+def test_a_study_takes_stages_from_another_in_a_folder_of_its_name(
+    tmp_path: Path, trainings: list[int]
+) -> None:
+    reproduce(tiny_study(cell={}), out=tmp_path / "first")
+    (tmp_path / "first" / "cell" / "seed-1").mkdir()
+    (tmp_path / "first" / "cell" / "seed-1" / "metrics.json").write_text("{}")
+    (tmp_path / "first" / "cell" / "seed-1" / "manifest.json").write_text("damaged")
+    second = tiny_study(another={"defenses": [{"name": "sign"}]})
+    reproduce(second, out=tmp_path / "second")
+    assert len(trainings) == 1
+    reproduce(second, out=tmp_path / "elsewhere")
+    assert len(trainings) == 2, "a folder of another name asks for runs of its own"
+
+
+def test_a_method_that_needs_the_clients_updates_trains_in_each_cell(tmp_path: Path) -> None:
+    eraser = tiny_study(
+        ten={"unlearning": {"count": 10, "method": "federaser"}},
+        twenty={"unlearning": {"count": 20, "method": "federaser"}},
+    )
+    assert [summary.failure for summary in reproduce(eraser, out=tmp_path)] == ["", ""]
+
+
+def test_a_failures_sentence_stays_in_its_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise run_module.PalimpsestError("One | two\nlines.")
+
+    monkeypatch.setattr(run_module, "audit", fail)
+    reproduce(tiny_study(cell={}), out=tmp_path)
+    assert "| cell | One \\| two lines. |\n" in (tmp_path / "study.md").read_text()

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from palimpsest.storage import remove_partial, written_whole
+from palimpsest.errors import ResourceError, RunError
+from palimpsest.storage import remove_partial, write_json, write_text, written_whole
 
 
 def test_nobody_else_may_read_a_file_while_it_is_written(tmp_path: Path) -> None:
@@ -38,3 +39,42 @@ def test_any_name_will_do(tmp_path: Path, name: str) -> None:
     with written_whole(tmp_path / name) as temporary:
         temporary.write_text("x")
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_write_that_breaks_off_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    write_text(path, "old")
+
+    def break_off() -> None:
+        with written_whole(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    assert path.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["text"]
+
+
+def test_a_full_disk_says_what_to_do() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("This system has no /dev/full")
+
+    def fill(path: Path) -> None:
+        with written_whole(path), full.open("w") as file:
+            file.write("x" * 10**6)
+
+    with pytest.raises(ResourceError, match="disk is full"):
+        fill(Path("x"))
+
+
+def test_a_folder_that_can_not_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="choose a folder"):
+        write_json(tmp_path / "file" / "value.json", {})
+
+
+def test_json_refuses_what_is_not_a_number(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "x", {"a": float("nan")})

@@ -121,6 +121,7 @@ print([name for name in looked_up if name in ("mallopt", "malloc_trim")])
 """
 LIBRARY = """
 import torch
+from fuzz.workloads import CONFIG
 import palimpsest as pp
 from palimpsest.system.memory import give_back_freed_memory
 before, after = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)) for _ in range(2))

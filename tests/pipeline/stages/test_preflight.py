@@ -48,7 +48,7 @@ def test_an_attack_on_other_samples_is_refused_and_fitting_ones_are_named() -> N
 
 
 def checked(config: Any) -> None:
-    check_attack_on_artifacts(config, config.attack.components["name"])
+    check_attack_on_artifacts(config, config.attack.build())
 
 
 @pytest.mark.parametrize(

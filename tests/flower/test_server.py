@@ -1,106 +1,18 @@
-"""The example's app, its client and its server, in one process: Flower's own strategy and messages, and no network."""
-
 import json
-import sys
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.support.flower_app import NODES, Local, client, start
 
-from palimpsest.errors import ConfigurationError, FederationError
+from palimpsest.errors import FederationError
 from palimpsest.gradients import gradient_differences
 from palimpsest.models import load_parameters
 from palimpsest.proofs import load_proofs
 from palimpsest.storage import parameters_hash, read_tensors
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
-EXAMPLE = Path(__file__).parents[2] / "examples" / "flower-app"
-NODES = (7, 2**63 + 5)  # Flower's numbers go beyond int64.
-
-
-class Local:
-    """Flower's grid: each message goes to the app at once, with the state that its node keeps."""
-
-    def __init__(self, app: Any, *, lose: Callable[[Any], bool] = lambda message: False) -> None:
-        from flwr.app import Context, RecordDict
-
-        self.app, self.lose, self.seen = app, lose, []
-        self.contexts = {
-            node: Context(
-                run_id=1,
-                node_id=node,
-                node_config={"partition-id": partition},
-                state=RecordDict(),
-                run_config={},
-            )
-            for partition, node in enumerate(NODES)
-        }
-
-    def get_node_ids(self) -> list[int]:
-        return list(NODES)
-
-    def send_and_receive(self, messages: Iterable[Any], *, timeout: float | None = None) -> list[Any]:
-        from flwr.app import Error, Message
-
-        replies = []
-        for message in messages:
-            self.seen.append(message)
-            if self.lose(message):
-                continue
-            try:
-                replies.append(self.app(message, self.contexts[message.metadata.dst_node_id]))
-            except Exception as error:
-                replies.append(Message(Error(code=0, reason=repr(error)), reply_to=message))
-        return replies
-
-
-@pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The example's `app.task`, and no trace of it afterwards."""
-    monkeypatch.syspath_prepend(str(EXAMPLE))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    from palimpsest.federation.flower_strategy import _identity
-
-    with _identity():
-        import app.task  # pyright: ignore[reportMissingImports]
-
-        yield app.task
-    for name in [name for name in sys.modules if name == "app" or name.startswith("app.")]:
-        del sys.modules[name]
-
-
-def client(example: Any, *mods: Any) -> Any:
-    """The example's client with these mods in place of its own."""
-    import app.client as module  # pyright: ignore[reportMissingImports]
-    from flwr.clientapp import ClientApp
-
-    app = ClientApp(mods=list(mods))
-    app.train()(module.train)
-    return app
-
-
-def start(strategy: Any, grid: Any, initial: Any, *, unlearn: bool, rounds: int = 2) -> Any:
-    from flwr.app import ConfigRecord
-
-    config: dict[str, Any] = {"local-epochs": 1, "learning-rate": 0.05}
-    if unlearn:
-        config["unlearn"] = True
-    return strategy.start(grid, initial, num_rounds=rounds, train_config=ConfigRecord(config))
-
-
-@pytest.fixture
-def parts(example: Any, tmp_path: Path) -> tuple[Any, Any, Path]:
-    """An audited strategy, where training begins, and the folder."""
-    from flwr.app import ArrayRecord
-    from flwr.serverapp.strategy import FedAvg
-
-    from palimpsest.flower import Audited
-
-    torch.manual_seed(0)
-    strategy = Audited(FedAvg(fraction_evaluate=0.0), tmp_path / "audit")
-    return strategy, ArrayRecord(example.Net().state_dict()), tmp_path / "audit"
 
 
 def test_two_starts_leave_models_and_proofs(
@@ -204,66 +116,6 @@ def test_without_the_mod_or_an_answer_there_are_no_proofs(example: Any, parts: t
     assert "Flower reports an error" in told["faults"][str(NODES[0])]
     assert told["faults"][str(NODES[1])] == "Handed in nothing in time."
     assert not (folder / "proofs.safetensors").exists()
-
-
-def request(example: Any, node: int = NODES[0]) -> Any:
-    from palimpsest.flower.server import _requests
-
-    return _requests([node], example.Net().state_dict(), example.Net().state_dict())[0]
-
-
-def instruction(example: Any, node: int = NODES[0]) -> Any:
-    from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
-
-    content = {
-        "arrays": ArrayRecord(example.Net().state_dict()),
-        "config": ConfigRecord({"unlearn": True, "local-epochs": 1, "learning-rate": 0.1}),
-    }
-    return Message(content=RecordDict(content), message_type=MessageType.TRAIN, dst_node_id=node)
-
-
-def test_a_client_proves_once_what_it_was_told_to_forget(example: Any) -> None:
-    from palimpsest.flower import ProofMod
-
-    count = example.FORGOTTEN
-
-    def samples(context: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        images, labels = example.forgotten(context)
-        return images[:count], labels[:count]
-
-    mod = ProofMod(example.Net, samples)
-    grid = Local(client(example, mod))
-
-    def ask() -> str:
-        (reply,) = grid.send_and_receive([request(example)])
-        refusal = reply.content.config_records.get("palimpsest.refusal", {})
-        return str(refusal.get("reason", ""))
-
-    assert "not told to forget" in ask()
-    grid.send_and_receive([instruction(example)])
-    assert ask() == ""
-    assert "not told to forget" in ask()
-    grid.send_and_receive([instruction(example)])
-    count -= 1
-    assert "not those of the instruction" in ask()
-
-
-def test_a_proof_is_defended_before_it_leaves(example: Any) -> None:
-    from palimpsest.flower import ProofMod
-
-    mods = [
-        ProofMod(example.Net, example.forgotten, defenses=[{"name": name}]) for name in ("sign", "orthogonal")
-    ]
-    vectors = []
-    for mod in mods:
-        grid = Local(client(example, mod))
-        grid.send_and_receive([instruction(example)])
-        (reply,) = grid.send_and_receive([request(example)])
-        vectors.append(torch.from_numpy(reply.content["palimpsest.proofs"]["vectors"].numpy().copy()))
-    assert set(vectors[0].unique().tolist()) <= {-1.0, 0.0, 1.0}
-    assert "orthogonal" in reply.content["palimpsest.metadata"]["defenses"]
-    with pytest.raises(ConfigurationError, match="did you mean 'sign'"):
-        ProofMod(example.Net, example.forgotten, defenses=[{"name": "sing"}])
 
 
 def test_an_instruction_without_a_model_is_refused(example: Any, tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.run_folders import METRICS
+
+from palimpsest.comparison import COLUMNS, read_accuracy, read_linkage, score_column
+from palimpsest.metrics import Metrics, Reading
+
+# Where metrics.json holds each column's value, interval and chance level.
+PATHS = {
+    "mse": ("reconstruction.mse", "intervals.mse", "chance.mse"),
+    "psnr": ("reconstruction.psnr", "intervals.psnr", "chance.psnr"),
+    "ssim": ("reconstruction.ssim", "intervals.ssim", "chance.ssim"),
+    "lpips": ("reconstruction.lpips", "intervals.lpips", "chance.lpips"),
+    "top1": (
+        "reconstruction.identification_top1",
+        "intervals.identification_top1",
+        "chance.identification_top1",
+    ),
+    "confirmed": ("confirmation.identified", "confirmation.intervals.0", "confirmation.chance"),
+    "accuracy": (
+        "federation.unlearned_accuracy",
+        "rates.accuracy_test_unlearned.low/high",
+        "rates.accuracy_test_unlearned.chance",
+    ),
+}
+shares = st.floats(0, 1)
+
+
+def follow(tree: Any, path: str) -> Any:
+    """The value at a path of keys; None where a key is missing."""
+    for key in path.split("."):
+        if isinstance(tree, list):
+            tree = tree[int(key)]
+        elif "/" in key:
+            tree = [tree[one] for one in key.split("/")] if tree else None
+        else:
+            tree = (tree or {}).get(key)
+    return tree
+
+
+@given(mse=shares, top1=shares, low=shares, high=shares, identified=shares, accuracy=shares)
+def test_every_column_reads_what_stands_at_its_path(
+    mse: float, top1: float, low: float, high: float, identified: float, accuracy: float
+) -> None:
+    tree: dict[str, Any] = {
+        **METRICS,
+        "reconstruction": METRICS["reconstruction"] | {"mse": mse, "identification_top1": top1},
+        "intervals": {"mse": [low, high], "identification_top1": [high, low]},
+        "confirmation": METRICS["confirmation"] | {"identified": identified},
+        "federation": METRICS["federation"] | {"unlearned_accuracy": accuracy},
+    }
+    metrics = Metrics.model_validate(tree)
+    assert [column.name for column in COLUMNS] == list(PATHS)
+    for column in COLUMNS:
+        value, interval, chance = (follow(tree, path) for path in PATHS[column.name])
+        expected = None if value is None else Reading(value, tuple(interval) if interval else None, chance)
+        assert column.read(metrics) == expected, column.name
+
+
+@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
+def test_what_was_not_measured_is_absent(column) -> None:
+    assert column.read(Metrics(attack={}, seconds={})) is None
+
+
+def test_an_accuracy_may_lack_an_interval() -> None:
+    metrics = Metrics.model_validate(METRICS | {"rates": {}})
+    assert read_accuracy(metrics) == Reading(0.6)
+
+
+def test_another_attackers_score_is_read_by_its_name() -> None:
+    other = {"reconstruction": METRICS["reconstruction"] | {"mse": 0.5}, "intervals": {"mse": [0.4, 0.6]}}
+    metrics = Metrics.model_validate(METRICS | {"attackers": {"non-adaptive": other}})
+    assert score_column("mse", "non-adaptive")(metrics) == Reading(0.5, (0.4, 0.6))
+    assert score_column("mse", "undefended")(metrics) is None
+    assert score_column("mse")(metrics) == Reading(0.02, (0.01, 0.03))
+
+
+def test_linkage_has_the_interval_of_its_share() -> None:
+    assert read_linkage(Metrics.model_validate(METRICS)) == Reading(0.9, (0.8, 1.0), 0.1)
+
+
+def test_each_column_says_how_to_read_it() -> None:
+    for column in COLUMNS:
+        assert column.heading
+        assert column.meaning
+        assert column.better in ("low", "high")
+        assert format(0.5, column.form)

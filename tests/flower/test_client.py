@@ -1,0 +1,53 @@
+from typing import Any
+
+import pytest
+import torch
+from tests.support.flower_app import Local, client, instruction_message, request_message
+
+from palimpsest.errors import ConfigurationError
+
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
+
+
+def test_a_client_proves_once_what_it_was_told_to_forget(example: Any) -> None:
+    from palimpsest.flower import ProofMod
+
+    count = example.FORGOTTEN
+
+    def samples(context: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = example.forgotten(context)
+        return images[:count], labels[:count]
+
+    mod = ProofMod(example.Net, samples)
+    grid = Local(client(example, mod))
+
+    def ask() -> str:
+        (reply,) = grid.send_and_receive([request_message(example)])
+        refusal = reply.content.config_records.get("palimpsest.refusal", {})
+        return str(refusal.get("reason", ""))
+
+    assert "not told to forget" in ask()
+    grid.send_and_receive([instruction_message(example)])
+    assert ask() == ""
+    assert "not told to forget" in ask()
+    grid.send_and_receive([instruction_message(example)])
+    count -= 1
+    assert "not those of the instruction" in ask()
+
+
+def test_a_proof_is_defended_before_it_leaves(example: Any) -> None:
+    from palimpsest.flower import ProofMod
+
+    mods = [
+        ProofMod(example.Net, example.forgotten, defenses=[{"name": name}]) for name in ("sign", "orthogonal")
+    ]
+    vectors = []
+    for mod in mods:
+        grid = Local(client(example, mod))
+        grid.send_and_receive([instruction_message(example)])
+        (reply,) = grid.send_and_receive([request_message(example)])
+        vectors.append(torch.from_numpy(reply.content["palimpsest.proofs"]["vectors"].numpy().copy()))
+    assert set(vectors[0].unique().tolist()) <= {-1.0, 0.0, 1.0}
+    assert "orthogonal" in reply.content["palimpsest.metadata"]["defenses"]
+    with pytest.raises(ConfigurationError, match="did you mean 'sign'"):
+        ProofMod(example.Net, example.forgotten, defenses=[{"name": "sing"}])

@@ -1,0 +1,67 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from palimpsest.datasets import ImageSet, RowSet
+from palimpsest.proofs import Proofs, load_proofs, prove, save_proofs
+from palimpsest.storage import parameters_hash
+
+
+def network(*, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 5), nn.Dropout(0.5), nn.ReLU(), nn.Linear(5, 3))
+
+
+ORIGINAL, UNLEARNED = network(seed=1), network(seed=2)
+FORGOTTEN = ImageSet("forgotten", torch.rand(6, 1, 4, 4), torch.arange(6) % 3, 3)
+
+
+def reference_gradient(model: nn.Module, row: int) -> torch.Tensor:
+    """One backward pass for one sample, in evaluation mode: correct, slow."""
+    model = copy.deepcopy(model).eval()
+    F.cross_entropy(model(FORGOTTEN.images[[row]]), FORGOTTEN.labels[[row]]).backward()
+    return torch.cat(
+        [parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None]
+    )
+
+
+def test_a_proof_is_the_difference_of_a_samples_gradients() -> None:
+    proofs = prove(ORIGINAL, UNLEARNED, FORGOTTEN)
+    expected = [reference_gradient(ORIGINAL, row) - reference_gradient(UNLEARNED, row) for row in range(6)]
+    torch.testing.assert_close(proofs.vectors, torch.stack(expected))
+
+
+def test_the_same_model_twice_proves_nothing() -> None:
+    assert prove(ORIGINAL, ORIGINAL, FORGOTTEN).vectors.count_nonzero() == 0
+
+
+def test_proofs_say_how_they_were_made(tmp_path) -> None:
+    proofs = prove(ORIGINAL, UNLEARNED, FORGOTTEN)
+    assert proofs.attested
+    assert proofs.metadata == {
+        "original": parameters_hash(ORIGINAL.state_dict()),
+        "unlearned": parameters_hash(UNLEARNED.state_dict()),
+        "loss": "cross_entropy",
+        "mode": "eval",
+        "order": "named_parameters",
+        "defenses": "[]",
+    }
+    save_proofs(tmp_path / "proofs.safetensors", proofs)
+    assert load_proofs(tmp_path / "proofs.safetensors").metadata == proofs.metadata
+
+
+@pytest.mark.parametrize("budget", [2**14, 2**30])
+def test_the_memory_budget_does_not_change_a_proof(budget: int) -> None:
+    torch.testing.assert_close(
+        prove(ORIGINAL, UNLEARNED, FORGOTTEN, memory_budget=budget).vectors,
+        prove(ORIGINAL, UNLEARNED, FORGOTTEN).vectors,
+    )
+
+
+def test_rows_of_a_table_have_proofs_as_well() -> None:
+    rows = RowSet("rows", FORGOTTEN.images.flatten(1), FORGOTTEN.labels, 3, tuple(map(str, range(16))))
+    proofs: Proofs = prove(ORIGINAL, UNLEARNED, rows)
+    torch.testing.assert_close(proofs.vectors, prove(ORIGINAL, UNLEARNED, FORGOTTEN).vectors)

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+import torch
+from tests.support.pages import unscored_page
+
+from palimpsest.report import ReportInput
+
+
+def test_a_page_is_stored_whole(report: ReportInput, tmp_path: Path) -> None:
+    report.save(tmp_path / "report.safetensors")
+    loaded = ReportInput.load(tmp_path / "report.safetensors")
+    assert loaded.metrics == report.metrics
+    assert torch.equal(loaded.reconstructions, report.reconstructions)
+    assert loaded.per_image.keys() == report.per_image.keys()
+    assert [tuple(fact) for fact in loaded.facts] == list(report.facts)
+    assert (loaded.config, loaded.history) == (report.config, report.history)
+
+
+def test_what_is_not_known_is_stored_as_such(tmp_path: Path) -> None:
+    unscored_page(accepted=None).save(tmp_path / "report.safetensors")
+    loaded = ReportInput.load(tmp_path / "report.safetensors")
+    assert loaded.originals is loaded.labels is loaded.accepted is None
+    assert loaded.norms is not None
+    assert loaded.per_image == {}
+
+
+def test_the_truth_is_the_originals_with_their_classes(report: ReportInput) -> None:
+    originals, labels = report.truth
+    assert originals is report.originals
+    assert labels is report.labels
+    with pytest.raises(AssertionError, match="no originals"):
+        _ = unscored_page().truth
+
+
+def test_participation_is_that_of_the_federation(report: ReportInput) -> None:
+    assert report.metrics.federation is not None
+    assert report.participation == report.metrics.federation.participation
+    assert unscored_page().participation == ()
+
+
+def test_a_page_is_printed_without_its_images(report: ReportInput) -> None:
+    assert "reconstructions=[120, 3, 32, 32]" in repr(report)
+    assert "tensor" not in repr(report)

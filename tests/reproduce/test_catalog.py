@@ -1,0 +1,46 @@
+import importlib
+import inspect
+
+import pytest
+
+from palimpsest.config import read_config
+from palimpsest.reproduce import STUDIES, Study
+from palimpsest.reproduce.catalog import TABLES
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES.keys())
+def test_every_cell_is_a_valid_audit_and_no_two_are_the_same(study: Study) -> None:
+    cells = study.cells()
+    assert len({cell.name for cell in cells}) == len(cells) > 1
+    configs = [cell.config({}, seed=1) for cell in cells]
+    settings = [config.model_dump_json(exclude={"description", "paper"}) for config in configs]
+    # Among the aggregations, FedAvg's preset is the default's twin and stands once.
+    assert len(set(settings)) == len(cells)
+    if study.picture == "curve":
+        assert [cell.position for cell in cells] == sorted({cell.position for cell in cells})
+
+
+def test_every_command_has_a_name_of_its_own() -> None:
+    assert not set(STUDIES) & set(TABLES)
+    assert all(study.name == name for name, study in STUDIES.items())
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+def test_the_function_of_every_table_takes_what_the_command_passes(table) -> None:
+    function = getattr(importlib.import_module(table.module), table.function)
+    parameters = list(inspect.signature(function).parameters)
+    assert parameters[0] == "config"
+    assert {"out", "data_dir", "console"} <= set(parameters[1:])
+    assert read_config(table.preset)
+
+
+def test_a_table_is_made_by_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[object, ...]] = []
+    table = TABLES["labels"]
+    monkeypatch.setattr(
+        importlib.import_module(table.module),
+        table.function,
+        lambda *args, **settings: calls.append((args, settings)),
+    )
+    table.make("config", out="folder")
+    assert calls == [(("config",), {"out": "folder"})]
