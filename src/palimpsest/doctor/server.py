@@ -92,11 +92,21 @@ def check_objective(config: CaseConfig, seen: ServerArtifacts, *, device: str) -
     if not isinstance(attack, MatchingAttack):
         yield mind("truth", f"{config.attack.name} matches no gradients: it has no objective to check.")
         return
-    observation = seen.observed.observation
-    batches = len(observation.gradients_before)
+    batches = len(seen.observed.observation.gradients_before)
     labels = BatchLabels(seen.remaining.labels.view(batches, -1), seen.forgotten.labels.view(batches, -1))
     if seen.observed.labels is not None:
         yield from _check_labels(seen.observed.labels, labels)
+    yield from _check_zero(config, seen, attack, labels, device=device)
+
+
+def _check_zero(
+    config: CaseConfig, seen: ServerArtifacts, attack: MatchingAttack, labels: BatchLabels, *, device: str
+) -> Iterator[Finding]:
+    """Whether the true images bring the attack's objective to zero, and if not, why."""
+    assert seen.forgotten is not None, "refused without the truth"
+    assert seen.remaining is not None, "refused without the truth"
+    observation = seen.observed.observation
+    batches = len(observation.gradients_before)
     stay, leave = (images.images.unflatten(0, (batches, -1)) for images in (seen.remaining, seen.forgotten))
     view = seen.view(attack, device=device, memory_budget=config.memory_budget)
 
