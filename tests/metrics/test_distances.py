@@ -28,7 +28,7 @@ def test_no_block_holds_more_than_its_share(monkeypatch):
 
 
 def test_no_distance_is_negative():
-    images = 0.1 + random_images(20, 3, 8, 8) / 1e4
+    images = 0.5 + random_images(20, 3, 32, 32) / 1e4
     distances = torch.cat(list(distance_blocks(images, images)))
     assert distances.dtype == torch.float64
     assert (distances >= 0).all()

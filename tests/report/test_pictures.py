@@ -35,6 +35,12 @@ def test_the_gallery_has_two_rows_for_up_to_12_images_each(
         assert image.size == (112 * columns, pytest.approx(115.2 * rows, abs=1))
 
 
+def test_without_originals_the_gallery_has_a_row_of_reconstructions(tmp_path: Path) -> None:
+    save_pictures(unscored_page(3, history={}), tmp_path)
+    with Image.open(tmp_path / "gallery.png") as image:
+        assert image.size == (112 * 3, 115)
+
+
 def test_pictures_are_their_owners_alone(tmp_path: Path) -> None:
     for path in save_pictures(unscored_page(), tmp_path):
         assert path.stat().st_mode & 0o077 == 0

@@ -94,7 +94,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_replacement_that_was_killed_is_not_taken_for_the_run_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = tiny_study(cell={})
+    one = tiny_study("study", cell={})
     other = {"verification": {"quantile": 0.5}}
     reproduce(one, out=tmp_path)
     metrics = tmp_path / "cell" / "seed-1234" / "metrics.json"
@@ -114,11 +114,11 @@ def test_a_replacement_that_was_killed_is_not_taken_for_the_run_before_it(
 def test_a_study_takes_stages_from_another_in_a_folder_of_its_name(
     tmp_path: Path, trainings: list[int]
 ) -> None:
-    reproduce(tiny_study(cell={}), out=tmp_path / "first")
+    reproduce(tiny_study("first", cell={}), out=tmp_path / "first")
     (tmp_path / "first" / "cell" / "seed-1").mkdir()
     (tmp_path / "first" / "cell" / "seed-1" / "metrics.json").write_text("{}")
     (tmp_path / "first" / "cell" / "seed-1" / "manifest.json").write_text("damaged")
-    second = tiny_study(another={"defenses": [{"name": "sign"}]})
+    second = tiny_study("second", another={"defenses": [{"name": "sign"}]})
     reproduce(second, out=tmp_path / "second")
     assert len(trainings) == 1
     reproduce(second, out=tmp_path / "elsewhere")
@@ -127,6 +127,7 @@ def test_a_study_takes_stages_from_another_in_a_folder_of_its_name(
 
 def test_a_method_that_needs_the_clients_updates_trains_in_each_cell(tmp_path: Path) -> None:
     eraser = tiny_study(
+        "study",
         ten={"unlearning": {"count": 10, "method": "federaser"}},
         twenty={"unlearning": {"count": 20, "method": "federaser"}},
     )
@@ -138,5 +139,5 @@ def test_a_failures_sentence_stays_in_its_column(tmp_path: Path, monkeypatch: py
         raise run_module.PalimpsestError("One | two\nlines.")
 
     monkeypatch.setattr(run_module, "audit", fail)
-    reproduce(tiny_study(cell={}), out=tmp_path)
+    reproduce(tiny_study("study", cell={}), out=tmp_path)
     assert "| cell | One \\| two lines. |\n" in (tmp_path / "study.md").read_text()

@@ -22,10 +22,10 @@ def tiny_config(preset: str, **changes: Any) -> AuditConfig:
     return read_config(preset, merged(TINY, changes))
 
 
-def tiny_study(**cells: dict[str, Any]) -> Study:
+def tiny_study(name: str, /, **cells: dict[str, Any]) -> Study:
     """A study of tiny audits of the digits: the changes of each cell by its name."""
-    made = [Cell(name, "digits", {**TINY, **changes}) for name, changes in cells.items()]
-    return Study("study", "A title", "A source", lambda: made)
+    made = [Cell(cell, "digits", {**TINY, **changes}) for cell, changes in cells.items()]
+    return Study(name, "A title", "A source", lambda: made)
 
 
 def tiny(study: Study) -> Study:
