@@ -105,6 +105,9 @@ def test_lpips_that_cannot_be_had_is_absent_with_a_reason():
         assert summary["lpips"] is None
         assert "alexnet" in summary["lpips_reason"]
     assert scores.lpips.shape == (0,)
+    assert scores.lpips.dtype == torch.float64
+    assert scores.absent() == {"lpips": scores.lpips_reason}
+    assert "lpips" not in scores.per_image()
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -157,3 +160,38 @@ def test_refuses_what_cannot_be_compared():
         score(originals.images[:0], image_set(0), auxiliary)
     with pytest.raises(DatasetError, match="5 forgotten and 0 auxiliary"):
         score(originals.images, originals, image_set(0))
+
+
+def test_each_images_scores_hold_its_rank_in_place_of_the_identification(with_lpips):
+    originals = image_set(6)
+    scores = score(noisy(originals.images), originals, image_set(3, seed=1))
+    shown = scores.per_image()
+    assert set(shown) == {"mse", "psnr", "ssim", "lpips", "rank"}
+    assert torch.equal(shown["rank"], scores.right_rank)
+    assert torch.equal(shown["mse"], scores.mse)
+    assert scores.absent() == {}
+    assert scores.meanings() == {}
+
+
+def test_network_and_metrics_are_those_that_were_asked_for_also_for_the_baselines(monkeypatch):
+    asked = []
+
+    def distance(images, originals, *, network):
+        asked.append(network)
+        return (images - originals).abs().flatten(1).mean(1).double()
+
+    monkeypatch.setattr(comparison_module, "lpips", distance)
+    originals, auxiliary = image_set(6), image_set(3, seed=1)
+    scores = evaluate(
+        noisy(originals.images),
+        originals,
+        auxiliary,
+        lpips_network="squeeze",
+        metrics=["mae"],
+        bootstrap=10,
+        generator=torch.Generator(),
+    )
+    assert asked == ["squeeze"] * 3
+    assert all("mae" in baseline for baseline in scores.baselines.values())
+    assert scores.meanings()["mae"].keys() == {"label", "meaning", "better"}
+    assert all(scores.meanings()["mae"].values())

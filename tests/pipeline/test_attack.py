@@ -22,6 +22,7 @@ from palimpsest.errors import (
     ProofError,
     RunError,
 )
+from palimpsest.metrics import Scores, judge_control
 from palimpsest.oracles import ModelOracle
 from palimpsest.pipeline import attack
 from palimpsest.pipeline.results.result import AuditResult
@@ -240,9 +241,10 @@ def test_defended_proofs_meet_two_attackers(case: Make, here: Path, pieces: Path
     plain = attack(case(truth=str(pieces / "forgotten")), out=here / "plain")
     control = result.metrics["control"]
     assert control["mse"] == pytest.approx(plain.metrics["reconstruction"]["mse"], rel=1e-4)
-    assert control["passed"] in (True, False)
+    judged = judge_control(Scores.load(here / "run" / "scores-undefended.safetensors"))
+    assert (control["passed"], control["identified"]) == (judged.passed, judged.identified)
     page = (here / "run" / "report.html").read_text()
-    assert "says nothing about them" in page or control["passed"]
+    assert ("says nothing about them" in page) is not judged.passed
 
 
 def test_defended_proofs_without_a_control_say_so(

@@ -11,14 +11,17 @@ import torch
 from safetensors.torch import load_file
 
 from palimpsest.config import AuditConfig, build_config
-from palimpsest.datasets import load_data
+from palimpsest.datasets import ImageSet, load_data
 from palimpsest.errors import ConfigurationError, KnowledgeError, PalimpsestError, RunError
+from palimpsest.federation import Federation, Training
+from palimpsest.models import load_parameters
+from palimpsest.oracles import ModelOracle
 from palimpsest.pipeline.audit import audit
 from palimpsest.proofs import load_proofs
 from palimpsest.runs import default_folder
 from palimpsest.storage import file_hash
 from palimpsest.system.device import pick_device
-from palimpsest.unlearning import make_request
+from palimpsest.unlearning import Unlearning, make_request
 
 TINY: dict[str, Any] = {
     "data": {"name": "digits", "auxiliary_size": 60},
@@ -61,6 +64,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return audit(tiny(), out=tmp_path_factory.mktemp("audit") / "run", command="palimpsest audit tiny").folder
 
 
+def differences_of(folder: Path, samples: ImageSet) -> torch.Tensor:
+    """What an oracle answers that is made from a finished run's two models."""
+    data = load_data(tiny().data, clients=4, seed=1234)
+    federation = Federation(data, tiny().model, tiny().federation, 1234, "cpu")
+    original = Training.load(folder / "original.safetensors").parameters
+    unlearned = Unlearning.load(folder / "unlearned.safetensors").parameters
+    models = [load_parameters(federation.network(), one) for one in (original, unlearned)]
+    return torch.cat(list(ModelOracle(*models).differences(samples.images, samples.labels)))
+
+
 def test_the_run_folder_holds_everything(finished: Path) -> None:
     for name in FILES:
         assert (finished / f"{name}.safetensors").is_file()
@@ -95,7 +108,11 @@ def test_metrics_hold_what_others_rely_on(finished: Path) -> None:
 
 def test_proofs_are_the_differences_that_the_auditors_oracle_would_give(finished: Path) -> None:
     proofs = load_proofs(finished / "proofs.safetensors")
+    data = load_data(tiny().data, clients=4, seed=1234)
+    forgotten = data.train.subset(make_request(tiny().unlearning, data, seed=1234).rows)
     assert proofs.vectors.shape[0] == 12
+    assert (proofs.vectors.norm(dim=1) > 0).all()
+    torch.testing.assert_close(proofs.vectors, differences_of(finished, forgotten))
     assert json.loads(proofs.metadata["defenses"]) == []
     assert proofs.metadata["loss"] == "cross_entropy"
 
@@ -191,9 +208,13 @@ def test_the_target_clients_participate(tmp_path: Path) -> None:
 
 def test_a_calibrated_tau_passes_its_share_of_held_out_samples(finished: Path) -> None:
     data = load_data(tiny().data, clients=4, seed=1234)
-    metrics = json.loads((finished / "metrics.json").read_text())
-    assert metrics["verification"]["tau"] > 0
-    assert len(data.held_out) > 50
+    tau = json.loads((finished / "metrics.json").read_text())["verification"]["tau"]
+    norms = differences_of(finished, data.held_out).norm(dim=1)
+    share = tiny().verification.quantile
+    assert len(norms) > 50
+    assert float((norms <= tau * (1 + 1e-6)).double().mean()) >= share
+    # No smaller one would do.
+    assert float((norms < tau * (1 - 1e-6)).double().mean()) < share
 
 
 def test_a_given_tau_is_used(tmp_path: Path) -> None:

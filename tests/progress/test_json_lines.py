@@ -14,13 +14,14 @@ def test_every_line_is_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
     with with_callbacks(lines := JsonLines(file)), in_stage("inverter"):
         with progress_line("train inverter", 2) as line:
             line.advance(values={"loss": math.nan})
-        lines.finished(Stage("inverter", 2.0, 2**21, kept=False))
+        lines.on_stage_end(Stage("inverter", 2.0, 2**21, kept=False))
     progress, stage = map(json.loads, file.getvalue().splitlines())
     assert progress["event"] == "progress"
     assert (progress["stage"], progress["done"], progress["total"]) == ("inverter", 1, 2)
     assert progress["values"] == {"loss": None}
     assert progress["rate"] > 0
-    assert progress["seconds_left"] >= 0
+    # One of two is done: what is left takes as long again.
+    assert progress["seconds_left"] == pytest.approx(1 / progress["rate"], rel=0.1, abs=1e-2)
     assert stage == {
         "event": "stage",
         "stage": "inverter",

@@ -57,7 +57,9 @@ def test_work_that_does_not_fit_is_refused_with_both_amounts_and_a_remedy(
 
 def test_what_is_free_is_what_the_system_and_the_container_leave(tmp_path: Path) -> None:
     free = available_memory()
-    assert free is None or 2**20 < free < 2**50
+    if sys.platform == "linux":
+        assert free is not None
+        assert 2**20 < free < 2**50
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.current").write_text("700\n")
     (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 100\n")
@@ -113,12 +115,16 @@ def test_a_file_that_is_larger_than_the_memory_is_refused_before_it_is_read(
         read(path)
 
 
-@pytest.mark.parametrize("dimension", [1000, 66_570, 269_722, 11_200_000])
-def test_an_auditors_evidence_stays_within_half_of_its_memory_where_that_is_possible(dimension: int) -> None:
+@pytest.mark.parametrize(
+    ("dimension", "expected"), [(1000, 256), (269_722, 256), (1_200_000, 63), (9_500_000, 8), (11_200_000, 8)]
+)
+def test_an_auditors_evidence_stays_within_half_of_its_memory_where_that_is_possible(
+    dimension: int, expected: int
+) -> None:
     own, challenges = evidence_rows(dimension, memory_budget=2**32)
-    assert own == 2 * challenges
-    assert 8 <= challenges <= 256
-    assert challenges == 8 or 4 * dimension * (own + 5 * challenges) <= 2**31
+    assert (own, challenges) == (2 * expected, expected)
+    # 8 challenges are the fewest, also where they need more.
+    assert (4 * dimension * (own + 5 * challenges) <= 2**31) is (dimension < 10_000_000)
 
 
 @pytest.mark.skipif(
@@ -140,7 +146,7 @@ def test_freed_memory_is_used_again_until_it_is_given_back() -> None:
     program = """
 import resource, torch
 from pathlib import Path
-from palimpsest.memory import give_back_freed_memory, keep_freed_memory
+from palimpsest.system.memory import give_back_freed_memory, keep_freed_memory
 keep_freed_memory()
 held = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt

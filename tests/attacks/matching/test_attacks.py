@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from tests.support.forgotten import Forgotten
+from tests.support.wall_probe import WallProbe
 
 from palimpsest.attacks import (
     OBJECTIVES,
@@ -18,7 +19,6 @@ from palimpsest.attacks import (
     make_coordinates,
 )
 from palimpsest.attacks.matching.label_inference import INFERRING
-from palimpsest.datasets import ImageSet
 from palimpsest.errors import KnowledgeError
 from palimpsest.gradients import BatchGradient
 from palimpsest.registry import ATTACKS
@@ -188,31 +188,14 @@ def test_counting_the_residual_helps_where_stage_one_is_unfinished(world: Any) -
     assert error(True) < error(False)
 
 
-def tensors(value: object, seen: set[int]) -> list[Tensor]:
-    """All tensors that can be reached from a value."""
-    if id(value) in seen:
-        return []
-    seen.add(id(value))
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        parts = list(value.values())
-    elif isinstance(value, list | tuple | set):
-        parts = list(value)
-    else:
-        parts = list(getattr(value, "__dict__", {}).values())
-    return [tensor for part in parts for tensor in tensors(part, seen)]
-
-
 def test_no_truth_can_be_reached_from_the_view(world: Any) -> None:
     here = world()
-    private = [*here.remaining.images, *here.forgotten.images]
-    reached = tensors(here.view, set())
-    assert len(reached) > 10
-    for tensor in reached:
-        for image in private:
-            assert tensor.shape[-3:] != image.shape or not (tensor == image).flatten(-3).all(dim=-1).any()
-    assert not any(isinstance(value, ImageSet) for value in vars(here.view.observation).values())
+    probe = WallProbe(Forgotten(torch.cat([here.remaining.images, here.forgotten.images])))
+    probe.look("view", here.view)
+    assert probe.searched > 10
+    assert not probe.leaks
+    probe.look("client", here)
+    assert probe.leaks
 
 
 def test_labels_that_are_not_known_are_refused(world: Any) -> None:
