@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument(
         "--again", choices=("survivors", "all"), help="try these again although they are known"
     )
+    parser.add_argument("--functions", action="store_true", help="leave out what takes an import of its own")
     parser.add_argument("--report", action="store_true", help="print what is known, and try nothing")
     chosen = parser.parse_args()
     unexplained = 0
@@ -37,7 +38,7 @@ def main() -> int:
         path = _RESULTS / f"{name}.json"
         if not chosen.report:
             forget(path, chosen.again)
-            run_target(TARGETS[name], path, chosen.sample)
+            run_target(TARGETS[name], path, chosen.sample, functions=chosen.functions)
         unexplained += print_report(name, TARGETS[name], path, Explanations.read())
     return 1 if unexplained else 0
 
@@ -54,15 +55,15 @@ def forget(path: Path, again: str | None) -> None:
     path.write_text(json.dumps(kept, indent=1))
 
 
-def run_target(target: Target, path: Path, sample: int | None) -> None:
-    """Try a target's mutants; what is known already is kept."""
+def run_target(target: Target, path: Path, sample: int | None, *, functions: bool) -> None:
+    """Try a target's mutants, or those in its functions alone; what is known already is kept."""
     path.parent.mkdir(exist_ok=True)
     for name in _HEAVY:
         __import__(name)
     import torch
 
     torch.set_num_threads(1)
-    for part in (_run_session, _run_by_import):
+    for part in (_run_session,) if functions else (_run_session, _run_by_import):
         child = os.fork()
         if not child:
             part(target, path, sample)
