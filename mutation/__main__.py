@@ -90,12 +90,12 @@ def _run_session(target: Target, path: Path, sample: int | None) -> None:
     session = MutationSession(
         {target.module(file): _ROOT / file for file in target.files},
         {str(_ROOT / file): found for file, found in results.items()},
-        lambda: _write(path, session),
+        lambda: _write(path, session.known),
         lambda every: drawn(every, per_file),
     )
     with tempfile.TemporaryDirectory() as folder:
         pytest.main([*_options(folder), *target.tests], plugins=[session])
-    _write(path, session)
+    _write(path, session.known)
     (path.parent / f"{path.stem}-tests.json").write_text(
         json.dumps(
             {
@@ -153,8 +153,7 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def _write(path: Path, session: object) -> None:
-    known = session._known  # type: ignore[attr-defined]
+def _write(path: Path, known: dict[str, dict[str, str]]) -> None:
     relative = {str(Path(file).relative_to(_ROOT)): found for file, found in known.items()}
     path.write_text(json.dumps(relative, indent=1))
 

@@ -65,7 +65,7 @@ class MutationSession:
         save: Callable[[], None],
         chosen: Callable[[list[Mutant]], list[Mutant]],
     ) -> None:
-        self._sources, self._known, self._save, self._chosen = sources, known, save, chosen
+        self._sources, self.known, self._save, self._chosen = sources, known, save, chosen
         self.baseline = Baseline()
 
     def pytest_configure(self) -> None:
@@ -82,7 +82,7 @@ class MutationSession:
             print("The tests fail without a change.", flush=True)
             return True
         for name, path in self._sources.items():
-            results = self._known.setdefault(str(path), {})
+            results = self.known.setdefault(str(path), {})
             for mutant in self._chosen(mutants(ast.parse(path.read_text()))):
                 if mutant.name not in results:
                     results[mutant.name] = self._try(session, name, path, mutant)

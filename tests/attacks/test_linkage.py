@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -61,3 +62,34 @@ def test_the_oracle_is_asked_once_about_each_sample(
     confirmed(view, forgotten, *named(names))
     assert isinstance(view.oracle, LinearOracle)
     assert view.oracle.queries == len(view.auxiliary) + len(forgotten)
+
+
+def test_the_statistic_that_tells_own_samples_apart_best_is_taken(
+    view: AuditorView, forgotten: Tensor
+) -> None:
+    result = confirmed(view, forgotten)
+    assert result.trials
+    assert result.trials[result.statistic] == max(result.trials.values()) == 1
+    assert result.scores.dtype == torch.float32
+    again = confirmed(view, forgotten)
+    assert (again.statistic, again.trials) == (result.statistic, result.trials)
+    assert torch.equal(again.scores, result.scores)
+
+
+def test_no_more_than_512_own_samples_are_tried(view: AuditorView, forgotten: Tensor) -> None:
+    assert isinstance(view.oracle, LinearOracle)
+    images = torch.rand(600, 1, 8, 8, generator=make_generator(8))
+    many = replace(view, auxiliary=ImageSet("many", images, torch.zeros(600, dtype=torch.int64), 1))
+    confirm(many, view.auxiliary.subset(torch.arange(3)), None, generator=make_generator(7))
+    assert view.oracle.queries == 512 + 3
+
+
+def test_what_does_not_fit_into_memory_is_kept_in_the_scratch_folder(
+    view: AuditorView, forgotten: Tensor, tmp_path: Path
+) -> None:
+    expected = confirmed(view, forgotten, *named(["sign"]))
+    small = replace(view, memory_budget=1000, scratch=tmp_path / "scratch")
+    result = confirmed(small, forgotten, *named(["sign"]))
+    assert torch.equal(result.scores, expected.scores)
+    # The file itself is gone when nobody reads it any more.
+    assert (tmp_path / "scratch").is_dir()
