@@ -9,19 +9,28 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tests.support.forgotten import Forgotten
-from tests.support.wall_cases import AUDITORS, SERVERS, TABLES, audit_of, least, server_case, table_case
+from tests.support.wall_cases import (
+    AUDITORS,
+    SERVERS,
+    TABLES,
+    audit_of,
+    least,
+    samples_at,
+    server_case,
+    table_case,
+)
 from tests.support.wall_probe import WallProbe
 from torch import Tensor
 
 import palimpsest.pipeline.audit
-from palimpsest.artifacts import CaseConfig, load_brought
+from palimpsest.artifacts import CaseConfig
 from palimpsest.attacks import AuditorView
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import FederatedData, load_data
 from palimpsest.oracles import ModelOracle
-from palimpsest.pipeline import attack
+from palimpsest.pipeline.attack import attack
 from palimpsest.pipeline.audit import audit
 from palimpsest.registry import ATTACKS
 from palimpsest.runs import Run
@@ -102,11 +111,13 @@ def test_an_attack_on_proofs_with_the_truth_at_hand(
     pieces: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    truth = Forgotten(load_brought(str(pieces / "forgotten")).samples.inputs)
-    assert not truth.in_tensor(load_brought(str(pieces / "images")).samples.inputs)
+    truth = Forgotten(samples_at(pieces / "forgotten").inputs)
+    assert not truth.in_tensor(samples_at(pieces / "images").inputs)
     probe = watched(name, truth, monkeypatch)
     config = case(attack=least(name), truth=str(pieces / "forgotten"), defenses=defenses)
-    assert attack(config, out=here / "run").metrics["reconstruction"]["count"] == 12
+    attack(config, out=here / "run")
+    assert len(load_file(here / "run" / "reconstructions.safetensors")["images"]) == 12
+    assert (here / "run" / "scores.safetensors").exists()
     assert probe.calls == (LEARNED if defenses else {"learn": 1, "invert": 1})
     assert not probe.leaks
 
@@ -117,10 +128,12 @@ def test_an_attack_on_rows_or_tokens_with_the_truth_at_hand(
 ) -> None:
     config = table_case(name, here)
     # A proof of a first linear layer holds multiples of the row by right.
-    truth = Forgotten(load_brought(str(here / "forgotten.csv")).samples.inputs, affine=False)
-    assert not truth.in_tensor(load_brought(str(here / "auxiliary.csv")).samples.inputs)
+    truth = Forgotten(samples_at(here / "forgotten.csv").inputs, affine=False)
+    assert not truth.in_tensor(samples_at(here / "auxiliary.csv").inputs)
     probe = watched(name, truth, monkeypatch)
-    assert attack(config, out=here / "run").metrics["reconstruction"]["count"] == 4
+    attack(config, out=here / "run")
+    assert len(load_file(here / "run" / "reconstructions.safetensors")["images"]) == 4
+    assert (here / "run" / "scores.safetensors").exists()
     assert probe.calls == {"__call__": 3}
     assert not probe.leaks
 
@@ -134,11 +147,13 @@ def test_an_attack_on_gradients_with_the_truth_at_hand(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = server_case(name, here, pieces, models)
-    both = torch.cat([load_brought(str(here / part)).samples.inputs for part in ("forgotten", "retained")])
+    both = torch.cat([samples_at(here / part).inputs for part in ("forgotten", "retained")])
     truth = Forgotten(both)
-    assert not truth.in_tensor(load_brought(str(pieces / "images")).samples.inputs)
+    assert not truth.in_tensor(samples_at(pieces / "images").inputs)
     probe = watched(name, truth, monkeypatch)
-    assert attack(config, out=here / "run").metrics["reconstruction"]["count"] == 6
+    attack(config, out=here / "run")
+    assert len(load_file(here / "run" / "reconstructions.safetensors")["images"]) == 6
+    assert (here / "run" / "scores.safetensors").exists()
     assert probe.calls == {"__call__": 1}
     assert not probe.leaks
 

@@ -14,7 +14,7 @@ from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.attacks import Attack
 from palimpsest.config import AuditConfig, build_config, validate
-from palimpsest.datasets import ImageSet, TokenSet
+from palimpsest.datasets import ImageSet, SampleSet, TokenSet
 from palimpsest.federation import observe, snapshot
 from palimpsest.pipeline.stages.prove import make_proofs
 from palimpsest.proofs import save_proofs
@@ -61,6 +61,11 @@ def least(name: str) -> dict[str, Any]:
     return {"name": name} | {
         key: value for key, value in _LEAST.items() if key in ATTACKS.get(name).model_fields
     }
+
+
+def samples_at(path: Path) -> SampleSet:
+    """The samples of a folder or table, as an attack on artifacts loads them."""
+    return load_brought(str(path)).samples
 
 
 def audit_of(name: str, *, defenses: tuple[str, ...] = DEFENSES) -> AuditConfig:
@@ -111,8 +116,7 @@ def server_case(name: str, here: Path, pieces: Path, models: dict[str, Any]) -> 
     """The configuration of an attack on a server's gradients, with the truth of both parts."""
     for part, seed in (("retained", 7), ("forgotten", 8)):
         write_folder(here / part, 2, seed=seed)
-    brought = {part: load_brought(str(here / part)).samples for part in ("retained", "forgotten")}
-    retained, forgotten = brought["retained"], brought["forgotten"]
+    retained, forgotten = samples_at(here / "retained"), samples_at(here / "forgotten")
     assert isinstance(retained, ImageSet)
     assert isinstance(forgotten, ImageSet)
     tree = models | {
