@@ -6,7 +6,7 @@ import torch
 
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import DatasetError, DivergenceError
-from palimpsest.metrics import Scores, compare, evaluate, mean_image, nearest_images
+from palimpsest.metrics import Scores, bootstrap_intervals, compare, evaluate, mean_image, nearest_images
 from palimpsest.metrics import comparison as comparison_module
 
 
@@ -195,3 +195,17 @@ def test_network_and_metrics_are_those_that_were_asked_for_also_for_the_baseline
     assert all("mae" in baseline for baseline in scores.baselines.values())
     assert scores.meanings()["mae"].keys() == {"label", "meaning", "better"}
     assert all(scores.meanings()["mae"].values())
+
+
+def test_intervals_are_of_as_many_resamples_as_were_asked_for():
+    originals = image_set(6)
+    scores = evaluate(
+        noisy(originals.images, 0.4),
+        originals,
+        image_set(3, seed=1),
+        bootstrap=7,
+        generator=torch.Generator().manual_seed(2),
+    )
+    columns = torch.stack(list(scores.columns().values()), dim=1)
+    expected = bootstrap_intervals(columns, resamples=7, generator=torch.Generator().manual_seed(2))
+    assert list(scores.intervals.values()) == expected.tolist()

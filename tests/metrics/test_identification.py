@@ -84,3 +84,8 @@ def test_assignment_has_the_smallest_total_not_the_greedy_one():
     reconstructions = torch.tensor([0.6, 0.1]).reshape(2, 1, 1, 1)
     # Greedily 0.6 goes to 0.5, which leaves 0.1 for 0.9: 0.65 in all, and 0.25 the other way round.
     assert reconstructions[assign(reconstructions, originals)].flatten().tolist() == pytest.approx([0.1, 0.6])
+
+
+def test_the_mean_of_many_images_is_rounded_once():
+    many = images(3000, 1, 8, 8)
+    assert torch.equal(mean_image(many, 1)[0], many.double().mean(dim=0).float())
