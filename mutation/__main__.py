@@ -37,19 +37,23 @@ def main() -> int:
     for name in chosen.targets:
         path = _RESULTS / f"{name}.json"
         if not chosen.report:
-            forget(path, chosen.again)
+            forget(path, chosen.again, Explanations.read())
             run_target(TARGETS[name], path, chosen.sample, functions=chosen.functions)
         unexplained += print_report(name, TARGETS[name], path, Explanations.read())
     return 1 if unexplained else 0
 
 
-def forget(path: Path, again: str | None) -> None:
-    """Remove the results that are to be found anew."""
+def forget(path: Path, again: str | None, explanations: Explanations) -> None:
+    """Remove the results that are to be found anew: all, or those of survivors without an explanation."""
     if again is None or not path.exists():
         return
     results = {} if again == "all" else json.loads(path.read_text())
     kept = {
-        file: {name: result for name, result in found.items() if result in ("killed", "timeout")}
+        file: {
+            name: result
+            for name, result in found.items()
+            if result in ("killed", "timeout") or explanations.reason(file, name)
+        }
         for file, found in results.items()
     }
     path.write_text(json.dumps(kept, indent=1))

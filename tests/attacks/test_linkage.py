@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,12 +76,34 @@ def test_the_statistic_that_tells_own_samples_apart_best_is_taken(
     assert torch.equal(again.scores, result.scores)
 
 
-def test_no_more_than_512_own_samples_are_tried(view: AuditorView, forgotten: Tensor) -> None:
-    assert isinstance(view.oracle, LinearOracle)
+class Recording(LinearOracle):
+    """Keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Tensor] = []
+
+    def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
+        self.asked.append(images)
+        return super().differences(images, labels)
+
+
+def test_no_more_than_512_own_samples_are_tried_and_the_generator_draws_them(view: AuditorView) -> None:
     images = torch.rand(600, 1, 8, 8, generator=make_generator(8))
-    many = replace(view, auxiliary=ImageSet("many", images, torch.zeros(600, dtype=torch.int64), 1))
-    confirm(many, view.auxiliary.subset(torch.arange(3)), None, generator=make_generator(7))
-    assert view.oracle.queries == 512 + 3
+    own = ImageSet("many", images, torch.zeros(600, dtype=torch.int64), 1)
+    asked = []
+    for seed in (7, 7, 8):
+        oracle = Recording()
+        confirm(
+            replace(view, auxiliary=own, oracle=oracle),
+            view.auxiliary.subset(torch.arange(3)),
+            None,
+            generator=make_generator(seed),
+        )
+        assert [len(one) for one in oracle.asked] == [512, 3]
+        asked.append(oracle.asked[0])
+    assert torch.equal(asked[0], asked[1])
+    assert not torch.equal(asked[0], asked[2])
 
 
 def test_what_does_not_fit_into_memory_is_kept_in_the_scratch_folder(

@@ -72,3 +72,12 @@ def test_sequences_are_judged_by_their_wrong_tokens():
     blind = replace(found, per_sample=found.per_sample | nobody)
     assert judge_control(blind).passed
     assert not judge_control(replace(blind, intervals={"tokens_right": [0.01, 0.9]})).passed
+
+
+def test_a_score_of_nothing_counts_as_nothing(truth):
+    assert judge_control(scores(truth, truth.images)).mse == 0
+    drawn = torch.randint(9, (20, 6), generator=torch.Generator().manual_seed(3))
+    notes = TokenSet("notes", drawn, torch.zeros(20, dtype=torch.int64), 1)
+    found = evaluate_samples((drawn + 1) % 9, notes, notes, bootstrap=50, generator=torch.Generator())
+    judged = judge_control(replace(found, baselines={"typical": {"tokens_right": 0.0}}))
+    assert (judged.mse, judged.mean_image) == (1, 1)
