@@ -99,7 +99,13 @@ def test_the_subspace_takes_two_samples_and_a_zero_proof_is_wholly_outside() -> 
     few = Evidence(two.own[:3], two.answers, two.imitations, two.trials)
     suspicions = SubspaceCheck().prepare(few)(submission(torch.cat([torch.zeros(2, 60), two.own[:1]])))
     assert suspicions[:2].tolist() == [1, 1]
-    assert suspicions[2] < 1
+    # Two samples span one direction: that of their difference.
+    directions = torch.nn.functional.normalize(two.own[:2].double(), dim=1)
+    line = torch.nn.functional.normalize(directions[0] - directions[1], dim=0)
+    proof = two.own[0].double()
+    assert float(suspicions[2]) == pytest.approx(
+        float(1 - (proof @ line) ** 2 / proof.square().sum()), rel=1e-4
+    )
 
 
 def test_the_spot_check_is_the_misfit_to_seven_decimals() -> None:
