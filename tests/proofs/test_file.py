@@ -264,3 +264,17 @@ def test_a_notebook_shows_what_the_sender_says_and_that_it_says_nothing(vectors)
     assert "5 proofs of 7 numbers" in shown
     assert "cross_entropy" in shown
     assert "says nothing" not in shown
+
+
+def test_a_single_number_is_a_proof(path):
+    save_proofs(path, Proofs(torch.tensor([[0.5]])))
+    assert load_proofs(path).vectors.tolist() == [[0.5]]
+
+
+def test_a_name_that_comes_twice_is_refused(path, vectors):
+    place = f'{{"dtype": "F32", "shape": [5, 7], "data_offsets": [0, {vectors.numel() * 4}]}}'
+    header = f'{{"vectors": {place}, "vectors": {place}}}'.encode()
+    header += b" " * (-len(header) % 8)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + vectors.numpy().tobytes())
+    with pytest.raises(ProofError, match="repeated names"):
+        load_proofs(path)
