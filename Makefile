@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 TOOLS := .venv-sbom
 comma := ,
 
-.PHONY: demo install test fuzz lint docs architecture bench sbom dependencies clean
+.PHONY: demo install test fuzz mutation lint docs architecture bench sbom dependencies clean
 
 demo: $(STAMP)  ## Audit the embedded digits and say where the report is.
 	$(BIN)/palimpsest audit digits --out runs/demo
@@ -17,6 +17,9 @@ test: $(STAMP)  ## Run the tests, on all cores.
 
 fuzz: $(STAMP)  ## Hold the promises of docs/trust.md at length: damaged files, kills. About half an hour.
 	$(BIN)/python -m fuzz
+
+mutation: $(STAMP)  ## Change the code in small ways, one at a time, and name each change that no test notices. About two hours.
+	OMP_NUM_THREADS=1 $(BIN)/python -m mutation
 
 lint: $(STAMP)  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check .

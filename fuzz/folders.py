@@ -11,10 +11,11 @@ from palimpsest.artifacts import CaseConfig, read_case
 from palimpsest.comparison.comparison import Comparison
 from palimpsest.config import AuditConfig, preset_names, read_config
 from palimpsest.config.load import PRESETS as PRESET_FOLDER
+from palimpsest.metrics import Metrics
 from palimpsest.pipeline.sweep import read_grid
 from palimpsest.proofs import Proofs
+from palimpsest.report import ReportInput
 from palimpsest.report.page import draw_again, load_page
-from palimpsest.report.unscored import UnscoredInput
 from palimpsest.runs import MANIFEST, Run
 
 
@@ -83,12 +84,35 @@ def _grid_seeds(_: Path) -> list[bytes]:
 
 def _metrics_seeds(_: Path) -> list[bytes]:
     metrics = {
-        "reconstruction": {"mse": 0.02, "psnr": 17.0, "lpips": None, "identification_top1": 0.5, "count": 10},
+        "attack": {"queries": 800.0},
+        "seconds": {"inverter": 1.0},
+        "reconstruction": {
+            "mse": 0.02,
+            "psnr": 17.0,
+            "lpips": None,
+            "identification_top1": 0.5,
+            "identification_top5": 0.9,
+            "count": 10,
+        },
         "intervals": {"mse": [0.01, 0.03], "identification_top1": [0.4, 0.6]},
         "chance": {"identification_top1": 0.1},
-        "confirmation": {"identified": 0.9, "chance": 0.1, "intervals": [[0.8, 1.0], [0.0, 1.0]]},
-        "federation": {"unlearned_accuracy": 0.6},
-        "rates": {"accuracy_test_unlearned": {"low": 0.5, "high": 0.7, "chance": 0.1}},
+        "confirmation": {
+            "statistic": "norm",
+            "identified": 0.9,
+            "found": [0.5, 0.6],
+            "auc": 0.9,
+            "chance": 0.1,
+            "intervals": [[0.8, 1.0], [0.0, 1.0], [0.0, 1.0]],
+        },
+        "federation": {
+            "original_accuracy": 0.7,
+            "unlearned_accuracy": 0.6,
+            "participation": [1],
+            "faults": 0,
+        },
+        "rates": {
+            "accuracy_test_unlearned": {"value": 0.6, "low": 0.5, "high": 0.7, "chance": 0.1, "count": 10}
+        },
     }
     config = AuditConfig().model_dump(mode="json")
     stage = {"key": "k", "inputs": [], "sha256": "s", "bytes": 1, "seconds": 1.5, "peak_memory_mib": 1}
@@ -110,16 +134,16 @@ def _read_compared(path: Path) -> None:
 
 
 def _page_seeds(folder: Path) -> list[bytes]:
-    page = UnscoredInput(
+    page = ReportInput(
         title="An attack",
         command="palimpsest attack case.yaml",
         facts=[("Proofs", "3")],
         config={"seed": 1, "attack": {"name": "igf"}, "defenses": [{"name": "sign"}]},
         config_yaml="seed: 1",
         versions={"torch": "2"},
-        seconds={"inverter": 1.0},
+        metrics=Metrics(attack={}, seconds={"inverter": 1.0}),
         reconstructions=torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0)),
-        curves={},
+        history={},
         knowledge=["Proofs."],
     )
     page.save(folder / "page")
@@ -154,7 +178,7 @@ PARSERS: dict[str, Parser] = {
         _page_seeds,
         _read_page,
         ".safetensors",
-        (b'"BF16"', b'"shape":[', b"[[", b"null", b"ReportInput", b"SamplesInput", b"<script>"),
+        (b'"BF16"', b'"shape":[', b"[[", b"null", b"ReportInput", b"originals", b"<script>"),
         slack=256 * MIB,
     ),
 }

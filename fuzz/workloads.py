@@ -44,7 +44,7 @@ def _audit(folder: Path) -> None:
 
 def _attack(folder: Path, **keys: Any) -> None:
     from palimpsest.artifacts import read_case
-    from palimpsest.pipeline import attack
+    from palimpsest.pipeline.attack import attack
 
     pieces = folder.parent / "pieces"
     models = {name: pieces / f"{name}.safetensors" for name in ("original", "unlearned")}

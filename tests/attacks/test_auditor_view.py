@@ -1,10 +1,18 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from palimpsest.attacks import ArchitectView, AuditorView, Knowledge, Reconstruction, spelled_out
+from palimpsest.attacks import (
+    ArchitectView,
+    AuditorView,
+    BatchReconstruction,
+    Knowledge,
+    Reconstruction,
+    ServerView,
+    spelled_out,
+)
 from palimpsest.errors import DivergenceError
 
 
@@ -39,3 +47,50 @@ def test_a_reconstruction_is_stored_with_its_history(tmp_path: Path) -> None:
     loaded = Reconstruction.load(tmp_path / "reconstruction.safetensors")
     assert torch.equal(loaded.images, reconstruction.images)
     assert (loaded.history, loaded.facts) == (reconstruction.history, reconstruction.facts)
+
+
+def test_each_attacker_knows_what_its_threat_model_says() -> None:
+    gray_box = {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
+    assert AuditorView.knowledge == gray_box
+    assert ArchitectView.knowledge == gray_box | {Knowledge.ARCHITECTURE}
+    assert ServerView.knowledge == {
+        Knowledge.ARCHITECTURE,
+        Knowledge.PARAMETERS,
+        Knowledge.BATCH_GRADIENTS,
+        Knowledge.PUBLIC,
+        Knowledge.LABELS,
+    }
+
+
+def test_a_view_has_no_field_for_a_forgotten_sample() -> None:
+    held = {field.name for field in fields(AuditorView)}
+    assert {"proofs", "oracle", "auxiliary", "device", "memory_budget", "scratch"} < held
+    assert len(held) == 8
+    assert {field.name for field in fields(ArchitectView)} == held | {"architecture"}
+    server = {field.name for field in fields(ServerView)}
+    assert server == {"observation", "architecture", "public", "labels", "device", "memory_budget"}
+
+
+def test_a_budget_is_spent_on_what_it_affords(view: AuditorView) -> None:
+    assert view.scratch is None
+    assert view.stochastic_oracle is False
+    assert view.affords(10**9)
+    limited = replace(view, remaining_queries=5)
+    assert [limited.affords(samples) for samples in (0, 5, 6)] == [True, True, False]
+    assert not replace(view, remaining_queries=0).affords(1)
+
+
+@pytest.mark.parametrize("kind", [Reconstruction, BatchReconstruction])
+def test_a_reconstruction_that_is_not_finite_is_refused_with_its_number(kind: type[Reconstruction]) -> None:
+    more = {}
+    if kind is BatchReconstruction:
+        images, none = torch.zeros(0, 1, 4, 4), torch.zeros(4, dtype=torch.int64)
+        more = {"labels": none, "retained": images, "objectives": torch.zeros(4), "prior": images}
+    images = torch.rand(4, 1, 4, 4)
+    assert torch.equal(kind(images=images, history={}, facts={}, **more).images, images)
+    for value in (torch.nan, torch.inf):
+        broken = images.clone()
+        broken[2, 0, 3, 3] = value
+        broken[3] = value
+        with pytest.raises(DivergenceError, match=r"2 of 4 reconstructions .* the first is number 2"):
+            kind(images=broken, history={}, facts={}, **more)

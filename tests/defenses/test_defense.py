@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from palimpsest.defenses import Defense, fill_normal, row_by_row
+from palimpsest.defenses import Defense, SampleSeededObfuscation, fill_normal, row_by_row
 from palimpsest.errors import ProofError
 from palimpsest.randomness import make_generator
 from palimpsest.registry import DEFENSES
@@ -176,3 +176,21 @@ def test_a_generator_on_another_device_serves_too():
     expected = make_generator(0)
     torch.randn(8, generator=expected)
     assert torch.equal(after, torch.randn(3, generator=expected))
+
+
+def test_defaults_are_those_of_the_papers():
+    assert {name: kind().model_dump() for name, kind in DEFENSES} == {
+        "clip-noise": {"clip": 1.0, "epsilon": 8.0, "delta": 1e-5, "releases": 1},
+        "gaussian": {"sigma": 0.1},
+        "norm-only": {},
+        "orthogonal": {"rescale": True},
+        "orthogonal-sample-seeded": {"rescale": True},
+        "perturb": {"scale": 0.01, "factor": 1.0},
+        "project": {"dimensions": 1024, "seed": 0},
+        "prune": {"ratio": 0.9},
+        "sign": {},
+        "smooth": {"window": 5, "alpha": 0.1},
+    }
+    assert SampleSeededObfuscation().key == 0
+    random = {"clip-noise", "gaussian", "orthogonal", "orthogonal-sample-seeded", "perturb"}
+    assert {name for name, kind in DEFENSES if kind.randomised} == random

@@ -1,3 +1,5 @@
+import hashlib
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,3 +54,12 @@ def test_another_party_has_another_key():
     other = defense.rekeyed(make_generator(0))
     assert other.key != defense.key
     assert other.rescale is False
+
+
+def test_the_random_vector_is_seeded_by_the_keyed_hash_of_the_proof():
+    (proof, *_), noise = proofs_of(3), torch.empty(200)
+    SampleSeededObfuscation(key=77).draw(noise, proof, make_generator(0))
+    key = (77).to_bytes(8, "big")
+    digest = hashlib.blake2b(proof.numpy().tobytes(), digest_size=8, key=key).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest, "big") // 2)
+    assert torch.equal(noise, torch.empty(200).normal_(generator=generator))

@@ -60,3 +60,10 @@ def test_a_window_wider_than_the_vector_is_refused():
     with pytest.raises(ConfigurationError, match=r"window of 6 is wider than a proof of 5 coordinates"):
         smooth(torch.ones(1, 5), window=6)
     torch.testing.assert_close(smooth(torch.ones(1, 5), window=5), torch.ones(1, 5))
+
+
+@pytest.mark.parametrize("window", [15, 16, 17, 18, 31, 59, 60])
+def test_wide_windows_equal_equation_15_as_well(window):
+    proofs = torch.randn(2, 60, generator=make_generator(window))
+    expected = torch.tensor([literal(row, window, 0.7) for row in proofs.tolist()])
+    torch.testing.assert_close(smooth(proofs, window=window, alpha=0.7), expected, rtol=1e-5, atol=1e-6)

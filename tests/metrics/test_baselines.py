@@ -34,3 +34,8 @@ def test_no_constant_answer_has_a_smaller_error_than_the_mean(m, seed):
     other = random_images(1, 1, 3, 3, seed=seed + 1)
     error = (auxiliary - mean_image(auxiliary, m)).square().mean()
     assert error <= (auxiliary - other).square().mean() + 1e-7
+
+
+def test_the_mean_of_many_images_is_rounded_once():
+    many = random_images(3000, 1, 8, 8)
+    assert torch.equal(mean_image(many, 1)[0], many.double().mean(dim=0).float())

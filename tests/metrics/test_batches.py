@@ -24,3 +24,15 @@ def test_labels_are_counted_within_batches_and_without_order() -> None:
     assert label_recovery(torch.tensor([1, 1, 2, 2]), labels, batch=2) == pytest.approx(0.5)
     assert label_recovery(torch.tensor([1, 2, 0, 1]), labels, batch=2) == pytest.approx(0.5)
     assert label_recovery(labels.flip(0), labels, batch=1) == pytest.approx(0.5)
+
+
+def test_batches_of_two_are_put_in_order_as_well() -> None:
+    swapped = IMAGES[torch.tensor([1, 0, 3, 2, 5, 4])]
+    assert torch.equal(in_order(swapped, IMAGES, batch=2), IMAGES)
+
+
+def test_another_number_of_batches_is_an_error() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        in_order(IMAGES[:3], IMAGES, batch=3)
+    with pytest.raises(ValueError, match="zip"):
+        label_recovery(torch.tensor([0, 1]), torch.tensor([0, 1, 1, 0]), batch=2)

@@ -7,7 +7,8 @@ from tests.support.images import noisy_images, random_image_set
 
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import DatasetError, DivergenceError
-from palimpsest.metrics import Scores, compare, evaluate, mean_image, nearest_images
+from palimpsest.metrics import Scores, bootstrap_intervals, compare, evaluate, mean_image, nearest_images
+from palimpsest.metrics import comparison as comparison_module
 
 pytestmark = pytest.mark.usefixtures("without_weights")
 
@@ -82,6 +83,9 @@ def test_lpips_that_cannot_be_had_is_absent_with_a_reason():
         assert summary["lpips"] is None
         assert "alexnet" in summary["lpips_reason"]
     assert scores.lpips.shape == (0,)
+    assert scores.lpips.dtype == torch.float64
+    assert scores.absent() == {"lpips": scores.lpips_reason}
+    assert "lpips" not in scores.per_image()
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -134,3 +138,52 @@ def test_refuses_what_cannot_be_compared():
         score(originals.images[:0], random_image_set(0), auxiliary)
     with pytest.raises(DatasetError, match="5 forgotten and 0 auxiliary"):
         score(originals.images, originals, random_image_set(0))
+
+
+def test_each_images_scores_hold_its_rank_in_place_of_the_identification(with_lpips):
+    originals = random_image_set(6)
+    scores = score(noisy_images(originals.images), originals, random_image_set(3, seed=1))
+    shown = scores.per_image()
+    assert set(shown) == {"mse", "psnr", "ssim", "lpips", "rank"}
+    assert torch.equal(shown["rank"], scores.right_rank)
+    assert torch.equal(shown["mse"], scores.mse)
+    assert scores.absent() == {}
+    assert scores.meanings() == {}
+
+
+def test_network_and_metrics_are_those_that_were_asked_for_also_for_the_baselines(monkeypatch):
+    asked = []
+
+    def distance(images, originals, *, network):
+        asked.append(network)
+        return (images - originals).abs().flatten(1).mean(1).double()
+
+    monkeypatch.setattr(comparison_module, "lpips", distance)
+    originals, auxiliary = random_image_set(6), random_image_set(3, seed=1)
+    scores = evaluate(
+        noisy_images(originals.images),
+        originals,
+        auxiliary,
+        lpips_network="squeeze",
+        metrics=["mae"],
+        bootstrap=10,
+        generator=torch.Generator(),
+    )
+    assert asked == ["squeeze"] * 3
+    assert all("mae" in baseline for baseline in scores.baselines.values())
+    assert scores.meanings()["mae"].keys() == {"label", "meaning", "better"}
+    assert all(scores.meanings()["mae"].values())
+
+
+def test_intervals_are_of_as_many_resamples_as_were_asked_for():
+    originals = random_image_set(6)
+    scores = evaluate(
+        noisy_images(originals.images, 0.4),
+        originals,
+        random_image_set(3, seed=1),
+        bootstrap=7,
+        generator=torch.Generator().manual_seed(2),
+    )
+    columns = torch.stack(list(scores.columns().values()), dim=1)
+    expected = bootstrap_intervals(columns, resamples=7, generator=torch.Generator().manual_seed(2))
+    assert list(scores.intervals.values()) == expected.tolist()

@@ -65,7 +65,9 @@ def test_psnr_of_a_known_error():
     assert psnr(torch.tensor([1.0, 0.1, 0.001])).tolist() == pytest.approx([0, 10, 30])
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 16, 12), (2, 1, 8, 8), (1, 1, 5, 9), (1, 2, 2, 3), (1, 1, 1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 16, 12), (1, 1, 15, 14), (2, 1, 8, 8), (1, 1, 5, 9), (1, 2, 2, 3), (1, 1, 1, 1)]
+)
 def test_ssim_equals_its_definition(shape):
     left, right = pair(*shape)
     expected = torch.stack([slow_ssim(a, b) for a, b in zip(left, right, strict=True)])
@@ -89,3 +91,10 @@ def test_batches_do_not_change_a_score(monkeypatch):
     monkeypatch.setattr("palimpsest.metrics.image_metrics._BATCH_PIXELS", 600)
     assert len(paired_batches(left, right, pixels=600)) == 4
     torch.testing.assert_close((mean_squared_errors(left, right), ssim(left, right)), whole)
+
+
+def test_a_batch_holds_one_image_at_least_and_both_sides_are_as_long():
+    left, right = pair(3, 1, 8, 8)
+    assert [len(one) for one, _ in paired_batches(left, right, pixels=1)] == [1, 1, 1]
+    with pytest.raises(ValueError, match="zip"):
+        paired_batches(left, right[:2], pixels=64)

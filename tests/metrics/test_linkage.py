@@ -47,3 +47,13 @@ def test_found_counts_right_pairs_above_the_share_of_wrong_ones() -> None:
     # 1 % of 1,960 wrong pairs are 19: the threshold is the 20th largest, 1,940; 0.1 % is one: 1,958.
     scores[torch.arange(40), RIGHT] = torch.where(torch.arange(40) < 10, 1940.5, 1940.0)
     assert scored(scores).found == [0, 0.25]
+
+
+def test_a_thousandth_of_the_wrong_pairs_is_allowed_for() -> None:
+    wrong = torch.ones(40, 50, dtype=torch.bool)
+    wrong[torch.arange(40), RIGHT] = False
+    scores = torch.zeros(40, 50)
+    scores[wrong] = torch.arange(1960.0)
+    # One wrong pair may lie above the threshold: it is the second largest, 1,958.
+    scores[torch.arange(40), RIGHT] = torch.where(torch.arange(40) < 5, 1958.5, 1957.5)
+    assert scored(scores).found == [5 / 40, 1]

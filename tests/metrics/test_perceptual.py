@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from palimpsest.errors import MissingDependencyError, ModelError
 from palimpsest.metrics import lpips, perceptual
@@ -99,3 +100,45 @@ def test_says_that_weights_are_damaged(monkeypatch, tmp_path, content):
 def test_refuses_images_that_are_neither_grey_nor_rgb():
     with pytest.raises(ModelError, match="2 channels"):
         lpips(images(1, 2, 32, 32), images(1, 2, 32, 32))
+
+
+class Distance(nn.Module):
+    """Stands in for a network with weights: the mean absolute difference of what it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def forward(self, left, right, *, normalize=False):
+        assert normalize, "images are in [0, 1], and the networks take [-1, 1]"
+        self.shown.append(left)
+        return (left - right).abs().mean(dim=(1, 2, 3), keepdim=True)
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    network = Distance()
+    monkeypatch.setattr(perceptual, "_check_weights", lambda name: None)
+    monkeypatch.setattr(perceptual, "_metric", lambda name: network)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((8, 8), (32, 32)), ((4, 9), (32, 72)), ((28, 40), (32, 46)), ((32, 40), (32, 40))]
+)
+def test_images_with_a_side_below_32_are_enlarged_and_grey_ones_repeated(stand_in, shape, size):
+    left, right = images(3, 1, *shape), images(3, 1, *shape, seed=1)
+    distances = lpips(left, right)
+    larger = [
+        torch.nn.functional.interpolate(some, size, mode="bilinear", align_corners=False)
+        for some in (left, right)
+    ]
+    torch.testing.assert_close(torch.cat(stand_in.shown), larger[0].repeat(1, 3, 1, 1))
+    assert (distances.shape, distances.dtype) == ((3,), torch.float64)
+    torch.testing.assert_close(distances, (larger[0] - larger[1]).abs().mean(dim=(1, 2, 3)).double())
+
+
+def test_large_images_are_compared_a_few_at_a_time(stand_in):
+    many = images(9, 3, 128, 256)
+    assert lpips(many, many).tolist() == [0] * 9
+    assert [len(one) for one in stand_in.shown] == [4, 4, 1]

@@ -47,3 +47,18 @@ def test_one_answer_to_everything_belongs_to_nothing():
 def test_classes_of_one_image_can_not_be_shuffled():
     truth = images(0, 5)
     assert belonging(truth, truth, torch.arange(5)).p_value_within_class == 1
+
+
+def test_own_is_the_mean_squared_error_of_what_is_clamped():
+    truth, wild = images(0, 12), 1.5 * images(1, 12)
+    found = belonging(wild, truth, torch.zeros(12, dtype=torch.int64), permutations=9)
+    expected = (wild.clamp(0, 1) - truth).square().mean()
+    assert abs(found.own - float(expected)) < 1e-6
+    assert abs(found.shuffled - float(expected)) < 0.1
+
+
+def test_the_generator_decides():
+    truth, labels = images(0, 12), torch.arange(12) % 3
+    first, again, other = (belonging(images(1, 12), truth, labels, seed=seed) for seed in (5, 5, 6))
+    assert first == again
+    assert first.shuffled != other.shuffled

@@ -37,3 +37,23 @@ def test_the_interval_covers_a_coin() -> None:
     )
     assert low < 0.5 < high
     assert high - low < 0.2
+
+
+def test_the_interval_holds_the_middle_of_the_areas_of_resampled_proofs() -> None:
+    honest, forged = (
+        torch.randn(12, generator=make_generator(1)),
+        1 + torch.randn(9, generator=make_generator(2)),
+    )
+    generator = make_generator(3)
+    areas = []
+    for _ in range(60):
+        drawn = [
+            some[torch.randint(len(some), (len(some),), generator=generator)] for some in (honest, forged)
+        ]
+        areas.append(roc_auc_score([0] * 12 + [1] * 9, torch.cat(drawn)))
+    expected = (
+        torch.tensor(areas, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
+    )
+    torch.manual_seed(0)
+    _, *found = separation(honest, forged, bootstrap=60, generator=make_generator(3))
+    assert found == pytest.approx(expected)

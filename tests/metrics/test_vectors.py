@@ -6,7 +6,7 @@ from torch import Tensor
 
 from palimpsest.datasets import RowSet, TokenSet
 from palimpsest.errors import DatasetError, DivergenceError
-from palimpsest.metrics import SampleScores, evaluate_samples
+from palimpsest.metrics import SampleScores, evaluate_samples, sample_errors
 
 
 def rows(count: int, seed: int = 0) -> RowSet:
@@ -94,3 +94,33 @@ def test_scores_are_stored(tmp_path) -> None:
     after = SampleScores.load(tmp_path / "scores.safetensors")
     assert after.reconstruction() == before.reconstruction()
     assert set(after.meanings()) == set(after.per_sample)
+
+
+def test_errors_of_all_pairs_are_in_units_of_the_auxiliary_rows_deviation() -> None:
+    originals, auxiliary, guess = rows(7, 1), rows(9), rows(7, 2)
+    scale = auxiliary.rows.std(0, correction=0)
+    expected = ((guess.rows[:, None] - originals.rows) / scale).square().mean(2)
+    torch.testing.assert_close(
+        sample_errors(guess.rows, originals, auxiliary), expected, rtol=1e-4, atol=1e-5
+    )
+    mean = float(expected.diagonal().mean())
+    assert scored(guess.rows, originals, auxiliary).reconstruction()["mse"] == pytest.approx(mean, rel=1e-4)
+
+
+def test_errors_of_all_pairs_of_sequences_are_shares_of_wrong_tokens() -> None:
+    originals, guess = tokens(7, 1), tokens(7, 2)
+    expected = (guess.tokens[:, None] != originals.tokens).float().mean(2)
+    torch.testing.assert_close(sample_errors(guess.tokens, originals, tokens(9)), expected)
+
+
+def test_a_column_that_never_changes_is_taken_as_it_is() -> None:
+    originals, auxiliary = rows(8, 1), rows(9)
+    auxiliary.rows[:, 1] = 3.0
+    scores = scored(originals.rows + torch.tensor([0, 2.0, 0]), originals, auxiliary).reconstruction()
+    assert scores["mae"] == pytest.approx(2 / 3)
+
+
+def test_chance_is_one_in_all_and_five_in_all() -> None:
+    chance = {count: scored(tokens(count).tokens, tokens(count), tokens(9)).chance() for count in (3, 20)}
+    assert chance[3] == {"identification_top1": 1 / 3, "identification_top5": 1}
+    assert chance[20] == {"identification_top1": 1 / 20, "identification_top5": 5 / 20}

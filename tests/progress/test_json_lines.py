@@ -20,7 +20,8 @@ def test_every_line_is_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (progress["stage"], progress["done"], progress["total"]) == ("inverter", 1, 2)
     assert progress["values"] == {"loss": None}
     assert progress["rate"] > 0
-    assert progress["seconds_left"] >= 0
+    # One of two is done: what is left takes as long again.
+    assert progress["seconds_left"] == pytest.approx(1 / progress["rate"], rel=0.1, abs=1e-2)
     assert stage == {
         "event": "stage",
         "stage": "inverter",

@@ -58,7 +58,9 @@ def test_the_subspace_refuses_directions_that_no_sample_has() -> None:
     assert honest.max() < 0.1
     assert check(submission(torch.randn(40, 60, generator=make_generator(9)))).min() > 0.5
     assert check(submission(torch.zeros(1, 60))) == 1
-    torch.testing.assert_close(check(submission(100 * samples(40, 7))), honest, rtol=1e-3, atol=1e-6)
+    for factor in (1e-3, 100):
+        scaled = check(submission(factor * samples(40, 7)))
+        torch.testing.assert_close(scaled, honest, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("defense", [None, "sign", "orthogonal", "norm-only"])
@@ -72,3 +74,46 @@ def test_the_spot_check_finds_the_property_by_which_a_defended_proof_fits(defens
     forged = torch.randn(12, 60, generator=make_generator(8))
     assert trusted.max() < check(submission(forged, forged)).min()
     assert trusted.max() < check(submission(honest, honest.roll(1, 0))).min()
+
+
+def test_the_range_is_the_distance_from_the_median_in_deviations_of_the_logarithm() -> None:
+    gathered, proofs = evidence(), samples(9, 7)
+    usual = gathered.own.double().norm(dim=1).log()
+    expected = ((proofs.double().norm(dim=1).log() - usual.median()) / usual.std()).abs()
+    torch.testing.assert_close(RangeCheck().prepare(gathered)(submission(proofs)), expected)
+
+
+def test_the_subspace_is_spanned_by_the_first_half_of_the_own_samples() -> None:
+    gathered, proofs = evidence(), torch.cat([samples(9, 7), torch.randn(9, 60, generator=make_generator(9))])
+    for components, share in ((3, 1.0), (128, 0.6)):
+        check = SubspaceCheck(components=components, share=share).prepare(gathered)
+        directions = torch.nn.functional.normalize(gathered.own[:30].double(), dim=1)
+        _, values, basis = torch.linalg.svd(directions - directions.mean(0), full_matrices=False)
+        explained = values.square().cumsum(0) / values.square().sum()
+        kept = basis[: min(components, 1 + int((explained < share).sum()))]
+        inside = (proofs.double() @ kept.T).square().sum(1)
+        expected = 1 - inside / proofs.double().square().sum(1)
+        torch.testing.assert_close(check(submission(proofs)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_subspace_takes_two_samples_and_a_zero_proof_is_wholly_outside() -> None:
+    two = evidence()
+    few = Evidence(two.own[:3], two.answers, two.imitations, two.trials)
+    suspicions = SubspaceCheck().prepare(few)(submission(torch.cat([torch.zeros(2, 60), two.own[:1]])))
+    assert suspicions[:2].tolist() == [1, 1]
+    # Two samples span one direction: that of their difference.
+    directions = torch.nn.functional.normalize(two.own[:2].double(), dim=1)
+    line = torch.nn.functional.normalize(directions[0] - directions[1], dim=0)
+    proof = two.own[0].double()
+    assert float(suspicions[2]) == pytest.approx(
+        float(1 - (proof @ line) ** 2 / proof.square().sum()), rel=1e-4
+    )
+
+
+def test_the_spot_check_is_the_misfit_to_seven_decimals() -> None:
+    gathered, responses = evidence(), samples(12, 31)
+    check = SpotCheck().prepare(gathered)
+    cosines = torch.nn.functional.cosine_similarity(responses.double(), gathered.imitations.double())
+    misfit = check(submission(responses, responses))
+    torch.testing.assert_close(misfit, -cosines, atol=6e-8, rtol=0)
+    assert torch.equal(misfit, misfit.round(decimals=7))

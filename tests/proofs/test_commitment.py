@@ -23,3 +23,9 @@ def test_another_nonce_does_not_open_it() -> None:
     assert commitment != other, "equal proofs are not recognised"
     with pytest.raises(ProofError, match="refuse the whole submission"):
         check_commitment(commitment, opening, PROOFS)
+
+
+def test_the_nonce_has_32_bytes_and_is_new_each_time() -> None:
+    (first, opening), (second, other) = commit(torch.ones(2, 3)), commit(torch.ones(2, 3))
+    assert len(opening.nonce) == len(other.nonce) == 32
+    assert first != second

@@ -239,3 +239,42 @@ def test_proofs_are_a_float32_matrix_with_string_metadata(make):
 def test_refuses_to_write_no_proofs(path):
     with pytest.raises(ProofError, match=r"\(0, 3\)"):
         save_proofs(path, Proofs(torch.zeros(0, 3)))
+
+
+def test_a_value_that_is_not_finite_is_named_beyond_the_first_block(path, vectors, monkeypatch):
+    monkeypatch.setattr("palimpsest.proofs.file._BLOCK", 14)  # blocks of 2 proofs
+    broken = vectors.clone()
+    broken[4, 6] = torch.nan
+    save_file({"vectors": broken}, path)
+    with pytest.raises(ProofError, match="Proof 4 of"):
+        load_proofs(path)
+
+
+def test_a_frame_has_the_norm_of_each_proof(vectors):
+    broken = vectors.clone()
+    broken[2, 0] = torch.inf
+    frame = Proofs(broken).to_frame()
+    assert frame["finite"].tolist() == [True, True, False, True, True]
+    assert frame["norm"].tolist() == pytest.approx(broken.double().norm(dim=1).tolist(), rel=1e-12)
+
+
+def test_a_notebook_shows_what_the_sender_says_and_that_it_says_nothing(vectors):
+    assert "The sender says nothing" in Proofs(vectors)._repr_html_()
+    shown = Proofs(vectors, CLAIMS)._repr_html_()
+    assert "5 proofs of 7 numbers" in shown
+    assert "cross_entropy" in shown
+    assert "says nothing" not in shown
+
+
+def test_a_single_number_is_a_proof(path):
+    save_proofs(path, Proofs(torch.tensor([[0.5]])))
+    assert load_proofs(path).vectors.tolist() == [[0.5]]
+
+
+def test_a_name_that_comes_twice_is_refused(path, vectors):
+    place = f'{{"dtype": "F32", "shape": [5, 7], "data_offsets": [0, {vectors.numel() * 4}]}}'
+    header = f'{{"vectors": {place}, "vectors": {place}}}'.encode()
+    header += b" " * (-len(header) % 8)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + vectors.numpy().tobytes())
+    with pytest.raises(ProofError, match="repeated names"):
+        load_proofs(path)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,3 +80,11 @@ def test_norms_have_all_digits_whatever_their_size(seed: int, size: float) -> No
 def test_a_row_that_is_not_finite_has_no_finite_norm() -> None:
     norms = row_norms(torch.tensor([[1.0, torch.inf], [torch.nan, 1.0], [3.0, 4.0]]))
     assert norms.isfinite().tolist() == [False, False, True]
+
+
+def test_vectors_of_other_lengths_and_pairs_of_other_numbers_are_an_error() -> None:
+    proofs = torch.rand(2, 1024)
+    with pytest.raises(ValueError, match="zip"):
+        fit_statistics(proofs, proofs, torch.rand(2, 512), only="imitation")
+    with pytest.raises(ValueError, match="zip"):
+        fit_statistics(torch.rand(16, 6), torch.rand(40, 6), torch.rand(40, 6), only="imitation", paired=True)

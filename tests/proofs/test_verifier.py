@@ -114,3 +114,19 @@ def test_the_calibration_set_passes_its_own_tau():
 def test_refuses_to_calibrate_on_nothing(norms, quantile):
     with pytest.raises(ProofError):
         calibrate_tau(torch.tensor(norms), quantile=quantile)
+
+
+def test_a_notebook_shows_twenty_refusals_and_how_many_more_there_are():
+    for count, more in ((20, False), (21, True)):
+        shown = verify(torch.ones(count, 4), tau=1)._repr_html_()
+        assert f"<strong>0 of {count} proofs accepted" in shown
+        assert shown.count("above tau") == 20
+        assert ("more." in shown) is ("... and 1 more." in shown) is more
+    assert "reason" not in verify(torch.zeros(3, 4), tau=1)._repr_html_()
+
+
+def test_a_frame_has_a_row_for_each_verdict():
+    frame = verify(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), tau=1).to_frame()
+    assert frame["accepted"].tolist() == [False, True]
+    assert frame["norm"].tolist() == [5, 0]
+    assert frame["reason"].tolist() == list(verify(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), tau=1).reasons)

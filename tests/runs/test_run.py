@@ -133,8 +133,9 @@ def test_another_configuration_is_refused_by_key_unless_it_replaces(tmp_path: Pa
 def test_a_run_that_finished_nothing_may_be_configured_anew(tmp_path: Path) -> None:
     with opened(tmp_path):
         pass
-    with opened(tmp_path, build_config({"attack": {"epochs": 7}})):
-        pass
+    with opened(tmp_path, build_config({"attack": {"epochs": 7}})) as run:
+        assert run.manifest["config"]["attack"]["epochs"] == 7
+    assert json.loads((tmp_path / "manifest.json").read_text())["config"]["attack"]["epochs"] == 7
 
 
 def test_a_strangers_folder_is_left_alone(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fuzz.workloads import CONFIG
 
 from palimpsest.errors import ResourceError
 from palimpsest.models import read_state_dict
@@ -48,7 +49,9 @@ def test_work_that_does_not_fit_is_refused_with_both_amounts_and_a_remedy(
 
 def test_what_is_free_is_what_the_system_and_the_container_leave(tmp_path: Path) -> None:
     free = available_memory()
-    assert free is None or 2**20 < free < 2**50
+    if sys.platform == "linux":
+        assert free is not None
+        assert 2**20 < free < 2**50
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.current").write_text("700\n")
     (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 100\n")
@@ -121,7 +124,6 @@ print([name for name in looked_up if name in ("mallopt", "malloc_trim")])
 """
 LIBRARY = """
 import torch
-from fuzz.workloads import CONFIG
 import palimpsest as pp
 from palimpsest.system.memory import give_back_freed_memory
 before, after = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)) for _ in range(2))

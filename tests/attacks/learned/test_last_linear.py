@@ -44,8 +44,9 @@ def test_a_layer_without_a_bias_is_not_taken_for_one() -> None:
     original, unlearned = models(bias=False)
     images, labels = samples(40)
     vectors = gradient_differences(original, unlearned, images, labels)
-    found = find_last_linear(vectors, 5)
-    assert found is None or factorize_rank_two(found, vectors).purity.median() < 0.99
+    assert find_last_linear(vectors, 5) is None
+    # The same layer with a bias is found, in vectors of the same samples.
+    assert find_last_linear(gradient_differences(*models(), images, labels), 5) is not None
 
 
 @given(st.integers(0, 50))

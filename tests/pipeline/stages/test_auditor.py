@@ -8,6 +8,7 @@ from torch import nn
 
 from palimpsest.attacks import IGF, ArchitectView, AuditorView, Knowledge
 from palimpsest.config import build_config
+from palimpsest.metrics import Scores, judge_undefended
 from palimpsest.pipeline.attack import attack
 from palimpsest.pipeline.stages.auditor import attacker_view, defended_oracle, link_candidates
 from palimpsest.runs import Run
@@ -54,6 +55,7 @@ def test_defended_proofs_meet_two_attackers(case: Make, here: Path, pieces: Path
     plain = attack(case(truth=str(pieces / "forgotten")), out=here / "plain")
     control = result.metrics.control
     assert control.mse == pytest.approx(plain.metrics.reconstruction.mse, rel=1e-4)
-    assert control.passed in (True, False)
+    judged = judge_undefended(Scores.load(here / "run" / "scores-undefended.safetensors"))
+    assert (control.passed, control.identified) == (judged.passed, judged.identified)
     page = (here / "run" / "report.html").read_text()
-    assert "says nothing about them" in page or control.passed
+    assert ("says nothing about them" in page) is not judged.passed

@@ -1,0 +1,143 @@
+"""The smallest runs in which each attack is made: audits, and attacks on artifacts with the truth at hand."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from tests.support.artifacts import write_folder
+from torch import nn
+
+from palimpsest.artifacts import CaseConfig, load_samples, read_case
+from palimpsest.artifacts.auditor import models_of
+from palimpsest.artifacts.config import ProveConfig
+from palimpsest.attacks import Attack
+from palimpsest.config import AuditConfig, build_config, validate
+from palimpsest.datasets import ImageSet, SampleSet, TokenSet
+from palimpsest.federation import observe, snapshot
+from palimpsest.pipeline.stages.prove import make_proofs
+from palimpsest.proofs import save_proofs
+from palimpsest.registry import ATTACKS
+
+DEFENSES = ("sign",)
+AUDIT: dict[str, Any] = {
+    "data": {"name": "digits", "auxiliary_size": 40, "train_size": 60},
+    "model": {"name": "lenet"},
+    "federation": {"clients": 2, "fraction": 1.0, "rounds": 1},
+    "unlearning": {"count": 4},
+    "observation": {"remaining": 2, "forgotten": 2},
+    "verification": {"tau": 1.0},
+    "scoring": {"bootstrap": 10},
+}
+_LEAST = {
+    "iterations": 1,
+    "epochs": 1,
+    "width": 8,
+    "hidden": 8,
+    "beta": 0,
+    "queries": 2,
+    "components": 4,
+    "batch_size": 16,
+    "matching": 1,
+    "surrogate_epochs": 1,
+}
+_TABLES = """
+from torch import nn
+
+def rows():
+    return nn.Sequential(nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 2))
+
+def tokens():
+    return nn.Sequential(nn.Embedding(40, 3), nn.Flatten(), nn.Linear(36, 2))
+"""
+AUDITORS = [name for name, kind in ATTACKS if issubclass(kind, Attack) and kind.takes is ImageSet]
+TABLES = [name for name, kind in ATTACKS if issubclass(kind, Attack) and kind.takes is not ImageSet]
+SERVERS = [name for name, kind in ATTACKS if not issubclass(kind, Attack)]
+
+
+def least(name: str) -> dict[str, Any]:
+    """An attack with as little work as its settings allow."""
+    return {"name": name} | {
+        key: value for key, value in _LEAST.items() if key in ATTACKS.get(name).model_fields
+    }
+
+
+def samples_at(path: Path) -> SampleSet:
+    """The samples of a folder or table, as an attack on artifacts loads them."""
+    return load_samples(str(path)).samples
+
+
+def audit_of(name: str, *, defenses: tuple[str, ...] = DEFENSES) -> AuditConfig:
+    """The configuration of an audit with this attack."""
+    return build_config(AUDIT | {"attack": least(name), "defenses": list(defenses)})
+
+
+def table_case(name: str, here: Path) -> CaseConfig:
+    """The configuration of an attack on rows or tokens, with the truth; all files stand in the working directory."""
+    kind = "tokens" if ATTACKS.get(name).takes is TokenSet else "rows"
+    (here / "own_tables.py").write_text(_TABLES)
+    sys.modules.pop("own_tables", None)
+    namespace: dict[str, Any] = {}
+    exec(_TABLES, namespace)
+    torch.manual_seed(3)
+    for checkpoint in ("original", "unlearned"):
+        save_file(namespace[kind]().state_dict(), here / f"{checkpoint}.safetensors")
+    for part, count in (("forgotten", 4), ("auxiliary", 30)):
+        _write_table(here / f"{part}.csv", kind, count)
+    models = {
+        "original": str(here / "original.safetensors"),
+        "unlearned": str(here / "unlearned.safetensors"),
+        "model": f"own_tables:{kind}",
+        "device": "cpu",
+    }
+    proving = validate(ProveConfig, models | {"samples": str(here / "forgotten.csv")}, where="test")
+    save_proofs(here / "proofs.safetensors", make_proofs(proving))
+    artifacts = {
+        "proofs": str(here / "proofs.safetensors"),
+        "auxiliary": str(here / "auxiliary.csv"),
+        "truth": str(here / "forgotten.csv"),
+        "attack": least(name),
+        "defenses": list(DEFENSES),
+        "scoring": {"bootstrap": 10},
+    }
+    return read_case(None, models | artifacts)
+
+
+def _write_table(path: Path, kind: str, count: int) -> None:
+    inputs = torch.randn(count, 12) if kind == "rows" else torch.randint(40, (count, 12))
+    columns = "tokens" if kind == "tokens" else ",".join(f"c{column}" for column in range(12))
+    separator = " " if kind == "tokens" else ","
+    lines = [separator.join(map(str, values)) + f",{row % 2}" for row, values in enumerate(inputs.tolist())]
+    path.write_text("\n".join([f"{columns},label", *lines]) + "\n")
+
+
+def server_case(name: str, here: Path, pieces: Path, models: dict[str, Any]) -> CaseConfig:
+    """The configuration of an attack on a server's gradients, with the truth of both parts."""
+    for part, seed in (("retained", 7), ("forgotten", 8)):
+        write_folder(here / part, 2, seed=seed)
+    retained, forgotten = samples_at(here / "retained"), samples_at(here / "forgotten")
+    assert isinstance(retained, ImageSet)
+    assert isinstance(forgotten, ImageSet)
+    tree = models | {
+        "gradients": str(here / "gradients.safetensors"),
+        "auxiliary": str(pieces / "images"),
+        "truth": str(here / "forgotten"),
+        "remaining_truth": str(here / "retained"),
+        "observation": {"remaining": 2, "forgotten": 2},
+        "scoring": {"bootstrap": 10},
+    }
+    held = models_of(read_case(None, tree | {"attack": {"name": "dragd"}}), forgotten, device="cpu")
+    assert held is not None
+    network: nn.Module = held.original
+    seen = observe(network, snapshot(held.original), snapshot(held.unlearned), retained, forgotten, batches=3)
+    save_file(
+        {
+            "gradients_before": seen.gradients_before,
+            "gradients_after": seen.gradients_after,
+            "labels_remaining": retained.labels.view(3, 2),
+            "labels_forgotten": forgotten.labels.view(3, 2),
+        },
+        here / "gradients.safetensors",
+    )
+    return read_case(None, tree | {"attack": least(name)})
