@@ -117,3 +117,7 @@ def test_the_spot_check_is_the_misfit_to_seven_decimals() -> None:
     misfit = check(submission(responses, responses))
     torch.testing.assert_close(misfit, -cosines, atol=6e-8, rtol=0)
     assert torch.equal(misfit, misfit.round(decimals=7))
+
+
+def test_the_subspace_has_128_directions_or_99_percent_of_the_variance() -> None:
+    assert SubspaceCheck().model_dump() == {"components": 128, "share": 0.99}

@@ -1,5 +1,7 @@
 """Clients that hand in anything: each is named with what is wrong, and the others' proofs are used."""
 
+import inspect
+
 import pytest
 import torch
 
@@ -98,3 +100,12 @@ def test_reordered_proofs_and_another_samples_are_found_by_a_spot_check():
 def test_what_are_no_proofs_at_all_is_told(nonsense):
     received = receive_proofs([Delivery(2, nonsense)], {2: 3}, dimension=8, **MODELS)
     assert received.faults[2].startswith("Handed in no proofs: ")
+
+
+def test_values_up_to_the_sixtieth_power_of_two_can_be_gradients():
+    assert receive((2, proofs(2)), (5, with_value(2.0**60)), (7, proofs(7))).faults == {}
+    assert 5 in receive((2, proofs(2)), (5, with_value(1.5 * 2.0**60)), (7, proofs(7))).faults
+
+
+def test_another_sample_has_to_fit_better_by_a_hundredth():
+    assert inspect.signature(misplaced).parameters["margin"].default == 0.01
