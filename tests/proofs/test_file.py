@@ -239,3 +239,11 @@ def test_proofs_are_a_float32_matrix_with_string_metadata(make):
 def test_refuses_to_write_no_proofs(path):
     with pytest.raises(ProofError, match=r"\(0, 3\)"):
         save_proofs(path, Proofs(torch.zeros(0, 3)))
+
+
+def test_what_a_sender_wrote_stays_text() -> None:
+    hostile = Proofs(torch.ones(1, 2), {"<script>": "<img src=x onerror=alert(1)>" + "x" * 10_000})
+    shown = hostile._repr_html_()
+    assert "<script>" not in shown
+    assert "<img" not in shown
+    assert len(shown) < 3_000
