@@ -36,3 +36,13 @@ def test_a_missing_piece_is_refused_with_its_flag(tmp_path: Path, capsys: pytest
     assert code == 2
     assert "--auxiliary" in error
     assert not (tmp_path / "run").exists()
+
+
+def test_flags_win_over_the_file_and_another_attack_needs_another_folder(
+    attacked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = (attacked / "metrics.json").read_bytes()
+    code, _, error = outcome(capsys, "attack", attacked / "config.yaml", "--out", attacked, "--seed", 77)
+    assert code == 2
+    assert "--replace" in error
+    assert (attacked / "metrics.json").read_bytes() == metrics
