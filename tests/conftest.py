@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.support.audits",
     "tests.support.browser",
     "tests.support.counting_oracle",
+    "tests.support.lenet_case",
     "tests.support.server_artifacts",
 ]
 REASON = "PALIMPSEST_DATA_DIR does not name a folder that mirrors the data sets"

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.support.command_line import run
 
-from palimpsest.cli import main
 from palimpsest.proofs import Proofs, load_proofs, save_proofs
 
 VECTORS = torch.randn(5, 40, generator=torch.Generator().manual_seed(1))
@@ -14,14 +14,6 @@ VECTORS = torch.randn(5, 40, generator=torch.Generator().manual_seed(1))
 def proofs(tmp_path: Path) -> Path:
     save_proofs(tmp_path / "proofs.safetensors", Proofs(VECTORS, {"loss": "cross_entropy"}))
     return tmp_path / "proofs.safetensors"
-
-
-def run(*arguments: object) -> int:
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 def test_a_name_or_a_list_of_defences_is_applied_and_named(proofs: Path, capsys) -> None:

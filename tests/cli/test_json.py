@@ -4,12 +4,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from tests.support.command_line import json_lines, run
 
-from palimpsest.cli import main
 from palimpsest.proofs import Proofs, save_proofs
 
 TINY = """
@@ -20,20 +19,6 @@ unlearning: {count: 12}
 attack: {beta: 0, epochs: 2, width: 16}
 scoring: {bootstrap: 50}
 """
-
-
-def run(*arguments: object) -> int:
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
-
-
-def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    return [json.loads(line) for line in captured.out.splitlines()]
 
 
 @pytest.fixture
@@ -50,7 +35,7 @@ def test_an_audit_for_machines_with_a_log_and_a_tracker(
     folder, log = tmp_path / "run", tmp_path / "all.log"
     arguments = ("audit", preset, "--out", folder, "--json", "--log", log, "--track", "tensorboard")
     assert run(*arguments) == 0
-    first, *events, result = told(capsys)
+    first, *events, result = json_lines(capsys)
     assert first == {"event": "run", "folder": str(folder)}
     stages = [event["stage"] for event in events if event["event"] == "stage"]
     assert stages[:2] == ["original", "unlearned"]
@@ -75,10 +60,10 @@ def test_an_audit_for_machines_with_a_log_and_a_tracker(
 
     for command in (("runs", folder), ("compare", folder, "--out", tmp_path / "c"), ("report", folder)):
         assert run(*command, "--json") == 0
-        (only,) = told(capsys)
+        (only,) = json_lines(capsys)
         assert only["event"] == "result"
     assert run("purge", folder, "--json") == 0
-    (only,) = told(capsys)
+    (only,) = json_lines(capsys)
     assert {"tensorboard", "log.txt"} <= set(only["purged"][str(folder)]["removed"])
 
 
@@ -86,24 +71,15 @@ def test_proofs_for_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     path, defended = tmp_path / "proofs.safetensors", tmp_path / "defended.safetensors"
     save_proofs(path, Proofs(torch.eye(3, 7), {}))
     assert run("defend", path, "--with", "sign", "--out", defended, "--json") == 0
-    (only,) = told(capsys)
+    (only,) = json_lines(capsys)
     assert (only["count"], only["dimension"]) == (3, 7)
     assert run("verify", path, "--tau", "0.5", "--json") == 3
-    (only,) = told(capsys)
+    (only,) = json_lines(capsys)
     assert only["accepted"] == [False] * 3
     assert only["norms"] == [1.0] * 3
     assert run("presets", "--json") == 0
-    (only,) = told(capsys)
+    (only,) = json_lines(capsys)
     assert "digits" in [one["name"] for one in only["presets"]]
-
-
-def test_audits_on_ray_are_not_tracked(
-    preset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    grid = tmp_path / "grid.yaml"
-    grid.write_text("seed: [1]\n")
-    assert run("sweep", preset, grid, "--engine", "ray", "--track", "tensorboard") == 2
-    assert "can't be tracked" in capsys.readouterr().err
 
 
 def test_a_reader_who_has_gone_is_no_bug() -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.support.command_line import run
 
-from palimpsest.cli import main
 from palimpsest.proofs import Proofs, save_proofs
 
 
@@ -14,14 +14,6 @@ def proofs(tmp_path: Path) -> Path:
     vectors[:, 0] = torch.arange(30)
     save_proofs(tmp_path / "proofs.safetensors", Proofs(vectors))
     return tmp_path / "proofs.safetensors"
-
-
-def run(*arguments: object) -> int:
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 def test_verdicts_are_told_and_written(proofs: Path, capsys) -> None:

@@ -18,12 +18,3 @@ def test_a_stored_configuration_is_complete() -> None:
     assert stored["attack"]["learning_rate"] == 1e-4
     assert stored["federation"]["rounds"] == 20
     assert stored["seed"] == 1234
-
-
-def test_a_defence_is_named_alone_or_with_its_settings() -> None:
-    whole = build_config({"defenses": [{"name": "sign"}]})
-    assert build_config({"defenses": "sign"}) == whole
-    assert build_config({"defenses": ["sign"]}) == whole
-    assert build_config({"defenses": {"name": "sign"}}) == whole
-    several = build_config({"defenses": [{"name": "prune", "ratio": 0.5}, "sign"]})
-    assert [one.name for one in several.defenses] == ["prune", "sign"]

@@ -1,29 +1,13 @@
 import copy
 import pickle
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from pydantic import ValidationError
 
-from palimpsest.config import (
-    AttackConfig,
-    DataConfig,
-    FederationConfig,
-    ModelConfig,
-    Section,
-    UnlearningConfig,
-)
+from palimpsest.config import AttackConfig, Section
 from palimpsest.config.section import PositiveInt
-from palimpsest.registry import (
-    AGGREGATIONS,
-    ATTACKS,
-    DEFENSES,
-    METHODS,
-    MODELS,
-    PARTITIONS,
-    Component,
-    Registry,
-)
+from palimpsest.registry import ATTACKS, DEFENSES, MODELS, Component, Registry
 
 
 class Pair(Section):
@@ -66,30 +50,6 @@ def test_what_no_component_takes_is_refused_by_name(given: dict[str, object], sa
 
 def test_only_third_parties_packages_are_named() -> None:
     assert Pair().packages == ()
-
-
-@pytest.mark.parametrize(
-    ("section", "built"),
-    [
-        (ModelConfig(name="lenet", activation="relu"), MODELS.get("lenet")(activation="relu")),
-        (AttackConfig.model_validate({"name": "lti", "hidden": 9}), ATTACKS.get("lti")(hidden=9)),
-        (UnlearningConfig.model_validate({"method": "ascent"}), METHODS.get("ascent")()),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_build_gives_the_named_component_with_its_settings(section: Any, built: Component) -> None:
-    assert section.build() == built
-    assert type(section).model_fields.keys() == {
-        *type(section).declared.model_fields,
-        *type(built).model_fields,
-    }
-
-
-def test_federation_and_data_build_the_component_that_their_key_names() -> None:
-    federation = FederationConfig.model_validate({"aggregation": "fedprox", "proximal_mu": 0.5})
-    assert federation.build_aggregation() == AGGREGATIONS.get("fedprox")(proximal_mu=0.5)
-    data = DataConfig.model_validate({"partition": "dirichlet", "alpha": 2.0})
-    assert data.build_partition() == PARTITIONS.get("dirichlet")(alpha=2.0)
 
 
 def test_settings_are_typed_fields_in_the_order_in_which_they_were_given() -> None:

@@ -278,3 +278,11 @@ def test_a_name_that_comes_twice_is_refused(path, vectors):
     path.write_bytes(len(header).to_bytes(8, "little") + header + vectors.numpy().tobytes())
     with pytest.raises(ProofError, match="repeated names"):
         load_proofs(path)
+
+
+def test_what_a_sender_wrote_stays_text() -> None:
+    hostile = Proofs(torch.ones(1, 2), {"<script>": "<img src=x onerror=alert(1)>" + "x" * 10_000})
+    shown = hostile._repr_html_()
+    assert "<script>" not in shown
+    assert "<img" not in shown
+    assert len(shown) < 3_000

@@ -1,0 +1,29 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from palimpsest.config import read_config
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of a finished run and of one that was stopped, as far as tables read them."""
+    for name, mse in (("one", 0.02), ("two", None)):
+        place = tmp_path / "runs" / name
+        place.mkdir(parents=True)
+        config = read_config("digits").model_dump(mode="json")
+        manifest = {"config": config, "versions": {}, "threads": 1, "stages": {}}
+        (place / "manifest.json").write_text(json.dumps(manifest))
+        if mse:
+            scores = {"mse": mse, "identification_top1": 0.5, "identification_top5": 1.0, "count": 10}
+            metrics = {"attack": {}, "seconds": {}, "reconstruction": scores}
+            (place / "metrics.json").write_text(json.dumps(metrics))
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def run_copy(finished_audit: Path, tmp_path: Path) -> Path:
+    """A copy of a finished audit's folder, to be changed."""
+    return shutil.copytree(finished_audit, tmp_path / "copy")

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from palimpsest.artifacts.config import CaseConfig
+from palimpsest.cli.selection import import_named_modules, sections, select
+from palimpsest.config import AuditConfig, ModelConfig
+from palimpsest.errors import ConfigurationError
+
+DEFAULTS = {
+    ("data", "partition"): "iid",
+    ("model", "name"): "convnet",
+    ("federation", "aggregation"): "fedavg",
+    ("unlearning", "method"): "retrain",
+    ("attack", "name"): "igf",
+}
+
+
+def test_sections_are_found_by_their_keys() -> None:
+    found = dict(sections(AuditConfig))
+    assert found["model"] is ModelConfig
+    assert "seed" not in found
+    assert "defenses" not in found
+
+
+def test_without_arguments_the_defaults_are_chosen() -> None:
+    assert DEFAULTS.items() <= select(AuditConfig, ["audit"]).items()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "attack"),
+    [
+        (["--attack.name", "igf-plus"], "igf-plus"),
+        (["--attack.name=igf-plus"], "igf-plus"),
+        (["--attack.name", "lti", "--attack.name", "igf-plus"], "igf-plus"),
+        (["mnist-dragd"], "dragd"),
+        (["mnist-dragd", "--attack.name", "lti"], "lti"),
+        (["--attack.name"], "igf"),
+        (["--attack.epochs", "3"], "igf"),
+    ],
+)
+def test_the_last_flag_wins_over_the_preset_and_the_preset_over_the_default(
+    arguments: list[str], attack: str
+) -> None:
+    assert select(AuditConfig, ["audit", *arguments])["attack", "name"] == attack
+
+
+def test_a_file_names_components_and_a_broken_one_is_left_to_the_command(tmp_path: Path) -> None:
+    file = tmp_path / "case.yaml"
+    file.write_text("attack: {name: lti}\n")
+    assert select(CaseConfig, ["attack", str(file)])["attack", "name"] == "lti"
+    for text in ("attack: [\n", "attack: lti\n"):
+        file.write_text(text)
+        assert select(CaseConfig, ["attack", str(file)])["attack", "name"] == "igf"
+    # A case has no presets.
+    assert select(CaseConfig, ["attack", "mnist-dragd"])["attack", "name"] == "igf"
+
+
+@pytest.mark.parametrize("arguments", [["--import", "no_such_module"], ["--import=no_such_module"]])
+def test_a_module_that_can_not_be_imported_is_named(arguments: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match="no_such_module"):
+        import_named_modules(["audit", *arguments])
+    import_named_modules(["audit", "no_such_module"])
