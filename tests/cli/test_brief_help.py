@@ -36,7 +36,7 @@ class FirstImages(Attack):
     def __call__(self, view: AuditorView, *, generator: Generator) -> Reconstruction:
         """See `Attack`."""
         first = torch.stack([view.auxiliary.images[0]] * self.repeats).mean(0)
-        return Reconstruction(images=first.repeat(len(view.proofs), 1, 1, 1), curves={}, facts={})
+        return Reconstruction(images=first.repeat(len(view.proofs), 1, 1, 1), history={}, facts={})
 '''
 
 

@@ -34,10 +34,10 @@ def swapped(forgotten: ImageSet, retained: ImageSet, *, prior: bool = False) -> 
     order, nothing = torch.tensor([1, 0, 3, 2]), torch.empty(0, *forgotten.shape)
     return BatchReconstruction(
         images=forgotten.images[order],
-        curves={},
+        history={},
         facts={},
         labels=forgotten.labels[order],
-        remaining=retained.images,
+        retained=retained.images,
         objectives=torch.zeros(2),
         prior=forgotten.images * 0 if prior else nothing,
     )
