@@ -84,7 +84,7 @@ def search(
         chunk=len(starts),
     )
     with progress_line("search", STEPS) as line:
-        found = Adam(STEPS, 0.01, decay=1.0).minimise(
+        found = Adam(STEPS, 0.01, decay=1.0).minimize(
             problem.objective_and_gradient(), problem.unknowns(starts), problem.box(), line
         )
     return problem.images(found.points)

@@ -110,5 +110,5 @@ def test_labels_come_with_the_gradients_where_the_file_has_them(client: Client) 
     assert read_observation(client.write(client.flat), SIZES, client.models).labels is None
     labels = read_observation(client.write(client.flat | client.labels), SIZES, client.models).labels
     assert labels is not None
-    assert torch.equal(labels.remaining, client.labels["labels_remaining"])
+    assert torch.equal(labels.retained, client.labels["labels_remaining"])
     assert torch.equal(labels.forgotten, client.labels["labels_forgotten"])

@@ -36,9 +36,9 @@ def test_no_sample_has_no_answer() -> None:
 @pytest.mark.parametrize(
     ("keys", "level", "words"),
     [
-        ({"further": None}, Level.FITS, "at most 40 samples."),
-        ({"further": 20}, Level.FITS, "at most 40 samples, within the limit of 40."),
-        ({"further": 5}, Level.MIND, "at most 20 samples of the 40"),
+        ({"remaining_queries": None}, Level.FITS, "at most 40 samples."),
+        ({"remaining_queries": 20}, Level.FITS, "at most 40 samples, within the limit of 40."),
+        ({"remaining_queries": 5}, Level.MIND, "at most 20 samples of the 40"),
         ({"memory_budget": 1000}, Level.FITS, "more than the memory budget, and go to a file"),
         ({"memory_budget": 1000}, Level.MIND, "set --attack.components to 1 or less"),
         ({}, Level.MIND, "20 are few"),

@@ -70,7 +70,7 @@ def test_a_client_that_lies_is_left_out_and_named(
     assert set(told) == ({LIAR, 99} if name == "another client's name" else {LIAR})
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["left_out"][str(LIAR)] == {reason: 4}
     report = (tmp_path / "run" / "report.html").read_text()
-    assert f"What client {LIAR} sent in training was left out: {reason} (2 times)." in report
+    assert f"Replies of client {LIAR} in training were left out: {reason} (2 times)." in report
     assert result.metrics.federation.participation[LIAR] == 0
     assert math.isfinite(result.metrics.reconstruction.mse)
 

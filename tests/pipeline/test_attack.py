@@ -120,7 +120,7 @@ def test_an_attack_that_can_not_run_is_refused_before_there_is_a_folder(case: Ma
 
 
 @pytest.mark.parametrize(
-    ("keys", "possible"), [({}, True), ({"further": 100}, False), ({"memory_budget": 2**20}, False)]
+    ("keys", "possible"), [({}, True), ({"remaining_queries": 100}, False), ({"memory_budget": 2**20}, False)]
 )
 def test_candidates_are_linked_where_the_oracle_and_memory_allow_it(
     keys: dict[str, Any], possible: bool

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fuzz.workloads import CONFIG
 
 from palimpsest.errors import ResourceError
 from palimpsest.models import read_state_dict
@@ -144,7 +145,7 @@ give_back_freed_memory()
 
 @ON_GLIBC
 def test_the_library_leaves_the_allocator_of_its_host_alone(tmp_path: Path) -> None:
-    work = f"FOLDER = {str(tmp_path / 'run')!r}" + LIBRARY
+    work = f"CONFIG, FOLDER = {CONFIG!r}, {str(tmp_path / 'run')!r}" + LIBRARY
     assert printed(RECORDED.format(work=work))[-1] == "[]"
     assert (tmp_path / "run" / "metrics.json").is_file()
 

@@ -72,7 +72,7 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = socket.s
 logging.basicConfig(level=logging.DEBUG)
 from rich.console import Console
 from fuzz.workloads import config
-from palimpsest.audit import audit
+from palimpsest.pipeline.audit import audit
 
 with tempfile.TemporaryDirectory() as folder:
     audit(config(), out=Path(folder) / "run", console=Console(file=sys.stderr))

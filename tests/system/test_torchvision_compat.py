@@ -18,7 +18,7 @@ def in_a_fresh_interpreter(code):
 
 def test_torchvision_and_torchmetrics_import_afterwards():
     in_a_fresh_interpreter(
-        "from palimpsest.torchvision_compat import import_torchvision\n"
+        "from palimpsest.system.torchvision_compat import import_torchvision\n"
         "torchvision = import_torchvision()\n"
         "import torchmetrics.functional.image\n"
         "assert import_torchvision() is torchvision\n"
@@ -36,7 +36,7 @@ def test_palimpsest_does_not_import_torchvision():
 def test_declares_nothing_where_the_operators_load():
     in_a_fresh_interpreter(
         "import importlib, torch\n"
-        "import palimpsest.torchvision_compat as compat\n"
+        "import palimpsest.system.torchvision_compat as compat\n"
         "compat._operators_load = lambda folder: True\n"
         "importlib.import_module = lambda name: name\n"
         "assert compat.import_torchvision() == 'torchvision'\n"

@@ -177,12 +177,12 @@ def _causes(
 
 
 def _check_labels(brought: BatchLabels, true: BatchLabels) -> Iterator[Finding]:
-    for part in ("remaining", "forgotten"):
+    for part, tensor in (("retained", "labels_remaining"), ("forgotten", "labels_forgotten")):
         given, expected = (getattr(one, part).sort(dim=1).values for one in (brought, true))
         if not torch.equal(given, expected):
             wrong = int((given != expected).any(dim=1).sum())
             yield fault(
                 "labels",
-                f"labels_{part} are not those of the true images in {wrong} of {len(given)} batches: check the "
+                f"{tensor} are not those of the true images in {wrong} of {len(given)} batches: check the "
                 "order of the batches and the numbering of the classes.",
             )
