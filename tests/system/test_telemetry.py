@@ -83,8 +83,10 @@ print("silent")
 def test_an_audit_of_the_embedded_data_connects_to_nothing_and_its_logs_hold_no_pixels() -> None:
     told = in_a_fresh_interpreter(_SILENT)
     assert told.startswith("silent\n")
-    # A line for each stage and what libraries log, and nothing like a row of numbers. Progress has a line a second.
-    lines = [line for line in told.splitlines() if not line.startswith("DEBUG:palimpsest:")]
-    assert 8 < len(lines) < 200
+    # A line for each stage, and nothing like a row of numbers. Progress has a line a second, Matplotlib one a font.
+    lines = [
+        line for line in told.splitlines() if not line.startswith(("DEBUG:palimpsest:", "DEBUG:matplotlib"))
+    ]
+    assert 8 < len(lines) < 60
     assert "tensor(" not in told
     assert max(map(len, told.splitlines())) < 400
