@@ -9,7 +9,9 @@ from palimpsest.config import build_config
 
 def test_the_text_of_every_preset_and_component_is_the_stored_one() -> None:
     stored, now = json.loads(STORED.read_text(encoding="utf-8")), digests()
-    changed = sorted(name for name in stored.keys() | now.keys() if stored.get(name) != now.get(name))
+    assert len(stored) > 50
+    # A new component has no run folder yet: only what is stored has to stay.
+    changed = sorted(name for name, digest in stored.items() if now.get(name) != digest)
     assert not changed, (
         f"The text of {', '.join(changed)} changed: run folders that hold such a configuration compute their stages "
         "anew. If that is intended, write the digests anew: python -m tests.support.stored_texts."
