@@ -127,7 +127,7 @@ def score_batches(
     assert isinstance(found, BatchReconstruction), "attacks on batches make these"
     sizes = config.observation
     batch = sizes.forgotten
-    remaining = prior = None
+    remaining = None
     if retained is not None:
         remaining = measure_images(run, config, "remaining", found.retained, retained, batch=sizes.remaining)
     if forgotten is None:
