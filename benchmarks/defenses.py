@@ -1,6 +1,6 @@
 """What defending proofs costs, beside a copy of the memory they occupy.
 
-A copy is `torch.clone`: one read and one write of the proofs, into new memory, as every defence writes its result. What
+A copy is `torch.clone`: one read and one write of the proofs, into new memory, as every defense writes its result. What
 draws random numbers can't be faster than drawing them, which is measured by itself.
 """
 
@@ -19,7 +19,7 @@ DETERMINISTIC = ("norm-only", "project", "prune", "sign", "smooth")
 
 
 def lines(clock: Clock, *, quick: bool) -> list[Line]:
-    """Each defence beside a copy."""
+    """Each defense beside a copy."""
     count, dimension = (4, 2000) if quick else (100, RESNET20)
     proofs = torch.randn(count, dimension, generator=make_generator(0)) * 1e-2
     generator, row = make_generator(1), torch.empty(dimension)
@@ -32,5 +32,5 @@ def lines(clock: Clock, *, quick: bool) -> list[Line]:
     for name, work in tasks.items():
         seconds = clock.race({"ours": work, "torch.clone": proofs.clone})
         promised = {"torch.clone": 1 / 3} if name in DETERMINISTIC else {}
-        result += lines_of(f"defence of {count} proofs, {name}", seconds, at_least=promised)
+        result += lines_of(f"defense of {count} proofs, {name}", seconds, at_least=promised)
     return result

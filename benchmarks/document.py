@@ -29,8 +29,8 @@ A promise that was not kept stands beside its figure all the same. Nothing that 
 less than the ordinary batched backward pass, which sums them: where that pass is itself less than eight times as fast
 as a loop, or less than 1.4 times as fast as `vmap`, no other way can be so either.
 
-Opacus has no batch normalisation: it computes the gradients of ResNet20 with group normalisation in its place, and ours
-beside it are of the same model. A rival of the reduction that captures over 0.1 % less variance has no line. A defence
+Opacus has no batch normalization: it computes the gradients of ResNet20 with group normalization in its place, and ours
+beside it are of the same model. A rival of the reduction that captures over 0.1 % less variance has no line. A defense
 that draws random numbers has no promise beside a copy: the numbers alone take longer.
 
 What the auditor does before training, in the whole cell of the table, is measured by `python -m benchmarks --only

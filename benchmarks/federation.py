@@ -81,7 +81,7 @@ def in_process(data: FederatedData, model: ModelConfig, federation: FederationCo
 
 
 def one_loop(data: FederatedData, model: ModelConfig, federation: FederationConfig, steps: int) -> None:
-    """As many steps of the same optimiser, without a federation."""
+    """As many steps of the same optimizer, without a federation."""
     network = build_model(model, shape=data.train.shape, classes=data.train.classes, seed=SEED)
     optimizer = SGD(network.parameters(), lr=federation.learning_rate, momentum=federation.momentum)
     generator = torch.Generator().manual_seed(SEED)

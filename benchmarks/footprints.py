@@ -82,11 +82,11 @@ def _images(count: int) -> tuple[Tensor, Tensor]:
 
 
 def expected_distortion(sketched: Tensor) -> float:
-    """How far the sketch moves the inner products of all these centred vectors, relative to all of them.
+    """How far the sketch moves the inner products of all these centered vectors, relative to all of them.
 
     Each product's variance is (|x|^2 |y|^2 + <x, y>^2) / size at most; added up over all pairs, the square of the Gram
     matrix's trace over that of its Frobenius norm remains, and one.
     """
-    centred = sketched - sketched.mean(0)
-    gram = (centred @ centred.T).double()
+    centered = sketched - sketched.mean(0)
+    gram = (centered @ centered.T).double()
     return float(((gram.trace() / gram.norm()).square() + 1).div(sketched.shape[1]).sqrt())

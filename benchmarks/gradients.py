@@ -106,7 +106,7 @@ def _batched(model: nn.Module, images: Tensor, labels: Tensor, size: int) -> Non
 def _against_opacus(
     name: str, images: Tensor, labels: Tensor, clock: Clock, held: dict[str, float]
 ) -> list[Line]:
-    """Opacus takes no batch normalisation: there both compute gradients of the model with group normalisation."""
+    """Opacus takes no batch normalization: there both compute gradients of the model with group normalization."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -115,8 +115,8 @@ def _against_opacus(
         return []
     if name == "resnet18":
         return []
-    normalised = any(isinstance(module, nn.BatchNorm2d) for module in network(name).modules())
-    plain, model = (network(name, group_norm=normalised) for _ in range(2))
+    normalized = any(isinstance(module, nn.BatchNorm2d) for module in network(name).modules())
+    plain, model = (network(name, group_norm=normalized) for _ in range(2))
     # In train mode, in which these models compute the same, Opacus sees what goes into a layer.
     wrapped = GradSampleModule(model.train(), loss_reduction="sum")
 
@@ -127,7 +127,7 @@ def _against_opacus(
             samples = [parameter.grad_sample for parameter in model.parameters()]
             torch.cat([sample.flatten(1) for sample in samples], dim=1)
 
-    task = f"gradients, {name}" + (" with group norm" if normalised else "")
+    task = f"gradients, {name}" + (" with group norm" if normalized else "")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         seconds = clock.race({"ours": partial(ours, plain, images, labels), "Opacus": opacus})

@@ -19,7 +19,7 @@ from palimpsest.config import FederationConfig, ModelConfig
 from palimpsest.models import build_model
 from palimpsest.reduction import fit_projection
 from palimpsest.report.figures import STYLE
-from palimpsest.report.svg import COLOURS
+from palimpsest.report.svg import COLORS
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def draw(growths: Sequence[Growth], path: Path) -> None:
         figure = Figure(figsize=(3.1 * columns, 2.6 * rows), layout="constrained")
         cells = figure.subplots(rows, columns, squeeze=False).flat
         for axes, growth in zip(cells, growths, strict=False):
-            axes.loglog(growth.sizes, growth.seconds, "o", color=COLOURS["rubric"], markersize=4)
-            axes.loglog(growth.sizes, growth.fitted, color=COLOURS["ink"], linewidth=0.9)
+            axes.loglog(growth.sizes, growth.seconds, "o", color=COLORS["rubric"], markersize=4)
+            axes.loglog(growth.sizes, growth.fitted, color=COLORS["ink"], linewidth=0.9)
             axes.set_title(f"{growth.task}\nexponent {growth.exponent:.2f}", fontsize=8)
             axes.set_xlabel(growth.size)
             axes.set_ylabel("seconds")

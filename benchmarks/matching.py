@@ -27,7 +27,7 @@ PROMISED = {"one after the other": 5.0, "a plain loop": 3.0}
 
 def lines(clock: Clock, *, quick: bool) -> list[Line]:
     """Batches of one, four and sixteen samples."""
-    config = ModelConfig.model_validate({"name": "lenet", "initialisation": "uniform"})
+    config = ModelConfig.model_validate({"name": "lenet", "initialization": "uniform"})
     model = build_model(config, shape=SHAPE, classes=10, seed=0).double().eval()
     sizes = (1,) if quick else (1, 4, 16)
     return [line for count in sizes for line in _race(model, *batch(count), clock)]

@@ -80,8 +80,8 @@ def _kept(rivals: Mapping[str, Callable[[], Tensor]], found: dict[str, Tensor]) 
 
 def _captured(vectors: Tensor, bases: Mapping[str, Tensor]) -> dict[str, float]:
     """The variance in the directions of each basis `[d, k]`."""
-    centred = vectors - vectors.mean(0)
-    return {name: float((centred @ basis).square().sum()) for name, basis in bases.items()}
+    centered = vectors - vectors.mean(0)
+    return {name: float((centered @ basis).square().sum()) for name, basis in bases.items()}
 
 
 def _tall(vectors: Tensor, clock: Clock) -> list[Line]:

@@ -8,7 +8,7 @@ from typing import Any
 from cyclopts import App
 
 from palimpsest import registry
-from palimpsest.artifacts.config import CaseConfig, OracleConfig
+from palimpsest.artifacts.config import ArtifactsConfig, OracleConfig
 from palimpsest.cli import app
 from palimpsest.config import AuditConfig, EngineConfig, Section, preset_names, read_config
 
@@ -26,11 +26,11 @@ def section_table(name: str) -> str:
     """The keys of one part of the configuration.
 
     Args:
-        name: A field of `AuditConfig`, or `case`, or `audit` for the keys of no section; `oracle` is the case's, which
+        name: A field of `AuditConfig`, or `artifacts`, or `audit` for the keys of no section; `oracle` is the case's, which
             has more keys than the audit's, `engine`.
     """
-    if name in ("audit", "case"):
-        kind: Any = AuditConfig if name == "audit" else CaseConfig
+    if name in ("audit", "artifacts"):
+        kind: Any = AuditConfig if name == "audit" else ArtifactsConfig
         keys = [key for key, info in kind.model_fields.items() if not _is_section(info.annotation)]
         return _keys(kind, keys)
     if name == "oracle":

@@ -17,20 +17,20 @@ from palimpsest.datasets.decode import decode_images
 
 
 def _image_seeds(_: Path) -> list[bytes]:
-    grey = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
-    colour = Image.merge("RGB", [grey] * 3)
-    kinds = [(grey, "PNG"), (colour, "PNG"), (colour.convert("P"), "PNG"), (colour.convert("RGBA"), "PNG")]
+    gray = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
+    color = Image.merge("RGB", [gray] * 3)
+    kinds = [(gray, "PNG"), (color, "PNG"), (color.convert("P"), "PNG"), (color.convert("RGBA"), "PNG")]
     kinds += [
-        (grey.convert("1"), "PNG"),
+        (gray.convert("1"), "PNG"),
         (Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8)), "PNG"),
     ]
     kinds += [
-        (colour, "JPEG"),
-        (colour, "GIF"),
-        (grey, "BMP"),
-        (colour, "TIFF"),
-        (colour, "WEBP"),
-        (grey, "PPM"),
+        (color, "JPEG"),
+        (color, "GIF"),
+        (gray, "BMP"),
+        (color, "TIFF"),
+        (color, "WEBP"),
+        (gray, "PPM"),
     ]
     return [_encoded(image, kind) for image, kind in kinds]
 

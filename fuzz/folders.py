@@ -7,7 +7,7 @@ import torch
 from fuzz.parser import MIB, Parser
 from rich.console import Console
 
-from palimpsest.artifacts import CaseConfig, read_case
+from palimpsest.artifacts import ArtifactsConfig, read_artifacts_config
 from palimpsest.comparison.comparison import Comparison
 from palimpsest.config import AuditConfig, preset_names, read_config
 from palimpsest.config.load import PRESETS as PRESET_FOLDER
@@ -70,9 +70,11 @@ _YAML = (
 def _case_seeds(_: Path) -> list[bytes]:
     own = {"auxiliary": "images/", "model": "nets:Net", "original": "a.pt", "unlearned": "b.pt"}
     oracle = {"source": "https://example.org", "query_budget": 30}
-    auditor = CaseConfig.model_validate({**own, "proofs": "p.safetensors", "oracle": oracle, "mean": (0.5,)})
+    auditor = ArtifactsConfig.model_validate(
+        {**own, "proofs": "p.safetensors", "oracle": oracle, "mean": (0.5,)}
+    )
     server = {**own, "gradients": "g.safetensors", "attack": {"name": "dragd"}}
-    return [auditor.to_yaml().encode(), CaseConfig.model_validate(server).to_yaml().encode()]
+    return [auditor.to_yaml().encode(), ArtifactsConfig.model_validate(server).to_yaml().encode()]
 
 
 def _grid_seeds(_: Path) -> list[bytes]:
@@ -160,7 +162,7 @@ def _read_page(path: Path) -> None:
 
 PARSERS: dict[str, Parser] = {
     "configuration": Parser(_configuration_seeds, read_config, ".yaml", _YAML),
-    "case": Parser(_case_seeds, read_case, ".yaml", _YAML),
+    "case": Parser(_case_seeds, read_artifacts_config, ".yaml", _YAML),
     "grid": Parser(_grid_seeds, lambda path: read_grid("digits", path), ".yaml", (*_YAML, b"a.b: [", b"../")),
     "run": Parser(
         _manifest_seeds,

@@ -135,7 +135,7 @@ def _gradient_seeds(_: Path) -> list[bytes]:
         for name, shape in (("weight", (2, 3)), ("bias", (2,)))
     }
     labels = {
-        "labels_remaining": torch.zeros(2, 4, dtype=torch.int64),
+        "labels_retained": torch.zeros(2, 4, dtype=torch.int64),
         "labels_forgotten": torch.ones(2, 1, dtype=torch.uint8),
     }
     return [safetensors.torch.save(one) for one in (flat, named, flat | labels, named | labels)]

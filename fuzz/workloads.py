@@ -14,7 +14,7 @@ CONFIG: dict[str, Any] = {
     "attack": {"beta": 0, "epochs": 1, "width": 8, "components": 8},
     "scoring": {"bootstrap": 10},
 }
-_SEEN = {"remaining": 4, "forgotten": 1}
+_SEEN = {"retained": 4, "forgotten": 1}
 
 
 def config() -> AuditConfig:
@@ -43,13 +43,13 @@ def _audit(folder: Path) -> None:
 
 
 def _attack(folder: Path, **keys: Any) -> None:
-    from palimpsest.artifacts import read_case
+    from palimpsest.artifacts import read_artifacts_config
     from palimpsest.pipeline.attack import attack
 
     pieces = folder.parent / "pieces"
     models = {name: pieces / f"{name}.safetensors" for name in ("original", "unlearned")}
     common = {"model": "lenet", "auxiliary": "digits", "auxiliary_size": 100, "scoring": CONFIG["scoring"]}
-    attack(read_case(None, {**common, **models, **keys}), out=folder)
+    attack(read_artifacts_config(None, {**common, **models, **keys}), out=folder)
 
 
 def _attack_proofs(folder: Path) -> None:
@@ -59,7 +59,7 @@ def _attack_proofs(folder: Path) -> None:
 
 def _attack_gradients(folder: Path) -> None:
     gradients = folder.parent / "pieces" / "observation.safetensors"
-    attack = {"name": "dragd", "iterations": 5, "labels": "optimised"}
+    attack = {"name": "dragd", "iterations": 5, "labels": "optimized"}
     _attack(folder, gradients=gradients, observation=_SEEN, attack=attack)
 
 

@@ -6,24 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from palimpsest.display import frame, html_paragraph, html_table, in_form, printable
+from palimpsest.display import escape_control_characters, frame, html_paragraph, html_table, in_form
 from palimpsest.errors import ConfigurationError
 
 
 @given(st.text(st.characters()))
 def test_printable_text_holds_no_control_character_and_stays_as_it_is(text: str) -> None:
-    shown = printable(text)
+    shown = escape_control_characters(text)
     assert shown.isprintable()
-    assert printable(shown) == shown
+    assert escape_control_characters(shown) == shown
 
 
 @given(st.text(st.characters(categories=("L", "N", "P", "S", "Zs")).filter(str.isprintable)))
 def test_text_that_can_be_printed_is_not_changed(text: str) -> None:
-    assert printable(text) == text
+    assert escape_control_characters(text) == text
 
 
 def test_a_control_character_is_shown_by_its_escape() -> None:
-    assert printable("a\x1b[2Jb\n\u202ec") == r"a\x1b[2Jb\n\u202ec"
+    assert escape_control_characters("a\x1b[2Jb\n\u202ec") == r"a\x1b[2Jb\n\u202ec"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
     python large.py resnet18
     python large.py vit
 
-takes images that `train.py` wrote, at 64 x 64 pixels and in colour, trains one of the networks on some of them with and
+takes images that `train.py` wrote, at 64 x 64 pixels and in color, trains one of the networks on some of them with and
 without ten, and writes `original.pt`, `unlearned.pt` and these ten into the folder `resnet18` or `vit`.
 """
 
@@ -71,10 +71,10 @@ def main(name: str) -> None:
     for line in table[1:]:
         shutil.copy(Path("forgotten", line.partition(",")[0]), few)
 
-    remaining = read("remaining")
-    everything = [torch.cat(pair) for pair in zip(read(str(few)), remaining, strict=True)]
+    retained = read("retained")
+    everything = [torch.cat(pair) for pair in zip(read(str(few)), retained, strict=True)]
     torch.save(fit(name, *everything).state_dict(), Path(name, "original.pt"))
-    torch.save(fit(name, *remaining).state_dict(), Path(name, "unlearned.pt"))
+    torch.save(fit(name, *retained).state_dict(), Path(name, "unlearned.pt"))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""A network as a federation may have it: it takes normalised images, and knows nothing of palimpsest."""
+"""A network as a federation may have it: it takes normalized images, and knows nothing of palimpsest."""
 
 from torch import Tensor, nn
 
 
 class Net(nn.Module):
-    """Two convolutions with batch normalisation and a linear layer, for grey images of 8 x 8 pixels."""
+    """Two convolutions with batch normalization and a linear layer, for gray images of 8 x 8 pixels."""
 
     def __init__(self, width: int = 16, classes: int = 10) -> None:
         super().__init__()
@@ -21,5 +21,5 @@ class Net(nn.Module):
         self.head = nn.Linear(32 * width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of normalised images."""
+        """Logits of normalized images."""
         return self.head(self.dropout(self.features(images).flatten(1)))

@@ -4,7 +4,7 @@
 
 writes `original.pt` and `unlearned.safetensors`, the folder `images/` with a folder for each class, and
 `forgotten/` with the forgotten images in `metadata.csv`'s order. What a server saw of ten batches, each of four of
-them and four images that stay, is in `gradients.safetensors`; those that stay are in `remaining/`.
+them and four images that stay, is in `gradients.safetensors`; those that stay are in `retained/`.
 """
 
 import csv
@@ -79,18 +79,18 @@ def main() -> None:
     )
     leave, stay = slice(0, FORGOTTEN), slice(FORGOTTEN, 2 * FORGOTTEN)
     write_table("forgotten", images[leave], labels[leave])
-    write_table("remaining", images[stay], labels[stay])
-    remaining = list(zip(images[stay].split(BATCH), labels[stay].split(BATCH), strict=True))
+    write_table("retained", images[stay], labels[stay])
+    retained = list(zip(images[stay].split(BATCH), labels[stay].split(BATCH), strict=True))
     forgotten = list(zip(images[leave].split(BATCH), labels[leave].split(BATCH), strict=True))
     save_file(
         {
             "gradients_before": torch.stack(
                 [
                     batch_gradient(original, torch.cat([r[0], f[0]]), torch.cat([r[1], f[1]]))
-                    for r, f in zip(remaining, forgotten, strict=True)
+                    for r, f in zip(retained, forgotten, strict=True)
                 ]
             ),
-            "gradients_after": torch.stack([batch_gradient(unlearned, *r) for r in remaining]),
+            "gradients_after": torch.stack([batch_gradient(unlearned, *r) for r in retained]),
         },
         "gradients.safetensors",
     )

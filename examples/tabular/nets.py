@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Diagnosis(nn.Module):
-    """A network for the 30 standardised measurements of a tumour."""
+    """A network for the 30 standardized measurements of a tumour."""
 
     def __init__(self, features: int = 30, hidden: int = 32) -> None:
         super().__init__()

@@ -63,7 +63,7 @@ def table(folder: Path) -> None:
     data = load_breast_cancer()
     order = np.random.default_rng(0).permutation(len(data.target))
     rows, labels = data.data[order], data.target[order]
-    # Standardised, as the network takes them.
+    # Standardized, as the network takes them.
     rows = (rows - rows.mean(0)) / rows.std(0)
     half = len(rows) // 2
     inputs, classes = torch.tensor(rows[:half], dtype=torch.float32), torch.tensor(labels[:half])

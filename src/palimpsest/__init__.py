@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from palimpsest.api.proofs import defend, prove, verify
     from palimpsest.api.reports import compare, report, runs
     from palimpsest.api.reproduction import Reproduction
-    from palimpsest.artifacts.config import CaseConfig, read_case
+    from palimpsest.artifacts.config import ArtifactsConfig, read_artifacts_config
     from palimpsest.comparison.comparison import Comparison
     from palimpsest.config import AuditConfig, build_config, preset_names, read_config
     from palimpsest.datasets import ImageSet, load_images
@@ -58,9 +58,9 @@ __all__ = [
     "MODELS",
     "PARTITIONS",
     "VERIFIERS",
+    "ArtifactsConfig",
     "AuditConfig",
     "AuditResult",
-    "CaseConfig",
     "Comparison",
     "Component",
     "Examination",
@@ -85,7 +85,7 @@ __all__ = [
     "preset_names",
     "prove",
     "purge",
-    "read_case",
+    "read_artifacts_config",
     "read_config",
     "report",
     "reproduce",
@@ -103,7 +103,7 @@ _HOMES = {
     "palimpsest.api.proofs": ("defend", "prove", "verify"),
     "palimpsest.api.reproduction": ("Reproduction",),
     "palimpsest.pipeline.results.result": ("AuditResult",),
-    "palimpsest.artifacts.config": ("CaseConfig", "read_case"),
+    "palimpsest.artifacts.config": ("ArtifactsConfig", "read_artifacts_config"),
     "palimpsest.comparison.comparison": ("Comparison",),
     "palimpsest.config.schema": ("AuditConfig",),
     "palimpsest.datasets": ("ImageSet", "load_images"),

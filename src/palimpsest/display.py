@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _LONGEST = 300
 
 
-def printable(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     """Text in which nothing commands the terminal: a file's name, or what a sender says, may hold anything."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 

@@ -14,7 +14,7 @@ class MissingDependencyError(PalimpsestError):
 
 
 class DatasetError(PalimpsestError):
-    """Images that are missing, unreadable, of mixed sizes, or labelled out of range."""
+    """Images that are missing, unreadable, of mixed sizes, or labeled out of range."""
 
 
 class ModelError(PalimpsestError):
@@ -49,7 +49,7 @@ class KnowledgeError(PalimpsestError):
     """An attack that needs more than its attacker would hold."""
 
 
-class CaseError(PalimpsestError):
+class ArtifactsError(PalimpsestError):
     """Pieces that somebody brings and that do not fit together."""
 
 

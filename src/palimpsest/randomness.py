@@ -1,4 +1,8 @@
-"""Where every random number comes from: a generator of its own for each purpose."""
+"""Random generators, one for each purpose.
+
+A purpose keeps its first name even if what it is for is renamed: the name is part of the seed, and another one would change
+published figures.
+"""
 
 import hashlib
 

@@ -184,7 +184,7 @@ def _package(entry: EntryPoint) -> str:
 
 
 ATTACKS: Registry[Any] = Registry("attack", "palimpsest.attacks", bases=("Attack", "ServerAttack"))
-DEFENSES: Registry[Any] = Registry("defence", "palimpsest.defenses", bases=("Defense",))
+DEFENSES: Registry[Any] = Registry("defense", "palimpsest.defenses", bases=("Defense",))
 VERIFIERS: Registry[Any] = Registry(
     "verifier", "palimpsest.proofs", group="palimpsest.verifiers", bases=("Verifier",)
 )

@@ -2,7 +2,7 @@ import importlib
 import inspect
 
 from palimpsest.api.configurations import CONFIGURATIONS
-from palimpsest.artifacts.config import CaseConfig
+from palimpsest.artifacts.config import ArtifactsConfig
 from palimpsest.config import AuditConfig, RunConfig
 
 
@@ -17,6 +17,6 @@ def test_every_command_that_takes_keys_has_a_configuration() -> None:
 
 
 def test_commands_on_the_same_pieces_take_the_same_keys() -> None:
-    assert CONFIGURATIONS["attack"] is CONFIGURATIONS["doctor"] is CaseConfig
+    assert CONFIGURATIONS["attack"] is CONFIGURATIONS["doctor"] is ArtifactsConfig
     assert CONFIGURATIONS["sweep"] is CONFIGURATIONS["reproduce"] is CONFIGURATIONS["audit"] is AuditConfig
     assert all(issubclass(config, RunConfig) for config in CONFIGURATIONS.values())

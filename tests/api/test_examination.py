@@ -3,33 +3,33 @@ import pytest
 from palimpsest.api.examination import Examination
 from palimpsest.doctor.finding import Finding, Level
 
-FITS = Finding(Level.FITS, "proofs", "8 proofs of 10 numbers.")
-MIND = Finding(Level.MIND, "samples", "Few of <them>.")
-FAULT = Finding(Level.FAULT, "model", "It does not fit: take another.")
+OK = Finding(Level.OK, "proofs", "8 proofs of 10 numbers.")
+WARNING = Finding(Level.WARNING, "samples", "Few of <them>.")
+ERROR = Finding(Level.ERROR, "model", "It does not fit: take another.")
 
 
 @pytest.mark.parametrize(
-    ("findings", "fits"), [((), True), ((FITS, MIND), True), ((FITS, FAULT), False), ((FAULT, MIND), False)]
+    ("findings", "ok"), [((), True), ((OK, WARNING), True), ((OK, ERROR), False), ((ERROR, WARNING), False)]
 )
-def test_a_case_fits_unless_there_is_a_fault(findings: tuple[Finding, ...], fits: bool) -> None:
-    assert Examination(findings).fits == fits
+def test_an_examination_is_ok_without_errors(findings: tuple[Finding, ...], ok: bool) -> None:
+    assert Examination(findings).ok == ok
 
 
 def test_findings_keep_their_order() -> None:
-    examination = Examination((FAULT, FITS, MIND))
-    assert list(examination) == [FAULT, FITS, MIND]
+    examination = Examination((ERROR, OK, WARNING))
+    assert list(examination) == [ERROR, OK, WARNING]
     assert len(examination) == 3
     first, second, _ = str(examination).splitlines()
-    assert first.split(maxsplit=2) == ["fault", "model", "It does not fit: take another."]
+    assert first.split(maxsplit=2) == ["error", "model", "It does not fit: take another."]
     assert second.index("8 proofs") == first.index("It does")
 
 
 def test_an_examination_shows_itself_and_converts() -> None:
-    examination = Examination((FITS, MIND))
+    examination = Examination((OK, WARNING))
     shown = examination._repr_html_()
     assert shown.count("<tr>") == 3
     assert "&lt;them&gt;" in shown
     table = examination.to_frame()
-    assert table.columns.tolist() == ["level", "piece", "sentence"]
-    assert table["level"].tolist() == ["fits", "mind"]
-    assert Examination(()).to_frame().columns.tolist() == ["level", "piece", "sentence"]
+    assert table.columns.tolist() == ["level", "subject", "message"]
+    assert table["level"].tolist() == ["ok", "warning"]
+    assert Examination(()).to_frame().columns.tolist() == ["level", "subject", "message"]

@@ -88,7 +88,7 @@ def test_defenses_are_read_from_a_command_line(text: str, defenses: list[dict[st
     assert read_defenses(text) == defenses
 
 
-@pytest.mark.parametrize(("text", "words"), [("[", "is not YAML"), ("[3]", "give a defence's name")])
+@pytest.mark.parametrize(("text", "words"), [("[", "is not YAML"), ("[3]", "give a defense's name")])
 def test_a_text_that_is_no_defenses_is_refused(text: str, words: str) -> None:
     with pytest.raises(pp.PalimpsestError, match=words):
         read_defenses(text)

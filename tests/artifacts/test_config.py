@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from palimpsest.artifacts.config import read_case
+from palimpsest.artifacts.config import read_artifacts_config
 from palimpsest.errors import ConfigurationError
 
 CASE = {"proofs": "proofs.safetensors", "auxiliary": "images"}
@@ -16,7 +16,7 @@ CASE = {"proofs": "proofs.safetensors", "auxiliary": "images"}
         ({"gradients": "gradients.safetensors"}, "give either proofs"),
         ({"auxiliary": None}, "auxiliary"),
         ({"auxilliary": "images"}, "auxilliary"),
-        ({"channels": 2}, "give 1 for grey images or 3"),
+        ({"channels": 2}, "give 1 for gray images or 3"),
         ({"oracle": {"query_budget": 0}}, "query_budget"),
         ({"image_size": 3}, "image_size"),
     ],
@@ -24,20 +24,20 @@ CASE = {"proofs": "proofs.safetensors", "auxiliary": "images"}
 def test_a_case_that_is_not_accepted_is_refused(keys: dict[str, Any], words: str) -> None:
     tree = {name: value for name, value in (CASE | keys).items() if value is not None}
     with pytest.raises(ConfigurationError, match=words):
-        read_case(None, tree)
+        read_artifacts_config(None, tree)
 
 
 def test_keys_win_over_the_file(tmp_path: Path) -> None:
     path = tmp_path / "case.yaml"
     path.write_text("proofs: a.safetensors\nauxiliary: images\nseed: 3\noracle: {batch_size: 7}\n")
-    config = read_case(path, {"seed": 5, "oracle": {"query_budget": 9}})
+    config = read_artifacts_config(path, {"seed": 5, "oracle": {"query_budget": 9}})
     assert (config.seed, config.oracle.batch_size, config.oracle.query_budget) == (5, 7, 9)
     path.write_text("auxiliary: images\n")
     with pytest.raises(ConfigurationError, match=str(path)):
-        read_case(path)
+        read_artifacts_config(path)
 
 
 def test_the_attacked_file_is_the_one_that_is_given() -> None:
-    assert read_case(None, CASE).brought == Path("proofs.safetensors")
+    assert read_artifacts_config(None, CASE).brought == Path("proofs.safetensors")
     gradients = {"gradients": "gradients.safetensors", "auxiliary": "images"}
-    assert read_case(None, gradients).brought == Path("gradients.safetensors")
+    assert read_artifacts_config(None, gradients).brought == Path("gradients.safetensors")

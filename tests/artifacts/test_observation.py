@@ -13,7 +13,7 @@ from palimpsest.artifacts.observation import read_observation
 from palimpsest.config import ObservationConfig
 from palimpsest.errors import CheckpointError
 
-SIZES = ObservationConfig(remaining=3, forgotten=2)
+SIZES = ObservationConfig(retained=3, forgotten=2)
 
 
 @pytest.mark.parametrize("form", ["flat", "named", "updates"])
@@ -51,21 +51,21 @@ def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
             lambda flat: (
                 flat
                 | {
-                    "labels_remaining": torch.zeros(2, 3, dtype=torch.complex64),
+                    "labels_retained": torch.zeros(2, 3, dtype=torch.complex64),
                     "labels_forgotten": torch.zeros(2, 2, dtype=torch.int64),
                 }
             ),
-            "labels_remaining is complex64",
+            "labels_retained is complex64",
         ),
         (
             lambda flat: flat | {"labels_forgotten": torch.zeros(2, 2, dtype=torch.int64)},
-            "labels_remaining is absent",
+            "labels_retained is absent",
         ),
         (
             lambda flat: (
                 flat
                 | {
-                    "labels_remaining": torch.full((2, 3), 7),
+                    "labels_retained": torch.full((2, 3), 7),
                     "labels_forgotten": torch.zeros(2, 2, dtype=torch.int64),
                 }
             ),
@@ -85,7 +85,7 @@ def test_a_parameter_that_is_a_single_number_has_a_gradient_for_each_batch(tmp_p
             super().__init__(2, 3)
             self.scale = nn.Parameter(torch.tensor(2.0))
 
-    models, sizes = Models(Scaled(), Scaled(), Scaled().to("meta"), 3), ObservationConfig(remaining=1)
+    models, sizes = Models(Scaled(), Scaled(), Scaled().to("meta"), 3), ObservationConfig(retained=1)
     named = {
         f"gradients_{when}/{name}": torch.rand(2, *parameter.shape)
         for when in ("before", "after")
@@ -110,5 +110,5 @@ def test_labels_come_with_the_gradients_where_the_file_has_them(client: Client) 
     assert read_observation(client.write(client.flat), SIZES, client.models).labels is None
     labels = read_observation(client.write(client.flat | client.labels), SIZES, client.models).labels
     assert labels is not None
-    assert torch.equal(labels.retained, client.labels["labels_remaining"])
+    assert torch.equal(labels.retained, client.labels["labels_retained"])
     assert torch.equal(labels.forgotten, client.labels["labels_forgotten"])

@@ -44,7 +44,7 @@ def test_the_source_says_what_answers_and_what_the_answers_depend_on(
     models, function = opened(), opened(source=counting_oracle.source)
     assert (models.source, models.classes) == ("the two checkpoints", 3)
     assert (function.source, function.classes) == ("the function own_oracle:answers", None)
-    rounded = opened(source=counting_oracle.source, kept_as="bfloat16")
+    rounded = opened(source=counting_oracle.source, storage_dtype="bfloat16")
     assert len({models.fingerprint, function.fingerprint, rounded.fingerprint}) == 3
     # How many samples a question holds does not change the answers.
     assert opened(source=counting_oracle.source, batch_size=5).fingerprint == function.fingerprint
@@ -103,9 +103,10 @@ def test_a_run_whose_oracle_was_cut_off_asks_no_question_twice(
 def test_answers_kept_in_half_of_the_room_are_kept_apart(
     case: Make, here: Path, counting_oracle: CountingOracle
 ) -> None:
-    for kept_as in ("float32", "bfloat16", "bfloat16"):
+    for storage_dtype in ("float32", "bfloat16", "bfloat16"):
         config = case(
-            oracle={"source": counting_oracle.source, "query_budget": 48, "kept_as": kept_as}, **NO_MODELS
+            oracle={"source": counting_oracle.source, "query_budget": 48, "storage_dtype": storage_dtype},
+            **NO_MODELS,
         )
         attack(config, out=here / "run", replace=True)
     assert sum(counting_oracle.asked) == 96

@@ -18,14 +18,14 @@ def load_server(served: Make, **keys: object) -> ServerArtifacts:
 
 def test_everything_that_the_case_names_is_read(served: Make, client: Client) -> None:
     held = load_server(
-        served, truth=write_table(client, "forgotten"), remaining_truth=write_table(client, "remaining")
+        served, truth=write_table(client, "forgotten"), retained_truth=write_table(client, "retained")
     )
     assert held.observed.observation.gradients_before.shape[0] == 2
     assert (len(held.public), held.class_names) == (48, ("class0", "class1", "class2"))
     assert held.forgotten is not None
-    assert held.remaining is not None
+    assert held.retained is not None
     assert torch.equal(held.forgotten.images, client.leave.images)
-    assert torch.equal(held.remaining.images, client.stay.images)
+    assert torch.equal(held.retained.images, client.stay.images)
 
 
 def test_labels_are_handed_over_only_to_an_attack_that_declares_them(served: Make) -> None:

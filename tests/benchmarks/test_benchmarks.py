@@ -21,7 +21,7 @@ def test_every_benchmark_runs_and_is_written_down(tmp_path: Path, monkeypatch: p
         "search",
         "matching",
         "federation",
-        "defence",
+        "defense",
     }
     assert tasks >= {"audit", "peak", "projection"}
     assert all(line.ours > 0 and line.theirs > 0 for line in results.lines)

@@ -101,7 +101,7 @@ def test_help_shows_the_chosen_components_flags_and_names_the_others(
     for flag in ("Attack: igf-plus", "--attack.matching", "--unlearning.steps", "--federation.proximal-mu"):
         assert flag in other
     assert "--attack.explained-variance" not in other
-    assert "--observation.remaining" in shown(capsys, "audit", "--attack.name", "dragd")
+    assert "--observation.retained" in shown(capsys, "audit", "--attack.name", "dragd")
 
 
 def test_help_shows_what_a_preset_or_a_file_names(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_everything_is_shown_when_asked_for_and_accepted_in_any_case(
         "--attack.matching",
         "--unlearning.steps",
         "--federation.proximal-mu",
-        "--observation.remaining",
+        "--observation.retained",
     ):
         assert flag in everything
     with pytest.raises(SystemExit, match="2"):

@@ -16,7 +16,7 @@ def proofs(tmp_path: Path) -> Path:
     return tmp_path / "proofs.safetensors"
 
 
-def test_a_name_or_a_list_of_defences_is_applied_and_named(proofs: Path, capsys) -> None:
+def test_a_name_or_a_list_of_defenses_is_applied_and_named(proofs: Path, capsys) -> None:
     out = proofs.with_name("defended.safetensors")
     assert run("defend", proofs, "--with", "orthogonal", "--out", out) == 0
     defended = load_proofs(out)
@@ -44,7 +44,7 @@ def test_random_numbers_come_from_the_system_unless_a_seed_is_given(proofs: Path
     [
         ("orthogonl", "did you mean 'orthogonal'"),
         ("[{name: prune, ratio: 2}]", "ratio"),
-        ("[3]", "give a defence's name"),
+        ("[3]", "give a defense's name"),
         ("[", "not YAML"),
     ],
 )

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from palimpsest.artifacts.config import CaseConfig
+from palimpsest.artifacts.config import ArtifactsConfig
 from palimpsest.cli.selection import import_named_modules, sections, select
 from palimpsest.config import AuditConfig, ModelConfig
 from palimpsest.errors import ConfigurationError
@@ -48,12 +48,12 @@ def test_the_last_flag_wins_over_the_preset_and_the_preset_over_the_default(
 def test_a_file_names_components_and_a_broken_one_is_left_to_the_command(tmp_path: Path) -> None:
     file = tmp_path / "case.yaml"
     file.write_text("attack: {name: lti}\n")
-    assert select(CaseConfig, ["attack", str(file)])["attack", "name"] == "lti"
+    assert select(ArtifactsConfig, ["attack", str(file)])["attack", "name"] == "lti"
     for text in ("attack: [\n", "attack: lti\n"):
         file.write_text(text)
-        assert select(CaseConfig, ["attack", str(file)])["attack", "name"] == "igf"
+        assert select(ArtifactsConfig, ["attack", str(file)])["attack", "name"] == "igf"
     # A case has no presets.
-    assert select(CaseConfig, ["attack", "mnist-dragd"])["attack", "name"] == "igf"
+    assert select(ArtifactsConfig, ["attack", "mnist-dragd"])["attack", "name"] == "igf"
 
 
 @pytest.mark.parametrize("arguments", [["--import", "no_such_module"], ["--import=no_such_module"]])

@@ -19,7 +19,7 @@ PATHS = {
         "intervals.identification_top1",
         "chance.identification_top1",
     ),
-    "confirmed": ("confirmation.identified", "confirmation.intervals.0", "confirmation.chance"),
+    "confirmed": ("linkage.identified", "linkage.intervals.0", "linkage.chance"),
     "accuracy": (
         "federation.unlearned_accuracy",
         "rates.accuracy_test_unlearned.low/high",
@@ -49,7 +49,7 @@ def test_every_column_reads_what_stands_at_its_path(
         **METRICS,
         "reconstruction": METRICS["reconstruction"] | {"mse": mse, "identification_top1": top1},
         "intervals": {"mse": [low, high], "identification_top1": [high, low]},
-        "confirmation": METRICS["confirmation"] | {"identified": identified},
+        "linkage": METRICS["linkage"] | {"identified": identified},
         "federation": METRICS["federation"] | {"unlearned_accuracy": accuracy},
     }
     metrics = Metrics.model_validate(tree)

@@ -38,7 +38,7 @@ def test_a_frame_has_a_row_for_each_run_and_both_ends_of_intervals(runs: list[Pa
     pytest.importorskip("pandas", reason="pandas is not installed")
     table = Comparison.read(runs).to_frame()
     assert list(table.index) == ["a", "b"]
-    assert table.loc["b", "defences"] == "prune (ratio 0.5)"
+    assert table.loc["b", "defenses"] == "prune (ratio 0.5)"
     assert (table.loc["a", "mse"], table.loc["a", "mse_low"], table.loc["a", "mse_high"]) == (
         0.02,
         0.01,

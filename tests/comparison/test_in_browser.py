@@ -20,7 +20,7 @@ def compared() -> list[ComparedRun]:
     return [
         ComparedRun(
             Path(f"runs/{name}"),
-            {"data": "digits", "defences": name, "attack": "igf"},
+            {"data": "digits", "defenses": name, "attack": "igf"},
             {"mse": mse, "top1": top1},
             {"mse": (mse * 0.9, mse * 1.1)},
             1000.0 * mse,

@@ -5,7 +5,7 @@ from palimpsest.comparison.page import render_comparison, save_comparison_pictur
 
 
 def run(name: str, mse: float, defense: str) -> ComparedRun:
-    what = {"data": "digits", "defences": defense, "attack": "igf"}
+    what = {"data": "digits", "defenses": defense, "attack": "igf"}
     return ComparedRun(
         Path(f"runs/{name}"), what, {"mse": mse, "top1": 0.5}, {"mse": (mse / 2, 2 * mse)}, 12.0, True
     )

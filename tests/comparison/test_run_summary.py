@@ -13,7 +13,7 @@ def test_what_a_run_was_and_what_came_out(runs: list[Path]) -> None:
         "data": "digits",
         "model": "convnet",
         "unlearning": "sample, retrain",
-        "defences": "prune (ratio 0.5)",
+        "defenses": "prune (ratio 0.5)",
         "attack": "igf",
         "seed": "1",
     }

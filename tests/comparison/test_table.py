@@ -12,7 +12,7 @@ from palimpsest.comparison import as_csv, as_json, as_markdown, read_run, run_na
 def test_runs_are_named_by_what_tells_them_apart(runs: list[Path]) -> None:
     compared = [read_run(folder) for folder in runs]
     assert run_names(compared) == ["a", "b"]
-    assert varying_keys(compared) == ["defences"]
+    assert varying_keys(compared) == ["defenses"]
 
 
 def test_a_small_error_is_told_by_its_power_of_ten(runs: list[Path]) -> None:
@@ -23,13 +23,13 @@ def test_a_small_error_is_told_by_its_power_of_ten(runs: list[Path]) -> None:
 def test_the_table_holds_what_differs(runs: list[Path]) -> None:
     compared = [read_run(folder) for folder in runs]
     table = as_markdown(compared).splitlines()
-    assert table[0].startswith("| run | defences | MSE |")
+    assert table[0].startswith("| run | defenses | MSE |")
     assert "0.0200 (0.0100 to 0.0300)" in table[2]
     assert "60.0% (50.0% to 70.0%; chance 10.0%)" in table[2]
     assert "50.0% (chance 10.0%)" in table[2]
     assert "LPIPS" not in table[0]
     rows = list(csv.DictReader(io.StringIO(as_csv(compared))))
-    assert rows[1]["defences"] == "prune (ratio 0.5)"
+    assert rows[1]["defenses"] == "prune (ratio 0.5)"
     assert (rows[0]["mse"], rows[0]["mse_low"], rows[0]["lpips"]) == ("0.02", "0.01", "")
     tree = as_json(compared)
     assert json.loads(json.dumps(tree)) == tree

@@ -39,7 +39,7 @@ def test_federation_and_data_build_the_component_that_their_key_names() -> None:
     assert data.build_partition() == PARTITIONS.get("dirichlet")(alpha=2.0)
 
 
-def test_a_defence_is_named_alone_or_with_its_settings() -> None:
+def test_a_defense_is_named_alone_or_with_its_settings() -> None:
     whole = build_config({"defenses": [{"name": "sign"}]})
     assert build_config({"defenses": "sign"}) == whole
     assert build_config({"defenses": ["sign"]}) == whole
@@ -54,7 +54,7 @@ def test_a_list_of_defenses_is_made_of_what_was_given() -> None:
     made = DefenseConfig(name="sign")
     assert listed_defenses([made, "sign"]) == [made, {"name": "sign"}]
     for wrong in (3, None, ["sign", 3]):
-        with pytest.raises(ValueError, match="give a defence's name, or a list such as"):
+        with pytest.raises(ValueError, match="give a defense's name, or a list such as"):
             listed_defenses(wrong)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from palimpsest.artifacts import read_case
+from palimpsest.artifacts import read_artifacts_config
 from palimpsest.config import build_config
 from palimpsest.errors import ConfigurationError
 
@@ -16,7 +16,7 @@ from palimpsest.errors import ConfigurationError
         ({"federation": {"fraction": 1.5}}, ["federation.fraction is 1.5", "less than or equal to 1"]),
         ({"federation": {"learning_rate": float("nan")}}, ["federation.learning_rate", "finite"]),
         ({"defenses": [{"name": "sgin"}]}, ["defenses.0", "did you mean 'sign'"]),
-        ({"defenses": [3]}, ["defenses is [3]", "give a defence's name"]),
+        ({"defenses": [3]}, ["defenses is [3]", "give a defense's name"]),
         ({"verification": {"tau": "loose"}}, ["verification.tau"]),
         ({"memory_budget": "a lot"}, ["memory_budget is 'a lot'", "4GiB"]),
         ({"memory_budget": "1MiB"}, ["memory_budget", "greater than or equal to"]),
@@ -31,6 +31,20 @@ def test_what_is_not_accepted_is_named_with_its_value_and_the_remedy(tree: dict,
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("tree", "new"),
+    [
+        ({"attack": {"normalise": True}}, "'normalise' was renamed: use 'normalize'"),
+        ({"model": {"initialisation": "uniform"}}, "'initialisation' was renamed: use 'initialization'"),
+        ({"observation": {"remaining": 4}}, "'remaining' was renamed: use 'retained'"),
+        ({"case": "case.yaml"}, "'case' was renamed: use 'artifacts'"),
+    ],
+)
+def test_a_key_of_an_earlier_version_gets_its_new_name(tree: dict, new: str) -> None:
+    with pytest.raises(ConfigurationError, match=new):
+        build_config(tree)
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(ConfigurationError) as error:
         build_config({"seed": -1, "federation": {"rounds": 0}})
@@ -42,9 +56,11 @@ def test_a_missing_key_is_named_with_its_flag() -> None:
     with pytest.raises(
         ConfigurationError, match="auxiliary is missing: give it in a file, or as --auxiliary"
     ):
-        read_case(None, {})
+        read_artifacts_config(None, {})
 
 
 def test_text_in_place_of_a_mapping_is_shown_how_to_be_one() -> None:
     with pytest.raises(ConfigurationError, match="'classes=10': give a mapping in YAML"):
-        read_case(None, {"auxiliary": "images", "proofs": "proofs", "model_arguments": "classes=10"})
+        read_artifacts_config(
+            None, {"auxiliary": "images", "proofs": "proofs", "model_arguments": "classes=10"}
+        )

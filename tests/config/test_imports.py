@@ -24,7 +24,7 @@ class Imported(Defense):
     """Double each coordinate."""
 
     source: ClassVar[str] = "this test"
-    randomised: ClassVar[bool] = False
+    randomized: ClassVar[bool] = False
 
     factor: float = 2.0
     """By how much."""
@@ -54,7 +54,7 @@ def test_a_module_of_the_working_directory_is_imported_before_validation() -> No
     assert config.imports == ("defense_of_a_test",)
     assert config.defenses[0].build().factor == 3
     assert list(config.packages) == ["defense_of_a_test"]
-    with pytest.raises(ConfigurationError, match="There is no defence 'absent'"):
+    with pytest.raises(ConfigurationError, match="There is no defense 'absent'"):
         build_config({**TREE, "defenses": "absent"})
 
 
@@ -83,7 +83,7 @@ def test_a_run_folder_imports_nothing_when_it_is_read(tmp_path: Path) -> None:
     Run.open(tmp_path / "run", build_config(TREE), console=Console(quiet=True)).close()
     del sys.modules["defense_of_a_test"]
     del DEFENSES._components["imported"]
-    with pytest.raises(RunError, match="no defence 'imported'"):
+    with pytest.raises(RunError, match="no defense 'imported'"):
         Run.open(tmp_path / "run", AuditConfig(), console=Console(quiet=True))
     assert "defense_of_a_test" not in sys.modules
 

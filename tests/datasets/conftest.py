@@ -31,7 +31,7 @@ def encode() -> Encode:
 
 @pytest.fixture
 def pictures() -> Callable[..., list[np.ndarray]]:
-    """Random pictures, 8-bit grey or colour."""
+    """Random pictures, 8-bit gray or color."""
 
     def drawn(count: int, *, side: int = 6, channels: int = 3, seed: int = 0) -> list[np.ndarray]:
         shape = (count, side, side) if channels == 1 else (count, side, side, channels)

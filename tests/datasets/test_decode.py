@@ -12,7 +12,7 @@ from palimpsest.errors import DatasetError, ResourceError
 GRADIENT = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 
 
-def colour() -> Image.Image:
+def color() -> Image.Image:
     return Image.fromarray(np.stack([GRADIENT, GRADIENT.T.reshape(6, 8), 255 - GRADIENT], axis=-1))
 
 
@@ -32,23 +32,23 @@ def test_equals_one_image_at_a_time(encode, pictures):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA"])
-def test_grey_stays_one_channel(encode, mode):
+def test_gray_stays_one_channel(encode, mode):
     image = Image.fromarray(GRADIENT).convert(mode)
     assert torch.equal(decode_images([("it", encode(image))])[0], as_tensor(image.convert("L")))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK"])
-def test_colour_becomes_three_channels(encode, mode):
-    image = colour().convert(mode)
+def test_color_becomes_three_channels(encode, mode):
+    image = color().convert(mode)
     decoded = decode_images([("it", encode(image, "TIFF" if mode == "CMYK" else "PNG"))])
     assert torch.equal(decoded[0], as_tensor(image.convert("RGB")))
 
 
 def test_a_palette_with_transparency_is_read_without_a_warning(encode):
-    image = colour().convert("P")
+    image = color().convert("P")
     image.info["transparency"] = bytes(range(256))
     assert torch.equal(
-        decode_images([("it", encode(image))])[0], as_tensor(colour().convert("P").convert("RGB"))
+        decode_images([("it", encode(image))])[0], as_tensor(color().convert("P").convert("RGB"))
     )
 
 
@@ -63,16 +63,16 @@ def test_refuses_pixels_of_unknown_range(encode, pixels):
         decode_images([("it", encode(Image.fromarray(pixels), "TIFF"))])
 
 
-def test_grey_among_colour_is_repeated(encode):
-    grey = Image.fromarray(GRADIENT)
-    decoded = decode_images([("a", encode(grey)), ("b", encode(colour()))])
-    assert torch.equal(decoded[0], as_tensor(grey).expand(3, -1, -1))
-    assert torch.equal(decoded[1], as_tensor(colour()))
+def test_gray_among_color_is_repeated(encode):
+    gray = Image.fromarray(GRADIENT)
+    decoded = decode_images([("a", encode(gray)), ("b", encode(color()))])
+    assert torch.equal(decoded[0], as_tensor(gray).expand(3, -1, -1))
+    assert torch.equal(decoded[1], as_tensor(color()))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP"])
 def test_reads_bytes_and_files_alike(encode, tmp_path, kind):
-    content = encode(colour(), kind)
+    content = encode(color(), kind)
     file = tmp_path / "image"
     file.write_bytes(content)
     assert torch.equal(decode_images([("a", content)]), decode_images([("a", file)]))
@@ -85,7 +85,7 @@ def test_names_the_first_image_of_another_size(encode):
 
 
 def test_scales_mixed_sizes_to_one(encode):
-    images = [Image.fromarray(GRADIENT[:4, :4]), colour()]
+    images = [Image.fromarray(GRADIENT[:4, :4]), color()]
     decoded = decode_images([("a", encode(images[0])), ("b", encode(images[1]))], size=(5, 7))
     assert decoded.shape == (2, 3, 5, 7)
     assert torch.equal(decoded[1], as_tensor(images[1].resize((7, 5), Image.Resampling.BICUBIC)))

@@ -100,7 +100,7 @@ def test_auxiliary_images_of_another_set(load):
     )
 
 
-def test_auxiliary_colour_becomes_grey(load, mirror):
+def test_auxiliary_color_becomes_gray(load, mirror):
     data = load(name="mnist", auxiliary="cifar10", auxiliary_size=20)
     assert data.auxiliary.shape == (1, 7, 7)
     scaled = load_images("cifar10", "test", data_dir=mirror, image_size=7).images
@@ -147,7 +147,7 @@ def test_image_size_scales_every_part(load):
     assert {part.shape for part in parts} == {(3, 5, 5)}
 
 
-def test_one_grey_split_is_brought_to_colour(tmp_path, pictures, write_folder):
+def test_one_gray_split_is_brought_to_color(tmp_path, pictures, write_folder):
     write_folder(tmp_path / "train", {"a": pictures(4, channels=1), "b": pictures(4, channels=1)})
     write_folder(tmp_path / "test", {"a": pictures(4), "b": pictures(4)})
     data = load_data(DataConfig(name=str(tmp_path)), clients=2, seed=1)

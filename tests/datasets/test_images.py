@@ -104,10 +104,10 @@ def test_fingerprint_is_computed_once():
     assert whole.fingerprint == before
 
 
-def test_grey_is_repeated_and_colour_weighted():
-    colour = ImageSet("some", torch.rand(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64), 1)
-    grey = in_channels(colour, 1)
-    expected = 0.299 * colour.images[:, 0] + 0.587 * colour.images[:, 1] + 0.114 * colour.images[:, 2]
-    assert torch.allclose(grey.images[:, 0], expected, atol=1e-6)
-    assert torch.equal(in_channels(grey, 3).images, grey.images.repeat(1, 3, 1, 1))
-    assert in_channels(grey, 1) is grey
+def test_gray_is_repeated_and_color_weighted():
+    color = ImageSet("some", torch.rand(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64), 1)
+    gray = in_channels(color, 1)
+    expected = 0.299 * color.images[:, 0] + 0.587 * color.images[:, 1] + 0.114 * color.images[:, 2]
+    assert torch.allclose(gray.images[:, 0], expected, atol=1e-6)
+    assert torch.equal(in_channels(gray, 3).images, gray.images.repeat(1, 3, 1, 1))
+    assert in_channels(gray, 1) is gray

@@ -11,7 +11,7 @@ from palimpsest.errors import DatasetError
 from palimpsest.randomness import make_generator
 from palimpsest.registry import PARTITIONS
 
-labelled = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(torch.tensor)
+labeled = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(torch.tensor)
 seeds = st.integers(0, 2**32)
 
 
@@ -31,21 +31,21 @@ def class_counts(dealt, labels):
     return torch.stack([torch.bincount(labels[rows], minlength=int(labels.max()) + 1) for rows in dealt])
 
 
-@given(labelled, st.integers(1, 20), seeds)
+@given(labeled, st.integers(1, 20), seeds)
 def test_iid_sizes_differ_by_one_at_most(labels, clients, seed):
     assume(clients <= len(labels))
     sizes = {len(rows) for rows in deal(IidPartition(), labels, clients, seed)}
     assert max(sizes) - min(sizes) <= 1
 
 
-@given(labelled, st.integers(1, 20), st.integers(1, 4), st.floats(1e-3, 1e6), seeds)
+@given(labeled, st.integers(1, 20), st.integers(1, 4), st.floats(1e-3, 1e6), seeds)
 def test_dirichlet_leaves_no_client_below_its_minimum(labels, clients, minimum, alpha, seed):
     assume(clients * minimum <= len(labels))
     dealt = deal(DirichletPartition(alpha=alpha, min_samples=minimum), labels, clients, seed)
     assert min(len(rows) for rows in dealt) >= minimum
 
 
-@given(labelled, st.integers(1, 20), st.integers(1, 5), seeds)
+@given(labeled, st.integers(1, 20), st.integers(1, 5), seeds)
 def test_pathological_gives_each_client_its_number_of_classes(labels, clients, number, seed):
     partition = PathologicalPartition(classes_per_client=number)
     sizes = torch.bincount(labels)

@@ -44,7 +44,7 @@ def test_defend_takes_the_settings():
 @pytest.mark.parametrize(
     ("name", "settings", "sentence"),
     [
-        ("prun", {}, r"no defence 'prun': did you mean 'prune'"),
+        ("prun", {}, r"no defense 'prun': did you mean 'prune'"),
         ("prune", {"ration": 0.5}, r"'ration' is not a key here: did you mean 'ratio'"),
         ("prune", {"ratio": 1.5}, r"ratio is 1\.5: .*less than or equal to 1"),
         ("smooth", {"window": 31}, r"window of 31 is wider than a proof of 30"),
@@ -55,14 +55,14 @@ def test_defend_explains_what_it_does_not_accept(name, settings, sentence):
         defend(PROOFS, name, generator=make_generator(0), **settings)
 
 
-def test_defences_are_applied_in_order():
+def test_defenses_are_applied_in_order():
     then_sign = apply(PROOFS, GaussianNoise(), SignCompression())
     then_noise = apply(PROOFS, SignCompression(), GaussianNoise())
     assert set(then_sign.unique().tolist()) == {-1.0, 1.0}
     assert len(then_noise.unique()) == PROOFS.numel()
 
 
-def test_no_defence_changes_nothing():
+def test_no_defense_changes_nothing():
     assert torch.equal(apply(PROOFS), PROOFS)
 
 
@@ -73,8 +73,8 @@ def test_chunks_equal_the_whole(cuts):
     assert torch.equal(streamed, apply(PROOFS, *LIST))
 
 
-def test_a_defence_has_its_own_randomness():
-    # The first defence draws numbers for nothing, or none at all: the second must not notice either way.
+def test_a_defense_has_its_own_randomness():
+    # The first defense draws numbers for nothing, or none at all: the second must not notice either way.
     quiet = apply(PROOFS, GaussianNoise(sigma=0), GaussianNoise())
     plain = apply(PROOFS, SignCompression(), GaussianNoise())
     torch.testing.assert_close(quiet - PROOFS, plain - PROOFS.sign())
@@ -94,7 +94,7 @@ def test_a_projection_may_come_first():
     assert apply(PROOFS, RandomProjection(dimensions=8), GaussianNoise()).shape == (5, 8)
 
 
-def test_the_description_is_json_and_builds_the_same_defences():
+def test_the_description_is_json_and_builds_the_same_defenses():
     described = json.loads(json.dumps(describe(LIST)))
     assert described[1] == {"name": "prune", "ratio": 0.5}
     assert tuple(DefenseConfig(**entry).build() for entry in described) == LIST
@@ -104,7 +104,7 @@ def test_the_description_keeps_secrets():
     assert "12345" not in json.dumps(describe([SampleSeededObfuscation(key=12345)]))
 
 
-def test_a_defence_without_a_name_can_not_be_described():
+def test_a_defense_without_a_name_can_not_be_described():
     class Nameless(Defense):
         def __call__(self, proofs, *, generator):
             return proofs

@@ -1,4 +1,4 @@
-"""What every registered defence promises."""
+"""What every registered defense promises."""
 
 import numpy as np
 import pytest
@@ -31,13 +31,13 @@ def run(name: str, proofs: Tensor, seed: int = 0) -> Tensor:
     return build(name)(proofs, generator=make_generator(seed))
 
 
-def test_the_promised_defences_are_registered():
+def test_the_promised_defenses_are_registered():
     assert {"prune", "sign", "gaussian", "perturb", "smooth", "orthogonal"} <= set(NAMES)
     assert {"orthogonal-sample-seeded", "clip-noise", "norm-only", "project"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_defence_documents_itself_and_its_settings(name):
+def test_every_defense_documents_itself_and_its_settings(name):
     component = DEFENSES.get(name)
     assert component.__doc__
     assert component.source
@@ -146,7 +146,7 @@ def test_proofs_may_be_a_view_and_may_require_gradients(name):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "orthogonal-sample-seeded"])
-def test_a_defence_without_secrets_is_its_own_copy(name):
+def test_a_defense_without_secrets_is_its_own_copy(name):
     defense = build(name)
     assert defense.rekeyed(make_generator(0)) is defense
 
@@ -194,4 +194,4 @@ def test_defaults_are_those_of_the_papers():
     assert {name: DEFENSES.get(name)().model_dump() for name in papers} == papers
     assert SampleSeededObfuscation().key == 0
     random = {"clip-noise", "gaussian", "orthogonal", "orthogonal-sample-seeded", "perturb"}
-    assert {name for name in papers if DEFENSES.get(name).randomised} == random
+    assert {name for name in papers if DEFENSES.get(name).randomized} == random

@@ -46,7 +46,7 @@ def test_orthogonal_and_of_the_same_norm_at_the_size_of_resnet20():
     torch.testing.assert_close(defended.double().norm(dim=1), proofs.double().norm(dim=1), rtol=1e-6, atol=0)
 
 
-def test_noise_beside_the_proof_is_orthogonalised_too():
+def test_noise_beside_the_proof_is_orthogonalized_too():
     # In two dimensions the noise is often nearly parallel to the proof: one step would leave rounding errors.
     proofs = torch.randn(20_000, 2, generator=make_generator(0))
     noise = torch.randn(40_000, generator=make_generator(1)).reshape(-1, 2)
@@ -54,7 +54,7 @@ def test_noise_beside_the_proof_is_orthogonalised_too():
     assert cosines(obfuscate(proofs, 1), proofs).abs().max() < 1e-5
 
 
-def test_noise_that_is_the_proof_itself_is_orthogonalised_too():
+def test_noise_that_is_the_proof_itself_is_orthogonalized_too():
     proofs = torch.randn(100, 2, generator=make_generator(7))
     assert cosines(obfuscate(proofs, 7), proofs).abs().max() < 1e-5
 

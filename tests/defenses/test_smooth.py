@@ -23,8 +23,8 @@ def literal(row, window, alpha):
     smoothed = []
     for index, value in enumerate(row):
         start = index - window // 2
-        neighbours = [row[i] for i in range(start, start + window) if 0 <= i < len(row)]
-        smoothed.append((1 - alpha) * value + alpha * sum(neighbours) / len(neighbours))
+        neighbors = [row[i] for i in range(start, start + window) if 0 <= i < len(row)]
+        smoothed.append((1 - alpha) * value + alpha * sum(neighbors) / len(neighbors))
     return smoothed
 
 

@@ -24,36 +24,36 @@ from palimpsest.models import read_state_dict
 def test_a_checkpoint_of_another_network_is_a_fault(
     case: Make, here: Path, keys: dict[str, Any], words: str
 ) -> None:
-    assert words in sentences(examined(case(**keys), here), Level.FAULT)
+    assert words in sentences(examined(case(**keys), here), Level.ERROR)
 
 
 def test_missing_tensors_are_named_up_to_five() -> None:
     network = nn.Sequential(*(nn.Linear(2, 2) for _ in range(4)))
     (finding,) = check_names("original", {}, network)
-    assert finding.level is Level.FAULT
-    assert "It lacks 0.weight, 0.bias, 1.weight, 1.bias, 2.weight and 3 more" in finding.sentence
+    assert finding.level is Level.ERROR
+    assert "It lacks 0.weight, 0.bias, 1.weight, 1.bias, 2.weight and 3 more" in finding.message
     (finding,) = check_names("original", network.state_dict(), network)
-    assert finding.level is Level.FITS
+    assert finding.level is Level.OK
 
 
 def test_the_change_between_the_checkpoints_is_measured() -> None:
     before = {"a": torch.tensor([3.0, 0.0]), "b": torch.tensor([4.0])}
     (finding,) = check_pair(before, before | {"b": torch.tensor([4.5])})
-    assert finding.sentence.startswith("1 tensors differ; the distance is 10.00% of the norm")
+    assert finding.message.startswith("1 tensors differ; the distance is 10.00% of the norm")
 
 
 def test_batch_norm_without_running_statistics_mixes_samples() -> None:
     network = nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False), nn.Flatten(), nn.Linear(4, 2))
     findings = list(check_layers(network, 4))
-    assert findings[0].level is Level.FAULT
-    assert "0 keep no running statistics" in findings[0].sentence
+    assert findings[0].level is Level.ERROR
+    assert "0 keep no running statistics" in findings[0].message
     # Twelve parameters: two of the norm, ten of the layer.
-    assert "12 numbers, 3.0 for each of a sample's 4 values" in findings[-1].sentence
+    assert "12 numbers, 3.0 for each of a sample's 4 values" in findings[-1].message
 
 
 def test_the_same_checkpoint_twice_is_a_fault(case: Make, here: Path, pieces: Path) -> None:
     both = case(unlearned=str(pieces / "original.pt"))
-    assert "every proof is zero" in sentences(examined(both, here), Level.FAULT)
+    assert "every proof is zero" in sentences(examined(both, here), Level.ERROR)
 
 
 def test_statistics_that_were_not_saved_are_noticed(case: Make, here: Path, pieces: Path) -> None:
@@ -61,5 +61,5 @@ def test_statistics_that_were_not_saved_are_noticed(case: Make, here: Path, piec
     state["1.num_batches_tracked"].zero_()
     save_file(state, here / "fresh.safetensors")
     assert "never counted a batch" in sentences(
-        examined(case(original="fresh.safetensors"), here), Level.MIND
+        examined(case(original="fresh.safetensors"), here), Level.WARNING
     )

@@ -17,8 +17,8 @@ from palimpsest.proofs import Proofs, load_proofs, save_proofs
 
 def test_a_case_that_fits_has_no_fault(case: Make, here: Path, pieces: Path) -> None:
     findings = examined(case(truth=str(pieces / "forgotten")), here)
-    assert sentences(findings, Level.FAULT) == ""
-    fitting = sentences(findings, Level.FITS)
+    assert sentences(findings, Level.ERROR) == ""
+    fitting = sentences(findings, Level.OK)
     for words in (
         "true images score zero",
         "score an MSE of 0.",
@@ -46,36 +46,36 @@ def test_a_case_that_fits_has_no_fault(case: Make, here: Path, pieces: Path) -> 
 def test_each_piece_that_does_not_fit_is_a_fault(
     case: Make, here: Path, pieces: Path, keys: dict[str, Any], words: str
 ) -> None:
-    assert words in sentences(examined(case(**keys), here), Level.FAULT)
+    assert words in sentences(examined(case(**keys), here), Level.ERROR)
 
 
 def test_one_fault_does_not_hide_another(case: Make, here: Path) -> None:
-    faults = sentences(examined(case(proofs="nowhere", original="nowhere"), here), Level.FAULT)
-    assert "proof file" in faults
-    assert "checkpoint" in faults
+    errors = sentences(examined(case(proofs="nowhere", original="nowhere"), here), Level.ERROR)
+    assert "proof file" in errors
+    assert "checkpoint" in errors
 
 
-def test_grey_images_fit_a_colour_model_where_that_is_said(case: Make, here: Path, pieces: Path) -> None:
+def test_gray_images_fit_a_color_model_where_that_is_said(case: Make, here: Path, pieces: Path) -> None:
     (here / "own_nets.py").write_text(
-        "from torch import nn\ndef colour(): return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 3))\n"
+        "from torch import nn\ndef color(): return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 3))\n"
     )
     state = {"1.weight": torch.randn(3, 192), "1.bias": torch.zeros(3)}
     save_file(state, here / "a.safetensors")
     save_file({name: value + 0.1 for name, value in state.items()}, here / "b.safetensors")
-    keys = {"original": "a.safetensors", "unlearned": "b.safetensors", "model": "own_nets:colour"}
+    keys = {"original": "a.safetensors", "unlearned": "b.safetensors", "model": "own_nets:color"}
     proving = keys | {"samples": str(pieces / "forgotten"), "channels": 3}
-    save_proofs("colour.safetensors", make_proofs(validate(ProveConfig, proving, where="test")))
-    brought = keys | {"proofs": "colour.safetensors", "truth": str(pieces / "forgotten")}
-    refused = sentences(examined(case(**brought), here), Level.FAULT)
+    save_proofs("color.safetensors", make_proofs(validate(ProveConfig, proving, where="test")))
+    brought = keys | {"proofs": "color.safetensors", "truth": str(pieces / "forgotten")}
+    refused = sentences(examined(case(**brought), here), Level.ERROR)
     assert "Sequential can't take images of shape (1, 8, 8)" in refused
     assert "set image_size or channels" in refused
     findings = examined(case(**brought, channels=3), here)
-    assert sentences(findings, Level.FAULT) == ""
-    assert "true images score zero" in sentences(findings, Level.FITS)
+    assert sentences(findings, Level.ERROR) == ""
+    assert "true images score zero" in sentences(findings, Level.OK)
 
 
 def test_what_is_lost_without_the_truth_is_said(case: Make, here: Path) -> None:
-    assert "nothing is scored" in sentences(examined(case(), here), Level.MIND)
+    assert "nothing is scored" in sentences(examined(case(), here), Level.WARNING)
 
 
 def test_the_command_ends_with_code_2_where_there_is_a_fault(
@@ -86,11 +86,11 @@ def test_the_command_ends_with_code_2_where_there_is_a_fault(
     with pytest.raises(SystemExit) as stop:
         main([*common, "--proofs", str(proofs)])
     assert not stop.value.code
-    assert "fits" in capsys.readouterr().out
+    assert "ok" in capsys.readouterr().out
     save_proofs(Path("short.safetensors"), Proofs(load_proofs(proofs).vectors[:, :-3]))
     with pytest.raises(SystemExit) as stop:
         main([*common, "--proofs", "short.safetensors"])
     assert stop.value.code == 2
     captured = capsys.readouterr()
     assert "5.bias" in captured.out
-    assert "must be put right" in captured.err
+    assert "1 error" in captured.err

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from palimpsest.doctor.finding import Finding, Level, fault, fits, guarded, mind, tried
+from palimpsest.doctor.finding import Finding, Level, error, guarded, ok, tried, warning
 from palimpsest.errors import DatasetError
 
 
@@ -22,24 +22,24 @@ def returned(made: Iterator[Finding]) -> object:
 
 
 def test_each_level_has_its_maker() -> None:
-    made = [make("images", "A sentence.") for make in (fits, mind, fault)]
-    assert [one.level for one in made] == [Level.FITS, Level.MIND, Level.FAULT]
-    assert {(one.piece, one.sentence) for one in made} == {("images", "A sentence.")}
+    made = [make("images", "A sentence.") for make in (ok, warning, error)]
+    assert [one.level for one in made] == [Level.OK, Level.WARNING, Level.ERROR]
+    assert {(one.subject, one.message) for one in made} == {("images", "A sentence.")}
 
 
 def test_a_value_is_returned_and_an_error_becomes_a_finding() -> None:
     assert returned(tried("images", lambda: 3)) == 3
     failed = tried("images", absent)
-    assert next(failed) == fault("images", "It is not there.")
+    assert next(failed) == error("images", "It is not there.")
     assert returned(failed) is None
 
 
 def test_findings_before_an_error_are_kept() -> None:
     def some() -> Iterator[Finding]:
-        yield fits("images", "Fine.")
+        yield ok("images", "Fine.")
         absent()
 
-    assert list(guarded("oracle", some())) == [fits("images", "Fine."), fault("oracle", "It is not there.")]
+    assert list(guarded("oracle", some())) == [ok("images", "Fine."), error("oracle", "It is not there.")]
 
 
 def test_an_error_of_the_program_is_not_hidden() -> None:

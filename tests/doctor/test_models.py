@@ -21,11 +21,11 @@ from palimpsest.doctor import Level
 def test_models_that_can_not_be_had_are_a_fault(
     case: Make, here: Path, keys: dict[str, Any], words: str
 ) -> None:
-    assert words in sentences(examined(case(**keys), here), Level.FAULT)
+    assert words in sentences(examined(case(**keys), here), Level.ERROR)
 
 
 def test_a_case_without_models_is_minded(case: Make, here: Path) -> None:
-    assert "No model is held" in sentences(examined(case(**NO_MODELS), here), Level.MIND)
+    assert "No model is held" in sentences(examined(case(**NO_MODELS), here), Level.WARNING)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_case_without_models_is_minded(case: Make, here: Path) -> None:
         {"model": "own_nets:Nett"},
         {"model_arguments": {"width": 5}},
         {"mean": [0.5], "std": [0.5, 0.5]},
-        {"auxiliary": "colour"},
+        {"auxiliary": "color"},
     ],
     ids=lambda keys: next(iter(keys)),
 )
@@ -44,8 +44,8 @@ def test_models_that_can_not_be_had_are_no_fault_of_the_oracle_or_the_truth(
 ) -> None:
     torch.save(torch.nn.ReLU(), here / "pickled.pt")
     for label in range(3):
-        (here / "colour" / f"class{label}").mkdir(parents=True)
-        Image.new("RGB", (8, 8), "red").save(here / "colour" / f"class{label}" / "0.png")
+        (here / "color" / f"class{label}").mkdir(parents=True)
+        Image.new("RGB", (8, 8), "red").save(here / "color" / f"class{label}" / "0.png")
     findings = examined(case(truth=str(pieces / "forgotten"), **keys), here)
-    assert {one.piece for one in findings if one.level is Level.FAULT} <= {"model", "original", "unlearned"}
-    assert sentences(findings, Level.FAULT)
+    assert {one.subject for one in findings if one.level is Level.ERROR} <= {"model", "original", "unlearned"}
+    assert sentences(findings, Level.ERROR)

@@ -22,7 +22,7 @@ from palimpsest.proofs import Proofs, save_proofs
 
 def test_a_few_questions_are_asked(case: Make, here: Path, counting_oracle: CountingOracle) -> None:
     findings = examined(case(oracle={"source": counting_oracle.source}), here)
-    assert "answers are the checkpoints'" in sentences(findings, Level.FITS)
+    assert "answers are the checkpoints'" in sentences(findings, Level.OK)
     # Four samples, once in their order and once in the reverse.
     assert sum(counting_oracle.asked) == 8
 
@@ -36,12 +36,12 @@ def test_no_sample_has_no_answer() -> None:
 @pytest.mark.parametrize(
     ("keys", "level", "words"),
     [
-        ({"remaining_queries": None}, Level.FITS, "at most 40 samples."),
-        ({"remaining_queries": 20}, Level.FITS, "at most 40 samples, within the limit of 40."),
-        ({"remaining_queries": 5}, Level.MIND, "at most 20 samples of the 40"),
-        ({"memory_budget": 1000}, Level.FITS, "more than the memory budget, and go to a file"),
-        ({"memory_budget": 1000}, Level.MIND, "set --attack.components to 1 or less"),
-        ({}, Level.MIND, "20 are few"),
+        ({"remaining_queries": None}, Level.OK, "at most 40 samples."),
+        ({"remaining_queries": 20}, Level.OK, "at most 40 samples, within the limit of 40."),
+        ({"remaining_queries": 5}, Level.WARNING, "at most 20 samples of the 40"),
+        ({"memory_budget": 1000}, Level.OK, "more than the memory budget, and go to a file"),
+        ({"memory_budget": 1000}, Level.WARNING, "set --attack.components to 1 or less"),
+        ({}, Level.WARNING, "20 are few"),
     ],
 )
 def test_what_the_attack_will_ask_and_hold_is_told_before(
@@ -55,7 +55,7 @@ def test_what_the_attack_will_ask_and_hold_is_told_before(
 def test_the_doctor_and_the_attack_agree_that_one_image_is_too_few(case: Make, here: Path) -> None:
     (here / "one" / "class0").mkdir(parents=True)
     Image.new("L", (8, 8), 100).save(here / "one" / "class0" / "0.png")
-    assert "and there is one: give many" in sentences(examined(case(auxiliary="one"), here), Level.FAULT)
+    assert "and there is one: give many" in sentences(examined(case(auxiliary="one"), here), Level.ERROR)
     with pytest.raises(PalimpsestError, match="at least two"):
         attack(case(auxiliary="one"), out=here / "run")
 
@@ -66,10 +66,10 @@ def test_an_oracle_in_another_order_is_found_out(case: Make, here: Path, both: M
     save_proofs(here / "right.safetensors", Proofs(vectors))
     save_proofs(here / "wrong.safetensors", Proofs(vectors.flip(0)))
     right = examined(case(oracle={"source": "right.safetensors"}), here)
-    assert "answers are the checkpoints'" in sentences(right, Level.FITS)
-    assert "of the 96 that it would ask" in sentences(right, Level.MIND)
+    assert "answers are the checkpoints'" in sentences(right, Level.OK)
+    assert "of the 96 that it would ask" in sentences(right, Level.WARNING)
     wrong = examined(case(oracle={"source": "wrong.safetensors"}), here)
-    assert "answers are not the checkpoints'" in sentences(wrong, Level.FAULT)
+    assert "answers are not the checkpoints'" in sentences(wrong, Level.ERROR)
 
 
 def test_an_oracle_that_answers_a_question_in_two_ways_is_found_out(
@@ -80,5 +80,5 @@ def test_an_oracle_that_answers_a_question_in_two_ways_is_found_out(
         "import torch\ncalls = []\ndef answer(images, labels):\n    calls.append(1)\n"
         f"    return torch.full((len(images), {length}), float(len(calls)))\n"
     )
-    said = sentences(examined(case(oracle={"source": "moody:answer"}), here), Level.FAULT)
+    said = sentences(examined(case(oracle={"source": "moody:answer"}), here), Level.ERROR)
     assert "answers the same questions in two ways" in said

@@ -12,34 +12,34 @@ from palimpsest.datasets import ImageSet
 from palimpsest.doctor import Level
 from palimpsest.doctor.proofs import check_dimension, check_vectors
 from palimpsest.gradients import gradient_differences, per_sample_gradients
-from palimpsest.models import Normalised
+from palimpsest.models import Normalized
 from palimpsest.proofs import Proofs, save_proofs
 
 
 def test_zero_unattested_and_defended_proofs_are_minded() -> None:
     vectors = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
     bare, named = Proofs(vectors), Proofs(vectors, {"defenses": '["sign"]'})
-    minded = [sentences(list(check_vectors(proofs)), Level.MIND) for proofs in (bare, named)]
+    minded = [sentences(list(check_vectors(proofs)), Level.WARNING) for proofs in (bare, named)]
     assert all("1 of them are zero" in text for text in minded)
     assert ["they are unattested" in text for text in minded] == [True, False]
-    assert ['names the defences ["sign"]' in text for text in minded] == [False, True]
+    assert ['names the defenses ["sign"]' in text for text in minded] == [False, True]
 
 
 def test_the_length_of_a_proof_is_compared_with_the_networks() -> None:
     network = torch.nn.Linear(4, 3)
     (right,) = check_dimension(Proofs(torch.rand(2, 15)), network, 0)
-    assert right.level is Level.FITS
+    assert right.level is Level.OK
     (short,) = check_dimension(Proofs(torch.rand(2, 12)), network, 0)
-    assert short.level is Level.FAULT
-    assert "A proof has 12 numbers and the network 15 parameters" in short.sentence
-    assert "bias" in short.sentence
+    assert short.level is Level.ERROR
+    assert "A proof has 12 numbers and the network 15 parameters" in short.message
+    assert "bias" in short.message
 
 
 def test_exchanged_checkpoints_are_found_out(case: Make, here: Path, pieces: Path) -> None:
     paths = {"original": str(pieces / "unlearned.safetensors"), "unlearned": str(pieces / "original.pt")}
-    faults = sentences(examined(case(truth=str(pieces / "forgotten"), **paths), here), Level.FAULT)
-    assert "exchange original and unlearned" in faults
-    assert "exchange the checkpoints" in faults
+    errors = sentences(examined(case(truth=str(pieces / "forgotten"), **paths), here), Level.ERROR)
+    assert "exchange original and unlearned" in errors
+    assert "exchange the checkpoints" in errors
 
 
 def in_training(model: torch.nn.Module, truth: ImageSet) -> torch.Tensor:
@@ -74,7 +74,7 @@ def alphabetical(vectors: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:
         (lambda honest, both, _: alphabetical(honest, both.original), "alphabetical order"),
         (
             lambda _, both, truth: gradient_differences(
-                *(Normalised(one, [0.5], [0.5]) for one in (both.original, both.unlearned)),
+                *(Normalized(one, [0.5], [0.5]) for one in (both.original, both.unlearned)),
                 truth.images,
                 truth.labels,
             ),
@@ -90,7 +90,7 @@ def test_what_was_done_otherwise_is_found_out(
     honest = gradient_differences(both.original, both.unlearned, truth.images, truth.labels)
     save_proofs(here / "other.safetensors", Proofs(make(honest, both, truth)))
     config = case(proofs="other.safetensors", truth=str(pieces / "forgotten"))
-    assert words in sentences(examined(config, here), Level.FAULT)
+    assert words in sentences(examined(config, here), Level.ERROR)
 
 
 def test_training_mode_is_found_out(
@@ -105,4 +105,4 @@ def test_training_mode_is_found_out(
     )
     __import__("sys").modules.pop("own_nets")
     config = case(proofs="training.safetensors", truth=str(pieces / "forgotten"))
-    assert "made in training mode" in sentences(examined(config, here), Level.FAULT)
+    assert "made in training mode" in sentences(examined(config, here), Level.ERROR)

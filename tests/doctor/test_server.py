@@ -5,27 +5,27 @@ import pytest
 from tests.support.artifacts import Make
 from tests.support.server_artifacts import Client, write_table
 
-from palimpsest.artifacts import CaseConfig
+from palimpsest.artifacts import ArtifactsConfig
 from palimpsest.doctor import Finding, Level, examine
 
 
-def by_piece(config: CaseConfig, here: Path) -> dict[str, list[Finding]]:
+def by_piece(config: ArtifactsConfig, here: Path) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
     for one in examine(config, folder=here):
-        found.setdefault(one.piece, []).append(one)
+        found.setdefault(one.subject, []).append(one)
     return found
 
 
 def test_the_examination_finds_the_objective_zero_for_every_attack(
     served: Make, client: Client, here: Path
 ) -> None:
-    truth = {"truth": write_table(client, "forgotten"), "remaining_truth": write_table(client, "remaining")}
+    truth = {"truth": write_table(client, "forgotten"), "retained_truth": write_table(client, "retained")}
     for name in ("dragd", "dragdp", "joint", "dlg", "idlg", "inverting-gradients"):
         found = by_piece(served(attack={"name": name}, **truth), here)
-        assert [one.level for one in found["objective"]] == [Level.FITS], (name, found["objective"])
+        assert [one.level for one in found["objective"]] == [Level.OK], (name, found["objective"])
     off = by_piece(served(attack={"name": "direct-difference"}, **truth), here)
-    assert off["objective"][0].level is Level.MIND
-    assert "both gradients are theirs" in off["objective"][0].sentence
+    assert off["objective"][0].level is Level.WARNING
+    assert "both gradients are theirs" in off["objective"][0].message
 
 
 @pytest.mark.parametrize(
@@ -40,17 +40,17 @@ def test_the_examination_says_what_is_wrong_with_gradients(
     served: Make, client: Client, here: Path, change: Any, words: str
 ) -> None:
     path = client.write(change(client.flat) | client.labels, "wrong.safetensors")
-    truth = {"truth": write_table(client, "forgotten"), "remaining_truth": write_table(client, "remaining")}
+    truth = {"truth": write_table(client, "forgotten"), "retained_truth": write_table(client, "retained")}
     found = by_piece(served(path=path, **truth), here)
-    faults = [one.sentence for findings in found.values() for one in findings if one.level is Level.FAULT]
-    assert any(words in sentence for sentence in faults), faults
+    errors = [one.message for findings in found.values() for one in findings if one.level is Level.ERROR]
+    assert any(words in sentence for sentence in errors), errors
 
 
 def test_the_examination_minds_missing_labels_and_truth(served: Make, client: Client, here: Path) -> None:
     found = by_piece(served(path=client.write(client.flat, "bare.safetensors")), here)
-    assert found["labels"][0].level is Level.FAULT
-    assert found["truth"][0].level is Level.MIND
+    assert found["labels"][0].level is Level.ERROR
+    assert found["truth"][0].level is Level.WARNING
     wrong = client.flat | {name: (value + 1) % 3 for name, value in client.labels.items()}
-    truth = {"truth": write_table(client, "forgotten"), "remaining_truth": write_table(client, "remaining")}
+    truth = {"truth": write_table(client, "forgotten"), "retained_truth": write_table(client, "retained")}
     found = by_piece(served(path=client.write(wrong, "labels.safetensors"), **truth), here)
-    assert "numbering of the classes" in found["labels"][0].sentence
+    assert "numbering of the classes" in found["labels"][0].message

@@ -35,7 +35,7 @@ def test_an_app_is_audited_by_two_lines(
     shell(attack, folder, extra=SMALL)
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 30
-    assert metrics["confirmation"]["identified"] > 0.9
+    assert metrics["linkage"]["identified"] > 0.9
 
 
 def test_its_audit_is_two_lines() -> None:

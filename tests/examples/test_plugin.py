@@ -65,7 +65,7 @@ def test_the_run_records_the_package_and_the_report_its_metric(run: Path) -> Non
     assert manifest["versions"]["palimpsest-shapes"] == "1.0.0"
     page = (run / "report.html").read_text()
     assert "Edge error" in page
-    assert "differences between neighbouring pixels" in page
+    assert "differences between neighboring pixels" in page
 
 
 def test_its_settings_are_flags_and_its_names_are_offered(beside: Environment, folder: Path) -> None:

@@ -44,7 +44,7 @@ def test_each_gradient_is_that_of_its_batch(data: FederatedData, lenet: ModelCon
             loss = F.cross_entropy(model(train.images[members]), train.labels[members])
             expected = torch.autograd.grad(loss, list(model.parameters()))
             torch.testing.assert_close(found[batch], torch.cat([piece.flatten() for piece in expected]))
-    assert (observation.remaining, observation.forgotten, observation.batch) == (2, 1, 3)
+    assert (observation.retained, observation.forgotten, observation.batch) == (2, 1, 3)
 
 
 def test_the_difference_is_the_forgotten_samples_gradient_at_one_point(
@@ -67,9 +67,9 @@ def test_is_stored_and_read_back(data: FederatedData, lenet: ModelConfig, tmp_pa
     assert (again.local_steps, again.learning_rate) == (2, 0.3)
 
 
-@pytest.mark.parametrize(("remaining", "forgotten", "batches"), [(5, 4, 2), (4, 3, 2), (4, 0, 2), (4, 4, 0)])
+@pytest.mark.parametrize(("retained", "forgotten", "batches"), [(5, 4, 2), (4, 3, 2), (4, 0, 2), (4, 4, 0)])
 def test_uneven_batches_are_refused(
-    data: FederatedData, lenet: ModelConfig, remaining: int, forgotten: int, batches: int
+    data: FederatedData, lenet: ModelConfig, retained: int, forgotten: int, batches: int
 ) -> None:
     model = build_model(lenet, shape=data.train.shape, classes=3, seed=0)
     parameters = snapshot(model)
@@ -78,7 +78,7 @@ def test_uneven_batches_are_refused(
             model,
             parameters,
             parameters,
-            data.train.subset(torch.arange(remaining)),
+            data.train.subset(torch.arange(retained)),
             data.train.subset(torch.arange(forgotten)),
             batches=batches,
         )

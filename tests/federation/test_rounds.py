@@ -86,7 +86,7 @@ def test_a_broken_reply_is_left_out_counted_and_reported(play, data, lenet, conf
         return lambda index, _, reply: spoil(reply) if (index, reply.client) == (1, victim) else reply
 
     result, _ = play(only(lambda reply: spoiled(reply, how)))
-    assert [one.left_out for one in result.rounds] == [{}, {victim: how}, {}]
+    assert [one.excluded for one in result.rounds] == [{}, {victim: how}, {}]
     assert victim not in result.rounds[1].used
     assert result.participation[victim] == sum(victim in one.drawn for one in result.rounds) - 1
     # The others' replies count as if this client had held nothing.
@@ -178,7 +178,7 @@ def test_a_round_whose_clients_hold_nothing_changes_nothing(play, data):
     nothing = [rows[:0] for rows in data.clients]
     result, _ = play(rows=nothing, minimum_replies=2)
     assert [one.used for one in result.rounds] == [(), (), ()]
-    assert set(result.rounds[0].left_out.values()) == {"no data"}
+    assert set(result.rounds[0].excluded.values()) == {"no data"}
     assert result.rounds[0].loss is None
     assert result.participation == [0] * 5
 

@@ -65,10 +65,12 @@ def test_a_client_that_lies_is_left_out_and_named(
     lie(change)
     config = build_config({**CONFIG, "federation": {"clients": 4, "fraction": 1.0, "rounds": 2}})
     result = audit(config, out=tmp_path / "run")
-    told = result.metrics.left_out
+    told = result.metrics.excluded_replies
     assert told[LIAR] == {reason: 4}
     assert set(told) == ({LIAR, 99} if name == "another client's name" else {LIAR})
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["left_out"][str(LIAR)] == {reason: 4}
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["excluded_replies"][str(LIAR)] == {
+        reason: 4
+    }
     report = (tmp_path / "run" / "report.html").read_text()
     assert f"Replies of client {LIAR} in training were left out: {reason} (2 times)." in report
     assert result.metrics.federation.participation[LIAR] == 0

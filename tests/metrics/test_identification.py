@@ -22,8 +22,8 @@ def test_a_tie_goes_against_the_attacker(block):
     originals = random_images(9, 3, 32, 32)
     originals[7] = originals[2]
     assert right_ranks(originals, originals).tolist() == [1, 1, 2, 1, 1, 1, 1, 2, 1]
-    grey = torch.full_like(originals, 0.5)
-    assert right_ranks(grey, torch.zeros_like(originals)).tolist() == [9] * 9
+    gray = torch.full_like(originals, 0.5)
+    assert right_ranks(gray, torch.zeros_like(originals)).tolist() == [9] * 9
 
 
 def test_one_constant_answer_finds_each_rank_once(block):
@@ -31,7 +31,7 @@ def test_one_constant_answer_finds_each_rank_once(block):
     assert sorted(right_ranks(mean_image(originals, 9), originals).tolist()) == list(range(1, 10))
 
 
-def test_one_grey_level_of_one_pixel_decides(block):
+def test_one_gray_level_of_one_pixel_decides(block):
     originals = torch.ones(2, 3, 64, 64)
     originals[1, 0, 0, 0] -= 1 / 255
     assert right_ranks(originals, originals).tolist() == [1, 1]

@@ -56,7 +56,7 @@ def test_equals_torchmetrics_image_by_image(weights, monkeypatch, network):
 
 @with_weights
 @pytest.mark.parametrize("shape", [(2, 1, 8, 8), (2, 3, 28, 28), (1, 1, 4, 9), (1, 3, 1, 1)])
-def test_small_and_grey_images_have_a_distance(weights, shape):
+def test_small_and_gray_images_have_a_distance(weights, shape):
     left, right = images(*shape), images(*shape, seed=1)
     distances = lpips(left, right)
     assert distances.shape == shape[:1]
@@ -97,7 +97,7 @@ def test_says_that_weights_are_damaged(monkeypatch, tmp_path, content):
         lpips(images(1, 3, 32, 32), images(1, 3, 32, 32), network="squeeze")
 
 
-def test_refuses_images_that_are_neither_grey_nor_rgb():
+def test_refuses_images_that_are_neither_gray_nor_rgb():
     with pytest.raises(ModelError, match="2 channels"):
         lpips(images(1, 2, 32, 32), images(1, 2, 32, 32))
 
@@ -126,7 +126,7 @@ def stand_in(monkeypatch):
 @pytest.mark.parametrize(
     ("shape", "size"), [((8, 8), (32, 32)), ((4, 9), (32, 72)), ((28, 40), (32, 46)), ((32, 40), (32, 40))]
 )
-def test_images_with_a_side_below_32_are_enlarged_and_grey_ones_repeated(stand_in, shape, size):
+def test_images_with_a_side_below_32_are_enlarged_and_gray_ones_repeated(stand_in, shape, size):
     left, right = images(3, 1, *shape), images(3, 1, *shape, seed=1)
     distances = lpips(left, right)
     larger = [

@@ -17,18 +17,18 @@ def changed(**parts: Any) -> Metrics:
 
 
 def test_what_is_written_reads_back(tmp_path: Path) -> None:
-    metrics = changed(left_out={3: {"not finite": 2}}, moved=0.25, labels_right=1.0)
+    metrics = changed(excluded_replies={3: {"not finite": 2}}, parameter_distance=0.25, label_accuracy=1.0)
     path = tmp_path / "metrics.json"
     metrics.save(path)
     assert Metrics.load(path) == metrics
-    assert json.loads(path.read_text())["left_out"] == {"3": {"not finite": 2}}
+    assert json.loads(path.read_text())["excluded_replies"] == {"3": {"not finite": 2}}
 
 
 def test_a_part_that_was_not_measured_is_absent() -> None:
     tree = Metrics(attack={}, seconds={}).tree()
     assert "soundness" not in tree
     assert "reconstruction" not in tree
-    assert "moved" not in tree
+    assert "parameter_distance" not in tree
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

@@ -66,12 +66,12 @@ def test_sequences_are_judged_by_their_wrong_tokens():
     found = evaluate_samples(guess, truth, truth, bootstrap=50, generator=generator)
     judged = judge_undefended(found)
     assert judged.mse == pytest.approx(2 / 6)
-    assert judged.mean_image == pytest.approx(1 - found.baselines["typical"]["tokens_right"])
+    assert judged.mean_image == pytest.approx(1 - found.baselines["typical"]["token_accuracy"])
     assert judged.passed
     nobody = {"identification_top1": torch.zeros(20, dtype=torch.float64)}
     blind = replace(found, per_sample=found.per_sample | nobody)
     assert judge_undefended(blind).passed
-    assert not judge_undefended(replace(blind, intervals={"tokens_right": [0.01, 0.9]})).passed
+    assert not judge_undefended(replace(blind, intervals={"token_accuracy": [0.01, 0.9]})).passed
 
 
 def test_a_score_of_nothing_counts_as_nothing(truth):
@@ -79,5 +79,5 @@ def test_a_score_of_nothing_counts_as_nothing(truth):
     drawn = torch.randint(9, (20, 6), generator=torch.Generator().manual_seed(3))
     notes = TokenSet("notes", drawn, torch.zeros(20, dtype=torch.int64), 1)
     found = evaluate_samples((drawn + 1) % 9, notes, notes, bootstrap=50, generator=torch.Generator())
-    judged = judge_undefended(replace(found, baselines={"typical": {"tokens_right": 0.0}}))
+    judged = judge_undefended(replace(found, baselines={"typical": {"token_accuracy": 0.0}}))
     assert (judged.mse, judged.mean_image) == (1, 1)

@@ -61,10 +61,10 @@ def test_tokens_are_counted_as_one_would_by_hand() -> None:
     originals, guess = tokens(12, 1), tokens(12, 2)
     scores = scored(guess.tokens, originals, tokens(40)).per_sample
     for row, (here, there) in enumerate(zip(guess.tokens.tolist(), originals.tokens.tolist(), strict=True)):
-        assert scores["tokens_right"][row] == pytest.approx(
+        assert scores["token_accuracy"][row] == pytest.approx(
             sum(a == b for a, b in zip(here, there, strict=True)) / 5
         )
-        assert scores["tokens_found"][row] == pytest.approx(
+        assert scores["token_recall"][row] == pytest.approx(
             sum(t in here for t in set(there)) / len(set(there))
         )
         wrong = [sum(a != b for a, b in zip(here, other, strict=True)) for other in originals.tokens.tolist()]

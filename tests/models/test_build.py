@@ -28,7 +28,7 @@ def registered(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"name": "lenet", "initialisation": "uniform"}, {"name": "resnet20"}]
+    "settings", [{}, {"name": "lenet", "initialization": "uniform"}, {"name": "resnet20"}]
 )
 def test_the_seed_decides_the_parameters(settings):
     first, again, other = make(**settings), make(**settings), make(**settings, seed=2)

@@ -23,9 +23,9 @@ def test_fits_images_of_any_shape(name, shape, classes):
 
 
 @pytest.mark.parametrize(
-    "classifier", [LeNet(initialisation="uniform"), ResNet20(initialisation="uniform", width=4)]
+    "classifier", [LeNet(initialization="uniform"), ResNet20(initialization="uniform", width=4)]
 )
-def test_uniform_initialisation_draws_every_parameter_from_half_to_half(classifier):
+def test_uniform_initialization_draws_every_parameter_from_half_to_half(classifier):
     for name, parameter in classifier(DIGITS, 10).named_parameters():
         assert parameter.abs().max() <= 0.5, name
         assert parameter.unique().numel() > 1, name
@@ -33,7 +33,7 @@ def test_uniform_initialisation_draws_every_parameter_from_half_to_half(classifi
     assert parameters.std().item() == pytest.approx(12**-0.5, rel=0.02)
 
 
-def test_default_initialisation_is_that_of_the_layers():
+def test_default_initialization_is_that_of_the_layers():
     torch.manual_seed(3)
     expected = LeNet().layers(DIGITS, 10).state_dict()
     torch.manual_seed(3)

@@ -42,7 +42,7 @@ def test_what_makes_no_network_is_refused(
         build_own(name, arguments, shape=SHAPE, classes=4)
 
 
-def test_normalisation_is_part_of_the_model_and_of_no_gradient() -> None:
+def test_normalization_is_part_of_the_model_and_of_no_gradient() -> None:
     network = small()
     model = fill_own(small(), network.state_dict(), mean=[0.1, 0.2, 0.3], std=[0.5, 0.4, 0.3])
     images, labels = torch.rand(5, *SHAPE), torch.arange(5) % 4
@@ -60,7 +60,7 @@ def test_normalisation_is_part_of_the_model_and_of_no_gradient() -> None:
 
 
 @pytest.mark.parametrize(("mean", "std"), [([0.1], None), ([0.1], [0.2, 0.3]), ([0.1], [0.0]), ([], [])])
-def test_a_normalisation_that_is_none_is_refused(mean: list[float], std: list[float] | None) -> None:
+def test_a_normalization_that_is_none_is_refused(mean: list[float], std: list[float] | None) -> None:
     with pytest.raises(ConfigurationError, match="mean"):
         fill_own(small(), small().state_dict(), mean=mean, std=std)
 

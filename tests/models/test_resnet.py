@@ -20,7 +20,7 @@ def test_shortcut_keeps_every_other_pixel_and_adds_zero_channels_on_both_sides()
     model = ResNet20(width=2)(CIFAR, 10)
     block = next(module for module in model if getattr(module, "stride", 1) == 2)
     with torch.no_grad():
-        block.normalisation2.weight.zero_()  # nothing but the shortcut is left
+        block.normalization2.weight.zero_()  # nothing but the shortcut is left
     images = torch.rand(1, 2, 8, 8)
     output = block(images)
     assert output.shape == (1, 4, 4, 4)

@@ -63,7 +63,7 @@ def test_the_budget_counts_samples_of_earlier_runs(tmp_path: Path) -> None:
 
 def test_answers_kept_in_half_of_the_room_are_rounded_the_first_time_too(tmp_path: Path) -> None:
     first, again = (
-        whole(RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4, kept_as="bfloat16"), [1, 2, 3])
+        whole(RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4, storage_dtype="bfloat16"), [1, 2, 3])
         for _ in range(2)
     )
     exact = Asked()(*samples([1, 2, 3]))

@@ -41,7 +41,7 @@ def test_with_the_truth_it_is_scored_and_reported_as_an_audit_is(
 ) -> None:
     result = attack(case(truth=str(pieces / "forgotten")), out=here / "run")
     assert result.metrics.reconstruction.count == 12
-    assert result.metrics.confirmation.statistic
+    assert result.metrics.linkage.statistic
     page = (here / "run" / "report.html").read_text()
     for words in ("Best, median, worst", "Mean image", "class2", "own_nets:Net"):
         assert words in page
@@ -95,7 +95,7 @@ def test_the_attack_makes_do_with_its_budget(
     auxiliary, queries = expected
     assert sum(counting_oracle.asked) == queries <= budget
     assert result.metrics.attack["auxiliary_images"] == auxiliary
-    assert result.metrics.confirmation is None
+    assert result.metrics.linkage is None
 
 
 def test_igf_plus_takes_its_probes_from_the_budget(

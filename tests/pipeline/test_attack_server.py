@@ -22,7 +22,7 @@ def test_without_the_truth_nothing_is_scored(served: Make, here: Path) -> None:
     assert result.metrics.observation is not None
     assert result.metrics.observation.model_dump() == {
         "batches": 2,
-        "remaining": 3,
+        "retained": 3,
         "forgotten": 2,
         "dimension": found_dimension(here),
     }
@@ -38,18 +38,18 @@ def found_dimension(here: Path) -> int:
 
 
 def test_with_the_truth_it_is_scored(served: Make, client: Client, here: Path) -> None:
-    truth = {"truth": write_table(client, "forgotten"), "remaining_truth": write_table(client, "remaining")}
+    truth = {"truth": write_table(client, "forgotten"), "retained_truth": write_table(client, "retained")}
     result = attack(served(attack={"name": "dragdp", "iterations": 3}, **truth), out=here / "run")
     assert result.metrics.reconstruction.count == 4
-    assert result.metrics.remaining.count == 6
+    assert result.metrics.retained.count == 6
     assert result.metrics.prior.count == 4
-    assert result.metrics.labels_right == 1
-    rate = result.metrics.rates["labels_right"]
+    assert result.metrics.label_accuracy == 1
+    rate = result.metrics.rates["label_accuracy"]
     assert rate.low < rate.value == 1 == rate.high
     assert rate.chance is not None
     assert 0 < rate.chance < 1
     # Pairs that were chosen by their closeness can't be tested.
-    assert result.metrics.belonging is None
+    assert result.metrics.permutation_test is None
     page = (here / "run" / "report.html").read_text()
     assert "paired with its originals" in page
     assert "What the verifier accepted" not in page

@@ -29,10 +29,10 @@ FILES = (
     "verdicts",
     "inverter",
     "reconstructions",
-    "confirmation",
-    "scores-confirmation",
+    "linkage",
+    "scores-linkage",
     "soundness",
-    "belonging",
+    "permutation-test",
     "scores",
     "forgetting",
 )
@@ -86,7 +86,7 @@ def test_another_seed_is_another_run(finished_audit: Path, tmp_path: Path) -> No
     config = tiny().model_copy(update={"seed": 5})
     other = bits(audit(config, out=tmp_path / "other").folder)
     # Every proof confirms its sample, whatever the seed.
-    certain = other.pop("scores-confirmation")
+    certain = other.pop("scores-linkage")
     assert not set(other.values()) & (set(bits(finished_audit).values()) - {certain})
 
 

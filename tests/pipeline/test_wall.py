@@ -25,7 +25,7 @@ from tests.support.wall_probe import WallProbe
 from torch import Tensor
 
 import palimpsest.pipeline.audit
-from palimpsest.artifacts import CaseConfig
+from palimpsest.artifacts import ArtifactsConfig
 from palimpsest.attacks import AuditorView
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import FederatedData, load_data
@@ -106,7 +106,7 @@ def test_an_audit_without_defenses(
 def test_an_attack_on_proofs_with_the_truth_at_hand(
     name: str,
     defenses: list[str],
-    case: Callable[..., CaseConfig],
+    case: Callable[..., ArtifactsConfig],
     here: Path,
     pieces: Path,
     monkeypatch: pytest.MonkeyPatch,

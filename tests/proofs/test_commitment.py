@@ -20,7 +20,7 @@ def test_the_same_proofs_open_it_and_no_others_do() -> None:
 def test_another_nonce_does_not_open_it() -> None:
     commitment, _ = commit(PROOFS)
     other, opening = commit(PROOFS)
-    assert commitment != other, "equal proofs are not recognised"
+    assert commitment != other, "equal proofs are not recognized"
     with pytest.raises(ProofError, match="refuse the whole submission"):
         check_commitment(commitment, opening, PROOFS)
 

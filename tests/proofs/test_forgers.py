@@ -36,6 +36,6 @@ def test_replayed_proofs_are_others_own() -> None:
     assert torch.equal(forged.responses[0], HONEST.responses[-1])
 
 
-def test_who_recognises_the_challenges_answers_those_honestly() -> None:
-    forged = FORGERS["random vectors, challenges recognised"](HONEST, EVIDENCE, make_generator(3))
+def test_who_recognizes_the_challenges_answers_those_honestly() -> None:
+    forged = FORGERS["random vectors, challenges recognized"](HONEST, EVIDENCE, make_generator(3))
     assert torch.equal(forged.responses, HONEST.responses)

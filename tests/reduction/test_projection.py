@@ -24,9 +24,9 @@ def matrix(count: int, dimension: int, *, decay: float = 0.9, shift: float = 3.0
 
 
 def slow_components(vectors: Tensor, share: float) -> tuple[int, Tensor]:
-    """Equations 4 and 5 word by word: the SVD of the centred matrix, the smallest j whose share suffices."""
-    centred = vectors.double() - vectors.double().mean(0)
-    values = torch.linalg.svdvals(centred).square()
+    """Equations 4 and 5 word by word: the SVD of the centered matrix, the smallest j whose share suffices."""
+    centered = vectors.double() - vectors.double().mean(0)
+    values = torch.linalg.svdvals(centered).square()
     for j in range(1, len(values) + 1):
         if values[:j].sum() / values.sum() >= share:
             return j, values.sqrt()
@@ -55,7 +55,7 @@ def test_the_basis_is_orthonormal_and_spans_the_right_singular_vectors(shape: tu
     torch.testing.assert_close(overlap, torch.ones(k, dtype=torch.float64), rtol=0, atol=1e-4)
 
 
-def test_the_same_transform_at_fit_and_attack_time_is_uncentred() -> None:
+def test_the_same_transform_at_fit_and_attack_time_is_uncentered() -> None:
     vectors = matrix(20, 60)
     projection = fit_projection(vectors, explained_variance=0.99, generator=generator())
     projected = projection.transform(vectors)

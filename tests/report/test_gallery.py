@@ -20,7 +20,7 @@ def test_images_come_back_pixel_for_pixel(channels):
     images = torch.rand(3, channels, 6, 5, generator=torch.Generator().manual_seed(0))
     for image, text in zip(images, encode_images(images), strict=True):
         expected = (image.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
-        # WebP knows no grey: its three channels are the same then.
+        # WebP knows no gray: its three channels are the same then.
         assert (decode(text) == expected).all()
 
 

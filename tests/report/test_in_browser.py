@@ -127,13 +127,13 @@ def test_examples_enlarge_too(open_page, html, report):
 def test_follows_the_system_and_the_button(open_page, html, scheme):
     page = open_page(html, color_scheme=scheme).page
     ground = "getComputedStyle(document.body).backgroundColor"
-    colours = {"light": "rgb(251, 248, 241)", "dark": "rgb(25, 23, 20)"}
+    colors = {"light": "rgb(251, 248, 241)", "dark": "rgb(25, 23, 20)"}
     other = "dark" if scheme == "light" else "light"
-    assert page.evaluate(ground) == colours[scheme]
+    assert page.evaluate(ground) == colors[scheme]
     page.click("#theme")
-    assert page.evaluate(ground) == colours[other]
+    assert page.evaluate(ground) == colors[other]
     page.click("#theme")
-    assert page.evaluate(ground) == colours[scheme]
+    assert page.evaluate(ground) == colors[scheme]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -142,13 +142,13 @@ def test_text_and_figures_stand_out_from_the_ground(open_page, html, scheme):
     contrasts = page.evaluate(
         """() => {
           const channel = (c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-          const light = (colour) => {
-            const [r, g, b] = colour.match(/\\d+/g).map(Number).map(channel);
+          const light = (color) => {
+            const [r, g, b] = color.match(/\\d+/g).map(Number).map(channel);
             return 0.2126 * r + 0.7152 * g + 0.0722 * b;
           };
           const ground = light(getComputedStyle(document.body).backgroundColor);
-          const contrast = (colour) => {
-            const [a, b] = [light(colour), ground].sort((x, y) => y - x);
+          const contrast = (color) => {
+            const [a, b] = [light(color), ground].sort((x, y) => y - x);
             return (a + 0.05) / (b + 0.05);
           };
           const text = [...document.querySelectorAll(

@@ -143,7 +143,7 @@ def test_exact_unlearning_and_a_single_client_are_told_in_words(make_report):
     assert "away (L2)" in draw(make_report(12))
 
 
-def test_grey_images_without_lpips_owners_curves_or_forgetting(report, make_report):
+def test_gray_images_without_lpips_owners_curves_or_forgetting(report, make_report):
     changed = make_report(12, channels=1, owners=None, history={}, parts=NO_FEDERATION)
     per_image = {name: values for name, values in changed.per_image.items() if name == "mse"}
     absent = {"lpips": "The weights of its trunk are not here."}

@@ -18,7 +18,7 @@ def metrics(top1: float = 0.9, mse: float = 0.2) -> Metrics:
         baselines={"typical": typical},
         intervals={"mse": ends, "identification_top1": [0.8, 1.0]},
         metrics={"mse": {"label": "MSE", "meaning": "in units <of> deviation", "better": "low"}},
-        verification={"accepted": 19, "refused": 1, "tau": 2.0},
+        verification={"accepted": 19, "rejected": 1, "tau": 2.0},
     )
 
 

@@ -4,16 +4,16 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.figure import Figure
 
-from palimpsest.report.svg import COLOURS, inline_svg
+from palimpsest.report.svg import COLORS, inline_svg
 
 
 @pytest.fixture
 def figure() -> Figure:
     figure = Figure(figsize=(3, 2))
     axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color=COLOURS["rubric"], linestyle="--", marker="o")
-    axes.fill_between([0, 1], [0, 1], color=COLOURS["blue"], alpha=0.5)
-    axes.set_xlabel("epochs <&>", color=COLOURS["ink"])
+    axes.plot([0, 1], [0, 1], color=COLORS["rubric"], linestyle="--", marker="o")
+    axes.fill_between([0, 1], [0, 1], color=COLORS["blue"], alpha=0.5)
+    axes.set_xlabel("epochs <&>", color=COLORS["ink"])
     return figure
 
 
@@ -24,11 +24,11 @@ def test_holds_nothing_that_the_policy_forbids(figure):
     assert "metadata" not in text
 
 
-def test_colours_become_classes(figure):
+def test_colors_become_classes(figure):
     text = inline_svg(figure, name="a", description="A line.")
     for name in ("stroke-rubric", "fill-blue", "fill-ink"):
         assert f'class="{name}' in text or f' {name}"' in text
-    assert COLOURS["rubric"] not in text
+    assert COLORS["rubric"] not in text
     assert 'stroke-dasharray="' in text
 
 

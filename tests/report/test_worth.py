@@ -22,7 +22,7 @@ TREE: dict[str, Any] = {
             "intervals": {"mse": [0.01, 0.03]},
         },
     },
-    "confirmation": {
+    "linkage": {
         "statistic": "norm",
         "identified": 1.0,
         "chance": 0.005,
@@ -62,7 +62,7 @@ def test_a_row_for_each_forger_and_a_column_for_each_verifier() -> None:
         ("replayed", [("0.50", "0.40 to 0.60"), ("0.98", "0.96 to 1.00")]),
     ]
     assert table["checks"] == [("norm", "Is it short?", "nothing"), ("spot-check", "", "challenges")]
-    assert not table["recognised"]
+    assert not table["recognized"]
 
 
 def test_findings_say_what_the_numbers_show() -> None:
@@ -75,10 +75,10 @@ def test_findings_say_what_the_numbers_show() -> None:
 
 
 def test_a_proof_without_a_defense_is_confirmed_by_being_the_difference() -> None:
-    linkage = TREE["confirmation"] | {"statistic": "imitation"}
-    plain = metrics(confirmation=linkage, attackers=None, soundness=None)
+    linkage = TREE["linkage"] | {"statistic": "imitation"}
+    plain = metrics(linkage=linkage, attackers=None, soundness=None)
     assert next(worth_findings(plain)).endswith(": it is the image's gradient difference.")
-    assert "imitation of the defenses" in list(worth_findings(metrics(confirmation=linkage)))[1]
+    assert "imitation of the defenses" in list(worth_findings(metrics(linkage=linkage)))[1]
 
 
 def test_an_attack_that_fails_anyway_says_nothing_about_the_defense() -> None:
@@ -90,11 +90,12 @@ def test_an_attack_that_fails_anyway_says_nothing_about_the_defense() -> None:
         "mse": 0.2,
         "mean_image": 0.1,
     }
-    findings = list(worth_findings(metrics(control=failed)))
+    findings = list(worth_findings(metrics(undefended_baseline=failed)))
     assert "says nothing about them" in findings[1]
     assert "0.0 % to 2.0 %" in findings[1].replace("\N{NO-BREAK SPACE}", " ")
     assert not any(
-        "says nothing" in one for one in worth_findings(metrics(control=failed | {"passed": True}))
+        "says nothing" in one
+        for one in worth_findings(metrics(undefended_baseline=failed | {"passed": True}))
     )
 
 
@@ -110,7 +111,7 @@ def test_no_check_is_praised_that_a_forger_deceives() -> None:
     assert "no check tells all forgeries" in list(worth_findings(metrics(soundness=worst)))[-1]
 
 
-@pytest.mark.parametrize("missing", ["attackers", "confirmation", "soundness"])
+@pytest.mark.parametrize("missing", ["attackers", "linkage", "soundness"])
 def test_what_was_not_measured_is_left_out(missing: str) -> None:
     few = metrics(**{missing: None})
     assert len(list(worth_findings(few))) == 2

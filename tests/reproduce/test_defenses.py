@@ -30,7 +30,7 @@ def test_the_frontier_has_a_row_a_picture_and_a_conclusion(tmp_path: Path) -> No
     )
     # One pass of training leaves the attack at chance, and of the conclusions that is the one to be drawn.
     (conclusion,) = recommend(summaries)
-    assert conclusion.startswith("Without a defence the attack")
+    assert conclusion.startswith("Without a defense the attack")
     assert conclusion in table
     assert "is enough" not in table
     assert "None hides" not in table

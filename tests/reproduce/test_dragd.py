@@ -25,7 +25,7 @@ TINY: dict[str, Any] = {
 
 
 def tiny(study: Study) -> Study:
-    """The same cells on digits, with a few steps; batches and defences stay as they are."""
+    """The same cells on digits, with a few steps; batches and defenses stay as they are."""
 
     def small(cell: Cell) -> dict[str, Any]:
         changes = merged(cell.changes, TINY)

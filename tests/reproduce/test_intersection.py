@@ -29,7 +29,7 @@ def test_intersection_gains_with_fresh_proofs_alone(tmp_path: Path) -> None:
 
 
 def test_intersection_needs_directions(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="normalise"):
+    with pytest.raises(ConfigurationError, match="normalize"):
         intersection_table(tiny_config("digits"), out=tmp_path, samples=2)
 
 
@@ -48,4 +48,4 @@ def test_the_table_says_when_the_rate_without_a_defense_is_reached(last: float, 
         IntersectionRow(defense, proofs, identified, (0.25, 1.0), 0.125, 0.01, 0.5)
         for defense, proofs, identified in (("none", 1, 0.75), ("sign", 1, 0.25), ("sign", 64, last))
     ]
-    assert f"80 % of the rate without a defence, 60.0%, was {sentence} of each sample." in markdown(rows)
+    assert f"80 % of the rate without a defense, 60.0%, was {sentence} of each sample." in markdown(rows)

@@ -7,7 +7,7 @@ from palimpsest.metrics import Metrics
 from palimpsest.reproduce import Cell, Study
 from palimpsest.reproduce.pictures import draw
 from palimpsest.reproduce.published import Published
-from palimpsest.reproduce.summary import Summary, summarise
+from palimpsest.reproduce.summary import Summary, summarize
 
 
 def metrics(mse: float) -> Metrics:
@@ -20,7 +20,7 @@ def summaries(count: int, seeds: int) -> list[Summary]:
     for index in range(count):
         cell = Cell(f"cell-{index}", "digits", {}, Published(0.02, 17.0, 0.3), position=float(index))
         runs = {seed: metrics(0.01 * (index + seed + 1)) for seed in range(seeds)}
-        made.append(summarise(cell, runs))
+        made.append(summarize(cell, runs))
     return made
 
 
@@ -44,6 +44,6 @@ def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:
     study = Study("study", "A title", "A source", list)
-    failed = summarise(Cell("cell", "digits", {}), {}, "no data")
+    failed = summarize(Cell("cell", "digits", {}), {}, "no data")
     assert draw(study, [failed], tmp_path) == []
     assert list(tmp_path.iterdir()) == []

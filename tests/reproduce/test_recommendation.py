@@ -36,14 +36,14 @@ def test_what_hides_even_which_image_it_is_says_what_it_costs() -> None:
 
 
 def test_nothing_is_recommended_that_hides_nothing() -> None:
-    assert recommend([NONE])[0] == "No defence here stops the reconstruction."
+    assert recommend([NONE])[0] == "No defense here stops the reconstruction."
 
 
 def test_a_proof_that_is_worth_nothing_is_no_answer() -> None:
     assert "no check tells from a forgery" in recommend([NONE, cell("noise", 0.005, 0.005, 0.5)])[0]
 
 
-def test_an_attack_that_fails_without_a_defence_recommends_none() -> None:
+def test_an_attack_that_fails_without_a_defense_recommends_none() -> None:
     (sentence,) = recommend([cell("none", 0.005, 1.0, 1.0), cell("orthogonal", 0.005, 1.0, 1.0)])
     assert "says nothing" in sentence
 

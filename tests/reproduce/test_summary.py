@@ -9,7 +9,7 @@ from scipy import stats
 from palimpsest.metrics import Metrics
 from palimpsest.reproduce import Cell, Study
 from palimpsest.reproduce.published import Published
-from palimpsest.reproduce.summary import as_json, estimate, markdown, summarise
+from palimpsest.reproduce.summary import as_json, estimate, markdown, summarize
 
 CELL = Cell("the-cell", "digits", {}, Published(0.02, 17.0, 0.3))
 STUDY = Study("study", "A title", "A source", lambda: [CELL], notes=("A note.",))
@@ -45,7 +45,7 @@ def test_the_interval_is_students(values: list[float]) -> None:
 
 def test_the_interval_of_a_share_stays_within_its_ends() -> None:
     runs = {seed: metrics(0.02, top1=share) for seed, share in ((1, 0.0), (2, 0.02))}
-    top = summarise(CELL, runs).scores["identification_top1"]
+    top = summarize(CELL, runs).scores["identification_top1"]
     assert top.low == 0
     assert top.high is not None
     assert 0.02 < top.high < 0.2
@@ -60,7 +60,7 @@ def test_one_seed_has_no_interval() -> None:
 def test_the_table_says_whether_the_mean_reaches_the_papers_figure(
     errors: tuple[float, float], reached: str
 ) -> None:
-    summary = summarise(CELL, {seed: metrics(error) for seed, error in enumerate(errors)})
+    summary = summarize(CELL, {seed: metrics(error) for seed, error in enumerate(errors)})
     table = markdown(STUDY, [summary], "palimpsest reproduce study")
     row = next(line for line in table.splitlines() if line.startswith("| the-cell"))
     assert f"| 0.0200, 17.00, 0.300 | {reached} |" in row
@@ -73,26 +73,26 @@ def test_the_table_says_whether_the_mean_reaches_the_papers_figure(
 
 
 def test_a_score_that_any_seed_lacks_is_absent() -> None:
-    summary = summarise(CELL, {1: metrics(0.02), 2: metrics(0.02, lpips=None)})
+    summary = summarize(CELL, {1: metrics(0.02), 2: metrics(0.02, lpips=None)})
     assert "lpips" not in summary.scores
     assert "| absent |" in markdown(STUDY, [summary], "")
 
 
 def test_a_cell_that_failed_says_why() -> None:
-    failed = summarise(CELL, {}, "There is no data: fetch it.")
+    failed = summarize(CELL, {}, "There is no data: fetch it.")
     assert "| the-cell | There is no data: fetch it. |" in markdown(STUDY, [failed], "")
-    half = summarise(CELL, {1: metrics(0.02)}, "The disk is full.")
+    half = summarize(CELL, {1: metrics(0.02)}, "The disk is full.")
     assert "the-cell lacks a seed: The disk is full." in markdown(STUDY, [half], "")
 
 
 def test_lengths_stand_beside_the_papers() -> None:
     cell = replace(CELL, published=None, size=269_722)
-    table = markdown(STUDY, [summarise(cell, {1: metrics(0.02)})], "")
+    table = markdown(STUDY, [summarize(cell, {1: metrics(0.02)})], "")
     assert "| the-cell | 269,722 | 433 |" in table
 
 
 def test_the_json_holds_all_digits() -> None:
-    summary = summarise(CELL, {7: metrics(0.0123456789)})
+    summary = summarize(CELL, {7: metrics(0.0123456789)})
     tree = json.loads(json.dumps(as_json(STUDY, [summary])))
     assert tree["cells"][0]["scores"]["mse"]["mean"] == 0.0123456789
     assert tree["cells"][0]["seeds"] == [7]
@@ -100,6 +100,6 @@ def test_the_json_holds_all_digits() -> None:
 
 
 def test_a_small_error_is_not_printed_as_zeros() -> None:
-    table = markdown(STUDY, [summarise(CELL, {1: metrics(1.06e-5), 2: metrics(1.06e-5)})], "command")
+    table = markdown(STUDY, [summarize(CELL, {1: metrics(1.06e-5), 2: metrics(1.06e-5)})], "command")
     assert "| 1.1e-05 (1.1e-05 to 1.1e-05) |" in table
     assert "| 0.0000" not in table

@@ -39,13 +39,13 @@ def test_only_figures_stay(run: Path, tmp_path: Path) -> None:
     left = {path.name for path in run.iterdir()}
     assert left == {
         ".lock",
-        "belonging.safetensors",
+        "permutation-test.safetensors",
         "config.yaml",
         "manifest.json",
         "metrics.json",
         "forgetting.safetensors",
         "scores.safetensors",
-        "scores-confirmation.safetensors",
+        "scores-linkage.safetensors",
         "scores-non-adaptive.safetensors",
         "scores-undefended.safetensors",
         "soundness.safetensors",

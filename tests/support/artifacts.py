@@ -11,7 +11,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from palimpsest.artifacts import AuditorArtifacts, CaseConfig, load_auditor_artifacts, read_case
+from palimpsest.artifacts import (
+    ArtifactsConfig,
+    AuditorArtifacts,
+    load_auditor_artifacts,
+    read_artifacts_config,
+)
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.config import validate
 from palimpsest.pipeline.stages.prove import make_proofs
@@ -34,7 +39,7 @@ def not_a_module():
 def broken():
     raise ZeroDivisionError("by zero")
 """
-Make = Callable[..., CaseConfig]
+Make = Callable[..., ArtifactsConfig]
 """What the fixture `case` is."""
 NO_MODELS: dict[str, Any] = {"original": None, "unlearned": None, "model": None}
 """The keys of a case without models."""
@@ -46,7 +51,7 @@ SMALL = {
     "beta": 0,
     "batch_size": 16,
     "queries": 2,
-    "mirrored": False,
+    "horizontal_flip": False,
 }
 """An attack of less than a second."""
 
@@ -62,7 +67,7 @@ def write_folder(folder: Path, per_class: int, *, seed: int) -> None:
             Image.fromarray(noisy).save(folder / f"class{label}" / f"{row:03}.png")
 
 
-def load(config: CaseConfig, folder: Path) -> AuditorArtifacts:
+def load(config: ArtifactsConfig, folder: Path) -> AuditorArtifacts:
     """Everything that a case names, on the CPU."""
     return load_auditor_artifacts(config, folder=folder, data_dir=None, device="cpu")
 
@@ -120,12 +125,12 @@ def proofs(pieces: Path, here: Path, models: dict[str, Any]) -> Path:
 
 
 @pytest.fixture
-def case(pieces: Path, proofs: Path, models: dict[str, Any]) -> Callable[..., CaseConfig]:
+def case(pieces: Path, proofs: Path, models: dict[str, Any]) -> Callable[..., ArtifactsConfig]:
     """Makes the configuration of the case, with some keys replaced; a key set to none is left out."""
 
-    def make(**keys: Any) -> CaseConfig:
+    def make(**keys: Any) -> ArtifactsConfig:
         tree = models | {"proofs": str(proofs), "auxiliary": str(pieces / "images"), "attack": SMALL}
         tree |= {"scoring": {"bootstrap": 10}} | keys
-        return read_case(None, {name: value for name, value in tree.items() if value is not None})
+        return read_artifacts_config(None, {name: value for name, value in tree.items() if value is not None})
 
     return make

@@ -20,7 +20,7 @@ ATTACK: dict[str, Any] = {
     "components": 4,
     "beta": 0,
     "queries": 2,
-    "mirrored": False,
+    "horizontal_flip": False,
 }
 """An attack of less than a second."""
 KEYS = "original", "unlearned", "model", "auxiliary"

@@ -7,7 +7,7 @@ import torch
 from tests.support.flat_oracle import FlatOracle, small_images
 from torch import nn
 
-from palimpsest.artifacts import AuditorArtifacts, Models, ServerArtifacts, read_case
+from palimpsest.artifacts import AuditorArtifacts, Models, ServerArtifacts, read_artifacts_config
 from palimpsest.artifacts.observation import ObservationFile
 from palimpsest.artifacts.oracle import OracleSource
 from palimpsest.attacks import Reconstruction
@@ -34,7 +34,7 @@ def scores(truth: ImageSet = TRUTH) -> Scores:
 
 def proofs_outcome(*, metadata: dict[str, str] | None = None, scored: bool = False, **keys: Any) -> Outcome:
     """An attack on four proofs of norm 1 to 4, of which tau = 3 accepts three."""
-    config = read_case(None, {"proofs": "held/proofs.safetensors", "auxiliary": "own", **keys})
+    config = read_artifacts_config(None, {"proofs": "held/proofs.safetensors", "auxiliary": "own", **keys})
     proofs = Proofs(torch.eye(4, 300) * torch.arange(1.0, 5.0)[:, None], metadata or {})
     source = OracleSource(FlatOracle(), "six directions", "", None, None)
     held = AuditorArtifacts(proofs, None, AUXILIARY, TRUTH, source, (), ("A note of the artifacts.",))
@@ -42,14 +42,14 @@ def proofs_outcome(*, metadata: dict[str, str] | None = None, scored: bool = Fal
     return Outcome(config, held, result, AUXILIARY, TRUTH if scored else None, verify(proofs, tau=3.0))
 
 
-def gradients_outcome(*, labels_right: float | None = 0.5, **keys: Any) -> Outcome:
+def gradients_outcome(*, label_accuracy: float | None = 0.5, **keys: Any) -> Outcome:
     """An attack on two batches of three retained and two forgotten samples."""
     tree = {"gradients": "seen.safetensors", "auxiliary": "own", "attack": {"name": "dragd"}}
-    config = read_case(None, {**tree, "observation": {"remaining": 3, "forgotten": 2}, **keys})
-    observation = Observation({}, {}, torch.rand(2, 7), torch.rand(2, 7), remaining=3, forgotten=2)
+    config = read_artifacts_config(None, {**tree, "observation": {"retained": 3, "forgotten": 2}, **keys})
+    observation = Observation({}, {}, torch.rand(2, 7), torch.rand(2, 7), retained=3, forgotten=2)
     models = Models(nn.Identity(), nn.Identity(), nn.Identity(), 1)
     held = ServerArtifacts(ObservationFile(observation, None), models, AUXILIARY, TRUTH, None, ("one",))
-    result = Scored(FOUND, scores(), batches=BatchScores(labels_right, measured()))
+    result = Scored(FOUND, scores(), batches=BatchScores(label_accuracy, measured()))
     return Outcome(config, held, result, AUXILIARY, TRUTH)
 
 
@@ -68,8 +68,8 @@ def audit_outcome(data: FederatedData, *, server: bool = False, **keys: Any) -> 
     federation = Federation(data, ModelConfig(name="lenet"), FederationConfig(clients=5), 1)
     before = federation.network().state_dict()
     after = {name: value + 1 if value.is_floating_point() else value for name, value in before.items()}
-    bad = Round(drawn=(0, 1), used=(0,), left_out={1: "not finite"}, attempts=1, loss=0.5)
-    good = replace(bad, drawn=(0, 2), used=(0, 2), left_out={})
+    bad = Round(drawn=(0, 1), used=(0,), excluded={1: "not finite"}, attempts=1, loss=0.5)
+    good = replace(bad, drawn=(0, 2), used=(0, 2), excluded={})
     original = Training(before, [2, 0, 1, 0, 0], [bad, good], [])
     rows = torch.arange(4)
     unlearned = Unlearning(

@@ -28,7 +28,7 @@ _YAML = "data:\n  name: digits\nseed: 1234\n"
 
 
 def digits(count: int, *, size: int = 32, channels: int = 3) -> tuple[Tensor, Tensor]:
-    """Digits as `[n, c, size, size]` in [0, 1], tinted where they have colours, with their labels."""
+    """Digits as `[n, c, size, size]` in [0, 1], tinted where they have colors, with their labels."""
     data = load_digits()
     rows = torch.arange(count) % len(data.target)
     images = torch.tensor(data.images, dtype=torch.float32)[rows].unsqueeze(1) / 16
@@ -98,7 +98,7 @@ def metrics_tree(
             "faults": 0,
         },
         "forgetting": FORGETTING,
-        "verification": {"tau": 3.2, "accepted": count - 4, "refused": 4},
+        "verification": {"tau": 3.2, "accepted": count - 4, "rejected": 4},
         "reconstruction": scores_of(mse, top1, count),
         "chance": {"identification_top1": 1 / count, "identification_top5": min(1.0, 5 / count)},
         "baselines": {
@@ -121,7 +121,7 @@ def unscored_metrics(**changes: Any) -> Metrics:
     tree = {
         "attack": {},
         "seconds": {"attack": 1.0},
-        "verification": {"tau": 1.5, "accepted": 2, "refused": 1},
+        "verification": {"tau": 1.5, "accepted": 2, "rejected": 1},
     }
     return Metrics.model_validate({name: part for name, part in (tree | changes).items() if part is not None})
 

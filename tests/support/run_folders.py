@@ -21,7 +21,7 @@ METRICS = {
     "rates": {
         "accuracy_test_unlearned": {"value": 0.6, "low": 0.5, "high": 0.7, "chance": 0.1, "count": 100}
     },
-    "confirmation": {
+    "linkage": {
         "statistic": "imitation",
         "identified": 0.9,
         "found": [0.5, 0.6],

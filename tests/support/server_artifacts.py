@@ -10,14 +10,14 @@ from safetensors.torch import save_file
 from tests.support.artifacts import Make, write_folder
 from torch import Tensor, nn
 
-from palimpsest.artifacts import CaseConfig, load_samples, read_case
+from palimpsest.artifacts import ArtifactsConfig, load_samples, read_artifacts_config
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.models import Models
 from palimpsest.artifacts.server import images_of
 
 QUICK = {"name": "dragd", "iterations": 3}
-SHAPES = {"remaining": 6, "forgotten": 4}
-"""Batches of three remaining samples and two forgotten ones: two of them."""
+SHAPES = {"retained": 6, "forgotten": 4}
+"""Batches of three retained samples and two forgotten ones: two of them."""
 
 
 def plain_gradient(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -40,7 +40,7 @@ class Client:
         for part, count in SHAPES.items():
             if not (folder / part).exists():
                 write_folder(folder / part, count // 2, seed=count)
-        self.config = read_case(
+        self.config = read_artifacts_config(
             None, models | {"gradients": str(folder / "x"), "auxiliary": str(folder / "forgotten")}
         )
         self.stay, self.leave = (images_of(load_samples(str(folder / part))) for part in SHAPES)
@@ -78,7 +78,7 @@ class Client:
     @property
     def labels(self) -> dict[str, Tensor]:
         return {
-            "labels_remaining": self.stay.labels.view(2, 3),
+            "labels_retained": self.stay.labels.view(2, 3),
             "labels_forgotten": self.leave.labels.view(2, 2),
         }
 
@@ -106,10 +106,10 @@ def client(pieces: Path, here: Path, models: dict[str, Any]) -> Client:
 def served(client: Client, pieces: Path, models: dict[str, Any]) -> Make:
     """Makes the configuration of the server's case, with some keys replaced; a key set to none is left out."""
 
-    def make(**keys: Any) -> CaseConfig:
+    def make(**keys: Any) -> ArtifactsConfig:
         path = keys.pop("path", None) or client.write(client.flat | client.labels)
         tree = models | {"gradients": str(path), "auxiliary": str(pieces / "images"), "attack": QUICK}
-        tree |= {"observation": {"remaining": 3, "forgotten": 2}, "scoring": {"bootstrap": 10}} | keys
-        return read_case(None, {name: value for name, value in tree.items() if value is not None})
+        tree |= {"observation": {"retained": 3, "forgotten": 2}, "scoring": {"bootstrap": 10}} | keys
+        return read_artifacts_config(None, {name: value for name, value in tree.items() if value is not None})
 
     return make

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from tests.support.artifacts import write_folder
 from torch import nn
 
-from palimpsest.artifacts import CaseConfig, load_samples, read_case
+from palimpsest.artifacts import ArtifactsConfig, load_samples, read_artifacts_config
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.attacks import Attack
@@ -26,7 +26,7 @@ AUDIT: dict[str, Any] = {
     "model": {"name": "lenet"},
     "federation": {"clients": 2, "fraction": 1.0, "rounds": 1},
     "unlearning": {"count": 4},
-    "observation": {"remaining": 2, "forgotten": 2},
+    "observation": {"retained": 2, "forgotten": 2},
     "verification": {"tau": 1.0},
     "scoring": {"bootstrap": 10},
 }
@@ -73,7 +73,7 @@ def audit_of(name: str, *, defenses: tuple[str, ...] = DEFENSES) -> AuditConfig:
     return build_config(AUDIT | {"attack": least(name), "defenses": list(defenses)})
 
 
-def table_case(name: str, here: Path) -> CaseConfig:
+def table_case(name: str, here: Path) -> ArtifactsConfig:
     """The configuration of an attack on rows or tokens, with the truth; all files stand in the working directory."""
     kind = "tokens" if ATTACKS.get(name).takes is TokenSet else "rows"
     (here / "own_tables.py").write_text(_TABLES)
@@ -101,7 +101,7 @@ def table_case(name: str, here: Path) -> CaseConfig:
         "defenses": list(DEFENSES),
         "scoring": {"bootstrap": 10},
     }
-    return read_case(None, models | artifacts)
+    return read_artifacts_config(None, models | artifacts)
 
 
 def _write_table(path: Path, kind: str, count: int) -> None:
@@ -112,7 +112,7 @@ def _write_table(path: Path, kind: str, count: int) -> None:
     path.write_text("\n".join([f"{columns},label", *lines]) + "\n")
 
 
-def server_case(name: str, here: Path, pieces: Path, models: dict[str, Any]) -> CaseConfig:
+def server_case(name: str, here: Path, pieces: Path, models: dict[str, Any]) -> ArtifactsConfig:
     """The configuration of an attack on a server's gradients, with the truth of both parts."""
     for part, seed in (("retained", 7), ("forgotten", 8)):
         write_folder(here / part, 2, seed=seed)
@@ -123,11 +123,13 @@ def server_case(name: str, here: Path, pieces: Path, models: dict[str, Any]) -> 
         "gradients": str(here / "gradients.safetensors"),
         "auxiliary": str(pieces / "images"),
         "truth": str(here / "forgotten"),
-        "remaining_truth": str(here / "retained"),
-        "observation": {"remaining": 2, "forgotten": 2},
+        "retained_truth": str(here / "retained"),
+        "observation": {"retained": 2, "forgotten": 2},
         "scoring": {"bootstrap": 10},
     }
-    held = models_of(read_case(None, tree | {"attack": {"name": "dragd"}}), forgotten, device="cpu")
+    held = models_of(
+        read_artifacts_config(None, tree | {"attack": {"name": "dragd"}}), forgotten, device="cpu"
+    )
     assert held is not None
     network: nn.Module = held.original
     seen = observe(network, snapshot(held.original), snapshot(held.unlearned), retained, forgotten, batches=3)
@@ -135,9 +137,9 @@ def server_case(name: str, here: Path, pieces: Path, models: dict[str, Any]) -> 
         {
             "gradients_before": seen.gradients_before,
             "gradients_after": seen.gradients_after,
-            "labels_remaining": retained.labels.view(3, 2),
+            "labels_retained": retained.labels.view(3, 2),
             "labels_forgotten": forgotten.labels.view(3, 2),
         },
         here / "gradients.safetensors",
     )
-    return read_case(None, tree | {"attack": least(name)})
+    return read_artifacts_config(None, tree | {"attack": least(name)})

@@ -11,7 +11,7 @@ from palimpsest.flower import Audited, ProofMod
 
 
 def vectors(original: nn.Module, unlearned: nn.Module, images: pp.ImageSet) -> Tensor:
-    """Vectors, a projection, and a defence."""
+    """Vectors, a projection, and a defense."""
     generator = torch.Generator().manual_seed(0)
     gradients = pp.per_sample_gradients(original, images.images, images.labels)
     differences = pp.gradient_differences(original, unlearned, images.images, images.labels)

@@ -33,13 +33,13 @@ def run(method, trained, request_, place=None):
 
 @given(st.integers(0, 2**31), st.floats(0.01, 100))
 def test_projection_is_onto_the_ball(seed, radius):
-    point, centre = torch.randn(2, 6, generator=torch.Generator().manual_seed(seed)).double()
-    result = project(point, centre, radius)
-    assert (result - centre).norm() <= radius * (1 + 1e-12)
-    if (point - centre).norm() <= radius:
+    point, center = torch.randn(2, 6, generator=torch.Generator().manual_seed(seed)).double()
+    result = project(point, center, radius)
+    assert (result - center).norm() <= radius * (1 + 1e-12)
+    if (point - center).norm() <= radius:
         assert torch.equal(result, point)
     else:
-        cosine = F.cosine_similarity(result - centre, point - centre, dim=0)
+        cosine = F.cosine_similarity(result - center, point - center, dim=0)
         assert cosine == pytest.approx(1)
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from palimpsest.errors import UnlearningError
-from palimpsest.unlearning import Request, deal_remaining
+from palimpsest.unlearning import Request, deal_retained
 
 
 def request() -> Request:
@@ -13,25 +13,23 @@ def request() -> Request:
 
 
 def test_each_batch_is_filled_by_the_client_that_forgets() -> None:
-    rows = deal_remaining(request(), remaining=3, forgotten=2, seed=0).view(3, 3)
+    rows = deal_retained(request(), retained=3, forgotten=2, seed=0).view(3, 3)
     for batch, kept in zip(rows, (0, 0, 2), strict=True):
         assert set(batch.tolist()) <= set(request().retained[kept].tolist())
         assert len(set(batch.tolist())) == 3
 
 
 def test_the_seed_decides() -> None:
-    first, again, other = (
-        deal_remaining(request(), remaining=3, forgotten=1, seed=seed) for seed in (0, 0, 1)
-    )
+    first, again, other = (deal_retained(request(), retained=3, forgotten=1, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
 def test_a_remainder_is_refused() -> None:
     with pytest.raises(UnlearningError, match="Client 0 forgets 4 samples, which is no multiple"):
-        deal_remaining(request(), remaining=3, forgotten=3, seed=0)
+        deal_retained(request(), retained=3, forgotten=3, seed=0)
 
 
 def test_too_few_remaining_samples_are_refused() -> None:
     with pytest.raises(UnlearningError, match="Client 0 keeps 7 samples"):
-        deal_remaining(request(), remaining=8, forgotten=1, seed=0)
+        deal_retained(request(), retained=8, forgotten=1, seed=0)

@@ -34,7 +34,7 @@ def test_a_client_that_left_is_left_out_and_the_others_train(data, lenet, config
     result = retrain(Federation(data, lenet, config(), 1), original, request)
     for before, after in zip(original.rounds, result.rounds, strict=True):
         assert after.used == tuple(client for client in before.used if client != 2)
-        assert after.left_out == ({2: "no data"} if 2 in before.drawn else {})
+        assert after.excluded == ({2: "no data"} if 2 in before.drawn else {})
 
 
 def test_minimum_replies_do_not_count_a_client_that_left(data, lenet, config):

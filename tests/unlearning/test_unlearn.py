@@ -116,7 +116,7 @@ def test_retraining_forgets_the_class(data, lenet, config):
 
 
 @pytest.mark.parametrize("method", ["retrain", "federaser", "rapid"])
-def test_a_fresh_seed_changes_initialisation_and_draws(trained, data, lenet, method):
+def test_a_fresh_seed_changes_initialization_and_draws(trained, data, lenet, method):
     settings, original, history = trained("fedavg", (2,))
 
     def forget(**more):

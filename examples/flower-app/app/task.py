@@ -10,7 +10,7 @@ CLIENTS, FORGOTTEN = 2, 15
 
 
 class Net(nn.Module):
-    """A small convolutional network for grey images of 8 x 8 pixels."""
+    """A small convolutional network for gray images of 8 x 8 pixels."""
 
     def __init__(self) -> None:
         super().__init__()

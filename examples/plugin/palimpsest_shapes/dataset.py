@@ -1,4 +1,4 @@
-"""A data set: discs, squares, crosses and rings of any size, place and grey."""
+"""A data set: discs, squares, crosses and rings of any size, place and gray."""
 
 from dataclasses import dataclass, replace
 
@@ -34,14 +34,14 @@ class Shapes(Source):
 def draw(count: int, split: str) -> tuple[Tensor, Tensor]:
     """Images `[n, 1, 12, 12]` in [0, 1], and which shape each shows, `[n]`."""
     generator = make_generator(0, "shapes", split)
-    centre = 4 + (SIDE - 9) * torch.rand(2, count, 1, 1, generator=generator)
+    center = 4 + (SIDE - 9) * torch.rand(2, count, 1, 1, generator=generator)
     radius = 2.5 + 1.5 * torch.rand(count, 1, 1, generator=generator)
     ink, paper = (
         0.6 + 0.4 * torch.rand(count, 1, 1, generator=generator),
         0.2 * torch.rand(count, 1, 1, generator=generator),
     )
     place = torch.arange(SIDE, dtype=torch.float32)
-    down, right = (place[:, None] - centre[0]).abs(), (place - centre[1]).abs()
+    down, right = (place[:, None] - center[0]).abs(), (place - center[1]).abs()
     distance, farther = (down.square() + right.square()).sqrt(), torch.maximum(down, right)
     inside = torch.stack(
         [

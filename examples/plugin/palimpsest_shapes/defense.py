@@ -1,4 +1,4 @@
-"""A defence: few levels in place of float32, rounded at random so that the mean stays right."""
+"""A defense: few levels in place of float32, rounded at random so that the mean stays right."""
 
 from pydantic import PositiveInt
 from torch import Generator, Tensor
@@ -6,11 +6,11 @@ from torch import Generator, Tensor
 from palimpsest.defenses import Defense, row_by_row
 
 
-class Quantisation(Defense):
+class Quantization(Defense):
     """Round each coordinate's share of the proof's norm up or down to one of so many levels."""
 
     source = "QSGD (Alistarh et al., 2017), Eq. 3.2"
-    randomised = True
+    randomized = True
 
     levels: PositiveInt = 4
     """Levels between zero and the proof's norm."""

@@ -6,10 +6,10 @@ from palimpsest.metrics import Metric
 
 
 class EdgeError(Metric):
-    """The mean squared error of differences between neighbouring pixels: blind to brightness."""
+    """The mean squared error of differences between neighboring pixels: blind to brightness."""
 
     label = "Edge error"
-    meaning = "mean squared error of the differences between neighbouring pixels"
+    meaning = "mean squared error of the differences between neighboring pixels"
     better = "low"
 
     def __call__(self, reconstructions: Tensor, originals: Tensor) -> Tensor:

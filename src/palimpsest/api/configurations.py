@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 
-from palimpsest.artifacts.config import CaseConfig, ProveConfig
+from palimpsest.artifacts.config import ArtifactsConfig, ProveConfig
 from palimpsest.config import AuditConfig, RunConfig
 
 CONFIGURATIONS: Mapping[str, type[RunConfig]] = {
     "audit": AuditConfig,
     "sweep": AuditConfig,
     "reproduce": AuditConfig,
-    "attack": CaseConfig,
-    "doctor": CaseConfig,
+    "attack": ArtifactsConfig,
+    "doctor": ArtifactsConfig,
     "prove": ProveConfig,
 }
 """What the keys of each command, in a file and as flags, are validated as."""

@@ -1,4 +1,4 @@
-"""What an examination found, as one value."""
+"""The findings of `doctor` as one value."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,24 +10,24 @@ from palimpsest.doctor.finding import Finding, Level
 if TYPE_CHECKING:
     import pandas
 
-_COLUMNS = ("level", "piece", "sentence")
+_COLUMNS = ("level", "subject", "message")
 
 
 @dataclass(frozen=True)
 class Examination:
-    """Whether the pieces of a case fit; in a notebook it shows its findings.
+    """The findings of `doctor`; a notebook shows them as a table.
 
     Args:
-        findings: What was found, in the order in which it was looked at; each has a `level` (`fits`, `mind`, or
-            `fault`), a `piece` and a `sentence`.
+        findings: The findings in the order of the checks; each has a `level` (`ok`, `warning` or `error`), a `subject`
+            and a `message`.
     """
 
     findings: tuple[Finding, ...]
 
     @property
-    def fits(self) -> bool:
-        """Whether there is no fault; there may be things to be minded."""
-        return all(finding.level is not Level.FAULT for finding in self.findings)
+    def ok(self) -> bool:
+        """Whether no finding is an error; there may be warnings."""
+        return all(finding.level is not Level.ERROR for finding in self.findings)
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)
@@ -36,7 +36,7 @@ class Examination:
         return len(self.findings)
 
     def __str__(self) -> str:
-        return "\n".join(f"{one.level:<5} {one.piece:<13} {one.sentence}" for one in self.findings)
+        return "\n".join(f"{one.level:<7} {one.subject:<13} {one.message}" for one in self.findings)
 
     def to_frame(self) -> "pandas.DataFrame":
         """One row for each finding.
@@ -48,4 +48,4 @@ class Examination:
         return frame(rows, columns=_COLUMNS)
 
     def _repr_html_(self) -> str:
-        return html_table(_COLUMNS, [[one.level, one.piece, one.sentence] for one in self.findings])
+        return html_table(_COLUMNS, [[one.level, one.subject, one.message] for one in self.findings])

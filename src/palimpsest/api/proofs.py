@@ -143,27 +143,27 @@ def defend(
 
     Args:
         proofs: Gradient differences `[n, d]`, or proofs, or the path of a proof file; left as they are.
-        defense: A defence's name; or, for proofs, a list of defences with their settings, applied in order:
+        defense: A defense's name; or, for proofs, a list of defenses with their settings, applied in order:
             `[{"name": "prune", "ratio": 0.9}, {"name": "sign"}]`.
         generator: Where random numbers come from; for proofs none takes the operating system's, as it should be for
             real ones.
         seed: For proofs, a seed in the place of a generator, as `palimpsest defend --seed` takes it.
         out: For proofs, where to write the defended ones; none writes nothing.
-        settings: The one defence's own; the paper's by default.
+        settings: The one defense's own; the paper's by default.
 
     Returns:
         Defended vectors for vectors; for proofs, proofs whose metadata names what was done, and no secrets.
 
     Raises:
-        ConfigurationError: There is no such defence, or it does not accept a setting.
+        ConfigurationError: There is no such defense, or it does not accept a setting.
         ProofError: The proofs are not a finite matrix, the file holds none, or `out` is the same file.
     """
     if isinstance(proofs, Tensor):
         if not isinstance(defense, str) or generator is None or seed is not None or out is not None:
-            raise ConfigurationError("Vectors take one defence's name and a generator, and are not written.")
+            raise ConfigurationError("Vectors take one defense's name and a generator, and are not written.")
         return defend_vectors(proofs, defense, generator=generator, **settings)
     if not isinstance(defense, str) and settings:
-        raise ConfigurationError("Settings go into the list, beside each defence's name.")
+        raise ConfigurationError("Settings go into the list, beside each defense's name.")
     if generator is not None and seed is not None:
         raise ConfigurationError("Random numbers come from a generator or from a seed: give one of them.")
     asked = [{"name": defense, **settings}] if isinstance(defense, str) else defense

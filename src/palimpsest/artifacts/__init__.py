@@ -2,14 +2,14 @@
 
 from palimpsest.artifacts.attestation import attestation_checks
 from palimpsest.artifacts.auditor import AuditorArtifacts, load_auditor_artifacts
-from palimpsest.artifacts.config import CaseConfig, OracleConfig, read_case
+from palimpsest.artifacts.config import ArtifactsConfig, OracleConfig, read_artifacts_config
 from palimpsest.artifacts.images import load_samples
 from palimpsest.artifacts.models import Models, load_models
 from palimpsest.artifacts.server import ServerArtifacts, load_server_artifacts
 
 __all__ = [
+    "ArtifactsConfig",
     "AuditorArtifacts",
-    "CaseConfig",
     "Models",
     "OracleConfig",
     "ServerArtifacts",
@@ -18,5 +18,5 @@ __all__ = [
     "load_models",
     "load_samples",
     "load_server_artifacts",
-    "read_case",
+    "read_artifacts_config",
 ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from palimpsest.artifacts.config import CaseConfig, OwnModels
+from palimpsest.artifacts.config import ArtifactsConfig, OwnModels
 from palimpsest.artifacts.images import draw, in_classes, load_for
 from palimpsest.artifacts.models import Models, load_models
 from palimpsest.artifacts.oracle import OracleSource, open_oracle
@@ -56,7 +56,7 @@ class AuditorArtifacts:
 
 
 def load_auditor_artifacts(
-    config: CaseConfig, *, folder: Path, data_dir: Path | None, device: str
+    config: ArtifactsConfig, *, folder: Path, data_dir: Path | None, device: str
 ) -> AuditorArtifacts:
     """Read everything that a case names, and refuse what does not fit together.
 
@@ -116,7 +116,7 @@ def models_of(config: OwnModels, samples: SampleSet, *, device: str) -> Models |
         device: Where they compute.
 
     Raises:
-        ConfigurationError: Some of what names them is missing, or the samples have no channels to normalise.
+        ConfigurationError: Some of what names them is missing, or the samples have no channels to normalize.
     """
     wanted = {"original": config.original, "unlearned": config.unlearned, "model": config.model}
     missing = [name for name, value in wanted.items() if value is None]
@@ -144,7 +144,12 @@ def models_of(config: OwnModels, samples: SampleSet, *, device: str) -> Models |
 
 
 def truth_of(
-    config: CaseConfig, auxiliary: SampleSet, count: int, *, names: tuple[str, ...], data_dir: Path | None
+    config: ArtifactsConfig,
+    auxiliary: SampleSet,
+    count: int,
+    *,
+    names: tuple[str, ...],
+    data_dir: Path | None,
 ) -> SampleSet | None:
     """The forgotten samples of a case, or none where nobody brought them.
 

@@ -18,7 +18,7 @@ from palimpsest.config import (
     read_mapping,
     validate,
 )
-from palimpsest.oracles.cached import KeptAs
+from palimpsest.oracles.cached import StorageDtype
 from palimpsest.system.memory import Bytes
 
 
@@ -32,7 +32,7 @@ class OracleConfig(EngineConfig):
     """Samples that may be asked about in all; the attack makes do with them; none for no limit."""
     batch_size: PositiveInt = 64
     """Samples in a question to a function or an endpoint; an endpoint may take fewer."""
-    kept_as: KeptAs = "float32"
+    storage_dtype: StorageDtype = "float32"
     """In which numbers their answers are kept in the run folder, and used: bfloat16 takes half of the room."""
     attempts: PositiveInt = 6
     """How often a question is sent to an endpoint before the run ends; the same command goes on later."""
@@ -40,9 +40,9 @@ class OracleConfig(EngineConfig):
     """Seconds that an endpoint has for an answer."""
 
 
-def _grey_or_colour(channels: int) -> int:
+def _gray_or_color(channels: int) -> int:
     if channels not in (1, 3):
-        raise ValueError("give 1 for grey images or 3 for colour.")
+        raise ValueError("give 1 for gray images or 3 for color.")
     return channels
 
 
@@ -58,13 +58,13 @@ class OwnModels(RunConfig):
     model_arguments: dict[str, Any] = Field(default_factory=dict)
     """What the factory is called with, by keyword; on the command line as YAML: '{num_classes: 10}'."""
     mean: tuple[float, ...] | None = None
-    """What is subtracted from each channel of images in [0, 1], where the network does not normalise them itself."""
+    """What is subtracted from each channel of images in [0, 1], where the network does not normalize them itself."""
     std: tuple[PositiveFloat, ...] | None = None
     """What each channel is then divided by."""
     image_size: Annotated[int, Field(ge=4)] | None = None
     """Scale every image to so many pixels a side; none leaves them as they are."""
-    channels: Annotated[int, AfterValidator(_grey_or_colour)] | None = None
-    """Bring every image to grey (1) or to colour (3), as torchvision's ImageFolder does; none leaves them as they
+    channels: Annotated[int, AfterValidator(_gray_or_color)] | None = None
+    """Bring every image to gray (1) or to color (3), as torchvision's ImageFolder does; none leaves them as they
     are."""
     class_names: tuple[str, ...] | None = None
     """Names of the class folders in the model's order; none takes the auxiliary images' folders in alphabetical order,
@@ -91,7 +91,7 @@ class ProveConfig(OwnModels):
     """Take only this split of them; none takes all."""
 
 
-class CaseConfig(OwnModels):
+class ArtifactsConfig(OwnModels):
     """A case: what is brought, and what is done with it."""
 
     proofs: Path | None = None
@@ -100,7 +100,7 @@ class CaseConfig(OwnModels):
     """What a server saw of b batches, instead of proofs: safetensors with `gradients_before` and `gradients_after`
     [b, d], or the clients' updates as `updates_before` and `updates_after`."""
     observation: ObservationConfig = Field(default_factory=ObservationConfig)
-    remaining_truth: str | None = None
+    retained_truth: str | None = None
     """A server's attack: the images that stay, in the order of the batches, for scores and the examination alone."""
     auxiliary: str
     """The auditor's own samples: images as a folder of class folders, a .parquet file, a .csv table, a known set, or
@@ -136,11 +136,13 @@ class CaseConfig(OwnModels):
         return self
 
 
-def read_case(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> CaseConfig:
+def read_artifacts_config(
+    path: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> ArtifactsConfig:
     """Build a case from a YAML file, or from keys alone.
 
     Args:
-        path: The keys of `CaseConfig`, as a run folder's `config.yaml` has them; none for none.
+        path: The keys of `ArtifactsConfig`, as a run folder's `config.yaml` has them; none for none.
         overrides: Nested keys; they win over the file.
 
     Raises:
@@ -148,4 +150,4 @@ def read_case(path: Path | None = None, overrides: Mapping[str, Any] | None = No
     """
     tree = {} if path is None else read_mapping(path)
     where = "the case" if path is None else str(path)
-    return validate(CaseConfig, merged(tree, overrides or {}, CaseConfig), where=where)
+    return validate(ArtifactsConfig, merged(tree, overrides or {}, ArtifactsConfig), where=where)

@@ -21,7 +21,7 @@ class LoadedSamples:
     """Samples, and what their classes are called.
 
     Args:
-        samples: Labelled samples.
+        samples: Labeled samples.
         names: Names of the classes, where folders tell them.
     """
 
@@ -44,7 +44,7 @@ def load_samples(
         name: As for `find_source`, or a table as for `read_table`.
         split: Only this split; none takes all, in the source's own order.
         image_size: Scale every image to so many pixels a side.
-        channels: Bring every image to grey (1) or to colour (3).
+        channels: Bring every image to gray (1) or to color (3).
         names: The classes of a folder, where they are known already.
         data_dir: A mirror of the published sets.
 
@@ -116,7 +116,7 @@ def draw(images: T, limit: int | None, *, seed: int) -> T:
     """At most so many of the samples, drawn at random, in their order.
 
     Args:
-        images: Labelled samples.
+        images: Labeled samples.
         limit: How many; none for all.
         seed: The run's.
     """
@@ -127,10 +127,10 @@ def draw(images: T, limit: int | None, *, seed: int) -> T:
 
 
 def in_classes(images: T, classes: int) -> T:
-    """The same samples, labelled for a model.
+    """The same samples, labeled for a model.
 
     Args:
-        images: Labelled samples.
+        images: Labeled samples.
         classes: How many the model has.
 
     Raises:

@@ -14,7 +14,7 @@ from palimpsest.federation import Observation
 from palimpsest.models import bare
 from palimpsest.storage import read_tensors
 
-_LABELS = ("labels_remaining", "labels_forgotten")
+_LABELS = ("labels_retained", "labels_forgotten")
 _WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
@@ -34,11 +34,11 @@ class ObservationFile:
 def read_observation(path: Path, config: ObservationConfig, models: Models) -> ObservationFile:
     """Read the batches' gradients, or the clients' updates, and fit them to the models.
 
-    The file holds `gradients_before` (at the original model, over remaining and forgotten samples) and
-    `gradients_after` (at the unlearned one, over the remaining samples), each `[b, d]` with the parameters in
+    The file holds `gradients_before` (at the original model, over retained and forgotten samples) and
+    `gradients_after` (at the unlearned one, over the retained samples), each `[b, d]` with the parameters in
     `named_parameters()` order; or a tensor for each parameter under `gradients_before/<name>`, `[b, *shape]`.
     Instead of gradients there may be `updates_before` and `updates_after`: parameters after a client's steps less those
-    before. It may also hold `labels_remaining` `[b, n_r]` and `labels_forgotten` `[b, n_f]`.
+    before. It may also hold `labels_retained` `[b, n_r]` and `labels_forgotten` `[b, n_f]`.
 
     Args:
         path: A safetensors file.
@@ -60,7 +60,7 @@ def read_observation(path: Path, config: ObservationConfig, models: Models) -> O
         after=_parameters(models.unlearned),
         gradients_before=before,
         gradients_after=after,
-        remaining=config.remaining,
+        retained=config.retained,
         forgotten=config.forgotten,
         local_steps=config.local_steps,
         learning_rate=config.learning_rate,
@@ -129,12 +129,12 @@ def _labels(
     if not any(name in tensors for name in _LABELS):
         return None
     batches = len(observation.gradients_before)
-    for name, count in zip(_LABELS, (observation.remaining, observation.forgotten), strict=True):
+    for name, count in zip(_LABELS, (observation.retained, observation.forgotten), strict=True):
         labels = tensors.get(name)
         if labels is None or tuple(labels.shape) != (batches, count) or labels.dtype not in _WHOLE:
             told = "absent" if labels is None else f"{_type(labels)} {list(labels.shape)}"
             raise CheckpointError(
-                f"{path}: {name} is {told}, and {[batches, count]} whole numbers are wanted: set observation.remaining "
+                f"{path}: {name} is {told}, and {[batches, count]} whole numbers are wanted: set observation.retained "
                 "and observation.forgotten, or leave the labels out."
             )
         if not 0 <= int(labels.min()) <= int(labels.max()) < classes:

@@ -84,7 +84,7 @@ def open_oracle(
             folder=folder / fingerprint[:16],
             batch_size=_batch(config.batch_size, length, memory_budget),
             budget=config.query_budget,
-            kept_as=config.kept_as,
+            storage_dtype=config.storage_dtype,
         )
         return OracleSource(oracle, f"the function {source}", fingerprint, None, config.query_budget)
     path = Path(source).expanduser()
@@ -123,7 +123,7 @@ def _remote(
         folder=folder / fingerprint[:16],
         batch_size=_batch(min(config.batch_size, told.largest_batch), told.dimension, memory_budget),
         budget=config.query_budget,
-        kept_as=config.kept_as,
+        storage_dtype=config.storage_dtype,
     )
     return OracleSource(oracle, url, fingerprint, told.classes, config.query_budget)
 
@@ -151,7 +151,7 @@ def _batch(wanted: int, dimension: int, memory_budget: int) -> int:
 
 def _rounding(config: OracleConfig) -> list[str]:
     """What answers depend on besides: nothing where they are not rounded, so that earlier ones are found."""
-    return [] if config.kept_as == "float32" else [config.kept_as]
+    return [] if config.storage_dtype == "float32" else [config.storage_dtype]
 
 
 def _hash(*parts: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palimpsest.artifacts.auditor import models_of
-from palimpsest.artifacts.config import CaseConfig
+from palimpsest.artifacts.config import ArtifactsConfig
 from palimpsest.artifacts.images import LoadedSamples, draw, in_classes, load_for
 from palimpsest.artifacts.models import Models
 from palimpsest.artifacts.observation import ObservationFile, read_observation
@@ -22,7 +22,7 @@ class ServerArtifacts:
         models: The model before and after it.
         public: Images that anybody could have.
         forgotten: The forgotten images, batch by batch, or none.
-        remaining: The images that stay, batch by batch, or none.
+        retained: The images that stay, batch by batch, or none.
         class_names: Names of the classes, where folders tell them.
     """
 
@@ -30,7 +30,7 @@ class ServerArtifacts:
     models: Models
     public: ImageSet
     forgotten: ImageSet | None
-    remaining: ImageSet | None
+    retained: ImageSet | None
     class_names: tuple[str, ...]
 
     def view(self, attack: ServerAttack, *, device: str, memory_budget: int) -> ServerView:
@@ -51,7 +51,7 @@ class ServerArtifacts:
         )
 
 
-def load_server_artifacts(config: CaseConfig, *, data_dir: Path | None, device: str) -> ServerArtifacts:
+def load_server_artifacts(config: ArtifactsConfig, *, data_dir: Path | None, device: str) -> ServerArtifacts:
     """Read everything that a server's case names, and refuse what does not fit together.
 
     Args:
@@ -90,12 +90,12 @@ def load_server_artifacts(config: CaseConfig, *, data_dir: Path | None, device: 
         models,
         public,
         truth(config.truth, config.truth_split, config.observation.forgotten),
-        truth(config.remaining_truth, None, config.observation.remaining),
+        truth(config.retained_truth, None, config.observation.retained),
         brought.names,
     )
 
 
-def load_public(config: CaseConfig, *, data_dir: Path | None) -> LoadedSamples:
+def load_public(config: ArtifactsConfig, *, data_dir: Path | None) -> LoadedSamples:
     """The case's auxiliary images: to a server they are public ones."""
     return load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
 

@@ -11,7 +11,7 @@ from palimpsest.cli.overrides import given_keys
 
 
 def attack(
-    case: Path | None = None,
+    artifacts: Path | None = None,
     *,
     out: Path | None = None,
     data_dir: DataDir = None,
@@ -31,7 +31,7 @@ def attack(
 
     Parameters
     ----------
-    case
+    artifacts
         A YAML file with the same keys as the flags, such as a run folder's config.yaml.
     out
         The run folder; by default it is under runs/ and named after the proofs (or gradients) and a hash of the
@@ -42,5 +42,5 @@ def attack(
     with reporting(
         quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True, command=command_line()
     ):
-        result = run_attack(case, out=out, data_dir=data_dir, replace=replace, **given_keys(overrides))
+        result = run_attack(artifacts, out=out, data_dir=data_dir, replace=replace, **given_keys(overrides))
     print_result(result, quiet=quiet, machine=machine)

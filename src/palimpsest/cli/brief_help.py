@@ -8,7 +8,7 @@ from cyclopts.help import HelpEntry, HelpPanel
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from palimpsest.display import printable
+from palimpsest.display import escape_control_characters
 
 EVERYTHING = "--help-all"
 """The flag that shows every flag, those of all components too, with its whole text."""
@@ -37,7 +37,7 @@ class BriefHelp:
         """Print a panel: its title, what it is, and its flags."""
         if not panel.entries:
             return
-        console.print(Text(printable(str(panel.title)), style="bold"))
+        console.print(Text(escape_control_characters(str(panel.title)), style="bold"))
         about = _plain(panel.description)
         if about:
             console.print(Text(about, style="dim"))
@@ -51,7 +51,7 @@ class BriefHelp:
 
 
 def _name(entry: HelpEntry) -> str:
-    return printable(
+    return escape_control_characters(
         str(entry.positional_label or "") or next(iter((*entry.positive_names, *entry.names)), "")
     )
 
@@ -91,13 +91,13 @@ def _plain(text: Any) -> str:
     if text is None:
         return ""
     if isinstance(text, Text | str):
-        return printable(" ".join(str(text).split()))
+        return escape_control_characters(" ".join(str(text).split()))
     console = Console(
         width=100_000, no_color=True, force_terminal=False, highlight=False, markup=False, emoji=False
     )
     with console.capture() as capture:
         console.print(text, end="")
-    return printable(" ".join(capture.get().split()))
+    return escape_control_characters(" ".join(capture.get().split()))
 
 
 def wants_everything(arguments: Sequence[str]) -> bool:

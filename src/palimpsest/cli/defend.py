@@ -30,7 +30,7 @@ def defend(
     proofs
         The proof file, safetensors.
     with_
-        A defence's name, or a YAML list of names and of defences with settings: '[{name: prune, ratio: 0.9}, sign]'.
+        A defense's name, or a YAML list of names and of defenses with settings: '[{name: prune, ratio: 0.9}, sign]'.
     out
         The file to write; its metadata names what was done, and no secrets.
     seed

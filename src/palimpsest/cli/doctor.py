@@ -11,13 +11,13 @@ from palimpsest.api.attack import findings
 from palimpsest.cli.options import DataDir, Debug, Json, Keys
 from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys
-from palimpsest.errors import CaseError
+from palimpsest.errors import ArtifactsError
 
-_STYLES = {"fits": "green", "mind": "yellow", "fault": "bold red"}
+_STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
 def doctor(
-    case: Path | None = None,
+    artifacts: Path | None = None,
     *,
     out: Path = Path("runs"),
     data_dir: DataDir = None,
@@ -25,34 +25,36 @@ def doctor(
     debug: Debug = False,
     overrides: Keys = None,
 ) -> None:
-    """Say, before hours are spent, whether the pieces of an attack fit: the same flags as `palimpsest attack`.
+    """Check the artifacts of an attack before running it; takes the flags of `palimpsest attack`.
 
-    Each line is a thing that was looked at: it fits, it is to be minded, or it is a fault, for which the command ends
-    with code 2. An oracle is asked about some twenty samples.
+    Each line reports one check: ok, warning or error. The command ends with code 2 if there is an error. An oracle is
+    queried about 20 samples.
 
     Parameters
     ----------
-    case
+    artifacts
         A YAML file with the same keys as the flags.
     out
-        Where the run would stand; nothing is written.
+        The run folder that the attack would use; nothing is written.
     """
     console = Console()
-    faults, found = 0, list[dict[str, str]]()
-    for finding in findings(case, out=out, data_dir=data_dir, **given_keys(overrides)):
-        faults += finding.level == "fault"
+    errors, found = 0, list[dict[str, str]]()
+    for finding in findings(artifacts, out=out, data_dir=data_dir, **given_keys(overrides)):
+        errors += finding.level == "error"
         found.append(asdict(finding))
         if machine:
             continue
         line = Table.grid(padding=(0, 1))
-        for width in (5, 13):
+        for width in (7, 13):
             line.add_column(width=width)
         line.add_column(overflow="fold")
         line.add_row(
-            Text(finding.level, style=_STYLES[finding.level]), Text(finding.piece), Text(finding.sentence)
+            Text(finding.level, style=_STYLES[finding.level]), Text(finding.subject), Text(finding.message)
         )
         console.print(line)
     if machine:
-        print_json(fits=not faults, findings=found)
-    if faults:
-        raise CaseError(f"{faults} of these must be put right before the attack is worth running.")
+        print_json(ok=not errors, findings=found)
+    if errors:
+        raise ArtifactsError(
+            f"Found {errors} error{'s' if errors > 1 else ''}: correct what is listed above, then run the attack."
+        )

@@ -27,8 +27,8 @@ from palimpsest.cli.runs import runs
 from palimpsest.cli.selection import import_named_modules, select
 from palimpsest.cli.sweep import sweep
 from palimpsest.cli.verify import verify
-from palimpsest.config import explain_validation
-from palimpsest.display import printable
+from palimpsest.config import explain_validation, new_name
+from palimpsest.display import escape_control_characters
 from palimpsest.errors import PalimpsestError
 from palimpsest.progress import LOGGER
 from palimpsest.system.memory import keep_freed_memory
@@ -36,7 +36,7 @@ from palimpsest.system.memory import keep_freed_memory
 _COMMANDS = (audit, attack, prove, defend, verify, doctor, report, runs, compare, sweep, presets, purge)
 _EPILOGUE = (
     "A component's flags are shown when it is named, as in --attack.name igf-plus --help. All are accepted, and "
-    f"{EVERYTHING} shows all with their whole texts. A switch is turned off with no-: --attack.no-mirrored."
+    f"{EVERYTHING} shows all with their whole texts. A switch is turned off with no-: --attack.no-horizontal-flip."
 )
 
 
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
         shown = ["--help" if argument == EVERYTHING else argument for argument in arguments]
         app(shown, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        _fail(errors, _parse_error(error), 2, debug)
+        _fail(errors, _parse_error(error, arguments), 2, debug)
     except PalimpsestError as error:
         _fail(errors, str(error), 2, debug)
     except KeyboardInterrupt:
@@ -132,11 +132,15 @@ def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:
 
 
 def _escaped(text: str) -> str:
-    return printable(text).replace("[", r"\[")
+    return escape_control_characters(text).replace("[", r"\[")
 
 
-def _parse_error(error: CycloptsError) -> str:
+def _parse_error(error: CycloptsError, arguments: Sequence[str]) -> str:
     cause: Any = error.__cause__
     if isinstance(cause, ValidationError):
         return explain_validation(cause)
+    for argument in arguments:
+        renamed = new_name(argument) if argument.startswith("--") else None
+        if renamed is not None:
+            return f"The flag {argument.partition('=')[0]} was renamed: use {renamed}."
     return " ".join(str(error).split())

@@ -9,7 +9,7 @@ from palimpsest.api.reports import COLUMNS, ComparedRun
 from palimpsest.api.reports import runs as list_runs
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
-from palimpsest.display import in_form, printable
+from palimpsest.display import escape_control_characters, in_form
 
 _NUMBERS = tuple(column for column in COLUMNS if column.name in ("mse", "top1"))
 
@@ -34,7 +34,11 @@ def runs(folder: Path = Path("runs"), *, machine: Json = False, debug: Debug = F
     if found.runs:
         console.print(_table(folder, found.runs))
     for path, why in found.damaged.items():
-        console.print(f"{printable(str(path))}: {printable(why)}", highlight=False, markup=False)
+        console.print(
+            f"{escape_control_characters(str(path))}: {escape_control_characters(why)}",
+            highlight=False,
+            markup=False,
+        )
     return None
 
 
@@ -50,8 +54,8 @@ def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
     for run in listed:
         name = run.folder.relative_to(folder) if run.folder != folder else run.folder
         what = f"{run.what['attack']} on {run.what['data']}"
-        if run.what["defences"] != "none":
-            what += f", defended with {run.what['defences']}"
+        if run.what["defenses"] != "none":
+            what += f", defended with {run.what['defenses']}"
         if "top1" in run.intervals and "top1" in run.chances:
             low, high = run.intervals["top1"]
             what += f"; told apart {low:.1%} to {high:.1%}, chance {run.chances['top1']:.1%}"
@@ -65,4 +69,4 @@ def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
 
 
 def _escaped(text: str) -> str:
-    return printable(text).replace("[", r"\[")
+    return escape_control_characters(text).replace("[", r"\[")

@@ -10,7 +10,7 @@ from rich.table import Table
 from palimpsest.api.proofs import verify as verify_proofs
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
-from palimpsest.display import printable
+from palimpsest.display import escape_control_characters
 from palimpsest.progress import finite
 from palimpsest.storage import write_json
 
@@ -68,7 +68,7 @@ def _print(submitted: "Proofs", verdicts: "Verdicts") -> None:
     console.print(
         f"{int(verdicts.accepted.sum()):,} of {len(verdicts.accepted):,} proofs accepted "
         f"(norm at most tau = {verdicts.tau:.6g}).\n"
-        f"The sender says: {printable(said[:_LONGEST]) or 'nothing (unattested)'}.\n"
+        f"The sender says: {escape_control_characters(said[:_LONGEST]) or 'nothing (unattested)'}.\n"
         "Acceptance says that a norm is small and nothing else: a proof of zeros would be accepted too.",
         highlight=False,
         markup=False,

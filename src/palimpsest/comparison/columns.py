@@ -47,7 +47,7 @@ def score_column(name: str, attacker: str = "") -> Read:
 
 def read_linkage(metrics: Metrics) -> Reading | None:
     """The share of proofs that the linkage attack matches with their samples."""
-    linkage = metrics.confirmation
+    linkage = metrics.linkage
     if linkage is None:
         return None
     low, high = linkage.intervals[0]

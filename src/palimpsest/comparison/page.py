@@ -14,7 +14,7 @@ from palimpsest.comparison.table import run_names, varying_keys, written, writte
 from palimpsest.report.figures import STYLE
 from palimpsest.report.pictures import save_figure
 from palimpsest.report.render import asset, content_policy, template
-from palimpsest.report.svg import COLOURS, inline_svg
+from palimpsest.report.svg import COLORS, inline_svg
 
 _DRAWN = ("mse", "top1", "lpips", "confirmed")
 
@@ -85,11 +85,11 @@ def _figure(column: Column, names: Sequence[str], runs: Sequence[ComparedRun]) -
             if value is None:
                 continue
             ends = run.intervals.get(column.name, (value, value))
-            axes.plot(ends, [place, place], color=COLOURS["blue"])
-            axes.plot(value, place, "o", color=COLOURS["blue"], markersize=4)
+            axes.plot(ends, [place, place], color=COLORS["blue"])
+            axes.plot(value, place, "o", color=COLORS["blue"], markersize=4)
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
-        axes.grid(axis="x", color=COLOURS["rule"], linewidth=0.4)
+        axes.grid(axis="x", color=COLORS["rule"], linewidth=0.4)
         if column.form.endswith("%"):
             axes.xaxis.set_major_formatter(PercentFormatter(1))
             axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from palimpsest.comparison.columns import COLUMNS
-from palimpsest.display import printable
+from palimpsest.display import escape_control_characters
 from palimpsest.errors import RunError
 from palimpsest.metrics import Metrics
 from palimpsest.registry import DEFENSES
@@ -21,7 +21,7 @@ class ComparedRun:
 
     Args:
         folder: Where it stands.
-        what: Data, model, unlearning, defences and attack, by name.
+        what: Data, model, unlearning, defenses and attack, by name.
         values: The columns' numbers by name; what the run does not have is absent.
         intervals: Their 95 % intervals, where they have one.
         chances: What chance gives, where that is known.
@@ -61,7 +61,7 @@ def read_run(folder: Path) -> ComparedRun:
         ) from error
     return ComparedRun(
         folder=folder,
-        what={name: printable(text[:_LONGEST]) for name, text in what.items()},
+        what={name: escape_control_characters(text[:_LONGEST]) for name, text in what.items()},
         values={name: reading.value for name, reading in found.items()},
         intervals={name: reading.interval for name, reading in found.items() if reading.interval},
         seconds=seconds,
@@ -86,14 +86,14 @@ def _what(config: dict[str, Any]) -> dict[str, str]:
         "data": str(data["name"] if data else config.get("auxiliary")),
         "model": str(model["name"] if isinstance(model, dict) else model),
         "unlearning": f"{unlearning['scenario']}, {unlearning['method']}" if unlearning else "brought",
-        "defences": defenses,
+        "defenses": defenses,
         "attack": str(config["attack"]["name"]),
         "seed": str(config.get("seed", "–")),
     }
 
 
 def _defense(one: dict[str, Any]) -> str:
-    """A defence's name, and what of its settings is not the default."""
+    """A defense's name, and what of its settings is not the default."""
     usual = DEFENSES.get(one["name"]).model_fields if one["name"] in DEFENSES.names() else {}
     settings = ", ".join(
         f"{name} {value}"

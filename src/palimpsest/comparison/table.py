@@ -7,7 +7,7 @@ from typing import Any
 
 from palimpsest.comparison.columns import COLUMNS, Column
 from palimpsest.comparison.run_summary import ComparedRun
-from palimpsest.display import in_form, printable
+from palimpsest.display import escape_control_characters, in_form
 
 
 def as_markdown(runs: Sequence[ComparedRun]) -> str:
@@ -91,12 +91,12 @@ def run_names(runs: Sequence[ComparedRun]) -> list[str]:
     """What of the runs' paths tells them apart, without what all of them begin or end with."""
     parts = [run.folder.resolve().parts for run in runs]
     if len(parts) == 1:
-        return [printable(parts[0][-1])]
+        return [escape_control_characters(parts[0][-1])]
     while len({one[0] for one in parts}) == 1 and min(map(len, parts)) > 1:
         parts = [one[1:] for one in parts]
     while len({one[-1] for one in parts}) == 1 and min(map(len, parts)) > 1:
         parts = [one[:-1] for one in parts]
-    return [printable("/".join(one)) for one in parts]
+    return [escape_control_characters("/".join(one)) for one in parts]
 
 
 def _csv_heads(column: Column) -> list[str]:

@@ -121,7 +121,7 @@ class UnlearningConfig(Section):
     ensure_participation: bool = True
     """Put every unlearning client into at least one round, in place of a client that was drawn."""
     fresh_seed: bool = False
-    """Retrain from another initialisation and sampling stream, so that a difference also holds the seeds' noise."""
+    """Retrain from another initialization and sampling stream, so that a difference also holds the seeds' noise."""
 
     def build(self) -> Any:
         """The unlearning method that `method` names, with its settings."""
@@ -156,7 +156,7 @@ class DefenseConfig(Section):
     selectors: ClassVar = {"name": DEFENSES}
 
     name: str
-    """The defence."""
+    """The defense."""
 
     def build(self) -> Any:
         """The defense that `name` names, with its settings."""
@@ -164,14 +164,14 @@ class DefenseConfig(Section):
 
 
 def listed_defenses(value: Any) -> list[Any]:
-    """Defences as a list, each with its settings; a name alone takes the defaults, and a single one needs no list.
+    """Defenses as a list, each with its settings; a name alone takes the defaults, and a single one needs no list.
 
     Raises:
         ValueError: Something is neither a name nor a mapping.
     """
     several = value if isinstance(value, list | tuple) else [value]
     if not all(isinstance(one, str | Mapping | DefenseConfig) for one in several):
-        raise ValueError("give a defence's name, or a list such as '[{name: prune, ratio: 0.9}, sign]'.")
+        raise ValueError("give a defense's name, or a list such as '[{name: prune, ratio: 0.9}, sign]'.")
     return [{"name": one} if isinstance(one, str) else one for one in several]
 
 
@@ -181,7 +181,7 @@ Defenses = Annotated[tuple[DefenseConfig, ...], BeforeValidator(listed_defenses)
 class ObservationConfig(Section):
     """What a server sees of the unlearning clients, for the attacks from the server (DRAGD, threat model)."""
 
-    remaining: PositiveInt = 4
+    retained: PositiveInt = 4
     """Samples of a batch that stay."""
     forgotten: PositiveInt = 1
     """Samples of a batch that are unlearned; it divides the number that each client forgets."""

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ValidationError
 
+from palimpsest.config.renamed import new_name
 from palimpsest.registry import closest
 
 LONGEST_VALUE = 200
@@ -19,8 +20,7 @@ def explain_validation(error: ValidationError, keys: list[str] | None = None) ->
     for problem in error.errors(include_url=False)[:_MOST_PROBLEMS]:
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            key = key[:LONGEST_VALUE]
-            sentences.append(f"{key!r} is not a key: {closest(key, keys) if keys else 'leave it out.'}")
+            sentences.append(unknown_key(key, keys or []))
             continue
         if problem["type"] == "missing":
             sentences.append(f"{key} is missing: give it in a file, or as --{key.replace('_', '-')}")
@@ -34,3 +34,18 @@ def explain_validation(error: ValidationError, keys: list[str] | None = None) ->
         sentences.append(f"{key}{value}: {reason}" if key else reason)
     more = error.error_count() - _MOST_PROBLEMS
     return "; ".join([*sentences, *([f"and {more:,} more like these"] if more > 0 else [])])
+
+
+def unknown_key(key: str, accepted: list[str], section: str = "") -> str:
+    """The sentence that refuses an unknown key: its new name if it was renamed, or else a likely name.
+
+    Args:
+        key: The key, without its section.
+        accepted: The section's keys; may be empty.
+        section: The section's name, such as `attack`; empty at the top level.
+    """
+    renamed = new_name(".".join(filter(None, (section, key))))
+    if renamed is not None:
+        return f"{key!r} was renamed: use {renamed.removeprefix(f'{section}.')!r}."
+    hint = closest(key, accepted) if accepted else "remove it."
+    return f"{key[:LONGEST_VALUE]!r} is not a key{' here' if section else ''}: {hint}"

@@ -17,9 +17,9 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from palimpsest.config.explain import LONGEST_VALUE, explain_validation
+from palimpsest.config.explain import explain_validation, unknown_key
 from palimpsest.errors import ConfigurationError
-from palimpsest.registry import Component, Registry, closest
+from palimpsest.registry import Component, Registry
 
 _LARGEST_INT = 2**63 - 1
 
@@ -99,9 +99,8 @@ class Section(BaseModel):
         known = sorted(cls.model_fields)
         for name in value:
             if name not in cls.model_fields:
-                raise ValueError(
-                    f"{str(name)[:LONGEST_VALUE]!r} is not a key here: {closest(str(name), known)}"
-                )
+                title = cls.declared.__name__.removesuffix("Config").lower()
+                raise ValueError(unknown_key(str(name), known, title))
         section = handler(value)
         section._settle(value)
         return section

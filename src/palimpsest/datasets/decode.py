@@ -18,7 +18,7 @@ Size = tuple[int, int]
 Encoded = tuple[str, bytes | Path]
 """Where an image stands, for messages, and its file or the file's bytes."""
 
-_GREY = {"1", "L", "LA", "La"}
+_GRAY = {"1", "L", "LA", "La"}
 _CHUNK = 1024
 # Not everything that Pillow knows: it hands PostScript to an interpreter.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -29,12 +29,12 @@ _CHECK_BYTES = 2**26
 def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
     """Decode images of one size.
 
-    Grey images give one channel, or three where the same set holds colour; an alpha channel is dropped;
-    16-bit grey keeps its upper eight bits.
+    Gray images give one channel, or three where the same set holds color; an alpha channel is dropped;
+    16-bit gray keeps its upper eight bits.
 
     Args:
-        files: Encoded images: BMP, GIF, JPEG, PNG, PPM, TIFF or WebP, in any mode that Pillow reads as 8-bit grey
-            or colour, of at most 2^24 pixels: a few bytes can claim to be more than memory holds.
+        files: Encoded images: BMP, GIF, JPEG, PNG, PPM, TIFF or WebP, in any mode that Pillow reads as 8-bit gray
+            or color, of at most 2^24 pixels: a few bytes can claim to be more than memory holds.
         size: Scale every image to this height and width (bicubic, antialiased); none leaves them as they are.
 
     Returns:
@@ -109,7 +109,7 @@ def _check_pixels(image: Image.Image) -> None:
 def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode in ("L", "RGB"):
         return image
-    if image.mode in _GREY:
+    if image.mode in _GRAY:
         return image.convert("L")
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

@@ -21,7 +21,7 @@ _TRAIN = 897
 class Digits(Source):
     """The 1,797 test digits of the UCI set "Optical Recognition of Handwritten Digits", divided in half.
 
-    The rows are shuffled once and for all, because neighbours were written by the same person.
+    The rows are shuffled once and for all, because neighbors were written by the same person.
     """
 
     def count(self, split: str) -> int:

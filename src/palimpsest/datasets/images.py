@@ -1,4 +1,4 @@
-"""Labelled images in memory, checked once when they are made."""
+"""Labeled images in memory, checked once when they are made."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -17,7 +17,7 @@ _LUMA = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, eq=False)
 class ImageSet(SampleSet):
-    """Labelled images.
+    """Labeled images.
 
     Attributes:
         name: What messages and reports call the set.
@@ -63,16 +63,16 @@ def _check_images(images: Tensor, name: str) -> None:
         row = int((~fine).nonzero()[0])
         raise DatasetError(
             f"Row {row} of {name} has pixels outside [0, 1] or not finite: "
-            "scale 8-bit images by 1/255 and leave normalisation to the model."
+            "scale 8-bit images by 1/255 and leave normalization to the model."
         )
 
 
 def in_channels(some: ImageSet, channels: int) -> ImageSet:
-    """Grey images repeated to colour, or colour images weighted to grey (ITU-R 601-2 luma).
+    """Gray images repeated to color, or color images weighted to gray (ITU-R 601-2 luma).
 
     Args:
-        some: Grey or colour images.
-        channels: 1 for grey, 3 for colour.
+        some: Gray or color images.
+        channels: 1 for gray, 3 for color.
     """
     if some.shape[0] == channels:
         return some

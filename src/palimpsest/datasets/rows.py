@@ -14,7 +14,7 @@ _MOST_TOKENS, _LONGEST = 2**20, 200
 
 @dataclass(frozen=True, eq=False)
 class RowSet(SampleSet):
-    """Labelled feature vectors, as the network takes them.
+    """Labeled feature vectors, as the network takes them.
 
     Attributes:
         name: What messages call the set.
@@ -63,7 +63,7 @@ class RowSet(SampleSet):
 
 @dataclass(frozen=True, eq=False)
 class TokenSet(SampleSet):
-    """Labelled sequences of tokens, all of one length.
+    """Labeled sequences of tokens, all of one length.
 
     Attributes:
         name: What messages call the set.

@@ -1,4 +1,4 @@
-"""Labelled samples of any kind: what proofs can be made of."""
+"""Labeled samples of any kind: what proofs can be made of."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -13,7 +13,7 @@ from palimpsest.storage import tensor_hash
 
 
 class SampleSet(ABC):
-    """Base of labelled samples in memory: a subclass is a frozen dataclass, names its tensor in `field`, and says in
+    """Base of labeled samples in memory: a subclass is a frozen dataclass, names its tensor in `field`, and says in
     `kind` what its samples are."""
 
     field: ClassVar[str]

@@ -31,7 +31,7 @@ class Source(ABC):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits there are: `train`, `test`, and `public` where unlabelled images come with the set."""
+        """The splits there are: `train`, `test`, and `public` where unlabeled images come with the set."""
         return ("train", "test")
 
     @property

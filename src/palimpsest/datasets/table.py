@@ -166,7 +166,7 @@ def _tokens(column: pa.ChunkedArray, path: Path) -> Tensor:
     except pa.ArrowException as error:
         raise DatasetError(
             f"The column {TOKENS!r} of {path} holds {str(column.type)[:_LONGEST]}, not lists of whole numbers: write "
-            "the numbers that your tokeniser gives."
+            "the numbers that your tokenizer gives."
         ) from error
     if len(lengths) != 1 or not lengths[0] or values.null_count:
         raise DatasetError(

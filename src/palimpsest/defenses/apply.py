@@ -1,4 +1,4 @@
-"""Defences by name, one after the other, and over chunks."""
+"""Defenses by name, one after the other, and over chunks."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -14,19 +14,19 @@ from palimpsest.registry import DEFENSES
 
 
 def defend(vectors: Tensor, name: str, *, generator: Generator, **settings: Any) -> Tensor:
-    """Defend proofs with one defence.
+    """Defend proofs with one defense.
 
     Args:
         vectors: Gradient differences, `[n, d]`, float32 or float64; left as they are.
-        name: The defence: orthogonal, sign, prune, gaussian, perturb, smooth, or another that is registered.
+        name: The defense: orthogonal, sign, prune, gaussian, perturb, smooth, or another that is registered.
         generator: Where random numbers come from.
-        settings: The defence's own; the paper's by default.
+        settings: The defense's own; the paper's by default.
 
     Returns:
         Defended proofs, `[n, d]`; `[n, dimensions]` for `project`.
 
     Raises:
-        ConfigurationError: There is no such defence, or it does not accept a setting.
+        ConfigurationError: There is no such defense, or it does not accept a setting.
         ProofError: The proofs are not a finite `[n, d]` floating-point tensor.
     """
     try:
@@ -37,15 +37,15 @@ def defend(vectors: Tensor, name: str, *, generator: Generator, **settings: Any)
 
 
 def apply_defenses(vectors: Tensor, components: Sequence[Defense], *, generator: Generator) -> Tensor:
-    """Defend proofs with several defences, one after the other, each with a generator of its own.
+    """Defend proofs with several defenses, one after the other, each with a generator of its own.
 
     Args:
         vectors: Gradient differences, `[n, d]`, float32 or float64; left as they are.
-        components: The defences, in the order in which they are applied; none gives the vectors themselves.
-        generator: Where the defences' own generators come from; a second call gets others.
+        components: The defenses, in the order in which they are applied; none gives the vectors themselves.
+        generator: Where the defenses' own generators come from; a second call gets others.
 
     Returns:
-        Defended proofs, as the last defence leaves them.
+        Defended proofs, as the last defense leaves them.
 
     Raises:
         ConfigurationError: A setting does not fit the proofs.
@@ -81,13 +81,13 @@ def defend_chunks(
 
 
 def describe(components: Iterable[Defense]) -> list[dict[str, Any]]:
-    """Name and settings of each defence, for JSON, as the configuration's `defenses` reads it; no secrets.
+    """Name and settings of each defense, for JSON, as the configuration's `defenses` reads it; no secrets.
 
     Args:
-        components: Registered defences, in order.
+        components: Registered defenses, in order.
 
     Raises:
-        ConfigurationError: A defence has no name.
+        ConfigurationError: A defense has no name.
     """
     names = {component: name for name, component in DEFENSES}
     described = []

@@ -16,14 +16,14 @@ from palimpsest.registry import DEFENSES
 class ClipNoise(Defense):
     """Clip each proof's norm, then add the Gaussian noise that makes its release (epsilon, delta)-private.
 
-    Neighbours are any two samples: beyond epsilon and delta, nobody can tell from a proof which one was
+    Neighbors are any two samples: beyond epsilon and delta, nobody can tell from a proof which one was
     forgotten. Two clipped proofs lie at most 2 * clip apart, and that is the sensitivity. The guarantee is
     for real-valued noise: neither the generator nor float32 arithmetic is hardened against attacks on them. A
     zero proof becomes pure noise.
     """
 
     source: ClassVar[str] = "Balle and Wang 2018 (analytic Gaussian mechanism), calibrated by dp-accounting"
-    randomised: ClassVar[bool] = True
+    randomized: ClassVar[bool] = True
 
     clip: PositiveFloat = 1.0
     """The largest norm before noise; longer proofs are scaled down to it."""

@@ -1,4 +1,4 @@
-"""What every defence shares: one proof at a time, in order, from a checked input to one new tensor."""
+"""What every defense shares: one proof at a time, in order, from a checked input to one new tensor."""
 
 import math
 from abc import ABC, abstractmethod
@@ -18,11 +18,11 @@ _LEAST = 1e-25
 class Defense(Component, ABC):
     """What a client does to its proofs before they leave.
 
-    A defence treats each proof on its own, in row order, and draws its random numbers in that order from the
+    A defense treats each proof on its own, in row order, and draws its random numbers in that order from the
     generator: calling it on chunks of rows, with the same generator, gives the rows of one call on the whole.
     """
 
-    randomised: ClassVar[bool] = False
+    randomized: ClassVar[bool] = False
     """Whether others who run it on the same proof get another result: it draws random numbers or has a secret."""
 
     @abstractmethod
@@ -31,19 +31,19 @@ class Defense(Component, ABC):
 
         Args:
             proofs: Gradient differences, `[n, d]`, float32 or float64; left as they are.
-            generator: Where random numbers come from, on any device; a deterministic defence ignores it.
+            generator: Where random numbers come from, on any device; a deterministic defense ignores it.
 
         Returns:
-            Defended proofs in a new tensor, `[n, d]` unless the defence says otherwise.
+            Defended proofs in a new tensor, `[n, d]` unless the defense says otherwise.
 
         Raises:
             ProofError: The proofs are not a finite `[n, d]` floating-point tensor.
         """
 
     def rekeyed(self, generator: Generator) -> Self:
-        """The same defence as another party runs it: with that party's secrets in place of this one's.
+        """The same defense as another party runs it: with that party's secrets in place of this one's.
 
-        An attacker who trains through a defence takes this copy. A defence without secrets is its own copy.
+        An attacker who trains through a defense takes this copy. A defense without secrets is its own copy.
 
         Args:
             generator: Where the other party's secrets are drawn from.

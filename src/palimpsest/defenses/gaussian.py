@@ -18,7 +18,7 @@ class GaussianNoise(Defense):
     """
 
     source: ClassVar[str] = "IGF, section B.3, Eq. 13; 0.1 in Table 2"
-    randomised: ClassVar[bool] = True
+    randomized: ClassVar[bool] = True
 
     sigma: Annotated[float, Field(ge=0)] = 0.1
     """The noise's standard deviation; a defended proof's norm is at least about sigma * sqrt(d)."""

@@ -19,7 +19,7 @@ class OrthogonalObfuscation(Defense):
     """
 
     source: ClassVar[str] = "IGF, section 3.3, Eq. 10"
-    randomised: ClassVar[bool] = True
+    randomized: ClassVar[bool] = True
 
     rescale: bool = True
     """Give each result the norm of its proof, as section 3.3 intends; false leaves Eq. 10 as printed, whose
@@ -34,7 +34,7 @@ class OrthogonalObfuscation(Defense):
         check_shape(proofs)
         if proofs.shape[1] == 1:
             raise ProofError(
-                "A proof of a single coordinate has no orthogonal direction: use another defence."
+                "A proof of a single coordinate has no orthogonal direction: use another defense."
             )
         noise, direction = proofs.new_empty(proofs.shape[1]), proofs.new_empty(proofs.shape[1])
 
@@ -45,7 +45,7 @@ class OrthogonalObfuscation(Defense):
             if norm == 0:
                 out.zero_()
                 return
-            left = orthogonalise(noise, torch.div(proof, norm, out=direction))
+            left = orthogonalize(noise, torch.div(proof, norm, out=direction))
             torch.mul(noise, norm / left if self.rescale else 1.0, out=out)
 
         return row_by_row(proofs, obfuscate)
@@ -55,7 +55,7 @@ class OrthogonalObfuscation(Defense):
         fill_normal(noise, generator)
 
 
-def orthogonalise(noise: Tensor, direction: Tensor) -> float:
+def orthogonalize(noise: Tensor, direction: Tensor) -> float:
     """Take a unit vector's component out of the noise, in place (Gram-Schmidt).
 
     Noise that lies close to the direction leaves mostly rounding errors: while half is lost, once more.

@@ -35,5 +35,5 @@ class SampleSeededObfuscation(OrthogonalObfuscation):
         fill_normal(noise, torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1))
 
     def rekeyed(self, generator: Generator) -> Self:
-        """The same defence under another party's key."""
+        """The same defense under another party's key."""
         return self.model_copy(update={"key": fork(generator)})

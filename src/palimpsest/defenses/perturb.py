@@ -18,7 +18,7 @@ class GradientPerturbation(Defense):
     """
 
     source: ClassVar[str] = "IGF, section B.3, Eq. 14; 0.01 in Table 2"
-    randomised: ClassVar[bool] = True
+    randomized: ClassVar[bool] = True
 
     scale: Annotated[float, Field(ge=0)] = 0.01
     """What the standard normal noise is multiplied by."""

@@ -16,9 +16,9 @@ _FEW = 16
 
 @DEFENSES.register("smooth")
 class GradientSmoothing(Defense):
-    """Blend each proof with its moving average over neighbouring coordinates (IGF, Eq. 15).
+    """Blend each proof with its moving average over neighboring coordinates (IGF, Eq. 15).
 
-    The window is centred, an even one reaching one coordinate further back than forward; at both ends the
+    The window is centered, an even one reaching one coordinate further back than forward; at both ends the
     average is over those of its coordinates that exist, so that a constant vector stays as it is. A zero
     proof stays zero.
     """
@@ -26,7 +26,7 @@ class GradientSmoothing(Defense):
     source: ClassVar[str] = "IGF, section B.3, Eq. 15; alpha 0.1 in Table 2, the window is not given"
 
     window: PositiveInt = 5
-    """How many neighbouring coordinates are averaged; at most d, and 1 averages nothing."""
+    """How many neighboring coordinates are averaged; at most d, and 1 averages nothing."""
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.1
     """The moving average's share of the result: 0 leaves a proof as it is."""
 
@@ -87,7 +87,7 @@ def window_means(sums: Tensor, window: int, *, out: Tensor) -> None:
 
     Args:
         sums: A vector's running sums, `[d]`; in float64, for their differences are small beside them.
-        window: Coordinates of a full window, 1 to d: `window // 2` before the centre, the rest after it.
+        window: Coordinates of a full window, 1 to d: `window // 2` before the center, the rest after it.
         out: Where the averages are written, `[d]`; a window that the ends cut off averages what it holds.
     """
     dimension, before = len(sums), window // 2

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from palimpsest.doctor.finding import Finding, fault, fits, mind
+from palimpsest.doctor.finding import Finding, error, ok, warning
 from palimpsest.storage import Parameters
 
 _NAMED = 5
@@ -29,17 +29,17 @@ def check_names(which: str, parameters: Parameters, network: nn.Module) -> Itera
         if name in parameters and parameters[name].shape != tensor.shape
     ]
     if missing:
-        yield fault(
+        yield error(
             which, f"It lacks {_listed(missing)}: it belongs to another network, or to a part of this one."
         )
     if strange:
-        yield fault(
+        yield error(
             which, f"The network has no {_listed(strange)}: name the factory that this checkpoint came from."
         )
     if reshaped:
-        yield fault(which, f"{_listed(reshaped)}: set model_arguments to those that it was trained with.")
+        yield error(which, f"{_listed(reshaped)}: set model_arguments to those that it was trained with.")
     if not (missing or strange or reshaped):
-        yield fits(which, f"{len(expected):,} tensors, names and shapes as the network has them.")
+        yield ok(which, f"{len(expected):,} tensors, names and shapes as the network has them.")
 
 
 def check_pair(before: Parameters, after: Parameters) -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def check_pair(before: Parameters, after: Parameters) -> Iterator[Finding]:
     shared = [name for name in before if name in after and before[name].shape == after[name].shape]
     moved = [name for name in shared if not torch.equal(before[name], after[name])]
     if not moved:
-        yield fault(
+        yield error(
             "checkpoints", "They hold the same numbers: every proof is zero. Give the model after unlearning."
         )
         return
@@ -55,14 +55,14 @@ def check_pair(before: Parameters, after: Parameters) -> Iterator[Finding]:
         sum(float((after[name].double() - before[name].double()).square().sum()) for name in moved) ** 0.5
     )
     size = sum(float(before[name].double().square().sum()) for name in shared) ** 0.5
-    yield fits(
+    yield ok(
         "checkpoints",
         f"{len(moved):,} tensors differ; the distance is {change / max(size, 1e-30):.2%} of the norm.",
     )
 
 
 def check_layers(network: nn.Module, pixels: int) -> Iterator[Finding]:
-    """Layers whose behaviour in training would make another proof, and how much a gradient holds.
+    """Layers whose behavior in training would make another proof, and how much a gradient holds.
 
     Args:
         network: With the original model's parameters.
@@ -76,19 +76,19 @@ def check_layers(network: nn.Module, pixels: int) -> Iterator[Finding]:
         if module.num_batches_tracked is not None and not int(module.num_batches_tracked)
     ]
     if without:
-        yield fault(
+        yield error(
             "batch norm",
             f"{_listed(without)} keep no running statistics, so that samples of a batch mix: no sample has a gradient "
             "of its own.",
         )
     elif untouched:
-        yield mind(
+        yield warning(
             "batch norm",
             f"{_listed(untouched)} never counted a batch: if the running statistics were not saved, proofs are made by "
             "another function than the federation's.",
         )
     elif norms:
-        yield fits(
+        yield ok(
             "batch norm",
             f"{len(norms)} layers; proofs are made in evaluation mode, with their running statistics.",
         )
@@ -96,11 +96,11 @@ def check_layers(network: nn.Module, pixels: int) -> Iterator[Finding]:
         name for name, module in network.named_modules() if isinstance(module, nn.modules.dropout._DropoutNd)
     ]
     if dropping:
-        yield fits(
+        yield ok(
             "mode", f"{len(dropping)} dropout layers, which are off: proofs are made in evaluation mode."
         )
     count = sum(parameter.numel() for parameter in network.parameters())
-    yield fits(
+    yield ok(
         "gradient", f"{count:,} numbers, {count / pixels:,.1f} for each of a sample's {pixels:,} values."
     )
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 
 from palimpsest.artifacts.auditor import AuditorArtifacts, load_auditor_artifacts, truth_of
-from palimpsest.artifacts.config import CaseConfig
+from palimpsest.artifacts.config import ArtifactsConfig
 from palimpsest.artifacts.images import LoadedSamples, in_classes, load_for
 from palimpsest.artifacts.models import Models
 from palimpsest.artifacts.oracle import OracleSource, open_oracle
 from palimpsest.datasets import ImageSet, SampleSet
-from palimpsest.doctor.finding import Finding, Level, fits, guarded, mind, tried
+from palimpsest.doctor.finding import Finding, Level, guarded, ok, tried, warning
 from palimpsest.doctor.inputs import check_accuracy, check_range
 from palimpsest.doctor.models import examine_models
 from palimpsest.doctor.oracle import ask, check_answers, check_plan
@@ -28,7 +28,7 @@ from palimpsest.randomness import make_generator
 from palimpsest.system.device import pick_device
 
 
-def examine(config: CaseConfig, *, folder: Path, data_dir: Path | None = None) -> Iterator[Finding]:
+def examine(config: ArtifactsConfig, *, folder: Path, data_dir: Path | None = None) -> Iterator[Finding]:
     """Say, before hours are spent, whether the pieces of a case fit; at most twenty samples are asked about.
 
     Args:
@@ -47,7 +47,7 @@ def examine(config: CaseConfig, *, folder: Path, data_dir: Path | None = None) -
 
 @dataclass(frozen=True)
 class _Examination:
-    config: CaseConfig
+    config: ArtifactsConfig
     folder: Path
     data_dir: Path | None
     device: str
@@ -65,7 +65,7 @@ class _Examination:
         whole = True
         for finding in self._pieces():
             # An attack never sees the truth.
-            whole = whole and (finding.level is not Level.FAULT or finding.piece == "truth")
+            whole = whole and (finding.level is not Level.ERROR or finding.subject == "truth")
             yield finding
         pieces = (yield from tried("case", self._gather)) if whole else None
         if pieces is not None:
@@ -119,7 +119,7 @@ class _Examination:
             lambda: truth_of(config, images, len(proofs.vectors), names=names, data_dir=self.data_dir),
         )
         if truth is None and config.truth is None:
-            yield mind(
+            yield warning(
                 "truth",
                 "The forgotten images are not given: nothing is scored, and the proofs can't be checked.",
             )
@@ -129,14 +129,14 @@ class _Examination:
         generator = make_generator(config.seed, "doctor")
         if isinstance(few, ImageSet) and isinstance(images, ImageSet):
             scores = evaluate(few.images, few, images, bootstrap=10, generator=generator)
-            yield fits(
+            yield ok(
                 "scores",
                 f"True images given as reconstructions score an MSE of {float(scores.mse.max()):.1g}.",
             )
             if scores.lpips_reason:
-                yield mind("scores", f"LPIPS will be absent: {scores.lpips_reason}")
+                yield warning("scores", f"LPIPS will be absent: {scores.lpips_reason}")
         if config.defenses:
-            yield mind(
+            yield warning(
                 "truth",
                 "Defended proofs are not the true images' gradient differences: they are not compared.",
             )
@@ -152,7 +152,7 @@ class _Examination:
             if answers is not None:
                 yield from check_truth(vectors, answers, few, None)
         elif models is None:
-            yield mind(
+            yield warning(
                 "truth",
                 "Whether the true images score zero is not known: without the models only the oracle could tell, and "
                 "it has a budget, knows the auxiliary images alone, or does not fit.",

@@ -1,4 +1,4 @@
-"""What an examination finds, a sentence at a time."""
+"""One finding of an examination: its level, its subject and a message."""
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -11,58 +11,58 @@ T = TypeVar("T")
 
 
 class Level(StrEnum):
-    """How a piece fits."""
+    """How serious a finding is."""
 
-    FITS = "fits"
-    """As it should be."""
-    MIND = "mind"
-    """The attack runs, and its result may mean something else than it seems to."""
-    FAULT = "fault"
-    """The attack would be refused, or fail, or be worth nothing."""
+    OK = "ok"
+    """The artifact is as it should be."""
+    WARNING = "warning"
+    """The attack runs, but its result may be misleading."""
+    ERROR = "error"
+    """The attack would be refused, would fail, or would measure nothing."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Args:
-        level: How it fits.
-        piece: What was looked at, in a word or two.
-        sentence: What was found, and what to do.
+        level: How serious the finding is.
+        subject: What was checked, in one or two words, such as `auxiliary`.
+        message: What was found, and what to do about it.
     """
 
     level: Level
-    piece: str
-    sentence: str
+    subject: str
+    message: str
 
 
-def fits(piece: str, sentence: str) -> Finding:
-    """A piece that is as it should be."""
-    return Finding(Level.FITS, piece, sentence)
+def ok(subject: str, message: str) -> Finding:
+    """Report an artifact that is as it should be."""
+    return Finding(Level.OK, subject, message)
 
 
-def mind(piece: str, sentence: str) -> Finding:
-    """A piece that may mislead."""
-    return Finding(Level.MIND, piece, sentence)
+def warning(subject: str, message: str) -> Finding:
+    """Report an artifact that may make the result misleading."""
+    return Finding(Level.WARNING, subject, message)
 
 
-def fault(piece: str, sentence: str) -> Finding:
-    """A piece that does not fit."""
-    return Finding(Level.FAULT, piece, sentence)
+def error(subject: str, message: str) -> Finding:
+    """Report an artifact that the attack can't use."""
+    return Finding(Level.ERROR, subject, message)
 
 
-def tried(piece: str, make: Callable[[], T]) -> Generator[Finding, None, T | None]:
-    """A value, or the finding that it can't be had."""
+def tried(subject: str, make: Callable[[], T]) -> Generator[Finding, None, T | None]:
+    """Return what `make` returns; if it fails, yield its error as a finding and return None."""
     try:
         return make()
-    except PalimpsestError as error:
-        yield fault(piece, str(error))
+    except PalimpsestError as problem:
+        yield error(subject, str(problem))
         return None
 
 
-def guarded(piece: str, findings: Iterator[Finding]) -> Iterator[Finding]:
-    """Findings, the last of them that there can be no more."""
+def guarded(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield findings; if a check raises an error, yield it as the last finding."""
     try:
         yield from findings
-    except PalimpsestError as error:
-        yield fault(piece, str(error))
+    except PalimpsestError as problem:
+        yield error(subject, str(problem))

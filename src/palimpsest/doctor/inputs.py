@@ -1,4 +1,4 @@
-"""Does the model recognise the auditor's images as they come to it?"""
+"""Does the model recognize the auditor's images as they come to it?"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from palimpsest.datasets import ImageSet, SampleSet
-from palimpsest.doctor.finding import Finding, fits, mind
+from palimpsest.doctor.finding import Finding, ok, warning
 from palimpsest.metrics import binomial_interval
-from palimpsest.models import Normalised, bare
+from palimpsest.models import Normalized, bare
 
 _TRIED = 512
 # A share of images that is no accident, and a choice of input that is clearly better than the one given.
@@ -38,14 +38,14 @@ READINGS = (
     Reading("images in [0, 1]", (0.0,), (1.0,)),
     Reading("images in 0 ... 255", (0.0,), (1 / 255,)),
     Reading("images in [-1, 1]", (0.5,), (0.5,)),
-    Reading("ImageNet's normalisation", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    Reading("CIFAR-10's normalisation", (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
-    Reading("MNIST's normalisation", (0.1307,), (0.3081,)),
+    Reading("ImageNet's normalization", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    Reading("CIFAR-10's normalization", (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
+    Reading("MNIST's normalization", (0.1307,), (0.3081,)),
 )
 
 
 def own_reading(images: ImageSet) -> Reading:
-    """The normalisation that many training codes make: of each channel by its own mean and standard deviation.
+    """The normalization that many training codes make: of each channel by its own mean and standard deviation.
 
     Args:
         images: Such as the network was trained on.
@@ -62,12 +62,12 @@ def check_range(samples: SampleSet) -> Iterator[Finding]:
         yield from _check_pixels(samples)
     else:
         low, high = (float(value) for value in samples.inputs.aminmax())
-        yield fits(
+        yield ok(
             "samples",
             f"{len(samples):,} auxiliary {samples.kind}, {samples.shape[0]:,} numbers each, {low:.3g} to {high:.3g}.",
         )
     if present < samples.classes:
-        yield mind(
+        yield warning(
             "classes",
             f"{present} of the model's {samples.classes} classes are among them: the attack never sees the others.",
         )
@@ -75,21 +75,23 @@ def check_range(samples: SampleSet) -> Iterator[Finding]:
 
 def _check_pixels(images: ImageSet) -> Iterator[Finding]:
     low, high, mean = (float(value) for value in (*images.images.aminmax(), images.images.mean()))
-    yield fits(
+    yield ok(
         "images",
         f"{len(images):,} auxiliary images of {' x '.join(map(str, images.shape))}, pixels {low:.3g} to {high:.3g}, "
         f"mean {mean:.3g}.",
     )
     if high <= 2 / 255:
-        yield mind("images", "They are almost black: pixels of 0 to 255 may have been divided by 255 twice.")
+        yield warning(
+            "images", "They are almost black: pixels of 0 to 255 may have been divided by 255 twice."
+        )
 
 
 @torch.no_grad()
 def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator[Finding]:
-    """Whether the original model recognises the images as they come to it, or would in another form or numbering.
+    """Whether the original model recognizes the images as they come to it, or would in another form or numbering.
 
     Args:
-        model: The original model, with its normalisation.
+        model: The original model, with its normalization.
         images: The auditor's, with labels.
         device: Where the model is.
     """
@@ -100,7 +102,7 @@ def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator
     often = float(labels.bincount().max()) / len(labels)
     low, high = binomial_interval(round(share * len(labels)), len(labels))
     told = (
-        f"The original model recognises {share:.1%} of {len(labels)} auxiliary {images.kind} (95 % interval {low:.1%} "
+        f"The original model recognizes {share:.1%} of {len(labels)} auxiliary {images.kind} (95 % interval {low:.1%} "
         f"to {high:.1%}); the commonest class is {often:.1%}."
     )
     network = bare(model)
@@ -108,7 +110,7 @@ def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator
         (
             (
                 float(
-                    (_guesses(Normalised(network, one.mean, one.std).to(device), pixels) == labels)
+                    (_guesses(Normalized(network, one.mean, one.std).to(device), pixels) == labels)
                     .double()
                     .mean()
                 ),
@@ -121,27 +123,27 @@ def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator
         default=(0.0, READINGS[0]),
     )
     if best > share + _BETTER:
-        yield mind(
-            "normalisation",
-            f"{told} With {reading.words} it would be {best:.1%}: set --mean {_spelt(reading.mean)} --std "
-            f"{_spelt(reading.std)}.",
+        yield warning(
+            "normalization",
+            f"{told} With {reading.words} it would be {best:.1%}: set --mean {_spelled(reading.mean)} --std "
+            f"{_spelled(reading.std)}.",
         )
         return
     renamed = _best_numbering(guesses, labels, images.classes)
     if renamed > share + _BETTER:
-        yield mind(
+        yield warning(
             "classes",
             f"{told} With the classes numbered in another way it would be {renamed:.1%}: give their names in the "
             "model's order as class_names, or mend the labels.",
         )
     elif share <= min(often + 0.02, _SURE):
-        yield mind(
-            "normalisation",
+        yield warning(
+            "normalization",
             f"{told} It knows no more than that: check that these are images of its kind, their channels and their "
-            "normalisation (mean and std).",
+            "normalization (mean and std).",
         )
     else:
-        yield fits("normalisation", told)
+        yield ok("normalization", told)
 
 
 def _guesses(model: nn.Module, pixels: Tensor) -> Tensor:
@@ -156,5 +158,5 @@ def _best_numbering(guesses: Tensor, labels: Tensor, classes: int) -> float:
     return float(table[rows, columns].sum()) / len(labels)
 
 
-def _spelt(values: tuple[float, ...]) -> str:
+def _spelled(values: tuple[float, ...]) -> str:
     return " ".join(f"{value:.4g}" for value in values)

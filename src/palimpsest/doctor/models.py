@@ -3,16 +3,16 @@
 from collections.abc import Generator
 
 from palimpsest.artifacts.auditor import models_of
-from palimpsest.artifacts.config import CaseConfig
+from palimpsest.artifacts.config import ArtifactsConfig
 from palimpsest.artifacts.models import Models
 from palimpsest.datasets import SampleSet
 from palimpsest.doctor.checkpoints import check_layers, check_names, check_pair
-from palimpsest.doctor.finding import Finding, mind, tried
+from palimpsest.doctor.finding import Finding, tried, warning
 from palimpsest.models import build_own, read_state_dict
 
 
 def examine_models(
-    config: CaseConfig, images: SampleSet, *, device: str
+    config: ArtifactsConfig, images: SampleSet, *, device: str
 ) -> Generator[Finding, None, Models | None]:
     """Look at the network and both checkpoints.
 
@@ -26,7 +26,9 @@ def examine_models(
     """
     named = config.model, config.original, config.unlearned
     if named == (None, None, None):
-        yield mind("model", "No model is held: whether the proofs are what they claim can't be checked here.")
+        yield warning(
+            "model", "No model is held: whether the proofs are what they claim can't be checked here."
+        )
         return None
     if config.model is None or config.original is None or config.unlearned is None:
         return (yield from tried("model", lambda: models_of(config, images, device=device)))

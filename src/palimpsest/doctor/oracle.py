@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from palimpsest.artifacts.config import CaseConfig
+from palimpsest.artifacts.config import ArtifactsConfig
 from palimpsest.artifacts.models import Models
 from palimpsest.artifacts.oracle import OracleSource
 from palimpsest.attacks import Attack, AuditorView, LearnedInversion
 from palimpsest.attacks.learned.perceptual_loss import load_vgg_features
 from palimpsest.datasets import SampleSet
-from palimpsest.doctor.finding import Finding, fault, fits, mind
+from palimpsest.doctor.finding import Finding, error, ok, warning
 from palimpsest.doctor.proofs import distance
 from palimpsest.gradients import gradient_differences
 from palimpsest.oracles import ModelOracle, RecordedOracle, ShardedOracle
@@ -42,20 +42,20 @@ def check_answers(
     answers = torch.cat([first, ask(oracle_source, few.subset(torch.arange(1, len(few))))])
     seconds = (time.perf_counter() - start) / max(1, len(few) - 1)
     zeros = int((answers.norm(dim=1) == 0).sum())
-    yield fits("oracle", f"It answers from {oracle_source.source}, in {seconds:.2g} s a sample.")
+    yield ok("oracle", f"It answers from {oracle_source.source}, in {seconds:.2g} s a sample.")
     if zeros:
-        yield mind("oracle", f"{zeros} of {len(few)} answers are zero.")
+        yield warning("oracle", f"{zeros} of {len(few)} answers are zero.")
     yield from _asked_twice(oracle_source, few, answers)
     if models is None or isinstance(oracle_source.oracle, (ModelOracle, ShardedOracle)):
         return
     ours = gradient_differences(models.original, models.unlearned, few.inputs, few.labels).cpu()
     off = distance(answers, ours)
     if off <= _SAME:
-        yield fits(
+        yield ok(
             "oracle", f"Its answers are the checkpoints' gradient differences (relative distance {off:.1e})."
         )
     else:
-        yield fault(
+        yield error(
             "oracle",
             f"Its answers are not the checkpoints' gradient differences (relative distance {off:.2g}): check the order "
             "of its rows, its models, and its loss.",
@@ -70,14 +70,14 @@ def _asked_twice(oracle_source: OracleSource, few: SampleSet, answers: Tensor) -
     again = oracle.ask_anew(few.inputs.flip(0), few.labels.flip(0)).flip(0)
     off = distance(again, answers)
     if off > _SAME:
-        yield fault(
+        yield error(
             "oracle",
             f"It answers the same questions in two ways (relative distance {off:.2g}): its answers depend on their "
             "order or on chance, or it lies.",
         )
 
 
-def check_plan(config: CaseConfig, view: AuditorView[Any], folder: Path) -> Iterator[Finding]:
+def check_plan(config: ArtifactsConfig, view: AuditorView[Any], folder: Path) -> Iterator[Finding]:
     """How much the attack will ask, and the room that the answers take.
 
     Args:
@@ -94,14 +94,14 @@ def check_plan(config: CaseConfig, view: AuditorView[Any], folder: Path) -> Iter
         wanted = len(view.auxiliary) * attack.queries + probes
         told = f"The attack asks about at most {asked:,} samples"
         if view.remaining_queries is None:
-            yield fits("queries", f"{told}.")
+            yield ok("queries", f"{told}.")
         elif asked < wanted:
-            yield mind(
+            yield warning(
                 "queries",
                 f"{told} of the {wanted:,} that it would ask without a limit: expect less of it.",
             )
         else:
-            yield fits(
+            yield ok(
                 "queries", f"{told}, within the limit of {view.remaining_queries + len(view.auxiliary):,}."
             )
     yield _room(view, folder)
@@ -113,9 +113,9 @@ def check_plan(config: CaseConfig, view: AuditorView[Any], folder: Path) -> Iter
 def _lessons(count: int, kind: str) -> Iterator[Finding]:
     """What an attack can learn from so many samples."""
     if count < 2:
-        yield fault("auxiliary", f"The attack learns from auxiliary {kind}, and there is one: give many.")
+        yield error("auxiliary", f"The attack learns from auxiliary {kind}, and there is one: give many.")
     elif count < _FEW:
-        yield mind(
+        yield warning(
             "auxiliary",
             f"The attack learns from auxiliary {kind}, and {count} are few: the paper takes 8,000.",
         )
@@ -131,7 +131,7 @@ def _basis(attack: Attack, view: AuditorView[Any]) -> Iterator[Finding]:
     # While it is put together there are two of it.
     size, fitting = 8 * view.oracle.dimension * directions, view.memory_budget // (8 * view.oracle.dimension)
     if size > view.memory_budget:
-        yield mind(
+        yield warning(
             "memory",
             f"Up to {directions:,} directions of {view.oracle.dimension:,} numbers may take {size / 2**30:,.1f} GiB: "
             f"set --attack.components to {max(1, fitting):,} or less to stay within the memory budget.",
@@ -141,15 +141,15 @@ def _basis(attack: Attack, view: AuditorView[Any]) -> Iterator[Finding]:
 def _room(view: AuditorView[Any], folder: Path) -> Finding:
     size = 4 * view.oracle.dimension * len(view.auxiliary)
     if size <= view.memory_budget:
-        return fits("memory", f"The answers take {size / 2**20:,.0f} MiB, within the memory budget.")
+        return ok("memory", f"The answers take {size / 2**20:,.0f} MiB, within the memory budget.")
     place = next(parent for parent in (folder, *folder.resolve().parents) if parent.is_dir())
     free = shutil.disk_usage(place).free
     told = f"The answers take {size / 2**30:,.1f} GiB, more than the memory budget, and go to a file"
     if size > free:
-        return fault(
+        return error(
             "memory", f"{told}, for which {place} has {free / 2**30:,.1f} GiB: lower auxiliary_size."
         )
-    return fits("memory", f"{told}.")
+    return ok("memory", f"{told}.")
 
 
 def ask(oracle_source: OracleSource, samples: SampleSet) -> Tensor:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from palimpsest.artifacts.attestation import named_models
 from palimpsest.artifacts.models import Models
 from palimpsest.datasets import ImageSet, SampleSet
-from palimpsest.doctor.finding import Finding, fault, fits, mind
+from palimpsest.doctor.finding import Finding, error, ok, warning
 from palimpsest.doctor.inputs import READINGS
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, per_sample_gradients
-from palimpsest.models import Normalised, bare
+from palimpsest.models import Normalized, bare
 from palimpsest.proofs import Proofs
 
 COMPARED = 16
@@ -29,19 +29,19 @@ def check_vectors(proofs: Proofs) -> Iterator[Finding]:
     norms = proofs.vectors.norm(dim=1)
     zeros = int((norms == 0).sum())
     count, dimension = proofs.vectors.shape
-    yield fits(
+    yield ok(
         "proofs",
         f"{count:,} of {dimension:,} numbers, all finite, norms {norms.min():.3g} to {norms.max():.3g}.",
     )
     if zeros:
-        yield mind("proofs", f"{zeros:,} of them are zero: there is nothing in them to attack.")
+        yield warning("proofs", f"{zeros:,} of them are zero: there is nothing in them to attack.")
     if not proofs.attested:
-        yield mind("proofs", "Nothing is said of how they were made: they are unattested.")
+        yield warning("proofs", "Nothing is said of how they were made: they are unattested.")
     told = proofs.metadata.get("defenses", "[]")
     if told != "[]":
-        yield mind(
+        yield warning(
             "proofs",
-            f"Their sender names the defences {told[:200]}: set defenses, so that an attack can imitate them.",
+            f"Their sender names the defenses {told[:200]}: set defenses, so that an attack can imitate them.",
         )
 
 
@@ -50,30 +50,30 @@ def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
     named = named_models(proofs, models)
     exchanged = named_models(proofs, replace(models, original=models.unlearned, unlearned=models.original))
     if len(named) == 2 and not any(named.values()) and all(exchanged.values()):
-        yield fault(
+        yield error(
             "proofs", "They name the two checkpoints the other way round: exchange original and unlearned."
         )
         return
     for which, same in named.items():
         if same:
-            yield fits("proofs", f"They name the {which} checkpoint.")
+            yield ok("proofs", f"They name the {which} checkpoint.")
         else:
             claimed = proofs.metadata[which][:16]
-            yield mind("proofs", f"They name another {which} model than the checkpoint: {claimed}...")
+            yield warning("proofs", f"They name another {which} model than the checkpoint: {claimed}...")
 
 
 def check_dimension(proofs: Proofs, network: nn.Module, frozen: int) -> Iterator[Finding]:
     """Whether a proof is as long as the network's gradient, and if not, what it may be.
 
     Args:
-        proofs: As they were handed in, without defences.
+        proofs: As they were handed in, without defenses.
         network: With all its parameters.
         frozen: Parameters that the factory made with `requires_grad=False`.
     """
     dimension = proofs.vectors.shape[1]
     counted = sum(parameter.numel() for parameter in network.parameters())
     if dimension == counted:
-        yield fits("dimension", f"A proof has a number for each of the {counted:,} parameters.")
+        yield ok("dimension", f"A proof has a number for each of the {counted:,} parameters.")
         return
     buffers = sum(buffer.numel() for buffer in network.buffers())
     hint = "they belong to another network, or were defended"
@@ -85,7 +85,7 @@ def check_dimension(proofs: Proofs, network: nn.Module, frozen: int) -> Iterator
         for name, parameter in network.named_parameters():
             if dimension == counted - parameter.numel():
                 hint = f"they may leave {name} out"
-    yield fault(
+    yield error(
         "dimension", f"A proof has {dimension:,} numbers and the network {counted:,} parameters: {hint}."
     )
 
@@ -96,7 +96,7 @@ def check_truth(
     """That the true samples score zero: their gradient differences are the proofs.
 
     Args:
-        vectors: The first proofs, `[n, d]`, without defences.
+        vectors: The first proofs, `[n, d]`, without defenses.
         answers: The oracle's gradient differences of the first true samples, `[n, d]`.
         truth: Those samples.
         models: The two models, where they are held, to find out what was done otherwise.
@@ -104,7 +104,7 @@ def check_truth(
     off = distance(answers, vectors)
     what = "images" if isinstance(truth, ImageSet) else "samples"
     if off <= _SAME:
-        yield fits(
+        yield ok(
             "truth",
             f"The true {what} score zero: their gradient differences are the proofs (relative distance {off:.1e}, "
             f"first {len(vectors)}).",
@@ -112,16 +112,16 @@ def check_truth(
         return
     for explanation in _explanations(vectors, answers, truth, models):
         if explanation.distance <= _SAME:
-            yield fault(
+            yield error(
                 "truth", f"The proofs are not these {what}' gradient differences: {explanation.words}."
             )
             return
     cosine = float(F.cosine_similarity(answers, vectors).median())
-    yield fault(
+    yield error(
         "truth",
         f"The proofs are not these {what}' gradient differences (relative distance {off:.2g}, cosine {cosine:.2f}): "
         f"check the {what}' order, the labels, how they come to the network (mean, std, image_size, channels), the "
-        "loss (mean cross-entropy), defences, and that the checkpoints are those that the proofs were made with.",
+        "loss (mean cross-entropy), defenses, and that the checkpoints are those that the proofs were made with.",
     )
 
 
@@ -182,7 +182,7 @@ def _otherwise(vectors: Tensor, truth: SampleSet, models: Models) -> Iterator[Ex
     for reading in readings:
         if len(reading.mean) in (1, truth.shape[0]):
             before, after = (
-                Normalised(one, reading.mean, reading.std).to(_device(first)) for one in networks
+                Normalized(one, reading.mean, reading.std).to(_device(first)) for one in networks
             )
             yield explained(
                 f"they were made of {reading.words}; set mean and std accordingly",

@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from palimpsest.artifacts.config import CaseConfig
+from palimpsest.artifacts.config import ArtifactsConfig
 from palimpsest.artifacts.images import in_classes
 from palimpsest.artifacts.server import ServerArtifacts, images_of, load_public, load_server_artifacts
 from palimpsest.attacks import BatchLabels, Knowledge, MatchingAttack
-from palimpsest.doctor.finding import Finding, fault, fits, guarded, mind, tried
+from palimpsest.doctor.finding import Finding, error, guarded, ok, tried, warning
 from palimpsest.doctor.inputs import check_accuracy, check_range
 from palimpsest.doctor.models import examine_models
 from palimpsest.federation import Observation
@@ -21,7 +21,7 @@ _ZERO = 1e-5
 _PARALLEL = 1e-5
 
 
-def examine_server(config: CaseConfig, *, data_dir: Path | None, device: str) -> Iterator[Finding]:
+def examine_server(config: ArtifactsConfig, *, data_dir: Path | None, device: str) -> Iterator[Finding]:
     """Everything that a server's attack stands on; what depends on a piece that does not fit is passed over.
 
     Args:
@@ -55,19 +55,19 @@ def check_observation(seen: ServerArtifacts) -> Iterator[Finding]:
     batches, dimension = observation.gradients_before.shape
     norms = torch.cat([observation.gradients_before, observation.gradients_after]).norm(dim=1)
     if not bool(norms.all()):
-        yield fault(
+        yield error(
             "gradients", f"{int((norms == 0).sum())} of {2 * batches} are zero: nothing can be read there."
         )
-    yield fits(
+    yield ok(
         "gradients",
-        f"{batches:,} batches of {observation.remaining} remaining and {observation.forgotten} forgotten samples, "
+        f"{batches:,} batches of {observation.retained} retained and {observation.forgotten} forgotten samples, "
         f"{dimension:,} numbers each, norms {float(norms.min()):.3g} to {float(norms.max()):.3g}.",
     )
     if torch.equal(observation.gradients_before, observation.gradients_after):
-        yield fault("gradients", "Those before and after unlearning are the same: nothing was forgotten.")
+        yield error("gradients", "Those before and after unlearning are the same: nothing was forgotten.")
 
 
-def check_objective(config: CaseConfig, seen: ServerArtifacts, *, device: str) -> Iterator[Finding]:
+def check_objective(config: ArtifactsConfig, seen: ServerArtifacts, *, device: str) -> Iterator[Finding]:
     """What the attack's objective says of the true images: zero where model, observation and loss fit together.
 
     Args:
@@ -77,37 +77,42 @@ def check_objective(config: CaseConfig, seen: ServerArtifacts, *, device: str) -
     """
     attack = config.attack.build()
     if Knowledge.LABELS in attack.knowledge and seen.observed.labels is None:
-        yield fault(
+        yield error(
             "labels",
-            f"{config.attack.name} is to know the labels, and the gradients' file has none: add labels_remaining and "
+            f"{config.attack.name} is to know the labels, and the gradients' file has none: add labels_retained and "
             "labels_forgotten to it, or set --attack.labels inferred.",
         )
-    if seen.forgotten is None or seen.remaining is None:
-        yield mind(
+    if seen.forgotten is None or seen.retained is None:
+        yield warning(
             "truth",
-            "The forgotten and the remaining images are not both given (truth, remaining_truth): whether the attack's "
+            "The forgotten and the retained images are not both given (truth, retained_truth): whether the attack's "
             "objective is zero for them can't be said.",
         )
         return
     if not isinstance(attack, MatchingAttack):
-        yield mind("truth", f"{config.attack.name} matches no gradients: it has no objective to check.")
+        yield warning("truth", f"{config.attack.name} matches no gradients: it has no objective to check.")
         return
     batches = len(seen.observed.observation.gradients_before)
-    labels = BatchLabels(seen.remaining.labels.view(batches, -1), seen.forgotten.labels.view(batches, -1))
+    labels = BatchLabels(seen.retained.labels.view(batches, -1), seen.forgotten.labels.view(batches, -1))
     if seen.observed.labels is not None:
         yield from _check_labels(seen.observed.labels, labels)
     yield from _check_zero(config, seen, attack, labels, device=device)
 
 
 def _check_zero(
-    config: CaseConfig, seen: ServerArtifacts, attack: MatchingAttack, labels: BatchLabels, *, device: str
+    config: ArtifactsConfig,
+    seen: ServerArtifacts,
+    attack: MatchingAttack,
+    labels: BatchLabels,
+    *,
+    device: str,
 ) -> Iterator[Finding]:
     """Whether the true images bring the attack's objective to zero, and if not, why."""
     assert seen.forgotten is not None, "refused without the truth"
-    assert seen.remaining is not None, "refused without the truth"
+    assert seen.retained is not None, "refused without the truth"
     observation = seen.observed.observation
     batches = len(observation.gradients_before)
-    stay, leave = (images.images.unflatten(0, (batches, -1)) for images in (seen.remaining, seen.forgotten))
+    stay, leave = (images.images.unflatten(0, (batches, -1)) for images in (seen.retained, seen.forgotten))
     view = seen.view(attack, device=device, memory_budget=config.memory_budget)
 
     def worst_objectives(precision: str) -> dict[str, float]:
@@ -121,10 +126,10 @@ def _check_zero(
     worst = worst_objectives("float32")
     told = ", ".join(f"{name} {value:.1g}" for name, value in worst.items())
     if max(worst.values()) <= _ZERO:
-        yield fits("objective", f"Zero for the true images ({told}; the gradient itself is 1).")
+        yield ok("objective", f"Zero for the true images ({told}; the gradient itself is 1).")
         floor = max(worst_objectives(attack.precision).values())
         if floor > _ZERO:
-            yield mind(
+            yield warning(
                 "objective",
                 f"In {attack.precision}, in which the attack computes, the rounding in what clients sent leaves up to "
                 f"{floor:.1g}: of samples that the model fits well a gradient is little more than that.",
@@ -133,9 +138,9 @@ def _check_zero(
     # Known causes are looked for with the plain gradient, whatever the attack makes of it.
     causes = list(_causes(observation, seen, stay, leave, labels))
     if causes:
-        yield fault("objective", f"Not zero for the true images ({told}). {' '.join(causes)}")
+        yield error("objective", f"Not zero for the true images ({told}). {' '.join(causes)}")
     else:
-        yield mind(
+        yield warning(
             "objective",
             f"Not zero for the true images ({told}), although both gradients are theirs: {config.attack.name} "
             "estimates the forgotten samples' gradient from a difference, which is exact only where unlearning left "
@@ -165,7 +170,7 @@ def _causes(
         if off > _PARALLEL:
             yield (
                 f"The gradients {when} unlearning are not the true images' ({off:.1%} of their square is something "
-                "else): check the order of the batches, the labels, the normalisation, the steps, and that they were "
+                "else): check the order of the batches, the labels, the normalization, the steps, and that they were "
                 "taken in evaluation mode."
             )
         elif abs(ratio - 1) > 1e-3:
@@ -177,11 +182,11 @@ def _causes(
 
 
 def _check_labels(brought: BatchLabels, true: BatchLabels) -> Iterator[Finding]:
-    for part, tensor in (("retained", "labels_remaining"), ("forgotten", "labels_forgotten")):
+    for part, tensor in (("retained", "labels_retained"), ("forgotten", "labels_forgotten")):
         given, expected = (getattr(one, part).sort(dim=1).values for one in (brought, true))
         if not torch.equal(given, expected):
             wrong = int((given != expected).any(dim=1).sum())
-            yield fault(
+            yield error(
                 "labels",
                 f"{tensor} are not those of the true images in {wrong} of {len(given)} batches: check the "
                 "order of the batches and the numbering of the classes.",

@@ -54,7 +54,7 @@ class Work(BaseModel, ABC):
 
 
 class Optimizer(Protocol):
-    """What local training needs of an optimiser."""
+    """What local training needs of an optimizer."""
 
     def zero_grad(self) -> None:
         """Forget the last gradients."""
@@ -76,7 +76,7 @@ class LocalTraining(Work):
     proximal_mu: float = 0.0
 
     def optimizer(self, parameters: list[nn.Parameter]) -> Optimizer:
-        """A fresh optimiser: clients keep no state from round to round."""
+        """A fresh optimizer: clients keep no state from round to round."""
         return SGD(parameters, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay)
 
     def __call__(self, model: nn.Module, shard: Shard, *, seed: int) -> Outcome:

@@ -25,7 +25,7 @@ class Federation:
         data: The images, and which rows each client holds.
         model: The architecture.
         config: The settings.
-        seed: Initialisation, sampling and shuffles follow from it, each on a stream of its own.
+        seed: Initialization, sampling and shuffles follow from it, each on a stream of its own.
         device: Where clients compute.
     """
 
@@ -43,7 +43,7 @@ class Federation:
         return component
 
     def network(self) -> nn.Module:
-        """The model at its initialisation."""
+        """The model at its initialization."""
         train = self.data.train
         return build_model(self.model, shape=train.shape, classes=train.classes, seed=self.seed)
 
@@ -99,7 +99,7 @@ class Federation:
             title: What the progress line says.
             clients: Each client's rows of the training images.
             schedule: Who works in which round.
-            start: The first global model, overwritten; none starts at the initialisation.
+            start: The first global model, overwritten; none starts at the initialization.
             work: What clients do; none is local training.
             aggregation: What becomes of their replies; none is the configured one.
             minimum_replies: How many replies a round needs; none is the configured number.

@@ -1,4 +1,4 @@
-"""Adaptive server optimisers: the clients' mean update is a gradient for Adam, Yogi or Adagrad."""
+"""Adaptive server optimizers: the clients' mean update is a gradient for Adam, Yogi or Adagrad."""
 
 import math
 from abc import abstractmethod

@@ -25,10 +25,10 @@ class Observation(Record):
     after: Parameters
     """The unlearned global model."""
     gradients_before: Tensor
-    """At `before`, over the remaining and the forgotten samples, `[b, d]` float32 (DRAGD's grad L_*)."""
+    """At `before`, over the retained and the forgotten samples, `[b, d]` float32 (DRAGD's grad L_*)."""
     gradients_after: Tensor
-    """At `after`, over the remaining samples, `[b, d]` float32 (DRAGD's grad L_u)."""
-    remaining: int
+    """At `after`, over the retained samples, `[b, d]` float32 (DRAGD's grad L_u)."""
+    retained: int
     """Samples of a batch that stay."""
     forgotten: int
     """Samples of a batch that are unlearned."""
@@ -40,7 +40,7 @@ class Observation(Record):
     @property
     def batch(self) -> int:
         """Samples of a batch before unlearning."""
-        return self.remaining + self.forgotten
+        return self.retained + self.forgotten
 
     @property
     def difference(self) -> Tensor:
@@ -49,7 +49,7 @@ class Observation(Record):
         The whole batch's gradient is the weighted mean of two parts, and one part is seen alone (GIAMU's identity).
         Where unlearning moved the parameters or clients took several steps, it is off by what that changed.
         """
-        whole, part = self.batch * self.gradients_before, self.remaining * self.gradients_after
+        whole, part = self.batch * self.gradients_before, self.retained * self.gradients_after
         return (whole - part) / self.forgotten
 
     def gradient(self, model: nn.Module) -> BatchGradient:
@@ -65,7 +65,7 @@ def observe(
     model: nn.Module,
     before: Parameters,
     after: Parameters,
-    remaining: ImageSet,
+    retained: ImageSet,
     forgotten: ImageSet,
     *,
     batches: int,
@@ -78,7 +78,7 @@ def observe(
         model: The architecture.
         before: The global model before unlearning.
         after: The unlearned global model.
-        remaining: What stays: the first n_r images belong to the first batch, and so on.
+        retained: What stays: the first n_r images belong to the first batch, and so on.
         forgotten: What is unlearned, in the same order of batches.
         batches: How many batches there are; it divides both numbers of images.
         local_steps: Full-batch steps that a client takes.
@@ -87,16 +87,16 @@ def observe(
     Raises:
         UnlearningError: The images can't be divided into that many batches, or there are none.
     """
-    counts = (len(remaining), len(forgotten))
+    counts = (len(retained), len(forgotten))
     if batches < 1 or not all(counts) or any(count % batches for count in counts):
         raise UnlearningError(
-            f"{counts[0]} remaining and {counts[1]} forgotten images can't be dealt to {batches} batches of one "
+            f"{counts[0]} retained and {counts[1]} forgotten images can't be dealt to {batches} batches of one "
             "size: give multiples of the number of batches."
         )
     gradient = BatchGradient(model, local_steps=local_steps, learning_rate=learning_rate)
     stay, leave = (
         list(zip(some.images.chunk(batches), _one_hot(some).chunk(batches), strict=True))
-        for some in (remaining, forgotten)
+        for some in (retained, forgotten)
     )
     pairs = list(zip(stay, leave, strict=True))
     return Observation(
@@ -106,7 +106,7 @@ def observe(
             [gradient(before, torch.cat([r[0], f[0]]), torch.cat([r[1], f[1]])) for r, f in pairs]
         ),
         gradients_after=torch.stack([gradient(after, *r) for r, _ in pairs]),
-        remaining=counts[0] // batches,
+        retained=counts[0] // batches,
         forgotten=counts[1] // batches,
         local_steps=local_steps,
         learning_rate=learning_rate,

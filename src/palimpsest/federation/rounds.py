@@ -25,7 +25,7 @@ class Round:
     """Who was to train."""
     used: tuple[int, ...]
     """Whose replies made the next global model; nobody's where no drawn client holds data."""
-    left_out: dict[int, str]
+    excluded: dict[int, str]
     """Whose did not, and why."""
     attempts: int
     """How often the round was tried."""

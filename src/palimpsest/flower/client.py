@@ -51,7 +51,7 @@ class ProofMod:
         memory_budget: Bytes that making proofs may take.
 
     Raises:
-        ConfigurationError: There is no such defence, or it does not take such a setting.
+        ConfigurationError: There is no such defense, or it does not take such a setting.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ def distance_blocks(images: Tensor, candidates: Tensor) -> Iterator[Tensor]:
     """Squared L2 distances from each image to each candidate, in float64.
 
     |a - b|^2 = |a|^2 - 2 a.b + |b|^2 turns the work into matrix products. In float64 the cancellation costs
-    about 1e-13 of |a|^2 + |b|^2, which is nothing beside one grey level of one pixel.
+    about 1e-13 of |a|^2 + |b|^2, which is nothing beside one gray level of one pixel.
 
     Args:
         images: `[n, c, h, w]`.

@@ -55,16 +55,16 @@ class CrossCorrelation(Metric):
     """Pearson's correlation of the pixels: blind to brightness and contrast, which the MSE is not."""
 
     label = "NCC"
-    meaning = "normalised cross-correlation of pixels, 1 is identical up to brightness and contrast"
+    meaning = "normalized cross-correlation of pixels, 1 is identical up to brightness and contrast"
     better = "high"
 
     def __call__(self, reconstructions: Tensor, originals: Tensor) -> Tensor:
-        """See `Metric`; an image of one colour correlates with nothing."""
-        left, right = (_centred(images) for images in (reconstructions, originals))
+        """See `Metric`; an image of one color correlates with nothing."""
+        left, right = (_centered(images) for images in (reconstructions, originals))
         lengths = torch.linalg.vector_norm(left, dim=1) * torch.linalg.vector_norm(right, dim=1)
         return (left * right).sum(1) / lengths.clamp_min(_TINY)
 
 
-def _centred(images: Tensor) -> Tensor:
+def _centered(images: Tensor) -> Tensor:
     flat = images.double().flatten(1)
     return flat - flat.mean(1, keepdim=True)

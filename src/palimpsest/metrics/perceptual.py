@@ -26,7 +26,7 @@ _BATCH_PIXELS = 2**17
 def lpips(images: Tensor, originals: Tensor, *, network: Network = "alex") -> Tensor:
     """Learned perceptual distance of each pair (LPIPS 0.1, Zhang et al., 2018); 0 for identical images.
 
-    Grey images are repeated to three channels. Images with a side below 32 are enlarged (bilinear, same
+    Gray images are repeated to three channels. Images with a side below 32 are enlarged (bilinear, same
     aspect), both sides alike, because AlexNet takes nothing below 31. Nothing is downloaded and no network
     with random weights is ever used.
 
@@ -44,7 +44,7 @@ def lpips(images: Tensor, originals: Tensor, *, network: Network = "alex") -> Te
     """
     channels = images.shape[1]
     if channels not in (1, 3):
-        raise ModelError(f"LPIPS compares grey or RGB images, and these have {channels} channels.")
+        raise ModelError(f"LPIPS compares gray or RGB images, and these have {channels} channels.")
     _check_weights(network)
     metric = _metric(network).to(images.device)
     distances = [

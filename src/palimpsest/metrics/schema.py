@@ -70,7 +70,7 @@ class Metrics(Part):
     attackers: dict[str, AttackerMetrics] = Field(default_factory=dict)
     """`non-adaptive` (learned from undefended differences) and `undefended` (attacks the proofs before the defenses),
     where there are defenses."""
-    confirmation: LinkageScores | None = None
+    linkage: LinkageScores | None = None
     """Linkage attack: which candidate does a proof belong to?"""
     soundness: SoundnessMetrics | None = None
     """What a verifier's acceptance is worth."""
@@ -80,19 +80,19 @@ class Metrics(Part):
     """Wall time of each stage in seconds."""
     rates: dict[str, Rate] = Field(default_factory=dict)
     """Shares and areas with exact 95 % intervals and chance levels, by name."""
-    belonging: PermutationTest | None = None
+    permutation_test: PermutationTest | None = None
     """Permutation test: do the reconstructions belong to their samples?"""
-    control: UndefendedBaseline | None = None
+    undefended_baseline: UndefendedBaseline | None = None
     """Undefended baseline: does the attack work on the same run's proofs before the defenses?"""
-    left_out: dict[int, dict[str, int]] = Field(default_factory=dict)
+    excluded_replies: dict[int, dict[str, int]] = Field(default_factory=dict)
     """How often a client's reply was left out for which reason, by client."""
-    moved: float | None = None
+    parameter_distance: float | None = None
     """Server attacks: L2 distance of the parameters before and after unlearning."""
-    remaining: PartMetrics | None = None
+    retained: PartMetrics | None = None
     """Server attacks: scores of the reconstructed retained samples."""
     prior: PartMetrics | None = None
     """Server attacks: scores of the public images that the search started from."""
-    labels_right: float | None = None
+    label_accuracy: float | None = None
     """Server attacks: share of the forgotten samples' labels that the attack had right, in [0, 1]."""
 
     @classmethod

@@ -37,9 +37,9 @@ class ScoreMeans(Part):
     """Why LPIPS is absent."""
     mae: float | None = None
     """Mean absolute error of rows, in units of each column's standard deviation."""
-    tokens_right: float | None = None
+    token_accuracy: float | None = None
     """Share of places with the right token, in [0, 1]."""
-    tokens_found: float | None = None
+    token_recall: float | None = None
     """Share of a sequence's tokens that stand anywhere in its reconstruction, in [0, 1]."""
     identification_top1: float
     """Share of samples that are nearest to their own reconstruction, in [0, 1]."""
@@ -88,13 +88,13 @@ class VerificationMetrics(Part):
     """Largest accepted norm."""
     accepted: int
     """Number of accepted proofs."""
-    refused: int
+    rejected: int
     """Number of refused proofs."""
 
     @property
     def count(self) -> int:
         """Number of proofs."""
-        return self.accepted + self.refused
+        return self.accepted + self.rejected
 
 
 class AttackerMetrics(Part):
@@ -142,7 +142,7 @@ class ObservationMetrics(Part):
 
     batches: int
     """Number of batches."""
-    remaining: int
+    retained: int
     """Retained samples of a batch."""
     forgotten: int
     """Forgotten samples of a batch."""

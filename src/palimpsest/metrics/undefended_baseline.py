@@ -1,4 +1,4 @@
-"""Would this attack have worked without the defence? If not, its failure says nothing about the defence."""
+"""Would this attack have worked without the defense? If not, its failure says nothing about the defense."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from palimpsest.metrics.vectors import SampleScores
 
 @dataclass(frozen=True)
 class UndefendedBaseline:
-    """How the attack did in the same run on the same proofs before their defence.
+    """How the attack did in the same run on the same proofs before their defense.
 
     Args:
         identified: The share of samples that it told apart.
@@ -50,8 +50,8 @@ def _errors(undefended: Scores | SampleScores) -> tuple[float, float, float]:
         undefended.baselines,
         undefended.intervals,
     )
-    if "tokens_right" in scores:
-        right, typical = scores["tokens_right"], baselines["typical"]["tokens_right"]
-        return 1 - float(right or 0.0), 1 - intervals["tokens_right"][0], 1 - float(typical or 0.0)
+    if "token_accuracy" in scores:
+        right, typical = scores["token_accuracy"], baselines["typical"]["token_accuracy"]
+        return 1 - float(right or 0.0), 1 - intervals["token_accuracy"][0], 1 - float(typical or 0.0)
     typical = baselines["mean_image" if "mean_image" in baselines else "typical"]["mse"]
     return float(scores["mse"] or 0.0), intervals["mse"][1], float(typical or 0.0)

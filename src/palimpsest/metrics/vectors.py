@@ -18,8 +18,8 @@ _NEAREST = "the right sample is the nearest of all forgotten ones"
 _MEANINGS = {
     "mse": ("MSE", f"mean squared error, {_UNIT}: the mean row scores about 1", "low"),
     "mae": ("MAE", f"mean absolute error, {_UNIT}", "low"),
-    "tokens_right": ("Tokens in place", "share of places with the right token", "high"),
-    "tokens_found": (
+    "token_accuracy": ("Tokens in place", "share of places with the right token", "high"),
+    "token_recall": (
         "Tokens found",
         "share of a sequence's tokens that stand anywhere in its reconstruction",
         "high",
@@ -34,8 +34,8 @@ class SampleScores(Record):
     """Scores of n reconstructions in the order of the originals.
 
     Rows have `mse` and `mae`, in which each column is in units of its standard deviation over the auxiliary rows, so
-    that the mean row scores about 1. Sequences have `tokens_right`, the share of places with the right token, and
-    `tokens_found`, the share of a sequence's different tokens that stand somewhere in its reconstruction.
+    that the mean row scores about 1. Sequences have `token_accuracy`, the share of places with the right token, and
+    `token_recall`, the share of a sequence's different tokens that stand somewhere in its reconstruction.
     """
 
     per_sample: Parameters
@@ -162,7 +162,7 @@ class _Tokens:
     def scores(self, tokens: Tensor, originals: Tensor) -> Parameters:
         pairs = zip(tokens, originals, strict=True)
         found = [torch.isin(there.unique(), here).double().mean() for here, there in pairs]
-        return {"tokens_right": (tokens == originals).double().mean(1), "tokens_found": torch.stack(found)}
+        return {"token_accuracy": (tokens == originals).double().mean(1), "token_recall": torch.stack(found)}
 
 
 def _compare(kind: _Rows | _Tokens, reconstructions: Tensor, originals: Tensor) -> Parameters:

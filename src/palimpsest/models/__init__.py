@@ -7,14 +7,14 @@ from palimpsest.models.convnet import ConvNet
 from palimpsest.models.custom import build_own, count_classes, fill_own
 from palimpsest.models.layout import laid_out_for
 from palimpsest.models.lenet import LeNet
-from palimpsest.models.normalized import Normalised, bare
+from palimpsest.models.normalized import Normalized, bare
 from palimpsest.models.resnet import ResNet20
 
 __all__ = [
     "Classifier",
     "ConvNet",
     "LeNet",
-    "Normalised",
+    "Normalized",
     "ResNet20",
     "bare",
     "build_model",

@@ -41,7 +41,7 @@ def read_state_dict(path: Path) -> Parameters:
         if not _is_plain(value):
             raise CheckpointError(
                 f"The tensor {name[:_LONGEST]!r} of {path} is no plain array of numbers that a model's parameters are "
-                "made of (it is sparse, quantised, of 8 bits, or a few numbers repeated): save it as float32."
+                "made of (it is sparse, quantized, of 8 bits, or a few numbers repeated): save it as float32."
             )
         if value.is_floating_point() and not value.isfinite().all():
             raise CheckpointError(

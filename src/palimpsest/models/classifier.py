@@ -11,13 +11,13 @@ from palimpsest.registry import Component
 class Classifier(Component):
     """An architecture with its settings; calling it makes a network with random parameters."""
 
-    initialisation: Literal["default", "uniform"] = "default"
+    initialization: Literal["default", "uniform"] = "default"
     """Where training starts: PyTorch's default, or every parameter drawn from U(-0.5, 0.5) (Learning to
     Invert)."""
 
     @abstractmethod
     def layers(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """The network with PyTorch's default initialisation; arguments as for calling the classifier."""
+        """The network with PyTorch's default initialization; arguments as for calling the classifier."""
 
     def __call__(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """Make the network; its parameters are drawn from PyTorch's global random state (see `build_model`).
@@ -27,7 +27,7 @@ class Classifier(Component):
             classes: How many logits the network returns.
         """
         model = self.layers(shape, classes)
-        if self.initialisation == "uniform":
+        if self.initialization == "uniform":
             for parameter in model.parameters():
                 nn.init.uniform_(parameter, -0.5, 0.5)
         return model

@@ -13,7 +13,7 @@ from palimpsest.registry import MODELS
 class ConvNet(Classifier):
     """Three 3x3 convolutions with ReLU and max pooling, one linear layer: 66,570 parameters for CIFAR-10.
 
-    Without batch normalisation, so that a sample's gradient does not depend on the mode or on other samples.
+    Without batch normalization, so that a sample's gradient does not depend on the mode or on other samples.
     """
 
     source: ClassVar[str] = "IGF, section 4.1, names a ConvNet and leaves its widths open"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from palimpsest.config import ModelConfig, explain_validation
 from palimpsest.errors import ConfigurationError, ModelError
 from palimpsest.models.build import build_model, load_parameters
-from palimpsest.models.normalized import Normalised, bare
+from palimpsest.models.normalized import Normalized, bare
 from palimpsest.storage import Parameters
 from palimpsest.system.import_by_name import is_reference, load_reference
 
@@ -76,12 +76,12 @@ def fill_own(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> nn.Module:
-    """Give a network its parameters, and images in [0, 1] the normalisation that it expects.
+    """Give a network its parameters, and images in [0, 1] the normalization that it expects.
 
     Args:
         model: The network, which receives the parameters.
         parameters: A state dict with exactly its names and shapes.
-        mean: Of each channel, where the network expects normalised images; none where it takes images in [0, 1].
+        mean: Of each channel, where the network expects normalized images; none where it takes images in [0, 1].
         std: Given with `mean`.
 
     Raises:
@@ -91,7 +91,7 @@ def fill_own(
     load_parameters(model, parameters).float().requires_grad_(True)
     if (mean is None) != (std is None):
         raise ConfigurationError("mean and std belong together: give both, or neither.")
-    return model.eval() if mean is None or std is None else Normalised(model, mean, std).eval()
+    return model.eval() if mean is None or std is None else Normalized(model, mean, std).eval()
 
 
 def count_classes(model: nn.Module, shape: tuple[int, ...], *, dtype: torch.dtype = torch.float32) -> int:

@@ -1,4 +1,4 @@
-"""A classifier that takes images in [0, 1], from one that takes normalised images."""
+"""A classifier that takes images in [0, 1], from one that takes normalized images."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from palimpsest.errors import ConfigurationError
 
 
-class Normalised(nn.Module):
-    """Normalise each channel, then classify. It has the network's parameters and none of its own, in their order.
+class Normalized(nn.Module):
+    """Normalize each channel, then classify. It has the network's parameters and none of its own, in their order.
 
     Args:
-        network: Takes normalised images.
+        network: Takes normalized images.
         mean: Subtracted from each channel, in pixels of [0, 1]; one number for each channel, or one for all.
         std: What each channel is divided by, above 0.
     """
@@ -36,5 +36,5 @@ class Normalised(nn.Module):
 
 
 def bare(model: nn.Module) -> nn.Module:
-    """The network itself, without what normalises its images."""
-    return model.network if isinstance(model, Normalised) else model
+    """The network itself, without what normalizes its images."""
+    return model.network if isinstance(model, Normalized) else model

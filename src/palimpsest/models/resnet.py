@@ -44,16 +44,16 @@ class _Block(nn.Module):
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
         self.convolution1 = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
-        self.normalisation1 = nn.BatchNorm2d(after)
+        self.normalization1 = nn.BatchNorm2d(after)
         self.convolution2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.normalisation2 = nn.BatchNorm2d(after)
+        self.normalization2 = nn.BatchNorm2d(after)
         self.stride = stride
         self.new_channels = after - before
 
     def forward(self, images: Tensor) -> Tensor:
         """The block's output, `[n, after, height / stride, width / stride]`."""
-        features = F.relu(self.normalisation1(self.convolution1(images)))
-        features = self.normalisation2(self.convolution2(features))
+        features = F.relu(self.normalization1(self.convolution1(images)))
+        features = self.normalization2(self.convolution2(features))
         return F.relu(features + self._shortcut(images))
 
     def _shortcut(self, images: Tensor) -> Tensor:

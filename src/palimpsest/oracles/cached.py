@@ -17,8 +17,8 @@ Ask = Callable[[Tensor, Tensor], object]
 `[n]`."""
 _KEY = 16
 
-KeptAs = Literal["float32", "bfloat16"]
-_KINDS: dict[KeptAs, tuple[torch.dtype, str]] = {
+StorageDtype = Literal["float32", "bfloat16"]
+_KINDS: dict[StorageDtype, tuple[torch.dtype, str]] = {
     "float32": (torch.float32, "F32"),
     "bfloat16": (torch.bfloat16, "BF16"),
 }
@@ -33,7 +33,7 @@ class RecordedOracle:
         folder: Where the answers are kept; those that are there are not asked for again.
         batch_size: Questions that are asked at once.
         budget: Samples that may be asked about in all, those in the folder among them; none for no limit.
-        kept_as: In which numbers; an answer is rounded to them before anybody sees it, the first time too.
+        storage_dtype: In which numbers; an answer is rounded to them before anybody sees it, the first time too.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class RecordedOracle:
         folder: Path,
         batch_size: int,
         budget: int | None = None,
-        kept_as: KeptAs = "float32",
+        storage_dtype: StorageDtype = "float32",
     ) -> None:
         self._ask, self._dimension = ask, dimension
         self._folder, self.batch_size, self._budget = folder, batch_size, budget
-        self._dtype, kind = _KINDS[kept_as]
+        self._dtype, kind = _KINDS[storage_dtype]
         self._places: dict[bytes, tuple[Path, int]] = {}
         for path in sorted(folder.glob("answers-*.safetensors")):
             self._remember(path, _stored_keys(path, kind, dimension))

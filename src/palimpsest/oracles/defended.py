@@ -1,4 +1,4 @@
-"""What an auditor who knows the defence asks: the answers as a client would defend them."""
+"""What an auditor who knows the defense asks: the answers as a client would defend them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -13,7 +13,7 @@ from palimpsest.storage import tensor_hash
 
 
 class DefendedOracle:
-    """An oracle whose answers went through the clients' defences, under secrets and random numbers of the asker's own.
+    """An oracle whose answers went through the clients' defenses, under secrets and random numbers of the asker's own.
 
     Args:
         oracle: Answers with undefended gradient differences.
@@ -42,7 +42,7 @@ class DefendedOracle:
     @property
     def stochastic(self) -> bool:
         """Whether answers to the same query differ."""
-        return any(defense.randomised for defense in self._defenses)
+        return any(defense.randomized for defense in self._defenses)
 
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
         """Defended gradient differences of any samples, in order, a chunk at a time."""

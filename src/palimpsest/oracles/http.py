@@ -228,7 +228,7 @@ def _ask(
 
 
 def _reason(content: bytes) -> str:
-    """What a refusal says, as one short printable line."""
+    """What a refusal says, as one short escape_control_characters line."""
     try:
         told = Refusal.model_validate_json(content).error
     except ValidationError:

@@ -12,7 +12,7 @@ from palimpsest.system.memory import DEFAULT_BUDGET
 
 
 class Oracle(Protocol):
-    """A grey box: vectors come out, the models behind it stay hidden."""
+    """A gray box: vectors come out, the models behind it stay hidden."""
 
     @property
     def dimension(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from palimpsest.artifacts import AuditorArtifacts, CaseConfig, load_auditor_artifacts
+from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, load_auditor_artifacts
 from palimpsest.attacks import AuditorView
 from palimpsest.attacks.linkage import TRIALS
 from palimpsest.datasets import SampleSet
@@ -25,7 +25,7 @@ from palimpsest.system.device import pick_device
 
 
 def attack(
-    config: CaseConfig,
+    config: ArtifactsConfig,
     *,
     out: Path,
     data_dir: Path | None = None,
@@ -36,7 +36,7 @@ def attack(
     """Attack supplied proofs or gradients, or resume; nothing is trained but the attack.
 
     Args:
-        config: The artifacts and the attack; see `read_case`.
+        config: The artifacts and the attack; see `read_artifacts_config`.
         out: The run folder.
         data_dir: A folder that mirrors the published data sets; what it lacks comes from the hub.
         replace: Continue in a folder that holds another configuration, keeping the stages that are the same.
@@ -63,7 +63,7 @@ def attack(
 
 
 def attack_proofs(
-    run: Run, config: CaseConfig, artifacts: AuditorArtifacts, view: AuditorView[Any]
+    run: Run, config: ArtifactsConfig, artifacts: AuditorArtifacts, view: AuditorView[Any]
 ) -> Outcome:
     """Verify the proofs, attack them, and score the attack where the truth is known.
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from palimpsest.artifacts import CaseConfig, load_server_artifacts
+from palimpsest.artifacts import ArtifactsConfig, load_server_artifacts
 from palimpsest.attacks import BatchReconstruction, ServerAttack
 from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.stages.recovered import Recovered
@@ -11,7 +11,7 @@ from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
 
 
-def attack_gradients(run: Run, config: CaseConfig, *, data_dir: Path | None, device: str) -> Outcome:
+def attack_gradients(run: Run, config: ArtifactsConfig, *, data_dir: Path | None, device: str) -> Outcome:
     """Attack the batches' gradients, and score the attack where the truth is known.
 
     Args:
@@ -39,7 +39,7 @@ def attack_gradients(run: Run, config: CaseConfig, *, data_dir: Path | None, dev
         config,
         Recovered(recovered),
         forgotten=artifacts.forgotten,
-        retained=artifacts.remaining,
+        retained=artifacts.retained,
         public=artifacts.public,
     )
     return Outcome(config, artifacts, scored, artifacts.public, artifacts.forgotten)

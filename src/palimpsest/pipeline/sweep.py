@@ -157,7 +157,7 @@ def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
 
 
 def _name(chosen: Mapping[str, Any]) -> str:
-    """A folder's name that a reader recognises; a long one ends in a hash."""
+    """A folder's name that a reader recognizes; a long one ends in a hash."""
     text = "_".join(f"{key.rpartition('.')[2]}-{_plain(value)}" for key, value in chosen.items()) or "preset"
     if len(text) <= _LONGEST_NAME:
         return text

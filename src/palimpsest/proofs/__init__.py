@@ -13,14 +13,14 @@ from palimpsest.proofs.checks import (
 from palimpsest.proofs.commitment import Commitment, Opening, check_commitment, commit
 from palimpsest.proofs.file import Proofs, load_proofs, save_proofs
 from palimpsest.proofs.fit import fit_statistics, identified
-from palimpsest.proofs.forgers import FORGERS, RECOGNISED
+from palimpsest.proofs.forgers import FORGERS, RECOGNIZED
 from palimpsest.proofs.intake import Delivery, Received, misplaced, receive_proofs
 from palimpsest.proofs.prove import prove
 from palimpsest.proofs.verifier import Verdicts, calibrate_tau, proof_norms, verify
 
 __all__ = [
     "FORGERS",
-    "RECOGNISED",
+    "RECOGNIZED",
     "Commitment",
     "Delivery",
     "Evidence",

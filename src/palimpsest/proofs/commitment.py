@@ -27,7 +27,7 @@ class Opening:
     """What the party keeps until the challenge is known.
 
     Args:
-        nonce: 32 random bytes: without them a proof of a known sample could be recognised in its hash.
+        nonce: 32 random bytes: without them a proof of a known sample could be recognized in its hash.
     """
 
     nonce: bytes

@@ -12,8 +12,8 @@ from palimpsest.registry import import_submodules
 Forger = Callable[[Submission, Evidence, Generator], Submission]
 """From an honest submission, whose shape it takes and whose proofs it may replay, to a forged one."""
 
-RECOGNISED = "random vectors, challenges recognised"
-"""The forger whom only a commitment stops: made before the challenge, it leaves nothing to recognise."""
+RECOGNIZED = "random vectors, challenges recognized"
+"""The forger whom only a commitment stops: made before the challenge, it leaves nothing to recognize."""
 
 _SMALL = 0.1
 _registered: dict[str, Forger] = {}
@@ -82,9 +82,9 @@ def _replayed(honest: Submission, evidence: Evidence, generator: Generator) -> S
     return Submission(honest.proofs.roll(1, 0), honest.responses.roll(1, 0))
 
 
-@register_forger(RECOGNISED)
+@register_forger(RECOGNIZED)
 def _informed(honest: Submission, evidence: Evidence, generator: Generator) -> Submission:
-    """As with usual norms, but the challenges were recognised and answered honestly."""
+    """As with usual norms, but the challenges were recognized and answered honestly."""
     return Submission(_usual_norm(honest, evidence, generator).proofs, honest.responses)
 
 

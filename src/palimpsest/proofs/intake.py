@@ -107,7 +107,7 @@ def receive_proofs(
 def misplaced(proofs: Tensor, expected: Tensor, *, margin: float = 0.01) -> dict[int, int]:
     """Which proofs belong to another sample than they should, where the samples' differences are known.
 
-    For a spot check with samples that the auditor holds, and for defences that keep a proof's direction.
+    For a spot check with samples that the auditor holds, and for defenses that keep a proof's direction.
 
     Args:
         proofs: What was handed in, `[n, d]`.

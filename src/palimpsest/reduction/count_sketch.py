@@ -72,7 +72,7 @@ class CountSketch(Record):
 
 
 def distortion(vectors: Tensor, sketched: Tensor) -> float:
-    """How far a sketch moves the inner products of centred vectors, relative to all of them (Frobenius norm).
+    """How far a sketch moves the inner products of centered vectors, relative to all of them (Frobenius norm).
 
     Args:
         vectors: `[n, d]`, at least two.

@@ -32,7 +32,7 @@ class Projection(Record):
 
     Args:
         mean: Mean vector mu of the vectors it was fitted on, `[d]`.
-        basis: First k right singular vectors of the centred matrix, `[d, k]`, orthonormal columns.
+        basis: First k right singular vectors of the centered matrix, `[d, k]`, orthonormal columns.
         singular_values: The k largest singular values, `[k]`.
         explained: Share of the total variance that each number of directions explains, cumulative, `[k]`.
     """
@@ -50,7 +50,7 @@ class Projection(Record):
     def transform(self, vectors: Tensor) -> Tensor:
         """Project vectors: `[n, d]` to `[n, k]`.
 
-        The vectors are not centred, as the paper's are not when it projects: fitting and attack share this one
+        The vectors are not centered, as the paper's are not when it projects: fitting and attack share this one
         function, so the constant shift `mean @ basis` is the same on both sides.
         """
         return matmul_transposed(vectors.to(self.basis), self.basis.T)

@@ -14,21 +14,21 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from palimpsest.report.scores import PER_IMAGE, count, number, percent
-from palimpsest.report.svg import COLOURS, inline_svg
+from palimpsest.report.svg import COLORS, inline_svg
 
 STYLE: dict[Any, Any] = {
     "font.size": 9.5,
-    "text.color": COLOURS["ink"],
-    "axes.labelcolor": COLOURS["ink"],
-    "axes.edgecolor": COLOURS["faint"],
+    "text.color": COLORS["ink"],
+    "axes.labelcolor": COLORS["ink"],
+    "axes.edgecolor": COLORS["faint"],
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.formatter.useoffset": False,
-    "xtick.color": COLOURS["faint"],
-    "ytick.color": COLOURS["faint"],
-    "xtick.labelcolor": COLOURS["ink"],
-    "ytick.labelcolor": COLOURS["ink"],
+    "xtick.color": COLORS["faint"],
+    "ytick.color": COLORS["faint"],
+    "xtick.labelcolor": COLORS["ink"],
+    "ytick.labelcolor": COLORS["ink"],
     "legend.frameon": False,
     "legend.handlelength": 1.6,
     "lines.linewidth": 1.6,
@@ -59,7 +59,7 @@ def score_histogram(name: str, values: Tensor, baselines: Mapping[str, float]) -
         mean = float(finite.mean()) if finite.size else float("nan")
         marks = {"this attack": mean, **baselines}
         axes.hist(
-            finite, bins=_edges(finite, marks), color=COLOURS["rubric"], alpha=0.75, histtype="stepfilled"
+            finite, bins=_edges(finite, marks), color=COLORS["rubric"], alpha=0.75, histtype="stepfilled"
         )
         _marks(axes, marks)
         better = "lower is closer" if PER_IMAGE[name].better == "low" else "higher is closer"
@@ -90,8 +90,8 @@ def identification_curve(ranks: Tensor) -> Markup:
     total, places = len(ranks), ranks.cpu().numpy()
     guesses, found = identified_within(ranks)
     with _axes() as (figure, axes):
-        axes.plot(guesses, 100 * found, color=COLOURS["rubric"], label="this attack")
-        axes.plot(guesses, 100 * guesses / total, color=COLOURS["ink"], linestyle="--", label="chance")
+        axes.plot(guesses, 100 * found, color=COLORS["rubric"], label="this attack")
+        axes.plot(guesses, 100 * guesses / total, color=COLORS["ink"], linestyle="--", label="chance")
         if total > 20:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(lambda value, _: count(value))
@@ -117,9 +117,7 @@ def norm_histogram(norms: Tensor, tau: float) -> Markup:
     finite = _finite(norms)
     with _axes() as (figure, axes):
         marks = {f"tau = {number(tau)}": tau}
-        axes.hist(
-            finite, bins=_edges(finite, marks), color=COLOURS["blue"], alpha=0.75, histtype="stepfilled"
-        )
+        axes.hist(finite, bins=_edges(finite, marks), color=COLORS["blue"], alpha=0.75, histtype="stepfilled")
         _marks(axes, marks)
         axes.set_xlabel(f"norm of the proof{_left_out(norms)}")
         axes.set_ylabel("proofs")
@@ -142,7 +140,7 @@ def participation_bars(participation: Sequence[int], forgetting: set[int]) -> Ma
 
     Args:
         participation: One number for each client.
-        forgetting: The clients that forget; drawn in the accent colour unless all of them do.
+        forgetting: The clients that forget; drawn in the accent color unless all of them do.
     """
     marked = forgetting if len(forgetting) < len(participation) else set()
     groups = [
@@ -150,9 +148,9 @@ def participation_bars(participation: Sequence[int], forgetting: set[int]) -> Ma
         ("other clients", "blue", sorted(set(range(len(participation))) - marked)),
     ]
     with _axes() as (figure, axes):
-        for label, colour, clients in groups:
+        for label, color, clients in groups:
             rounds = [participation[client] for client in clients]
-            axes.bar(clients, rounds, color=COLOURS[colour], alpha=0.8, label=label)
+            axes.bar(clients, rounds, color=COLORS[color], alpha=0.8, label=label)
         if marked:
             figure.legend(loc="outside upper left", ncols=2, fontsize=8.5, borderpad=0)
         axes.set_xlim(-0.8, len(participation) - 0.2)
@@ -170,10 +168,10 @@ def participation_bars(participation: Sequence[int], forgetting: set[int]) -> Ma
 def _curve(group: Mapping[str, Sequence[float]], *, name: str) -> Markup:
     with _axes() as (figure, axes):
         for place, (label, values) in enumerate(group.items()):
-            colour, style = _LINES[place % len(_LINES)]
+            color, style = _LINES[place % len(_LINES)]
             marker = "o" if len(values) == 1 else None
             steps = range(1, len(values) + 1)
-            axes.plot(steps, values, color=COLOURS[colour], linestyle=style, marker=marker, label=label)
+            axes.plot(steps, values, color=COLORS[color], linestyle=style, marker=marker, label=label)
         numbers = _finite(Tensor([value for values in group.values() for value in values]))
         if numbers.size and numbers.min() > 0 and numbers.max() > 30 * numbers.min():
             axes.set_yscale("log")
@@ -193,7 +191,7 @@ def _marks(axes: Axes, values: Mapping[str, float]) -> None:
     for place, (label, value) in enumerate(values.items()):
         style = ("-", "--", ":", "-.")[place % 4] if len(values) > 1 else "--"
         if np.isfinite(value):
-            axes.axvline(value, color=COLOURS["ink"], linestyle=style, linewidth=1.3, label=label)
+            axes.axvline(value, color=COLORS["ink"], linestyle=style, linewidth=1.3, label=label)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     if any(map(np.isfinite, values.values())):
         axes.figure.legend(loc="outside upper left", ncols=3, fontsize=8.5, borderpad=0, columnspacing=1.2)

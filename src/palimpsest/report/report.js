@@ -161,8 +161,8 @@ function startGallery(data) {
 
   function open(button) {
     const inGallery = byId("cards").contains(button);
-    const neighbours = [...button.closest(".grid").querySelectorAll(".card")].map((card) => Number(card.dataset.row));
-    among = inGallery ? listed : neighbours.map((row) => positionOf.get(row));
+    const neighbors = [...button.closest(".grid").querySelectorAll(".card")].map((card) => Number(card.dataset.row));
+    among = inGallery ? listed : neighbors.map((row) => positionOf.get(row));
     current = among.indexOf(positionOf.get(Number(button.dataset.row)));
     enlarge();
     byId("enlarged").showModal();

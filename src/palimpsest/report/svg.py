@@ -1,4 +1,4 @@
-"""Matplotlib's SVG made fit for a page with a strict content security policy and two colour schemes."""
+"""Matplotlib's SVG made fit for a page with a strict content security policy and two color schemes."""
 
 import io
 import re
@@ -8,16 +8,16 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-COLOURS = {
+COLORS = {
     "ink": "#101010",
     "faint": "#707070",
     "rule": "#c0c0c0",
     "rubric": "#a00000",
     "blue": "#0000a0",
 }
-"""Stand-ins that figures draw with; the page's style sheet gives each name its colour in light and dark."""
+"""Stand-ins that figures draw with; the page's style sheet gives each name its color in light and dark."""
 
-_NAMES = {code: name for name, code in COLOURS.items()}
+_NAMES = {code: name for name, code in COLORS.items()}
 _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 # Fonts and joins are the style sheet's; all other properties that Matplotlib writes exist as attributes too.
@@ -27,11 +27,11 @@ _LEFT_TO_THE_PAGE = {"font", "font-family", "stroke-linejoin"}
 def inline_svg(figure: Figure, *, name: str, description: str) -> Markup:
     """Draw a figure as SVG to be put into a page.
 
-    Style attributes, which the page's policy forbids, become plain attributes, and the colours of `COLOURS`
+    Style attributes, which the page's policy forbids, become plain attributes, and the colors of `COLORS`
     become classes (`fill-ink`, `stroke-rubric`).
 
     Args:
-        figure: Drawn with the colours of `COLOURS`.
+        figure: Drawn with the colors of `COLORS`.
         name: Unique on the page; keeps the figure's identifiers apart from other figures'.
         description: What a reader who can't see the figure is told.
     """

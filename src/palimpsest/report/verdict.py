@@ -241,7 +241,7 @@ def judge_samples(metrics: Metrics, kind: str) -> Verdict:
     assert scores is not None, "the attack was scored"
     identification = identify(metrics, classes=0)
     total, right, (low, high) = identification.count, identification.right, identification.interval
-    name = "mse" if scores.mse is not None else "tokens_right"
+    name = "mse" if scores.mse is not None else "token_accuracy"
     reading, usual = metrics.score(name), typical.score(name)
     assert reading is not None, "samples have one of both scores"
     assert reading.interval is not None, "scores have intervals"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from palimpsest.metrics import Metrics, binomial_interval
-from palimpsest.proofs import RECOGNISED
+from palimpsest.proofs import RECOGNIZED
 from palimpsest.report.scores import count, number, percent
 
 Cell = tuple[str, str]
@@ -38,7 +38,7 @@ def attacker_rows(metrics: Metrics) -> list[tuple[str, str, list[Cell]]]:
 
 def baseline_failed(metrics: Metrics) -> bool:
     """Whether the attack fails on the undefended proofs of the same run, so that its failure shows nothing."""
-    return metrics.control is not None and not metrics.control.passed
+    return metrics.undefended_baseline is not None and not metrics.undefended_baseline.passed
 
 
 def soundness_rows(metrics: Metrics) -> dict[str, Any] | None:
@@ -56,7 +56,7 @@ def soundness_rows(metrics: Metrics) -> dict[str, Any] | None:
         "verifiers": list(areas),
         "rows": [(forger, [_area(areas[verifier][forger]) for verifier in areas]) for forger in forgers],
         "checks": [(name, soundness.checks.get(name, ""), needs) for name, needs in soundness.needs.items()],
-        "recognised": RECOGNISED in forgers,
+        "recognized": RECOGNIZED in forgers,
     }
 
 
@@ -68,7 +68,7 @@ def worth_findings(metrics: Metrics) -> Iterator[str]:
     """
     yield from _on_attackers(metrics)
     yield from _on_baseline(metrics)
-    linkage = metrics.confirmation
+    linkage = metrics.linkage
     if linkage:
         total = _total(metrics)
         right = round(linkage.identified * total)
@@ -119,7 +119,7 @@ def _on_attackers(metrics: Metrics) -> Iterator[str]:
 
 def _on_baseline(metrics: Metrics) -> Iterator[str]:
     """The same attack without the defenses, where it was made."""
-    baseline = metrics.control
+    baseline = metrics.undefended_baseline
     if baseline is None:
         return
     low, high = (percent(end) for end in baseline.interval)

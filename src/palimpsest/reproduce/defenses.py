@@ -1,4 +1,4 @@
-"""What each defence hides, and what it leaves of the proof: cells and columns of the studies of defences."""
+"""What each defense hides, and what it leaves of the proof: cells and columns of the studies of defenses."""
 
 from functools import partial
 from typing import Any
@@ -8,7 +8,7 @@ from palimpsest.metrics import Metrics, Reading
 from palimpsest.reproduce.recommendation import recommend
 from palimpsest.reproduce.study import Cell, Column, Study
 
-# The paper prints one number for each defence. Sign compression has no setting; 0.01 is read as the perturbation's
+# The paper prints one number for each defense. Sign compression has no setting; 0.01 is read as the perturbation's
 # scale, with a factor of 1; 0.1 as the smoothing's alpha, whose window is not given; 0.1 as the noise's deviation.
 PAPERS_DEFENSES: dict[str, dict[str, Any]] = {
     "prune-0.7": {"name": "prune", "ratio": 0.7},
@@ -41,7 +41,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
 _PRESETS = {"digits": "digits", "cifar10": "cifar10-convnet-retrain-sample"}
 
 ADAPTIVE_NOTE = (
-    "The first scores are of an attacker who has learned through the defence, with randomness and secrets of its own; "
+    "The first scores are of an attacker who has learned through the defense, with randomness and secrets of its own; "
     "the non-adaptive one has learned from undefended differences."
 )
 
@@ -56,7 +56,7 @@ def _read_mean_image(metrics: Metrics) -> Reading | None:
 
 
 def _read_found(metrics: Metrics, place: int) -> Reading | None:
-    linkage = metrics.confirmation
+    linkage = metrics.linkage
     if linkage is None:
         return None
     low, high = linkage.intervals[place + 1]
@@ -115,7 +115,7 @@ STUDIES = {
     for study in (
         Study(
             "defense-frontier",
-            "What a defence hides, and what it leaves of the proof",
+            "What a defense hides, and what it leaves of the proof",
             "Palimpsest's own",
             _frontier,
             "frontier",
@@ -133,7 +133,7 @@ STUDIES = {
                 "pairs, where that share of the wrong ones is taken for right.",
                 "Of each verifier, the area under the ROC curve against the forger that deceives it best (0.5 is a "
                 "coin, and below it a forgery looks better than a proof); the spot check asks for a commitment first.",
-                "Accuracy is the unlearned model's, which no defence of the proofs touches.",
+                "Accuracy is the unlearned model's, which no defense of the proofs touches.",
             ),
             conclude=recommend,
         ),

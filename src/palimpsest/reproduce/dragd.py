@@ -34,16 +34,20 @@ def _read_prior(metrics: Metrics, score: str) -> Reading | None:
     return _score(metrics.prior, score)
 
 
-_PART = Column("part", lambda metrics: _score(metrics.remaining, "mse"), ".4f")
+_PART = Column("part", lambda metrics: _score(metrics.retained, "mse"), ".4f")
 _PRIOR = tuple(
     Column(heading, partial(_read_prior, score=score), form)
     for heading, score, form in (("prior alone: MSE", "mse", ".4f"), ("SSIM", "ssim", ".3f"))
 )
 _PARTS = (
-    "Part: the MSE of the remaining samples. Prior alone: what the public images score from which the search for the "
+    "Part: the MSE of the retained samples. Prior alone: what the public images score from which the search for the "
     "forgotten samples starts. Absent where an attack has none of them."
 )
-_MOVED = Column("moved", lambda metrics: None if metrics.moved is None else Reading(metrics.moved), ".2g")
+_MOVED = Column(
+    "moved",
+    lambda metrics: None if metrics.parameter_distance is None else Reading(metrics.parameter_distance),
+    ".2g",
+)
 _AWAY = "Moved: the L2 distance of the parameters before and after unlearning."
 _PAIRED = "Reconstructions were paired with originals batch by batch, so that the total MSE is smallest."
 _FRESH = "The network has uniform random weights and one short round of training: it still guesses at chance."
@@ -60,7 +64,7 @@ def _batch_size() -> list[Cell]:
             f"forgotten-{size}",
             "mnist",
             _ATTACKS["dragdp"],
-            observation={"remaining": 4, "forgotten": size},
+            observation={"retained": 4, "forgotten": size},
             unlearning={"count": 50},
             position=float(size),
         )
@@ -127,10 +131,10 @@ def _step() -> list[Cell]:
             of,
             _ATTACKS[attack],
             data=data,
-            observation={"remaining": remaining, "forgotten": forgotten},
+            observation={"retained": retained, "forgotten": forgotten},
             unlearning=_moved(0.01, batches * forgotten),
         )
-        for name, (of, remaining, forgotten, batches, data) in kinds.items()
+        for name, (of, retained, forgotten, batches, data) in kinds.items()
         for attack in ("dragdp", "dragd")
     ]
 

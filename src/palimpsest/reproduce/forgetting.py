@@ -119,7 +119,7 @@ def markdown(rows: Sequence[ForgettingRow], *, classes: int) -> str:
 
 def _row(
     method: str,
-    behaviour: Behavior,
+    behavior: Behavior,
     sizes: tuple[int, int, int, int],
     distance: float | None = None,
     seconds: float | None = None,
@@ -127,17 +127,17 @@ def _row(
 ) -> ForgettingRow:
     retained, forgotten, test, others = sizes
     rates = {
-        "retained": share(behaviour.retained, retained) if retained else None,
-        "forgotten": share(behaviour.forgotten, forgotten),
-        "test": share(behaviour.test, test),
-        "membership_auc": area(behaviour.membership.auc, forgotten, others),
+        "retained": share(behavior.retained, retained) if retained else None,
+        "forgotten": share(behavior.forgotten, forgotten),
+        "test": share(behavior.test, test),
+        "membership_auc": area(behavior.membership.auc, forgotten, others),
     }
     return ForgettingRow(
         method=method,
-        retained=behaviour.retained,
-        forgotten=behaviour.forgotten,
-        test=behaviour.test,
-        membership_auc=behaviour.membership.auc,
+        retained=behavior.retained,
+        forgotten=behavior.forgotten,
+        test=behavior.test,
+        membership_auc=behavior.membership.auc,
         distance=distance,
         seconds=seconds,
         relative_seconds=seconds / of_retraining if seconds else None,

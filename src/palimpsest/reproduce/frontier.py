@@ -9,18 +9,18 @@ from palimpsest.reproduce.recommendation import CHECKS
 from palimpsest.reproduce.study import Study
 from palimpsest.reproduce.summary import Estimate, Summary
 
-_BLUE, _RED, _GREEN, _GREY = "#0000a0", "#a00000", "#00803c", "#777777"
-_COLOURS = {"norm check": _GREY, "range": _RED, "subspace": _GREEN, "spot check": _BLUE}
+_BLUE, _RED, _GREEN, _GRAY = "#0000a0", "#a00000", "#00803c", "#777777"
+_COLORS = {"norm check": _GRAY, "range": _RED, "subspace": _GREEN, "spot check": _BLUE}
 _MARKS = {"norm check": "x", "range": "^", "subspace": "s", "spot check": "o"}
 _LEAKS = {
     "confirmed": ("confirmed among candidates", "D", _RED),
-    "non-adaptive top 1": ("told apart, attacker does not know the defence", ".", _GREY),
-    "identification_top1": ("told apart, attacker knows the defence", "o", _BLUE),
+    "non-adaptive top 1": ("told apart, attacker does not know the defense", ".", _GRAY),
+    "identification_top1": ("told apart, attacker knows the defense", "o", _BLUE),
 }
 
 
 def draw_frontier(study: Study, summaries: Sequence[Summary]) -> Figure:
-    """What each defence leaks, beside what its proofs are worth to each check, and what the model is worth.
+    """What each defense leaks, beside what its proofs are worth to each check, and what the model is worth.
 
     Args:
         study: Which one.
@@ -46,17 +46,17 @@ def draw_frontier(study: Study, summaries: Sequence[Summary]) -> Figure:
 
 def _draw_leaks(axes: Axes, summaries: Sequence[Summary]) -> None:
     """The shares of the forgotten images that each attacker gets."""
-    for name, (label, mark, colour) in _LEAKS.items():
-        axes.plot([], [], mark, color=colour, label=label)
+    for name, (label, mark, color) in _LEAKS.items():
+        axes.plot([], [], mark, color=color, label=label)
         for place, summary in enumerate(summaries):
-            _whisker(axes, {**summary.scores, **summary.columns}.get(name), place, colour, mark)
+            _whisker(axes, {**summary.scores, **summary.columns}.get(name), place, color, mark)
     axes.set_xlim(-0.03, 1.03)
     axes.set_xlabel("share of the forgotten images (less is better)")
 
 
 def _draw_distance(axes: Axes, summaries: Sequence[Summary]) -> None:
     """How far the reconstructions look from the originals."""
-    axes.plot([], [], "o", color=_BLUE, label="attacker knows the defence")
+    axes.plot([], [], "o", color=_BLUE, label="attacker knows the defense")
     for place, summary in enumerate(summaries):
         _whisker(axes, summary.scores.get("lpips"), place, _BLUE, "o")
     axes.set_xlabel("LPIPS (more is better)")
@@ -65,9 +65,9 @@ def _draw_distance(axes: Axes, summaries: Sequence[Summary]) -> None:
 def _draw_worth(axes: Axes, summaries: Sequence[Summary]) -> None:
     """What each check makes of the proofs, and at the margin the model's accuracy."""
     for check in CHECKS:
-        axes.plot([], [], _MARKS[check], color=_COLOURS[check], label=check)
+        axes.plot([], [], _MARKS[check], color=_COLORS[check], label=check)
         for place, summary in enumerate(summaries):
-            _whisker(axes, summary.columns[check], place, _COLOURS[check], _MARKS[check])
+            _whisker(axes, summary.columns[check], place, _COLORS[check], _MARKS[check])
     axes.axvline(0.5, color="black", linewidth=0.6, linestyle=":")
     axes.set_xlim(-0.03, 1.03)
     axes.set_xlabel("area under the ROC curve, worst forger (0.5 is a coin)")
@@ -78,10 +78,10 @@ def _draw_worth(axes: Axes, summaries: Sequence[Summary]) -> None:
     margin.set_ylabel("accuracy of the model")
 
 
-def _whisker(axes: Axes, estimate: Estimate | None, place: int, colour: str, mark: str) -> None:
+def _whisker(axes: Axes, estimate: Estimate | None, place: int, color: str, mark: str) -> None:
     """A figure with its interval; nothing where it can't be had."""
     if estimate is None:
         return
     if estimate.low is not None and estimate.high is not None:
-        axes.plot([estimate.low, estimate.high], [place, place], color=colour, linewidth=1.2)
-    axes.plot(estimate.mean, place, mark, color=colour, markersize=5)
+        axes.plot([estimate.low, estimate.high], [place, place], color=color, linewidth=1.2)
+    axes.plot(estimate.mean, place, mark, color=color, markersize=5)

@@ -11,7 +11,7 @@ _HEADLINE = TABLE_1["cifar10", "convnet", "sample", "retrain"]
 
 # A network on the whole vector has hundreds of millions of weights: a narrow one, and no variations to learn from. Its
 # rate is its own: the presets' was chosen for their network and features.
-_WHOLE_VECTOR = {"width": 32, "queries": 1, "epochs": 30, "normalise": True, "learning_rate": 1e-3}
+_WHOLE_VECTOR = {"width": 32, "queries": 1, "epochs": 30, "normalize": True, "learning_rate": 1e-3}
 
 # Twenty trainings in an afternoon on two cores: half of igf-plus's width, and half of its training.
 _ABLATED = {"name": "igf-plus", "queries": 4, "epochs": 4, "width": 96, "matching": 0}
@@ -115,7 +115,7 @@ def _headline() -> list[Cell]:
         "igf-white": _HEADLINE,
     }
     learned_alike = {
-        "normalise": True,
+        "normalize": True,
         "queries": 8,
         "components": 1024,
         "schedule": "one-cycle",
@@ -132,23 +132,23 @@ def _ablation() -> list[Cell]:
     matched: dict[str, object] = {"matching": 100, "surrogate_epochs": 8}
     changes: dict[str, dict[str, object]] = {
         "igf-plus": {},
-        "without-head": {"head": False, "components": 1024},
-        "without-grid": {"grid": False},
+        "without-last-linear": {"last_linear": False, "components": 1024},
+        "without-feature-map-layout": {"feature_map_layout": False},
         "without-label": {"label": False},
         "without-projection": {"components": 0},
         "more-projection": {"components": 1024},
-        "without-normalisation": {"normalise": False},
+        "without-normalization": {"normalize": False},
         "signs-alone": {"signs": True},
         "auxiliary-images-alone": {"queries": 1, "epochs": 16},
         "mirrored-queries": {"queries": 2, "epochs": 8},
         "more-queries": {"queries": 8, "epochs": 2},
-        "mixed-queries": {"mixed": 0.5},
+        "mixed-queries": {"mixup": 0.5},
         "without-blocks": {"blocks": 0},
         "matching": matched,
         "matching-from-one-start": {**matched, "matching_starts": 1},
         "matching-with-wider-network": {**matched, "surrogate_width": 48},
         "wider": {"width": 192},
-        "three-inverters": {"inverters": 3},
+        "three-inverters": {"ensemble_size": 3},
         "perceptual-loss": {"beta": 0.01, "perceptual_batch": 32},
         "twice-as-long": {"epochs": 8},
         "igf-white": {"name": "igf-white"},
@@ -168,16 +168,16 @@ STUDIES = {
             notes=(
                 "EFU is exact retraining, AFU gradient ascent.",
                 "The paper's row of GIAMU (MSE 0.2330 / 0.2460, PSNR 13.22 / 12.78) was copied from that paper's own, "
-                "centralised setting, and is beside nothing here.",
+                "centralized setting, and is beside nothing here.",
             ),
         ),
         Study(
             "igf-table2",
-            "Reconstruction against defences",
+            "Reconstruction against defenses",
             "IGF, Table 2",
             _table_2,
             columns=(*NON_ADAPTIVE, MEAN_IMAGE),
-            notes=(ADAPTIVE_NOTE, "Whether the paper's attacker knew the defences is not said."),
+            notes=(ADAPTIVE_NOTE, "Whether the paper's attacker knew the defenses is not said."),
         ),
         Study(
             "igf-fig5",

@@ -67,7 +67,7 @@ def intersection_table(
     """Ask for proofs of the same samples again and again, and write `intersection.md` and `intersection.json`.
 
     Args:
-        config: An audit by `igf` with an SVD; its inverter is used, its defences are not.
+        config: An audit by `igf` with an SVD; its inverter is used, its defenses are not.
         out: The folder of the table, with the audit's run folder in it.
         samples: How many of the forgotten samples.
         data_dir: A folder that mirrors the data sets.
@@ -118,7 +118,7 @@ def right_ranks_among(images: Tensor, forgotten: Tensor) -> Tensor:
 def markdown(rows: Sequence[IntersectionRow]) -> str:
     """The table as Markdown."""
     head = (
-        "| defence | proofs of each sample | identified | MSE | cosine with the truth, without sign |\n"
+        "| defense | proofs of each sample | identified | MSE | cosine with the truth, without sign |\n"
         "| --- | --- | --- | --- | --- |\n"
     )
     table = head + "".join(
@@ -130,16 +130,16 @@ def markdown(rows: Sequence[IntersectionRow]) -> str:
     enough = next((row.proofs for row in rows[1:] if row.identified >= wanted), None)
     told = f"first reached with {enough:,} proofs" if enough else "not reached"
     table += f"\nIntervals: 95 %. A guess identifies {rows[0].chance:.1%}.\n"
-    return f"{table}\n80 % of the rate without a defence, {wanted:.1%}, was {told} of each sample.\n"
+    return f"{table}\n80 % of the rate without a defense, {wanted:.1%}, was {told} of each sample.\n"
 
 
 def _projected(learned: Learned) -> Projected:
     match learned.features.extractors:
-        case (Projected(normalise=True) as extractor,):
+        case (Projected(normalize=True) as extractor,):
             return extractor
     raise ConfigurationError(
         "Intersection works in the coordinates of an SVD of directions: use --attack.name igf --attack.reduction svd "
-        "--attack.normalise."
+        "--attack.normalize."
     )
 
 

@@ -123,13 +123,13 @@ def _view(
     """What the server sees of batches with so many forgotten samples; no labels."""
     seen = config.observation.model_copy(update={"forgotten": size})
     config = config.model_copy(update={"observation": seen})
-    remaining, forgotten = deal_batches(federation, config, request)
+    retained, forgotten = deal_batches(federation, config, request)
     observation = observe_clients(
         federation,
         config,
         original.parameters,
         unlearned.parameters,
-        remaining,
+        retained,
         forgotten,
         defenses=config.defenses,
     )

@@ -45,7 +45,7 @@ TABLE_1 = {
     ("cifar100", "resnet20", "client", "ascent"): Published(0.0362, 14.73, 0.3627),
 }
 """IGF, Table 1, by data set, model, scenario and method. Its GIAMU row was copied from that paper's own setting
-(32 samples, centralised) and stands beside nothing here."""
+(32 samples, centralized) and stands beside nothing here."""
 
 TABLE_2 = {
     "prune-0.7": Published(0.0216, 17.0758, 0.3704),

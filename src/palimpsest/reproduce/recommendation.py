@@ -1,4 +1,4 @@
-"""Which defence the frontier speaks for, in plain words."""
+"""Which defense the frontier speaks for, in plain words."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _SOUND = 0.9
 
 
 def recommend(summaries: Sequence[Summary]) -> list[str]:
-    """Which defence to choose, and why, in plain words.
+    """Which defense to choose, and why, in plain words.
 
     Args:
         summaries: The finished cells of the frontier.
@@ -34,7 +34,7 @@ def _advise(summaries: Sequence[Summary]) -> list[str]:
     bare = [summary for summary in summaries if summary not in defended]
     if any(_may_be_chance(summary, summary.scores["identification_top1"]) for summary in bare):
         return [
-            "Without a defence the attack tells the images apart no better than chance: it says nothing of any."
+            "Without a defense the attack tells the images apart no better than chance: it says nothing of any."
         ]
     hidden = [one for one in defended if _may_be_chance(one, one.scores["identification_top1"])]
     return [_against_reconstruction(hidden), _against_confirmation(hidden)]
@@ -42,11 +42,11 @@ def _advise(summaries: Sequence[Summary]) -> list[str]:
 
 def _against_reconstruction(hidden: Sequence[Summary]) -> str:
     if not hidden:
-        return "No defence here stops the reconstruction."
+        return "No defense here stops the reconstruction."
     best = max(hidden, key=_worth)
     if _worth(best) < _SOUND:
         return (
-            "Every defence that stops the reconstruction leaves a proof that no check tells from a forgery."
+            "Every defense that stops the reconstruction leaves a proof that no check tells from a forgery."
         )
     return (
         f"Against reconstruction, {best.cell.name} is enough: the images are told apart no better than by chance, and "

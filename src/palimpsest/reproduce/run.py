@@ -13,7 +13,7 @@ from palimpsest.pipeline.audit import audit
 from palimpsest.registry import METHODS
 from palimpsest.reproduce.pictures import draw
 from palimpsest.reproduce.study import Study
-from palimpsest.reproduce.summary import Summary, as_json, markdown, summarise
+from palimpsest.reproduce.summary import Summary, as_json, markdown, summarize
 from palimpsest.storage import write_json, write_text
 
 
@@ -62,7 +62,7 @@ def reproduce(
             except PalimpsestError as error:
                 failure = str(error)
                 say.print(f"  {failure}", highlight=False, markup=False)
-        summaries.append(summarise(cell, metrics, failure, columns=study.columns))
+        summaries.append(summarize(cell, metrics, failure, columns=study.columns))
         # After every cell: what is there already can be read while the rest is computed.
         write_json(out / f"{study.name}.json", as_json(study, summaries))
         write_text(out / f"{study.name}.md", markdown(study, summaries, command))

@@ -64,7 +64,7 @@ class Summary:
     failure: str = ""
 
 
-def summarise(
+def summarize(
     cell: Cell, metrics: Mapping[int, Metrics], failure: str = "", *, columns: Sequence[Column] = ()
 ) -> Summary:
     """Put a cell's runs together.

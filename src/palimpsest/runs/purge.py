@@ -15,7 +15,9 @@ from palimpsest.runs.run import lock_folder
 from palimpsest.storage import write_json, write_text
 
 _KEPT_FILES = frozenset({".lock", "config.yaml", MANIFEST, "metrics.json"})
-_KEPT_STAGES = frozenset({"belonging", "forgetting", "prior", "remaining", "scores", "soundness", "verdicts"})
+_KEPT_STAGES = frozenset(
+    {"permutation-test", "forgetting", "prior", "retained", "scores", "soundness", "verdicts"}
+)
 
 
 @dataclass(frozen=True)

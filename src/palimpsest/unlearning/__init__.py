@@ -1,7 +1,7 @@
 """What is forgotten, how, and how well."""
 
 from palimpsest.unlearning.ascent import Ascent, GradientAscent, project
-from palimpsest.unlearning.batches import deal_remaining
+from palimpsest.unlearning.batches import deal_retained
 from palimpsest.unlearning.federaser import Calibration, FedEraser, calibrated
 from palimpsest.unlearning.forgetting import measure_forgetting
 from palimpsest.unlearning.method import Method, Place, Unlearned
@@ -26,7 +26,7 @@ __all__ = [
     "Unlearning",
     "block_mean",
     "calibrated",
-    "deal_remaining",
+    "deal_retained",
     "make_request",
     "measure_forgetting",
     "project",

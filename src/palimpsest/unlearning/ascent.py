@@ -45,7 +45,7 @@ class GradientAscent(Work):
         """Climb; nothing is drawn from the seed. See `Work` for the arguments."""
         model.eval()
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        centre = parameters_to_vector(parameters).detach().clone()
+        center = parameters_to_vector(parameters).detach().clone()
         total = 0.0
         for step in range(self.steps):
             loss, gradient = self._gradient(model, parameters, shard)
@@ -54,7 +54,7 @@ class GradientAscent(Work):
             total += loss
             with torch.no_grad():
                 moved = parameters_to_vector(parameters) + self.learning_rate * gradient
-                vector_to_parameters(project(moved, centre, self.radius), parameters)
+                vector_to_parameters(project(moved, center, self.radius), parameters)
         return Outcome(total / self.steps, self.steps)
 
     def _gradient(
@@ -70,17 +70,17 @@ class GradientAscent(Work):
         return total, gradient
 
 
-def project(point: Tensor, centre: Tensor, radius: float) -> Tensor:
-    """The nearest point of the ball ||x - centre||_2 <= radius.
+def project(point: Tensor, center: Tensor, radius: float) -> Tensor:
+    """The nearest point of the ball ||x - center||_2 <= radius.
 
     Args:
         point: `[d]`.
-        centre: `[d]`.
+        center: `[d]`.
         radius: Positive.
     """
-    offset = point - centre
+    offset = point - center
     distance = offset.norm()
-    return point if distance <= radius else centre + offset * (radius / distance)
+    return point if distance <= radius else center + offset * (radius / distance)
 
 
 @METHODS.register("ascent")

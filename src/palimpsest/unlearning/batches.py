@@ -8,19 +8,19 @@ from palimpsest.randomness import make_generator
 from palimpsest.unlearning.scenarios import Request
 
 
-def deal_remaining(request: Request, *, remaining: int, forgotten: int, seed: int) -> Tensor:
-    """Draw, for each batch of forgotten samples, remaining samples of the same client.
+def deal_retained(request: Request, *, retained: int, forgotten: int, seed: int) -> Tensor:
+    """Draw, for each batch of forgotten samples, retained samples of the same client.
 
     The batches are consecutive parts of `request.rows`, and no batch belongs to two clients.
 
     Args:
         request: What is forgotten.
-        remaining: Samples of a batch that stay, drawn without replacement; other batches may draw them again.
+        retained: Samples of a batch that stay, drawn without replacement; other batches may draw them again.
         forgotten: Samples of a batch that are forgotten.
         seed: The run's seed.
 
     Returns:
-        Rows of the training images, `[b * remaining]` int64, in the order of the batches.
+        Rows of the training images, `[b * retained]` int64, in the order of the batches.
 
     Raises:
         UnlearningError: A client's forgotten samples are no multiple of a batch's, or it keeps too few others.
@@ -34,11 +34,11 @@ def deal_remaining(request: Request, *, remaining: int, forgotten: int, seed: in
                 f"Client {client} forgets {len(leaving)} samples, which is no multiple of observation.forgotten "
                 f"({forgotten}): choose another unlearning.count, or a single client with unlearning.clients."
             )
-        if len(staying) < remaining:
+        if len(staying) < retained:
             raise UnlearningError(
-                f"Client {client} keeps {len(staying)} samples, but a batch has {remaining} remaining ones: lower "
-                "observation.remaining or unlearning.count."
+                f"Client {client} keeps {len(staying)} samples, but a batch has {retained} retained ones: lower "
+                "observation.retained or unlearning.count."
             )
         for _ in range(len(leaving) // forgotten):
-            dealt.append(staying[torch.randperm(len(staying), generator=generator)[:remaining]])
+            dealt.append(staying[torch.randperm(len(staying), generator=generator)[:retained]])
     return torch.cat(dealt)

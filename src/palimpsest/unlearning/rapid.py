@@ -17,7 +17,7 @@ from palimpsest.unlearning.scenarios import Request
 class DiagonalNewton:
     """Newton steps with the diagonal of the empirical Fisher matrix in the Hessian's place.
 
-    A batch of B samples with gradient g gives the estimate `B g^2`, averaged over blocks of neighbouring
+    A batch of B samples with gradient g gives the estimate `B g^2`, averaged over blocks of neighboring
     parameters. Its moving average is the curvature, that of g the direction, both without bias; a step is
     `-eta direction / (curvature + damping)`.
 
@@ -28,7 +28,7 @@ class DiagonalNewton:
         betas: Decay of direction and of curvature.
         damping: Keeps steps finite where the loss is flat: they are at most `eta / damping` times the
             direction.
-        block: How many neighbouring parameters share a curvature.
+        block: How many neighboring parameters share a curvature.
         batch_size: B.
     """
 
@@ -73,10 +73,10 @@ class DiagonalNewton:
 
 
 def block_mean(values: Tensor, block: int) -> Tensor:
-    """Replace each value by the mean of its block of neighbours; the last block may be smaller.
+    """Replace each value by the mean of its block of neighbors; the last block may be smaller.
 
     Args:
-        values: Any shape; neighbours are those of the flattened tensor.
+        values: Any shape; neighbors are those of the flattened tensor.
         block: Values in a block.
     """
     flat = values.flatten()
@@ -87,14 +87,14 @@ def block_mean(values: Tensor, block: int) -> Tensor:
 
 
 class NewtonTraining(LocalTraining):
-    """Local training whose optimiser is `DiagonalNewton`."""
+    """Local training whose optimizer is `DiagonalNewton`."""
 
     betas: tuple[float, float]
     damping: float
     block: int
 
     def optimizer(self, parameters: list[nn.Parameter]) -> DiagonalNewton:
-        """A fresh optimiser: clients keep no curvature from round to round."""
+        """A fresh optimizer: clients keep no curvature from round to round."""
         return DiagonalNewton(
             parameters,
             learning_rate=self.learning_rate,
@@ -108,7 +108,7 @@ class NewtonTraining(LocalTraining):
 
 @METHODS.register("rapid")
 class RapidRetraining(Method):
-    """Retrain from the initialisation on what is retained, for fewer rounds of diagonal Newton steps.
+    """Retrain from the initialization on what is retained, for fewer rounds of diagonal Newton steps.
 
     After the paper: retraining from a new start, the diagonal of the empirical Fisher matrix for the Hessian,
     its average over blocks of 3, momentum 0.9 and 0.999. Chosen here: `B g^2` of the batch's gradient as the
@@ -130,7 +130,7 @@ class RapidRetraining(Method):
     damping: PositiveFloat = 1e-3
     """Added to the curvature."""
     block: PositiveInt = 3
-    """How many neighbouring parameters share a curvature."""
+    """How many neighboring parameters share a curvature."""
 
     def __call__(
         self,

@@ -12,7 +12,7 @@ from palimpsest.unlearning.scenarios import Request
 class Retraining(Method):
     """Train from the beginning on what is retained (EFU).
 
-    Initialisation, draws of clients and shuffles are the original training's, so that the two models differ
+    Initialization, draws of clients and shuffles are the original training's, so that the two models differ
     by the forgotten samples and not by a seed. A client that has nothing left sends nothing; the others
     train.
     """

@@ -32,17 +32,17 @@ def test_a_variation_stays_closer_to_its_image_than_to_others() -> None:
         torch.rand(40, 3, 3, 3, generator=generator(3)), size=(24, 24), mode="bilinear"
     )
     auxiliary = ImageSet("auxiliary", smooth, torch.zeros(40, dtype=torch.int64), 2)
-    queries = augmented_queries(auxiliary, 4, mirrored=False, mixed=0.5, generator=generator())
+    queries = augmented_queries(auxiliary, 4, horizontal_flip=False, mixup=0.5, generator=generator())
     varied = queries.images_uint8[120:].float() / 255
     distances = torch.cdist(varied.flatten(1), smooth.flatten(1))
     assert (distances.argmin(1) == torch.arange(40)).float().mean() > 0.9
     assert not torch.equal(queries.images_uint8[40:80], queries.images_uint8[:40].flip(3))
 
 
-@given(side=st.integers(2, 40), per_image=st.integers(1, 4), mixed=st.floats(0, 1))
+@given(side=st.integers(2, 40), per_image=st.integers(1, 4), mixup=st.floats(0, 1))
 @settings(max_examples=25)
-def test_any_size_of_image_can_be_asked_about(side: int, per_image: int, mixed: float) -> None:
-    queries = augmented_queries(images(5, side), per_image, mixed=mixed, generator=generator())
+def test_any_size_of_image_can_be_asked_about(side: int, per_image: int, mixup: float) -> None:
+    queries = augmented_queries(images(5, side), per_image, mixup=mixup, generator=generator())
     assert queries.images_uint8.shape == (5 * per_image, 3, side, side)
     assert queries.images_uint8.dtype == torch.uint8
 
@@ -50,7 +50,7 @@ def test_any_size_of_image_can_be_asked_about(side: int, per_image: int, mixed: 
 def test_mixing_blends_with_images_of_the_set_and_keeps_the_larger_share() -> None:
     black_and_white = torch.cat([torch.zeros(30, 1, 4, 4), torch.ones(30, 1, 4, 4)])
     auxiliary = ImageSet("auxiliary", black_and_white, torch.arange(60) // 30, 2)
-    queries = augmented_queries(auxiliary, 3, mixed=1.0, generator=generator())
+    queries = augmented_queries(auxiliary, 3, mixup=1.0, generator=generator())
     light = queries.images_uint8[120:].float().mean((1, 2, 3)) / 255
     assert light[:30].max() < 0.65
     assert light[30:].min() > 0.35
@@ -59,7 +59,7 @@ def test_mixing_blends_with_images_of_the_set_and_keeps_the_larger_share() -> No
 
 def test_the_same_generator_draws_the_same_queries() -> None:
     first, again, other = (
-        augmented_queries(images(), 4, mixed=0.3, generator=generator(seed)).images_uint8
+        augmented_queries(images(), 4, mixup=0.3, generator=generator(seed)).images_uint8
         for seed in (5, 5, 6)
     )
     assert torch.equal(first, again)

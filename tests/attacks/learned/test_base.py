@@ -22,7 +22,7 @@ class WholeVectorInversion(LearnedInversion):
     def fit_extractors(
         self, vectors: Tensor, labels: Tensor, view: AuditorView, generator: Generator
     ) -> FeatureExtractors:
-        return FeatureExtractors(others=[Reduced(normalise=False, signs=False)])
+        return FeatureExtractors(others=[Reduced(normalize=False, signs=False)])
 
     def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
         return MlpInverter(features.count, shape, hidden=8)
@@ -32,7 +32,7 @@ class WholeVectorInversion(LearnedInversion):
 
 
 def test_the_networks_images_are_averaged_and_their_histories_numbered(view: AuditorView) -> None:
-    attack = WholeVectorInversion(inverters=2)
+    attack = WholeVectorInversion(ensemble_size=2)
     learned = attack.learn(view, generator=seeded())
     assert learned.history.keys() == {
         "training_loss",

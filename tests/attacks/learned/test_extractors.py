@@ -18,10 +18,10 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def test_a_normalised_vector_keeps_its_length_apart(view: AuditorView) -> None:
+def test_a_normalized_vector_keeps_its_length_apart(view: AuditorView) -> None:
     vectors = torch.cat([*view.oracle.differences(view.auxiliary.images, view.auxiliary.labels)])
     reduced = fit_reduction(
-        vectors, reduction="svd", normalise=True, explained_variance=1.0, generator=generator()
+        vectors, reduction="svd", normalize=True, explained_variance=1.0, generator=generator()
     )
     once, twice = reduced.transform(vectors), reduced.transform(2 * vectors)
     torch.testing.assert_close(once[:, :-1], twice[:, :-1], rtol=1e-4, atol=1e-5)
@@ -40,7 +40,7 @@ def test_signs_are_reduced_and_the_length_is_the_vectors(tmp_path: Path, memory_
         return fit_reduction(
             vectors,
             reduction="svd",
-            normalise=True,
+            normalize=True,
             signs=signs,
             components=5,
             memory_budget=memory_budget,

@@ -18,7 +18,7 @@ def generator() -> torch.Generator:
 def fitted(
     view: AuditorView, per_image: int = 1, *, sketch: CountSketch | None = None, **settings
 ) -> tuple[Features, Tensor]:
-    defaults = {"reduction": "svd", "normalise": False}
+    defaults = {"reduction": "svd", "normalize": False}
 
     def learn(vectors: Tensor, labels: Tensor) -> FeatureExtractors:
         reduced = fit_reduction(vectors, **defaults | settings, generator=generator())
@@ -33,12 +33,12 @@ def answers(view: AuditorView, per_image: int = 1) -> Tensor:
     return torch.cat(list(view.oracle.differences(queries.images_uint8 / 255, queries.labels)))
 
 
-@pytest.mark.parametrize("normalise", [False, True])
+@pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("reduction", ["svd", "hash", "none"])
 def test_the_queries_features_are_what_the_same_transform_gives(
-    view: AuditorView, reduction: str, normalise: bool
+    view: AuditorView, reduction: str, normalize: bool
 ) -> None:
-    features, queries = fitted(view, 3, reduction=reduction, normalise=normalise)
+    features, queries = fitted(view, 3, reduction=reduction, normalize=normalize)
     assert queries.shape == (900, features.count)
     torch.testing.assert_close(features.transform(answers(view, 3)), queries, rtol=2e-3, atol=2e-3)
 
@@ -102,7 +102,7 @@ def test_a_channel_of_the_maps_has_one_scale_for_all_of_its_cells(view: AuditorV
 
 def test_what_is_stored_transforms_alike(view: AuditorView, tmp_path: Path) -> None:
     for reduction in ("svd", "hash", "none"):
-        features, _ = fitted(view, reduction=reduction, normalise=True)
+        features, _ = fitted(view, reduction=reduction, normalize=True)
         features.save(tmp_path / "features.safetensors")
         again = Features.load(tmp_path / "features.safetensors")
         assert torch.equal(features.transform(answers(view)), again.transform(answers(view)))

@@ -46,35 +46,35 @@ def attack(view: AuditorView, **settings) -> tuple[float, dict[str, float]]:
 
 def test_the_structure_is_found_and_halves_the_error(models_view: AuditorView) -> None:
     whole, facts = attack(models_view)
-    assert facts["head_inputs"] == 128
-    assert facts["grid"] == 4
-    bare, facts = attack(models_view, head=False)
-    assert facts["head_inputs"] == facts["grid"] == 0
+    assert facts["last_linear_inputs"] == 128
+    assert facts["feature_map_layout"] == 4
+    bare, facts = attack(models_view, last_linear=False)
+    assert facts["last_linear_inputs"] == facts["feature_map_layout"] == 0
     assert whole < bare / 2
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"grid": False},
+        {"feature_map_layout": False},
         {"label": False},
         {"components": 0},
-        {"normalise": False},
+        {"normalize": False},
         {"queries": 1},
-        {"mixed": 0.5, "queries": 3},
+        {"mixup": 0.5, "queries": 3},
         {"blocks": 0},
-        {"inverters": 2},
-        {"head": False, "components": 0},
+        {"ensemble_size": 2},
+        {"last_linear": False, "components": 0},
         {"matching": 20, "surrogate_width": 8},
-        {"head": False, "matching": 20},
+        {"last_linear": False, "matching": 20},
     ],
 )
 def test_each_ingredient_can_be_switched(models_view: AuditorView, settings: dict[str, object]) -> None:
     error, facts = attack(models_view, **settings | {"epochs": 3})
     assert error < 0.2
     assert facts["queries"] == 400 * settings.get("queries", 2)
-    if settings.get("grid") is False:
-        assert facts["grid"] == 0
+    if settings.get("feature_map_layout") is False:
+        assert facts["feature_map_layout"] == 0
 
 
 def test_refined_images_are_nearer(models_view: AuditorView, tmp_path: Path) -> None:
@@ -109,14 +109,14 @@ def test_a_harmful_refinement_is_left_out(models_view: AuditorView) -> None:
 
 
 def test_several_inverters_are_averaged_and_each_has_its_curve(models_view: AuditorView) -> None:
-    result = IGFPlus(**QUICK | {"epochs": 1, "inverters": 2})(models_view, generator=torch.Generator())
+    result = IGFPlus(**QUICK | {"epochs": 1, "ensemble_size": 2})(models_view, generator=torch.Generator())
     assert {"training_loss", "training_loss_2", "validation_mse", "validation_mse_2"} == result.history.keys()
 
 
 def test_a_vector_without_a_linear_layer_is_projected_instead(view: AuditorView, forgotten: Tensor) -> None:
-    settings = QUICK | {"epochs": 80, "queries": 1, "components": 40, "normalise": False, "dropout": 0.0}
+    settings = QUICK | {"epochs": 80, "queries": 1, "components": 40, "normalize": False, "dropout": 0.0}
     result = IGFPlus(**settings)(view, generator=torch.Generator().manual_seed(0))
-    assert result.facts["head_inputs"] == 0
+    assert result.facts["last_linear_inputs"] == 0
     baseline = (view.auxiliary.images.mean(0) - forgotten).square().mean()
     assert (result.images - forgotten).square().mean() < baseline / 2
 

@@ -45,7 +45,7 @@ def to_uint8(images: Tensor) -> Tensor:
     return (images * 255).round().to(torch.uint8).view(-1, 1, 2, 2)
 
 
-def test_adam_minimises_equation_7_step_by_step() -> None:
+def test_adam_minimizes_equation_7_step_by_step() -> None:
     """The same steps written out with bare torch give the same parameter."""
     network = Scale()
     train_inverter(network, always(pairs()), pairs(4), None, PLAN, generator=torch.Generator().manual_seed(5))
@@ -63,7 +63,7 @@ def test_adam_minimises_equation_7_step_by_step() -> None:
 
 
 def test_the_loss_is_equation_6_and_part_of_the_batch_estimates_its_second_term() -> None:
-    class Colour(Scale):
+    class Color(Scale):
         def forward(self, features: Tensor) -> Tensor:
             return super().forward(features).expand(-1, 3, -1, -1).repeat(1, 1, 4, 4)
 
@@ -74,9 +74,9 @@ def test_the_loss_is_equation_6_and_part_of_the_batch_estimates_its_second_term(
         )
         weights[f"features.{name}.bias"] = torch.zeros(size[0])
     phi = VggFeatures(weights)
-    network = Colour()
+    network = Color()
     features = pairs().features
-    images = (Colour()(features) * 1.6).clamp(0, 1).detach()
+    images = (Color()(features) * 1.6).clamp(0, 1).detach()
     data = ImagePairs(features, (images * 255).round().to(torch.uint8), torch.arange(32))
     for part in (None, 2):
         plan = replace(PLAN, epochs=1, batch_size=32, beta=0.5, perceptual_batch=part, learning_rate=1e-9)

@@ -9,7 +9,7 @@ SMALL = {"beta": 0, "epochs": 2, "batch_size": 64, "width": 16}
 
 
 def test_a_stored_state_inverts_proofs_to_the_same_bits(view: AuditorView, tmp_path: Path) -> None:
-    attack = IGF(**SMALL, inverters=2)
+    attack = IGF(**SMALL, ensemble_size=2)
     learned = attack.learn(view, generator=seeded())
     learned.save(tmp_path / "learned.safetensors")
     loaded = Learned.load(tmp_path / "learned.safetensors")

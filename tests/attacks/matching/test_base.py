@@ -45,7 +45,7 @@ def test_all_matching_attacks_are_registered() -> None:
 def test_objective_is_zero_at_the_truth(world: type[World], name: str, objective: str, channels: int) -> None:
     clients = world(channels=channels)
     values = make(name, objective=objective).check_objective(clients.view, *clients.truth)
-    assert values.keys() == {"remaining", "forgotten"}
+    assert values.keys() == {"retained", "forgotten"}
     for stage in values.values():
         assert stage.shape == (3,)
         assert float(stage.max()) < 1e-12
@@ -58,13 +58,13 @@ def test_objective_is_not_zero_for_other_images_or_labels(world: type[World]) ->
     attack = make("dragd")
     other_labels = attack.check_objective(clients.view, retained, forgotten, wrong)
     other_images = attack.check_objective(clients.view, 1 - retained, forgotten, labels)
-    assert float(other_labels["remaining"].min()) > 1e-3
-    assert float(other_images["remaining"].min()) > 1e-3
+    assert float(other_labels["retained"].min()) > 1e-3
+    assert float(other_images["retained"].min()) > 1e-3
 
 
 @pytest.mark.parametrize(
     ("name", "labels"),
-    [*itertools.product(NAMES, ["known", "optimised"]), *itertools.product(["dragdp", "giamu"], INFERRING)],
+    [*itertools.product(NAMES, ["known", "optimized"]), *itertools.product(["dragdp", "giamu"], INFERRING)],
 )
 def test_reconstructions_have_the_documented_shapes_and_facts(
     world: type[World], name: str, labels: str

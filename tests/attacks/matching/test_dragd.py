@@ -45,7 +45,7 @@ def test_dragd_starts_from_noise_and_dragdp_from_public_images(world: type[World
 
 
 @pytest.mark.parametrize("prior", ["mean", "nearest", "class", "blurred"])
-@pytest.mark.parametrize("labels", ["known", "optimised"])
+@pytest.mark.parametrize("labels", ["known", "optimized"])
 def test_every_prior_works_with_and_without_labels(world: type[World], prior: str, labels: str) -> None:
     result = DRAGDP(prior=prior, labels=labels, iterations=1)(world().view, generator=seeded())
     assert result.prior.shape == result.images.shape

@@ -28,7 +28,7 @@ def network(name: str, seed: int = 0, **settings: Any) -> nn.Module:
 
 
 NETWORKS = [
-    ("lenet", {"initialisation": "uniform"}),
+    ("lenet", {"initialization": "uniform"}),
     ("lenet", {"activation": "tanh"}),
     ("convnet", {"width": 4}),
     ("resnet20", {"width": 2}),
@@ -48,7 +48,7 @@ def test_a_single_samples_label_is_exact(name: str, settings: dict[str, Any]) ->
 
 
 def test_the_classes_with_a_negative_entry_are_all_there() -> None:
-    model = network("lenet", initialisation="uniform")
+    model = network("lenet", initialization="uniform")
     gradient, bias = BatchGradient(model), last_layer(model).bias
     generator = torch.Generator().manual_seed(0)
     right = 0
@@ -93,7 +93,7 @@ def test_known_and_inferred_labels_agree_on_single_samples(world: Any, mode: Lab
     assert known is not None
     assert inferred is not None
     assert torch.equal(known, inferred)
-    assert believed_labels(clients.view, "optimised", torch.empty(0), generator=generator) is None
+    assert believed_labels(clients.view, "optimized", torch.empty(0), generator=generator) is None
 
 
 @pytest.mark.parametrize("mode", INFERRING)

@@ -11,14 +11,14 @@ from palimpsest.metrics import LinkageScores, PermutationTest
 from palimpsest.pipeline.results.metrics_json import build_metrics
 from palimpsest.pipeline.results.outcome import Federated
 from palimpsest.pipeline.stages.soundness import Soundness
-from palimpsest.proofs import RECOGNISED
+from palimpsest.proofs import RECOGNIZED
 
 
 def test_metrics_hold_what_others_rely_on(finished_audit: Path) -> None:
     metrics = json.loads((finished_audit / "metrics.json").read_text())
     assert metrics["federation"].keys() >= {"original_accuracy", "unlearned_accuracy", "participation"}
-    assert metrics["verification"].keys() == {"tau", "accepted", "refused"}
-    assert metrics["verification"]["accepted"] + metrics["verification"]["refused"] == 12
+    assert metrics["verification"].keys() == {"tau", "accepted", "rejected"}
+    assert metrics["verification"]["accepted"] + metrics["verification"]["rejected"] == 12
     wanted = {
         "mse",
         "psnr",
@@ -40,7 +40,14 @@ def test_metrics_hold_what_others_rely_on(finished_audit: Path) -> None:
     }
     assert len(metrics["federation"]["participation"]) == 4
     # The schema: no part is there whose stage was not run.
-    assert not metrics.keys() & {"control", "observation", "proofs", "moved", "prior", "remaining"}
+    assert not metrics.keys() & {
+        "undefended_baseline",
+        "observation",
+        "proofs",
+        "parameter_distance",
+        "prior",
+        "retained",
+    }
 
 
 def test_an_audit_reports_its_federation(data: FederatedData) -> None:
@@ -51,10 +58,10 @@ def test_an_audit_reports_its_federation(data: FederatedData) -> None:
         "participation": [2, 0, 1, 0, 0],
         "faults": 1,
     }
-    assert metrics["left_out"] == {"1": {"not finite": 1}}
+    assert metrics["excluded_replies"] == {"1": {"not finite": 1}}
     assert metrics["seconds"] == {"original": 1.5}
-    assert metrics["verification"] == {"tau": 1.0, "accepted": 4, "refused": 0}
-    assert not metrics.keys() & {"proofs", "observation", "moved", "labels_right"}
+    assert metrics["verification"] == {"tau": 1.0, "accepted": 4, "rejected": 0}
+    assert not metrics.keys() & {"proofs", "observation", "parameter_distance", "label_accuracy"}
 
 
 def test_an_audit_from_the_server_reports_how_far_the_parameters_moved(data: FederatedData) -> None:
@@ -62,7 +69,7 @@ def test_an_audit_from_the_server_reports_how_far_the_parameters_moved(data: Fed
     assert isinstance(outcome.source, Federated)
     before, after = (one.parameters for one in (outcome.source.original, outcome.source.unlearned))
     expected = parameter_distance(before, after, outcome.source.federation.network())
-    assert build_metrics(outcome, {}).moved == pytest.approx(expected)
+    assert build_metrics(outcome, {}).parameter_distance == pytest.approx(expected)
     assert expected > 0
 
 
@@ -70,17 +77,23 @@ def test_an_attack_on_proofs_reports_the_file() -> None:
     metrics = build_metrics(proofs_outcome(), {}).tree()
     assert metrics["proofs"] == {"count": 4, "dimension": 300, "attested": False}
     assert metrics["attack"] == {"queries": 6.0}
-    assert metrics["verification"] == {"tau": 3.0, "accepted": 3, "refused": 1}
+    assert metrics["verification"] == {"tau": 3.0, "accepted": 3, "rejected": 1}
     assert build_metrics(proofs_outcome(metadata={"loss": "cross_entropy"}), {}).proofs.attested  # type: ignore[union-attr]
-    assert not metrics.keys() & {"reconstruction", "confirmation", "control", "federation", "observation"}
+    assert not metrics.keys() & {
+        "reconstruction",
+        "linkage",
+        "undefended_baseline",
+        "federation",
+        "observation",
+    }
 
 
 def test_an_attack_on_gradients_reports_the_batches() -> None:
     metrics = build_metrics(gradients_outcome(), {}).tree()
-    assert metrics["observation"] == {"batches": 2, "dimension": 7, "remaining": 3, "forgotten": 2}
-    assert metrics["labels_right"] == 0.5
-    assert metrics["remaining"]["mse"] == 0
-    assert metrics["remaining"]["intervals"]["mse"] == [0, 0]
+    assert metrics["observation"] == {"batches": 2, "dimension": 7, "retained": 3, "forgotten": 2}
+    assert metrics["label_accuracy"] == 0.5
+    assert metrics["retained"]["mse"] == 0
+    assert metrics["retained"]["intervals"]["mse"] == [0, 0]
     assert not metrics.keys() & {"prior", "verification", "proofs"}
 
 
@@ -91,16 +104,16 @@ def test_every_score_and_every_attacker_is_reported() -> None:
     scored = replace(
         outcome.scored, attackers={"undefended": found}, undefended=found, linkage=links, pairing=test
     )
-    areas = {"norm": {"zeros": [0.2, 0.1, 0.3], "small": [0.4, 0.3, 0.5], RECOGNISED: [0.0, 0.0, 0.1]}}
+    areas = {"norm": {"zeros": [0.2, 0.1, 0.3], "small": [0.4, 0.3, 0.5], RECOGNIZED: [0.0, 0.0, 0.1]}}
     metrics = build_metrics(
         replace(outcome, scored=scored, soundness=Soundness(areas, {"norm": "nothing"})), {}
     )
     assert metrics.reconstruction is not None
     assert metrics.reconstruction.mse == pytest.approx(float(found.mse.mean()))
     assert metrics.attackers["undefended"].reconstruction == metrics.reconstruction
-    assert metrics.control is not None
-    assert metrics.control.mse == metrics.reconstruction.mse
-    assert (metrics.confirmation, metrics.belonging) == (links, test)
+    assert metrics.undefended_baseline is not None
+    assert metrics.undefended_baseline.mse == metrics.reconstruction.mse
+    assert (metrics.linkage, metrics.permutation_test) == (links, test)
     assert metrics.soundness is not None
     assert metrics.soundness.worst == {"norm": (0.2, 0.1, 0.3)}
     assert set(metrics.soundness.checks) == {"norm"}

@@ -42,7 +42,7 @@ def test_notes_about_batches_say_how_they_were_paired() -> None:
     assert "50% of the forgotten samples' labels right" in text
     assert "The reconstructed retained samples have an MSE of 0" in text
     assert "The server saw the gradients" not in text
-    single = gradients_outcome(labels_right=None, observation={"remaining": 3, "forgotten": 1})
+    single = gradients_outcome(label_accuracy=None, observation={"retained": 3, "forgotten": 1})
     assert "paired with its originals" not in notes(single)
     assert "labels right" not in notes(single)
 
@@ -52,7 +52,7 @@ def test_notes_about_an_audit_name_the_faults_of_clients(data: FederatedData) ->
     assert "A note of the method." in text
     assert "Replies of client 1 in training were left out: not finite (1 times)." in text
     assert "in unlearning" not in text
-    observation = {"remaining": 3, "forgotten": 2, "local_steps": 4}
+    observation = {"retained": 3, "forgotten": 2, "local_steps": 4}
     served = notes(audit_outcome(data, server=True, observation=observation, unlearning={"count": 4}))
     assert "batches of 3 retained and 2 forgotten samples after 4 local steps." in served
 
@@ -97,5 +97,5 @@ def test_defended_proofs_without_a_control_say_so(
     keys = {"defenses": [{"name": "sign"}], "oracle": oracle, "truth": str(pieces / "forgotten")}
     result = attack(case(**keys, **NO_MODELS), out=here / "run")
     assert sum(counting_oracle.asked) == 48
-    assert result.metrics.control is None
+    assert result.metrics.undefended_baseline is None
     assert "that says nothing about the defenses" in (here / "run" / "report.html").read_text()

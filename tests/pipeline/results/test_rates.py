@@ -12,9 +12,9 @@ from palimpsest.federation.intake import NO_DATA
 from palimpsest.pipeline.attack import attack
 from palimpsest.pipeline.results.rates import (
     acceptance_rate,
+    excluded_replies,
     identification_rates,
     label_rate,
-    left_out,
     outcome_rates,
 )
 from palimpsest.proofs import verify
@@ -45,7 +45,7 @@ def test_labels_are_compared_with_the_most_frequent_class() -> None:
 def test_each_kind_of_outcome_has_its_rates(data: FederatedData) -> None:
     assert set(outcome_rates(proofs_outcome())) == {"accepted"}
     identified = {"identification_top1", "identification_top5"}
-    assert set(outcome_rates(gradients_outcome())) == identified | {"labels_right"}
+    assert set(outcome_rates(gradients_outcome())) == identified | {"label_accuracy"}
     rates = outcome_rates(audit_outcome(data))
     models = ("original", "unlearned", "retrained")
     names = {f"accuracy_{split}_{model}" for split in ("retained", "forgotten", "test") for model in models}
@@ -60,13 +60,13 @@ def test_each_kind_of_outcome_has_its_rates(data: FederatedData) -> None:
 
 def test_who_was_left_out_is_named_with_each_reason_and_how_often() -> None:
     rounds = [
-        Round(drawn=(0, 1, 2), used=(0,), left_out={2: "not finite", 1: NO_DATA}, attempts=1, loss=0.5),
-        Round(drawn=(1, 2), used=(), left_out={2: "not finite", 1: "another shape"}, attempts=2, loss=None),
-        Round(drawn=(2,), used=(), left_out={2: "another shape"}, attempts=1, loss=None),
+        Round(drawn=(0, 1, 2), used=(0,), excluded={2: "not finite", 1: NO_DATA}, attempts=1, loss=0.5),
+        Round(drawn=(1, 2), used=(), excluded={2: "not finite", 1: "another shape"}, attempts=2, loss=None),
+        Round(drawn=(2,), used=(), excluded={2: "another shape"}, attempts=1, loss=None),
     ]
     # To hold no data is no failure.
-    assert left_out(rounds) == {1: {"another shape": 1}, 2: {"not finite": 2, "another shape": 1}}
-    assert left_out([]) == {}
+    assert excluded_replies(rounds) == {1: {"another shape": 1}, 2: {"not finite": 2, "another shape": 1}}
+    assert excluded_replies([]) == {}
 
 
 def test_a_case_has_the_certainty_of_an_audit(case: Make, here: Path, pieces: Path) -> None:
@@ -76,5 +76,5 @@ def test_a_case_has_the_certainty_of_an_audit(case: Make, here: Path, pieces: Pa
         assert rate.low <= rate.value <= rate.high
         assert rate.chance is not None
         assert rate.chance > 0
-    assert 0 < metrics.belonging.p_value <= 1
+    assert 0 < metrics.permutation_test.p_value <= 1
     assert "Permutation test" in (here / "run" / "report.html").read_text()

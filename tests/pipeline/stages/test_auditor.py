@@ -41,7 +41,7 @@ def test_each_proof_is_linked_to_its_candidate_in_a_stage_of_its_own(view: Audit
     linked = link_candidates(run, config, view, candidates, key=())
     assert torch.equal(linked.scores.argmax(1), torch.arange(60))
     assert link_candidates(run, config, view, candidates, key=()) is not linked
-    assert list(run.seconds()) == ["confirmation"]
+    assert list(run.seconds()) == ["linkage"]
     swapped = candidates.subset(torch.arange(60).flip(0))
     moved = link_candidates(run, config, view, swapped, key=())
     assert torch.equal(moved.scores.argmax(1), torch.arange(60).flip(0))
@@ -51,9 +51,9 @@ def test_defended_proofs_meet_two_attackers(case: Make, here: Path, pieces: Path
     config = case(defenses=[{"name": "sign"}], truth=str(pieces / "forgotten"))
     result = attack(config, out=here / "run")
     assert set(result.metrics.attackers) == {"non-adaptive", "undefended"}
-    # The control is the attack on the proofs that the clients would have made without the defence.
+    # The control is the attack on the proofs that the clients would have made without the defense.
     plain = attack(case(truth=str(pieces / "forgotten")), out=here / "plain")
-    control = result.metrics.control
+    control = result.metrics.undefended_baseline
     assert control.mse == pytest.approx(plain.metrics.reconstruction.mse, rel=1e-4)
     judged = judge_undefended(Scores.load(here / "run" / "scores-undefended.safetensors"))
     assert (control.passed, control.identified) == (judged.passed, judged.identified)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from palimpsest.artifacts import CaseConfig, load_auditor_artifacts, load_samples
+from palimpsest.artifacts import ArtifactsConfig, load_auditor_artifacts, load_samples
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.cli import main
 from palimpsest.config import validate
@@ -25,7 +25,7 @@ def configured(models: dict[str, Any], pieces: Path, **keys: Any) -> ProveConfig
 
 
 def test_a_proof_is_the_gradient_difference_by_autograd(
-    case: Callable[..., CaseConfig], models: dict[str, Any], pieces: Path, here: Path
+    case: Callable[..., ArtifactsConfig], models: dict[str, Any], pieces: Path, here: Path
 ) -> None:
     both = load_auditor_artifacts(case(), folder=here, data_dir=None, device="cpu").models
     assert both is not None
@@ -43,7 +43,7 @@ def test_a_proof_is_the_gradient_difference_by_autograd(
     torch.testing.assert_close(proofs.vectors, torch.stack(rows), rtol=1e-3, atol=2e-4)
 
 
-def test_proofs_name_the_checkpoints_whatever_normalises_the_images(
+def test_proofs_name_the_checkpoints_whatever_normalizes_the_images(
     models: dict[str, Any], pieces: Path, here: Path
 ) -> None:
     plain = make_proofs(configured(models, pieces))
@@ -53,7 +53,7 @@ def test_proofs_name_the_checkpoints_whatever_normalises_the_images(
     assert plain.metadata["original"] == parameters_hash(read_state_dict(pieces / "original.pt"))
 
 
-def test_defences_are_applied_and_named(models: dict[str, Any], pieces: Path, here: Path) -> None:
+def test_defenses_are_applied_and_named(models: dict[str, Any], pieces: Path, here: Path) -> None:
     config = configured(models, pieces, defenses=[{"name": "sign"}])
     defended, plain = make_proofs(config), make_proofs(configured(models, pieces))
     expected = apply_defenses(
@@ -66,7 +66,7 @@ def test_defences_are_applied_and_named(models: dict[str, Any], pieces: Path, he
 
 
 def test_class_folders_are_numbered_as_the_model_numbers_them(
-    case: Callable[..., CaseConfig], models: dict[str, Any], pieces: Path, here: Path
+    case: Callable[..., ArtifactsConfig], models: dict[str, Any], pieces: Path, here: Path
 ) -> None:
     shutil.copytree(pieces / "forgotten" / "class2", here / "some" / "class2")
     names = ["class0", "class1", "class2"]

@@ -26,7 +26,7 @@ def drawn_images(count: int, seed: int) -> ImageSet:
 
 def in_pairs() -> AuditConfig:
     """Batches of three retained and two forgotten samples."""
-    return configured(observation={"remaining": 3, "forgotten": 2}, unlearning={"count": 4})
+    return configured(observation={"retained": 3, "forgotten": 2}, unlearning={"count": 4})
 
 
 def swapped(forgotten: ImageSet, retained: ImageSet, *, prior: bool = False) -> BatchReconstruction:
@@ -52,7 +52,7 @@ TOKENS = TokenSet("tokens", torch.arange(12).view(4, 3), LABELS, 2)
     [
         (drawn_images(4, 1), Scores, ("mse", 0)),
         (ROWS, SampleScores, ("mse", 0)),
-        (TOKENS, SampleScores, ("tokens_right", 1)),
+        (TOKENS, SampleScores, ("token_accuracy", 1)),
     ],
     ids=["images", "rows", "tokens"],
 )
@@ -110,9 +110,9 @@ def test_batches_are_paired_with_their_originals(run: Run) -> None:
     assert scored.scores is not None
     assert scored.scores.reconstruction()["mse"] == 0
     assert scored.batches is not None
-    assert scored.batches.labels_right == 1
-    assert scored.batches.remaining is not None
-    assert scored.batches.remaining.aggregates()["mse"] == 0
+    assert scored.batches.label_accuracy == 1
+    assert scored.batches.retained is not None
+    assert scored.batches.retained.aggregates()["mse"] == 0
     assert scored.batches.prior is not None
     assert scored.batches.prior.aggregates()["mse"] == pytest.approx(float(forgotten.images.square().mean()))
     # Pairs that were chosen by their closeness can't be tested.
@@ -121,7 +121,7 @@ def test_batches_are_paired_with_their_originals(run: Run) -> None:
 
 def test_batches_of_one_are_tested(run: Run) -> None:
     forgotten = drawn_images(4, 1)
-    config = configured(observation={"remaining": 1, "forgotten": 1})
+    config = configured(observation={"retained": 1, "forgotten": 1})
     found = swapped(forgotten, drawn_images(4, 2))
     scored = score_batches(
         run, config, Recovered(found), forgotten=forgotten, retained=None, public=drawn_images(6, 3)
@@ -129,7 +129,7 @@ def test_batches_of_one_are_tested(run: Run) -> None:
     assert scored.pairing is not None
     assert scored.pairing.own > scored.pairing.shuffled
     assert scored.batches is not None
-    assert (scored.batches.remaining, scored.batches.prior) == (None, None)
+    assert (scored.batches.retained, scored.batches.prior) == (None, None)
 
 
 def test_of_the_truth_of_a_batch_each_part_may_be_missing(run: Run) -> None:
@@ -140,14 +140,14 @@ def test_of_the_truth_of_a_batch_each_part_may_be_missing(run: Run) -> None:
     )
     assert scored.scores is None
     assert scored.batches is not None
-    assert scored.batches.labels_right is None
-    assert scored.batches.remaining is not None
+    assert scored.batches.label_accuracy is None
+    assert scored.batches.retained is not None
 
 
 def test_links_are_scored_against_candidates_in_random_order(view: AuditorView, run: Run) -> None:
     links = score_links(run, configured(), view, small_images(60, seed=2), key=())
     assert links.identified == 1
     assert links.chance == pytest.approx(1 / 60)
-    assert set(run.seconds()) == {"confirmation", "scores-confirmation"}
+    assert set(run.seconds()) == {"linkage", "scores-linkage"}
     strangers = score_links(run, configured(), view, small_images(60, seed=9), key=())
     assert strangers.identified < 0.2

@@ -22,10 +22,10 @@ from palimpsest.unlearning import Unlearning
 
 TINY: dict[str, Any] = {
     "data": {"name": "digits", "auxiliary_size": 60},
-    "model": {"name": "lenet", "initialisation": "uniform"},
+    "model": {"name": "lenet", "initialization": "uniform"},
     "federation": {"clients": 1, "fraction": 1.0, "rounds": 1, "learning_rate": 0.001},
     "unlearning": {"count": 4},
-    "observation": {"remaining": 2, "forgotten": 2},
+    "observation": {"retained": 2, "forgotten": 2},
     "attack": {"name": "dragd", "iterations": 3},
     "scoring": {"bootstrap": 50},
 }
@@ -42,17 +42,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_run_folder_holds_what_the_server_saw_and_made_of_it(finished: Path) -> None:
     seen = Observation.load(finished / "observation.safetensors")
-    assert (len(seen.gradients_before), seen.remaining, seen.forgotten) == (2, 2, 2)
+    assert (len(seen.gradients_before), seen.retained, seen.forgotten) == (2, 2, 2)
     found = BatchReconstruction.load(finished / "reconstructions.safetensors")
     assert found.images.shape == (4, 1, 8, 8)
     assert found.retained.shape == (4, 1, 8, 8)
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 4
-    assert metrics["remaining"]["count"] == 4
-    low, high = metrics["remaining"]["intervals"]["mse"]
-    assert low <= metrics["remaining"]["mse"] <= high
+    assert metrics["retained"]["count"] == 4
+    low, high = metrics["retained"]["intervals"]["mse"]
+    assert low <= metrics["retained"]["mse"] <= high
     assert "prior" not in metrics
-    assert metrics["labels_right"] == 1
+    assert metrics["label_accuracy"] == 1
     assert metrics["attack"]["labels_known"] == 1
     page = (finished / "report.html").read_text()
     assert "batches of 2 retained and 2 forgotten samples" in page
@@ -74,7 +74,7 @@ def test_a_prior_is_scored_by_itself(tmp_path: Path) -> None:
 
 def test_two_runs_of_one_seed_are_equal(finished: Path, tmp_path: Path) -> None:
     again = audit(tiny(), out=tmp_path / "again").folder
-    for name in ("observation", "reconstructions", "scores", "remaining"):
+    for name in ("observation", "reconstructions", "scores", "retained"):
         assert file_hash(again / f"{name}.safetensors") == file_hash(finished / f"{name}.safetensors")
 
 
@@ -90,7 +90,7 @@ def test_labels_are_handed_over_only_to_an_attack_that_declares_them(
 
     monkeypatch.setattr(DRAGD, "__call__", watched)
     audit(tiny(), out=tmp_path / "known")
-    audit(tiny(attack={"labels": "optimised"}), out=tmp_path / "optimised")
+    audit(tiny(attack={"labels": "optimized"}), out=tmp_path / "optimized")
     assert seen[0].labels is not None
     assert seen[1].labels is None
     assert all(parameter.is_meta for parameter in seen[0].architecture.parameters())
@@ -105,8 +105,8 @@ def test_clients_defend_their_gradients_as_they_do_proofs(finished: Path, tmp_pa
         assert torch.equal(getattr(pruned, name)[left], getattr(clean, name)[left])
     # The same attack on what they had before is the undefended baseline.
     metrics, plain = (json.loads((one / "metrics.json").read_text()) for one in (folder, finished))
-    assert metrics["control"]["mse"] == plain["reconstruction"]["mse"]
-    assert "control" not in plain
+    assert metrics["undefended_baseline"]["mse"] == plain["reconstruction"]["mse"]
+    assert "undefended_baseline" not in plain
     assert "Without the defenses the same attack tells" in (folder / "report.html").read_text()
 
 
@@ -123,7 +123,7 @@ SERVER_PRESETS = [
 
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Noise under the names of real sets, in their sizes and colours."""
+    """Noise under the names of real sets, in their sizes and colors."""
     folder, numbers = tmp_path_factory.mktemp("mirror"), np.random.default_rng(0)
     for place, column, shape, splits in (
         ("ylecun/mnist", "image", (28, 28), {"train": 60, "test": 20}),

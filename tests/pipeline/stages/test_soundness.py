@@ -10,7 +10,7 @@ from rich.console import Console
 from palimpsest.attacks import AuditorView
 from palimpsest.config import AuditConfig, build_config
 from palimpsest.pipeline.stages.soundness import Soundness, gather_evidence, measure_soundness
-from palimpsest.proofs import FORGERS, RECOGNISED
+from palimpsest.proofs import FORGERS, RECOGNIZED
 from palimpsest.registry import VERIFIERS
 from palimpsest.runs import Run
 
@@ -39,12 +39,12 @@ def test_each_verifier_sees_what_it_can_and_no_more(view: AuditorView, tmp_path:
     for blind in ("norm", "range", "subspace"):
         assert areas[blind][replayed] == pytest.approx(0.5, abs=0.02)  # Rounding breaks ties.
     assert areas["spot-check"][replayed] == 1
-    assert areas["spot-check"][RECOGNISED] == pytest.approx(0.5)
+    assert areas["spot-check"][RECOGNIZED] == pytest.approx(0.5)
 
 
 def test_the_worst_leaves_out_whom_only_a_commitment_stops() -> None:
     areas = {
-        "spot-check": {"zeros": [0.9, 0.8, 1.0], "replayed": [0.7, 0.6, 0.8], RECOGNISED: [0.5, 0.4, 0.6]}
+        "spot-check": {"zeros": [0.9, 0.8, 1.0], "replayed": [0.7, 0.6, 0.8], RECOGNIZED: [0.5, 0.4, 0.6]}
     }
     assert Soundness(areas, {"spot-check": ""}).worst == {"spot-check": [0.7, 0.6, 0.8]}
 

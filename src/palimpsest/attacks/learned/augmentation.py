@@ -38,15 +38,20 @@ class Queries:
 
 
 def augmented_queries(
-    auxiliary: ImageSet, per_image: int, *, mixed: float = 0.0, mirrored: bool = True, generator: Generator
+    auxiliary: ImageSet,
+    per_image: int,
+    *,
+    mixup: float = 0.0,
+    horizontal_flip: bool = True,
+    generator: Generator,
 ) -> Queries:
-    """Make queries: the auxiliary images, then variations: mirrored, then also shifted, brightened, and mixed.
+    """Make queries: the auxiliary images, then variations: flipped horizontally, then also shifted, brightened and blended.
 
     Args:
         auxiliary: The auditor's images.
         per_image: Queries for each image, which include the image itself; 1 or more.
-        mixed: Share of the variations, after the mirrored one, that are blended with another image, in [0, 1].
-        mirrored: Whether images are mirrored; images of writing should not be.
+        mixup: Share of the variations, after the flipped one, that are blended with another image, in [0, 1].
+        horizontal_flip: Whether to flip images horizontally; images of writing should not be flipped.
         generator: Draws the variations.
 
     Returns:
@@ -55,13 +60,13 @@ def augmented_queries(
     unchanged = _to_uint8(auxiliary.images)
     variants = [unchanged]
     for index in range(1, per_image):
-        if index == 1 and mirrored:
+        if index == 1 and horizontal_flip:
             variants.append(unchanged.flip(3))
         else:
             variants.append(
                 torch.cat(
                     [
-                        _to_uint8(_vary(chunk, mirrored, mixed, generator))
+                        _to_uint8(_vary(chunk, horizontal_flip, mixup, generator))
                         for chunk in auxiliary.images.split(_CHUNK)
                     ]
                 )
@@ -69,12 +74,12 @@ def augmented_queries(
     return Queries(torch.cat(variants), auxiliary.labels.repeat(per_image))
 
 
-def _vary(images: Tensor, mirrored: bool, mixed: float, generator: Generator) -> Tensor:
-    if mirrored:
+def _vary(images: Tensor, horizontal_flip: bool, mixup: float, generator: Generator) -> Tensor:
+    if horizontal_flip:
         mirror = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
         images = torch.where(mirror, images.flip(3), images)
     images = _relight(_shift(images, generator), generator)
-    return _mix(images, mixed, generator) if mixed else images
+    return _mix(images, mixup, generator) if mixup else images
 
 
 def _shift(images: Tensor, generator: Generator) -> Tensor:
@@ -100,11 +105,11 @@ def _relight(images: Tensor, generator: Generator) -> Tensor:
     return ((images - mean) * contrast + mean + light).clamp(0, 1)
 
 
-def _mix(images: Tensor, mixed: float, generator: Generator) -> Tensor:
+def _mix(images: Tensor, mixup: float, generator: Generator) -> Tensor:
     """Blend some images with another one of at most half the weight, so that the label stays true."""
     other = torch.randint(0, len(images), (len(images),), generator=generator)
     share = _LARGEST_SHARE * torch.rand(len(images), 1, 1, 1, generator=generator)
-    chosen = torch.rand(len(images), 1, 1, 1, generator=generator) < mixed
+    chosen = torch.rand(len(images), 1, 1, 1, generator=generator) < mixup
     return torch.where(chosen, torch.lerp(images, images[other], share), images)
 
 

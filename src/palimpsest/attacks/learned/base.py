@@ -38,12 +38,12 @@ class LearnedInversion(Attack):
     )
 
     queries: PositiveInt = 1
-    """Queries for each auxiliary image: the image, then mirrored, then also shifted and brightened."""
-    mirrored: bool = True
-    """Whether variations are mirrored."""
-    mixed: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Queries for each auxiliary image: the image, its horizontal flip, then also shifted and brightened copies."""
+    horizontal_flip: bool = True
+    """Whether to flip the variations horizontally."""
+    mixup: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the shifted variations that are blended with another image."""
-    inverters: PositiveInt = 1
+    ensemble_size: PositiveInt = 1
     """Networks that are trained, each from another initialization; their images are averaged."""
     beta: NonNegativeFloat = 0.01
     """Weight of the perceptual distance (Eq. 6); 0 needs no VGG weights."""
@@ -119,8 +119,8 @@ class LearnedInversion(Attack):
         queries = augmented_queries(
             view.auxiliary,
             self.affordable(view),
-            mixed=self.mixed,
-            mirrored=self.mirrored,
+            mixup=self.mixup,
+            horizontal_flip=self.horizontal_flip,
             generator=generator,
         )
         features, first = fit_features(
@@ -246,7 +246,7 @@ class LearnedInversion(Attack):
         train = partial(train_ddp, devices=self.devices) if ddp else train_inverter
         history: History = {}
         networks = []
-        for index in range(self.inverters):
+        for index in range(self.ensemble_size):
             with global_seed(fork(generator)):
                 inverter = self.build_inverter(features, view.auxiliary.shape)
             series = train(

@@ -38,12 +38,12 @@ class Reduced(FeatureExtractor):
     """The whole vector; subclasses reduce its length (IGF, Table 5).
 
     Args:
-        normalise: Whether the direction, of length one, is reduced, and the logarithm of the length is a feature of its
+        normalize: Whether the direction, of length one, is reduced, and the logarithm of the length is a feature of its
             own.
         signs: Whether the signs of the coordinates are reduced, which a few large coordinates can't dominate.
     """
 
-    normalise: bool
+    normalize: bool
     signs: bool
 
     def transform(self, vectors: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class Reduced(FeatureExtractor):
         lengths = vectors.norm(dim=1, keepdim=True)
         if self.signs:
             vectors = vectors.sign()
-        if not self.normalise:
+        if not self.normalize:
             return self.reduce(vectors)
         reduced = self.reduce(F.normalize(vectors, eps=torch.finfo(torch.float32).tiny))
         return torch.cat([reduced, lengths.clamp_min(torch.finfo(torch.float32).eps).log()], 1)
@@ -166,7 +166,7 @@ def fit_reduction(
     vectors: Tensor,
     *,
     reduction: ReductionName,
-    normalise: bool,
+    normalize: bool,
     signs: bool = False,
     explained_variance: float = 0.95,
     components: int | None = None,
@@ -180,7 +180,7 @@ def fit_reduction(
     Args:
         vectors: Gradient differences of the auxiliary images, `[m, d]`.
         reduction: Which reduction.
-        normalise: See `Reduced`.
+        normalize: See `Reduced`.
         signs: See `Reduced`.
         explained_variance: SVD: share of the variance that is kept, in (0, 1].
         components: SVD: maximum number of directions; None means no limit.
@@ -190,21 +190,21 @@ def fit_reduction(
         generator: Draws the bins of the hash, or the start of the SVD's search.
     """
     if reduction == "hash":
-        return Hashed(normalise, signs, FeatureHash.draw(vectors.shape[1], hash_rate, generator=generator))
+        return Hashed(normalize, signs, FeatureHash.draw(vectors.shape[1], hash_rate, generator=generator))
     if reduction == "none":
-        return Reduced(normalise, signs)
+        return Reduced(normalize, signs)
     if signs:
         memory_budget //= 2
         chunks = (chunk.sign() for chunk in vectors.split(_CHUNK))
         vectors = collect(chunks, *vectors.shape, memory_budget=memory_budget, folder=folder)
     return Projected(
-        normalise,
+        normalize,
         signs,
         fit_projection(
             vectors,
             explained_variance=explained_variance,
             components=components,
-            directions=normalise,
+            directions=normalize,
             memory_budget=memory_budget,
             generator=generator,
         ),

@@ -28,7 +28,7 @@ class ReducedInversion(LearnedInversion):
     sketch: PositiveInt | None = None
     """Sum coordinates with random signs in so many bins before anything else, if the vectors of all auxiliary images
     are too many to store, as a ResNet-18's are; None stores them whole."""
-    normalise: bool = False
+    normalize: bool = False
     """Reduce the direction of a difference, and give its length as a feature of its own."""
     signs: bool = False
     """Reduce the signs of a difference's coordinates, which a few large coordinates can't dominate."""
@@ -46,7 +46,7 @@ class ReducedInversion(LearnedInversion):
         reduced = fit_reduction(
             vectors,
             reduction=self.reduction,
-            normalise=self.normalise,
+            normalize=self.normalize,
             signs=self.signs,
             explained_variance=self.explained_variance,
             components=self.components,

@@ -45,15 +45,15 @@ class IGFPlus(LearnedInversion):
 
     source: ClassVar[str] = "IGF's threat model (section 3.1); the attack is Palimpsest's own"
 
-    head: bool = True
+    last_linear: bool = True
     """Find the last linear layer in the vectors and factorize its gradient differences: inputs, predictions, label."""
-    grid: bool = True
+    feature_map_layout: bool = True
     """Find, by shifted queries, how these inputs are laid out over the image, and give them to convolutions."""
     label: bool = True
     """Give the network the label that the last layer reveals."""
     components: NonNegativeInt = 256
     """Principal directions of the whole vector that the network sees in addition; 0 means none."""
-    normalise: bool = True
+    normalize: bool = True
     """Compute these directions from vectors of length one, and give the length as a feature of its own."""
     signs: bool = False
     """Compute these directions from the signs of the coordinates, which a few large coordinates can't dominate."""
@@ -70,7 +70,7 @@ class IGFPlus(LearnedInversion):
     surrogate_epochs: PositiveInt = 4
     """Passes of that network over the queries."""
     queries: PositiveInt = 8
-    """Queries for each auxiliary image: the image, then mirrored, then also shifted and brightened."""
+    """Queries for each auxiliary image: the image, its horizontal flip, then also shifted and brightened copies."""
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 192
     """Channels of the inversion network's first map."""
     blocks: NonNegativeInt = 2
@@ -95,7 +95,7 @@ class IGFPlus(LearnedInversion):
     ) -> FeatureExtractors:
         """Extract the last layer's inputs and residuals, and the projected vector; see `LearnedInversion`."""
         last_linear = self._find_last_linear(vectors, view)
-        facts: dict[str, float] = {"head_inputs": last_linear.width if last_linear else 0}
+        facts: dict[str, float] = {"last_linear_inputs": last_linear.width if last_linear else 0}
         spatial: list[FeatureExtractor] = []
         others: list[FeatureExtractor] = []
         layout = self._find_layout(last_linear, view) if last_linear else None
@@ -108,7 +108,7 @@ class IGFPlus(LearnedInversion):
             reduced = fit_reduction(
                 vectors,
                 reduction="svd",
-                normalise=self.normalise,
+                normalize=self.normalize,
                 signs=self.signs,
                 explained_variance=1.0,
                 components=self.components or None,
@@ -119,12 +119,12 @@ class IGFPlus(LearnedInversion):
             others.append(reduced)
             facts |= reduced.facts
         map_size = layout[1:] if layout else (1, 1)
-        facts["grid"] = map_size[0] if layout else 0
+        facts["feature_map_layout"] = map_size[0] if layout else 0
         return FeatureExtractors(spatial=spatial, others=others, map_size=map_size, facts=facts)
 
     def probes(self, view: AuditorView) -> int:
         """The number of shifted queries; see `LearnedInversion.probes`."""
-        return probe_count(view.auxiliary.images[:_PROBES]) if self.grid else 0
+        return probe_count(view.auxiliary.images[:_PROBES]) if self.feature_map_layout else 0
 
     def spatial_extractors(
         self, last_linear: LastLinear, layout: MapShape, vectors: Tensor, labels: Tensor, view: AuditorView
@@ -242,13 +242,13 @@ class IGFPlus(LearnedInversion):
         return min([learned, *choices], key=error)
 
     def _find_last_linear(self, vectors: Tensor, view: AuditorView) -> LastLinear | None:
-        found = find_last_linear(vectors, view.auxiliary.classes) if self.head else None
+        found = find_last_linear(vectors, view.auxiliary.classes) if self.last_linear else None
         if found is None or factorize_rank_two(found, vectors[:_PROBES]).purity.median() <= _PURE:
             return None
         return found
 
     def _find_layout(self, last_linear: LastLinear, view: AuditorView) -> MapShape | None:
-        if not self.grid or not view.affords(self.probes(view)):
+        if not self.feature_map_layout or not view.affords(self.probes(view)):
             return None
         images, labels = view.auxiliary.images[:_PROBES], view.auxiliary.labels[:_PROBES]
         return find_feature_map_layout(

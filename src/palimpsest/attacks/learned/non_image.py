@@ -177,7 +177,7 @@ class VectorInversion(Attack):
         reduction = fit_reduction(
             answers,
             reduction="svd",
-            normalise=True,
+            normalize=True,
             explained_variance=self.explained_variance,
             components=self.components,
             memory_budget=view.memory_budget // 2,

@@ -28,7 +28,7 @@ class MatchingAttack(ServerAttack):
 
     labels: LabelMode = "known"
     """The samples' classes: known; inferred by counting, by iDLG's signs or by the gradients' difference; probed by
-    GIAMU's black box; or optimised."""
+    GIAMU's black box; or optimized."""
     objective: ObjectiveName = "euclidean"
     """The distance of gradients: squared Euclidean or cosine."""
     optimizer: OptimizerName = "lbfgs"
@@ -86,7 +86,7 @@ class MatchingAttack(ServerAttack):
             restarts=self.restarts,
         )
         stages = self.recover(search)
-        forgotten, retained = stages["forgotten"], stages.get("remaining")
+        forgotten, retained = stages["forgotten"], stages.get("retained")
 
         def flat(images: Tensor | None) -> Tensor:
             empty = forgotten.images.new_empty(0, *setup.shape)
@@ -161,7 +161,7 @@ class MatchingAttack(ServerAttack):
             search: Finds samples that explain observed gradients.
 
         Returns:
-            The samples by name, in the order of the searches: `forgotten`, and `remaining` if the attack reconstructs
+            The samples by name, in the order of the searches: `forgotten`, and `retained` if the attack reconstructs
             the retained samples.
         """
 

@@ -36,7 +36,7 @@ class DRAGD(MatchingAttack):
             observed = observed - share * _residual(setup, retained.batch)
         second = Term(setup.before, observed, setup.forgotten, retained.batch)
         start = self.second_start(setup, observed, retained.batch, generator)
-        return {"remaining": retained, "forgotten": search.find("forgotten", [second], start=start)}
+        return {"retained": retained, "forgotten": search.find("forgotten", [second], start=start)}
 
     def first_start(self, setup: ProblemSetup, generator: Generator) -> Tensor | None:
         """Choose the start of stage 1.

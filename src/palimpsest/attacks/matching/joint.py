@@ -23,4 +23,4 @@ class Joint(MatchingAttack):
             Term(setup.before, setup.gradients_before, batch),
         ]
         both = search.find("batch", terms)
-        return {"remaining": both.rows(0, setup.retained), "forgotten": both.rows(setup.retained, batch)}
+        return {"retained": both.rows(0, setup.retained), "forgotten": both.rows(setup.retained, batch)}

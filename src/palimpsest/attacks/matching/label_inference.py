@@ -12,7 +12,7 @@ from palimpsest.attacks.server_view import ServerView
 from palimpsest.errors import KnowledgeError, ModelError
 from palimpsest.storage import Parameters
 
-LabelMode = Literal["known", "inferred", "inferred-sign", "inferred-difference", "probed", "optimised"]
+LabelMode = Literal["known", "inferred", "inferred-sign", "inferred-difference", "probed", "optimized"]
 INFERRING: tuple[LabelMode, ...] = ("inferred", "inferred-sign", "inferred-difference", "probed")
 """The modes that infer the classes before the search, from gradients or confidences."""
 _IMAGES = 512
@@ -25,7 +25,7 @@ def believed_labels(
 
     Args:
         view: What the server holds.
-        mode: `known` takes the classes from the view, and `optimised` leaves them to the search. All other modes infer
+        mode: `known` takes the classes from the view, and `optimized` leaves them to the search. All other modes infer
             the retained samples' classes by `count_rule`, and the forgotten samples' classes as follows: `inferred` by
             `count_rule`, `inferred-sign` by `sign_rule`, `inferred-difference` by `lost_share_rule`, and `probed` from
             the two models' confidences, by `probe_labels`.
@@ -39,7 +39,7 @@ def believed_labels(
         KnowledgeError: The mode is `known`, and the view lacks the labels.
         ModelError: Labels are inferred, and the model has no last linear layer with a bias.
     """
-    if mode == "optimised":
+    if mode == "optimized":
         return None
     if mode == "known":
         if view.labels is None:
@@ -50,7 +50,7 @@ def believed_labels(
     expected = mean_confidence(view.architecture, observation.after, view.public.images)
     retained = torch.stack(
         [
-            count_rule(gradient[layer.bias], observation.remaining, expected)
+            count_rule(gradient[layer.bias], observation.retained, expected)
             for gradient in observation.gradients_after
         ]
     )
@@ -178,7 +178,7 @@ def last_layer(architecture: nn.Module) -> LastLayer:
     if not linear or f"{prefix}bias" not in places:
         raise ModelError(
             f"{type(architecture).__name__} has no last linear layer with a bias, which inferring labels needs: use "
-            "--attack.labels known or optimised."
+            "--attack.labels known or optimized."
         )
     return LastLayer(places[f"{prefix}weight"], places[f"{prefix}bias"])
 

@@ -75,7 +75,7 @@ class ProblemSetup:
             gradients_before=observation.gradients_before.to(**target),
             gradients_after=observation.gradients_after.to(**target),
             difference=difference.to(**target),
-            retained=observation.remaining,
+            retained=observation.retained,
             forgotten=observation.forgotten,
             public=view.public.images.to(**target),
             public_labels=view.public.labels.to(view.device),

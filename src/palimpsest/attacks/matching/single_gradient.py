@@ -25,9 +25,9 @@ class DeepLeakage(MatchingAttack):
 
     source: ClassVar[str] = "Zhu et al. 2019, Algorithm 1"
 
-    labels: LabelMode = "optimised"
+    labels: LabelMode = "optimized"
     """The samples' classes: known; inferred by counting, by iDLG's signs or by the gradients' difference; probed by
-    GIAMU's black box; or optimised."""
+    GIAMU's black box; or optimized."""
     space: Space = "pixels"
     """Search pixels freely (clamped at the end), pixels kept in [0, 1], or frequencies scaled as in public images."""
 
@@ -37,7 +37,7 @@ class DeepLeakage(MatchingAttack):
         samples = setup.retained + setup.forgotten
         batch = search.find("batch", [Term(setup.before, setup.gradients_before, samples)])
         retained = search.find("retained", [Term(setup.after, setup.gradients_after, setup.retained)])
-        return {"remaining": retained, "forgotten": without_partner(batch, retained)}
+        return {"retained": retained, "forgotten": without_partner(batch, retained)}
 
 
 @ATTACKS.register("idlg")
@@ -48,7 +48,7 @@ class ImprovedDeepLeakage(DeepLeakage):
 
     labels: LabelMode = "inferred"
     """The samples' classes: known; inferred by counting, by iDLG's signs or by the gradients' difference; probed by
-    GIAMU's black box; or optimised."""
+    GIAMU's black box; or optimized."""
 
 
 @ATTACKS.register("inverting-gradients")
@@ -59,7 +59,7 @@ class InvertingGradients(DeepLeakage):
 
     labels: LabelMode = "known"
     """The samples' classes: known; inferred by counting, by iDLG's signs or by the gradients' difference; probed by
-    GIAMU's black box; or optimised."""
+    GIAMU's black box; or optimized."""
     objective: ObjectiveName = "cosine"
     """The distance of gradients: squared Euclidean or cosine."""
     optimizer: OptimizerName = "adam-hard-sign"

@@ -13,7 +13,7 @@ from palimpsest.metrics import (
     judge_undefended,
 )
 from palimpsest.pipeline.results.outcome import Federated, Outcome
-from palimpsest.pipeline.results.rates import left_out, outcome_rates
+from palimpsest.pipeline.results.rates import excluded_replies, outcome_rates
 from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import Verdicts
 from palimpsest.registry import VERIFIERS, summary
@@ -31,11 +31,11 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         "attack": scored.reconstruction.facts,
         "seconds": seconds,
         "rates": outcome_rates(outcome),
-        "confirmation": scored.linkage,
-        "belonging": scored.pairing,
+        "linkage": scored.linkage,
+        "permutation_test": scored.pairing,
         "verification": verdicts and _verification(verdicts),
         "soundness": soundness and _soundness(soundness),
-        "control": scored.undefended and judge_undefended(scored.undefended),
+        "undefended_baseline": scored.undefended and judge_undefended(scored.undefended),
         **_source(outcome),
     }
     if scored.scores is not None:
@@ -45,8 +45,8 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
             for name, one in scored.attackers.items()
         }
     if scored.batches is not None:
-        parts["labels_right"] = scored.batches.labels_right
-        parts["remaining"] = _part(scored.batches.remaining)
+        parts["label_accuracy"] = scored.batches.label_accuracy
+        parts["retained"] = _part(scored.batches.retained)
         parts["prior"] = _part(scored.batches.prior)
     return Metrics(**{name: part for name, part in parts.items() if part is not None})
 
@@ -60,9 +60,11 @@ def _source(outcome: Outcome) -> dict[str, Any]:
     if isinstance(source, ServerArtifacts):
         observation = source.observed.observation
         batches, dimension = observation.gradients_before.shape
-        sizes = {"remaining": observation.remaining, "forgotten": observation.forgotten}
+        sizes = {"retained": observation.retained, "forgotten": observation.forgotten}
         return {"observation": {"batches": batches, "dimension": dimension, **sizes}}
-    return _federation(source) | ({} if outcome.scored.batches is None else {"moved": _moved(source)})
+    return _federation(source) | (
+        {} if outcome.scored.batches is None else {"parameter_distance": _moved(source)}
+    )
 
 
 def _federation(federated: Federated) -> dict[str, Any]:
@@ -72,10 +74,10 @@ def _federation(federated: Federated) -> dict[str, Any]:
             "original_accuracy": forgetting.original.test,
             "unlearned_accuracy": forgetting.unlearned.test,
             "participation": original.participation,
-            "faults": sum(len(one.left_out) for one in original.rounds),
+            "faults": sum(len(one.excluded) for one in original.rounds),
         },
         "forgetting": forgetting,
-        "left_out": left_out([*original.rounds, *federated.unlearned.rounds]),
+        "excluded_replies": excluded_replies([*original.rounds, *federated.unlearned.rounds]),
     }
 
 
@@ -86,7 +88,7 @@ def _moved(federated: Federated) -> float:
 
 def _verification(verdicts: Verdicts) -> dict[str, Any]:
     accepted = int(verdicts.accepted.sum())
-    return {"tau": verdicts.tau, "accepted": accepted, "refused": len(verdicts.accepted) - accepted}
+    return {"tau": verdicts.tau, "accepted": accepted, "rejected": len(verdicts.accepted) - accepted}
 
 
 def _soundness(soundness: Soundness) -> dict[str, Any]:

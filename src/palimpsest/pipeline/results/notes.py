@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from palimpsest.artifacts import AuditorArtifacts, ServerArtifacts, attestation_checks
 from palimpsest.metrics import Metrics, PermutationTest, Rate
 from palimpsest.pipeline.results.outcome import Federated, Outcome
-from palimpsest.pipeline.results.rates import left_out
+from palimpsest.pipeline.results.rates import excluded_replies
 from palimpsest.report import number
 
 _SIGNIFICANT = 0.05
@@ -29,7 +29,7 @@ def outcome_notes(outcome: Outcome, metrics: Metrics) -> list[str]:
         *first,
         *_batch_notes(outcome, metrics),
         *(_fault_notes(source) if isinstance(source, Federated) else ()),
-        *pairing_notes(metrics.belonging),
+        *pairing_notes(metrics.permutation_test),
     ]
 
 
@@ -62,7 +62,7 @@ def _batch_notes(outcome: Outcome, metrics: Metrics) -> Iterator[str]:
     sizes = outcome.config.observation
     if not isinstance(outcome.source, ServerArtifacts):
         yield (
-            f"The server saw the gradients of batches of {sizes.remaining} retained and {sizes.forgotten} forgotten "
+            f"The server saw the gradients of batches of {sizes.retained} retained and {sizes.forgotten} forgotten "
             "samples" + (f" after {sizes.local_steps} local steps." if sizes.local_steps > 1 else ".")
         )
     if outcome.scored.scores is not None and sizes.forgotten > 1:
@@ -70,10 +70,10 @@ def _batch_notes(outcome: Outcome, metrics: Metrics) -> Iterator[str]:
             "A batch has no order: its reconstructions were paired with its originals so that the total MSE is "
             "smallest, which favors the attack."
         )
-    if "labels_right" in metrics.rates:
-        yield label_note(metrics.rates["labels_right"])
+    if "label_accuracy" in metrics.rates:
+        yield label_note(metrics.rates["label_accuracy"])
     for part, images in (
-        (metrics.remaining, "reconstructed retained samples"),
+        (metrics.retained, "reconstructed retained samples"),
         (metrics.prior, "public images that the search started from"),
     ):
         if part is not None:
@@ -84,7 +84,7 @@ def _fault_notes(federated: Federated) -> Iterator[str]:
     """Which clients' replies were left out, and why."""
     stages = {"training": federated.original.rounds, "unlearning": federated.unlearned.rounds}
     for stage, rounds in stages.items():
-        for client, reasons in left_out(rounds).items():
+        for client, reasons in excluded_replies(rounds).items():
             counted = ", ".join(f"{reason} ({times} times)" for reason, times in reasons.items())
             yield f"Replies of client {client} in {stage} were left out: {counted}."
 

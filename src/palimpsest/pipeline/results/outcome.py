@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from palimpsest.artifacts import AuditorArtifacts, CaseConfig, ServerArtifacts
+from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, ServerArtifacts
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.federation import Federation, Training
@@ -44,7 +44,7 @@ class Outcome:
         soundness: What acceptance is worth; None where it was not measured.
     """
 
-    config: AuditConfig | CaseConfig
+    config: AuditConfig | ArtifactsConfig
     source: Federated | AuditorArtifacts | ServerArtifacts
     scored: Scored
     auxiliary: SampleSet

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from palimpsest.artifacts import AuditorArtifacts, CaseConfig, ServerArtifacts
+from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, ServerArtifacts
 from palimpsest.attacks import spelled_out
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet
@@ -73,8 +73,8 @@ def _samples(outcome: Outcome, table: SampleTable | None) -> Mapping[str, Any]:
     }
 
 
-def _title(config: AuditConfig | CaseConfig) -> str:
-    if isinstance(config, CaseConfig):
+def _title(config: AuditConfig | ArtifactsConfig) -> str:
+    if isinstance(config, ArtifactsConfig):
         return f"{config.attack.name} against {config.brought.name}"
     unlearning = f"{config.unlearning.scenario}-level unlearning by {config.unlearning.method}"
     return f"{config.attack.name} against {unlearning} on {config.data.name.rstrip('/')}"
@@ -93,7 +93,7 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
     if isinstance(source, ServerArtifacts):
         observation = source.observed.observation
         batches, dimension = observation.gradients_before.shape
-        sizes = f"{observation.remaining} retained and {observation.forgotten} forgotten samples"
+        sizes = f"{observation.retained} retained and {observation.forgotten} forgotten samples"
         labels = getattr(config.attack.build(), "labels", "found by the attack")
         return [
             ("Gradients", f"{batches:,} batches, {dimension:,} numbers each"),

@@ -24,10 +24,10 @@ def outcome_rates(outcome: Outcome) -> dict[str, Rate]:
         rates |= federation_rates(outcome.source)
     if (
         scored.batches is not None
-        and scored.batches.labels_right is not None
+        and scored.batches.label_accuracy is not None
         and outcome.forgotten is not None
     ):
-        rates["labels_right"] = label_rate(scored.batches.labels_right, outcome.forgotten.labels)
+        rates["label_accuracy"] = label_rate(scored.batches.label_accuracy, outcome.forgotten.labels)
     return rates
 
 
@@ -91,7 +91,7 @@ def federation_rates(federated: Federated) -> dict[str, Rate]:
     return rates
 
 
-def left_out(rounds: Sequence[Round]) -> dict[int, dict[str, int]]:
+def excluded_replies(rounds: Sequence[Round]) -> dict[int, dict[str, int]]:
     """How often each client's reply was left out, by reason; a client without data is no fault.
 
     Args:
@@ -99,7 +99,7 @@ def left_out(rounds: Sequence[Round]) -> dict[int, dict[str, int]]:
     """
     counted: dict[int, Counter[str]] = {}
     for one in rounds:
-        for client, reason in one.left_out.items():
+        for client, reason in one.excluded.items():
             if reason != NO_DATA:
                 counted.setdefault(client, Counter())[reason] += 1
     return {client: dict(reasons) for client, reasons in sorted(counted.items())}

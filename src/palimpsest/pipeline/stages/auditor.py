@@ -68,7 +68,7 @@ def attack_as_auditor(
 def link_candidates(
     run: Run, config: AttackingConfig, view: AuditorView[Any], candidates: SampleSet, *, key: Sequence[object]
 ) -> Linkage:
-    """The stage `confirmation`: a linkage attack by an auditor who holds candidate samples.
+    """The stage `linkage`: a linkage attack by an auditor who holds candidate samples.
 
     Args:
         run: Where the stage is kept.
@@ -78,7 +78,7 @@ def link_candidates(
         key: What the oracle's answers depend on.
     """
     return run.stage(
-        "confirmation",
+        "linkage",
         Linkage,
         lambda scratch: link_proofs(
             replace(view, scratch=scratch),

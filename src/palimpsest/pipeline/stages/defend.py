@@ -17,7 +17,7 @@ from palimpsest.runs import Run
 
 
 def defended(proofs: Proofs, defenses: Sequence[Mapping[str, Any]], *, seed: int) -> Proofs:
-    """Apply defences in order, and say so in the proofs' metadata.
+    """Apply defenses in order, and say so in the proofs' metadata.
 
     Args:
         proofs: Left as they are.
@@ -25,8 +25,8 @@ def defended(proofs: Proofs, defenses: Sequence[Mapping[str, Any]], *, seed: int
         seed: Where random numbers come from.
 
     Raises:
-        ConfigurationError: There is no such defence, or it does not accept a setting.
-        ProofError: The proofs are not finite, or their metadata name no list of defences.
+        ConfigurationError: There is no such defense, or it does not accept a setting.
+        ProofError: The proofs are not finite, or their metadata name no list of defenses.
     """
     try:
         components = [DefenseConfig.model_validate(one).build() for one in defenses]
@@ -38,7 +38,7 @@ def defended(proofs: Proofs, defenses: Sequence[Mapping[str, Any]], *, seed: int
 def defend_file(
     path: Path, defenses: Sequence[Mapping[str, Any]], *, out: Path, seed: int | None = None
 ) -> Proofs:
-    """Read proofs, apply defences in order, and write what leaves the client.
+    """Read proofs, apply defenses in order, and write what leaves the client.
 
     Args:
         path: The proof file.
@@ -50,7 +50,7 @@ def defend_file(
         What was written.
 
     Raises:
-        ConfigurationError: There is no such defence, or it does not accept a setting.
+        ConfigurationError: There is no such defense, or it does not accept a setting.
         ProofError: The file holds no proofs, or `out` is the same file.
     """
     refuse_same_file(path, out)
@@ -101,7 +101,7 @@ def refuse_same_file(path: Path, out: Path) -> None:
 
 
 def _named(proofs: Proofs) -> list[Any]:
-    """The defences that the sender says were applied before."""
+    """The defenses that the sender says were applied before."""
     said = proofs.metadata.get("defenses", "[]")
     try:
         before = json.loads(said)

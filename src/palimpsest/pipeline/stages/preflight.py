@@ -1,6 +1,6 @@
 """Refusals before a run starts: an attack without its knowledge, another kind of samples, too little memory."""
 
-from palimpsest.artifacts import CaseConfig
+from palimpsest.artifacts import ArtifactsConfig
 from palimpsest.attacks import ArchitectView, Attack, AuditorView, ServerAttack, ServerView
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import KnowledgeError
@@ -49,7 +49,7 @@ def check_samples(name: str, attack: Attack | ServerAttack, samples: SampleSet) 
         )
 
 
-def check_attack_on_artifacts(config: CaseConfig, attack: Attack | ServerAttack) -> None:
+def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAttack) -> None:
     """Refuse an attack that can't run on the supplied artifacts.
 
     Raises:

@@ -51,7 +51,7 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
     """Make the proof of each sample, and defend it.
 
     Args:
-        config: The models, the samples and the defences.
+        config: The models, the samples and the defenses.
         data_dir: A mirror of the published sets.
 
     Returns:
@@ -64,7 +64,7 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
     models = models_of(config, samples, device=pick_device(config.device))
     if models is None:
         raise ConfigurationError("No models are given: name original, unlearned and model.")
-    # The checkpoints' own names: what normalises images is no part of them.
+    # The checkpoints' own names: what normalizes images is no part of them.
     original, unlearned = (
         parameters_hash(bare(one).state_dict()) for one in (models.original, models.unlearned)
     )

@@ -37,13 +37,13 @@ class BatchScores:
     """Scores that only an attack on batches has.
 
     Args:
-        labels_right: Share of the forgotten samples' labels that the attack had right, in [0, 1].
-        remaining: Scores of the reconstructed retained samples; None where there are none.
+        label_accuracy: Share of the forgotten samples' labels that the attack had right, in [0, 1].
+        retained: Scores of the reconstructed retained samples; None where there are none.
         prior: Scores of the images that the search started from; None where it started from noise.
     """
 
-    labels_right: float | None = None
-    remaining: Measured | None = None
+    label_accuracy: float | None = None
+    retained: Measured | None = None
     prior: Measured | None = None
 
 
@@ -127,11 +127,13 @@ def score_batches(
     assert isinstance(found, BatchReconstruction), "attacks on batches make these"
     sizes = config.observation
     batch = sizes.forgotten
-    remaining = None
+    retained_scores = None
     if retained is not None:
-        remaining = measure_images(run, config, "remaining", found.retained, retained, batch=sizes.remaining)
+        retained_scores = measure_images(
+            run, config, "retained", found.retained, retained, batch=sizes.retained
+        )
     if forgotten is None:
-        return Scored(found, batches=BatchScores(remaining=remaining))
+        return Scored(found, batches=BatchScores(retained=retained_scores))
     prior = measure_images(run, config, "prior", found.prior, forgotten, batch=batch)
     paired = {
         name: replace(one, images=in_order(one.images, forgotten.images, batch=batch))
@@ -144,7 +146,9 @@ def score_batches(
         undefended=undefended and score(run, config, "scores-undefended", undefended, forgotten, public),
         # Pairs that were chosen by their closeness beat a random pairing always.
         pairing=pairing_test(run, config, paired[""], forgotten, public) if batch == 1 else None,
-        batches=BatchScores(label_recovery(found.labels, forgotten.labels, batch=batch), remaining, prior),
+        batches=BatchScores(
+            label_recovery(found.labels, forgotten.labels, batch=batch), retained_scores, prior
+        ),
     )
 
 
@@ -227,7 +231,7 @@ def pairing_test(
     forgotten: SampleSet,
     auxiliary: SampleSet,
 ) -> PermutationTest:
-    """The stage `belonging`: are reconstructions closer to their own originals than to shuffled ones?"""
+    """The stage `permutation-test`: are reconstructions closer to their own originals than to shuffled ones?"""
     permutations = config.scoring.bootstrap
 
     def compute(_: object) -> PermutationTest:
@@ -244,7 +248,7 @@ def pairing_test(
         return shuffle_pairs(errors, forgotten.labels, permutations=permutations, generator=generator)
 
     key = (reconstruction, forgotten, auxiliary, permutations, config.seed)
-    return run.stage("belonging", PermutationTest, compute, key=key)
+    return run.stage("permutation-test", PermutationTest, compute, key=key)
 
 
 def score_links(
@@ -262,7 +266,7 @@ def score_links(
     order = torch.randperm(len(forgotten), generator=make_generator(config.seed, "candidates"))
     linkage = link_candidates(run, config, view, forgotten.subset(order), key=key)
     return run.stage(
-        "scores-confirmation",
+        "scores-linkage",
         LinkageScores,
         lambda _: score_linkage(linkage.scores, order.argsort(), statistic=linkage.statistic),
         key=(linkage,),

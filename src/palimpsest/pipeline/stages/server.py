@@ -12,7 +12,7 @@ from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
 from palimpsest.storage import Parameters
-from palimpsest.unlearning import Request, Unlearning, deal_remaining
+from palimpsest.unlearning import Request, Unlearning, deal_retained
 
 
 def attack_as_server(
@@ -75,7 +75,7 @@ def deal_batches(federation: Federation, config: AuditConfig, request: Request) 
         request: What is forgotten.
     """
     seen, train = config.observation, federation.data.train
-    rows = deal_remaining(request, remaining=seen.remaining, forgotten=seen.forgotten, seed=config.seed)
+    rows = deal_retained(request, retained=seen.retained, forgotten=seen.forgotten, seed=config.seed)
     return train.subset(rows), train.subset(request.rows)
 
 
@@ -84,19 +84,19 @@ def observe_clients(
     config: AuditConfig,
     before: Parameters,
     after: Parameters,
-    remaining: ImageSet,
+    retained: ImageSet,
     forgotten: ImageSet,
     *,
     defenses: Sequence[DefenseConfig],
 ) -> Observation:
-    """The batches' gradients before and after unlearning, with every defence applied as to proofs.
+    """The batches' gradients before and after unlearning, with every defense applied as to proofs.
 
     Args:
         federation: Whose architecture it is.
         config: The batches' sizes, and the seed.
         before: The global model before unlearning.
         after: The unlearned one.
-        remaining: The samples that stay, batch by batch.
+        retained: The samples that stay, batch by batch.
         forgotten: The samples that are unlearned, batch by batch.
         defenses: What is done to the gradients, in order.
     """
@@ -105,7 +105,7 @@ def observe_clients(
         federation.network(),
         before,
         after,
-        remaining,
+        retained,
         forgotten,
         batches=len(forgotten) // seen.forgotten,
         local_steps=seen.local_steps,
@@ -124,14 +124,14 @@ def server_view(
     federation: Federation,
     config: AuditConfig,
     observation: Observation,
-    remaining: ImageSet,
+    retained: ImageSet,
     forgotten: ImageSet,
 ) -> ServerView:
     """What the attack is given: labels only if it declares that it knows them."""
     attack = config.attack.build()
     assert isinstance(attack, ServerAttack), "an auditor's attack has another view"
     batches = len(observation.gradients_before)
-    labels = BatchLabels(remaining.labels.view(batches, -1), forgotten.labels.view(batches, -1))
+    labels = BatchLabels(retained.labels.view(batches, -1), forgotten.labels.view(batches, -1))
     return ServerView(
         observation=observation,
         architecture=federation.network().to("meta"),

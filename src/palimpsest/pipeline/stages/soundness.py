@@ -1,4 +1,4 @@
-"""What acceptance is worth: every verifier against every forger, with the clients' defences in place."""
+"""What acceptance is worth: every verifier against every forger, with the clients' defenses in place."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from palimpsest.oracles import Oracle
 from palimpsest.pipeline.stages.auditor import defended_oracle
 from palimpsest.pipeline.stages.footprint import evidence_rows
 from palimpsest.progress import track
-from palimpsest.proofs import FORGERS, RECOGNISED, Evidence, Submission
+from palimpsest.proofs import FORGERS, RECOGNIZED, Evidence, Submission
 from palimpsest.randomness import make_generator
 from palimpsest.registry import VERIFIERS
 from palimpsest.runs import Run
@@ -41,10 +41,10 @@ class Soundness(Record):
 
     @property
     def worst(self) -> dict[str, Area]:
-        """Each verifier's area for the forger that deceives it best; one who recognises challenges is left out."""
+        """Each verifier's area for the forger that deceives it best; one who recognizes challenges is left out."""
         return {
             name: min(
-                (area for forger, area in areas.items() if forger != RECOGNISED), key=lambda area: area[0]
+                (area for forger, area in areas.items() if forger != RECOGNIZED), key=lambda area: area[0]
             )
             for name, areas in self.areas.items()
         }
@@ -57,7 +57,7 @@ def measure_soundness(
 
     Args:
         run: Where the stage is kept.
-        config: Defences and seed.
+        config: Defenses and seed.
         view: What the auditor holds, with the proofs as they were issued.
         key: What the oracle's answers depend on.
     """
