@@ -21,11 +21,13 @@ fuzz: $(STAMP)  ## Hold the promises of docs/trust.md at length: damaged files, 
 mutation: $(STAMP)  ## Change the code in small ways, one at a time, and name each change that no test notices. About two hours.
 	OMP_NUM_THREADS=1 $(BIN)/python -m mutation
 
-lint: $(STAMP)  ## Check style, types and the direction of imports.
+lint: $(STAMP)  ## Check style, types, the direction of imports, spelling and wording.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/codespell $$(git ls-files)
+	$(BIN)/python -m wording check
 
 docs: $(STAMP)  ## Build the documentation in site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -34,8 +34,14 @@ def test_what_is_not_accepted_is_named_with_its_value_and_the_remedy(tree: dict,
 @pytest.mark.parametrize(
     ("tree", "new"),
     [
-        ({"attack": {"normalise": True}}, "'normalise' was renamed: use 'normalize'"),
-        ({"model": {"initialisation": "uniform"}}, "'initialisation' was renamed: use 'initialization'"),
+        (
+            {"attack": {"normalise": True}},
+            "'normalise' was renamed: use 'normalize'",
+        ),  # codespell:ignore normalise
+        (
+            {"model": {"initialisation": "uniform"}},
+            "'initialisation' was renamed: use 'initialization'",
+        ),  # codespell:ignore initialisation
         ({"observation": {"remaining": 4}}, "'remaining' was renamed: use 'retained'"),
         ({"case": "case.yaml"}, "'case' was renamed: use 'artifacts'"),
     ],

@@ -72,7 +72,9 @@ def defend_chunks(
         ProofError: The proofs are not a finite `[n, d]` floating-point tensor.
     """
     seed = fork(generator)
-    generators = [make_generator(seed, "defence", position) for position in range(len(components))]
+    generators = [
+        make_generator(seed, "defence", position) for position in range(len(components))
+    ]  # codespell:ignore defence
     for chunk in chunks:
         defended = chunk
         for component, own in zip(components, generators, strict=True):

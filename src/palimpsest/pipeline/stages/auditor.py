@@ -96,7 +96,7 @@ def defended_oracle(config: AttackingConfig, view: AuditorView[Any], purpose: st
     return DefendedOracle(
         view.oracle,
         defenses,
-        generator=make_generator(config.seed, "imitated defence", purpose),
+        generator=make_generator(config.seed, "imitated defence", purpose),  # codespell:ignore defence
         memory_budget=view.memory_budget // 2,
     )
 

@@ -1,0 +1,1 @@
+"""Checks of the language of code, messages and documentation, and lists and samples of it to read."""
