@@ -64,7 +64,8 @@ def _state_dict(stored: object, path: Path) -> dict[str, Tensor]:
 
 def _is_plain(value: Tensor) -> bool:
     """Whether the numbers lie in memory one by one: a torch file of a kilobyte can repeat one of them a trillion
-    times."""
+    times.
+    """
     if value.layout != torch.strided or value.is_nested or value.is_quantized or value.device.type != "cpu":
         return False
     held = value.numel() * value.element_size() <= value.untyped_storage().nbytes()
