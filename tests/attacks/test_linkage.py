@@ -36,9 +36,7 @@ def defenses_named(names: Sequence[str]) -> list[Defense]:
         ["norm-only"],
     ],
 )
-def test_links_proofs_whose_defense_depends_on_the_sample_alone(
-    view: AuditorView, forgotten: Tensor, names: list[str]
-) -> None:
+def test_links_proofs_despite_these_defenses(view: AuditorView, forgotten: Tensor, names: list[str]) -> None:
     result = link(view, forgotten, *defenses_named(names))
     assert torch.equal(result.scores.argmax(1), torch.arange(20)), result.trials
 
