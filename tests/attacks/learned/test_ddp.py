@@ -78,5 +78,5 @@ def test_a_loss_that_is_not_finite_stops_all_processes() -> None:
 def test_rejects_more_devices_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     plan = TrainingPlan(**{**vars(PLAN), "device": "cuda"})
-    with pytest.raises(ResourceError, match="this machine has 1 GPUs"):
+    with pytest.raises(ResourceError, match=r"this machine has 1 GPU\(s\)"):
         train_ddp(network(), lambda _: pairs(8), pairs(2), None, plan, devices=2, generator=generator())

@@ -36,11 +36,11 @@ def test_finds_the_last_layer_from_the_vectors_alone(classes: int, width: int) -
 
 
 @pytest.mark.parametrize("vectors", [torch.zeros(8, 300), torch.randn(8, 300), torch.randn(8, 9)])
-def test_returns_none_for_vectors_without_a_linear_layer(vectors: Tensor) -> None:
+def test_finds_no_layer_in_vectors_without_one(vectors: Tensor) -> None:
     assert find_last_linear(vectors, 5) is None
 
 
-def test_returns_none_for_a_layer_without_bias() -> None:
+def test_finds_no_layer_without_a_bias() -> None:
     original, unlearned = models(bias=False)
     images, labels = samples(40)
     vectors = gradient_differences(original, unlearned, images, labels)

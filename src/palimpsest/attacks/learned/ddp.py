@@ -57,7 +57,7 @@ def train_ddp(
     """
     if plan.device == "cuda" and torch.cuda.device_count() < devices:
         raise ResourceError(
-            f"attack.devices is {devices}, but this machine has {torch.cuda.device_count()} GPUs. Lower it."
+            f"attack.devices is {devices}, but this machine has {torch.cuda.device_count()} GPU(s). Lower it."
         )
     fabric = make_fabric(plan.precision, plan.device, processes=devices)
     epochs: Any = torch.multiprocessing.get_context("spawn").SimpleQueue()

@@ -42,7 +42,7 @@ _NOISES, _DECIDING = (1.0, 3.0), 128
 
 @ATTACKS.register("igf-plus")
 class IGFPlus(LearnedInversion):
-    """Find the last linear layer in gradient differences, factorize it, and train a network to invert the factors."""
+    """Factorize the last linear layer's gradient difference, and train a network to invert the factors."""
 
     source: ClassVar[str] = "Palimpsest's own attack, under IGF's threat model (section 3.1)"
 
