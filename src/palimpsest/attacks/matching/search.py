@@ -181,8 +181,8 @@ def _with_finite_start(evaluate: Evaluate, restarts: int, part: Part) -> Evaluat
             if bool(diverged.any()):
                 raise DivergenceError(
                     f"The objective of the {part} samples of batch {int(diverged.nonzero()[0])} is "
-                    f"{float(values.view(-1, restarts)[diverged][0, 0])} at every start. The batch's gradients are zero "
-                    "or too large for attack.precision, or the model's gradients are not finite. Check them with "
+                    f"{float(values.view(-1, restarts)[diverged][0, 0])} at every start. The batch's gradients are "
+                    "zero or too large for attack.precision, or the model's gradients are not finite. Check them with "
                     "`palimpsest doctor`."
                 )
         started = True
