@@ -71,8 +71,8 @@ def _by_grouped_convolution(
 def _by_matmul(layer: Any, padding: Any, inputs: Tensor, grad_outputs: Tensor, out: Tensor) -> None:
     """Write the gradients of the weight, computed as a matmul of output gradients and patches."""
     count, groups, positions = len(inputs), layer.groups, grad_outputs[0, 0].numel()
-    down, right = padding
-    padded = F.pad(inputs, (right, right, down, down)) if down or right else inputs
+    vertical, horizontal = padding
+    padded = F.pad(inputs, (horizontal, horizontal, vertical, vertical)) if vertical or horizontal else inputs
     patches = unfold(padded, PatchGeometry.of(layer))
     if groups > 1:
         patches = patches.view(count * groups, -1, positions)

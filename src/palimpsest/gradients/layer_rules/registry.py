@@ -1,4 +1,4 @@
-"""Registry of gradient rules by layer type, which decorators fill."""
+"""Registry of gradient rules by layer type, filled by decorators."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
