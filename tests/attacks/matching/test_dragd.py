@@ -17,7 +17,7 @@ def test_objective_is_zero_at_the_truth_after_several_local_steps(world: type[Wo
         assert float(stage.max()) < 1e-12
 
 
-@pytest.mark.parametrize("kind", [DRAGD, DRAGDP])
+@pytest.mark.parametrize("attack_class", [DRAGD, DRAGDP])
 def test_finds_the_forgotten_samples(world: type[World], attack_class: type[DRAGD]) -> None:
     clients = world(retained=1, moved=1e-5)
     result = attack_class(iterations=150, restarts=2)(clients.view, generator=seeded())
