@@ -27,7 +27,7 @@ class Additive(Protocol):
         ...
 
     def __call__(self, vectors: Tensor, /) -> Tensor:
-        """Apply the function to vectors `[n, d]`, which gives `[n, k]`."""
+        """Map vectors `[n, d]` to `[n, k]`."""
         ...
 
     def add(self, result: Tensor, columns: Tensor, *, start: int, sign: int = 1) -> None:

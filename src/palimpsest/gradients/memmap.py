@@ -30,8 +30,8 @@ def collect(
         chunks: `[b, dimension]` each, with `count` rows in total.
         count: Number of rows of the result.
         dimension: Number of columns of the result.
-        memory_budget: Bytes that the matrix may use in memory. A larger matrix is memory-mapped from a temporary file,
-            which leaves nothing behind.
+        memory_budget: Bytes that the matrix may use in memory. A larger matrix is memory-mapped from a temporary file
+            that is deleted at once.
         folder: Folder of the temporary file. If omitted, the system's temporary folder is used.
         dtype: Element type of the result, float32 or float16.
 

@@ -51,7 +51,7 @@ class CountSketch(Record):
         return cls(signs, torch.randint(size, (-(-dimension // size),), generator=generator), size)
 
     def transform(self, vectors: Tensor) -> Tensor:
-        """Sketch vectors `[n, d]`, which gives `[n, size]`."""
+        """Map vectors `[n, d]` to their sketches, `[n, size]`."""
         result = vectors.new_zeros(len(vectors), self.size)
         self.add(result, vectors, start=0)
         return result

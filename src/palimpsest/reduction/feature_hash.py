@@ -44,5 +44,5 @@ class FeatureHash(Record):
         return self.size
 
     def transform(self, vectors: Tensor) -> Tensor:
-        """Hash vectors `[n, d]`, which gives `[n, size]`."""
+        """Map vectors `[n, d]` to their hashes, `[n, size]`."""
         return vectors.new_zeros(len(vectors), self.size).index_add_(1, self.bins, vectors)

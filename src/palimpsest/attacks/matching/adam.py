@@ -20,7 +20,7 @@ class Adam:
     Args:
         iterations: Number of steps.
         learning_rate: Step size before the first drop.
-        decay: Factor that the learning rate is multiplied with at each drop, in (0, 1]. Inverting Gradients uses 0.1,
+        decay: Factor that the learning rate is multiplied by at each drop, in (0, 1]. Inverting Gradients uses 0.1,
             GIAMU 0.5.
         sign: "none" uses the gradient g, "hard" its sign (Inverting Gradients), and "soft" tanh(s g) / s. As s falls
             from 1 to 0, the soft sign changes from a bounded gradient to the gradient itself.

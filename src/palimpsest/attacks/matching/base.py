@@ -38,7 +38,7 @@ class MatchingAttack(ServerAttack):
     learning_rate: PositiveFloat = 0.1
     """Step size of Adam. L-BFGS chooses its step size by a line search."""
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """Factor that Adam's step size is multiplied with after 3/8, 5/8 and 7/8 of the steps."""
+    """Factor that Adam's step size is multiplied by after 3/8, 5/8 and 7/8 of the steps."""
     total_variation: NonNegativeFloat = 0.0
     """Weight of the images' total variation."""
     space: Space = "box"

@@ -31,7 +31,7 @@ class GIAMU(MatchingAttack):
     learning_rate: PositiveFloat = 0.04
     """Step size of Adam. L-BFGS chooses its step size by a line search."""
     learning_rate_decay: float = 0.5
-    """Factor that Adam's step size is multiplied with after 3/8, 5/8 and 7/8 of the steps."""
+    """Factor that Adam's step size is multiplied by after 3/8, 5/8 and 7/8 of the steps."""
     total_variation: NonNegativeFloat = 1e-2
     """Weight of the images' total variation."""
     restarts: PositiveInt = 5
@@ -70,6 +70,6 @@ class FUIA(GIAMU):
     learning_rate: PositiveFloat = 0.1
     """Step size of Adam. L-BFGS chooses its step size by a line search."""
     learning_rate_decay: float = 0.1
-    """Factor that Adam's step size is multiplied with after 3/8, 5/8 and 7/8 of the steps."""
+    """Factor that Adam's step size is multiplied by after 3/8, 5/8 and 7/8 of the steps."""
     restarts: PositiveInt = 1
     """Number of starts of each search; the attack keeps the result with the lowest objective."""
