@@ -92,10 +92,9 @@ def fit_projection(
 ) -> Projection:
     """Center vectors and keep the fewest singular directions that explain enough variance (IGF, Eqs. 4 and 5).
 
-    The m x d matrix itself is never decomposed. Its smaller Gram matrix (m x m or d x d) is, whose eigenvalues are the
-    squared singular values. If `components` is small, block Krylov iteration computes only these directions. If passes
-    over the vectors cost less than the Gram matrix, or the Gram matrix exceeds the memory budget, the iteration runs on
-    the vectors instead. The total variance is exact in all cases.
+    The smaller Gram matrix (m x m or d x d) is decomposed, whose eigenvalues are the squared singular values. If
+    `components` is small, block Krylov iteration computes only these directions. It runs on the vectors instead if that
+    costs less or the Gram matrix exceeds the memory budget. The total variance is exact in all cases.
 
     Args:
         vectors_or_chunks: Vectors `[m, d]`, m at least 2, or an iterable of chunks of its rows.
@@ -115,28 +114,24 @@ def fit_projection(
     Example:
         >>> import torch
         >>> import palimpsest as pp
-        >>> vectors = torch.randn(20, 50, generator=torch.Generator().manual_seed(0))
-        >>> projection = pp.fit_projection(vectors, components=4, generator=torch.Generator().manual_seed(1))
-        >>> projection.basis.shape
-        torch.Size([50, 4])
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> pp.fit_projection(torch.randn(20, 50, generator=generator), components=4, generator=generator).components
+        4
     """
     vectors = _validated(vectors_or_chunks, explained_variance)
     rows = CenteredRows.of(vectors, directions=directions)
     implicit = _better_without_gram(*rows.shape, components, memory_budget)
     if implicit:
         total = rows.variance()
-        eigenvalues, eigenvectors = _iterate(
-            rows, components, explained_variance * total, memory_budget, generator
-        )
+        target_sum = explained_variance * total
+        eigenvalues, eigenvectors = _iterate(rows, components, target_sum, memory_budget, generator)
     else:
         total, eigenvalues, eigenvectors = _decompose(rows, components, memory_budget, generator)
     k, explained = _count_components(eigenvalues, total, explained_variance, components, min(rows.shape))
     values, basis = eigenvalues[:k].sqrt().float(), eigenvectors[:, :k].float()
     if rows.wide:
         left = basis / values.clamp_min(torch.finfo(torch.float32).eps)
-        basis = (
-            _right_vectors_by_passes(left, rows, memory_budget) if implicit else _right_vectors(left, rows)
-        )
+        basis = _right_vectors_implicit(left, rows, memory_budget) if implicit else _right_vectors(left, rows)
     return Projection(
         mean=rows.mean,
         basis=basis.contiguous(),
@@ -243,7 +238,7 @@ def _right_vectors(left: Tensor, rows: CenteredRows) -> Tensor:
     return basis
 
 
-def _right_vectors_by_passes(left: Tensor, rows: CenteredRows, memory_budget: int) -> Tensor:
+def _right_vectors_implicit(left: Tensor, rows: CenteredRows, memory_budget: int) -> Tensor:
     """Compute the right singular vectors without a copy of the rows.
 
     They are orthonormalized again, since rounding errors are larger here.
