@@ -22,7 +22,7 @@ WHOLE = {
     "test_public_api.py": "everything that the package exports",
 }
 """Test files that belong to no single module, and why."""
-OTHER_FOLDERS = {"benchmarks", "docs", "examples", "fuzz", "mutation", "sbom", "support", "typed"}
+OTHER_FOLDERS = {"benchmarks", "docs", "examples", "fuzz", "mutation", "sbom", "support", "typed", "wording"}
 """Folders of tests that are about something else than the package's modules."""
 
 

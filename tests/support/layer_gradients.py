@@ -54,7 +54,7 @@ def both(model: nn.Module, images: Tensor, *, seed: int = 0) -> tuple[Tensor, Te
     """Gradients layer by layer, and of vmap(grad)."""
     labels = torch.randint(CLASSES, (len(images),), generator=torch.Generator().manual_seed(seed))
     layerwise = Layerwise(model.eval())
-    assert layerwise.suits(images)
+    assert layerwise.supports(images)
     shape = len(images), sum(parameter.numel() for parameter in model.parameters())
     fast, slow = (torch.full(shape, torch.nan, dtype=torch.float64) for _ in range(2))
     layerwise.write(images, labels, fast)
