@@ -7,9 +7,9 @@ from palimpsest.gradients.per_sample import (
     difference_chunks,
     gradient_chunks,
     gradient_differences,
-    parameter_count,
     per_sample_gradients,
 )
+from palimpsest.gradients.trainable import parameter_count, set_trainable, trainable_parameters
 from palimpsest.system.memory import DEFAULT_BUDGET
 
 __all__ = [
@@ -24,4 +24,6 @@ __all__ = [
     "per_sample_gradients",
     "register_batched_rule",
     "register_per_sample_rule",
+    "set_trainable",
+    "trainable_parameters",
 ]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from palimpsest.gradients.batched import BatchedGradients
+from palimpsest.gradients.trainable import trainable_parameters
 from palimpsest.storage import Parameters
 
 
@@ -31,7 +32,7 @@ class BatchGradient:
     def __init__(self, model: nn.Module, *, local_steps: int = 1, learning_rate: float = 0.1) -> None:
         """Copy the architecture and set the client's steps."""
         self._network = copy.deepcopy(model).eval().requires_grad_(False)
-        self._names = tuple(name for name, _ in model.named_parameters())
+        self._names = tuple(trainable_parameters(model))
         self.local_steps = local_steps
         self.learning_rate = learning_rate
 
@@ -70,7 +71,7 @@ class BatchGradient:
         """
         # In float32, the libraries' convolutions are faster than one matrix product for all batches.
         if self.local_steps == 1 and sample.dtype == torch.float64:
-            batched = BatchedGradients(self._network, parameters)
+            batched = BatchedGradients(self._network, parameters, self._names)
             if batched.supports(sample[None]):
                 return batched
         return vmap(partial(self, parameters))

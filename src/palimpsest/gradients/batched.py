@@ -6,6 +6,7 @@ summed for each batch. The result can be differentiated with respect to the imag
 """
 
 import copy
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -39,14 +40,16 @@ class BatchedGradients:
     Args:
         network: The architecture, in eval mode; it is copied.
         parameters: State dict that the copy gets.
+        trainable: Names of the parameters whose gradients are computed, in their order.
     """
 
-    def __init__(self, network: nn.Module, parameters: Parameters) -> None:
+    def __init__(self, network: nn.Module, parameters: Parameters, trainable: Sequence[str]) -> None:
         """Copy the network and load the parameters."""
         self._network = copy.deepcopy(network).eval().requires_grad_(False)
         self._network.load_state_dict(parameters, strict=False, assign=True)
-        self._parameters = list(self._network.named_parameters())
-        self._layers = layers_of(self._network)
+        own = dict(self._network.named_parameters())
+        self._parameters = [(name, own[name]) for name in trainable]
+        self._layers = layers_of(self._network, trainable)
 
     def supports(self, images: Tensor) -> bool:
         """Return True if every layer has a batched rule and `Layerwise` supports the network.
@@ -55,7 +58,10 @@ class BatchedGradients:
             images: At least one image of the shape that will be used, `[n, ...]`.
         """
         rules = map(find_batched_rule, self._layers.values())
-        return all(rule is not None for rule in rules) and Layerwise(self._network).supports(images)
+        traced = copy.deepcopy(self._network)
+        for name, parameter in traced.named_parameters():
+            parameter.requires_grad_(name in dict(self._parameters))
+        return all(rule is not None for rule in rules) and Layerwise(traced).supports(images)
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         """Compute the gradients of p batches.

@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from palimpsest.errors import ModelError
 from palimpsest.gradients.layerwise import Layerwise
+from palimpsest.gradients.trainable import trainable_parameters
 from palimpsest.storage import Parameters
 
 GradientEngine = Callable[[Tensor, Tensor, Tensor], None]
@@ -77,11 +78,12 @@ def write_with_vmap(
 
 def _vmap(model: nn.Module, images: Tensor, labels: Tensor, out: Tensor) -> None:
     """Write the gradients of one chunk of samples."""
-    parameters = {name: value.detach() for name, value in model.named_parameters()}
-    buffers = dict(model.named_buffers())
+    parameters = {name: value.detach() for name, value in trainable_parameters(model).items()}
+    constants = {name: value.detach() for name, value in model.named_parameters() if name not in parameters}
+    constants |= dict(model.named_buffers())
 
     def loss(parameters: Parameters, image: Tensor, label: Tensor) -> Tensor:
-        logits = functional_call(model, (parameters, buffers), (image.unsqueeze(0),))
+        logits = functional_call(model, (parameters, constants), (image.unsqueeze(0),))
         return F.cross_entropy(logits, label.unsqueeze(0))
 
     # The fused attention kernels have no batching rule and would run sample by sample.

@@ -6,7 +6,7 @@ model is neither wrapped nor changed; hooks are attached only during a pass.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -17,6 +17,7 @@ from torch.func import functional_call
 
 from palimpsest.gradients.layer_rules import PerSampleRule, find_per_sample_rule
 from palimpsest.gradients.saved_tensor import SavedTensor
+from palimpsest.gradients.trainable import trainable_parameters
 
 Visit = Callable[[str, Tensor, Tensor], None]
 """Called at each use of a layer with the layer's name, inputs and outputs."""
@@ -34,21 +35,22 @@ class Layerwise:
     def __init__(self, model: nn.Module) -> None:
         """Locate the parameters of each layer in a flattened gradient."""
         self._model = model
-        self._layers = layers_of(model)
+        self._trainable = trainable_parameters(model)
+        self._layers = layers_of(model, self._trainable)
         self._parameters = {name: self._parameters_of(name) for name in self._layers}
-        self._shapes = {name: value.shape for name, value in model.named_parameters()}
+        self._shapes = {name: value.shape for name, value in self._trainable.items()}
         self._columns: dict[str, slice] = {}
         self._buffer: Tensor | None = None
         start = 0
-        for name, parameter in model.named_parameters():
+        for name, parameter in self._trainable.items():
             self._columns[name] = slice(start, start + parameter.numel())
             start += parameter.numel()
 
     def supports(self, images: Tensor) -> bool:
         """Return True if the model's gradients can be computed layer by layer.
 
-        Each parameter must belong to one layer, each layer must have a rule and be used at most once, and no layer may
-        mix samples. A pass of two samples tests the last condition: the first row of every layer must stay bitwise
+        Each trainable parameter must belong to one layer without frozen parameters, each such layer must have a rule and
+        be used at most once, and no layer may mix samples. A pass of two samples tests the last condition: the first row of every layer must stay bitwise
         the same when the second sample changes.
 
         Args:
@@ -184,8 +186,11 @@ class Layerwise:
         return {name: prefix + name for name, _ in self._layers[layer].named_parameters(recurse=False)}
 
     def _leaves(self) -> dict[str, Tensor]:
-        """Return detached parameters that require gradients, whether or not they are frozen in the model."""
-        return {name: value.detach().requires_grad_() for name, value in self._model.named_parameters()}
+        """Return detached parameters, of which the trainable ones require gradients."""
+        return {
+            name: value.detach().requires_grad_(name in self._trainable)
+            for name, value in self._model.named_parameters()
+        }
 
     def _span(self, layer: str) -> slice:
         """Return the columns of a layer's parameters, which are adjacent."""
@@ -224,12 +229,20 @@ class Layerwise:
                 handle.remove()
 
 
-def layers_of(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the modules that directly hold parameters, by name."""
+def layers_of(model: nn.Module, parameters: Collection[str]) -> dict[str, nn.Module]:
+    """Return the modules that directly hold some parameters, by name.
+
+    Args:
+        model: The model.
+        parameters: Names of parameters of the model.
+    """
     return {
         name: module
         for name, module in model.named_modules()
-        if any(True for _ in module.parameters(recurse=False))
+        if any(
+            f"{name}.{own}".removeprefix(".") in parameters
+            for own, _ in module.named_parameters(recurse=False)
+        )
     }
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from palimpsest.errors import ModelError, ResourceError
 from palimpsest.gradients.buffer_pool import BufferPool
 from palimpsest.gradients.dispatch import select_engine
+from palimpsest.gradients.trainable import parameter_count, trainable_parameters
 from palimpsest.progress import progress_line
 from palimpsest.system.memory import DEFAULT_BUDGET
 
@@ -20,11 +21,6 @@ _MIN_ROWS, _USUAL_ROWS, _MAX_ROWS = 4, 64, 128
 _GPU_ROWS = 512
 # A chunk needs memory for its gradients, a flat copy of them, and activations of about the same size.
 _COPIES = 4
-
-
-def parameter_count(model: nn.Module) -> int:
-    """Return the number of a model's parameters, which is the dimension d of its flattened gradient."""
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def chunk_size(dimension: int, memory_budget: int, device: torch.device) -> int:
@@ -65,8 +61,8 @@ def per_sample_gradients(
         memory_budget: Bytes that the computation may use beyond the result; 4 GiB by default.
 
     Returns:
-        `[n, d]` in the parameters' type and on their device. The columns are the parameters, flattened and concatenated
-        in `named_parameters()` order.
+        `[n, d]` in the parameters' type and on their device. The columns are the trainable parameters
+        (`trainable_parameters`), flattened and concatenated in `named_parameters()` order.
 
     Raises:
         ModelError: A layer has no per-sample gradient.
@@ -157,10 +153,12 @@ def check_same(original: nn.Module, unlearned: nn.Module) -> None:
         unlearned: The model after unlearning.
 
     Raises:
-        ModelError: The names or shapes of their parameters differ.
+        ModelError: The names or shapes of their trainable parameters differ.
     """
-    before = {name: tuple(value.shape) for name, value in original.named_parameters()}
-    after = {name: tuple(value.shape) for name, value in unlearned.named_parameters()}
+    before, after = (
+        {name: tuple(value.shape) for name, value in trainable_parameters(model).items()}
+        for model in (original, unlearned)
+    )
     if before != after:
         name = next(iter(dict(before.items() ^ after.items())))
         raise ModelError(

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from palimpsest.gradients.additive import Additive, read_differences
 from palimpsest.gradients.memmap import gather
-from palimpsest.gradients.per_sample import difference_chunks, parameter_count
+from palimpsest.gradients.per_sample import difference_chunks
+from palimpsest.gradients.trainable import parameter_count
 from palimpsest.system.memory import DEFAULT_BUDGET
 
 

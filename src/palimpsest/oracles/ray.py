@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from palimpsest.gradients.per_sample import chunk_size, parameter_count
+from palimpsest.gradients.per_sample import chunk_size
+from palimpsest.gradients.trainable import parameter_count
 from palimpsest.oracles.oracle import ModelOracle
 from palimpsest.system.ray_cluster import connect
 
