@@ -53,7 +53,7 @@ def test_a_projection_layer_by_layer_is_the_projection_of_the_vectors() -> None:
     vectors = gradient_differences(before, after, images.float(), labels)
     projection = fit_projection(vectors, generator=generator())
     oracle = ModelOracle(before, after, memory_budget=BUDGET)
-    read = torch.cat(list(oracle.read(images.float(), labels, projection, together=1)))
+    read = torch.cat(list(oracle.read(images.float(), labels, projection, min_rows=1)))
     torch.testing.assert_close(read, projection.transform(vectors), rtol=1e-4, atol=1e-5)
     assert isinstance(projection, Additive)
 

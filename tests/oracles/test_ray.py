@@ -56,8 +56,8 @@ sketch = CountSketch.draw(oracle.dimension, 100, generator=here.generator())
 torch.save(
     {{
         "whole": torch.cat(list(oracle.differences(images, labels))),
-        "short": torch.cat(list(oracle.read(images, labels, sketch, together=1))),
-        "workers": torch.cat(list(oracle.read(images, labels, who, together=1))).unique(),
+        "short": torch.cat(list(oracle.read(images, labels, sketch, min_rows=1))),
+        "workers": torch.cat(list(oracle.read(images, labels, who, min_rows=1))).unique(),
     }},
     {out!r},
 )
@@ -129,7 +129,7 @@ def test_answers_are_read_by_the_oracle_or_for_it(together: int, whole: bool) ->
         rows.append(len(vectors))
         return vectors.norm(dim=1, keepdim=True)
 
-    read = torch.cat(list(read_answers(asked, images, labels, lengths, together=together)))
+    read = torch.cat(list(read_answers(asked, images, labels, lengths, min_rows=together)))
     torch.testing.assert_close(read[:, 0], torch.cat(list(oracle.differences(images, labels))).norm(dim=1))
     assert all(count >= together for count in rows[:-1])
 
