@@ -32,7 +32,7 @@ class RecordedOracle:
         dimension: Length d of each vector.
         folder: The folder of the stored answers. Samples whose answers it holds are not queried again.
         batch_size: Largest number of samples in a query.
-        budget: Largest number of distinct samples to query, including those in the folder. None means no limit.
+        budget: Largest number of distinct samples to query, including those in the folder. None means unlimited.
         storage_dtype: Element type of the stored answers. Answers are rounded to it before their first use too, so that
             a resumed run computes with the same values.
 

@@ -80,11 +80,11 @@ class Endpoint:
         parts = _address(self.url)
         if parts is None:
             raise ConfigurationError(
-                f"The oracle {self.url[:_LONGEST]!r} is not a valid address. Use https://host or https://host:port."
+                f"The oracle {self.url[:_LONGEST]!r} is not a valid address. Use https://host[:port]."
             )
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
             raise ConfigurationError(
-                f"The token for the oracle {self.url} would be sent in the clear. Use https, or a tunnel to this machine."
+                f"The token for {self.url} would be sent in the clear. Use https, or a tunnel to this machine."
             )
         if not self.token:
             raise ConfigurationError(

@@ -126,7 +126,7 @@ def can_link(view: AuditorView[Any], truth: SampleSet) -> bool:
         view: The auditor's view.
         truth: The forgotten samples.
     """
-    # Answers and imitations of the auditor's samples and of the candidates, the proofs, and a copy of all of these
-    # while they are compared.
+    # Imitated proofs, answers and imitations of the auditor's samples, answers and imitations of the candidates, the
+    # proofs, and a copy of all of these while they are compared.
     vectors = 2 * (3 * min(TRIALS, len(view.auxiliary)) + 2 * len(truth) + len(view.proofs))
     return view.remaining_queries is None and 4 * view.oracle.dimension * vectors <= 2 * view.memory_budget
