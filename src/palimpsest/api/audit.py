@@ -214,7 +214,7 @@ def _read(config: AuditConfig | str | PathLike[str], overrides: Mapping[str, Any
             )
         return config
     # Callers without a type checker pass a dict by mistake; its text would be taken for a file's name.
-    if not isinstance(config, str | PathLike):
+    if not isinstance(config, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(
             f"config is a {type(config).__name__}, but must be a preset's name, the path of a YAML file, or an "
             'AuditConfig. Pass a dict as overrides, as in audit("digits", {"seed": 1}), or convert it with '

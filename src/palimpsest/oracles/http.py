@@ -93,7 +93,7 @@ class Endpoint:
         if not self.token.isascii() or not self.token.isprintable():
             # The token is a secret, so the message must not quote it.
             raise ConfigurationError(
-                f"The token in {TOKEN} has a line break or a character that HTTP headers don't allow. Set it without."
+                f"The token in {TOKEN} has a line break or a character that HTTP headers don't allow. Set it again."
             )
 
 

@@ -61,7 +61,7 @@ def read_grid(
     count = math.prod(map(len, axes.values()))
     if count > _MOST_POINTS:
         raise ConfigurationError(
-            f"{where} has {count:,} combinations. The limit is {_MOST_POINTS:,}: give fewer values."
+            f"There are {count:,} combinations in {where}. The limit is {_MOST_POINTS:,}: give fewer values."
         )
     points: list[Point] = []
     for values in itertools.product(*axes.values()):
