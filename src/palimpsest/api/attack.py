@@ -53,14 +53,8 @@ def attack(
 
     Example:
         >>> import palimpsest
-        >>> palimpsest.attack(  # doctest: +SKIP
-        ...     proofs="proofs.safetensors",
-        ...     original="before.pt",
-        ...     unlearned="after.pt",
-        ...     model="mypackage.nets:Net",
-        ...     auxiliary="images/",
-        ...     attack={"name": "igf", "epochs": 5},
-        ... )
+        >>> artifacts = {"proofs": "proofs.safetensors", "auxiliary": "images/", "oracle": {"source": "gradients/"}}
+        >>> result = palimpsest.attack(**artifacts, attack={"epochs": 5})  # doctest: +SKIP
         >>> palimpsest.attack(proofs="proofs.safetensors")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...

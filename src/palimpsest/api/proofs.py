@@ -81,11 +81,9 @@ def prove(
     Example:
         >>> import palimpsest
         >>> import torch
-        >>> _ = torch.manual_seed(0)
         >>> original, unlearned = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2)) for _ in range(2))
         >>> samples = palimpsest.ImageSet("toy", torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 1]), 2)
-        >>> proofs = palimpsest.prove(original, unlearned, samples)
-        >>> proofs.vectors.shape
+        >>> palimpsest.prove(original, unlearned, samples).vectors.shape
         torch.Size([3, 34])
     """
     if isinstance(original, nn.Module) and isinstance(unlearned, nn.Module) and isinstance(samples, ImageSet):

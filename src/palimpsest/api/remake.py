@@ -36,7 +36,7 @@ def remake(
     log: str | PathLike[str] | None = None,
     track: Sequence[str] = (),
 ) -> tuple[Reproduction, str]:
-    """Reproduce a table, even if some of its cells can't be computed.
+    """Reproduce a table, even if some of its cells can't be computed; errors as for `palimpsest.reproduce`.
 
     Args:
         name: Name of the table.
@@ -52,9 +52,6 @@ def remake(
 
     Returns:
         The table, and the reason why cells are missing from it: an empty string if it is complete.
-
-    Raises:
-        ConfigurationError: The table does not exist, or it does not accept cells and seeds.
     """
     table = catalog().get(name)
     if table is None:

@@ -107,7 +107,7 @@ def refuse_same_file(path: Path, out: Path) -> None:
         ProofError: Both are the same file, possibly through a link.
     """
     if out.exists() and out.samefile(path):
-        raise ProofError(f"{out} is the input file. Write the defended proofs to another file.")
+        raise ProofError(f"{out} is the input file. Write the defended proofs to another one.")
 
 
 def _earlier_defenses(proofs: Proofs) -> list[Any]:
