@@ -67,7 +67,7 @@ def sketched_projection(name: str, count: int, bins: int) -> Reduced:
     generator = torch.Generator().manual_seed(0)
     sketch = CountSketch.draw(parameter_count(before), bins, generator=generator)
     oracle = ModelOracle(before, after, memory_budget=2**31)
-    answers = oracle.read(*_images(count), sketch, together=1)
+    answers = oracle.read(*_images(count), sketch, min_rows=1)
     short = collect(answers, count, sketch.size, memory_budget=2**32)
     projection = fit_projection(short, generator=generator)
     return Reduced(projection.components, expected_distortion(short))

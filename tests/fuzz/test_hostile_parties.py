@@ -72,7 +72,7 @@ def test_a_client_that_lies_is_left_out_and_named(
         reason: 4
     }
     report = (tmp_path / "run" / "report.html").read_text()
-    assert f"Replies of client {LIAR} in training were left out: {reason} (2 times)." in report
+    assert f"Replies of client {LIAR} were excluded from training: {reason} (2 times)." in report
     assert result.metrics.federation.participation[LIAR] == 0
     assert math.isfinite(result.metrics.reconstruction.mse)
 
