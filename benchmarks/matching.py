@@ -1,7 +1,7 @@
 """Benchmark of gradient matching: batched restarts against sequential restarts, and against autograd.
 
-With PALIMPSEST_DATA_DIR set, the batch is from MNIST, otherwise it is noise. All three take the same steps of Adam on the
-same LeNet in float64 from the same starts. Rates count the steps of each restart.
+With PALIMPSEST_DATA_DIR set, the batch is from MNIST, otherwise it is noise. All three take the same steps of Adam on
+the same LeNet in float64 from the same starts. Rates count the steps of each restart.
 """
 
 import os
