@@ -48,7 +48,7 @@ def drop_results(path: Path, again: str | None, explanations: Explanations) -> N
 
     Args:
         path: File of a target's results.
-        again: `all`, `survivors` (without an explanation), or None for no result.
+        again: `all`, or `survivors` for survivors without an explanation. If omitted, all results stay.
         explanations: Explanations of survivors.
     """
     if again is None or not path.exists():

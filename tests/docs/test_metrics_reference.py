@@ -20,7 +20,7 @@ def reference() -> ModuleType:
     return module
 
 
-def test_the_committed_schema_is_the_models(reference: ModuleType) -> None:
+def test_the_committed_schema_is_up_to_date(reference: ModuleType) -> None:
     assert (DOCS / "reference" / "metrics.schema.json").read_text(encoding="utf-8") == reference.json_schema()
 
 
