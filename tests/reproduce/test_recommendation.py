@@ -26,7 +26,7 @@ def test_recommends_a_defense_that_hides_images_and_stays_sound() -> None:
     first, second = recommend([NONE, cell("orthogonal", 0.005, 1.0, 1.0)])
     assert "orthogonal is enough" in first
     assert "spot check still separates forgeries" in first
-    assert "No tested defense stops the linkage attack" in second
+    assert "No tested defense stops both" in second
 
 
 def test_recommends_noise_against_linkage_with_its_cost() -> None:

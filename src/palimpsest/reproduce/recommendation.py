@@ -60,8 +60,8 @@ def _against_linkage(hidden: Sequence[Summary]) -> str:
     unlinked = [summary for summary in hidden if _may_be_chance(summary, summary.columns["linked"])]
     if not unlinked:
         return (
-            "No tested defense stops the linkage attack of an auditor who holds the forgotten images. Add enough "
-            "noise, or share proofs only with parties that can't hold the images."
+            "No tested defense stops both the reconstruction and linkage by an auditor who holds the forgotten images. "
+            "Add enough noise, or share proofs only with parties that can't hold the images."
         )
     best = max(unlinked, key=_soundness)
     sound = _soundness(best) >= _SOUND

@@ -49,7 +49,7 @@ def reproduce(
         ConfigurationError: A pattern in `cells` matches no cell.
     """
     chosen = study.choose(cells)
-    console_or_quiet = console or Console(quiet=True)
+    output = console or Console(quiet=True)
     finished = _other_studies(out) if out.name == study.name else []
 
     summaries: list[Summary] = []
@@ -58,13 +58,13 @@ def reproduce(
         failure = ""
         for seed in seeds:
             try:
-                console_or_quiet.print(f"[bold]{cell.name}[/bold], seed {seed}", highlight=False)
+                output.print(f"[bold]{cell.name}[/bold], seed {seed}", highlight=False)
                 folder, config = out / cell.name / f"seed-{seed}", cell.config(overrides or {}, seed)
                 metrics[seed] = _run(config, folder, data_dir=data_dir, finished=finished, console=console)
                 finished.insert(0, folder)
             except PalimpsestError as error:
                 failure = str(error)
-                console_or_quiet.print(f"  {failure}", highlight=False, markup=False)
+                output.print(f"  {failure}", highlight=False, markup=False)
         summaries.append(summarize(cell, metrics, failure, columns=study.columns))
         # Write after every cell, so that finished rows can be read while the rest is computed.
         write_json(out / f"{study.name}.json", as_json(study, summaries))
