@@ -22,7 +22,7 @@ from palimpsest.registry import VERIFIERS
 from palimpsest.runs import Run
 from palimpsest.storage import Parameters, write_json, write_text
 from palimpsest.system.device import pick_device
-from palimpsest.unlearning import make_request
+from palimpsest.unlearning import Request, make_request
 
 METHODS = ("ascent", "federaser", "rapid")
 _RESAMPLES = 200
@@ -69,15 +69,7 @@ def verifier_table(
     federation = Federation(data, config.model, config.federation, config.seed, device)
     request = make_request(config.unlearning, data, seed=config.seed)
     forgotten = data.train.subset(request.rows)
-    models: dict[str, Parameters] = {}
-    for method in ("retrain", *methods):
-        cell = config.model_copy(update={"unlearning": config.unlearning.by(method)})
-        with Run.open(out / method, cell, console=console or Console(quiet=True)) as run:
-            original = train_original(run, federation, request, cell.unlearning)
-            models["original"] = original.parameters
-            models[method] = unlearn_twice(run, federation, request, original, cell.unlearning)[0].parameters
-            if method == "retrain":
-                models["anew"] = _train_anew(run, federation).parameters
+    models = _train_models(config, federation, request, methods, out, console or Console(quiet=True))
     before = load_parameters(federation.network(), models["original"]).to(device)
 
     def submit(parameters: Parameters) -> tuple[Evidence, Submission]:
@@ -130,6 +122,27 @@ def markdown(rows: Sequence[VerifierRow]) -> str:
         "0.5 false proofs look better than honest ones. Brackets: 95 % bootstrap interval over proofs."
     )
     return "\n".join([*lines, "", meaning, "", *needs, ""])
+
+
+def _train_models(
+    config: AuditConfig,
+    federation: Federation,
+    request: Request,
+    methods: Sequence[str],
+    out: Path,
+    console: Console,
+) -> dict[str, Parameters]:
+    """Train the models `original`, `retrain` and `anew`, and one for each method."""
+    models: dict[str, Parameters] = {}
+    for method in ("retrain", *methods):
+        cell = config.model_copy(update={"unlearning": config.unlearning.by(method)})
+        with Run.open(out / method, cell, console=console) as run:
+            original = train_original(run, federation, request, cell.unlearning)
+            models["original"] = original.parameters
+            models[method] = unlearn_twice(run, federation, request, original, cell.unlearning)[0].parameters
+            if method == "retrain":
+                models["anew"] = _train_anew(run, federation).parameters
+    return models
 
 
 def _train_anew(run: Run, federation: Federation) -> Training:
