@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from palimpsest.attacks.learned.extractors import FeatureExtractor
 from palimpsest.attacks.learned.last_linear import LastLinear, factorize_rank_two
+from palimpsest.gradients import trainable_parameters
 
 # Rounds of expectation maximization, and number of samples to which the prior is fitted.
 _ROUNDS, _FITTED = 10, 2000
@@ -56,19 +57,20 @@ def find_last_convolution(architecture: nn.Module, last_linear: LastLinear) -> L
         last_linear: The last linear layer.
 
     Returns:
-        The last convolution. None if a layer with parameters that is not linear, such as a normalization, follows it,
-        or if the width of `last_linear` is not a multiple of its output channels.
+        The last convolution. None if it is frozen, if a layer with parameters that is not linear, such as a
+        normalization, follows it, or if the width of `last_linear` is not a multiple of its output channels.
     """
+    trained = {id(parameter) for parameter in trainable_parameters(architecture).values()}
     offset, last_offset, last = 0, 0, None
     for module in architecture.modules():
         if any(True for _ in module.children()):
             continue
         parameters = list(module.parameters(recurse=False))
-        if isinstance(module, nn.Conv2d) and module.groups == 1:
+        if isinstance(module, nn.Conv2d) and module.groups == 1 and id(module.weight) in trained:
             last, last_offset = module, offset
         elif parameters and not isinstance(module, nn.Linear):
             last = None
-        offset += sum(parameter.numel() for parameter in parameters)
+        offset += sum(parameter.numel() for parameter in parameters if id(parameter) in trained)
     if last is None or last_linear.width % last.out_channels:
         return None
     height, width = last.kernel_size

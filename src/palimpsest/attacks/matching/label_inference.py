@@ -10,6 +10,7 @@ from torch.func import functional_call
 from palimpsest.attacks.matching.label_probing import probe_labels
 from palimpsest.attacks.server_view import ServerView
 from palimpsest.errors import KnowledgeError, ModelError
+from palimpsest.gradients import trainable_parameters
 from palimpsest.storage import Parameters
 
 LabelMode = Literal["known", "inferred", "inferred-sign", "inferred-difference", "probed", "optimized"]
@@ -179,12 +180,12 @@ def last_layer(architecture: nn.Module) -> LastLayer:
     linear = [name for name, module in architecture.named_modules() if isinstance(module, nn.Linear)]
     prefix = f"{linear[-1]}." if linear and linear[-1] else ""
     positions, start = {}, 0
-    for name, parameter in architecture.named_parameters():
+    for name, parameter in trainable_parameters(architecture).items():
         positions[name] = slice(start, start + parameter.numel())
         start += parameter.numel()
-    if not linear or f"{prefix}bias" not in positions:
+    if not linear or not {f"{prefix}weight", f"{prefix}bias"} <= positions.keys():
         raise ModelError(
-            f"{type(architecture).__name__} has no last linear layer with a bias, so labels can't be inferred. Use "
+            f"{type(architecture).__name__} has no trainable last linear layer with a bias, so labels can't be inferred. Use "
             "--attack.labels known or optimized."
         )
     return LastLayer(positions[f"{prefix}weight"], positions[f"{prefix}bias"])

@@ -8,6 +8,7 @@ from torch import Generator, nn
 from palimpsest.attacks.auditor_view import ArchitectView, Attack, AuditorView, Knowledge, Reconstruction
 from palimpsest.datasets import RowSet, SampleSet
 from palimpsest.errors import KnowledgeError
+from palimpsest.gradients import trainable_parameters
 from palimpsest.registry import ATTACKS
 
 
@@ -68,14 +69,14 @@ class LinearLayer(Attack):
 def _first_layer(model: nn.Module, features: int) -> tuple[slice, slice]:
     """Find the positions in a flattened gradient of the weights and the bias of the layer that takes the rows."""
     positions, start = {}, 0
-    for name, parameter in model.named_parameters():
+    for name, parameter in trainable_parameters(model).items():
         positions[name] = slice(start, start + parameter.numel())
         start += parameter.numel()
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear) and module.in_features == features:
             prefix = f"{name}." if name else ""
-            if module.bias is not None:
+            if {f"{prefix}weight", f"{prefix}bias"} <= positions.keys():
                 return positions[f"{prefix}weight"], positions[f"{prefix}bias"]
     raise KnowledgeError(
-        f"The model has no linear layer with a bias that takes {features} features. Choose igf-rows."
+        f"The model has no trainable linear layer with a bias that takes {features} features. Choose igf-rows."
     )
