@@ -78,7 +78,7 @@ def test_the_spot_check_finds_the_property_by_which_a_defended_proof_fits(defens
 
 def test_the_range_is_the_distance_from_the_median_in_deviations_of_the_logarithm() -> None:
     gathered, proofs = evidence(), samples(9, 7)
-    usual = gathered.own.double().norm(dim=1).log()
+    usual = gathered.reference.double().norm(dim=1).log()
     expected = ((proofs.double().norm(dim=1).log() - usual.median()) / usual.std()).abs()
     torch.testing.assert_close(RangeCheck().prepare(gathered)(submission(proofs)), expected)
 
@@ -87,7 +87,7 @@ def test_the_subspace_is_spanned_by_the_first_half_of_the_own_samples() -> None:
     gathered, proofs = evidence(), torch.cat([samples(9, 7), torch.randn(9, 60, generator=make_generator(9))])
     for components, share in ((3, 1.0), (128, 0.6)):
         check = SubspaceCheck(components=components, share=share).prepare(gathered)
-        directions = torch.nn.functional.normalize(gathered.own[:30].double(), dim=1)
+        directions = torch.nn.functional.normalize(gathered.reference[:30].double(), dim=1)
         _, values, basis = torch.linalg.svd(directions - directions.mean(0), full_matrices=False)
         explained = values.square().cumsum(0) / values.square().sum()
         kept = basis[: min(components, 1 + int((explained < share).sum()))]
@@ -98,13 +98,13 @@ def test_the_subspace_is_spanned_by_the_first_half_of_the_own_samples() -> None:
 
 def test_the_subspace_takes_two_samples_and_a_zero_proof_is_wholly_outside() -> None:
     two = evidence()
-    few = Evidence(two.own[:3], two.answers, two.imitations, two.trials)
-    suspicions = SubspaceCheck().prepare(few)(submission(torch.cat([torch.zeros(2, 60), two.own[:1]])))
+    few = Evidence(two.reference[:3], two.answers, two.imitations, two.trials)
+    suspicions = SubspaceCheck().prepare(few)(submission(torch.cat([torch.zeros(2, 60), two.reference[:1]])))
     assert suspicions[:2].tolist() == [1, 1]
     # Two samples span one direction: that of their difference.
-    directions = torch.nn.functional.normalize(two.own[:2].double(), dim=1)
+    directions = torch.nn.functional.normalize(two.reference[:2].double(), dim=1)
     line = torch.nn.functional.normalize(directions[0] - directions[1], dim=0)
-    proof = two.own[0].double()
+    proof = two.reference[0].double()
     assert float(suspicions[2]) == pytest.approx(
         float(1 - (proof @ line) ** 2 / proof.square().sum()), rel=1e-4
     )

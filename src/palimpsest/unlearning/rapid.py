@@ -24,7 +24,7 @@ class DiagonalNewton:
     Args:
         parameters: Parameters to train.
         learning_rate: Step size, eta.
-        weight_decay: Factor of the parameters that is added to g in the direction.
+        weight_decay: Multiple of the parameters that is added to g in the direction.
         betas: Decay of the direction's and of the curvature's moving average.
         damping: Constant added to the curvature. It limits a step to `eta / damping` times the direction where the loss
             is flat.
@@ -94,9 +94,9 @@ class NewtonTraining(LocalTraining):
     """Local training with the optimizer `DiagonalNewton`.
 
     Args:
-        betas: See `DiagonalNewton`, as for the other arguments.
-        damping: See `DiagonalNewton`.
-        block: See `DiagonalNewton`.
+        betas: Decay of the direction's and of the curvature's moving average.
+        damping: Constant added to the curvature.
+        block: Number of neighboring parameters that share a curvature.
     """
 
     betas: tuple[float, float]
