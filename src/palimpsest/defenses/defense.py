@@ -24,7 +24,7 @@ class Defense(Component, ABC):
     """
 
     randomized: ClassVar[bool] = False
-    """True if random numbers or a secret change the result, so that other parties get another one for the same proof."""
+    """True if the result depends on random numbers or a secret, so that other parties get a different one."""
 
     @abstractmethod
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:

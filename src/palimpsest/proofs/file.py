@@ -45,13 +45,12 @@ class Proofs(Record):
     vectors: Tensor
     """Loss gradients of the original model minus those of the unlearned one, `[n, d]` float32.
 
-    A row is the flattened gradients of all parameters, concatenated in the order of `named_parameters()`.
+    A row is flattened, in the order of `named_parameters()`.
     """
     metadata: dict[str, str] = field(default_factory=dict)
-    """Claims of the sender about the proofs; empty if there are none.
+    """Claims of the sender, such as `original` and `unlearned` (hashes of the models), `loss` and `defenses` (JSON).
 
-    They are `original` and `unlearned` (hashes of the models), `loss`, `defenses` (a JSON list of those applied) and
-    any others.
+    Empty if there are none.
     """
 
     def __post_init__(self) -> None:
@@ -63,9 +62,7 @@ class Proofs(Record):
             )
         for name, value in self.metadata.items():
             if not isinstance(name, str) or not isinstance(value, str):
-                raise ProofError(
-                    f"The proofs' metadata {name!r} is {value!r}: names and values must be strings."
-                )
+                raise ProofError(f"The metadata {name!r} is {value!r}: names and values must be strings.")
 
     @property
     def attested(self) -> bool:
@@ -91,7 +88,7 @@ class Proofs(Record):
         claims = sorted(self.metadata.items())[:_SHOWN]
         html = html_paragraph(f"{count:,} proofs with {dimension:,} coordinates", strong=True)
         if not claims:
-            return html + html_paragraph("Unattested: the file has no claims of the sender.")
+            return html + html_paragraph("Unattested: there are no claims of the sender.")
         return html + html_table(("claim of the sender", "value"), claims)
 
     def save(self, path: Path) -> None:
