@@ -109,7 +109,7 @@ class SubspaceCheck(Verifier):
 
     def prepare(self, evidence: Evidence) -> Suspicion:
         """Return the scoring function; see `Verifier.prepare`."""
-        # Only half of the samples span the space, so that the other half lies outside as far as an honest proof.
+        # Half of the samples span the space, so that an honest proof lies no further outside than the other half.
         projection = fit_projection(
             evidence.reference[: max(2, len(evidence.reference) // 2)],
             explained_variance=self.share,

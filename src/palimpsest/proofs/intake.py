@@ -12,7 +12,7 @@ from palimpsest.proofs.file import Proofs
 from palimpsest.proofs.fit import fit_statistics
 from palimpsest.storage import tensor_hash
 
-# Above this the norm of a vector overflows float32.
+# Above this, the norm of a vector overflows float32.
 _LARGEST = 2.0**60
 
 
