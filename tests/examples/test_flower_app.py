@@ -26,7 +26,7 @@ def test_an_app_is_audited_by_two_lines(
     shell(simulate, folder)
     shell(auditor, folder)
     told = json.loads((folder / "audit" / "deliveries.json").read_text())
-    assert len(told["told"]) == 2
+    assert len(told["instructed"]) == 2
     assert len(told["owners"]) == 30
     assert told["faults"] == {}
     doctor = attack.partition(" --attack.name")[0].replace("palimpsest attack", "palimpsest doctor")

@@ -14,7 +14,7 @@ class ZerosCheck(Verifier):
 
     def prepare(self, evidence: Evidence) -> Suspicion:
         """See `Verifier.prepare`."""
-        usual = share_of_zeros(evidence.own)
+        usual = share_of_zeros(evidence.reference)
         middle, spread = usual.mean(), usual.std().clamp_min(1e-6)
 
         def suspicion(submission: Submission) -> Tensor:
