@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from palimpsest.display import escape_control_characters, frame, html_paragraph, html_table, in_form
+from palimpsest.display import escape_control_characters, frame, html_paragraph, html_table, format_number
 from palimpsest.errors import ConfigurationError
 
 
@@ -38,12 +38,12 @@ def test_a_control_character_is_shown_by_its_escape() -> None:
     ],
 )
 def test_a_small_number_is_written_by_its_power_of_ten(value: float, form: str, text: str) -> None:
-    assert in_form(value, form) == text
+    assert format_number(value, form) == text
 
 
 @given(st.floats(1e-300, 1e6))
 def test_no_positive_number_is_written_as_zero(value: float) -> None:
-    assert float(in_form(value, ".4f")) > 0
+    assert float(format_number(value, ".4f")) > 0
 
 
 def test_a_frame_has_its_columns_without_any_row() -> None:

@@ -26,7 +26,7 @@ class OracleConfig(EngineConfig):
     """The oracle that the auditor queries for gradient differences, and its limits."""
 
     source: str | None = None
-    """Source of the gradient differences of the auditor's samples. If omitted, they are computed from the two
+    """Source of gradient differences. If omitted, those of the auditor's samples are computed from the two
     checkpoints; module:function calls a Python function; a folder or file holds precomputed gradients; https://...
     queries an endpoint."""
     query_budget: PositiveInt | None = None
@@ -37,7 +37,7 @@ class OracleConfig(EngineConfig):
     """Dtype of cached answers; answers of a function or an endpoint are stored in the run folder and used in this
     format. bfloat16 takes half the space."""
     attempts: PositiveInt = 6
-    """Attempts per query of an endpoint before the run stops. The same command resumes it later."""
+    """Attempts per query before the run stops. If an endpoint failed, the same command resumes the run later."""
     timeout: PositiveFloat = 120.0
     """Seconds that an endpoint has to answer."""
 
@@ -90,7 +90,7 @@ class ProveConfig(CheckpointsConfig):
     labels, a known data set, or hf:owner/name for a data set on the hub. Other samples come from a .csv or .parquet
     table with a column label and columns of numbers, or with a column tokens."""
     samples_split: str | None = None
-    """Use only this split of them. If omitted, all splits are used."""
+    """Use only this split of the samples. If omitted, all splits are used."""
 
 
 class ArtifactsConfig(CheckpointsConfig):
@@ -119,16 +119,16 @@ class ArtifactsConfig(CheckpointsConfig):
     known data set, or hf:owner/name for a data set on the hub; other samples from a table of rows or tokens, as in
     `palimpsest prove`."""
     auxiliary_split: str | None = None
-    """Use only this split of them, such as test. If omitted, all splits are used."""
+    """Use only this split of the auxiliary samples, such as test. If omitted, all splits are used."""
     auxiliary_size: PositiveInt | None = None
-    """Use only this many of them, drawn at random. If omitted, all are used."""
+    """Use only this many auxiliary samples, drawn at random. If omitted, all are used."""
     truth: str | None = None
     """Forgotten samples, in the order of the proofs or batches. Only scores use them; if omitted, nothing is scored."""
     vocabulary: Path | None = None
-    """Text file with one token per line, in order of their numbers. It turns reconstructed sequences of tokens into
-    words."""
+    """Text file with one token per line. The lines are in the order of the tokens' numbers, and turn reconstructed
+    sequences of tokens into words."""
     truth_split: str | None = None
-    """Use only this split of the truth. If omitted, all splits are used."""
+    """Use only this split of the truth, such as test. If omitted, all splits are used."""
     oracle: OracleConfig = Field(default_factory=OracleConfig)
     verification: VerificationConfig = Field(default_factory=VerificationConfig)
     attack: AttackConfig = Field(default_factory=AttackConfig)
