@@ -85,9 +85,9 @@ def test_proofs_of_another_request_and_copies_are_named_in_the_report(
     page = (here / "run" / "report.html").read_text()
     assert "name another unlearned model" in page
     assert "name another original model" not in page
-    assert "Proofs 3, 7 are one and the same" in page
+    assert "Proofs 3, 7 are identical" in page
     attack(case(), out=here / "honest")
-    assert "one and the same" not in (here / "honest" / "report.html").read_text()
+    assert "are identical" not in (here / "honest" / "report.html").read_text()
 
 
 def test_defended_proofs_without_a_control_say_so(
