@@ -94,7 +94,7 @@ class Registry(Generic[C]):
 
     Example:
         >>> DEFENSES.get("sign").__name__
-        'Sign'
+        'SignCompression'
         >>> "sign" in DEFENSES
         True
     """

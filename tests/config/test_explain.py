@@ -35,13 +35,13 @@ def test_names_key_value_and_remedy(tree: dict, words: list[str]) -> None:
     ("tree", "new"),
     [
         (
-            {"attack": {"normalise": True}},
-            "'normalise' was renamed: use 'normalize'",
-        ),  # codespell:ignore normalise
+            {"attack": {"normalise": True}},  # codespell:ignore normalise
+            "'normalise' was renamed: use 'normalize'",  # codespell:ignore normalise
+        ),
         (
-            {"model": {"initialisation": "uniform"}},
-            "'initialisation' was renamed: use 'initialization'",
-        ),  # codespell:ignore initialisation
+            {"model": {"initialisation": "uniform"}},  # codespell:ignore initialisation
+            "'initialisation' was renamed: use 'initialization'",  # codespell:ignore initialisation
+        ),
         ({"observation": {"remaining": 4}}, "'remaining' was renamed: use 'retained'"),
         ({"case": "case.yaml"}, "'case' was renamed: use 'artifacts'"),
     ],

@@ -24,7 +24,9 @@ DataDir = Annotated[
 Quiet = Annotated[bool, Parameter(negative="", help="Print only errors.")]
 Json = Annotated[
     bool,
-    Parameter(name="--json", negative="", help="Print JSON lines instead of text. The last line is the result."),
+    Parameter(
+        name="--json", negative="", help="Print JSON lines instead of text. The last line is the result."
+    ),
 ]
 Log = Annotated[
     Path | None,
