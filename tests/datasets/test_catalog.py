@@ -16,7 +16,7 @@ def test_names():
 )
 def test_an_unknown_name_brings_a_likely_one(name, likely):
     with pytest.raises(
-        DatasetError, match=f"no data set '{name}': did you mean '{likely}'. Accepted: .*folder"
+        DatasetError, match=f"no data set '{name}': did you mean '{likely}'. Choose one of .*folder"
     ):
         find_source(name)
 

@@ -11,7 +11,7 @@ def test_its_commands_do_what_the_readme_says(
 ) -> None:
     _, _, doctor, attack, wrong, *_ = readme("own-checkpoints")
     fine = shell(doctor, own_checkpoints).stdout
-    assert "The true images score zero" in " ".join(fine.split())
+    assert "The proofs are the true images' gradient differences" in " ".join(fine.split())
     shell(attack, own_checkpoints, extra=SMALL)
     metrics = json.loads((own_checkpoints / "run" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 40
@@ -19,14 +19,14 @@ def test_its_commands_do_what_the_readme_says(
     said = shell(wrong, own_checkpoints, extra="--attack.beta 0", code=2)
     told = " ".join(said.stdout.split())
     assert "set --mean" in told
-    assert "fault truth" in told
+    assert "error truth" in told
 
 
 def test_what_a_server_saw_is_examined_and_attacked(
     own_checkpoints: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> None:
     doctor, attack = (line for line in readme("own-checkpoints") if "server.yaml" in line)
-    assert "Zero for the true images" in " ".join(shell(doctor, own_checkpoints).stdout.split())
+    assert "Zero at the true images" in " ".join(shell(doctor, own_checkpoints).stdout.split())
     shell(attack, own_checkpoints, extra="--attack.iterations 3 --scoring.bootstrap 20")
     metrics = json.loads((own_checkpoints / "served" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 40

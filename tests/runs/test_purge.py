@@ -73,9 +73,9 @@ def test_no_image_and_no_name_of_a_forgotten_row_is_left(run: Path) -> None:
     assert "13" not in json.dumps(json.loads((run / "manifest.json").read_text())["config"]["unlearning"])
 
 
-def test_a_rehearsal_removes_nothing(run: Path) -> None:
+def test_a_dry_run_removes_nothing(run: Path) -> None:
     before = sorted(run.rglob("*"))
-    assert "original.safetensors" in purge(run, rehearse=True).removed
+    assert "original.safetensors" in purge(run, dry_run=True).removed
     assert sorted(run.rglob("*")) == before
 
 
@@ -91,10 +91,10 @@ def test_a_study_is_purged_with_its_runs_and_its_gallery(run: Path, tmp_path: Pa
     run.rename(study / "cell" / "seed-1")
     for name in ("study.json", "study.md", "study.png", "study.svg", "mine.png"):
         (study / name).write_text("drawn")
-    rehearsed = purge(study, rehearse=True)
+    planned = purge(study, dry_run=True)
     assert (study / "study.png").exists()
     result = purge(study)
-    assert result == rehearsed
+    assert result == planned
     assert {"cell/seed-1/proofs.safetensors", "study.png", "study.svg"} <= set(result.removed)
     assert {path.name for path in study.iterdir()} == {"study.json", "study.md", "mine.png", "cell"}
     assert not (study / "cell" / "seed-1" / "proofs.safetensors").exists()

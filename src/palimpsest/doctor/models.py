@@ -1,4 +1,4 @@
-"""Can the two models be had, and do they belong together?"""
+"""Checks of the network and of both checkpoints."""
 
 from collections.abc import Generator
 
@@ -14,20 +14,24 @@ from palimpsest.models import build_own, read_state_dict
 def examine_models(
     config: ArtifactsConfig, images: SampleSet, *, device: str
 ) -> Generator[Finding, None, Models | None]:
-    """Look at the network and both checkpoints.
+    """Build the network, load both checkpoints and check them.
 
     Args:
-        config: The case.
-        images: Such as the models take.
-        device: Where they compute.
+        config: The artifacts.
+        images: Samples in the models' input shape.
+        device: The device of the models.
+
+    Yields:
+        A finding for each check.
 
     Returns:
-        The models, or none where they can't be had.
+        The models, or None if they are missing or can't be loaded.
     """
     named = config.model, config.original, config.unlearned
     if named == (None, None, None):
         yield warning(
-            "model", "No model is held: whether the proofs are what they claim can't be checked here."
+            "model",
+            "No model is given, so the proofs can't be recomputed. Give original, unlearned and model to check them.",
         )
         return None
     if config.model is None or config.original is None or config.unlearned is None:

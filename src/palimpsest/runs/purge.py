@@ -37,7 +37,7 @@ class Purge:
     kept: tuple[str, ...]
 
 
-def purge(folder: Path, *, rehearse: bool = False) -> Purge:
+def purge(folder: Path, *, dry_run: bool = False) -> Purge:
     """Remove models, proofs, gradients, reconstructions, the report and unfinished work; leave the scores.
 
     A folder of runs, such as a study's or a sweep's, is purged run by run, and of the pictures beside its tables: some
@@ -47,20 +47,20 @@ def purge(folder: Path, *, rehearse: bool = False) -> Purge:
 
     Args:
         folder: A run folder in which nobody works, or a folder of such.
-        rehearse: Remove nothing, only tell what would be.
+        dry_run: Remove nothing, and return what would be removed.
 
     Raises:
         RunError: The folder holds no run, another process works in it, or something can't be removed.
     """
     if (folder / MANIFEST).is_file():
-        return _purge_run(folder, rehearse=rehearse)
+        return _purge_run(folder, dry_run=dry_run)
     runs = sorted(path.parent for path in folder.rglob(MANIFEST))
     if not runs:
         raise RunError(f"{folder} holds no run (it has no {MANIFEST}): name the run folder itself.")
-    done = {run.relative_to(folder): _purge_run(run, rehearse=rehearse) for run in runs}
+    done = {run.relative_to(folder): _purge_run(run, dry_run=dry_run) for run in runs}
     pictures = list(_pictures(folder, runs))
     size = sum(picture.lstat().st_size for picture in pictures)
-    if not rehearse:
+    if not dry_run:
         for picture in pictures:
             _remove(picture)
 
@@ -85,7 +85,7 @@ def _pictures(folder: Path, runs: list[Path]) -> Iterator[Path]:
                 yield from (picture for picture in drawn if picture.is_file() or picture.is_symlink())
 
 
-def _purge_run(folder: Path, *, rehearse: bool) -> Purge:
+def _purge_run(folder: Path, *, dry_run: bool) -> Purge:
     lock = lock_folder(folder)
     try:
         manifest = read_manifest(folder)
@@ -98,7 +98,7 @@ def _purge_run(folder: Path, *, rehearse: bool) -> Purge:
             shared=tuple(str(file.relative_to(folder)) for file in files if file.lstat().st_nlink > 1),
             kept=tuple(path.name for path in sorted(folder.iterdir()) if _is_kept(path)),
         )
-        if not rehearse:
+        if not dry_run:
             _forget_names(folder, manifest)
             for path in doomed:
                 _remove(path)

@@ -75,7 +75,7 @@ def _samples(outcome: Outcome, table: SampleTable | None) -> Mapping[str, Any]:
 
 def _title(config: AuditConfig | ArtifactsConfig) -> str:
     if isinstance(config, ArtifactsConfig):
-        return f"{config.attack.name} against {config.brought.name}"
+        return f"{config.attack.name} against {config.attacked_file.name}"
     unlearning = f"{config.unlearning.scenario}-level unlearning by {config.unlearning.method}"
     return f"{config.attack.name} against {unlearning} on {config.data.name.rstrip('/')}"
 
