@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palimpsest.datasets import ImageSet
-from palimpsest.datasets.images import check_labels, in_channels
+from palimpsest.datasets.images import check_labels, convert_channels
 from palimpsest.errors import DatasetError
 
 
@@ -106,8 +106,8 @@ def test_fingerprint_is_computed_once():
 
 def test_gray_is_repeated_and_color_weighted():
     color = ImageSet("some", torch.rand(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64), 1)
-    gray = in_channels(color, 1)
+    gray = convert_channels(color, 1)
     expected = 0.299 * color.images[:, 0] + 0.587 * color.images[:, 1] + 0.114 * color.images[:, 2]
     assert torch.allclose(gray.images[:, 0], expected, atol=1e-6)
-    assert torch.equal(in_channels(gray, 3).images, gray.images.repeat(1, 3, 1, 1))
-    assert in_channels(gray, 1) is gray
+    assert torch.equal(convert_channels(gray, 3).images, gray.images.repeat(1, 3, 1, 1))
+    assert convert_channels(gray, 1) is gray
