@@ -68,7 +68,7 @@ def test_gray_images_fit_a_color_model_where_that_is_said(case: Make, here: Path
     brought = keys | {"proofs": "color.safetensors", "truth": str(pieces / "forgotten")}
     refused = sentences(examined(case(**brought), here), Level.ERROR)
     assert "Sequential can't take images of shape (1, 8, 8)" in refused
-    assert "set image_size or channels" in refused
+    assert "Set image_size or channels" in refused
     findings = examined(case(**brought, channels=3), here)
     assert sentences(findings, Level.ERROR) == ""
     assert "true images score zero" in sentences(findings, Level.OK)

@@ -80,10 +80,18 @@ def load_images(
         DatasetError: There is no such set or split, or an image can't be used; the message names the first one.
 
     Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
         >>> from palimpsest import load_images
-        >>> digits = load_images("digits", "test")
-        >>> len(digits), digits.shape, digits.classes
-        (900, (1, 8, 8), 10)
+        >>> with TemporaryDirectory() as folder:
+        ...     for name in ("cat", "dog"):
+        ...         Path(folder, name).mkdir()
+        ...         for row in range(5):
+        ...             Image.new("L", (8, 8)).save(Path(folder, name, f"{row}.png"))
+        ...     train = load_images(folder, "train")
+        >>> len(train), train.shape, train.classes
+        (8, (1, 8, 8), 2)
     """
     source = find_source(name, data_dir=data_dir)
     if split not in source.splits:

@@ -96,7 +96,7 @@ def load_custom_model(
     """
     load_parameters(model, parameters).float().requires_grad_(True)
     if (mean is None) != (std is None):
-        raise ConfigurationError("Only one of mean and std is set. Set both or neither.")
+        raise ConfigurationError("mean and std belong together. Set both or neither.")
     return model.eval() if mean is None or std is None else Normalized(model, mean, std).eval()
 
 
