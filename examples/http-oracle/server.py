@@ -37,7 +37,7 @@ class Allowance:
 
     Args:
         rate: Samples per minute.
-        total: Samples in total, or None for no limit.
+        total: Samples in total. None means that there is no limit.
     """
 
     def __init__(self, rate: int, total: int | None) -> None:

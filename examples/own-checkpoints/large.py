@@ -3,8 +3,8 @@
     python large.py resnet18
     python large.py vit
 
-The script scales images that `train.py` wrote to 64 x 64 pixels in color. It trains one of the networks with and without
-ten images, and writes `original.pt`, `unlearned.pt` and these ten images to the folder `resnet18` or `vit`.
+The script scales images that `train.py` wrote to 64 x 64 pixels in color. It trains one of the networks with and
+without ten images, and writes `original.pt`, `unlearned.pt` and these ten images to the folder `resnet18` or `vit`.
 """
 
 import shutil

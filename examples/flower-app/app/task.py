@@ -33,7 +33,7 @@ def load_data(partition: int) -> tuple[Tensor, Tensor]:
 
 
 def forgotten(context) -> tuple[Tensor, Tensor]:
-    """Return the samples that this client has to forget: its first images, as if their owner had asked to delete them."""
+    """Return the samples that this client has to forget: its first images, as if a person had requested deletion."""
     images, labels = load_data(int(context.node_config["partition-id"]))
     return images[:FORGOTTEN], labels[:FORGOTTEN]
 
