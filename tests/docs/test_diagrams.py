@@ -1,7 +1,8 @@
 import pytest
-from docs import diagrams
 from markupsafe import Markup
 from tests.support.markdown import ROOT
+
+from docs import diagrams
 
 
 @pytest.mark.parametrize("name", ["threat-models", "stages"])

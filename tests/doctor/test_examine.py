@@ -68,7 +68,7 @@ def test_converts_gray_images_for_a_color_model_if_configured(case: Make, here: 
     artifacts = keys | {"proofs": "color.safetensors", "truth": str(pieces / "forgotten")}
     refused = sentences(examined(case(**artifacts), here), Level.ERROR)
     assert "Sequential can't take images of shape (1, 8, 8)" in refused
-    assert "set image_size or channels" in refused
+    assert "Set image_size or channels" in refused
     findings = examined(case(**artifacts, channels=3), here)
     assert sentences(findings, Level.ERROR) == ""
     assert "The proofs are the true images' gradient differences" in sentences(findings, Level.OK)

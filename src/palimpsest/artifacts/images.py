@@ -9,7 +9,7 @@ import torch
 
 from palimpsest.artifacts.config import CheckpointsConfig
 from palimpsest.datasets import ImageFolder, SampleSet, find_source, read_table
-from palimpsest.datasets.images import in_channels
+from palimpsest.datasets.images import convert_channels
 from palimpsest.errors import DatasetError
 from palimpsest.randomness import make_generator
 
@@ -65,7 +65,7 @@ def load_samples(
     else:
         raise DatasetError(f"{name} has no split {split!r}: choose one of {', '.join(source.splits)}.")
     if channels is not None:
-        images = in_channels(images, channels)
+        images = convert_channels(images, channels)
     return LoadedSamples(images, source.class_names if isinstance(source, ImageFolder) else ())
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from palimpsest.errors import CheckpointError
-from palimpsest.models import build_own, count_classes, fill_own, read_state_dict
+from palimpsest.models import build_custom_model, count_classes, load_custom_model, read_state_dict
 from palimpsest.storage import parameters_hash
 
 
@@ -55,15 +55,15 @@ def load_models(
     """Build the network twice, and load the two checkpoints into it.
 
     Args:
-        name: As for `build_own`.
-        arguments: As for `build_own`.
+        name: As for `build_custom_model`.
+        arguments: As for `build_custom_model`.
         original: Path of the checkpoint before unlearning.
         unlearned: Path of the checkpoint after unlearning.
         shape: Shape of one sample; of an image `(channels, height, width)`.
-        classes: As for `build_own`.
+        classes: As for `build_custom_model`.
         dtype: Data type of a sample; int64 for tokens.
-        mean: As for `fill_own`.
-        std: As for `fill_own`.
+        mean: As for `load_custom_model`.
+        std: As for `load_custom_model`.
         device: The device of the models.
 
     Raises:
@@ -73,12 +73,12 @@ def load_models(
     """
 
     def build() -> nn.Module:
-        return build_own(name, arguments, shape=shape, classes=classes)
+        return build_custom_model(name, arguments, shape=shape, classes=classes)
 
     def fill(path: Path) -> nn.Module:
         parameters = read_state_dict(path)
         try:
-            return fill_own(build(), parameters, mean=mean, std=std).to(device)
+            return load_custom_model(build(), parameters, mean=mean, std=std).to(device)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
 

@@ -21,7 +21,7 @@ from palimpsest.doctor.proofs import COMPARED, check_attestation, check_dimensio
 from palimpsest.doctor.server import examine_server
 from palimpsest.gradients import gradient_differences, parameter_count
 from palimpsest.metrics import evaluate
-from palimpsest.models import build_own
+from palimpsest.models import build_custom_model
 from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples
 from palimpsest.proofs import Proofs, load_proofs
 from palimpsest.randomness import make_generator
@@ -167,7 +167,9 @@ class _Examination:
         """Count the values of the parameters that the factory created with `requires_grad=False`."""
         config = self.config
         assert config.model is not None, "models were loaded"
-        network = build_own(config.model, config.model_arguments, shape=images.shape, classes=images.classes)
+        network = build_custom_model(
+            config.model, config.model_arguments, shape=images.shape, classes=images.classes
+        )
         return sum(parameter.numel() for parameter in network.parameters() if not parameter.requires_grad)
 
     def _open_oracle(self, models: Models | None, images: SampleSet, proofs: Proofs) -> OracleSource:

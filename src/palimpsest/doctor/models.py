@@ -8,7 +8,7 @@ from palimpsest.artifacts.models import Models
 from palimpsest.datasets import SampleSet
 from palimpsest.doctor.checkpoints import check_layers, check_names, check_pair
 from palimpsest.doctor.finding import Finding, tried, warning
-from palimpsest.models import build_own, read_state_dict
+from palimpsest.models import build_custom_model, read_state_dict
 
 
 def examine_models(
@@ -39,7 +39,7 @@ def examine_models(
     name, paths = config.model, (config.original, config.unlearned)
     network = yield from tried(
         "model",
-        lambda: build_own(name, config.model_arguments, shape=images.shape, classes=images.classes),
+        lambda: build_custom_model(name, config.model_arguments, shape=images.shape, classes=images.classes),
     )
     states = []
     for which, path in zip(("original", "unlearned"), paths, strict=True):

@@ -1,5 +1,6 @@
 """Progress of long work, and the callbacks that receive it: terminal, notebook, log file,
-JSON lines, trackers, and the logger `palimpsest`."""
+JSON lines, trackers, and the logger `palimpsest`.
+"""
 
 from palimpsest.progress.callback import Callback, RunMetrics
 from palimpsest.progress.context import callbacks, in_stage, warn, with_callbacks

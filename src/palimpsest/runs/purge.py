@@ -134,7 +134,8 @@ def _remove(path: Path) -> None:
 
 def _forget_names(folder: Path, manifest: Manifest) -> None:
     """Take the forgotten rows' numbers out of the configuration, and out of the manifest the removed stages and the
-    hashes of images, in which somebody who has an image could find it again."""
+    hashes of images, in which somebody who has an image could find it again.
+    """
     config: dict[str, Any] = manifest["config"]
     unlearning = config.get("unlearning", {})
     if unlearning.get("indices"):
