@@ -87,7 +87,7 @@ def test_every_attacker_is_scored_and_the_undefended_one_is_the_baseline(run: Ru
     assert scored.undefended.reconstruction()["mse"] == 0
     assert scored.scores.reconstruction() == scored.attackers["non-adaptive"].reconstruction()
     assert scored.pairing is not None
-    assert scored.pairing.own == pytest.approx(float(truth.images.square().mean()), rel=1e-4)
+    assert scored.pairing.matched == pytest.approx(float(truth.images.square().mean()), rel=1e-4)
 
 
 def test_without_the_forgotten_samples_nothing_is_scored(run: Run) -> None:
@@ -127,7 +127,7 @@ def test_batches_of_one_are_tested(run: Run) -> None:
         run, config, Recovered(found), forgotten=forgotten, retained=None, public=drawn_images(6, 3)
     )
     assert scored.pairing is not None
-    assert scored.pairing.own > scored.pairing.shuffled
+    assert scored.pairing.matched > scored.pairing.shuffled
     assert scored.batches is not None
     assert (scored.batches.retained, scored.batches.prior) == (None, None)
 

@@ -116,7 +116,7 @@ def pairing_notes(test: PermutationTest | None) -> Iterator[str]:
         return
     yield (
         f"Permutation test with {test.permutations:,} random pairings: the mean squared error (for text, the fraction "
-        f"of wrong tokens) is {number(test.own)} between the reconstructions and their own originals, and "
+        f"of wrong tokens) is {number(test.matched)} between the reconstructions and their own originals, and "
         f"{number(test.shuffled)} if the originals are shuffled (p = {test.p_value:.3g}). If they are shuffled within "
         f"each class, it is {number(test.shuffled_within_class)} (p = {test.p_value_within_class:.3g}). The p-value "
         "is the fraction of random pairings with an error as small as that of the true pairing, or smaller."
