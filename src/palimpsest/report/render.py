@@ -33,7 +33,8 @@ def render_report(report: ReportInput, verdict: Verdict, *, redact: bool = False
         redact: Leave out every image and every row about a single sample, for readers who may not see them.
 
     Returns:
-        A whole HTML document. Unless it is redacted, it holds the forgotten images and needs the same protection as they do.
+        A whole HTML document. Unless it is redacted, it holds the forgotten images and needs
+        the same protection.
     """
     if redact:
         report = _without_samples(report)

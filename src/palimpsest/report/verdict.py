@@ -200,8 +200,8 @@ def _compare_with_mean_image(metrics: Metrics) -> tuple[str, bool]:
 def _verification(verification: VerificationMetrics) -> str:
     return (
         f"The verifier accepted {count(verification.accepted)} of {count(verification.count)} proofs (norm at most "
-        f"tau = {number(verification.tau)}). Acceptance only means that a norm is small: a proof of zeros, made without "
-        "any unlearning, would be accepted too."
+        f"tau = {number(verification.tau)}). Acceptance only means that a norm is small: a proof of zeros, made "
+        "without any unlearning, would be accepted too."
     )
 
 

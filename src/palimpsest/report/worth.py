@@ -17,10 +17,10 @@ _ATTACKERS = {
     "undefended": "receives the proofs without the defenses, which shows how strong the attack is",
 }
 _STATISTICS = {
-    "imitation": "a proof matches the auditor's own imitation of the defenses on the image",
-    "alignment": "a proof points in the direction of the image's undefended gradient difference",
-    "orthogonality": "a proof is orthogonal to the image's undefended gradient difference",
-    "norm": "a proof has the norm of the image's gradient difference",
+    "imitation": "the proof matches the auditor's own imitation of the defenses on the image",
+    "alignment": "the proof points in the direction of the image's undefended gradient difference",
+    "orthogonality": "the proof is orthogonal to the image's undefended gradient difference",
+    "norm": "the proof has the norm of the image's gradient difference",
 }
 
 
@@ -80,13 +80,13 @@ def worth_findings(metrics: Metrics) -> Iterator[str]:
             f"An auditor who already has the forgotten images as candidates can link {count(right)} of {count(total)} "
             f"proofs to the right image (95 % interval {low} to {high}; chance {percent(linkage.chance)})"
         )
-        yield f"{sentence}: {_why(linkage.statistic, metrics)}." if right > 0 else f"{sentence}."
+        yield f"{sentence}, because {_why(linkage.statistic, metrics)}." if right > 0 else f"{sentence}."
     if metrics.soundness and metrics.soundness.worst:
         worst = metrics.soundness.worst
         best = max(worst, key=lambda name: worst[name][0])
         area = worst[best][0]
         finding = (
-            f"the {_check(best)} detects every forgery that was tried (area under the ROC curve at least "
+            f"the {_check(best)} detects every forgery that was tried (worst area under the ROC curve: "
             f"{number(area)}), provided that the party commits to its proofs before the challenge"
             if area >= _SOUND
             else f"none detects all forgeries that were tried (the best one, the {_check(best)}, has an area under "
@@ -145,7 +145,7 @@ def _interval(right: int, total: int) -> str:
 
 def _why(statistic: str, metrics: Metrics) -> str:
     if statistic == "imitation" and not metrics.attackers:
-        return "a proof is the image's gradient difference"
+        return "the proof is the image's gradient difference"
     return _STATISTICS[statistic]
 
 
