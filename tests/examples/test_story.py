@@ -27,7 +27,7 @@ def test_it_tells_the_story(tmp_path: Path) -> None:
     pages = [output.data["text/html"] for output in shown if "text/html" in output.get("data", {})]
     # The audit's verdict, its scores, the single images and the comparison.
     assert len(pages) == 4
-    assert "told apart" in pages[0]
+    assert "identified" in pages[0]
     assert any("image/png" in output.get("data", {}) for output in shown)
     printed = "".join(output.text for output in shown if output.output_type == "stream")
     assert "100% of the proofs are matched" in printed

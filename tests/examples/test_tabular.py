@@ -37,7 +37,7 @@ def told(folder: Path) -> tuple[dict[str, Any], list[list[str]]]:
 def test_rows(proven: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]) -> None:
     _, _, attack, _, _, defend, verify = readme("tabular")
     said = shell(attack, proven, extra=SMALL).stdout
-    assert "Forgotten samples can be read back." in said
+    assert "Forgotten samples can be reconstructed." in said
     metrics, lines = told(proven / "table" / "run")
     assert metrics["reconstruction"]["mse"] < 1e-6
     assert metrics["reconstruction"]["identification_top1"] == 1

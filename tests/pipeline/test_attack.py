@@ -43,7 +43,7 @@ def test_with_the_truth_it_is_scored_and_reported_as_an_audit_is(
     assert result.metrics.reconstruction.count == 12
     assert result.metrics.linkage.statistic
     page = (here / "run" / "report.html").read_text()
-    for words in ("Best, median, worst", "Mean image", "class2", "own_nets:Net"):
+    for words in ("Best, median and worst", "Mean image", "class2", "own_nets:Net"):
         assert words in page
 
 
