@@ -70,7 +70,7 @@ def test_it_goes_on_where_it_stopped(case: Make, here: Path) -> None:
 
 def test_another_case_in_the_same_folder_is_refused(case: Make, here: Path) -> None:
     attack(case(), out=here / "run")
-    with pytest.raises(RunError, match="seed: 1234 there, 5 here"):
+    with pytest.raises(RunError, match="seed: 1234 in the folder, 5 now"):
         attack(case(seed=5), out=here / "run")
     Run.open(here / "audit", AuditConfig(), console=Console(quiet=True)).close()
     with pytest.raises(RunError, match="another command"):

@@ -35,7 +35,7 @@ def purge(
     console = Console(soft_wrap=True, quiet=machine)
     purged = {}
     for folder in runs:
-        result = purge_run(folder, rehearse=dry_run)
+        result = purge_run(folder, dry_run=dry_run)
         purged[str(folder)] = asdict(result)
         verb = "would remove" if dry_run else "removed"
         kept = ", ".join(result.kept) if len(result.kept) <= _LISTED else f"{len(result.kept):,} files"
