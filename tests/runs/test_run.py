@@ -181,7 +181,7 @@ def test_reuses_finished_stages_of_siblings_if_intact(tmp_path: Path) -> None:
 
     assert sibling("same", 3.0).total == 3
     assert count.calls == 1
-    # A whole stage of its own by now: it outlives the sibling's.
+    # The reused stage remains when the sibling's file is removed.
     (tmp_path / "first" / "sum.safetensors").unlink()
     with opened(tmp_path / "same") as run:
         assert run.stage("sum", Sum, lambda _: count(3.0), key=(3,)).total == 3
@@ -238,7 +238,7 @@ def test_lock_holds_across_processes(tmp_path: Path) -> None:
     )
     assert other.stdout is not None
     assert other.stdout.readline() == b"held\n"
-    with pytest.raises(RunError, match="Another process is using in"):
+    with pytest.raises(RunError, match="Another process is using"):
         opened(tmp_path / "run")
     other.kill()
     other.communicate()
