@@ -47,7 +47,7 @@ _SERIES = {
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot as it stands on the page.
+    """A plot on the page, with its title and caption.
 
     Args:
         title: What the plot shows, in a few words.

@@ -53,7 +53,7 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
     for name in ("mse", "psnr", "ssim", "lpips"):
         reading = metrics.score(name)
         if reading is not None:
-            unit = f" {SCORES[name].unit}" if SCORES[name].unit else ""
+            unit = f"\N{NO-BREAK SPACE}{SCORES[name].unit}" if SCORES[name].unit else ""
             closer = "lower" if SCORES[name].better == "low" else "higher"
             remark = f"{closer} is closer; mean image {number(mean_image.score(name))}{unit}"
             result.append((SCORES[name].label, number(reading.value) + unit, remark))
