@@ -30,11 +30,11 @@ def test_the_list_of_runs_fits_a_terminal_of_eighty_columns(
     (place / "metrics.json").write_text(json.dumps(metrics))
     assert run("runs", tmp_path) == 0
     heading, numbers, what = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["run", "MSE", "told", "apart", "seconds"]
+    assert heading.split() == ["run", "MSE", "identified", "seconds"]
     assert numbers.split() == ["igf-table1/cifar10-convnet-retrain-sample/seed-1", "0.0200", "100.0%", "0"]
     assert what.strip() == "igf on cifar10, defended with orthogonal"
     sure = {"intervals": {"identification_top1": [0.9, 1.0]}, "chance": {"identification_top1": 0.01}}
     (place / "metrics.json").write_text(json.dumps(metrics | sure))
     assert run("runs", tmp_path) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert told.endswith("defended with orthogonal; told apart 90.0% to 100.0%, chance 1.0%")
+    assert told.endswith("defended with orthogonal; identified 90.0% to 100.0%, chance 1.0%")

@@ -29,7 +29,7 @@ def test_without_the_truth_it_reconstructs_and_scores_nothing(case: Make, here: 
     written = json.loads((here / "run" / "metrics.json").read_text())
     assert written == result.metrics.tree()
     assert "reconstruction" not in written
-    assert "without the truth" in result.verdict
+    assert "Without the forgotten samples" in result.verdict
     page = (here / "run" / "report.html").read_text()
     assert "how close they are is not known" in page
     assert "MSE" not in page

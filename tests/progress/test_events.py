@@ -61,4 +61,4 @@ def test_values_have_four_digits() -> None:
 
 def test_cached_stage_shows_its_original_duration() -> None:
     assert str(Stage("train", 1.25, 3 * 2**30)) == "1.2 s, peak 3.0 GiB"
-    assert str(Stage("train", 1.25, kept=True)) == "cached, computed in 1.2 s"
+    assert str(Stage("train", 1.25, kept=True)) == "kept (took 1.2 s)"

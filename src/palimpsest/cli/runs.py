@@ -49,7 +49,8 @@ def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
     """
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("run", overflow="fold", ratio=1)
-    for heading in (*(column.heading for column in _NUMBERS), "seconds"):
+    # A narrow terminal has no room for the part of a heading in parentheses.
+    for heading in (*(column.heading.partition(" (")[0] for column in _NUMBERS), "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for run in listed:
         name = run.folder.relative_to(folder) if run.folder != folder else run.folder
@@ -58,7 +59,7 @@ def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
             what += f", defended with {run.what['defenses']}"
         if "top1" in run.intervals and "top1" in run.chances:
             low, high = run.intervals["top1"]
-            what += f"; told apart {low:.1%} to {high:.1%}, chance {run.chances['top1']:.1%}"
+            what += f"; identified {low:.1%} to {high:.1%}, chance {run.chances['top1']:.1%}"
         numbers = [
             in_form(run.values[column.name], column.form) if column.name in run.values else ""
             for column in _NUMBERS

@@ -24,7 +24,7 @@ class Stage:
     def __str__(self) -> str:
         """Return the running time and the peak memory."""
         if self.kept:
-            return f"cached, computed in {self.seconds:.1f} s"
+            return f"kept (took {self.seconds:.1f} s)"
         return f"{self.seconds:.1f} s, peak {self.peak_memory / 2**30:.1f} GiB"
 
 
