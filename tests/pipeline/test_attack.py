@@ -31,7 +31,7 @@ def test_without_the_truth_it_reconstructs_and_scores_nothing(case: Make, here: 
     assert "reconstruction" not in written
     assert "Without the forgotten samples" in result.verdict
     page = (here / "run" / "report.html").read_text()
-    assert "how close they are is not known" in page
+    assert "How close the images are to the originals is not known" in page
     assert "MSE" not in page
     assert page.count('alt="Reconstruction of proof') == 12
 
