@@ -32,8 +32,9 @@ lint: $(STAMP)  ## Check style, types, the direction of imports, spelling and wo
 docs: $(STAMP)  ## Build the documentation in site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-architecture: $(STAMP)  ## Draw docs/architecture.svg from the imports.
+architecture: $(STAMP)  ## Draw docs/architecture.svg from the imports, and the other diagrams.
 	$(BIN)/python docs/architecture.py
+	$(BIN)/python docs/diagrams.py
 
 bench: $(STAMP)  ## Measure what is promised to be fast beside its rivals; print the table, write docs/benchmarks.md and .json.
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -17,7 +17,7 @@ from palimpsest.errors import DivergenceError
 
 
 @pytest.mark.parametrize(("limit", "affordable"), [(None, True), (10, True), (9, False), (0, False)])
-def test_the_limit_of_queries_is_kept(view: AuditorView, limit: int | None, affordable: bool) -> None:
+def test_affords_follows_the_query_limit(view: AuditorView, limit: int | None, affordable: bool) -> None:
     assert replace(view, remaining_queries=limit).affords(10) is affordable
 
 
@@ -28,7 +28,7 @@ def test_an_architect_also_knows_the_architecture() -> None:
 
 def test_knowledge_is_written_as_sorted_sentences() -> None:
     assert spelled_out([Knowledge.LABELS, Knowledge.PUBLIC]) == [
-        "Public images, none of them a client's.",
+        "Public images, none of them from a client.",
         "The labels of the forgotten samples.",
     ]
 
@@ -49,7 +49,7 @@ def test_a_reconstruction_is_stored_with_its_history(tmp_path: Path) -> None:
     assert (loaded.history, loaded.facts) == (reconstruction.history, reconstruction.facts)
 
 
-def test_each_attacker_knows_what_its_threat_model_says() -> None:
+def test_each_view_has_the_knowledge_of_its_threat_model() -> None:
     gray_box = {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     assert AuditorView.knowledge == gray_box
     assert ArchitectView.knowledge == gray_box | {Knowledge.ARCHITECTURE}
@@ -63,15 +63,15 @@ def test_each_attacker_knows_what_its_threat_model_says() -> None:
 
 
 def test_a_view_has_no_field_for_a_forgotten_sample() -> None:
-    held = {field.name for field in fields(AuditorView)}
-    assert {"proofs", "oracle", "auxiliary", "device", "memory_budget", "scratch"} < held
-    assert len(held) == 8
-    assert {field.name for field in fields(ArchitectView)} == held | {"architecture"}
+    names = {field.name for field in fields(AuditorView)}
+    assert {"proofs", "oracle", "auxiliary", "device", "memory_budget", "scratch"} < names
+    assert len(names) == 8
+    assert {field.name for field in fields(ArchitectView)} == names | {"architecture"}
     server = {field.name for field in fields(ServerView)}
     assert server == {"observation", "architecture", "public", "labels", "device", "memory_budget"}
 
 
-def test_a_budget_is_spent_on_what_it_affords(view: AuditorView) -> None:
+def test_queries_are_unlimited_by_default(view: AuditorView) -> None:
     assert view.scratch is None
     assert view.stochastic_oracle is False
     assert view.affords(10**9)
@@ -81,16 +81,21 @@ def test_a_budget_is_spent_on_what_it_affords(view: AuditorView) -> None:
 
 
 @pytest.mark.parametrize("kind", [Reconstruction, BatchReconstruction])
-def test_a_reconstruction_that_is_not_finite_is_refused_with_its_number(kind: type[Reconstruction]) -> None:
-    more = {}
+def test_the_error_names_the_first_reconstruction_that_is_not_finite(kind: type[Reconstruction]) -> None:
+    batch_fields = {}
     if kind is BatchReconstruction:
-        images, none = torch.zeros(0, 1, 4, 4), torch.zeros(4, dtype=torch.int64)
-        more = {"labels": none, "retained": images, "objectives": torch.zeros(4), "prior": images}
+        no_images, labels = torch.zeros(0, 1, 4, 4), torch.zeros(4, dtype=torch.int64)
+        batch_fields = {
+            "labels": labels,
+            "retained": no_images,
+            "objectives": torch.zeros(4),
+            "prior": no_images,
+        }
     images = torch.rand(4, 1, 4, 4)
-    assert torch.equal(kind(images=images, history={}, facts={}, **more).images, images)
+    assert torch.equal(kind(images=images, history={}, facts={}, **batch_fields).images, images)
     for value in (torch.nan, torch.inf):
         broken = images.clone()
         broken[2, 0, 3, 3] = value
         broken[3] = value
         with pytest.raises(DivergenceError, match=r"2 of 4 reconstructions .* the first is number 2"):
-            kind(images=broken, history={}, facts={}, **more)
+            kind(images=broken, history={}, facts={}, **batch_fields)

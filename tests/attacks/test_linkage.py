@@ -16,13 +16,13 @@ from palimpsest.registry import DEFENSES
 
 
 def link(view: AuditorView, forgotten: Tensor, *defenses: Defense) -> Linkage:
-    issued = apply_defenses(view.proofs, defenses, generator=make_generator(5))
+    proofs = apply_defenses(view.proofs, defenses, generator=make_generator(5))
     candidates = ImageSet("candidates", forgotten, torch.zeros(20, dtype=torch.int64), 1)
     imitate = DefendedOracle(view.oracle, defenses, generator=make_generator(6)).defend
-    return link_proofs(replace(view, proofs=issued), candidates, imitate, generator=make_generator(7))
+    return link_proofs(replace(view, proofs=proofs), candidates, imitate, generator=make_generator(7))
 
 
-def named(names: Sequence[str]) -> list[Defense]:
+def defenses_named(names: Sequence[str]) -> list[Defense]:
     return [DEFENSES.get(name)() for name in names]
 
 
@@ -36,10 +36,8 @@ def named(names: Sequence[str]) -> list[Defense]:
         ["norm-only"],
     ],
 )
-def test_a_defense_that_is_a_function_of_the_sample_links_it(
-    view: AuditorView, forgotten: Tensor, names: list[str]
-) -> None:
-    result = link(view, forgotten, *named(names))
+def test_links_proofs_despite_these_defenses(view: AuditorView, forgotten: Tensor, names: list[str]) -> None:
+    result = link(view, forgotten, *defenses_named(names))
     assert torch.equal(result.scores.argmax(1), torch.arange(20)), result.trials
 
 
@@ -59,59 +57,59 @@ def test_candidates_may_include_other_samples(view: AuditorView, forgotten: Tens
 def test_the_oracle_is_queried_once_for_each_sample(
     view: AuditorView, forgotten: Tensor, names: list[str]
 ) -> None:
-    link(view, forgotten, *named(names))
+    link(view, forgotten, *defenses_named(names))
     assert isinstance(view.oracle, LinearOracle)
     assert view.oracle.queries == len(view.auxiliary) + len(forgotten)
 
 
-def test_the_statistic_that_tells_own_samples_apart_best_is_taken(
+def test_uses_the_statistic_that_identifies_most_auxiliary_samples(
     view: AuditorView, forgotten: Tensor
 ) -> None:
     result = link(view, forgotten)
     assert result.trials
     assert result.trials[result.statistic] == max(result.trials.values()) == 1
     assert result.scores.dtype == torch.float32
-    again = link(view, forgotten)
-    assert (again.statistic, again.trials) == (result.statistic, result.trials)
-    assert torch.equal(again.scores, result.scores)
+    repeated = link(view, forgotten)
+    assert (repeated.statistic, repeated.trials) == (result.statistic, result.trials)
+    assert torch.equal(repeated.scores, result.scores)
 
 
-class Recording(LinearOracle):
-    """Keeps what it was asked."""
+class RecordingOracle(LinearOracle):
+    """An oracle that records the queried images."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[Tensor] = []
+        self.queried: list[Tensor] = []
 
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
-        self.asked.append(images)
+        self.queried.append(images)
         return super().differences(images, labels)
 
 
-def test_no_more_than_512_own_samples_are_tried_and_the_generator_draws_them(view: AuditorView) -> None:
+def test_draws_at_most_512_auxiliary_samples_with_the_generator(view: AuditorView) -> None:
     images = torch.rand(600, 1, 8, 8, generator=make_generator(8))
-    own = ImageSet("many", images, torch.zeros(600, dtype=torch.int64), 1)
-    asked = []
+    auxiliary = ImageSet("many", images, torch.zeros(600, dtype=torch.int64), 1)
+    drawn = []
     for seed in (7, 7, 8):
-        oracle = Recording()
+        oracle = RecordingOracle()
         link_proofs(
-            replace(view, auxiliary=own, oracle=oracle),
+            replace(view, auxiliary=auxiliary, oracle=oracle),
             view.auxiliary.subset(torch.arange(3)),
             None,
             generator=make_generator(seed),
         )
-        assert [len(one) for one in oracle.asked] == [512, 3]
-        asked.append(oracle.asked[0])
-    assert torch.equal(asked[0], asked[1])
-    assert not torch.equal(asked[0], asked[2])
+        assert [len(queried) for queried in oracle.queried] == [512, 3]
+        drawn.append(oracle.queried[0])
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
 
 
-def test_what_does_not_fit_into_memory_is_kept_in_the_scratch_folder(
+def test_uses_the_scratch_folder_for_data_that_exceeds_the_memory_budget(
     view: AuditorView, forgotten: Tensor, tmp_path: Path
 ) -> None:
-    expected = link(view, forgotten, *named(["sign"]))
+    expected = link(view, forgotten, *defenses_named(["sign"]))
     small = replace(view, memory_budget=1000, scratch=tmp_path / "scratch")
-    result = link(small, forgotten, *named(["sign"]))
+    result = link(small, forgotten, *defenses_named(["sign"]))
     assert torch.equal(result.scores, expected.scores)
-    # The file itself is gone when nobody reads it any more.
+    # The file itself is deleted once it is no longer in use.
     assert (tmp_path / "scratch").is_dir()

@@ -4,7 +4,7 @@ from tests.support.forgotten import Forgotten
 from tests.support.wall_probe import WallProbe
 
 
-def test_no_truth_can_be_reached_from_the_view(world: type[World]) -> None:
+def test_private_images_cannot_be_reached_from_the_view(world: type[World]) -> None:
     clients = world()
     probe = WallProbe(Forgotten(torch.cat([clients.retained.images, clients.forgotten.images])))
     probe.look("view", clients.view)
@@ -12,7 +12,7 @@ def test_no_truth_can_be_reached_from_the_view(world: type[World]) -> None:
     assert not probe.leaks
 
 
-def test_the_search_for_private_images_can_find_them(world: type[World]) -> None:
+def test_the_probe_finds_a_leaked_private_image(world: type[World]) -> None:
     clients = world()
     probe = WallProbe(Forgotten(clients.forgotten.images))
     vars(clients.view)["leak"] = {"images": clients.forgotten.images}

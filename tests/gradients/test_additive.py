@@ -13,8 +13,8 @@ from palimpsest.reduction import CountSketch, fit_projection
 BUDGET = 2**30
 
 
-class Doubled(nn.Linear):
-    """A layer that has no rule: its model is read by the path that takes any."""
+class Unregistered(nn.Linear):
+    """A layer without a rule, so that whole vectors are formed."""
 
 
 def network(seed: int, *, last: type[nn.Linear] = nn.Linear) -> nn.Module:
@@ -24,7 +24,7 @@ def network(seed: int, *, last: type[nn.Linear] = nn.Linear) -> nn.Module:
         return nn.Sequential(*layers).double()
 
 
-def questions(count: int) -> tuple[Tensor, Tensor]:
+def samples(count: int) -> tuple[Tensor, Tensor]:
     images = torch.rand(count, 2, 6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     return images, torch.arange(count) % 3
 
@@ -34,31 +34,33 @@ def generator() -> torch.Generator:
 
 
 @settings(max_examples=20)
-@given(st.integers(1, 20), st.integers(1, 300), st.sampled_from([nn.Linear, Doubled]), st.integers(1, 20))
-def test_a_sketch_layer_by_layer_is_the_sketch_of_the_vectors(
+@given(
+    st.integers(1, 20), st.integers(1, 300), st.sampled_from([nn.Linear, Unregistered]), st.integers(1, 20)
+)
+def test_layerwise_sketch_equals_the_sketch_of_vectors(
     count: int, size: int, last: type[nn.Linear], rows: int
 ) -> None:
     before, after = network(0, last=last), network(1, last=last)
-    vectors = gradient_differences(before, after, *questions(count))
+    vectors = gradient_differences(before, after, *samples(count))
     sketch = CountSketch.draw(vectors.shape[1], size, generator=generator())
     budget = 4 * 4 * rows * (vectors.shape[1] + size)
-    read = torch.cat(list(read_differences(before, after, *questions(count), sketch, memory_budget=budget)))
-    torch.testing.assert_close(read, sketch.transform(vectors), rtol=1e-6, atol=1e-12)
-    assert before.training, "as it was"
+    reduced = torch.cat(list(read_differences(before, after, *samples(count), sketch, memory_budget=budget)))
+    torch.testing.assert_close(reduced, sketch.transform(vectors), rtol=1e-6, atol=1e-12)
+    assert before.training, "the mode is restored"
 
 
-def test_a_projection_layer_by_layer_is_the_projection_of_the_vectors() -> None:
+def test_layerwise_projection_equals_the_projection_of_vectors() -> None:
     before, after = network(0).float(), network(1).float()
-    images, labels = questions(30)
+    images, labels = samples(30)
     vectors = gradient_differences(before, after, images.float(), labels)
     projection = fit_projection(vectors, generator=generator())
     oracle = ModelOracle(before, after, memory_budget=BUDGET)
-    read = torch.cat(list(oracle.read(images.float(), labels, projection, together=1)))
-    torch.testing.assert_close(read, projection.transform(vectors), rtol=1e-4, atol=1e-5)
+    reduced = torch.cat(list(oracle.read(images.float(), labels, projection, min_rows=1)))
+    torch.testing.assert_close(reduced, projection.transform(vectors), rtol=1e-4, atol=1e-5)
     assert isinstance(projection, Additive)
 
 
-def test_a_layer_that_is_not_used_contributes_nothing() -> None:
+def test_an_unused_layer_contributes_nothing() -> None:
     class Idle(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -69,17 +71,15 @@ def test_a_layer_that_is_not_used_contributes_nothing() -> None:
 
     before, after = Idle().double(), Idle().double()
     sketch = CountSketch.draw(261, 50, generator=generator())
-    read = torch.cat(list(read_differences(before, after, *questions(4), sketch, memory_budget=BUDGET)))
-    vectors = gradient_differences(before, after, *questions(4))
-    torch.testing.assert_close(read, sketch.transform(vectors), rtol=1e-6, atol=1e-12)
+    reduced = torch.cat(list(read_differences(before, after, *samples(4), sketch, memory_budget=BUDGET)))
+    vectors = gradient_differences(before, after, *samples(4))
+    torch.testing.assert_close(reduced, sketch.transform(vectors), rtol=1e-6, atol=1e-12)
 
 
-def test_different_models_are_refused_and_no_questions_have_no_answers() -> None:
+def test_rejects_different_models_and_yields_nothing_without_samples() -> None:
     sketch = CountSketch.draw(271, 50, generator=generator())
     with pytest.raises(ModelError, match="The models differ"):
         next(
-            read_differences(
-                network(0), nn.Linear(3, 3).double(), *questions(2), sketch, memory_budget=BUDGET
-            )
+            read_differences(network(0), nn.Linear(3, 3).double(), *samples(2), sketch, memory_budget=BUDGET)
         )
-    assert not list(read_differences(network(0), network(1), *questions(0), sketch, memory_budget=BUDGET))
+    assert not list(read_differences(network(0), network(1), *samples(0), sketch, memory_budget=BUDGET))

@@ -9,26 +9,26 @@ from palimpsest.config import ModelConfig
 from palimpsest.gradients import BatchGradient, per_sample_gradients
 from palimpsest.models import build_model
 
-CASES = [("lenet", {}), ("convnet", {"width": 4}), ("resnet20", {"width": 2})]
+ARCHITECTURES = [("lenet", {}), ("convnet", {"width": 4}), ("resnet20", {"width": 2})]
 
 
-def case(name: str, settings: dict[str, Any]) -> tuple[nn.Module, Tensor, Tensor]:
+def model_and_samples(name: str, settings: dict[str, Any]) -> tuple[nn.Module, Tensor, Tensor]:
     model = build_model(ModelConfig(name=name, **settings), shape=(3, 8, 8), classes=5, seed=0)
     images = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     return model, images, torch.arange(6) % 5
 
 
-@pytest.mark.parametrize(("name", "settings"), CASES)
-def test_is_the_mean_of_the_samples_gradients(name: str, settings: dict[str, Any]) -> None:
-    model, images, labels = case(name, settings)
+@pytest.mark.parametrize(("name", "settings"), ARCHITECTURES)
+def test_equals_the_mean_of_per_sample_gradients(name: str, settings: dict[str, Any]) -> None:
+    model, images, labels = model_and_samples(name, settings)
     found = BatchGradient(model)(dict(model.state_dict()), images, F.one_hot(labels, 5).float())
     expected = per_sample_gradients(model, images, labels).mean(dim=0)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [1, 4])
-def test_is_the_update_of_sgd_in_units_of_its_steps(steps: int) -> None:
-    model, images, labels = case("lenet", {"activation": "tanh"})
+def test_equals_the_update_of_sgd_divided_by_its_step_sizes(steps: int) -> None:
+    model, images, labels = model_and_samples("lenet", {"activation": "tanh"})
     gradient = BatchGradient(model, local_steps=steps, learning_rate=0.2)
     start = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
@@ -36,13 +36,13 @@ def test_is_the_update_of_sgd_in_units_of_its_steps(steps: int) -> None:
         optimizer.zero_grad()
         F.cross_entropy(model(images), labels).backward()
         optimizer.step()
-    moved = gradient.flatten(start) - gradient.flatten(dict(model.state_dict()))
+    update = gradient.flatten(start) - gradient.flatten(dict(model.state_dict()))
     found = gradient(start, images, F.one_hot(labels, 5).float())
-    torch.testing.assert_close(found, moved / (0.2 * steps), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found, update / (0.2 * steps), atol=1e-5, rtol=1e-4)
 
 
-def test_the_given_model_is_left_alone_and_may_be_on_the_meta_device() -> None:
-    model, images, labels = case("resnet20", {"width": 2})
+def test_leaves_the_model_unchanged_and_accepts_the_meta_device() -> None:
+    model, images, labels = model_and_samples("resnet20", {"width": 2})
     parameters = {name: value.clone() for name, value in model.state_dict().items()}
     targets = F.one_hot(labels, 5).float()
     expected = BatchGradient(model)(parameters, images, targets)

@@ -11,7 +11,7 @@ from palimpsest.models import build_model
 
 
 @pytest.mark.parametrize("architecture", ["lenet", "convnet", "resnet20"])
-def test_equal_vmap_for_the_architectures(architecture: str) -> None:
+def test_equals_vmap_for_all_architectures(architecture: str) -> None:
     width = {} if architecture == "lenet" else {"width": 4}
     assert_batched_equal(
         build_model(ModelConfig(name=architecture, **width), shape=(3, 8, 8), classes=CLASSES, seed=0),
@@ -30,7 +30,7 @@ class Unused(nn.Module):
         return self.used(images.flatten(1)).sigmoid()
 
 
-def test_a_layer_that_is_not_used_has_a_gradient_of_zero() -> None:
+def test_an_unused_layer_has_a_gradient_of_zero() -> None:
     assert_batched_equal(Unused(), 1, 2, 2)
 
 
@@ -51,20 +51,20 @@ class Twice(nn.Module):
         nn.Sequential(nn.Flatten(), nn.LayerNorm(8), nn.Linear(8, CLASSES)),
     ],
 )
-def test_other_networks_are_left_to_vmap(model: nn.Module) -> None:
+def test_uses_vmap_for_unsupported_networks(model: nn.Module) -> None:
     assert_batched_equal(model, 1 if isinstance(model, Twice) else 2, 2, 2, fast=False)
 
 
-def test_several_local_steps_and_float32_are_left_to_vmap() -> None:
+def test_uses_vmap_for_local_steps_and_float32() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, CLASSES)).double()
     parameters, sample = dict(model.state_dict()), torch.rand(1, 2, 2)
-    one, several = BatchGradient(model), BatchGradient(model, local_steps=2)
-    assert isinstance(one.at(parameters, sample.double()), BatchedGradients)
-    assert not isinstance(several.at(parameters, sample.double()), BatchedGradients)
-    assert not isinstance(one.at(parameters, sample), BatchedGradients)
+    single_step, two_steps = BatchGradient(model), BatchGradient(model, local_steps=2)
+    assert isinstance(single_step.at(parameters, sample.double()), BatchedGradients)
+    assert not isinstance(two_steps.at(parameters, sample.double()), BatchedGradients)
+    assert not isinstance(single_step.at(parameters, sample), BatchedGradients)
 
 
-def test_hooks_of_the_network_act_and_the_given_network_is_left_alone() -> None:
+def test_hooks_run_and_the_network_is_unchanged() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, CLASSES)).double()
     model[1].register_forward_hook(lambda _, inputs, outputs: 2 * outputs.tanh())
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -74,11 +74,11 @@ def test_hooks_of_the_network_act_and_the_given_network_is_left_alone() -> None:
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_explains_a_batch_exactly() -> None:
+def test_equals_the_gradient_of_a_single_batch() -> None:
     model = build_model(ModelConfig(name="lenet"), shape=(1, 8, 8), classes=CLASSES, seed=0).double()
     parameters = {name: value.detach() for name, value in model.state_dict().items()}
     images, targets = noise(1, 4, 1, 8, 8), F.one_hot(torch.arange(4) % CLASSES, CLASSES).double()[None]
     gradient = BatchGradient(model)
-    whole = gradient(parameters, images[0], targets[0])
+    expected = gradient(parameters, images[0], targets[0])
     found = gradient.at(parameters, images[0, 0])(images, targets)[0]
-    assert (found - whole).square().sum() / whole.square().sum() < 1e-25
+    assert (found - expected).square().sum() / expected.square().sum() < 1e-25

@@ -11,25 +11,25 @@ from palimpsest.gradients import dispatch
 from palimpsest.gradients.dispatch import find_layerwise, select_engine, write_with_vmap
 
 
-class Own(nn.Linear):
-    """A layer that has no rule, since it may compute anything."""
+class Unregistered(nn.Linear):
+    """A subclass, for which no rule is registered."""
 
 
-def known() -> nn.Module:
+def supported() -> nn.Module:
     return shaken(nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, CLASSES)))
 
 
-def unknown() -> nn.Module:
-    return shaken(nn.Sequential(Own(6, 5), nn.Tanh(), nn.Linear(5, CLASSES)))
+def unsupported() -> nn.Module:
+    return shaken(nn.Sequential(Unregistered(6, 5), nn.Tanh(), nn.Linear(5, CLASSES)))
 
 
-def pooled() -> nn.Module:
+def max_pooling() -> nn.Module:
     layers = nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(18, CLASSES)
     return shaken(nn.Sequential(*layers))
 
 
-def one_by_one(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Each sample's gradient by plain autograd."""
+def backward_per_sample(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Compute each sample's gradient by a separate backward pass (correct, slow)."""
     parameters = list(model.parameters())
     rows = [
         torch.autograd.grad(F.cross_entropy(model(images[i : i + 1]), labels[i : i + 1]), parameters)
@@ -38,7 +38,7 @@ def one_by_one(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return torch.stack([torch.cat([value.flatten() for value in row]) for row in rows])
 
 
-def empty(model: nn.Module, count: int) -> Tensor:
+def empty_gradients(model: nn.Module, count: int) -> Tensor:
     size = sum(parameter.numel() for parameter in model.parameters())
     return torch.full((count, size), torch.nan, dtype=torch.float64)
 
@@ -46,42 +46,42 @@ def empty(model: nn.Module, count: int) -> Tensor:
 @pytest.mark.parametrize(
     ("model", "images", "layerwise"),
     [
-        (known(), noise(4, 6), True),
-        (unknown(), noise(4, 6), False),
-        (pooled(), noise(4, 1, 8, 8), True),
+        (supported(), noise(4, 6), True),
+        (unsupported(), noise(4, 6), False),
+        (max_pooling(), noise(4, 1, 8, 8), True),
     ],
-    ids=["known layers", "a layer without a rule", "max pooling"],
+    ids=["supported layers", "layer without a rule", "max pooling"],
 )
 def test_each_engine_writes_the_gradients_of_autograd(
     model: nn.Module, images: Tensor, layerwise: bool
 ) -> None:
-    labels, out = torch.tensor([0, 1, 2, 1]), empty(model, 4)
+    labels, out = torch.tensor([0, 1, 2, 1]), empty_gradients(model, 4)
     engine = select_engine(model, images)
     assert (find_layerwise(model, images) is not None) == layerwise
     assert isinstance(engine, partial) == (not layerwise)
     engine(images, labels, out)
-    assert_equal(out, one_by_one(model, images, labels))
+    assert_equal(out, backward_per_sample(model, images, labels))
 
 
-def test_max_pooling_gets_channels_last_on_a_cpu() -> None:
-    found = find_layerwise(pooled(), noise(2, 1, 8, 8))
+def test_max_pooling_uses_channels_last_on_a_cpu() -> None:
+    found = find_layerwise(max_pooling(), noise(2, 1, 8, 8))
     assert found is not None
     assert found[1] is torch.channels_last
-    plain = find_layerwise(known(), noise(2, 6))
-    assert plain is not None
-    assert plain[1] is torch.contiguous_format
+    without_pooling = find_layerwise(supported(), noise(2, 6))
+    assert without_pooling is not None
+    assert without_pooling[1] is torch.contiguous_format
 
 
 @pytest.mark.parametrize("rows", [None, 1, 3, 100])
 def test_chunks_do_not_change_the_gradients(rows: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "_FASTEST", 2)
-    model, images, labels = known(), noise(7, 6), torch.arange(7) % CLASSES
-    out = empty(model, 7)
+    monkeypatch.setattr(dispatch, "_CPU_CHUNK_ROWS", 2)
+    model, images, labels = supported(), noise(7, 6), torch.arange(7) % CLASSES
+    out = empty_gradients(model, 7)
     write_with_vmap(model, images, labels, out, chunk_rows=rows)
-    assert_equal(out, one_by_one(model, images, labels))
+    assert_equal(out, backward_per_sample(model, images, labels))
 
 
-def test_a_model_without_per_sample_gradients_is_refused_with_a_remedy() -> None:
+def test_rejects_a_model_without_per_sample_gradients() -> None:
     model = nn.Sequential(nn.Linear(6, CLASSES)).double().eval()
-    with pytest.raises(ModelError, match=r"Sequential has no per-sample gradient .* \(5,\).*check the input"):
-        write_with_vmap(model, noise(2, 5), torch.tensor([0, 1]), empty(model, 2))
+    with pytest.raises(ModelError, match=r"Sequential has no per-sample gradient .* \(5,\).*Check the input"):
+        write_with_vmap(model, noise(2, 5), torch.tensor([0, 1]), empty_gradients(model, 2))

@@ -9,79 +9,79 @@ from torch import Tensor, nn
 from palimpsest.gradients.layerwise import Layerwise
 
 
-class Glued(nn.Module):
-    """Two layers, put together by a function."""
+class TwoLayers(nn.Module):
+    """Two layers that a function combines, and a last layer."""
 
-    def __init__(self, glue: Callable[["Glued", Tensor], Tensor]) -> None:
+    def __init__(self, combine: Callable[["TwoLayers", Tensor], Tensor]) -> None:
         super().__init__()
         self.first, self.second, self.last = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, CLASSES)
-        self.glue = glue
+        self.combine = combine
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.last(self.glue(self, images))
+        return self.last(self.combine(self, images))
 
 
-def doubled_later(layer: nn.Module, inputs: Tensor) -> Tensor:
+def use_then_double(layer: nn.Module, inputs: Tensor) -> Tensor:
     return layer(inputs) + inputs.mul_(2)
 
 
-READABLE: dict[str, Callable[[Glued, Tensor], Tensor]] = {
-    "one after the other": lambda model, x: model.second(model.first(x).tanh()),
-    "beside each other": lambda model, x: model.first(x).sin() * model.second(x).cos(),
-    "around": lambda model, x: x + model.second(model.first(x).tanh()),
-    "one is not used": lambda model, x: model.second(x),
+SUPPORTED: dict[str, Callable[[TwoLayers, Tensor], Tensor]] = {
+    "sequential": lambda model, x: model.second(model.first(x).tanh()),
+    "parallel": lambda model, x: model.first(x).sin() * model.second(x).cos(),
+    "residual": lambda model, x: x + model.second(model.first(x).tanh()),
+    "unused layer": lambda model, x: model.second(x),
     "overwritten outputs": lambda model, x: model.second(model.first(x).mul_(3).relu_()),
 }
-UNREADABLE: dict[str, Callable[[Glued, Tensor], Tensor]] = {
-    "a layer twice": lambda model, x: model.first(model.first(x).tanh()),
-    "a weight elsewhere": lambda model, x: F.linear(model.first(x).tanh(), model.first.weight.T),
-    "a weight without its layer": lambda model, x: F.linear(x, model.second.weight),
-    "the batch's mean": lambda model, x: model.second(model.first(x) - x.mean(0)),
-    "the batch's greatest": lambda model, x: model.second(model.first(x) / x.abs().max().detach()),
-    "chance": lambda model, x: F.dropout(model.first(x), 0.5),
-    "overwritten inputs": lambda model, x: doubled_later(model.second, model.first(x) + 0),
+UNSUPPORTED: dict[str, Callable[[TwoLayers, Tensor], Tensor]] = {
+    "layer used twice": lambda model, x: model.first(model.first(x).tanh()),
+    "weight used elsewhere": lambda model, x: F.linear(model.first(x).tanh(), model.first.weight.T),
+    "weight without its layer": lambda model, x: F.linear(x, model.second.weight),
+    "batch mean": lambda model, x: model.second(model.first(x) - x.mean(0)),
+    "batch maximum": lambda model, x: model.second(model.first(x) / x.abs().max().detach()),
+    "dropout": lambda model, x: F.dropout(model.first(x), 0.5),
+    "overwritten inputs": lambda model, x: use_then_double(model.second, model.first(x) + 0),
 }
 
 
-@pytest.mark.parametrize("name", READABLE)
+@pytest.mark.parametrize("name", SUPPORTED)
 @pytest.mark.parametrize("frozen", [False, True])
-def test_graphs_of_layers(name: str, frozen: bool) -> None:
-    model = shaken(Glued(READABLE[name])).requires_grad_(not frozen)
+def test_supports_graphs_of_layers(name: str, frozen: bool) -> None:
+    model = shaken(TwoLayers(SUPPORTED[name])).requires_grad_(not frozen)
     assert_equal(*both(model, noise(4, 6)))
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", UNREADABLE)
-def test_what_cannot_be_read_layer_by_layer_is_noticed(name: str) -> None:
-    assert not Layerwise(shaken(Glued(UNREADABLE[name]))).suits(noise(4, 6))
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_rejects_unsupported_graphs(name: str) -> None:
+    assert not Layerwise(shaken(TwoLayers(UNSUPPORTED[name]))).supports(noise(4, 6))
 
 
-def test_samples_along_another_dimension_are_noticed() -> None:
-    model = Glued(lambda model, x: model.first(torch.stack([x, x + 1])).mean(0))
-    # Two samples, two places: their order can't be told by the shape.
-    assert not Layerwise(shaken(model)).suits(noise(4, 6))
+def test_rejects_samples_along_another_dimension() -> None:
+    model = TwoLayers(lambda model, x: model.first(torch.stack([x, x + 1])).mean(0))
+    # With two samples and two positions, the shape does not show which dimension is which.
+    assert not Layerwise(shaken(model)).supports(noise(4, 6))
 
 
-def test_unknown_layers_and_shared_parameters_are_refused() -> None:
-    class Own(nn.Linear):
-        """May compute anything."""
+def test_rejects_unknown_layers_and_shared_parameters() -> None:
+    class Unregistered(nn.Linear):
+        """A subclass, for which no rule is registered."""
 
-    assert not Layerwise(nn.Sequential(Own(6, CLASSES)).eval()).suits(torch.rand(2, 6))
-    assert not Layerwise(nn.Sequential(nn.PReLU(), nn.Linear(6, CLASSES)).eval()).suits(torch.rand(2, 6))
+    assert not Layerwise(nn.Sequential(Unregistered(6, CLASSES)).eval()).supports(torch.rand(2, 6))
+    assert not Layerwise(nn.Sequential(nn.PReLU(), nn.Linear(6, CLASSES)).eval()).supports(torch.rand(2, 6))
     tied = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, CLASSES))
     tied[1].weight = tied[0].weight
-    assert not Layerwise(tied.eval()).suits(torch.rand(2, 6))
+    assert not Layerwise(tied.eval()).supports(torch.rand(2, 6))
 
 
-def test_hooks_of_others_are_heeded_and_ours_removed() -> None:
-    model = shaken(Glued(READABLE["one after the other"]))
+def test_other_hooks_run_and_its_own_are_removed() -> None:
+    model = shaken(TwoLayers(SUPPORTED["sequential"]))
     handle = model.first.register_forward_hook(lambda _, inputs, outputs: outputs.tanh() * 2)
     assert_equal(*both(model, noise(4, 6)))
     handle.remove()
     assert not any(module._forward_hooks for module in model.modules())
 
 
-def test_a_pass_that_fails_leaves_no_hooks() -> None:
-    model = shaken(Glued(READABLE["around"]))
-    assert not Layerwise(model).suits(noise(4, 5))
+def test_a_failed_pass_leaves_no_hooks() -> None:
+    model = shaken(TwoLayers(SUPPORTED["residual"]))
+    assert not Layerwise(model).supports(noise(4, 5))
     assert not any(module._forward_hooks for module in model.modules())

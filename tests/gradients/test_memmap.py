@@ -9,16 +9,14 @@ from palimpsest.gradients import collect, gather
 
 
 @pytest.mark.parametrize("budget", [10**6, 100])
-def test_rows_are_the_chunks_in_memory_or_on_disk(budget: int, tmp_path: Path) -> None:
+def test_collects_chunks_in_memory_or_on_disk(budget: int, tmp_path: Path) -> None:
     rows = torch.randn(10, 7, generator=torch.Generator().manual_seed(0))
-    kept = collect(iter(rows.split(3)), 10, 7, memory_budget=budget, folder=tmp_path)
-    assert torch.equal(kept, rows)
+    matrix = collect(iter(rows.split(3)), 10, 7, memory_budget=budget, folder=tmp_path)
+    assert torch.equal(matrix, rows)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_is_too_small_is_refused_before_the_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rejects_a_disk_that_is_too_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", ["total", "used", "free"])
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(100, 90, 10))
     with pytest.raises(ResourceError, match="10 free"):
@@ -26,7 +24,7 @@ def test_a_disk_that_is_too_small_is_refused_before_the_work(
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 100])
-def test_larger_chunks_hold_the_same_rows(rows: int) -> None:
+def test_larger_chunks_contain_the_same_rows(rows: int) -> None:
     whole = torch.arange(22.0).view(11, 2)
     chunks = list(gather(whole.split(2), rows=rows))
     assert torch.equal(torch.cat(chunks), whole)

@@ -6,7 +6,7 @@ from palimpsest.gradients.saved_tensor import SavedTensor
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
 @pytest.mark.parametrize("differentiable", [False, True])
-def test_a_tensor_is_read_back_without_a_copy_until_it_is_changed(
+def test_returns_the_tensor_without_a_copy_until_it_is_modified(
     dtype: torch.dtype, differentiable: bool
 ) -> None:
     values = torch.arange(6).to(dtype)

@@ -18,16 +18,16 @@ def generator(seed: int = 0) -> torch.Generator:
 def test_each_bin_is_the_signed_sum_of_its_coordinates(dimension: int, size: int, seed: int) -> None:
     sketch = CountSketch.draw(dimension, size, generator=generator(seed))
     vectors = torch.randn(3, dimension, generator=generator(seed)).double()
-    slow = torch.zeros(3, sketch.size).double()
+    expected = torch.zeros(3, sketch.size).double()
     for coordinate in range(dimension):
-        block, place = divmod(coordinate, sketch.size)
-        slow[:, (place + sketch.shifts[block]) % sketch.size] += (
+        block, position = divmod(coordinate, sketch.size)
+        expected[:, (position + sketch.shifts[block]) % sketch.size] += (
             vectors[:, coordinate] * sketch.signs[coordinate]
         )
-    torch.testing.assert_close(sketch.transform(vectors), slow)
+    torch.testing.assert_close(sketch.transform(vectors), expected)
 
 
-def test_inner_products_are_kept_on_average_within_the_bound() -> None:
+def test_preserves_inner_products_on_average_within_the_bound() -> None:
     x, y = torch.randn(2, 500, generator=generator()).double()
     size, draws = 50, 2000
     found = torch.stack(
@@ -42,18 +42,18 @@ def test_inner_products_are_kept_on_average_within_the_bound() -> None:
     assert found.var() < 1.2 * variance
 
 
-def test_a_projection_of_sketches_captures_what_one_of_the_vectors_does() -> None:
+def test_a_projection_of_sketches_explains_as_much_variance() -> None:
     left = torch.randn(60, 60, generator=generator()) * 0.9 ** torch.arange(60)
     vectors = left @ torch.linalg.qr(torch.randn(20_000, 60, generator=generator())).Q.T
     sketch = CountSketch.draw(20_000, 8_000, generator=generator())
     sketched = sketch.transform(vectors)
-    whole = fit_projection(vectors, components=10, explained_variance=1.0, generator=generator())
-    small = fit_projection(sketched, components=10, explained_variance=1.0, generator=generator())
-    assert small.explained[-1] == pytest.approx(float(whole.explained[-1]), rel=0.02)
+    full = fit_projection(vectors, components=10, explained_variance=1.0, generator=generator())
+    reduced = fit_projection(sketched, components=10, explained_variance=1.0, generator=generator())
+    assert reduced.explained[-1] == pytest.approx(float(full.explained[-1]), rel=0.02)
     assert distortion(vectors, sketched) < 0.05
 
 
-def test_no_sketch_is_longer_than_what_it_is_of(tmp_path: Path) -> None:
+def test_a_sketch_is_never_longer_than_the_vectors(tmp_path: Path) -> None:
     sketch = CountSketch.draw(7, 100, generator=generator())
     assert sketch.size == 7
     vectors = torch.randn(4, 7, generator=generator())

@@ -7,15 +7,15 @@ def test_each_bin_is_the_sum_of_its_coordinates() -> None:
     generator = torch.Generator().manual_seed(0)
     hashing = FeatureHash.draw(50, 0.3, generator=generator)
     vectors = torch.randn(4, 50, generator=generator)
-    slow = torch.zeros(4, 15)
+    expected = torch.zeros(4, 15)
     for row in range(4):
         for coordinate in range(50):
-            slow[row, hashing.bins[coordinate]] += vectors[row, coordinate]
-    torch.testing.assert_close(hashing.transform(vectors), slow)
+            expected[row, hashing.bins[coordinate]] += vectors[row, coordinate]
+    torch.testing.assert_close(hashing.transform(vectors), expected)
     assert hashing.components == 15
 
 
-def test_hashing_keeps_sums_and_is_linear() -> None:
+def test_hashing_preserves_sums_and_is_linear() -> None:
     generator = torch.Generator().manual_seed(0)
     hashing = FeatureHash.draw(50, 0.1, generator=generator)
     a, b = torch.randn(2, 3, 50, generator=generator)
@@ -23,5 +23,5 @@ def test_hashing_keeps_sums_and_is_linear() -> None:
     torch.testing.assert_close(hashing.transform(a + 2 * b), hashing.transform(a) + 2 * hashing.transform(b))
 
 
-def test_the_paper_resnet20_has_half_as_many_bins() -> None:
+def test_resnet20_of_the_paper_has_half_as_many_bins() -> None:
     assert FeatureHash.draw(269_722, 0.5, generator=torch.Generator()).components == 134_861

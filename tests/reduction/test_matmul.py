@@ -10,7 +10,7 @@ from palimpsest.reduction.matmul import matmul_transposed
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 150), st.integers(1, 150), st.integers(1, 300), st.booleans(), st.booleans())
-def test_equals_the_plain_product_in_double_precision(
+def test_equals_matmul_in_double_precision(
     rows: int, columns: int, inner: int, left_first: bool, right_first: bool
 ) -> None:
     generator = torch.Generator().manual_seed(rows)
@@ -23,22 +23,22 @@ def test_equals_the_plain_product_in_double_precision(
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_other_numbers_are_multiplied_by_torch(dtype: torch.dtype) -> None:
+def test_other_types_are_multiplied_by_torch(dtype: torch.dtype) -> None:
     left = torch.randn(80, 9, generator=torch.Generator().manual_seed(0)).to(dtype)
     assert torch.equal(matmul_transposed(left, left), left @ left.T)
 
 
-def test_without_the_library_the_plain_product_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_falls_back_to_torch_without_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("palimpsest.reduction.matmul._HAS_ONEDNN", False)
     left = torch.randn(80, 9, generator=torch.Generator().manual_seed(0))
     assert torch.equal(matmul_transposed(left, left), left @ left.T)
 
 
 @pytest.mark.parametrize("strided", ["left", "right", "both"])
-def test_rows_that_lie_apart_are_multiplied_about_as_fast_as_others(strided: str) -> None:
+def test_strided_rows_are_about_as_fast_as_contiguous_ones(strided: str) -> None:
     memory = torch.randn(200, 4096, generator=torch.Generator().manual_seed(0))
-    apart = memory[:, :4000]
-    dense = apart.contiguous()
+    strided_rows = memory[:, :4000]
+    dense = strided_rows.contiguous()
 
     def seconds(left: torch.Tensor, right: torch.Tensor) -> float:
         start = time.process_time()
@@ -46,7 +46,10 @@ def test_rows_that_lie_apart_are_multiplied_about_as_fast_as_others(strided: str
             matmul_transposed(left, right)
         return time.process_time() - start
 
-    left, right = (dense if strided == "right" else apart), (dense if strided == "left" else apart)
+    left, right = (
+        (dense if strided == "right" else strided_rows),
+        (dense if strided == "left" else strided_rows),
+    )
     assert torch.equal(matmul_transposed(left, right), matmul_transposed(dense, dense))
-    # Where the library's path of last resort is taken, this is a factor of a thousand.
+    # oneDNN's fallback for strided rows would be a thousand times slower.
     assert seconds(left, right) < 50 * seconds(dense, dense)

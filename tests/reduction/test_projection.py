@@ -13,7 +13,7 @@ def generator() -> torch.Generator:
 
 
 def matrix(count: int, dimension: int, *, decay: float = 0.9, shift: float = 3.0, seed: int = 0) -> Tensor:
-    """A matrix whose singular values fall by `decay`, with a mean that is not zero."""
+    """Return a matrix whose singular values fall by the factor `decay`, with a mean that is not zero."""
     source = torch.Generator().manual_seed(seed)
     left = torch.linalg.qr(torch.randn(count, min(count, dimension), generator=source, dtype=torch.float64)).Q
     right = torch.linalg.qr(
@@ -23,8 +23,8 @@ def matrix(count: int, dimension: int, *, decay: float = 0.9, shift: float = 3.0
     return ((left * values) @ right.T + shift).float()
 
 
-def slow_components(vectors: Tensor, share: float) -> tuple[int, Tensor]:
-    """Equations 4 and 5 word by word: the SVD of the centered matrix, the smallest j whose share suffices."""
+def reference_components(vectors: Tensor, share: float) -> tuple[int, Tensor]:
+    """Apply Eqs. 4 and 5 literally: SVD of the centered matrix, smallest j with a sufficient share (correct, slow)."""
     centered = vectors.double() - vectors.double().mean(0)
     values = torch.linalg.svdvals(centered).square()
     for j in range(1, len(values) + 1):
@@ -38,7 +38,7 @@ def slow_components(vectors: Tensor, share: float) -> tuple[int, Tensor]:
 def test_keeps_the_fewest_directions_that_explain_enough(shape: tuple[int, int], share: float) -> None:
     vectors = matrix(*shape)
     projection = fit_projection(vectors, explained_variance=share, generator=generator())
-    k, values = slow_components(vectors, share)
+    k, values = reference_components(vectors, share)
     assert projection.components == k
     torch.testing.assert_close(projection.singular_values.double(), values[:k], rtol=1e-3, atol=1e-3)
     assert projection.explained[-1] >= share - 1e-6
@@ -55,7 +55,7 @@ def test_the_basis_is_orthonormal_and_spans_the_right_singular_vectors(shape: tu
     torch.testing.assert_close(overlap, torch.ones(k, dtype=torch.float64), rtol=0, atol=1e-4)
 
 
-def test_the_same_transform_at_fit_and_attack_time_is_uncentered() -> None:
+def test_transform_does_not_center_vectors() -> None:
     vectors = matrix(20, 60)
     projection = fit_projection(vectors, explained_variance=0.99, generator=generator())
     projected = projection.transform(vectors)
@@ -67,25 +67,25 @@ def test_the_same_transform_at_fit_and_attack_time_is_uncentered() -> None:
     )
 
 
-def test_few_components_of_many_rows_capture_what_the_exact_ones_do() -> None:
+def test_few_components_of_many_rows_capture_the_exact_variance() -> None:
     vectors = matrix(800, 900, decay=0.995)
     few = fit_projection(vectors, explained_variance=1.0, components=40, generator=generator())
     assert few.components == 40
-    _, values = slow_components(vectors, 0.5)
+    _, values = reference_components(vectors, 0.5)
     captured = ((vectors - few.mean) @ few.basis).square().sum()
     best = values[:40].square().sum()
     assert captured / best > 0.999
     assert few.explained[-1] == pytest.approx(float(best / values.square().sum()), rel=1e-3)
 
 
-def test_chunks_give_what_the_whole_gives() -> None:
+def test_chunks_give_the_same_basis() -> None:
     vectors = matrix(20, 60)
     whole = fit_projection(vectors, explained_variance=0.9, generator=generator())
-    parts = fit_projection(vectors.split(7), explained_variance=0.9, generator=generator())
-    assert torch.equal(whole.basis, parts.basis)
+    chunked = fit_projection(vectors.split(7), explained_variance=0.9, generator=generator())
+    assert torch.equal(whole.basis, chunked.basis)
 
 
-def test_components_cap_the_share() -> None:
+def test_components_limit_the_directions() -> None:
     assert (
         fit_projection(
             matrix(20, 60), explained_variance=0.99, components=3, generator=generator()
@@ -95,8 +95,8 @@ def test_components_cap_the_share() -> None:
 
 
 def test_rank_bounds_the_directions() -> None:
-    generator_ = torch.Generator().manual_seed(1)
-    vectors = torch.randn(30, 2, generator=generator_) @ torch.randn(2, 50, generator=generator_)
+    rank_generator = torch.Generator().manual_seed(1)
+    vectors = torch.randn(30, 2, generator=rank_generator) @ torch.randn(2, 50, generator=rank_generator)
     assert fit_projection(vectors, explained_variance=1.0, generator=generator()).components == 2
 
 
@@ -107,11 +107,11 @@ def test_equal_vectors_give_one_direction_and_no_nan() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1])
-def test_a_share_out_of_range_is_refused(share: float) -> None:
-    with pytest.raises(ConfigurationError, match="above 0, at most 1"):
+def test_rejects_a_share_out_of_range(share: float) -> None:
+    with pytest.raises(ConfigurationError, match="above 0 and at most 1"):
         fit_projection(matrix(5, 9), explained_variance=share, generator=generator())
 
 
-def test_one_vector_is_refused() -> None:
+def test_rejects_a_single_vector() -> None:
     with pytest.raises(ConfigurationError, match="at least two"):
         fit_projection(torch.ones(1, 9), generator=generator())

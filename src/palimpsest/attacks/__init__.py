@@ -1,4 +1,4 @@
-"""Attacks of an auditor or a server: one file for each attack."""
+"""Attacks by an auditor or a server, and the views that they receive."""
 
 from palimpsest.attacks.auditor_view import (
     ArchitectView,

@@ -1,4 +1,4 @@
-"""The auditor's view: everything that a gray-box attack receives, and the base of these attacks."""
+"""The auditor's view, which is all that a gray-box attack receives, and the base class of these attacks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -18,23 +18,28 @@ from palimpsest.storage import Record
 
 
 class Knowledge(StrEnum):
-    """What an attack may need to know. The report prints what an attack knew."""
+    """Kinds of information that an attack may need. The report lists those that the attack had."""
 
     PROOFS = "one gradient difference (proof) for each forgotten sample"
-    ORACLE = (
-        "the flattened gradient difference of any sample it likes, at the original and the unlearned model"
-    )
-    AUXILIARY = "auxiliary images of its own, none of them a client's"
+    ORACLE = "the flattened gradient difference between the original and the unlearned model, for any sample"
+    AUXILIARY = "auxiliary images, none of them from a client"
     ARCHITECTURE = "the model's architecture"
     PARAMETERS = "the model's parameters before and after unlearning"
-    BATCH_GRADIENTS = "the clients' gradients over whole batches"
+    BATCH_GRADIENTS = "the clients' gradients of whole batches"
     LABELS = "the labels of the forgotten samples"
-    CANDIDATES = "candidate images, the forgotten ones among them"
-    PUBLIC = "public images, none of them a client's"
+    CANDIDATES = "candidate images that include the forgotten ones"
+    PUBLIC = "public images, none of them from a client"
 
 
 def spelled_out(knowledge: Iterable[Knowledge]) -> list[str]:
-    """Write an attack's knowledge as sentences, in alphabetical order."""
+    """Write an attack's knowledge as sentences.
+
+    Args:
+        knowledge: Kinds of information that the attack has.
+
+    Returns:
+        One sentence for each kind, in alphabetical order.
+    """
     return [f"{known[0].upper()}{known[1:]}." for known in sorted(knowledge)]
 
 
@@ -48,13 +53,13 @@ class AuditorView(Generic[S]):
     Args:
         proofs: Gradient differences that the clients submitted, `[n, d]`.
         oracle: Computes the gradient difference of any sample.
-        auxiliary: The auditor's samples and labels: images, or what else the attack takes.
-        device: Where the attack computes, "cpu" or "cuda".
-        memory_budget: Bytes that the attack may hold.
-        scratch: Folder for data that exceeds the budget; None means the system's temporary folder.
-        stochastic_oracle: Whether the oracle's answers to the same query differ, as through a random defense.
-        remaining_queries: Samples, besides the auxiliary ones, for which the oracle may still be queried; None means no
-            limit.
+        auxiliary: The auditor's labeled samples, of the kind that the attack takes, such as images.
+        device: Device of the attack's computations, "cpu" or "cuda".
+        memory_budget: Memory limit for the attack's data, in bytes.
+        scratch: Folder for data that exceeds the budget. If omitted, the system's temporary folder.
+        stochastic_oracle: Whether the oracle's answers to the same query differ, for example due to a random defense.
+        remaining_queries: Number of samples, besides the auxiliary ones, for which the oracle may still be queried. If
+            omitted, the number is unlimited.
     """
 
     proofs: Tensor
@@ -70,13 +75,13 @@ class AuditorView(Generic[S]):
     )
 
     def affords(self, samples: int) -> bool:
-        """Whether the oracle may be queried for so many samples besides the auxiliary ones."""
+        """Return whether the query limit allows this number of samples besides the auxiliary ones."""
         return self.remaining_queries is None or samples <= self.remaining_queries
 
 
 @dataclass(frozen=True)
 class ArchitectView(AuditorView[S]):
-    """An auditor who also knows the model's architecture, but not its parameters.
+    """The view of an auditor who also knows the model's architecture, but not its parameters.
 
     Args:
         architecture: The model on torch's meta device: layers and shapes, no values.
@@ -87,21 +92,21 @@ class ArchitectView(AuditorView[S]):
 
 
 class Attack(Component, ABC):
-    """Base of the auditor's attacks: a call from a view to a reconstruction."""
+    """Base class of the auditor's attacks. An attack is called with a view and returns a reconstruction."""
 
     knowledge: ClassVar[frozenset[Knowledge]]
-    """What the attack needs to know; an audit refuses to run it against a view that lacks any of it."""
+    """Knowledge that the attack needs; an audit rejects the attack if the view lacks any of it."""
 
     takes: ClassVar[type[SampleSet]] = ImageSet
-    """The kind of samples that it reconstructs; an audit of another kind refuses it."""
+    """Kind of samples that the attack reconstructs; an audit of another kind rejects the attack."""
 
     @abstractmethod
     def __call__(self, view: AuditorView[Any], *, generator: Generator) -> "Reconstruction":
         """Reconstruct a sample from each proof.
 
         Args:
-            view: What the auditor holds.
-            generator: The attack's randomness.
+            view: The auditor's view.
+            generator: Source of the attack's randomness.
 
         Returns:
             One sample for each proof, in the order of the proofs.
@@ -110,16 +115,16 @@ class Attack(Component, ABC):
 
 @dataclass(frozen=True)
 class Reconstruction(Record):
-    """What an attack recovered.
+    """Samples that an attack reconstructed.
 
     Args:
         images: One reconstruction for each proof: images `[n, channels, height, width]` in [0, 1], rows
             `[n, features]`, or tokens `[n, length]`.
         history: Named series over the attack's epochs or iterations, such as its losses.
-        facts: Named facts about the attack, such as the number of principal directions.
+        facts: Named numbers about the attack, such as the number of principal directions.
 
     Raises:
-        DivergenceError: A value is not finite.
+        DivergenceError: A reconstruction contains a value that is not finite.
     """
 
     images: Tensor
@@ -127,10 +132,11 @@ class Reconstruction(Record):
     facts: dict[str, float]
 
     def __post_init__(self) -> None:
+        """Check that all reconstructions are finite."""
         finite = self.images.isfinite().flatten(1).all(dim=1)
         if not finite.all():
             rows = finite.logical_not().nonzero().flatten()
             raise DivergenceError(
-                f"{len(rows)} of {len(finite)} reconstructions hold values that are not finite; the first is number "
-                f"{int(rows[0])}. Lower the attack's learning rate, or check its proof with `palimpsest doctor`."
+                f"{len(rows)} of {len(finite)} reconstructions contain NaN or infinity; the first is number "
+                f"{int(rows[0])}. Lower the attack's learning rate, or check the proofs with `palimpsest doctor`."
             )

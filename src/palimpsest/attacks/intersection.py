@@ -1,14 +1,14 @@
-"""Intersection of many obfuscated proofs of one sample: the direction to which all of them are orthogonal.
+"""Intersection attack on many obfuscated proofs of one sample: find the direction that is orthogonal to all of them.
 
-Under orthogonal obfuscation each proof is, up to its length, a random unit vector p orthogonal to the true direction u.
-The auditor uses the k coordinates of its reduction, y = B'p and v = B'u, with |v|^2 = rho. Over many proofs, y has the
-covariance (I - v v') / d, so that
+Under orthogonal obfuscation, each proof is, up to its length, a random unit vector p orthogonal to the true direction
+u. The auditor works with the k coordinates of its reduction, y = B'p and v = B'u, with |v|^2 = rho. Over many proofs, y
+has the covariance (I - v v') / d, so that
 
     -log p(v | y_1 ... y_n) = v' C v / (2 (1 - rho)) + (v - m)' L^-1 (v - m) / 2 + const,   C = d (y_1 y_1' + ... ),
 
-where m and L are the mean and the covariance of the directions of the auditor's samples. The minimum on the sphere
-|v|^2 = rho solves a trust-region problem, whose solution is global and exact. The part of u outside of the subspace
-acts as noise: without the prior, n must be well over k / rho^2.
+where m and L are the mean and the covariance of the directions of the auditor's samples. Minimizing this over the
+sphere |v|^2 = rho is a trust-region problem, whose global minimum can be computed exactly. The part of u outside of the
+subspace acts as noise: without the prior, n must be well above k / rho^2.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ _BISECTIONS = 200
 
 @dataclass(frozen=True)
 class DirectionPrior:
-    """Prior of a direction, in the coordinates of the reduction, from the auditor's samples.
+    """Gaussian prior of a sample's direction, in the coordinates of the reduction, from the auditor's samples.
 
     Args:
-        mean: `[k]` float64.
-        covariance: `[k, k]` float64.
+        mean: Mean of the directions, m, `[k]` float64.
+        covariance: Covariance of the directions, L, `[k, k]` float64.
         inside: Mean squared length of a unit vector's coordinates, rho, in (0, 1).
     """
 
@@ -38,12 +38,15 @@ def fit_direction_prior(directions: Tensor) -> DirectionPrior:
     """Compute the mean and the covariance of the directions of the auditor's samples.
 
     Args:
-        directions: Coordinates `[m, k]` of vectors of length one.
+        directions: Coordinates `[m, k]` of unit vectors.
+
+    Returns:
+        The prior, with a small ridge on the covariance.
     """
     values = directions.double()
     centered = values - values.mean(0)
     covariance = centered.T @ centered / max(1, len(values) - 1)
-    # The smallest ridge that keeps the covariance invertible with fewer samples than directions.
+    # The ridge keeps the covariance invertible when there are fewer samples than coordinates.
     ridge = 1e-3 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
     inside = float(values.square().sum(1).mean().clamp(1e-6, 1 - 1e-6))
     return DirectionPrior(values.mean(0), covariance + ridge, inside)
@@ -54,10 +57,10 @@ def intersect(scatter: Tensor, prior: DirectionPrior) -> Tensor:
 
     Args:
         scatter: C, the sum of d y y' over the coordinates of the proofs' directions, `[k, k]`; zeros without proofs.
-        prior: From the auditor's samples.
+        prior: Prior of the direction, from the auditor's samples.
 
     Returns:
-        v, `[k]` float64, with `|v|^2 = rho`.
+        The direction v, `[k]` float64, with `|v|^2 = rho`.
     """
     precision = torch.linalg.inv(prior.covariance)
     quadratic = scatter.double() / (1 - prior.inside) + (precision + precision.T) / 2
@@ -70,14 +73,14 @@ def minimize_on_sphere(quadratic: Tensor, linear: Tensor, radius: float) -> Tens
     Args:
         quadratic: A, `[k, k]` float64, symmetric.
         linear: b, `[k]` float64.
-        radius: Above 0.
+        radius: Radius of the sphere, above 0.
 
     Returns:
-        The global minimum, `[k]`.
+        The point of the global minimum, `[k]`.
     """
     values, vectors = torch.linalg.eigh(quadratic)
     along = vectors.T @ linear
-    # |v| falls with the shift. At the highest shift v is certainly too short.
+    # |v| decreases as the shift grows. At the upper bound, v is certainly too short.
     low = float(-values[0])
     high = low + float(linear.norm()) / radius + 1e-12
     for _ in range(_BISECTIONS):
@@ -87,8 +90,8 @@ def minimize_on_sphere(quadratic: Tensor, linear: Tensor, radius: float) -> Tens
         else:
             high = shift
     coordinates = along / (values + high).clamp_min(torch.finfo(torch.float64).tiny)
-    left = radius**2 - float(coordinates[1:].square().sum())
+    missing = radius**2 - float(coordinates[1:].square().sum())
     if coordinates.norm() < 0.999 * radius:
-        # The hard case: b has no component along the first eigenvector, and both signs give the minimum.
-        coordinates[0] = max(left, 0.0) ** 0.5
+        # In the hard case, b has no component along the first eigenvector, and both signs give the minimum.
+        coordinates[0] = max(missing, 0.0) ** 0.5
     return radius * torch.nn.functional.normalize(vectors @ coordinates, dim=0)

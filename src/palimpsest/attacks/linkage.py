@@ -1,4 +1,4 @@
-"""Linkage attack: which of several candidate samples does each proof belong to?"""
+"""Linkage attack: find the candidate sample that each proof belongs to."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,20 +16,21 @@ from palimpsest.proofs import fit_statistics, identified
 from palimpsest.storage import Record
 
 TRIALS = 512
-"""Auxiliary samples on which the statistics are compared; the cost grows with the square of their number."""
+"""Maximum number of auxiliary samples on which the statistics are compared; the cost grows with its square."""
 Imitate = Callable[[Iterable[Tensor]], Iterator[Tensor]]
-"""Defends chunks of answers as clients would, with secrets and random numbers that are new in each call."""
+"""Function that defends chunks of answers as clients would, with new secrets and random numbers in each call."""
 _CHUNK = 256
 
 
 @dataclass(frozen=True)
 class Linkage(Record):
-    """How well each proof fits each candidate.
+    """Fit of each proof to each candidate.
 
     Args:
-        scores: `[proofs, candidates]`, higher for a better fit, by the statistic that did best on auxiliary samples.
-        statistic: Its name: `imitation`, `alignment`, `orthogonality`, or `norm`.
-        trials: Share of the auxiliary samples that each statistic identified.
+        scores: Fit of each proof to each candidate, `[proofs, candidates]`; higher is better.
+        statistic: Name of the statistic that computed the scores, the best one on auxiliary samples: `imitation`,
+            `alignment`, `orthogonality`, or `norm`.
+        trials: Share of the auxiliary samples that each statistic identified, by the statistic's name.
     """
 
     scores: Tensor
@@ -46,29 +47,34 @@ def link_proofs(
 ) -> Linkage:
     """Compare each proof with the oracle's answer for each candidate.
 
-    The statistics of `fit_statistics` are compared on auxiliary samples, defended by the auditor's imitation of the
-    clients' defenses. The statistic that identifies most of them scores the candidates.
+    The statistics of `fit_statistics` are first compared on auxiliary samples, which are defended by the auditor's
+    imitation of the clients' defenses. The statistic that identifies the most auxiliary samples scores the candidates.
 
     Args:
         view: Proofs, oracle, and auxiliary samples.
-        candidates: Labeled samples, the forgotten ones possibly among them.
-        imitate: The auditor's imitation of the defenses; None if there are no defenses.
+        candidates: Labeled samples, which may include the forgotten ones.
+        imitate: The auditor's imitation of the clients' defenses. None means that there are no defenses.
         generator: Draws the auxiliary samples.
+
+    Returns:
+        The scores of all candidates for each proof.
     """
     drawn = torch.randperm(len(view.auxiliary), generator=generator)[:TRIALS]
     samples = view.auxiliary.subset(drawn)
     answers = _query(view, samples, "query auxiliary samples")
-    proofs, imitations = (_imitated(view, answers, imitate) for _ in range(2))
+    proofs, imitations = (_imitate_defense(view, answers, imitate) for _ in range(2))
     scores = fit_statistics(proofs, answers, imitations)
     trials = {name: identified(values) for name, values in scores.items()}
     statistic = max(trials, key=lambda name: trials[name])
     answers = _query(view, candidates, "query candidates")
-    imitations = _imitated(view, answers, imitate)
+    imitations = _imitate_defense(view, answers, imitate)
     fits = fit_statistics(view.proofs, answers, imitations, only=statistic)[statistic]
     return Linkage(fits.float(), statistic, trials)
 
 
 def _query(view: AuditorView[Any], samples: SampleSet, description: str) -> Tensor:
+    """Collect the oracle's answers for samples, `[m, d]`."""
+
     def chunks() -> Iterator[Tensor]:
         with progress_line(description, len(samples)) as line:
             for chunk in view.oracle.differences(samples.inputs, samples.labels):
@@ -78,8 +84,8 @@ def _query(view: AuditorView[Any], samples: SampleSet, description: str) -> Tens
     return _collect(view, chunks(), len(samples), view.oracle.dimension)
 
 
-def _imitated(view: AuditorView[Any], answers: Tensor, imitate: Imitate | None) -> Tensor:
-    """The answers, defended as a client would."""
+def _imitate_defense(view: AuditorView[Any], answers: Tensor, imitate: Imitate | None) -> Tensor:
+    """Defend answers as a client would; return them unchanged if there are no defenses."""
     if imitate is None or not len(answers):
         return answers
     chunks = imitate(answers.split(_CHUNK))

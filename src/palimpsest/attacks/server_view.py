@@ -1,4 +1,4 @@
-"""The server's view: everything that a white-box attack receives, and the base of these attacks."""
+"""The server's view, which is all that a white-box attack receives, and the base class of these attacks."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from palimpsest.registry import Component
 
 @dataclass(frozen=True)
 class BatchLabels:
-    """Classes of the samples of b batches, int64, in no particular order within a batch.
+    """Class labels of the samples in b batches, int64, in arbitrary order within a batch.
 
     Args:
-        retained: Classes of the retained samples, `[b, n_r]`.
-        forgotten: Classes of the forgotten samples, `[b, n_f]`.
+        retained: Labels of the retained samples, `[b, n_r]`.
+        forgotten: Labels of the forgotten samples, `[b, n_f]`.
     """
 
     retained: Tensor
@@ -27,15 +27,15 @@ class BatchLabels:
 
 @dataclass(frozen=True)
 class ServerView:
-    """The white-box server (DRAGD, threat model): it sees every message of the federation, and no image.
+    """The white-box server (DRAGD, threat model), which sees all messages of the federation, but no image.
 
     Args:
         observation: Parameters before and after unlearning, and the batches' gradients.
         architecture: The model on torch's meta device: layers and shapes, no values.
-        public: Public images, which also give the images' shape and the number of classes.
-        labels: Classes of the samples; None for an attack that does not declare that it knows them.
-        device: Where the attack computes, "cpu" or "cuda".
-        memory_budget: Bytes that the attack may hold.
+        public: Public images, which also define the shape of the images and the number of classes.
+        labels: Labels of the samples. None means that the attack does not declare that it needs them.
+        device: Device of the attack's computations, "cpu" or "cuda".
+        memory_budget: Memory limit for the attack's data, in bytes.
     """
 
     observation: Observation
@@ -57,15 +57,16 @@ class ServerView:
 
 @dataclass(frozen=True)
 class BatchReconstruction(Reconstruction):
-    """What an attack on batches recovered; the order within a batch has no meaning.
+    """Samples that an attack reconstructed from batches; the order within a batch has no meaning.
 
     Args:
-        images: Forgotten samples, `[b * n_f, channels, height, width]` in [0, 1]; the first n_f are the first batch's.
-        labels: Their inferred classes, `[b * n_f]` int64.
-        retained: Retained samples, `[b * n_r, ...]`, ordered like `images`; empty if the attack does not reconstruct
-            them.
-        objectives: The attack's objective at `images`, `[b]`.
-        prior: The images from which the search for `images` started, in their order; empty if it started from noise.
+        images: Forgotten samples, `[b * n_f, channels, height, width]` in [0, 1], batch by batch.
+        labels: Inferred labels of `images`, `[b * n_f]` int64.
+        retained: Retained samples, `[b * n_r, channels, height, width]`, batch by batch; empty if the attack does not
+            reconstruct them.
+        objectives: Value of the attack's objective for the images of each batch, `[b]`.
+        prior: Images from which the search for `images` started, in the order of `images`; empty if it started from
+            noise.
     """
 
     labels: Tensor
@@ -75,18 +76,21 @@ class BatchReconstruction(Reconstruction):
 
 
 class ServerAttack(Component, ABC):
-    """Base of the server's attacks: a call from a view to a reconstruction."""
+    """Base class of the server's attacks. An attack is called with a view and returns a reconstruction."""
 
     @property
     @abstractmethod
     def knowledge(self) -> frozenset[Knowledge]:
-        """What the attack needs to know with its settings; an audit gives it nothing else."""
+        """Knowledge that the attack needs with its settings; an audit provides nothing else."""
 
     @abstractmethod
     def __call__(self, view: ServerView, *, generator: Generator) -> BatchReconstruction:
         """Reconstruct the forgotten samples of each batch.
 
         Args:
-            view: What the server holds.
-            generator: The attack's randomness.
+            view: The server's view.
+            generator: Source of the attack's randomness.
+
+        Returns:
+            The forgotten samples, in the order of the batches.
         """

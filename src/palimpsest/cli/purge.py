@@ -21,16 +21,16 @@ def purge(
     machine: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Remove what is sensitive from run folders: models, proofs, reconstructions, reports. The scores stay.
+    """Remove sensitive data from run folders: models, proofs, reconstructions and reports. Scores are kept.
 
-    Nothing brings it back but running the audit again.
+    Removed files can't be restored; only another run can compute them again.
 
     Parameters
     ----------
     runs
-        Run folders, or folders of them, such as a study's.
+        Run folders, or folders that contain run folders, such as a study's.
     dry_run
-        Remove nothing; say what would be removed.
+        Remove nothing, and list what would be removed.
     """
     console = Console(soft_wrap=True, quiet=machine)
     purged = {}
@@ -46,9 +46,9 @@ def purge(
         )
         if result.shared:
             console.print(
-                f"  Another run's folder still holds {', '.join(result.shared)}: purge that one as well.",
+                f"  Another run folder still holds {', '.join(result.shared)}. Purge that one too.",
                 highlight=False,
                 markup=False,
             )
     if machine:
-        print_json(rehearsed=dry_run, purged=purged)
+        print_json(dry_run=dry_run, purged=purged)

@@ -7,7 +7,7 @@ from typing import Any
 
 from palimpsest.comparison.columns import COLUMNS, Column
 from palimpsest.comparison.run_summary import ComparedRun
-from palimpsest.display import escape_control_characters, in_form
+from palimpsest.display import escape_control_characters, format_number
 
 
 def as_markdown(runs: Sequence[ComparedRun]) -> str:
@@ -73,9 +73,9 @@ def format_parts(column: Column, run: ComparedRun) -> tuple[str, str, str]:
         return "–", "", ""
     ends, chance = run.intervals.get(column.name), run.chances.get(column.name)
     return (
-        in_form(value, column.form),
-        " to ".join(in_form(end, column.form) for end in ends) if ends else "",
-        f"chance {in_form(chance, column.form)}" if chance is not None else "",
+        format_number(value, column.form),
+        " to ".join(format_number(end, column.form) for end in ends) if ends else "",
+        f"chance {format_number(chance, column.form)}" if chance is not None else "",
     )
 
 

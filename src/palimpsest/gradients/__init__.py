@@ -1,4 +1,4 @@
-"""Per-sample gradients, their differences, batch gradients, and the rules by layer type that compute them."""
+"""Per-sample gradients, their differences, batch gradients, and the layer rules that compute them."""
 
 from palimpsest.gradients.batch import BatchGradient
 from palimpsest.gradients.layer_rules import register_batched_rule, register_per_sample_rule

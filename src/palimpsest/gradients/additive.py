@@ -1,4 +1,4 @@
-"""Linear functions of gradient differences, summed layer by layer without forming the long vectors."""
+"""Linear functions of gradient differences, summed layer by layer without forming whole vectors."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ from palimpsest.gradients.per_sample import (
 
 @runtime_checkable
 class Additive(Protocol):
-    """A linear function of a vector that is a sum over its columns: a sketch, or a projection."""
+    """Linear function of a vector that is a sum over its columns, such as a sketch or a projection."""
 
     @property
     def components(self) -> int:
@@ -27,17 +27,17 @@ class Additive(Protocol):
         ...
 
     def __call__(self, vectors: Tensor, /) -> Tensor:
-        """Apply the function: vectors `[n, d]` to `[n, k]`."""
+        """Map vectors `[n, d]` to `[n, k]`."""
         ...
 
     def add(self, result: Tensor, columns: Tensor, *, start: int, sign: int = 1) -> None:
-        """Add the contribution of some columns.
+        """Add the contribution of a range of columns.
 
         Args:
-            result: `[n, k]`.
-            columns: The vectors' columns from `start` on, `[n, width]`.
-            start: The first column.
-            sign: 1, or -1 to subtract it.
+            result: Sum that the contribution is added to in place, `[n, k]`.
+            columns: Adjacent columns of the vectors, `[n, width]`.
+            start: Index of the first of these columns.
+            sign: 1 to add the contribution, -1 to subtract it.
         """
         ...
 
@@ -47,38 +47,55 @@ def read_differences(
     unlearned: nn.Module,
     images: Tensor,
     labels: Tensor,
-    reading: Additive,
+    reduction: Additive,
     *,
     memory_budget: int,
 ) -> Iterator[Tensor]:
-    """Apply a linear function to the rows of `difference_chunks`, a chunk `[b, k]` at a time.
+    """Apply a linear function to the rows of `difference_chunks`, and yield the results in chunks `[b, k]`.
 
-    Each layer's gradients are added as soon as they are computed, at one model and then at the other. The vectors are
-    formed only if a model has no layer-by-layer engine. The other arguments and the errors are those of
-    `difference_chunks`.
+    Each layer's gradients are added as soon as they are computed, first at the original model and then at the unlearned
+    one. Whole vectors are formed only if a model has no layer-by-layer engine.
+
+    Args:
+        original: The model before unlearning.
+        unlearned: The model after unlearning, of the same architecture.
+        images: `[n, channels, height, width]` in [0, 1].
+        labels: Class indices, `[n]`.
+        reduction: The linear function.
+        memory_budget: Bytes that a chunk may use.
+
+    Yields:
+        `[b, k]` on the CPU, in order.
+
+    Raises:
+        ModelError: The models differ in the names or shapes of their parameters, or a layer has no per-sample gradient.
+        ResourceError: The budget is too small for one sample.
     """
     check_same(original, unlearned)
     parameter = next(original.parameters())
     with ExitStack() as stack:
         for model in (original, unlearned):
             stack.enter_context(eval_mode(model))
-        found = [find_layerwise(model, images[:2].to(parameter.device)) for model in (original, unlearned)]
-        engines = [engine for engine in found if engine is not None] if len(images) else []
-        if len(engines) < len(found):
+        layerwise_engines = [
+            find_layerwise(model, images[:2].to(parameter.device)) for model in (original, unlearned)
+        ]
+        engines = [engine for engine in layerwise_engines if engine is not None] if len(images) else []
+        if len(engines) < len(layerwise_engines):
             chunks = difference_chunks(original, unlearned, images, labels, memory_budget=memory_budget)
-            yield from (reading(chunk.cpu()) for chunk in chunks)
+            yield from (reduction(chunk.cpu()) for chunk in chunks)
             return
-        held = min(parameter_count(original), engines[0][0].widest + reading.components)
-        rows = chunk_size(held, memory_budget, parameter.device)
+        width = min(parameter_count(original), engines[0][0].widest + reduction.components)
+        rows = chunk_size(width, memory_budget, parameter.device)
         for samples, targets in zip(images.split(rows), labels.split(rows), strict=True):
             result = torch.zeros(
-                len(samples), reading.components, dtype=parameter.dtype, device=parameter.device
+                len(samples), reduction.components, dtype=parameter.dtype, device=parameter.device
             )
             for sign, (layerwise, layout) in zip((1, -1), engines, strict=True):
                 batch = samples.to(parameter.device).contiguous(memory_format=layout)
-                layerwise.each(batch, targets.to(parameter.device), _adder(reading, result, sign))
+                layerwise.for_each_layer(batch, targets.to(parameter.device), _adder(reduction, result, sign))
             yield result.cpu()
 
 
-def _adder(reading: Additive, result: Tensor, sign: int) -> Callable[[int, Tensor], None]:
-    return lambda start, columns: reading.add(result, columns, start=start, sign=sign)
+def _adder(reduction: Additive, result: Tensor, sign: int) -> Callable[[int, Tensor], None]:
+    """Return a callback that adds the columns of a layer to the result."""
+    return lambda start, columns: reduction.add(result, columns, start=start, sign=sign)

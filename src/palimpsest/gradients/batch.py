@@ -1,4 +1,4 @@
-"""The mean gradient of a batch as a differentiable function: clients send it and servers match it."""
+"""Mean gradient of a batch as a differentiable function: clients send it, and attacking servers match it."""
 
 import copy
 from collections.abc import Callable
@@ -14,33 +14,34 @@ from palimpsest.storage import Parameters
 
 
 class BatchGradient:
-    """The mean gradient of the cross-entropy over a batch, in eval mode, as a function of parameters and samples.
+    """Mean gradient of the cross-entropy over a batch, in eval mode, as a function of parameters and samples.
 
-    Clients and attackers use this one function, so that a batch that equals the client's explains its gradient
-    exactly. It can be differentiated once more, and batched with `torch.func.vmap`.
+    Clients and attackers share this function, so a batch equal to the client's has exactly the client's gradient. The
+    result can be differentiated once more and batched with `torch.func.vmap`.
 
-    A client that takes several local steps sends an update. Divided by minus the sum of its step sizes it is the
-    mean of the gradients along the steps, and that is what is returned for `local_steps > 1`.
+    A client that takes several local steps sends an update of its parameters. Divided by minus the sum of its step
+    sizes, the update is the mean of the gradients along the steps. This mean is returned for `local_steps > 1`.
 
     Args:
-        model: The architecture; it is copied, and its own parameters do not matter.
-        local_steps: Full-batch steps of SGD that a client takes.
-        learning_rate: The steps' size; it has no effect on a single step.
+        model: The architecture. It is copied, and its parameters are ignored.
+        local_steps: Number of full-batch SGD steps that a client takes, at least 1.
+        learning_rate: Step size of the client; it has no effect on a single step.
     """
 
     def __init__(self, model: nn.Module, *, local_steps: int = 1, learning_rate: float = 0.1) -> None:
+        """Copy the architecture and set the client's steps."""
         self._network = copy.deepcopy(model).eval().requires_grad_(False)
         self._names = tuple(name for name, _ in model.named_parameters())
         self.local_steps = local_steps
         self.learning_rate = learning_rate
 
     def __call__(self, parameters: Parameters, images: Tensor, targets: Tensor) -> Tensor:
-        """The gradient at these parameters.
+        """Compute the gradient at given parameters.
 
         Args:
-            parameters: A state dict of the model.
+            parameters: State dict of the model.
             images: `[n, channels, height, width]`.
-            targets: The probability of each class, `[n, classes]`; one-hot for a known label.
+            targets: Class probabilities, `[n, classes]`; one-hot for known labels.
 
         Returns:
             `[d]`, flattened and concatenated in `named_parameters()` order.
@@ -57,31 +58,38 @@ class BatchGradient:
         return total / self.local_steps
 
     def at(self, parameters: Parameters, sample: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-        """The gradients of many batches at these parameters.
+        """Return a function that computes the gradients of many batches at given parameters.
 
         Args:
-            parameters: A state dict of the model.
-            sample: An image like those that will be asked about, `[channels, height, width]`.
+            parameters: State dict of the model.
+            sample: An image of the type and shape that the function will be called with, `[channels, height, width]`.
 
         Returns:
-            From images `[p, n, channels, height, width]` and targets `[p, n, classes]` the gradients `[p, d]`, which
-            can be differentiated once more.
+            Function from images `[p, n, channels, height, width]` and targets `[p, n, classes]` to gradients `[p, d]`,
+            which can be differentiated once more.
         """
-        # In float32 the libraries' own convolutions are faster than one product for all batches.
+        # In float32, the libraries' convolutions are faster than one matrix product for all batches.
         if self.local_steps == 1 and sample.dtype == torch.float64:
             batched = BatchedGradients(self._network, parameters)
-            if batched.suits(sample[None]):
+            if batched.supports(sample[None]):
                 return batched
         return vmap(partial(self, parameters))
 
     def flatten(self, parameters: Parameters) -> Tensor:
-        """Parameters, or a gradient by their names, as one vector `[d]` in `named_parameters()` order; buffers are left
-        out."""
+        """Flatten parameters, or a gradient with their names, to one vector `[d]` in `named_parameters()` order.
+
+        Args:
+            parameters: Tensors by parameter name. Other entries, such as buffers, are ignored.
+
+        Returns:
+            `[d]`.
+        """
         return torch.cat([parameters[name].flatten() for name in self._names])
 
     def _step(self, point: Parameters, total: Tensor) -> Parameters:
-        pieces = total.split([point[name].numel() for name in self._names])
+        """Return the parameters after SGD steps whose gradients sum to `total`."""
+        parts = total.split([point[name].numel() for name in self._names])
         return {
-            name: point[name] - self.learning_rate * piece.view_as(point[name])
-            for name, piece in zip(self._names, pieces, strict=True)
+            name: point[name] - self.learning_rate * part.view_as(point[name])
+            for name, part in zip(self._names, parts, strict=True)
         }

@@ -1,8 +1,8 @@
-"""The gradients of many batches at one point: one pass for all samples, and a matrix product for each layer.
+"""Batched gradients of many batches at the same parameters: one pass for all samples, one matmul for each layer.
 
-`vmap(grad)` takes each batch for a group of a convolution, which the libraries compute slowly in float64. Here all
-samples go through the network together, as in ordinary training, and only the parameters' gradients are summed batch by
-batch. The result can be differentiated by the images, as gradient matching does.
+`vmap(grad)` turns the batches into groups of a convolution, which the libraries compute slowly in float64. Here, all
+samples pass through the network as one batch, as in ordinary training, and only the gradients of the parameters are
+summed for each batch. The result can be differentiated with respect to the images, as gradient matching requires.
 """
 
 import copy
@@ -20,7 +20,13 @@ from palimpsest.storage import Parameters
 
 
 class _Use(NamedTuple):
-    """A layer's use in one pass."""
+    """Use of a layer in one pass.
+
+    Args:
+        name: Name of the layer.
+        saved: Tensor that the layer's rule needs.
+        outputs: Edge of the autograd graph at the layer's outputs.
+    """
 
     name: str
     saved: Tensor
@@ -28,40 +34,44 @@ class _Use(NamedTuple):
 
 
 class BatchedGradients:
-    """The mean gradients of the cross-entropy over each of many batches, at one network's parameters.
+    """Mean gradients of the cross-entropy over each of many batches, at given parameters.
 
     Args:
-        network: In eval mode; it is copied.
-        parameters: A state dict that replaces the copy's.
+        network: The architecture, in eval mode; it is copied.
+        parameters: State dict that the copy gets.
     """
 
     def __init__(self, network: nn.Module, parameters: Parameters) -> None:
+        """Copy the network and load the parameters."""
         self._network = copy.deepcopy(network).eval().requires_grad_(False)
         self._network.load_state_dict(parameters, strict=False, assign=True)
         self._parameters = list(self._network.named_parameters())
         self._layers = layers_of(self._network)
 
-    def suits(self, images: Tensor) -> bool:
-        """Whether every layer has a batched rule, and the gradients can be computed layer by layer; see
-        `Layerwise.suits`.
+    def supports(self, images: Tensor) -> bool:
+        """Return True if every layer has a batched rule and `Layerwise` supports the network.
 
         Args:
-            images: At least one, `[n, ...]`.
+            images: At least one image of the shape that will be used, `[n, ...]`.
         """
         rules = map(find_batched_rule, self._layers.values())
-        return all(rule is not None for rule in rules) and Layerwise(self._network).suits(images)
+        return all(rule is not None for rule in rules) and Layerwise(self._network).supports(images)
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
-        """The gradients `[p, d]` of p batches, in `named_parameters()` order; they can be differentiated.
+        """Compute the gradients of p batches.
 
         Args:
-            images: `[p, n, ...]`, of a shape that `suits` accepts.
-            targets: The probability of each class, `[p, n, classes]`.
+            images: `[p, n, ...]`, of a shape that `supports` accepts.
+            targets: Class probabilities, `[p, n, classes]`.
+
+        Returns:
+            `[p, d]`, flattened and concatenated in `named_parameters()` order. They are differentiable if images or
+            targets require gradients.
         """
         batches, samples = images.shape[:2]
         differentiable = torch.is_grad_enabled() and (images.requires_grad or targets.requires_grad)
         with torch.enable_grad():
-            # The gradients at the layers' outputs are needed even if those at the images are not.
+            # The gradients at the layers' outputs are needed even if the gradients at the images are not.
             inputs = images if differentiable else images.detach().requires_grad_()
             uses, logits = self._pass(inputs.flatten(0, 1))
             loss = F.cross_entropy(logits, targets.flatten(0, 1), reduction="sum") / samples
@@ -76,12 +86,12 @@ class BatchedGradients:
             return torch.cat([gradients[name] for name, _ in self._parameters], dim=1)
 
     def _pass(self, images: Tensor) -> tuple[list[_Use], Tensor]:
-        """Each layer's use, and the network's logits."""
+        """Run the forward pass; return the uses of the layers and the network's logits."""
         uses = list[_Use]()
 
         def compute(name: str, layer: nn.Module, forward: Any, inputs: Tensor) -> Tensor:
             saved, outputs = forward(layer, inputs)
-            # Before the layer's hooks, which may replace the outputs.
+            # The edge is recorded before the layer's hooks run, since these may replace the outputs.
             uses.append(_Use(name, saved, get_gradient_edge(outputs)))
             return outputs
 
@@ -96,5 +106,5 @@ class BatchedGradients:
 
 def _rule(layer: nn.Module) -> BatchedRule:
     rule = find_batched_rule(layer)
-    assert rule is not None, "excluded by `suits`"
+    assert rule is not None, "`supports` requires a rule for each layer"
     return rule

@@ -1,4 +1,4 @@
-"""Dispatch to a per-sample gradient engine: layer by layer if each layer has a rule, otherwise `vmap(grad)`."""
+"""Dispatch to a per-sample gradient engine: layer by layer if every layer has a rule, otherwise `vmap(grad)`."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,18 +14,21 @@ from palimpsest.gradients.layerwise import Layerwise
 from palimpsest.storage import Parameters
 
 GradientEngine = Callable[[Tensor, Tensor, Tensor], None]
-"""Writes the gradients of the cross-entropy at images `[n, ...]` with labels `[n]` into a matrix `[n, d]`."""
+"""Writes the per-sample gradients of the cross-entropy, for images `[n, ...]` and labels `[n]`, into rows `[n, d]`."""
 
-# Samples of one call of vmap on a CPU, measured.
-_FASTEST = 16
+# Measured: the number of samples per call of vmap that is fastest on a CPU.
+_CPU_CHUNK_ROWS = 16
 
 
 def select_engine(model: nn.Module, images: Tensor) -> GradientEngine:
-    """The fastest engine for a model's per-sample gradients.
+    """Select the fastest engine for a model's per-sample gradients.
 
     Args:
-        model: In eval mode, now and whenever the engine is called.
-        images: One or more, of the shape that the engine will be called with.
+        model: The model; it must be in eval mode, now and whenever the engine is called.
+        images: One or more images of the shape that the engine will be called with.
+
+    Returns:
+        The engine.
     """
     found = find_layerwise(model, images)
     if found is None:
@@ -35,15 +38,18 @@ def select_engine(model: nn.Module, images: Tensor) -> GradientEngine:
 
 
 def find_layerwise(model: nn.Module, images: Tensor) -> tuple[Layerwise, torch.memory_format] | None:
-    """The layer-by-layer engine of a model and the memory format that its images need; None if the model has none.
+    """Find a model's layer-by-layer engine and the memory format that its images need.
 
     Args:
-        model: In eval mode.
-        images: One or more, of the shape that the engine will be called with.
+        model: The model, in eval mode.
+        images: One or more images of the shape that the engine will be called with.
+
+    Returns:
+        Engine and memory format, or None if the gradients can't be computed layer by layer.
     """
     layerwise = Layerwise(model)
     for layout in dict.fromkeys((_fast_layout(model, images), torch.contiguous_format)):
-        if layerwise.suits(images.contiguous(memory_format=layout)):
+        if layerwise.supports(images.contiguous(memory_format=layout)):
             return layerwise, layout
     return None
 
@@ -51,25 +57,26 @@ def find_layerwise(model: nn.Module, images: Tensor) -> tuple[Layerwise, torch.m
 def write_with_vmap(
     model: nn.Module, images: Tensor, labels: Tensor, out: Tensor, *, chunk_rows: int | None = None
 ) -> None:
-    """The engine for any model: `torch.func.vmap` of `grad`.
+    """Write per-sample gradients of any model, computed by `torch.func.vmap` of `grad`.
 
     Args:
-        model: In eval mode.
+        model: The model, in eval mode.
         images: `[n, ...]`.
-        labels: `[n]`.
-        out: `[n, d]`.
-        chunk_rows: How many samples are computed at once. If omitted, the number that is fastest on their device.
+        labels: Class indices, `[n]`.
+        out: Receives the gradients, `[n, d]`.
+        chunk_rows: Number of samples that are computed at once. If omitted, the fastest number for the device is used.
 
     Raises:
         ModelError: A layer has no per-sample gradient.
     """
-    chunk_rows = chunk_rows or (_FASTEST if images.device.type == "cpu" else len(images))
+    chunk_rows = chunk_rows or (_CPU_CHUNK_ROWS if images.device.type == "cpu" else len(images))
     for start in range(0, len(images), chunk_rows):
         rows = slice(start, start + chunk_rows)
         _vmap(model, images[rows], labels[rows], out[rows])
 
 
 def _vmap(model: nn.Module, images: Tensor, labels: Tensor, out: Tensor) -> None:
+    """Write the gradients of one chunk of samples."""
     parameters = {name: value.detach() for name, value in model.named_parameters()}
     buffers = dict(model.named_buffers())
 
@@ -77,7 +84,7 @@ def _vmap(model: nn.Module, images: Tensor, labels: Tensor, out: Tensor) -> None
         logits = functional_call(model, (parameters, buffers), (image.unsqueeze(0),))
         return F.cross_entropy(logits, label.unsqueeze(0))
 
-    # The fused attention kernels have no batched gradient and would run sample by sample.
+    # The fused attention kernels have no batching rule and would run sample by sample.
     with sdpa_kernel(SDPBackend.MATH):
         try:
             gradients = vmap(grad(loss), in_dims=(None, 0, 0))(parameters, images, labels)
@@ -85,13 +92,13 @@ def _vmap(model: nn.Module, images: Tensor, labels: Tensor, out: Tensor) -> None
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
                 f"{type(model).__name__} has no per-sample gradient for images of shape {tuple(images.shape[1:])} "
-                f"({reason}): check the input shape, and use layers that treat each sample on its own."
+                f"({reason}). Check the input shape, and use only layers that process each sample independently."
             ) from error
     torch.cat([gradients[name].flatten(1) for name in parameters], dim=1, out=out)
 
 
 def _fast_layout(model: nn.Module, images: Tensor) -> torch.memory_format:
-    """Channels last if the model has max pooling, which on a CPU is then several times as fast."""
+    """Return channels last if the model has max pooling, which is then several times as fast on a CPU."""
     has_pooling = any(isinstance(module, nn.MaxPool2d) for module in model.modules())
     channels_last = has_pooling and images.device.type == "cpu" and images.dim() == 4
     return torch.channels_last if channels_last else torch.contiguous_format

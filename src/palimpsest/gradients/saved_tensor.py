@@ -1,4 +1,4 @@
-"""A tensor kept for the backward pass, which autograd's version counter guards against in-place changes."""
+"""Tensor saved for the backward pass, guarded against in-place changes by autograd's version counter."""
 
 from typing import Any
 
@@ -8,27 +8,28 @@ from torch.autograd import Function
 
 
 class SavedTensor:
-    """A tensor that can be read back for as long as nothing has changed it in place.
+    """Tensor that can be read back as long as it has not been modified in place.
 
     Args:
-        values: Any tensor; it is not copied.
+        values: The tensor to save; it is not copied.
     """
 
     def __init__(self, values: Tensor) -> None:
+        """Save the tensor in a node of its own."""
         with torch.enable_grad():
-            # A detached tensor shares the version counter, and holds no graph.
+            # A detached tensor shares the version counter but keeps no graph alive.
             self._node: Any = _Save.apply(values.detach(), torch.empty(0, requires_grad=True)).grad_fn
 
     def get(self) -> Tensor:
-        """The tensor, detached.
+        """Return the tensor, detached.
 
         Raises:
-            RuntimeError: It was changed in place.
+            RuntimeError: The tensor was modified in place.
         """
         return self._node.saved_tensors[0]
 
     def was_modified(self) -> bool:
-        """Whether the tensor was changed in place."""
+        """Return True if the tensor was modified in place."""
         try:
             self.get()
         except RuntimeError:
@@ -37,7 +38,7 @@ class SavedTensor:
 
 
 class _Save(Function):
-    """Save a tensor as a layer does; the second argument makes autograd keep the node."""
+    """Autograd function that saves a tensor; the second argument makes autograd keep the node."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, anchor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Reduction of gradient differences: projection (SVD), count sketch, feature hashing."""
+"""Dimensionality reduction of gradient differences: projection (SVD), count sketch and feature hashing."""
 
 from palimpsest.reduction.count_sketch import CountSketch
 from palimpsest.reduction.feature_hash import FeatureHash

@@ -1,4 +1,4 @@
-"""Scaled and centered rows for fitting a projection, without a second copy of them all."""
+"""Scaled and centered rows for fitting a projection, without a copy of the whole matrix."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from palimpsest.reduction.matmul import matmul_transposed
 _COLUMNS = 8192
 # Rows of a block.
 _ROWS = 1024
-# Rows whose sum is exact enough in float32.
-_SUMMED = 64
-# Numbers of a centered copy of whole rows, however long these are.
-_COPIED = 2**22
+# Number of rows whose sum is accurate enough in float32.
+_SUM_ROWS = 64
+# Maximum number of elements in a centered copy of whole rows.
+_MAX_COPY_ELEMENTS = 2**22
 
 
 @dataclass(frozen=True)
 class CenteredRows:
-    """The matrix C = diag(scale) vectors - 1 mean^T, made by `of`.
+    """Implicit matrix C = diag(scale) vectors - 1 mean^T; create it with `of`.
 
     Args:
-        vectors: `[m, d]`, in memory or mapped from a file.
+        vectors: `[m, d]`, in memory or memory-mapped.
         scale: Factor of each row, `[m]`.
         mean: Mean of the scaled rows, `[d]`.
     """
@@ -35,11 +35,14 @@ class CenteredRows:
 
     @classmethod
     def of(cls, vectors: Tensor, *, directions: bool) -> "CenteredRows":
-        """Center vectors.
+        """Compute the scales and the mean of vectors.
 
         Args:
             vectors: `[m, d]`.
-            directions: Scale each vector to length one first.
+            directions: If true, each vector is scaled to length one first.
+
+        Returns:
+            The centered rows.
         """
         scale = _inverse_lengths(vectors) if directions else torch.ones(len(vectors))
         mean = torch.cat([_mean(vectors[:, block], scale) for block in _blocks(vectors.shape[1])])
@@ -47,16 +50,16 @@ class CenteredRows:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The rows m and columns d."""
+        """Number m of rows and number d of columns."""
         return len(self.vectors), self.vectors.shape[1]
 
     @property
     def wide(self) -> bool:
-        """Whether there are at least as many columns as rows."""
+        """True if there are at least as many columns as rows."""
         return self.vectors.shape[1] >= len(self.vectors)
 
     def columns(self) -> Iterator[tuple[slice, Tensor]]:
-        """The columns, a block at a time; each is overwritten by the next."""
+        """Yield the columns in blocks, with their positions. Each block overwrites the one before."""
         count, dimension = self.shape
         memory = torch.empty(count * min(_COLUMNS, dimension))
         for block in _blocks(dimension):
@@ -66,21 +69,21 @@ class CenteredRows:
             yield block, centered.sub_(self.mean[block])
 
     def times(self, directions: Tensor) -> Tensor:
-        """C times directions: rows `[l, d]` to `[m, l]`."""
-        # A short matrix times a tall one is faster than the reverse.
+        """Multiply C by directions: rows `[l, d]` give `[m, l]`."""
+        # A short matrix times a tall one is faster than a tall one times a short one.
         columns = torch.cat([matmul_transposed(directions, block) * scale for block, scale in self._rows], 1)
         return columns.sub_((directions @ self.mean)[:, None]).T
 
     def transposed_times(self, weights: Tensor) -> Tensor:
-        """The transpose of C times weights: `[m, l]` to directions, rows `[l, d]`."""
+        """Multiply the transpose of C by weights: `[m, l]` gives directions as rows, `[l, d]`."""
         result = weights.sum(0)[:, None] * -self.mean
         for (block, scale), part in zip(self._rows, weights.split(_ROWS), strict=True):
             result += matmul_transposed((part * scale[:, None]).T.contiguous(), block.T)
         return result
 
     def variance(self) -> float:
-        """The sum of all squares, which is the sum of all squared singular values."""
-        count = max(1, _COPIED // self.shape[1])
+        """Compute the sum of squares of C, which equals the sum of its squared singular values."""
+        count = max(1, _MAX_COPY_ELEMENTS // self.shape[1])
         squares = (
             torch.addcmul(-self.mean, block, scale[:, None]).square_().sum(1).double().sum()
             for block, scale in zip(self.vectors.split(count), self.scale.split(count), strict=True)
@@ -88,9 +91,9 @@ class CenteredRows:
         return float(sum(squares))
 
     def row_gram(self) -> Tensor:
-        """The m x m inner products of the rows; blocks in float32, their sum in float64.
+        """Compute the m x m inner products of the rows; blocks in float32, their sum in float64.
 
-        Only the blocks on and above the diagonal are computed; the others are their transposes.
+        Only the blocks on and above the diagonal are computed; the others are transposed copies.
         """
         count = len(self.vectors)
         gram = torch.zeros(count, count, dtype=torch.float64)
@@ -104,7 +107,7 @@ class CenteredRows:
         return gram
 
     def column_gram(self) -> Tensor:
-        """The d x d inner products of the columns; blocks in float32, their sum in float64."""
+        """Compute the d x d inner products of the columns; blocks in float32, their sum in float64."""
         dimension = self.vectors.shape[1]
         gram = torch.zeros(dimension, dimension, dtype=torch.float64)
         for block, scale in self._rows:
@@ -114,21 +117,26 @@ class CenteredRows:
 
     @cached_property
     def _rows(self) -> list[tuple[Tensor, Tensor]]:
+        """Blocks of vectors with their scales."""
         return list(zip(self.vectors.split(_ROWS), self.scale.split(_ROWS), strict=True))
 
 
 def _blocks(dimension: int) -> Iterator[slice]:
+    """Yield the positions of the blocks of columns."""
     return (slice(start, start + _COLUMNS) for start in range(0, dimension, _COLUMNS))
 
 
 def _inverse_lengths(vectors: Tensor) -> Tensor:
-    """One over each row's length; a row of zeros stays one."""
+    """Return one over the length of each row, and one for a row of zeros."""
     lengths = torch.cat([rows.norm(dim=1) for rows in vectors.split(_ROWS)])
     return torch.where(lengths > 0, 1 / lengths, torch.ones_like(lengths))
 
 
 def _mean(columns: Tensor, scale: Tensor) -> Tensor:
-    """The mean of scaled rows: blocks are summed in float32 and their sums in float64, faster than a float64 copy."""
-    blocks = zip(columns.split(_SUMMED), scale.split(_SUMMED), strict=True)
+    """Compute the mean of scaled rows.
+
+    Blocks are summed in float32 and their sums in float64, which is faster than a copy in float64.
+    """
+    blocks = zip(columns.split(_SUM_ROWS), scale.split(_SUM_ROWS), strict=True)
     sums = torch.stack([weights @ rows for rows, weights in blocks])
     return (sums.double().sum(0) / len(columns)).float()

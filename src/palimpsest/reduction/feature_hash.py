@@ -1,4 +1,4 @@
-"""Feature hashing, the reduction that IGF compares its SVD with (section C.4, Table 5)."""
+"""Feature hashing, the baseline of IGF's SVD (IGF, section C.4, Table 5)."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,12 +11,13 @@ from palimpsest.storage import Record
 
 @dataclass(frozen=True)
 class FeatureHash(Record):
-    """Sum coordinates that fall into the same random bin (Weinberger et al. 2009, without signs, as Learning to
-    Invert has it).
+    """Hash that sums the coordinates in the same random bin (Weinberger et al. 2009).
+
+    As in Learning to Invert, the coordinates have no random signs.
 
     Args:
-        bins: The bin of each coordinate, `[d]` int64.
-        size: The number of bins.
+        bins: Bin of each coordinate, `[d]` int64.
+        size: Number of bins.
     """
 
     bins: Tensor
@@ -28,17 +29,20 @@ class FeatureHash(Record):
 
         Args:
             dimension: Length d of a vector.
-            rate: Bins per coordinate, in (0, 1]; the paper's ResNet20 has 0.5.
+            rate: Number of bins per coordinate, in (0, 1]; the paper uses 0.5 for ResNet20.
             generator: Draws the bins.
+
+        Returns:
+            The hash, with at least one bin.
         """
         size = max(1, int(dimension * rate))
         return cls(bins=torch.randint(size, (dimension,), generator=generator), size=size)
 
     @property
     def components(self) -> int:
-        """The number of bins."""
+        """Number of bins."""
         return self.size
 
     def transform(self, vectors: Tensor) -> Tensor:
-        """Hash vectors: `[n, d]` to `[n, size]`."""
+        """Map vectors `[n, d]` to their hashes, `[n, size]`."""
         return vectors.new_zeros(len(vectors), self.size).index_add_(1, self.bins, vectors)

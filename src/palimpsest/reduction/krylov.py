@@ -1,7 +1,7 @@
-"""Leading eigenvectors of a matrix that is only multiplied with: block Krylov iteration.
+"""Block Krylov iteration for the leading eigenvectors of a matrix that is available only through matmul.
 
-Musco and Musco 2015 (arXiv 1504.05477). Every product is kept, so that few are needed, and their residual decides when
-to stop.
+The method is that of Musco and Musco 2015 (arXiv 1504.05477). All products are kept, so few are needed, and their
+residual decides when the iteration stops.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from torch import Tensor
 from palimpsest.errors import ResourceError
 
 Multiply = Callable[[Tensor], Tensor]
-"""From columns `[s, l]` to their products with a symmetric s x s matrix without negative eigenvalues."""
+"""Multiplies columns `[s, l]` by a symmetric positive semidefinite s x s matrix."""
 
-# Largest estimated share of the best directions' variance that the computed ones miss. In comparisons the estimate was
-# half of the true share, and a thousandth is promised.
-_MISSED = 3e-4
-# The directions, their products, and the memory to combine them.
+# Largest estimated share of the best directions' variance that the computed directions may miss. In comparisons, the
+# estimate was half of the true share, which must stay below a thousandth.
+_MAX_MISSING_SHARE = 3e-4
+# Copies of a direction in memory: the direction, its product, and the memory to combine both.
 _COPIES = 4
 
 
@@ -26,60 +26,69 @@ def leading_eigenvectors(
     start: Tensor,
     *,
     components: int | None,
-    enough: float = float("inf"),
+    target_sum: float = float("inf"),
     memory_budget: int,
 ) -> tuple[Tensor, Tensor]:
-    """The eigenvectors of the largest eigenvalues; these are Rayleigh quotients, which never exceed the true ones.
+    """Compute the eigenvectors of the largest eigenvalues.
+
+    The eigenvalues are Rayleigh quotients, which never exceed the true ones.
 
     Args:
-        multiply: Multiplies with the matrix.
-        start: Random columns `[s, l]`, as many as are multiplied at once; a few more than `components`, if given.
-        components: How many eigenvectors to compute. If omitted, as many as reach the sum `enough`.
-        enough: The sum of eigenvalues to reach.
-        memory_budget: Bytes that the work may take. If it is short, only the best columns are kept at each restart.
+        multiply: Multiplies columns by the matrix.
+        start: Random columns `[s, l]`, where l is the number of columns that are multiplied at once. If `components` is
+            given, l should be slightly larger.
+        components: Number of eigenvectors to compute. If None, as many as it takes to reach `target_sum`.
+        target_sum: Sum of eigenvalues to reach; only used if `components` is None.
+        memory_budget: Bytes that the computation may use. If `components` is given and they do not suffice, the
+            iteration restarts from the best columns.
 
     Returns:
-        Eigenvalues `[k]` float64, falling, and their eigenvectors as columns `[s, k]`; k may exceed `components`.
+        Eigenvalues `[k]` in float64 and in descending order, and their eigenvectors as columns `[s, k]`. k may exceed
+        `components`.
 
     Raises:
         ResourceError: The directions do not fit the budget.
     """
-    size, width = start.shape
-    most = memory_budget // (_COPIES * start.dtype.itemsize * size)
-    block, basis, images = start, start[:, :0], start[:, :0]
+    size, block_width = start.shape
+    max_width = memory_budget // (_COPIES * start.dtype.itemsize * size)
+    block, basis, products = start, start[:, :0], start[:, :0]
     while True:
-        held = basis.shape[1] + block.shape[1]
-        if held > most:
+        width = basis.shape[1] + block.shape[1]
+        if width > max_width:
             raise ResourceError(
-                f"{held:,} directions of {size:,} numbers do not fit the memory budget: raise --memory-budget, "
+                f"{width:,} directions of {size:,} numbers do not fit the memory budget. Raise --memory-budget, "
                 "or lower attack.components or attack.explained_variance."
             )
         block = _orthonormal(block, basis)
-        image = multiply(block)
-        basis, images = torch.cat([basis, block], 1), torch.cat([images, image], 1)
-        block = image[:, : size - held]
-        if not components and held < size and float((basis * images).sum()) < enough:
+        product = multiply(block)
+        basis, products = torch.cat([basis, block], 1), torch.cat([products, product], 1)
+        block = product[:, : size - width]
+        if not components and width < size and float((basis * products).sum()) < target_sum:
             continue
-        inner = (basis.T @ images).double()
-        values, turn = torch.linalg.eigh((inner + inner.T) / 2)
-        values, turn = values.flip(0).clamp_min(0), turn.flip(1).to(start)
-        wanted = components or int((values.cumsum(0) < enough).sum()) + 1
-        if held == size or _missed(basis, images, values[:wanted], turn[:, :wanted]) <= _MISSED:
-            return values, basis @ turn
-        if components and held + width > most:
-            basis, images = basis @ turn[:, :width], images @ turn[:, :width]
+        inner_products = (basis.T @ products).double()
+        values, rotation = torch.linalg.eigh((inner_products + inner_products.T) / 2)
+        values, rotation = values.flip(0).clamp_min(0), rotation.flip(1).to(start)
+        count = components or int((values.cumsum(0) < target_sum).sum()) + 1
+        if (
+            width == size
+            or _missing_share(basis, products, values[:count], rotation[:, :count]) <= _MAX_MISSING_SHARE
+        ):
+            return values, basis @ rotation
+        if components and width + block_width > max_width:
+            basis, products = basis @ rotation[:, :block_width], products @ rotation[:, :block_width]
 
 
-def _missed(basis: Tensor, images: Tensor, values: Tensor, turn: Tensor) -> float:
-    """The estimated share of the eigenvalues' sum that is missing: the first-order gain of the next products."""
-    residual = images @ turn - (basis @ turn) * values.to(turn)
+def _missing_share(basis: Tensor, products: Tensor, values: Tensor, rotation: Tensor) -> float:
+    """Estimate the missing share of the sum of eigenvalues: the first-order gain of the next products."""
+    residual = products @ rotation - (basis @ rotation) * values.to(rotation)
     smallest = torch.finfo(torch.float64).tiny
     gains = residual.square().sum(0).double() / values.clamp_min(smallest)
     return float(gains.sum() / values.sum().clamp_min(smallest))
 
 
 def _orthonormal(block: Tensor, basis: Tensor) -> Tensor:
-    """Orthonormal columns, orthogonal to those of the basis."""
-    for _ in range(2):  # once leaves rounding of the size of what was subtracted, twice is enough
+    """Orthonormalize the columns of a block, orthogonally to those of the basis."""
+    # The second pass removes the rounding errors of the first.
+    for _ in range(2):
         block = torch.linalg.qr(block - basis @ (basis.T @ block)).Q
     return block

@@ -13,28 +13,38 @@ from palimpsest.reduction.matmul import matmul_transposed
 from palimpsest.storage import Record
 from palimpsest.system.memory import DEFAULT_BUDGET
 
-# Directions that block Krylov iteration computes beyond `components`, so that the last of these converge sooner, and
-# its block's width if `components` is not given.
+# Number of directions that block Krylov iteration computes beyond `components`, so that the last ones converge sooner,
+# and the width of its block if `components` is None.
 _OVERSAMPLING, _BLOCK = 8, 256
-# Passes over the vectors that the iteration usually takes; each multiplies twice.
+# Usual number of passes of the iteration over the vectors; each pass multiplies twice.
 _PASSES = 3
-# On a Gram matrix the iteration beats a full decomposition if it computes less than a sixth of the directions.
+# On a Gram matrix, the iteration beats a full decomposition if it computes less than a sixth of the directions.
 _FULL_SHARE = 6
-# Bytes for each number of a Gram matrix: the matrix and its eigenvectors in float64, and the decomposition's memory.
+# Bytes per element of a Gram matrix: the matrix, its eigenvectors and the decomposition's workspace, in float64.
 _GRAM_BYTES = 4 * 8
-# Copies of long directions that are held at once.
+# Number of copies of long directions that are in memory at once.
 _COPIES = 3
 
 
 @dataclass(frozen=True)
 class Projection(Record):
-    """The projection that the auditor fits on the differences of its own samples.
+    """Projection that the auditor fits to the gradient differences of its own samples; see `fit_projection`.
 
     Args:
-        mean: Mean vector mu of the vectors it was fitted on, `[d]`.
-        basis: First k right singular vectors of the centered matrix, `[d, k]`, orthonormal columns.
+        mean: Mean mu of the vectors that the projection was fitted to, `[d]`.
+        basis: First k right singular vectors of the centered matrix as orthonormal columns, `[d, k]`.
         singular_values: The k largest singular values, `[k]`.
-        explained: Share of the total variance that each number of directions explains, cumulative, `[k]`.
+        explained: Cumulative share of the total variance that the first directions explain, `[k]`.
+
+    Example:
+        >>> import torch
+        >>> import palimpsest as pp
+        >>> vectors = torch.randn(20, 50, generator=torch.Generator().manual_seed(0))
+        >>> projection = pp.fit_projection(vectors, components=4, generator=torch.Generator().manual_seed(1))
+        >>> projection.components
+        4
+        >>> projection.transform(vectors).shape
+        torch.Size([20, 4])
     """
 
     mean: Tensor
@@ -44,23 +54,29 @@ class Projection(Record):
 
     @property
     def components(self) -> int:
-        """The number k of directions."""
+        """Number k of directions."""
         return self.basis.shape[1]
 
     def transform(self, vectors: Tensor) -> Tensor:
-        """Project vectors: `[n, d]` to `[n, k]`.
+        """Project vectors onto the basis.
 
-        The vectors are not centered, as the paper's are not when it projects: fitting and attack share this one
-        function, so the constant shift `mean @ basis` is the same on both sides.
+        As in the paper, the vectors are not centered first. Training and attack share this function, so the constant
+        shift `mean @ basis` is the same on both sides.
+
+        Args:
+            vectors: `[n, d]`.
+
+        Returns:
+            `[n, k]`.
         """
         return matmul_transposed(vectors.to(self.basis), self.basis.T)
 
     def __call__(self, vectors: Tensor) -> Tensor:
-        """The same as `transform`."""
+        """Call `transform`."""
         return self.transform(vectors)
 
     def add(self, result: Tensor, columns: Tensor, *, start: int, sign: int = 1) -> None:
-        """Add the contribution of some columns to the vectors' projections; see `Additive`."""
+        """Add the contribution of a range of columns to projections; see `Additive.add`."""
         rows = self.basis[start : start + columns.shape[1]].to(columns)
         result.add_(matmul_transposed(columns, rows.T), alpha=sign)
 
@@ -74,40 +90,48 @@ def fit_projection(
     memory_budget: int = DEFAULT_BUDGET,
     generator: Generator,
 ) -> Projection:
-    """Center the vectors and keep the fewest singular directions that explain enough variance (IGF, Eqs. 4 and 5).
+    """Center vectors and keep the fewest singular directions that explain enough variance (IGF, Eqs. 4 and 5).
 
-    The m x d matrix is never decomposed itself, but its smaller Gram matrix is (m x m or d x d), whose eigenvalues are
-    the squared singular values. If `components` is small, block Krylov iteration computes only these directions. If
-    passes over the vectors cost less than the Gram matrix, or the Gram matrix exceeds the memory budget, the iteration
-    runs on the vectors instead. The total variance is exact in each case.
+    The smaller Gram matrix (m x m or d x d) is decomposed, whose eigenvalues are the squared singular values. If
+    `components` is small, block Krylov iteration computes only these directions. It runs on the vectors instead if that
+    costs less or the Gram matrix exceeds the memory budget. The total variance is exact in all cases.
 
     Args:
-        vectors_or_chunks: `[m, d]`, or its rows in chunks.
-        explained_variance: The share nu of the variance to keep, in (0, 1].
-        components: The most directions to keep. If omitted, there is no limit.
-        directions: Scale each vector to length one first, without a copy of them all.
-        memory_budget: Bytes that the work may take beyond the vectors.
+        vectors_or_chunks: Vectors `[m, d]`, m at least 2, or an iterable of chunks of its rows.
+        explained_variance: Share nu of the variance to keep, in (0, 1].
+        components: Maximum number of directions to keep. If omitted, there is no limit.
+        directions: If true, each vector is scaled to length one first, without a copy of the matrix.
+        memory_budget: Bytes that the computation may use beyond the vectors; 4 GiB by default.
         generator: Draws the start of the iteration.
 
+    Returns:
+        The projection.
+
     Raises:
-        ConfigurationError: A share outside (0, 1], or fewer than two vectors.
-        ResourceError: So many directions do not fit the budget.
+        ConfigurationError: `explained_variance` is outside of (0, 1], or there are fewer than two vectors.
+        ResourceError: The directions do not fit the budget.
+
+    Example:
+        >>> import torch
+        >>> import palimpsest as pp
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> pp.fit_projection(torch.randn(20, 50, generator=generator), components=4, generator=generator).components
+        4
     """
-    vectors = _checked(vectors_or_chunks, explained_variance)
+    vectors = _validated(vectors_or_chunks, explained_variance)
     rows = CenteredRows.of(vectors, directions=directions)
     implicit = _better_without_gram(*rows.shape, components, memory_budget)
     if implicit:
         total = rows.variance()
-        eigenvalues, eigenvectors = _iterate(
-            rows, components, explained_variance * total, memory_budget, generator
-        )
+        target_sum = explained_variance * total
+        eigenvalues, eigenvectors = _iterate(rows, components, target_sum, memory_budget, generator)
     else:
         total, eigenvalues, eigenvectors = _decompose(rows, components, memory_budget, generator)
     k, explained = _count_components(eigenvalues, total, explained_variance, components, min(rows.shape))
     values, basis = eigenvalues[:k].sqrt().float(), eigenvectors[:, :k].float()
     if rows.wide:
         left = basis / values.clamp_min(torch.finfo(torch.float32).eps)
-        basis = _right_vectors_of_few(left, rows, memory_budget) if implicit else _right_vectors(left, rows)
+        basis = _right_vectors_implicit(left, rows, memory_budget) if implicit else _right_vectors(left, rows)
     return Projection(
         mean=rows.mean,
         basis=basis.contiguous(),
@@ -116,41 +140,41 @@ def fit_projection(
     )
 
 
-def _checked(vectors_or_chunks: Tensor | Iterable[Tensor], explained_variance: float) -> Tensor:
-    """The vectors as one matrix; see `fit_projection` for the errors."""
+def _validated(vectors_or_chunks: Tensor | Iterable[Tensor], explained_variance: float) -> Tensor:
+    """Return the vectors as one matrix; see `fit_projection` for the errors."""
     if not 0 < explained_variance <= 1:
         raise ConfigurationError(
-            f"explained_variance is {explained_variance}: give a share above 0, at most 1."
+            f"explained_variance is {explained_variance}. It must be above 0 and at most 1."
         )
     vectors = (
         vectors_or_chunks if isinstance(vectors_or_chunks, Tensor) else torch.cat(list(vectors_or_chunks))
     )
     if len(vectors) < 2:
         raise ConfigurationError(
-            f"A projection of {len(vectors)} vectors has no variance to explain: give at least two."
+            f"A projection can't be fitted to {len(vectors)} vectors, which have no variance. Pass at least two."
         )
     return vectors
 
 
 def _better_without_gram(count: int, dimension: int, components: int | None, memory_budget: int) -> bool:
-    """Whether the Gram matrix would not fit, or passes over the vectors cost fewer multiplications."""
+    """Return True if the Gram matrix exceeds the budget or costs more multiplications than passes over the vectors."""
     smaller, vectors = min(count, dimension), count * dimension
     if _GRAM_BYTES * smaller**2 > memory_budget:
         return True
     if components is None:
         return False
-    # Only half of the rows' Gram matrix is computed.
+    # Only one half of the Gram matrix of the rows is computed.
     gram = vectors * smaller // (2 if dimension >= count else 1)
     return 2 * _PASSES * vectors * (components + _OVERSAMPLING) < gram
 
 
 def _iterate(
-    rows: CenteredRows, components: int | None, enough: float, memory_budget: int, generator: Generator
+    rows: CenteredRows, components: int | None, target_sum: float, memory_budget: int, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """The largest eigenvalues of the smaller Gram matrix, and their eigenvectors as columns, without that matrix."""
+    """Compute the leading eigenvalues and eigenvectors of the smaller Gram matrix without forming the matrix."""
     count, dimension = rows.shape
     width = min(count, dimension, components + _OVERSAMPLING if components else _BLOCK)
-    chunk = _long_directions(dimension, memory_budget)
+    chunk = _max_directions(dimension, memory_budget)
 
     def multiply_short(directions: Tensor) -> Tensor:
         return rows.transposed_times(rows.times(directions.T.contiguous())).T
@@ -163,23 +187,26 @@ def _iterate(
         multiply, start = multiply_short, torch.randn(dimension, width, generator=generator)
     else:
         sizes = (min(chunk, width - first) for first in range(0, width, chunk))
-        drawn = (torch.randn(size, dimension, generator=generator) for size in sizes)
-        # Half of a pass brings them nearer to the leading directions.
-        multiply, start = multiply_long, torch.cat([rows.times(directions) for directions in drawn], 1)
+        random_directions = (torch.randn(size, dimension, generator=generator) for size in sizes)
+        # Half of a pass moves the start closer to the leading directions.
+        multiply, start = (
+            multiply_long,
+            torch.cat([rows.times(directions) for directions in random_directions], 1),
+        )
     return leading_eigenvectors(
-        multiply, start, components=components, enough=enough, memory_budget=memory_budget
+        multiply, start, components=components, target_sum=target_sum, memory_budget=memory_budget
     )
 
 
-def _long_directions(dimension: int, memory_budget: int) -> int:
-    """How many directions of d numbers are multiplied at once."""
+def _max_directions(dimension: int, memory_budget: int) -> int:
+    """Return the number of directions of d numbers that are multiplied at once; at least one."""
     return max(1, memory_budget // (_COPIES * 4 * dimension))
 
 
 def _decompose(
     rows: CenteredRows, components: int | None, memory_budget: int, generator: Generator
 ) -> tuple[float, Tensor, Tensor]:
-    """The trace of the smaller Gram matrix, its largest eigenvalues in falling order, and their eigenvectors."""
+    """Return trace, leading eigenvalues (in descending order) and eigenvectors of the smaller Gram matrix."""
     gram = rows.row_gram() if rows.wide else rows.column_gram()
     total, width = float(gram.trace()), (components or len(gram)) + _OVERSAMPLING
     if width * _FULL_SHARE > len(gram):
@@ -194,28 +221,31 @@ def _decompose(
 def _count_components(
     eigenvalues: Tensor, total: float, share: float, components: int | None, size: int
 ) -> tuple[int, Tensor]:
-    """How many directions to keep, and the share of the variance that each number of them explains."""
+    """Return the number of directions to keep, and the cumulative share of the variance that they explain."""
     explained = eigenvalues.cumsum(0) / total if total > 0 else torch.ones_like(eigenvalues)
-    # Rounding leaves the last sums slightly below the share that they should reach.
-    enough = int((explained < share - 1e-12).sum()) + 1
-    # Blocks are multiplied in float32: smaller eigenvalues are rounding, and their directions noise.
+    # Rounding can leave the last sums slightly below the share that they should reach.
+    sufficient = int((explained < share - 1e-12).sum()) + 1
+    # Blocks are multiplied in float32, so smaller eigenvalues are rounding errors and their directions noise.
     significant = int((eigenvalues > eigenvalues[0] * 1e-7 * size**0.5).sum())
-    return min(enough, components or enough, max(1, significant)), explained
+    return min(sufficient, components or sufficient, max(1, significant)), explained
 
 
 def _right_vectors(left: Tensor, rows: CenteredRows) -> Tensor:
-    """The right singular vectors `[d, k]` from the left ones divided by their singular values, `[m, k]`."""
+    """Compute the right singular vectors `[d, k]` from the left ones divided by their singular values, `[m, k]`."""
     basis = torch.empty(rows.shape[1], left.shape[1])
     for block, centered in rows.columns():
         basis[block] = matmul_transposed(centered.T, left.T)
     return basis
 
 
-def _right_vectors_of_few(left: Tensor, rows: CenteredRows, memory_budget: int) -> Tensor:
-    """The same for few vectors, without a copy of the rows; made orthonormal again where rounding spoils that."""
-    chunk = _long_directions(rows.shape[1], memory_budget)
+def _right_vectors_implicit(left: Tensor, rows: CenteredRows, memory_budget: int) -> Tensor:
+    """Compute the right singular vectors without a copy of the rows.
+
+    They are orthonormalized again, since rounding errors are larger here.
+    """
+    chunk = _max_directions(rows.shape[1], memory_budget)
     basis = torch.cat([rows.transposed_times(columns) for columns in left.split(chunk, 1)])
-    # The ridge leaves directions of no variance at zero.
-    inner = (basis @ basis.T).double() + 1e-6 * torch.eye(len(basis))
-    lower = torch.linalg.cholesky(inner)
+    # The ridge keeps directions without variance at zero.
+    inner_products = (basis @ basis.T).double() + 1e-6 * torch.eye(len(basis))
+    lower = torch.linalg.cholesky(inner_products)
     return torch.linalg.solve_triangular(lower.float(), basis, upper=False).T.contiguous()

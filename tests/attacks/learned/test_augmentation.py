@@ -17,7 +17,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_the_auxiliary_images_come_first_and_unchanged_then_their_mirror_images() -> None:
+def test_queries_start_with_the_unchanged_images_and_their_flips() -> None:
     auxiliary = images()
     queries = augmented_queries(auxiliary, 3, generator=generator())
     assert len(queries) == 120
@@ -41,13 +41,13 @@ def test_a_variation_stays_closer_to_its_image_than_to_others() -> None:
 
 @given(side=st.integers(2, 40), per_image=st.integers(1, 4), mixup=st.floats(0, 1))
 @settings(max_examples=25)
-def test_any_size_of_image_can_be_asked_about(side: int, per_image: int, mixup: float) -> None:
+def test_augments_images_of_any_size(side: int, per_image: int, mixup: float) -> None:
     queries = augmented_queries(images(5, side), per_image, mixup=mixup, generator=generator())
     assert queries.images_uint8.shape == (5 * per_image, 3, side, side)
     assert queries.images_uint8.dtype == torch.uint8
 
 
-def test_mixing_blends_with_images_of_the_set_and_keeps_the_larger_share() -> None:
+def test_mixup_keeps_the_larger_share_of_the_original_image() -> None:
     black_and_white = torch.cat([torch.zeros(30, 1, 4, 4), torch.ones(30, 1, 4, 4)])
     auxiliary = ImageSet("auxiliary", black_and_white, torch.arange(60) // 30, 2)
     queries = augmented_queries(auxiliary, 3, mixup=1.0, generator=generator())
@@ -57,17 +57,17 @@ def test_mixing_blends_with_images_of_the_set_and_keeps_the_larger_share() -> No
     assert light[:30].max() > 0.25
 
 
-def test_the_same_generator_draws_the_same_queries() -> None:
-    first, again, other = (
+def test_the_seed_determines_the_queries() -> None:
+    first, repeated, other = (
         augmented_queries(images(), 4, mixup=0.3, generator=generator(seed)).images_uint8
         for seed in (5, 5, 6)
     )
-    assert torch.equal(first, again)
+    assert torch.equal(first, repeated)
     assert not torch.equal(first, other)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 80), (40, 80), (3, 5)])
-def test_chunks_give_the_rows_in_order(start: int, stop: int) -> None:
+def test_chunks_yield_the_rows_in_order(start: int, stop: int) -> None:
     queries = augmented_queries(images(), 2, generator=generator())
     chunks = list(queries.chunks(start, stop))
     assert torch.equal(

@@ -12,7 +12,7 @@ from palimpsest.attacks.learned.inverter import MlpInverter
 
 
 class WholeVectorInversion(LearnedInversion):
-    """The smallest attack: an MLP on the whole vector."""
+    """Minimal attack: an MLP on the whole vector."""
 
     beta: float = 0.0
     epochs: int = 3
@@ -31,7 +31,7 @@ class WholeVectorInversion(LearnedInversion):
         return self.probe_queries
 
 
-def test_the_networks_images_are_averaged_and_their_histories_numbered(view: AuditorView) -> None:
+def test_averages_images_of_an_ensemble_and_numbers_its_histories(view: AuditorView) -> None:
     attack = WholeVectorInversion(ensemble_size=2)
     learned = attack.learn(view, generator=seeded())
     assert learned.history.keys() == {
@@ -62,37 +62,37 @@ def test_learning_does_not_use_the_proofs(view: AuditorView) -> None:
     ("limit", "probes", "per_image"),
     [(None, 100, 4), (0, 0, 1), (299, 0, 1), (300, 0, 2), (350, 100, 1), (400, 100, 2), (9000, 100, 4)],
 )
-def test_queries_are_as_many_as_the_oracle_answers(
+def test_queries_per_image_follow_the_oracles_limit(
     view: AuditorView, limit: int | None, probes: int, per_image: int
 ) -> None:
     attack = WholeVectorInversion(queries=4, probe_queries=probes)
     assert attack.affordable(replace(view, remaining_queries=limit)) == per_image
 
 
-def test_probes_that_exceed_the_limit_leave_it_to_the_queries(view: AuditorView) -> None:
+def test_probes_beyond_the_limit_are_not_counted(view: AuditorView) -> None:
     attack = WholeVectorInversion(queries=4, probe_queries=500)
     assert attack.affordable(replace(view, remaining_queries=320)) == 2
 
 
-@pytest.mark.parametrize(("share", "kept"), [(0.0, 0), (0.1, 30), (0.5, 150)])
-def test_validation_images_have_no_variation_among_the_training_pairs(
-    view: AuditorView, share: float, kept: int
+@pytest.mark.parametrize(("share", "held_out"), [(0.0, 0), (0.1, 30), (0.5, 150)])
+def test_no_variation_of_a_validation_image_is_trained_on(
+    view: AuditorView, share: float, held_out: int
 ) -> None:
     class Spy(WholeVectorInversion):
         def fit_refinement(self, learned, pairs, validation, view, generator):
-            assert len(validation) == kept
-            assert len(pairs) == 3 * (300 - kept)
+            assert len(validation) == held_out
+            assert len(pairs) == 3 * (300 - held_out)
             assert not set((pairs.rows % 300).tolist()) & set(validation.rows.tolist())
             return learned
 
     learned = Spy(validation=share, queries=3, epochs=1).learn(view, generator=seeded())
-    assert ("validation_mse" in learned.history) == (kept > 0)
+    assert ("validation_mse" in learned.history) == (held_out > 0)
 
 
-def test_a_stochastic_oracle_is_not_refined(view: AuditorView) -> None:
-    class Refusing(WholeVectorInversion):
+def test_fits_no_refinement_with_a_stochastic_oracle(view: AuditorView) -> None:
+    class Failing(WholeVectorInversion):
         def fit_refinement(self, learned, pairs, validation, view, generator):
-            raise AssertionError("the errors on new answers are not known")
+            raise AssertionError("fit_refinement must not be called")
 
     stochastic = replace(view, stochastic_oracle=True)
-    assert Refusing(epochs=1).learn(stochastic, generator=seeded()).networks
+    assert Failing(epochs=1).learn(stochastic, generator=seeded()).networks

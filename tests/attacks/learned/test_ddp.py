@@ -38,7 +38,7 @@ def generator() -> torch.Generator:
 
 
 class Recorder(Callback):
-    """Keeps the values of a progress line."""
+    """Callback that records the values of a progress line."""
 
     def __init__(self) -> None:
         self.values: list[Mapping[str, float]] = []
@@ -47,34 +47,36 @@ class Recorder(Callback):
         self.values.append(dict(line.values))
 
 
-def test_two_processes_take_the_steps_of_one() -> None:
-    """Without batch norm or dropout the mean of two halves' gradients is the whole step's, up to rounding."""
-    shared, alone, data = network(), network(), pairs(32)
+def test_two_processes_train_like_one() -> None:
+    """Without batch norm and dropout, the mean of both halves' gradients equals the step's gradient up to rounding."""
+    distributed, single, data = network(), network(), pairs(32)
     recorder = Recorder()
     with with_callbacks(recorder):
-        history = train_ddp(shared, lambda _: data, pairs(6), None, PLAN, devices=2, generator=generator())
+        history = train_ddp(
+            distributed, lambda _: data, pairs(6), None, PLAN, devices=2, generator=generator()
+        )
     seed = int(torch.randint(2**62, (), generator=generator()))
-    exact = train_inverter(
-        alone, lambda _: data, pairs(6), None, PLAN, generator=torch.Generator().manual_seed(seed)
+    expected = train_inverter(
+        single, lambda _: data, pairs(6), None, PLAN, generator=torch.Generator().manual_seed(seed)
     )
-    weights: dict[str, Tensor] = alone.state_dict()
-    for name, weight in shared.state_dict().items():
+    weights: dict[str, Tensor] = single.state_dict()
+    for name, weight in distributed.state_dict().items():
         torch.testing.assert_close(weight, weights[name], rtol=1e-4, atol=1e-5)
-    assert history["training_loss"] == pytest.approx(exact["training_loss"], rel=1e-4)
-    assert history["validation_mse"] == pytest.approx(exact["validation_mse"], rel=1e-4)
-    assert not shared.training
+    assert history["training_loss"] == pytest.approx(expected["training_loss"], rel=1e-4)
+    assert history["validation_mse"] == pytest.approx(expected["validation_mse"], rel=1e-4)
+    assert not distributed.training
     assert [values["loss"] for values in recorder.values if values] == history["training_loss"]
 
 
-def test_a_loss_that_is_not_finite_ends_all_processes() -> None:
+def test_a_loss_that_is_not_finite_stops_all_processes() -> None:
     data = pairs(32)
     data.features[3] = torch.nan
     with pytest.raises(DivergenceError, match=r"attack\.learning_rate"):
         train_ddp(network(), lambda _: data, pairs(6), None, PLAN, devices=2, generator=generator())
 
 
-def test_missing_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_more_devices_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     plan = TrainingPlan(**{**vars(PLAN), "device": "cuda"})
-    with pytest.raises(ResourceError, match="there are 1 GPUs"):
+    with pytest.raises(ResourceError, match=r"this machine has 1 GPU\(s\)"):
         train_ddp(network(), lambda _: pairs(8), pairs(2), None, plan, devices=2, generator=generator())

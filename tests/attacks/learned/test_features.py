@@ -20,12 +20,12 @@ def fitted(
 ) -> tuple[Features, Tensor]:
     defaults = {"reduction": "svd", "normalize": False}
 
-    def learn(vectors: Tensor, labels: Tensor) -> FeatureExtractors:
+    def fit(vectors: Tensor, labels: Tensor) -> FeatureExtractors:
         reduced = fit_reduction(vectors, **defaults | settings, generator=generator())
         return FeatureExtractors(others=[reduced], facts=reduced.facts)
 
     queries = augmented_queries(view.auxiliary, per_image, generator=generator())
-    return fit_features(view, queries, learn, sketch=sketch)
+    return fit_features(view, queries, fit, sketch=sketch)
 
 
 def answers(view: AuditorView, per_image: int = 1) -> Tensor:
@@ -35,7 +35,7 @@ def answers(view: AuditorView, per_image: int = 1) -> Tensor:
 
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("reduction", ["svd", "hash", "none"])
-def test_the_queries_features_are_what_the_same_transform_gives(
+def test_queries_and_proofs_have_the_same_transform(
     view: AuditorView, reduction: str, normalize: bool
 ) -> None:
     features, queries = fitted(view, 3, reduction=reduction, normalize=normalize)
@@ -43,9 +43,7 @@ def test_the_queries_features_are_what_the_same_transform_gives(
     torch.testing.assert_close(features.transform(answers(view, 3)), queries, rtol=2e-3, atol=2e-3)
 
 
-def test_sketched_vectors_are_read_the_same_and_stored_with_their_sketch(
-    view: AuditorView, tmp_path: Path
-) -> None:
+def test_the_sketch_is_part_of_the_transform_and_stored_with_it(view: AuditorView, tmp_path: Path) -> None:
     sketch = CountSketch.draw(40, 25, generator=generator())
     features, queries = fitted(view, 3, sketch=sketch, explained_variance=0.9)
     assert features.facts["sketch"] == 25
@@ -53,11 +51,11 @@ def test_sketched_vectors_are_read_the_same_and_stored_with_their_sketch(
     assert queries.shape == (900, features.count)
     torch.testing.assert_close(features.transform(answers(view, 3)), queries, rtol=2e-3, atol=2e-3)
     features.save(tmp_path / "features.safetensors")
-    again = Features.load(tmp_path / "features.safetensors")
-    assert torch.equal(features.transform(answers(view)), again.transform(answers(view)))
+    loaded = Features.load(tmp_path / "features.safetensors")
+    assert torch.equal(features.transform(answers(view)), loaded.transform(answers(view)))
 
 
-def test_what_was_read_out_is_restored_as_exactly_as_float16_holds_it(view: AuditorView) -> None:
+def test_features_are_restored_up_to_float16_rounding(view: AuditorView) -> None:
     features, queries = fitted(view)
     raw = features.extractors[0].transform(answers(view))
     torch.testing.assert_close(
@@ -65,13 +63,13 @@ def test_what_was_read_out_is_restored_as_exactly_as_float16_holds_it(view: Audi
     )
 
 
-def test_every_feature_has_one_scale(view: AuditorView) -> None:
+def test_features_have_mean_zero_and_deviation_one(view: AuditorView) -> None:
     features = fitted(view)[1].float()
     torch.testing.assert_close(features.mean(0), torch.zeros(features.shape[1]), rtol=0, atol=1e-3)
     torch.testing.assert_close(features.std(0), torch.ones(features.shape[1]), rtol=1e-2, atol=0)
 
 
-def test_facts_count_what_was_kept(view: AuditorView) -> None:
+def test_facts_count_queries_and_features(view: AuditorView) -> None:
     facts = fitted(view, 2, explained_variance=0.9)[0].facts
     assert facts["dimension"] == 40
     assert facts["auxiliary_images"] == 300
@@ -81,9 +79,9 @@ def test_facts_count_what_was_kept(view: AuditorView) -> None:
     assert fitted(view, reduction="hash", hash_rate=0.25)[0].facts["features"] == 10
 
 
-def test_a_channel_of_the_maps_has_one_scale_for_all_of_its_cells(view: AuditorView) -> None:
+def test_all_cells_of_a_channel_share_one_scale(view: AuditorView) -> None:
     class Cells(FeatureExtractor):
-        """Two channels of 2 x 2 cells: the first forty coordinates' first eight."""
+        """Two channels of 2 x 2 cells: the first eight coordinates, scaled."""
 
         def transform(self, vectors: Tensor) -> Tensor:
             return vectors[:, :8] * torch.tensor([1.0, 2.0, 3.0, 4.0, 1.0, 1.0, 1.0, 1.0])
@@ -100,12 +98,12 @@ def test_a_channel_of_the_maps_has_one_scale_for_all_of_its_cells(view: AuditorV
     )
 
 
-def test_what_is_stored_transforms_alike(view: AuditorView, tmp_path: Path) -> None:
+def test_stored_features_transform_alike(view: AuditorView, tmp_path: Path) -> None:
     for reduction in ("svd", "hash", "none"):
         features, _ = fitted(view, reduction=reduction, normalize=True)
         features.save(tmp_path / "features.safetensors")
-        again = Features.load(tmp_path / "features.safetensors")
-        assert torch.equal(features.transform(answers(view)), again.transform(answers(view)))
+        loaded = Features.load(tmp_path / "features.safetensors")
+        assert torch.equal(features.transform(answers(view)), loaded.transform(answers(view)))
 
 
 def test_a_deterministic_oracle_gives_the_same_features_again(view: AuditorView) -> None:

@@ -33,7 +33,7 @@ def test_the_oracle_answers_each_query_once(view: AuditorView, queries: int) -> 
     assert view.oracle.queries == queries * len(view.auxiliary)
 
 
-def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_state_alone(view: AuditorView) -> None:
+def test_the_seed_determines_the_result_and_the_global_state_is_unchanged(view: AuditorView) -> None:
     settings = QUICK | {"epochs": 2, "dropout": 0.5, "precision": "auto"}
     before = torch.random.get_rng_state()
     first = IGF(**settings)(view, generator=generator())
@@ -52,18 +52,16 @@ def test_a_stochastic_oracle_is_queried_again(view: AuditorView, refreshes: int 
     assert view.oracle.queries == times * len(view.auxiliary)
 
 
-def test_no_forgotten_image_can_be_reached_from_what_the_attack_holds(
-    view: AuditorView, forgotten: Tensor
-) -> None:
-    wanted = {tuple(image.flatten().tolist()) for image in forgotten}
-    seen: set[int] = set()
+def test_forgotten_images_cannot_be_reached_from_the_attack(view: AuditorView, forgotten: Tensor) -> None:
+    forgotten_pixels = {tuple(image.flatten().tolist()) for image in forgotten}
+    visited: set[int] = set()
 
     def search(value: object) -> None:
-        if id(value) in seen:
+        if id(value) in visited:
             return
-        seen.add(id(value))
+        visited.add(id(value))
         if isinstance(value, Tensor) and value.dim() == 4:
-            assert not wanted & {tuple(image.flatten().tolist()) for image in value}
+            assert not forgotten_pixels & {tuple(image.flatten().tolist()) for image in value}
         elif isinstance(value, dict):
             for item in value.values():
                 search(item)
@@ -87,6 +85,6 @@ def test_no_forgotten_image_can_be_reached_from_what_the_attack_holds(
     }
 
 
-def test_it_declares_what_it_needs() -> None:
+def test_declares_its_knowledge() -> None:
     assert IGF.knowledge == {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     assert IGF.knowledge <= AuditorView.knowledge

@@ -44,13 +44,13 @@ def attack(view: AuditorView, **settings) -> tuple[float, dict[str, float]]:
     return float((result.images - FORGOTTEN.images).square().mean()), result.facts
 
 
-def test_the_structure_is_found_and_halves_the_error(models_view: AuditorView) -> None:
-    whole, facts = attack(models_view)
+def test_finding_the_last_layer_and_its_layout_halves_the_error(models_view: AuditorView) -> None:
+    full_error, facts = attack(models_view)
     assert facts["last_linear_inputs"] == 128
     assert facts["feature_map_layout"] == 4
-    bare, facts = attack(models_view, last_linear=False)
+    bare_error, facts = attack(models_view, last_linear=False)
     assert facts["last_linear_inputs"] == facts["feature_map_layout"] == 0
-    assert whole < bare / 2
+    assert full_error < bare_error / 2
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_structure_is_found_and_halves_the_error(models_view: AuditorView) -
         {"last_linear": False, "matching": 20},
     ],
 )
-def test_each_ingredient_can_be_switched(models_view: AuditorView, settings: dict[str, object]) -> None:
+def test_each_option_can_be_switched(models_view: AuditorView, settings: dict[str, object]) -> None:
     error, facts = attack(models_view, **settings | {"epochs": 3})
     assert error < 0.2
     assert facts["queries"] == 400 * settings.get("queries", 2)
@@ -77,23 +77,23 @@ def test_each_ingredient_can_be_switched(models_view: AuditorView, settings: dic
         assert facts["feature_map_layout"] == 0
 
 
-def test_refined_images_are_nearer(models_view: AuditorView, tmp_path: Path) -> None:
+def test_refined_images_are_closer(models_view: AuditorView, tmp_path: Path) -> None:
     matching = IGFPlus(**QUICK | {"matching": 100, "surrogate_epochs": 12})
     learned = matching.learn(models_view, generator=torch.Generator().manual_seed(0))
     assert learned.refinement
-    refined, plain = (
-        matching.invert(one, models_view.proofs, device="cpu").images
-        for one in (learned, replace(learned, refinement=()))
+    refined, unrefined = (
+        matching.invert(state, models_view.proofs, device="cpu").images
+        for state in (learned, replace(learned, refinement=()))
     )
-    errors = [float((images - FORGOTTEN.images).square().mean()) for images in (refined, plain)]
+    errors = [float((images - FORGOTTEN.images).square().mean()) for images in (refined, unrefined)]
     assert errors[0] < 0.9 * errors[1]
     learned.save(tmp_path / "learned.safetensors")
-    again = matching.invert(Learned.load(tmp_path / "learned.safetensors"), models_view.proofs, device="cpu")
-    assert torch.equal(again.images, refined)
+    loaded = matching.invert(Learned.load(tmp_path / "learned.safetensors"), models_view.proofs, device="cpu")
+    assert torch.equal(loaded.images, refined)
 
 
-def test_a_harmful_refinement_is_left_out(models_view: AuditorView) -> None:
-    """A surrogate of one pass over few images is useless, which the validation images show."""
+def test_skips_a_refinement_that_increases_the_error(models_view: AuditorView) -> None:
+    """After one epoch on few images the surrogate is useless, as the validation images show."""
     small = replace(models_view, auxiliary=coarse_images(60, seed=9))
     settings = QUICK | {
         "epochs": 1,
@@ -108,12 +108,12 @@ def test_a_harmful_refinement_is_left_out(models_view: AuditorView) -> None:
     assert "surrogate_validation" in learned.history
 
 
-def test_several_inverters_are_averaged_and_each_has_its_curve(models_view: AuditorView) -> None:
+def test_each_network_of_an_ensemble_has_its_history(models_view: AuditorView) -> None:
     result = IGFPlus(**QUICK | {"epochs": 1, "ensemble_size": 2})(models_view, generator=torch.Generator())
     assert {"training_loss", "training_loss_2", "validation_mse", "validation_mse_2"} == result.history.keys()
 
 
-def test_a_vector_without_a_linear_layer_is_projected_instead(view: AuditorView, forgotten: Tensor) -> None:
+def test_vectors_without_a_linear_layer_are_only_projected(view: AuditorView, forgotten: Tensor) -> None:
     settings = QUICK | {"epochs": 80, "queries": 1, "components": 40, "normalize": False, "dropout": 0.0}
     result = IGFPlus(**settings)(view, generator=torch.Generator().manual_seed(0))
     assert result.facts["last_linear_inputs"] == 0
@@ -121,17 +121,17 @@ def test_a_vector_without_a_linear_layer_is_projected_instead(view: AuditorView,
     assert (result.images - forgotten).square().mean() < baseline / 2
 
 
-def test_proofs_of_another_making_are_answered_with_finite_images(models_view: AuditorView) -> None:
+def test_random_proofs_give_finite_images(models_view: AuditorView) -> None:
     noise = torch.randn(models_view.proofs.shape, generator=torch.Generator().manual_seed(1)) * 1e3
     result = IGFPlus(**QUICK | {"epochs": 1})(replace(models_view, proofs=noise), generator=torch.Generator())
     assert result.images.isfinite().all()
 
 
-def test_it_needs_to_know_no_more_than_igf() -> None:
+def test_needs_the_same_knowledge_as_igf() -> None:
     assert IGFPlus.knowledge == {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
 
 
-def test_the_global_random_state_is_left_alone(models_view: AuditorView) -> None:
+def test_the_global_random_state_is_unchanged(models_view: AuditorView) -> None:
     before = torch.random.get_rng_state()
     attack = IGFPlus(**QUICK | {"epochs": 1, "matching": 2, "surrogate_width": 8, "validation": 0.0})
     assert attack.learn(models_view, generator=torch.Generator()).refinement
@@ -139,7 +139,7 @@ def test_the_global_random_state_is_left_alone(models_view: AuditorView) -> None
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_a_surrogate_that_diverges_leaves_the_images(
+def test_a_diverging_surrogate_disables_the_refinement(
     models_view: AuditorView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("palimpsest.attacks.learned.surrogate._RATE", 1e38)

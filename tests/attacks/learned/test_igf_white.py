@@ -52,11 +52,11 @@ def error(attack: IGFPlus, view: AuditorView) -> float:
     return float((result.images - FORGOTTEN.images).square().mean())
 
 
-def test_knowing_the_layers_helps(architect: ArchitectView) -> None:
+def test_knowing_the_architecture_reduces_the_error(architect: ArchitectView) -> None:
     assert error(IGFWhite(**QUICK, patch_components=8), architect) < 0.95 * error(IGFPlus(**QUICK), architect)
 
 
-def test_the_architecture_has_no_numbers_and_the_models_stay_hidden(architect: ArchitectView) -> None:
+def test_the_architecture_reveals_no_parameters(architect: ArchitectView) -> None:
     assert all(parameter.is_meta for parameter in architect.architecture.parameters())
     assert {field.name for field in fields(ArchitectView)} - {
         field.name for field in fields(AuditorView)
@@ -66,7 +66,7 @@ def test_the_architecture_has_no_numbers_and_the_models_stay_hidden(architect: A
     assert IGFWhite.knowledge <= ArchitectView.knowledge
 
 
-def test_without_the_architecture_it_is_refused(architect: ArchitectView) -> None:
-    gray = AuditorView(architect.proofs, architect.oracle, architect.auxiliary, "cpu", 2**30)
+def test_rejects_a_view_without_the_architecture(architect: ArchitectView) -> None:
+    gray_box = AuditorView(architect.proofs, architect.oracle, architect.auxiliary, "cpu", 2**30)
     with pytest.raises(KnowledgeError, match="ArchitectView"):
-        IGFWhite(**QUICK)(gray, generator=torch.Generator())
+        IGFWhite(**QUICK)(gray_box, generator=torch.Generator())

@@ -22,7 +22,7 @@ PLAN = TrainingPlan(
 
 
 class Scale(nn.Module):
-    """One number to learn: images are features times `factor`."""
+    """Network with one parameter: images are features times `factor`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ def pairs(count: int = 32) -> ImagePairs:
     return ImagePairs(features, to_uint8(features * 0.8), torch.arange(count))
 
 
-def always(pairs_of_all_epochs: ImagePairs) -> Callable[[int], ImagePairs]:
+def in_every_epoch(pairs_of_all_epochs: ImagePairs) -> Callable[[int], ImagePairs]:
     return lambda epoch: pairs_of_all_epochs
 
 
@@ -45,24 +45,26 @@ def to_uint8(images: Tensor) -> Tensor:
     return (images * 255).round().to(torch.uint8).view(-1, 1, 2, 2)
 
 
-def test_adam_minimizes_equation_7_step_by_step() -> None:
-    """The same steps written out with bare torch give the same parameter."""
+def test_adam_minimizes_equation_7() -> None:
+    """The same steps with plain torch, a slow reference, give the same parameter."""
     network = Scale()
-    train_inverter(network, always(pairs()), pairs(4), None, PLAN, generator=torch.Generator().manual_seed(5))
-    slow, data = Scale(), pairs()
-    optimizer = torch.optim.Adam(slow.parameters(), lr=1e-2)
+    train_inverter(
+        network, in_every_epoch(pairs()), pairs(4), None, PLAN, generator=torch.Generator().manual_seed(5)
+    )
+    reference, data = Scale(), pairs()
+    optimizer = torch.optim.Adam(reference.parameters(), lr=1e-2)
     generator = torch.Generator().manual_seed(5)
     torch.randint(2**62, (), generator=generator)
     for _ in range(3):
         for rows in torch.randperm(32, generator=generator).split(8):
-            loss = (slow(data.features[rows]) - data.images_uint8[rows] / 255).square().mean()
+            loss = (reference(data.features[rows]) - data.images_uint8[rows] / 255).square().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    torch.testing.assert_close(network.factor, slow.factor)
+    torch.testing.assert_close(network.factor, reference.factor)
 
 
-def test_the_loss_is_equation_6_and_part_of_the_batch_estimates_its_second_term() -> None:
+def test_the_loss_is_equation_6() -> None:
     class Color(Scale):
         def forward(self, features: Tensor) -> Tensor:
             return super().forward(features).expand(-1, 3, -1, -1).repeat(1, 1, 4, 4)
@@ -81,36 +83,38 @@ def test_the_loss_is_equation_6_and_part_of_the_batch_estimates_its_second_term(
     for part in (None, 2):
         plan = replace(PLAN, epochs=1, batch_size=32, beta=0.5, perceptual_batch=part, learning_rate=1e-9)
         history = train_inverter(
-            network, always(data), data, phi, plan, generator=torch.Generator().manual_seed(5)
+            network, in_every_epoch(data), data, phi, plan, generator=torch.Generator().manual_seed(5)
         )
         generator = torch.Generator().manual_seed(5)
         torch.randint(2**62, (), generator=generator)
         rows = torch.randperm(32, generator=generator)
         outputs, targets = network(features[rows]), data.images_uint8[rows] / 255
-        slow = (outputs - targets).square().mean() + 0.5 * perceptual_distance(
+        expected = (outputs - targets).square().mean() + 0.5 * perceptual_distance(
             phi, outputs[:part], targets[:part]
         )
-        assert history["training_loss"][0] == pytest.approx(slow.item(), rel=1e-4)
+        assert history["training_loss"][0] == pytest.approx(expected.item(), rel=1e-4)
 
 
-def test_one_cycle_rises_and_falls_and_ends_where_adamw_with_its_rates_does() -> None:
+def test_one_cycle_raises_and_lowers_the_rate_of_adamw() -> None:
     plan = replace(PLAN, schedule="one-cycle", epochs=5)
-    network, slow, data = Scale(), Scale(), pairs()
-    train_inverter(network, always(data), pairs(4), None, plan, generator=torch.Generator().manual_seed(5))
-    optimizer = torch.optim.AdamW(slow.parameters(), lr=1e-2, weight_decay=1e-2)
+    network, reference, data = Scale(), Scale(), pairs()
+    train_inverter(
+        network, in_every_epoch(data), pairs(4), None, plan, generator=torch.Generator().manual_seed(5)
+    )
+    optimizer = torch.optim.AdamW(reference.parameters(), lr=1e-2, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=20, pct_start=0.1)
     generator = torch.Generator().manual_seed(5)
     torch.randint(2**62, (), generator=generator)
     rates = []
     for _ in range(5):
         for rows in torch.randperm(32, generator=generator).split(8):
-            loss = (slow(data.features[rows]) - data.images_uint8[rows] / 255).square().mean()
+            loss = (reference(data.features[rows]) - data.images_uint8[rows] / 255).square().mean()
             optimizer.zero_grad()
             loss.backward()
             rates.append(optimizer.param_groups[0]["lr"])
             optimizer.step()
             schedule.step()
-    torch.testing.assert_close(network.factor, slow.factor)
+    torch.testing.assert_close(network.factor, reference.factor)
     assert max(rates) > 10 * max(rates[0], rates[-1])
 
 
@@ -118,11 +122,13 @@ def test_one_cycle_rises_and_falls_and_ends_where_adamw_with_its_rates_does() ->
 def test_any_number_of_steps_has_a_schedule(epochs: int) -> None:
     plan = replace(PLAN, schedule="one-cycle", epochs=epochs, batch_size=32)
     network = Scale()
-    train_inverter(network, always(pairs()), pairs(4), None, plan, generator=torch.Generator().manual_seed(5))
+    train_inverter(
+        network, in_every_epoch(pairs()), pairs(4), None, plan, generator=torch.Generator().manual_seed(5)
+    )
     assert network.factor.isfinite()
 
 
-def test_each_epoch_has_its_own_pairs() -> None:
+def test_each_epoch_requests_its_pairs() -> None:
     epochs = []
 
     def training_pairs(epoch: int) -> ImagePairs:
@@ -142,10 +148,10 @@ def test_batches_are_float32_and_of_the_selected_rows() -> None:
     assert torch.equal(images, data.images_uint8[[7, 3]] / 255)
 
 
-def test_the_history_has_a_value_an_epoch_and_validation_is_optional() -> None:
+def test_the_history_has_one_value_per_epoch_and_validation_is_optional() -> None:
     history = train_inverter(
         Scale(),
-        always(pairs()),
+        in_every_epoch(pairs()),
         replace(pairs(), rows=torch.arange(0)),
         None,
         PLAN,
@@ -155,16 +161,16 @@ def test_the_history_has_a_value_an_epoch_and_validation_is_optional() -> None:
     assert "validation_mse" not in history
 
 
-def test_divergence_is_reported_with_its_remedy() -> None:
+def test_the_error_about_divergence_names_the_remedy() -> None:
     data = pairs()
     broken = replace(data, features=data.features * float("nan"))
     with pytest.raises(
         DivergenceError, match=r"inverter is nan in step 1 of epoch 1: lower attack.learning_rate"
     ):
-        train_inverter(Scale(), always(broken), pairs(4), None, PLAN, generator=torch.Generator())
+        train_inverter(Scale(), in_every_epoch(broken), pairs(4), None, PLAN, generator=torch.Generator())
 
 
-def test_inversion_keeps_order_and_sets_eval_mode() -> None:
+def test_invert_keeps_the_order_and_sets_eval_mode() -> None:
     network = nn.Sequential(Scale(), nn.Dropout(0.9)).train()
     data = pairs()
     images = invert(network, data.features, device="cpu", batch_size=5)

@@ -14,7 +14,9 @@ from palimpsest.errors import ConfigurationError
 @given(
     st.sampled_from([1, 3]), st.sampled_from([4, 8, 14, 28, 32, 33, 64]), st.integers(1, 50), st.booleans()
 )
-def test_any_shape_comes_out_in_range(channels: int, side: int, features: int, full_size_maps: bool) -> None:
+def test_images_of_any_shape_are_in_range(
+    channels: int, side: int, features: int, full_size_maps: bool
+) -> None:
     network = PixelShuffleInverter(
         features, (channels, side, side), width=64, dropout=0.1, full_size_maps=full_size_maps
     )
@@ -33,8 +35,8 @@ def test_layers_are_those_of_figure_11() -> None:
 
 
 @pytest.mark.parametrize("side", [8, 32])
-def test_the_last_upsampling_can_make_the_image_itself(side: int) -> None:
-    """The same upsamplings with one convolution less, and nothing is convolved at the image's size."""
+def test_the_last_upsampling_can_output_the_image(side: int) -> None:
+    """The network has one convolution less, and no convolution at the image's size."""
     network = PixelShuffleInverter(10, (3, side, side), width=64, dropout=0.1, full_size_maps=False)
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     assert len(convolutions) == round(math.log2(side / 4))
@@ -46,14 +48,17 @@ def test_the_last_upsampling_can_make_the_image_itself(side: int) -> None:
     assert sides == [4 * 2**doubling for doubling in range(len(convolutions))]
 
 
-def test_a_width_too_small_for_the_image_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"attack.width is 8"):
+def test_rejects_a_width_too_small_for_the_image() -> None:
+    with pytest.raises(
+        ConfigurationError,
+        match=r"attack\.width is 8, which is too small for images of 64 x 64 pixels. Set it to at least 32",
+    ):
         PixelShuffleInverter(10, (3, 64, 64), width=8, dropout=0.1)
 
 
 @pytest.mark.parametrize("side", [2, 4, 7, 8])
-def test_features_that_lie_over_the_image_move_with_it(side: int) -> None:
-    """Away from the border, moving the maps by one cell moves the image by one cell's pixels."""
+def test_images_move_with_their_feature_maps(side: int) -> None:
+    """Away from the border, shifting the maps by one cell shifts the image by the pixels of one cell."""
     network = PixelShuffleInverter(
         6 * side * side, (3, 32, 32), width=64, dropout=0.1, maps=(6, side, side)
     ).eval()
@@ -61,11 +66,11 @@ def test_features_that_lie_over_the_image_move_with_it(side: int) -> None:
     images = network(maps.flatten(1))
     assert images.shape == (4, 3, 32, 32)
     if side == 8:
-        moved = network(maps.roll(1, 3).flatten(1))
-        torch.testing.assert_close(moved[..., 16:20], images[..., 12:16], rtol=1e-3, atol=1e-4)
+        shifted = network(maps.roll(1, 3).flatten(1))
+        torch.testing.assert_close(shifted[..., 16:20], images[..., 12:16], rtol=1e-3, atol=1e-4)
 
 
-def test_maps_and_other_features_both_reach_the_image() -> None:
+def test_the_image_depends_on_maps_and_other_features() -> None:
     network = PixelShuffleInverter(6 * 16 + 5, (1, 32, 32), width=64, dropout=0.0, maps=(6, 4, 4))
     features = torch.randn(2, 101, requires_grad=True)
     network(features).square().sum().backward()
@@ -78,7 +83,7 @@ def test_blocks_halve_with_each_upsampling() -> None:
     assert kinds.count("_Residual") == 4 + 2 + 1
 
 
-def test_the_plain_network_is_learning_to_inverts() -> None:
+def test_the_mlp_has_the_layers_of_learning_to_invert() -> None:
     network = MlpInverter(7, (3, 8, 8), hidden=11)
     assert [tuple(module.weight.shape) for module in network.layers[::2]] == [(11, 7), (11, 11), (192, 11)]
     images = network(10 * torch.randn(5, 7))

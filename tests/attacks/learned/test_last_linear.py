@@ -9,13 +9,13 @@ from palimpsest.gradients import gradient_differences
 
 
 def models(classes: int = 5, width: int = 12, *, bias: bool = True, negative: bool = False):
-    """Two small classifiers that agree in nothing."""
-    made = []
+    """Build two small classifiers with different random weights."""
+    classifiers = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         body = [nn.Flatten(), nn.Linear(16, width), nn.Tanh() if negative else nn.ReLU()]
-        made.append(nn.Sequential(*body, nn.Linear(width, classes, bias=bias)))
-    return made
+        classifiers.append(nn.Sequential(*body, nn.Linear(width, classes, bias=bias)))
+    return classifiers
 
 
 def samples(count: int, classes: int = 5, seed: int = 3) -> tuple[Tensor, Tensor]:
@@ -28,7 +28,7 @@ def samples(count: int, classes: int = 5, seed: int = 3) -> tuple[Tensor, Tensor
 
 @given(classes=st.integers(2, 12), width=st.integers(1, 30))
 @settings(max_examples=20, deadline=None)
-def test_the_last_layer_is_found_in_the_vectors_alone(classes: int, width: int) -> None:
+def test_finds_the_last_layer_from_the_vectors_alone(classes: int, width: int) -> None:
     original, unlearned = models(classes, width)
     images, labels = samples(40, classes)
     vectors = gradient_differences(original, unlearned, images, labels)
@@ -36,22 +36,22 @@ def test_the_last_layer_is_found_in_the_vectors_alone(classes: int, width: int) 
 
 
 @pytest.mark.parametrize("vectors", [torch.zeros(8, 300), torch.randn(8, 300), torch.randn(8, 9)])
-def test_vectors_without_such_a_layer_have_none(vectors: Tensor) -> None:
+def test_finds_no_layer_in_vectors_without_one(vectors: Tensor) -> None:
     assert find_last_linear(vectors, 5) is None
 
 
-def test_a_layer_without_a_bias_is_not_taken_for_one() -> None:
+def test_finds_no_layer_without_a_bias() -> None:
     original, unlearned = models(bias=False)
     images, labels = samples(40)
     vectors = gradient_differences(original, unlearned, images, labels)
     assert find_last_linear(vectors, 5) is None
-    # The same layer with a bias is found, in vectors of the same samples.
+    # The same layer with a bias is found from the same samples.
     assert find_last_linear(gradient_differences(*models(), images, labels), 5) is not None
 
 
 @given(st.integers(0, 50))
 @settings(max_examples=15, deadline=None)
-def test_inputs_residuals_and_labels_are_recovered(seed: int) -> None:
+def test_recovers_inputs_residuals_and_labels(seed: int) -> None:
     original, unlearned = models()
     images, labels = samples(30, seed=seed)
     vectors = gradient_differences(original, unlearned, images, labels)
@@ -60,18 +60,18 @@ def test_inputs_residuals_and_labels_are_recovered(seed: int) -> None:
     with torch.no_grad():
         inputs = torch.stack([model[:-1](images) for model in (original, unlearned)], 1)
         residuals = torch.stack([model(images).softmax(1) - onehot for model in (original, unlearned)], 1)
-    # A coordinate that only one model uses is needed for each; among twelve, almost every sample has both.
-    apart = ((inputs[:, 0] > 0.02) & (inputs[:, 1] == 0)).any(1) & (
+    # For each model, the factorization needs an input that is active at this model only. Most samples have both.
+    separable = ((inputs[:, 0] > 0.02) & (inputs[:, 1] == 0)).any(1) & (
         (inputs[:, 1] > 0.02) & (inputs[:, 0] == 0)
     ).any(1)
-    assert apart.float().mean() > 0.5
-    torch.testing.assert_close(factors.features[apart], inputs[apart], rtol=1e-2, atol=1e-3)
-    torch.testing.assert_close(factors.residuals[apart], residuals[apart], rtol=1e-2, atol=1e-3)
-    assert torch.equal(factors.labels[apart], labels[apart])
-    assert factors.purity[apart].min() > 0.99
+    assert separable.float().mean() > 0.5
+    torch.testing.assert_close(factors.features[separable], inputs[separable], rtol=1e-2, atol=1e-3)
+    torch.testing.assert_close(factors.residuals[separable], residuals[separable], rtol=1e-2, atol=1e-3)
+    assert torch.equal(factors.labels[separable], labels[separable])
+    assert factors.purity[separable].min() > 0.99
 
 
-def test_inputs_that_may_be_negative_show_in_the_purity() -> None:
+def test_negative_inputs_lower_the_purity() -> None:
     original, unlearned = models(negative=True)
     images, labels = samples(60)
     vectors = gradient_differences(original, unlearned, images, labels)
@@ -79,7 +79,7 @@ def test_inputs_that_may_be_negative_show_in_the_purity() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1.0, 1e20])
-def test_vectors_of_another_making_give_finite_numbers(scale: float) -> None:
+def test_random_vectors_give_finite_factors(scale: float) -> None:
     factors = factorize_rank_two(
         LastLinear(5, 12), scale * torch.randn(20, 300, generator=torch.Generator().manual_seed(0))
     )

@@ -26,7 +26,7 @@ def test_the_seed_determines_the_result() -> None:
 
 
 @pytest.mark.parametrize(("limit", "queries"), [(None, 160), (0, 40), (45, 80), (1000, 160)])
-def test_the_limit_of_queries_is_kept(limit: int | None, queries: int) -> None:
+def test_queries_stay_within_the_oracles_limit(limit: int | None, queries: int) -> None:
     view = small_view(remaining_queries=limit)
     facts = RowInversion(epochs=1, queries=4)(view, generator=seeded()).facts
     assert facts["queries"] == queries
@@ -48,8 +48,8 @@ def test_a_loss_that_is_not_finite_stops_the_attack() -> None:
         RowInversion(learning_rate=1e30, epochs=5)(small_view(), generator=seeded())
 
 
-def test_the_history_weights_each_sample_alike() -> None:
-    """With one epoch and a rate near zero, batches of any size have the same mean loss."""
+def test_the_history_weights_all_samples_equally() -> None:
+    """With one epoch and a learning rate near zero, the mean loss does not depend on the batch size."""
     settings = {"epochs": 1, "queries": 1, "dropout": 0.0, "learning_rate": 1e-12}
     losses = [
         RowInversion(**settings, batch_size=size)(small_view(), generator=seeded()).history["training_loss"][
@@ -66,7 +66,7 @@ def test_proofs_unlike_the_auditors_vectors_give_finite_rows() -> None:
     assert result.images.isfinite().all()
 
 
-def test_a_scale_is_inverted_and_leaves_constant_columns() -> None:
+def test_restore_inverts_standardize() -> None:
     values = torch.randn(30, 3, generator=seeded()) * torch.tensor([1.0, 50.0, 0.0]) + 4
     scale = Scale.of(values)
     standardized = scale.standardize(values)
@@ -76,14 +76,14 @@ def test_a_scale_is_inverted_and_leaves_constant_columns() -> None:
     torch.testing.assert_close(scale.restore(standardized), values)
 
 
-def test_pairs_are_taken_in_order() -> None:
+def test_batches_follow_the_order() -> None:
     numbers = torch.arange(5.0)[:, None]
     batches = list(VectorPairs(numbers, -numbers).batches(2, torch.tensor([4, 0, 3, 1, 2])))
     assert [features.flatten().tolist() for features, _ in batches] == [[4.0, 0.0], [3.0, 1.0], [2.0]]
     assert all(torch.equal(features, -targets) for features, targets in batches)
 
 
-def test_partners_are_of_the_same_class() -> None:
+def test_partners_have_the_same_class() -> None:
     labels = torch.tensor([0, 1, 1, 0, 2, 1, 0, 1])
     others = _of_same_class(labels, seeded())
     assert torch.equal(labels[others], labels)

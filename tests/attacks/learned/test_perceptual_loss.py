@@ -20,7 +20,7 @@ def random_weights() -> dict[str, torch.Tensor]:
     return weights | {f"{name}.bias": torch.zeros(size[0]) for name, size in SIZES.items()}
 
 
-def test_equation_8_word_by_word() -> None:
+def test_the_distance_equals_equation_8() -> None:
     weights = random_weights()
     images, targets = torch.rand(2, 2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
@@ -31,15 +31,14 @@ def test_equation_8_word_by_word() -> None:
         b = F.relu(F.conv2d(F.max_pool2d(first, 2), weights["features.5.weight"], padding=1))
         return [first, F.relu(F.conv2d(b, weights["features.7.weight"], padding=1))]
 
-    slow = sum(
-        (mine - other).square().mean() / other.square().mean()
-        for mine, other in zip(phi(images), phi(targets), strict=True)
+    total = sum(
+        (maps - target_maps).square().mean() / target_maps.square().mean()
+        for maps, target_maps in zip(phi(images), phi(targets), strict=True)
     )
-    slow = slow / 2
-    torch.testing.assert_close(perceptual_distance(VggFeatures(weights), images, targets), slow)
+    torch.testing.assert_close(perceptual_distance(VggFeatures(weights), images, targets), total / 2)
 
 
-def test_the_distance_of_an_image_from_itself_is_zero_and_its_gradient_reaches_the_image() -> None:
+def test_equal_images_have_distance_zero_and_gradients_reach_the_images() -> None:
     features = VggFeatures(random_weights())
     targets = torch.rand(2, 1, 8, 8)
     assert perceptual_distance(features, targets, targets) == 0
@@ -50,15 +49,15 @@ def test_the_distance_of_an_image_from_itself_is_zero_and_its_gradient_reaches_t
     assert all(parameter.grad is None for parameter in features.parameters())
 
 
-def test_a_file_without_a_layer_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_file_without_a_layer(tmp_path: Path) -> None:
     weights = random_weights()
     del weights["features.7.bias"]
     save_file(weights, tmp_path / "vgg.safetensors")
-    with pytest.raises(CheckpointError, match=r"features\.7\.bias"):
+    with pytest.raises(CheckpointError, match=r"has no tensor 'features\.7\.bias'"):
         load_vgg_features(tmp_path / "vgg.safetensors")
 
 
-def test_weights_that_can_not_be_had_are_never_replaced_by_random_ones(
+def test_missing_weights_are_not_replaced_by_random_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -74,7 +73,7 @@ def test_real_weights_load(weights_dir: Path) -> None:
     first, second = features(torch.rand(1, 3, 16, 16))
     assert first.shape == (1, 64, 16, 16)
     assert second.shape == (1, 128, 8, 8)
-    # Trained filters answer to an edge, and not to a flat image alone.
+    # Trained filters distinguish an edge from a flat image.
     flat, edge = torch.full((1, 3, 16, 16), 0.5), torch.full((1, 3, 16, 16), 0.5)
     edge[..., 8:] = 1
     assert perceptual_distance(features, flat, edge) > 0.05

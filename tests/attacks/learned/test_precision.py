@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from palimpsest.attacks.learned.precision import Precision, fabric_precision, laid_out, products
+from palimpsest.attacks.learned.precision import Precision, autocast, fabric_precision, use_channels_last
 
 
 @pytest.mark.parametrize(
@@ -14,25 +14,25 @@ from palimpsest.attacks.learned.precision import Precision, fabric_precision, la
         ("auto", False, torch.float32),
     ],
 )
-def test_products_have_the_number_format_that_is_asked_for_or_fast(
+def test_autocast_uses_the_requested_or_the_fast_format(
     precision: Precision, fast: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": fast})
-    with products(precision, "cpu"):
+    with autocast(precision, "cpu"):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == dtype
 
 
-def test_fabric_and_products_agree_on_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_bfloat16_only_on_fast_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     for fast in (True, False):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda fast=fast: {"avx512_bf16": fast})
         assert fabric_precision("auto", "cpu") == ("bf16-mixed" if fast else "32-true")
 
 
-def test_a_network_that_is_laid_out_computes_the_same() -> None:
+def test_channels_last_does_not_change_the_outputs() -> None:
     network, images = nn.Conv2d(3, 4, 3), torch.rand(2, 3, 8, 8)
     before = network(images)
-    moved = laid_out(network)
-    assert moved is network
+    converted = use_channels_last(network)
+    assert converted is network
     assert network.weight.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(moved(images), before)
+    torch.testing.assert_close(converted(images), before)

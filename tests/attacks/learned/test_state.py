@@ -8,7 +8,7 @@ from palimpsest.attacks import IGF, AuditorView, Learned
 SMALL = {"beta": 0, "epochs": 2, "batch_size": 64, "width": 16}
 
 
-def test_a_stored_state_inverts_proofs_to_the_same_bits(view: AuditorView, tmp_path: Path) -> None:
+def test_a_stored_state_gives_bitwise_equal_images(view: AuditorView, tmp_path: Path) -> None:
     attack = IGF(**SMALL, ensemble_size=2)
     learned = attack.learn(view, generator=seeded())
     learned.save(tmp_path / "learned.safetensors")

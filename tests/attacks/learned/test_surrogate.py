@@ -24,7 +24,7 @@ def surrogate(seed: int) -> Surrogate:
         ((1, 8, 12), (6, 2, 3)),
     ],
 )
-def test_its_maps_have_the_size_of_those_that_were_found(
+def test_the_outputs_have_the_size_of_the_maps(
     shape: tuple[int, int, int], maps: tuple[int, int, int]
 ) -> None:
     inputs = Surrogate(shape, maps, usual_widths(shape, maps, 4))(
@@ -34,8 +34,8 @@ def test_its_maps_have_the_size_of_those_that_were_found(
     assert (inputs >= 0).all()
 
 
-def test_it_learns_to_answer_as_the_models_do() -> None:
-    """Another surrogate's answers are learned from queries, those of images kept aside too."""
+def test_learns_the_inputs_of_the_last_layers() -> None:
+    """The student learns another surrogate's outputs, also for images held out from training."""
     teacher, student = surrogate(0), surrogate(1)
     images_uint8 = (torch.rand(600, 1, 8, 8, generator=generator()) * 255).to(torch.uint8)
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_it_learns_to_answer_as_the_models_do() -> None:
     history = fit(40)
     assert len(history["surrogate_loss"]) == len(history["surrogate_validation"]) == 40
     assert not student.training
-    # Of the answers' variance, which is about one in these units.
+    # In these units, the variance of the answers is about one.
     assert history["surrogate_validation"][-1] < 0.25 * history["surrogate_validation"][0]
     with torch.no_grad():
         error: Tensor = ((student(images_uint8[500:].float() / 255) - answers[500:]) / scale).square().mean()
@@ -68,11 +68,11 @@ def test_it_learns_to_answer_as_the_models_do() -> None:
 def test_without_validation_pairs_the_history_has_no_error() -> None:
     images = (torch.rand(20, 1, 8, 8, generator=generator()) * 255).to(torch.uint8)
     pairs = ImagePairs(torch.rand(20, 24, generator=generator()), images, torch.arange(20))
-    nothing = ImagePairs(pairs.features, images, torch.arange(0))
+    empty = ImagePairs(pairs.features, images, torch.arange(0))
     history = fit_surrogate(
         surrogate(1),
         pairs,
-        nothing,
+        empty,
         lambda features: features,
         scale=1.0,
         epochs=2,

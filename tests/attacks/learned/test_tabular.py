@@ -6,7 +6,7 @@ from palimpsest.attacks import RowInversion
 SMALL = {"epochs": 30, "hidden": 64, "queries": 4}
 
 
-def test_rows_are_closer_than_the_mean_row() -> None:
+def test_reconstructed_rows_are_closer_than_the_mean_row() -> None:
     forgotten, auxiliary = rows(30, 1), rows(200, 2)
     result = RowInversion(**SMALL)(model_view(row_model, forgotten, auxiliary), generator=seeded())
     error = (result.images - forgotten.rows).square().mean()
@@ -16,7 +16,7 @@ def test_rows_are_closer_than_the_mean_row() -> None:
 
 def test_columns_stay_in_the_range_of_the_auxiliary_rows() -> None:
     auxiliary = rows(50, 2)
-    outputs = RowInversion().read(1e6 * torch.randn(9, 4, generator=seeded()), auxiliary)
+    outputs = RowInversion().decode(1e6 * torch.randn(9, 4, generator=seeded()), auxiliary)
     assert (outputs >= auxiliary.rows.amin(0)).all()
     assert (outputs <= auxiliary.rows.amax(0)).all()
 

@@ -13,19 +13,19 @@ def test_tokens_are_reconstructed_at_their_positions() -> None:
     assert (result.images == forgotten.tokens).double().mean() > 0.8
 
 
-def test_targets_are_read_back_exactly() -> None:
+def test_decode_inverts_targets() -> None:
     samples = tokens(20, 1)
     attack = TokenInversion(embedding=16)
     targets = attack.targets(samples)
     assert targets.shape == (20, 4 * 16)
-    assert torch.equal(attack.read(targets, samples), samples.tokens)
+    assert torch.equal(attack.decode(targets, samples), samples.tokens)
 
 
 def test_only_tokens_of_the_auxiliary_sequences_are_reconstructed() -> None:
     even = TokenSet("even", 2 * torch.randint(0, 4, (20, 4), generator=seeded()), torch.zeros(20).long(), 2)
     attack = TokenInversion(embedding=16)
-    read = attack.read(torch.randn(50, 4 * 16, generator=seeded(1)), even)
-    assert set(read.unique().tolist()) <= set(even.tokens.unique().tolist())
+    decoded = attack.decode(torch.randn(50, 4 * 16, generator=seeded(1)), even)
+    assert set(decoded.unique().tolist()) <= set(even.tokens.unique().tolist())
 
 
 def test_a_mixture_takes_each_token_from_one_of_the_sequences() -> None:

@@ -22,7 +22,7 @@ from palimpsest.errors import DivergenceError
 
 @dataclass(frozen=True)
 class LinearPairs:
-    """Numbers and twice these numbers."""
+    """Pairs of a number and its double."""
 
     numbers: Tensor
 
@@ -73,8 +73,8 @@ def run(model: nn.Module, validation: LinearPairs | None = None, **settings: Any
 
 @pytest.mark.parametrize("interval", ["step", "epoch"])
 @pytest.mark.parametrize("mean", [mean_over_steps, mean_over_pairs])
-def test_equals_the_steps_written_out(interval: str, mean: Any) -> None:
-    """The reference is correct and slow: the same steps with bare torch."""
+def test_equals_the_reference_loop(interval: str, mean: Any) -> None:
+    """The reference takes the same steps with plain torch: correct, slow."""
     model, reference, data = network(), network(), pairs()
     history = run(model, pairs(7), schedule_interval=interval, mean_loss=mean)
     rate, generator = 0.1, seeded(5)
@@ -106,7 +106,7 @@ def test_without_validation_pairs_the_history_has_no_error(validation: LinearPai
     assert run(network(), validation).keys() == {"loss"}
 
 
-def test_means_differ_only_by_the_weight_of_the_last_batch() -> None:
+def test_means_differ_by_the_weight_of_a_smaller_batch() -> None:
     losses = [torch.tensor(1.0), torch.tensor(4.0)]
     assert mean_over_steps(losses, [4, 2]) == 2.5
     assert mean_over_pairs(losses, [4, 2]) == 2.0
@@ -154,9 +154,9 @@ def test_refreshes_are_spread_over_the_epochs(refreshes: int, sets: int) -> None
         return renewed[-1]
 
     first = pairs()
-    of_epoch = refreshed_pairs(first, renew, refreshes=refreshes, epochs=6)
-    used = [of_epoch(epoch) for epoch in range(6)]
+    training_pairs = refreshed_pairs(first, renew, refreshes=refreshes, epochs=6)
+    used = [training_pairs(epoch) for epoch in range(6)]
     assert used[0] is first
     assert len({id(value) for value in used}) == sets == len(renewed) + 1
-    lengths = [sum(value is one for value in used) for one in [first, *renewed]]
+    lengths = [sum(value is candidate for value in used) for candidate in [first, *renewed]]
     assert max(lengths) - min(lengths) <= 1

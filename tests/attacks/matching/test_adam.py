@@ -9,12 +9,12 @@ FREE = Box(torch.tensor(-torch.inf), torch.tensor(torch.inf))
 
 
 def bowls(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Problem r has its minimum at r."""
-    apart = points - rows[:, None]
-    return apart.square().sum(dim=1), 2 * apart
+    """Evaluate quadratic bowls; problem r has its minimum at r."""
+    offsets = points - rows[:, None]
+    return offsets.square().sum(dim=1), 2 * offsets
 
 
-def test_takes_torchs_steps(line: Any) -> None:
+def test_takes_the_steps_of_torch(line: Any) -> None:
     start = torch.tensor([[1.0, -2.0, 0.5]])
     found = Adam(3, 0.1, decay=1.0).minimize(bowls, start, FREE, line)
     x = start[0].clone().requires_grad_()
@@ -32,36 +32,36 @@ def test_each_problem_finds_its_own_minimum(line: Any) -> None:
         torch.testing.assert_close(found.points, torch.arange(4.0)[:, None].expand(-1, 3), atol=0.02, rtol=0)
 
 
-def test_the_hard_sign_is_blind_to_the_gradients_length(line: Any) -> None:
-    def stretched(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+def test_hard_sign_ignores_the_scale_of_the_gradient(line: Any) -> None:
+    def scaled(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         values, gradients = bowls(points, rows)
         return values, 1000 * gradients
 
     start = torch.tensor([[3.0, -2.0]])
-    plain, long = (Adam(20, 0.1, sign="hard").minimize(f, start, FREE, line) for f in (bowls, stretched))
-    torch.testing.assert_close(plain.points, long.points)
+    unscaled, rescaled = (Adam(20, 0.1, sign="hard").minimize(f, start, FREE, line) for f in (bowls, scaled))
+    torch.testing.assert_close(unscaled.points, rescaled.points)
 
 
-def test_the_rate_drops_three_times() -> None:
+def test_learning_rate_drops_three_times() -> None:
     adam = Adam(80, 1.0, decay=0.1)
     rates = [adam._rate(iteration) for iteration in range(80)]
     assert [rates.index(rate) for rate in sorted(set(rates), reverse=True)] == [0, 30, 50, 70]
     torch.testing.assert_close(rates[-1], 1e-3)
 
 
-def test_stays_in_its_box_and_keeps_the_best_point_it_met(line: Any) -> None:
-    seen: list[float] = []
+def test_stays_in_the_box_and_returns_the_best_point(line: Any) -> None:
+    objectives: list[float] = []
 
-    def watched(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def recorded(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         assert (points >= 0).all()
         assert (points <= 1).all()
         values, gradients = bowls(points, rows + 2)
-        # A gradient with the wrong sign half of the time.
-        seen.append(float(values[0]))
-        return values, gradients if len(seen) % 3 else -gradients
+        # Every third gradient has the wrong sign.
+        objectives.append(float(values[0]))
+        return values, gradients if len(objectives) % 3 else -gradients
 
     found = Adam(30, 0.2).minimize(
-        watched, torch.full((1, 2), 0.5), Box(torch.tensor(0.0), torch.tensor(1.0)), line
+        recorded, torch.full((1, 2), 0.5), Box(torch.tensor(0.0), torch.tensor(1.0)), line
     )
-    assert float(found.values[0]) == min(seen)
+    assert float(found.values[0]) == min(objectives)
     assert (found.history[1:] <= found.history[:-1]).all()

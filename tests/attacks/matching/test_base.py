@@ -1,4 +1,4 @@
-"""Properties of every attack from the server."""
+"""Properties that all gradient-matching attacks share."""
 
 import dataclasses
 import itertools
@@ -92,7 +92,7 @@ def test_the_seed_determines_the_result(world: type[World], name: str) -> None:
         assert not torch.equal(run(attack, view).images, run(attack, view, seed=1).images)
 
 
-def test_unknown_labels_are_refused(world: type[World]) -> None:
+def test_rejects_a_view_without_labels(world: type[World]) -> None:
     view = dataclasses.replace(world().view, labels=None)
     with pytest.raises(KnowledgeError, match="labels inferred"):
         run(make("dragd"), view)

@@ -15,7 +15,7 @@ def smooth_images(count: int, channels: int) -> Tensor:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("space", ["pixels", "box", "spectrum"])
-def test_decoding_undoes_encoding(space: str, channels: int) -> None:
+def test_decode_inverts_encode(space: str, channels: int) -> None:
     images = smooth_images(50, channels)
     coordinates = make_coordinates(space, images)
     torch.testing.assert_close(coordinates.decode(coordinates.encode(images)), images)
@@ -31,7 +31,7 @@ def test_public_images_are_white_in_their_spectrum(channels: int) -> None:
     assert float(found.std(dim=0).max()) <= 1
 
 
-def test_the_waves_are_scipys() -> None:
+def test_frequencies_equal_the_dct_of_scipy() -> None:
     images = smooth_images(50, 1)
     spectrum = Spectrum(images)
     expected = torch.from_numpy(dctn((images - images.mean(dim=0)).numpy(), axes=(2, 3), norm="ortho"))
@@ -39,7 +39,7 @@ def test_the_waves_are_scipys() -> None:
     torch.testing.assert_close(found.abs(), expected.abs())
 
 
-def test_the_start_of_all_coordinates_is_the_mean_public_image() -> None:
+def test_zero_coordinates_are_the_mean_public_image() -> None:
     images = smooth_images(50, 3)
     torch.testing.assert_close(Spectrum(images).decode(torch.zeros_like(images[0])), images.mean(dim=0))
 
@@ -49,7 +49,7 @@ def test_noise_is_as_smooth_as_public_images() -> None:
     spectrum = Spectrum(images)
     noise = spectrum.decode(spectrum.noise((200, 1, 8, 10), torch.Generator().manual_seed(1)).double())
 
-    def roughness(some: Tensor) -> float:
-        return float(some.diff(dim=3).square().mean() / (some - some.mean(dim=0)).square().mean())
+    def roughness(values: Tensor) -> float:
+        return float(values.diff(dim=3).square().mean() / (values - values.mean(dim=0)).square().mean())
 
     assert roughness(noise) == pytest.approx(roughness(images), rel=0.2)

@@ -5,7 +5,7 @@ from palimpsest.attacks import DirectDifference
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_is_exact_only_if_the_parameters_stay(world: type[World], channels: int) -> None:
+def test_is_exact_only_for_unchanged_parameters(world: type[World], channels: int) -> None:
     same, moved = world(channels=channels, moved=0.0), world(channels=channels, moved=0.05)
     assert float(DirectDifference().check_objective(same.view, *same.truth)["forgotten"].max()) < 1e-11
     assert float(DirectDifference().check_objective(moved.view, *moved.truth)["forgotten"].min()) > 1e-6

@@ -17,10 +17,10 @@ def test_objective_is_zero_at_the_truth_after_several_local_steps(world: type[Wo
         assert float(stage.max()) < 1e-12
 
 
-@pytest.mark.parametrize("kind", [DRAGD, DRAGDP])
-def test_finds_the_forgotten_samples(world: type[World], kind: type[DRAGD]) -> None:
+@pytest.mark.parametrize("attack_class", [DRAGD, DRAGDP])
+def test_finds_the_forgotten_samples(world: type[World], attack_class: type[DRAGD]) -> None:
     clients = world(retained=1, moved=1e-5)
-    result = kind(iterations=150, restarts=2)(clients.view, generator=seeded())
+    result = attack_class(iterations=150, restarts=2)(clients.view, generator=seeded())
     errors = (result.images - clients.forgotten.images).square().flatten(1).mean(dim=1)
     assert float(errors.max()) < 1e-3
 
@@ -33,8 +33,10 @@ def test_stage_one_halves_the_error(world: type[World]) -> None:
 
 def test_the_residual_helps_if_stage_one_is_unfinished(world: type[World]) -> None:
     clients = world(retained=3, moved=0.001)
-    with_residual, without = (error(DRAGD(iterations=25, residual=on), clients) for on in (True, False))
-    assert with_residual < without
+    with_residual, without_residual = (
+        error(DRAGD(iterations=25, residual=residual), clients) for residual in (True, False)
+    )
+    assert with_residual < without_residual
 
 
 def test_dragd_starts_from_noise_and_dragdp_from_public_images(world: type[World]) -> None:
@@ -51,7 +53,7 @@ def test_every_prior_works_with_and_without_labels(world: type[World], prior: st
     assert result.prior.shape == result.images.shape
 
 
-def test_the_papers_stage_one_starts_from_noise(world: type[World]) -> None:
+def test_stage_one_of_the_paper_starts_from_noise(world: type[World]) -> None:
     setup = DRAGDP().make_setup(world().view, generator=seeded())
     assert DRAGDP(prior_stage_one=False).first_start(setup, seeded()) is None
     assert DRAGDP().first_start(setup, seeded()) is not None

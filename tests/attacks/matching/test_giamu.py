@@ -15,7 +15,7 @@ def test_exact_unlearning_needs_unchanged_parameters(world: type[World], channel
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("attack", [GIAMU(unlearning="approximate"), FUIA()])
-def test_the_change_of_parameters_is_exact_after_one_step_of_ascent(
+def test_parameter_change_is_exact_after_one_step_of_ascent(
     world: type[World], attack: GIAMU, channels: int
 ) -> None:
     clients = world(channels=channels, batches=1, forgotten=2)
@@ -33,7 +33,7 @@ def test_the_change_of_parameters_is_exact_after_one_step_of_ascent(
 
 
 def test_finds_the_direction_of_a_gradient(world: type[World]) -> None:
-    """The signed descent ends far below the objective of its start."""
+    """Descent along the signs ends far below the objective of the start."""
     clients = world(retained=1, moved=0.0)
     result = GIAMU(iterations=200, restarts=2)(clients.view, generator=seeded())
     history = result.history["forgotten"]

@@ -36,7 +36,7 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize(("name", "settings"), NETWORKS)
-def test_a_single_samples_label_is_exact(name: str, settings: dict[str, Any]) -> None:
+def test_infers_the_label_of_a_single_sample_exactly(name: str, settings: dict[str, Any]) -> None:
     model = network(name, **settings)
     images = torch.rand(30, *SHAPE, generator=torch.Generator().manual_seed(0))
     gradient, layer = BatchGradient(model), last_layer(model)
@@ -47,11 +47,11 @@ def test_a_single_samples_label_is_exact(name: str, settings: dict[str, Any]) ->
         assert sign_rule(layer.weights_of(found)).tolist() == [label]
 
 
-def test_the_classes_with_a_negative_entry_are_all_there() -> None:
+def test_classes_with_negative_entries_are_present() -> None:
     model = network("lenet", initialization="uniform")
     gradient, bias = BatchGradient(model), last_layer(model).bias
     generator = torch.Generator().manual_seed(0)
-    right = 0
+    correct = 0
     for _ in range(20):
         images = torch.rand(6, *SHAPE, generator=generator)
         labels = torch.randint(10, (6,), generator=generator)
@@ -59,13 +59,13 @@ def test_the_classes_with_a_negative_entry_are_all_there() -> None:
         assert set((found < 0).nonzero().flatten().tolist()) <= set(labels.tolist())
         with torch.no_grad():
             expected = model(torch.rand(100, *SHAPE, generator=generator)).softmax(dim=1).mean(dim=0)
-        believed = count_rule(found, 6, expected)
-        assert len(believed) == 6
-        right += int(believed.bincount(minlength=10).minimum(labels.bincount(minlength=10)).sum())
-    assert right / 120 > 0.9
+        inferred = count_rule(found, 6, expected)
+        assert len(inferred) == 6
+        correct += int(inferred.bincount(minlength=10).minimum(labels.bincount(minlength=10)).sum())
+    assert correct / 120 > 0.9
 
 
-def test_the_label_cancels_in_a_proof_and_lost_confidence_stays() -> None:
+def test_lost_confidence_reveals_the_label_of_a_proof() -> None:
     model, generator = network("lenet", activation="relu"), torch.Generator().manual_seed(0)
     images, labels = torch.rand(40, *SHAPE, generator=generator), torch.arange(40) % 10
     trained = network("lenet", activation="relu")
@@ -87,8 +87,8 @@ def test_known_and_inferred_labels_agree_on_single_samples(world: Any, mode: Lab
     clients = world(retained=1, forgotten=1, moved=1e-4)
     generator = torch.Generator().manual_seed(0)
     known, inferred = (
-        believed_labels(clients.view, one, clients.view.observation.difference, generator=generator)
-        for one in ("known", mode)
+        believed_labels(clients.view, label_mode, clients.view.observation.difference, generator=generator)
+        for label_mode in ("known", mode)
     )
     assert known is not None
     assert inferred is not None
@@ -97,21 +97,21 @@ def test_known_and_inferred_labels_agree_on_single_samples(world: Any, mode: Lab
 
 
 @pytest.mark.parametrize("mode", INFERRING)
-def test_believes_as_many_labels_as_there_are_samples(world: Any, mode: LabelMode) -> None:
+def test_infers_one_label_for_each_sample(world: Any, mode: LabelMode) -> None:
     clients = world(retained=2, forgotten=6, batches=2)
     generator = torch.Generator().manual_seed(0)
-    believed = believed_labels(clients.view, mode, clients.view.observation.difference, generator=generator)
-    assert believed is not None
-    assert believed.shape == (2, 8)
-    assert believed.unique().tolist() <= [0, 1, 2, 3]
+    inferred = believed_labels(clients.view, mode, clients.view.observation.difference, generator=generator)
+    assert inferred is not None
+    assert inferred.shape == (2, 8)
+    assert inferred.unique().tolist() <= [0, 1, 2, 3]
 
 
-def test_the_share_that_was_lost_is_ranked() -> None:
+def test_lost_share_rule_ranks_classes_by_growth() -> None:
     assert lost_share_rule(torch.tensor([0.1, -0.2, 0.3]), 2).tolist() == [2, 0]
     assert lost_share_rule(torch.tensor([0.1, -0.2, 0.3]), 5).tolist() == [2, 0, 1, 2, 0]
 
 
-def test_the_last_layer_is_found_where_it_stands() -> None:
+def test_finds_the_last_layer() -> None:
     for model in (network("convnet", width=4), nn.Linear(5, 3)):
         layer, linear = last_layer(model), [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
         flat = torch.cat([parameter.flatten() for parameter in model.parameters()])
@@ -119,7 +119,7 @@ def test_the_last_layer_is_found_where_it_stands() -> None:
         assert torch.equal(flat[layer.bias], linear.bias)
 
 
-def test_a_model_without_a_last_bias_is_refused() -> None:
+def test_rejects_a_model_without_a_last_bias() -> None:
     for model in (nn.Conv2d(1, 1, 1), nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))):
         with pytest.raises(ModelError, match="labels known"):
             last_layer(model)

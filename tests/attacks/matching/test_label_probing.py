@@ -8,18 +8,18 @@ WEIGHTS = torch.randn(4, 25, generator=torch.Generator().manual_seed(0))
 
 
 def model(lowered: int | None = None):
-    """A linear classifier; unlearning has lowered one class's logit."""
-    lift = torch.zeros(4)
+    """Return a linear classifier, optionally with a lowered logit for an unlearned class."""
+    offset = torch.zeros(4)
     if lowered is not None:
-        lift[lowered] = -3
+        offset[lowered] = -3
 
     def confidence(images: Tensor) -> Tensor:
-        return (images.flatten(1) @ WEIGHTS.T + lift).softmax(dim=1)
+        return (images.flatten(1) @ WEIGHTS.T + offset).softmax(dim=1)
 
     return confidence
 
 
-def test_finds_the_class_that_was_forgotten() -> None:
+def test_finds_the_forgotten_class() -> None:
     for label in range(4):
         ranking = probe_labels(
             model(), model(label), shape=SHAPE, classes=4, generator=torch.Generator().manual_seed(1)
@@ -28,29 +28,34 @@ def test_finds_the_class_that_was_forgotten() -> None:
         assert sorted(ranking.tolist()) == [0, 1, 2, 3]
 
 
-def test_asks_for_nothing_but_confidences_of_images_in_the_box() -> None:
-    asked: list[Tensor] = []
+def test_queries_only_images_near_the_box() -> None:
+    queries: list[Tensor] = []
 
-    def watched(images: Tensor) -> Tensor:
-        asked.append(images)
+    def recorded(images: Tensor) -> Tensor:
+        queries.append(images)
         return model()(images)
 
-    plan = Probing(images=3, iterations=4, directions=5)
+    settings = Probing(images=3, iterations=4, directions=5)
     probe_labels(
-        watched, watched, shape=SHAPE, classes=2, generator=torch.Generator().manual_seed(1), plan=plan
+        recorded,
+        recorded,
+        shape=SHAPE,
+        classes=2,
+        generator=torch.Generator().manual_seed(1),
+        settings=settings,
     )
-    assert len(asked) > 4
-    assert all(images.shape[1:] == SHAPE for images in asked)
-    assert all(float(images.min()) >= -2e-3 and float(images.max()) <= 1 + 2e-3 for images in asked)
+    assert len(queries) > 4
+    assert all(images.shape[1:] == SHAPE for images in queries)
+    assert all(float(images.min()) >= -2e-3 and float(images.max()) <= 1 + 2e-3 for images in queries)
 
 
-def test_probing_images_convince_the_original_model() -> None:
-    sure = []
+def test_original_model_is_certain_of_the_probing_images() -> None:
+    confidences = []
 
     def after(images: Tensor) -> Tensor:
-        sure.append(model()(images))
+        confidences.append(model()(images))
         return model()(images)
 
     probe_labels(model(), after, shape=SHAPE, classes=4, generator=torch.Generator().manual_seed(1))
-    for label, confidence in enumerate(sure):
+    for label, confidence in enumerate(confidences):
         assert float(confidence[:, label].min()) > 0.9

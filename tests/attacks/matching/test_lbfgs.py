@@ -12,7 +12,7 @@ FREE = Box(torch.tensor(-torch.inf).double(), torch.tensor(torch.inf).double())
 
 
 def batched(function: Any) -> Evaluate:
-    """A function of one point as one of many; which rows are asked for does not matter."""
+    """Turn a function of one point into an objective of many points, which ignores the rows."""
 
     def evaluate(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         assert len(points) == len(rows)
@@ -45,7 +45,7 @@ def test_finds_the_minimum_of_a_quadratic(line: Any) -> None:
     torch.testing.assert_close(found.points, exact.expand(5, -1), atol=1e-6, rtol=0)
 
 
-def test_finds_the_minimum_of_rosenbrock_as_scipy_does(line: Any) -> None:
+def test_finds_the_minimum_of_rosenbrock_like_scipy(line: Any) -> None:
     start = starts(4, 6)
     found = LBFGS(500).minimize(batched(rosenbrock), start, FREE, line)
     for point, first in zip(found.points, start, strict=True):
@@ -54,7 +54,7 @@ def test_finds_the_minimum_of_rosenbrock_as_scipy_does(line: Any) -> None:
         np.testing.assert_allclose(point.numpy(), scipy.x, atol=1e-3)
 
 
-def test_needs_about_as_many_evaluations_as_torchs(line: Any) -> None:
+def test_needs_about_as_many_evaluations_as_torch(line: Any) -> None:
     start, counts = torch.tensor([[-1.2, 1.0, -1.2, 1.0]], dtype=torch.float64), [0, 0]
 
     def counted(x: Tensor) -> Tensor:
@@ -79,16 +79,16 @@ def test_needs_about_as_many_evaluations_as_torchs(line: Any) -> None:
     assert counts[0] < 2 * counts[1]
 
 
-def test_all_at_once_equals_one_after_another(line: Any) -> None:
+def test_batched_minimization_equals_sequential(line: Any) -> None:
     start = starts(5, 6)
-    together = LBFGS(60).minimize(batched(rosenbrock), start, FREE, line)
+    all_points = LBFGS(60).minimize(batched(rosenbrock), start, FREE, line)
     for row, first in enumerate(start):
-        alone = LBFGS(60).minimize(batched(rosenbrock), first[None], FREE, line)
-        torch.testing.assert_close(together.points[row], alone.points[0], atol=1e-9, rtol=1e-9)
-        torch.testing.assert_close(together.history[:, row], alone.history[:, 0], atol=1e-9, rtol=1e-9)
+        single = LBFGS(60).minimize(batched(rosenbrock), first[None], FREE, line)
+        torch.testing.assert_close(all_points.points[row], single.points[0], atol=1e-9, rtol=1e-9)
+        torch.testing.assert_close(all_points.history[:, row], single.history[:, 0], atol=1e-9, rtol=1e-9)
 
 
-def test_stays_in_its_box_and_finds_the_minimum_there(line: Any) -> None:
+def test_finds_the_minimum_in_a_box(line: Any) -> None:
     matrix, vector = quadratic(10, 3)
     low, high = -torch.full((10,), 0.2).double(), torch.full((10,), 0.3).double()
     found = LBFGS(200).minimize(
@@ -107,13 +107,13 @@ def test_stays_in_its_box_and_finds_the_minimum_there(line: Any) -> None:
     np.testing.assert_allclose(found.values.numpy(), scipy.fun, atol=1e-8)
 
 
-def test_never_goes_up(line: Any) -> None:
-    curve = LBFGS(80).minimize(batched(rosenbrock), starts(4, 8), FREE, line).history
-    assert curve.shape == (81, 4)
-    assert (curve[1:] <= curve[:-1]).all()
+def test_objective_never_increases(line: Any) -> None:
+    history = LBFGS(80).minimize(batched(rosenbrock), starts(4, 8), FREE, line).history
+    assert history.shape == (81, 4)
+    assert (history[1:] <= history[:-1]).all()
 
 
-def test_a_start_that_is_not_finite_does_not_disturb_the_others(line: Any) -> None:
+def test_a_nonfinite_start_does_not_affect_the_others(line: Any) -> None:
     start = starts(2, 6)
     start[0] = torch.nan
     found = LBFGS(300).minimize(batched(rosenbrock), start, FREE, line)
@@ -122,13 +122,13 @@ def test_a_start_that_is_not_finite_does_not_disturb_the_others(line: Any) -> No
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
-def test_stops_asking_once_it_has_converged(line: Any, precision: torch.dtype) -> None:
-    asked = [0]
+def test_stops_evaluating_after_convergence(line: Any, precision: torch.dtype) -> None:
+    evaluations = [0]
 
     def bowl(x: Tensor) -> Tensor:
-        asked[0] += 1
+        evaluations[0] += 1
         return (x - 0.3).square().sum() + 1
 
     box = Box(FREE.low.to(precision), FREE.high.to(precision))
     LBFGS(500).minimize(batched(bowl), starts(1, 4).to(precision), box, line)
-    assert asked[0] < 100
+    assert evaluations[0] < 100

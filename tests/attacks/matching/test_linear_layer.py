@@ -10,14 +10,14 @@ from palimpsest.attacks import LinearLayer
 from palimpsest.errors import KnowledgeError
 
 
-def test_rows_are_read_exactly() -> None:
+def test_reconstructs_rows_exactly() -> None:
     forgotten = rows(30, 1)
     result = LinearLayer()(model_view(row_model, forgotten, rows(50, 2)), generator=seeded())
     torch.testing.assert_close(result.images, forgotten.rows, rtol=1e-3, atol=1e-3)
     assert result.facts["rows_read"] == 1
 
 
-def test_the_mean_row_replaces_what_can_not_be_read() -> None:
+def test_mean_row_replaces_rows_without_a_gradient() -> None:
     view = model_view(row_model, rows(3, 1), rows(50, 2))
     result = LinearLayer()(replace(view, proofs=torch.zeros_like(view.proofs)), generator=seeded())
     torch.testing.assert_close(result.images, view.auxiliary.inputs.mean(0).expand(3, -1))
@@ -29,12 +29,12 @@ def convolution() -> nn.Module:
 
 
 @pytest.mark.parametrize("build", [lambda: nn.Linear(4, 2, bias=False), convolution])
-def test_a_model_without_such_a_layer_is_refused(build: Callable[[], nn.Module]) -> None:
-    with pytest.raises(KnowledgeError, match="choose igf-rows"):
+def test_rejects_a_model_without_a_suitable_layer(build: Callable[[], nn.Module]) -> None:
+    with pytest.raises(KnowledgeError, match="Choose igf-rows"):
         LinearLayer()(model_view(build, rows(3, 1), rows(9, 2)), generator=seeded())
 
 
-def test_a_shortened_proof_is_refused() -> None:
+def test_rejects_a_shortened_proof() -> None:
     view = model_view(row_model, rows(3, 1), rows(9, 2))
     with pytest.raises(KnowledgeError, match="fewer than the model"):
         LinearLayer()(replace(view, proofs=view.proofs[:, :6]), generator=seeded())

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from palimpsest.attacks import DRAGDP
-from palimpsest.attacks.matching.priors import PRIORS, nearest_images, spread
+from palimpsest.attacks.matching.priors import PRIORS, nearest_images, perturbed_starts
 from palimpsest.attacks.matching.setup import ProblemSetup
 
 
@@ -17,7 +17,7 @@ def targets_of(setup: ProblemSetup) -> Tensor:
     return setup.targets[:, setup.retained :]
 
 
-def test_the_mean_and_the_class_mean_are_means(world: Any) -> None:
+def test_mean_and_class_mean(world: Any) -> None:
     setup = setup_of(world, forgotten=2)
     targets, generator = targets_of(setup), torch.Generator()
     assert torch.equal(PRIORS["mean"](setup, targets, generator)[1, 0], setup.public.mean(dim=0))
@@ -34,29 +34,29 @@ def test_a_class_without_public_images_gets_the_overall_mean(world: Any) -> None
     torch.testing.assert_close(found, setup.public.mean(dim=0).expand(3, 1, -1, -1, -1))
 
 
-def test_a_blurred_image_is_smooth_and_like_no_private_one(world: Any) -> None:
+def test_a_blurred_image_is_smoother_than_public_ones(world: Any) -> None:
     setup = setup_of(world, channels=3)
     found = PRIORS["blurred"](setup, targets_of(setup), torch.Generator().manual_seed(0))
     assert found.shape == (3, 1, 3, 6, 6)
     assert float(found.diff(dim=-1).abs().mean()) < float(setup.public.diff(dim=-1).abs().mean())
 
 
-def test_the_nearest_image_is_the_one_whose_gradient_it_is(world: Any) -> None:
+def test_finds_the_image_with_the_given_gradient(world: Any) -> None:
     setup = setup_of(world, forgotten=2)
     targets = torch.eye(4, dtype=torch.float64)[torch.tensor([[0, 0], [1, 2], [3, 3]])]
-    wanted = torch.stack(
+    gradients = torch.stack(
         [setup.gradient(setup.before, setup.public[row][None], targets[row, :1]) for row in range(3)]
     )
-    found = nearest_images(setup, setup.before, wanted, targets)
+    found = nearest_images(setup, setup.before, gradients, targets)
     for row in range(3):
         assert torch.equal(found[row, 0], setup.public[row])
     assert not torch.equal(found[0, 0], found[0, 1])
     assert not torch.equal(found[2, 0], found[2, 1])
 
 
-def test_restarts_spread_around_the_prior() -> None:
+def test_restarts_are_scattered_around_the_prior() -> None:
     images = torch.rand(2, 1, 3, 4, 4)
-    found = spread(images, 3, torch.Generator().manual_seed(0)).unflatten(0, (2, 3))
+    found = perturbed_starts(images, 3, torch.Generator().manual_seed(0)).unflatten(0, (2, 3))
     assert torch.equal(found[:, 0], images)
-    apart = (found[:, 1:] - images[:, None]).std()
-    assert 0.08 < float(apart) < 0.12
+    deviation = (found[:, 1:] - images[:, None]).std()
+    assert 0.08 < float(deviation) < 0.12

@@ -15,11 +15,11 @@ from palimpsest.storage import Parameters
 FREE = Pixels((-torch.inf, torch.inf))
 
 
-def plain_gradient(network: nn.Module, parameters: Parameters, images: Tensor, targets: Tensor) -> Tensor:
+def reference_gradient(network: nn.Module, parameters: Parameters, images: Tensor, targets: Tensor) -> Tensor:
     point = {name: parameters[name].clone().requires_grad_() for name, _ in network.named_parameters()}
     loss = F.cross_entropy(functional_call(network, {**parameters, **point}, (images,)), targets)
     return torch.cat(
-        [piece.flatten() for piece in torch.autograd.grad(loss, list(point.values()), create_graph=True)]
+        [part.flatten() for part in torch.autograd.grad(loss, list(point.values()), create_graph=True)]
     )
 
 
@@ -48,42 +48,42 @@ def problem(network: nn.Module, shape: tuple[int, int, int, int], **changes: Any
 @pytest.mark.parametrize(
     "architecture", [{"name": "lenet"}, {"name": "convnet", "width": 4}, {"name": "resnet20", "width": 2}]
 )
-def test_equals_an_autograd_loop(architecture: dict[str, Any], objective: Any, channels: int) -> None:
+def test_equals_autograd_for_each_row(architecture: dict[str, Any], objective: Any, channels: int) -> None:
     shape = (2, channels, 8, 8)
     network = build_model(ModelConfig(**architecture), shape=shape[1:], classes=4, seed=0).double().eval()
-    one = problem(network, shape, objective=objective)
+    whole = problem(network, shape, objective=objective)
     points = torch.rand(6, 2 * channels * 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    values, gradients = one.objective_and_gradient()(points, torch.arange(6))
-    (term,) = one.terms
-    assert one.targets is not None
+    values, gradients = whole.objective_and_gradient()(points, torch.arange(6))
+    (term,) = whole.terms
+    assert whole.targets is not None
     for row, point in enumerate(points):
         x = point.clone().requires_grad_()
         images = x.view(shape)
-        found = plain_gradient(network, term.parameters, images, one.targets[row // 3])
-        wanted = term.observed[row // 3]
+        found = reference_gradient(network, term.parameters, images, whole.targets[row // 3])
+        observed_gradient = term.observed[row // 3]
         if objective == "euclidean":
-            distance = (found - wanted).square().sum() / wanted.square().sum()
+            distance = (found - observed_gradient).square().sum() / observed_gradient.square().sum()
         else:
-            distance = 1 - F.cosine_similarity(found, wanted, dim=0)
+            distance = 1 - F.cosine_similarity(found, observed_gradient, dim=0)
         value = distance + 0.3 * total_variation(images)
         (expected,) = torch.autograd.grad(value, x)
         torch.testing.assert_close(values[row], value.detach())
         torch.testing.assert_close(gradients[row], expected)
 
 
-def test_rows_choose_batches_and_chunks_do_not_matter(world: Any) -> None:
+def test_rows_select_batches_and_chunks_do_not_change_values(world: Any) -> None:
     network = world().network.double()
-    one, other = problem(network, (2, 1, 6, 6)), problem(network, (2, 1, 6, 6), chunk=1)
+    whole, chunked = problem(network, (2, 1, 6, 6)), problem(network, (2, 1, 6, 6), chunk=1)
     points = torch.rand(6, 72, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    values, gradients = one.objective_and_gradient()(points, torch.arange(6))
-    chosen = torch.tensor([4, 0])
-    some_values, some_gradients = other.objective_and_gradient()(points[chosen], chosen)
-    torch.testing.assert_close(some_values, values[chosen])
-    torch.testing.assert_close(some_gradients, gradients[chosen])
+    values, gradients = whole.objective_and_gradient()(points, torch.arange(6))
+    rows = torch.tensor([4, 0])
+    row_values, row_gradients = chunked.objective_and_gradient()(points[rows], rows)
+    torch.testing.assert_close(row_values, values[rows])
+    torch.testing.assert_close(row_gradients, gradients[rows])
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-def test_fixed_samples_take_part(world: Any, steps: int) -> None:
+def test_fixed_samples_contribute_to_the_gradient(world: Any, steps: int) -> None:
     network = world().network.double()
     gradient = BatchGradient(network, local_steps=steps, learning_rate=0.05)
     whole = problem(network, (3, 1, 6, 6), gradient=gradient, restarts=1, smoothness=0.0)
@@ -106,7 +106,7 @@ def test_fixed_samples_take_part(world: Any, steps: int) -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_labels_can_be_unknowns(world: Any) -> None:
+def test_labels_can_be_unknown(world: Any) -> None:
     network = world().network.double()
     known = problem(network, (2, 1, 6, 6))
     unknown = problem(network, (2, 1, 6, 6), targets=None)
@@ -122,18 +122,23 @@ def test_labels_can_be_unknowns(world: Any) -> None:
     assert gradients[:, 72:].abs().sum() > 0
 
 
-def test_only_pixels_are_boxed(world: Any) -> None:
+def test_only_pixels_are_bounded(world: Any) -> None:
     box = problem(world().network.double(), (2, 1, 6, 6), targets=None, coordinates=Pixels((0.0, 1.0))).box()
     assert box.low.tolist() == [0.0] * 72 + [-torch.inf] * 8
     assert box.high.tolist() == [1.0] * 72 + [torch.inf] * 8
 
 
-def test_other_coordinates_are_the_same_objective(world: Any) -> None:
+def test_coordinates_do_not_change_the_objective(world: Any) -> None:
     network = world().network.double()
     public = torch.rand(30, 1, 6, 6, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     spectrum = make_coordinates("spectrum", public)
-    plain, changed = problem(network, (2, 1, 6, 6)), problem(network, (2, 1, 6, 6), coordinates=spectrum)
+    in_pixels, in_spectrum = (
+        problem(network, (2, 1, 6, 6)),
+        problem(network, (2, 1, 6, 6), coordinates=spectrum),
+    )
     images = torch.rand(6, 2, 1, 6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    expected, _ = plain.objective_and_gradient()(plain.unknowns(images), torch.arange(6))
-    found, _ = changed.objective_and_gradient()(changed.unknowns(spectrum.encode(images)), torch.arange(6))
+    expected, _ = in_pixels.objective_and_gradient()(in_pixels.unknowns(images), torch.arange(6))
+    found, _ = in_spectrum.objective_and_gradient()(
+        in_spectrum.unknowns(spectrum.encode(images)), torch.arange(6)
+    )
     torch.testing.assert_close(found, expected)

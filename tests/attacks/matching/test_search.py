@@ -43,7 +43,7 @@ def test_restarts_equal_sequential_searches(world: type[World], optimizer: str) 
         torch.testing.assert_close(batched.images[batch], expected, atol=1e-5, rtol=0)
 
 
-def test_the_part_selects_the_samples_and_their_targets(world: type[World]) -> None:
+def test_part_selects_the_samples_and_their_targets(world: type[World]) -> None:
     setup = setup_of(world(retained=2, forgotten=1))
     assert setup.targets is not None
     terms = {
@@ -58,7 +58,7 @@ def test_the_part_selects_the_samples_and_their_targets(world: type[World]) -> N
         assert torch.equal(result.labels, setup.targets[:, rows[part]].argmax(-1).flatten())
 
 
-def test_a_batch_without_a_finite_start_is_refused(world: type[World]) -> None:
+def test_rejects_a_batch_without_a_finite_start(world: type[World]) -> None:
     setup = setup_of(world())
     gradients = setup.gradients_after.clone()
     gradients[1] = 0
@@ -68,7 +68,7 @@ def test_a_batch_without_a_finite_start_is_refused(world: type[World]) -> None:
         descent(broken).find("retained", [term])
 
 
-def test_the_check_returns_the_truth_with_its_objective(world: type[World]) -> None:
+def test_check_returns_the_truth_with_its_objective(world: type[World]) -> None:
     clients = world()
     setup = setup_of(clients)
     retained, forgotten, _ = clients.truth

@@ -9,7 +9,7 @@ from palimpsest.gradients.layer_rules import find_batched_rule, find_per_sample_
 LAYERS: dict[str, Callable[[], list[nn.Module]]] = {
     "images": lambda: [nn.BatchNorm2d(4)],
     "features": lambda: [nn.Flatten(), nn.BatchNorm1d(144)],
-    "lines": lambda: [nn.Flatten(2), nn.BatchNorm1d(4)],
+    "sequences": lambda: [nn.Flatten(2), nn.BatchNorm1d(4)],
     "without bias": lambda: [nn.BatchNorm2d(4, bias=False)],
     "without parameters": lambda: [nn.BatchNorm2d(4, affine=False)],
 }
@@ -25,12 +25,12 @@ def test_per_sample_gradients(name: str) -> None:
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_batched_gradients(name: str) -> None:
-    # In-place activations overwrite the outputs of a layer.
+    # The in-place activation overwrites the outputs of the layer.
     layers = nn.Conv2d(1, 4, 3), *LAYERS[name](), nn.ELU(inplace=True), nn.Flatten()
     assert_batched_equal(nn.Sequential(*layers, nn.Linear(144, CLASSES)), 1, 8, 8)
 
 
-def test_volumes() -> None:
+def test_per_sample_gradients_of_volumes() -> None:
     layers = nn.Conv3d(1, 2, 1), nn.BatchNorm3d(2), nn.Tanh(), nn.Flatten(), nn.Linear(16, CLASSES)
     assert_equal(*both(shaken(nn.Sequential(*layers)), noise(5, 1, 2, 2, 2)))
 

@@ -29,7 +29,7 @@ def convolutions(draw: st.DrawFn) -> nn.Conv2d:
     return nn.Conv2d(
         4,
         4 * draw(st.integers(1, 2)),
-        # The library warns that it has to copy where an even kernel is padded to the same size.
+        # torch warns about a copy if an even kernel is padded to the same size.
         draw(pairs(st.sampled_from([1, 3]) if padding == "same" else st.integers(1, 3))),
         stride=(1, 1) if padding == "same" else draw(pairs(st.integers(1, 3))),
         padding=padding,
@@ -48,7 +48,9 @@ def convolutions(draw: st.DrawFn) -> nn.Conv2d:
     st.booleans(),
     st.booleans(),
 )
-def test_convolutions(layer: nn.Conv2d, count: int, size: tuple[int, int], last: bool, as_one: bool) -> None:
+def test_per_sample_gradients(
+    layer: nn.Conv2d, count: int, size: tuple[int, int], channels_last: bool, use_groups: bool
+) -> None:
     pooled = [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * layer.out_channels, CLASSES)]
     model = shaken(nn.Sequential(layer, nn.Tanh(), *pooled))
     images = noise(count, 4, *size)
@@ -56,16 +58,18 @@ def test_convolutions(layer: nn.Conv2d, count: int, size: tuple[int, int], last:
         model(images)
     except RuntimeError:
         assume(False)
-    if last:
+    if channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     with pytest.MonkeyPatch.context() as patch:
-        # Both ways to multiply, whichever would be taken for such a shape.
-        patch.setattr("palimpsest.gradients.layer_rules.convolution._groups_are_faster", lambda *_: as_one)
+        # Test both algorithms, whichever would be selected for the shape.
+        patch.setattr(
+            "palimpsest.gradients.layer_rules.convolution._groups_are_faster", lambda *_: use_groups
+        )
         assert_equal(*both(model, images))
 
 
 @pytest.mark.parametrize("width", [3, 16, 32])
-def test_float32_takes_the_way_that_is_faster_for_the_shape(width: int) -> None:
+def test_float32_gradients_equal_vmap(width: int) -> None:
     model = nn.Sequential(nn.Conv2d(width, 32, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.LazyLinear(CLASSES))
     images = noise(5, width, 12, 12).float()
     model(images)
@@ -78,9 +82,11 @@ def test_float32_takes_the_way_that_is_faster_for_the_shape(width: int) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 2), st.booleans(), st.sampled_from([1, 3]))
-def test_convolutions_of_lines_and_of_volumes(count: int, stride: int, bias: bool, dimensions: int) -> None:
-    kind = nn.Conv1d if dimensions == 1 else nn.Conv3d
-    layer = kind(2, 4, 3, stride=stride, padding=1, groups=2, bias=bias)
+def test_per_sample_gradients_of_sequences_and_volumes(
+    count: int, stride: int, bias: bool, dimensions: int
+) -> None:
+    layer_class = nn.Conv1d if dimensions == 1 else nn.Conv3d
+    layer = layer_class(2, 4, 3, stride=stride, padding=1, groups=2, bias=bias)
     model = nn.Sequential(layer, nn.Tanh(), nn.Flatten(), nn.LazyLinear(CLASSES)).double()
     images = noise(count, 2, *[5] * dimensions)
     model(images)
@@ -99,7 +105,7 @@ PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
     mode=st.sampled_from(["zeros", "reflect", "replicate", "circular"]),
     bias=st.booleans(),
 )
-def test_equal_vmap_for_any_convolution(
+def test_batched_gradients(
     kernel: tuple[int, int],
     stride: tuple[int, int],
     dilation: tuple[int, int],
@@ -107,7 +113,7 @@ def test_equal_vmap_for_any_convolution(
     mode: str,
     bias: bool,
 ) -> None:
-    # The library warns that it has to copy where an even kernel is padded to the same size.
+    # torch warns about a copy if an even kernel is padded to the same size.
     assume(padding != "same" or (stride == (1, 1) and kernel[0] % 2 == kernel[1] % 2 == 1))
     sizes = [
         padding if isinstance(padding, str) else padding[side] * 2 + 7 - dilation[side] * (kernel[side] - 1)
@@ -133,11 +139,11 @@ def test_equal_vmap_for_any_convolution(
 
 @pytest.mark.parametrize("padding", ["same", "valid", (2, 1)])
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
-def test_padding_is_that_of_the_layer(padding: str | tuple[int, int], mode: str) -> None:
+def test_pad_equals_the_padding_of_the_layer(padding: str | tuple[int, int], mode: str) -> None:
     layer = nn.Conv2d(2, 3, (3, 5), padding=padding, padding_mode=mode, dilation=(2, 1), bias=False).double()
     images = noise(2, 2, 9, 8)
-    plain = nn.functional.conv2d(pad(layer, images), layer.weight, dilation=layer.dilation)
-    assert torch.equal(plain, layer(images))
+    convolved = nn.functional.conv2d(pad(layer, images), layer.weight, dilation=layer.dilation)
+    assert torch.equal(convolved, layer(images))
 
 
 def test_grouped_convolutions_have_no_batched_rule() -> None:

@@ -22,6 +22,6 @@ def test_per_sample_gradients(name: str) -> None:
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_batched_gradients(name: str) -> None:
-    # In-place activations overwrite the outputs of a layer.
+    # The in-place activation overwrites the outputs of the layer.
     layers = nn.Conv2d(1, 4, 3), *LAYERS[name](), nn.ELU(inplace=True), nn.Flatten()
     assert_batched_equal(nn.Sequential(*layers, nn.Linear(144, CLASSES)), 1, 8, 8)

@@ -5,7 +5,7 @@ from torch import nn
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(7,), (5, 7), (2, 3, 7)])
-def test_linear_layers_of_any_shape(shape: tuple[int, ...], bias: bool) -> None:
+def test_per_sample_gradients(shape: tuple[int, ...], bias: bool) -> None:
     model = nn.Sequential(
         nn.Linear(7, 4, bias=bias), nn.Tanh(), nn.Flatten(), nn.LazyLinear(CLASSES)
     ).double()

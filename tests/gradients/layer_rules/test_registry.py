@@ -12,7 +12,7 @@ from palimpsest.gradients.layerwise import Layerwise
 
 
 class Scale(nn.Module):
-    """A layer that torch does not have: one factor for each feature, squared if asked."""
+    """Layer without a built-in rule: one factor for each feature, optionally squared."""
 
     def __init__(self, size: int, *, squared: bool = False) -> None:
         super().__init__()
@@ -23,8 +23,8 @@ class Scale(nn.Module):
 
 
 @pytest.fixture(autouse=True)
-def _tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
+def _restore_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore the registered rules after each test."""
     for table in ("_PER_SAMPLE", "_BATCHED"):
         monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
 
@@ -37,13 +37,13 @@ def model() -> nn.Module:
     return nn.Sequential(nn.Linear(6, 4), nn.Tanh(), Scale(4), nn.Linear(4, CLASSES))
 
 
-def test_a_rule_of_a_third_party_is_used_by_the_per_sample_engine() -> None:
-    assert not Layerwise(shaken(model())).suits(noise(4, 6))
+def test_per_sample_engine_uses_a_registered_rule() -> None:
+    assert not Layerwise(shaken(model())).supports(noise(4, 6))
     assert register_per_sample_rule(Scale)(scale_gradients) is scale_gradients
     assert_equal(*both(shaken(model()), noise(4, 6)))
 
 
-def test_a_rule_of_a_third_party_is_used_by_the_batched_engine() -> None:
+def test_batched_engine_uses_a_registered_rule() -> None:
     register_per_sample_rule(Scale)(scale_gradients)
     assert_batched_equal(model(), 6, fast=False)
 
@@ -57,13 +57,13 @@ def test_a_rule_of_a_third_party_is_used_by_the_batched_engine() -> None:
     assert_batched_equal(model(), 6)
 
 
-def test_a_rule_holds_for_the_layers_that_it_supports() -> None:
+def test_a_rule_applies_only_to_supported_layers() -> None:
     register_per_sample_rule(Scale, supports=lambda layer: not layer.squared)(scale_gradients)
     assert find_per_sample_rule(Scale(4)) is scale_gradients
     assert find_per_sample_rule(Scale(4, squared=True)) is None
 
 
-def test_a_later_rule_replaces_an_earlier_one_and_subclasses_have_none() -> None:
+def test_later_rules_replace_earlier_ones_and_exclude_subclasses() -> None:
     register_per_sample_rule(Scale)(lambda *_: None)
     register_per_sample_rule(Scale)(scale_gradients)
     assert find_per_sample_rule(Scale(4)) is scale_gradients

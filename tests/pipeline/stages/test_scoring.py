@@ -64,7 +64,7 @@ def test_each_kind_of_samples_has_its_scores(
     assert type(scores) is kind
     assert scores.reconstruction()[best[0]] == best[1]
     assert scores.reconstruction()["identification_top1"] == 1
-    # Read back, and not computed again, by the same inputs alone.
+    # A stored result is only reused for the same inputs.
     worse = Reconstruction(samples.inputs.flip(0), {}, {})
     assert (
         score(run, configured(), "scores", found, samples, samples).reconstruction()
@@ -115,7 +115,7 @@ def test_batches_are_paired_with_their_originals(run: Run) -> None:
     assert scored.batches.retained.aggregates()["mse"] == 0
     assert scored.batches.prior is not None
     assert scored.batches.prior.aggregates()["mse"] == pytest.approx(float(forgotten.images.square().mean()))
-    # Pairs that were chosen by their closeness can't be tested.
+    # Pairs that were chosen by similarity can't be tested.
     assert scored.pairing is None
 
 
@@ -132,7 +132,7 @@ def test_batches_of_one_are_tested(run: Run) -> None:
     assert (scored.batches.retained, scored.batches.prior) == (None, None)
 
 
-def test_of_the_truth_of_a_batch_each_part_may_be_missing(run: Run) -> None:
+def test_scores_retained_samples_without_the_forgotten_ones(run: Run) -> None:
     forgotten, retained = drawn_images(4, 1), drawn_images(6, 2)
     found = swapped(forgotten, retained)
     scored = score_batches(
@@ -149,5 +149,5 @@ def test_links_are_scored_against_candidates_in_random_order(view: AuditorView, 
     assert links.identified == 1
     assert links.chance == pytest.approx(1 / 60)
     assert set(run.seconds()) == {"linkage", "scores-linkage"}
-    strangers = score_links(run, configured(), view, small_images(60, seed=9), key=())
-    assert strangers.identified < 0.2
+    others = score_links(run, configured(), view, small_images(60, seed=9), key=())
+    assert others.identified < 0.2

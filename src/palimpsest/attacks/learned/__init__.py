@@ -1,1 +1,1 @@
-"""Learned attacks: networks trained on the auditor's queries to invert gradient differences (IGF and relatives)."""
+"""Learned attacks: networks, trained on the auditor's queries, that invert gradient differences (IGF and variants)."""

@@ -1,4 +1,4 @@
-"""Augmentation: queries made from the auxiliary images (IGF, section 3.1)."""
+"""Queries for the oracle: the auxiliary images and augmented copies of them (IGF, section 3.1)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from palimpsest.datasets import ImageSet
 
-# Small enough that the label stays true: about a tenth of the side, of the range, and of the contrast.
+# The label stays correct under small changes: about a tenth of the side, of the value range, and of the contrast.
 _SHIFT, _BRIGHTNESS, _TINT, _CONTRAST = 0.1, 0.1, 0.05, 0.15
 _LARGEST_SHARE = 0.5
 _CHUNK = 1024
@@ -17,21 +17,22 @@ _CHUNK = 1024
 
 @dataclass(frozen=True)
 class Queries:
-    """Images for the oracle, with the labels that the auditor gives them.
+    """Images for the oracle, with the labels that the auditor assigns to them.
 
     Args:
         images_uint8: Images as 8-bit integers, `[m, channels, height, width]`; the auxiliary images come first.
-        labels: `[m]` int64.
+        labels: Class labels, `[m]` int64.
     """
 
     images_uint8: Tensor
     labels: Tensor
 
     def __len__(self) -> int:
+        """Return the number m of queries."""
         return len(self.images_uint8)
 
     def chunks(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield images in [0, 1] and labels of rows `start` to `stop - 1`, in chunks."""
+        """Yield the images, in [0, 1], and the labels of rows `start` to `stop - 1`, in chunks."""
         for row in range(start, stop, _CHUNK):
             rows = slice(row, min(row + _CHUNK, stop))
             yield self.images_uint8[rows].float() / 255, self.labels[rows]
@@ -45,17 +46,21 @@ def augmented_queries(
     horizontal_flip: bool = True,
     generator: Generator,
 ) -> Queries:
-    """Make queries: the auxiliary images, then variations: flipped horizontally, then also shifted, brightened and blended.
+    """Make queries: the auxiliary images, then their horizontal flips, then random variations.
+
+    A random variation is shifted and changed in brightness, tint, and contrast. It may also be flipped and blended with
+    another image.
 
     Args:
         auxiliary: The auditor's images.
-        per_image: Queries for each image, which include the image itself; 1 or more.
-        mixup: Share of the variations, after the flipped one, that are blended with another image, in [0, 1].
-        horizontal_flip: Whether to flip images horizontally; images of writing should not be flipped.
+        per_image: Number of queries for each image, including the image itself; 1 or more.
+        mixup: Share of the random variations that are blended with another image, in [0, 1].
+        horizontal_flip: Whether to flip images horizontally. If false, random variations take the place of the flips;
+            use this for images of digits or text.
         generator: Draws the variations.
 
     Returns:
-        `per_image` queries for each auxiliary image.
+        The queries, `per_image` for each auxiliary image.
     """
     unchanged = _to_uint8(auxiliary.images)
     variants = [unchanged]
@@ -75,15 +80,16 @@ def augmented_queries(
 
 
 def _vary(images: Tensor, horizontal_flip: bool, mixup: float, generator: Generator) -> Tensor:
+    """Draw a random variation of each image."""
     if horizontal_flip:
-        mirror = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
-        images = torch.where(mirror, images.flip(3), images)
+        flipped = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+        images = torch.where(flipped, images.flip(3), images)
     images = _relight(_shift(images, generator), generator)
     return _mix(images, mixup, generator) if mixup else images
 
 
 def _shift(images: Tensor, generator: Generator) -> Tensor:
-    """Move each image by up to a tenth of its side; the border is padded by reflection."""
+    """Shift each image by up to a tenth of its side, with reflection padding at the border."""
     count, _, height, width = images.shape
     reach = max(1, round(_SHIFT * min(height, width)))
     down, right = torch.randint(0, 2 * reach + 1, (2, count, 1), generator=generator)
@@ -106,11 +112,11 @@ def _relight(images: Tensor, generator: Generator) -> Tensor:
 
 
 def _mix(images: Tensor, mixup: float, generator: Generator) -> Tensor:
-    """Blend some images with another one of at most half the weight, so that the label stays true."""
+    """Blend randomly chosen images with another image of at most half the weight, so that the label stays correct."""
     other = torch.randint(0, len(images), (len(images),), generator=generator)
     share = _LARGEST_SHARE * torch.rand(len(images), 1, 1, 1, generator=generator)
-    chosen = torch.rand(len(images), 1, 1, 1, generator=generator) < mixup
-    return torch.where(chosen, torch.lerp(images, images[other], share), images)
+    blended = torch.rand(len(images), 1, 1, 1, generator=generator) < mixup
+    return torch.where(blended, torch.lerp(images, images[other], share), images)
 
 
 def _to_uint8(images: Tensor) -> Tensor:
@@ -118,4 +124,5 @@ def _to_uint8(images: Tensor) -> Tensor:
 
 
 def _symmetric(shape: tuple[int, ...], generator: Generator) -> Tensor:
+    """Draw uniform random numbers in [-1, 1)."""
     return 2 * torch.rand(shape, generator=generator) - 1

@@ -1,4 +1,4 @@
-"""Base of the learned attacks on images: query, extract features, train inverters, invert proofs (IGF, section 3.2)."""
+"""Base class of learned attacks on images: query, extract features, train networks, invert proofs (IGF, 3.2)."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -31,55 +31,54 @@ from palimpsest.reduction import CountSketch
 
 
 class LearnedInversion(Attack):
-    """Base of the attacks that learn, from the auditor's queries, to turn a proof back into its image."""
+    """Base class of the attacks that train networks on the auditor's queries to reconstruct a proof's image."""
 
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )
 
     queries: PositiveInt = 1
-    """Queries for each auxiliary image: the image, its horizontal flip, then also shifted and brightened copies."""
+    """Queries for each auxiliary image: the image, its horizontal flip, then randomly shifted and relit variations."""
     horizontal_flip: bool = True
-    """Whether to flip the variations horizontally."""
+    """Whether to flip images horizontally; turn this off for digits and text."""
     mixup: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the shifted variations that are blended with another image."""
+    """Share of the random variations that are blended with another image."""
     ensemble_size: PositiveInt = 1
-    """Networks that are trained, each from another initialization; their images are averaged."""
+    """Number of networks, each trained from a different initialization; their images are averaged."""
     beta: NonNegativeFloat = 0.01
     """Weight of the perceptual distance (Eq. 6); 0 needs no VGG weights."""
     perceptual_batch: PositiveInt | None = None
-    """Measure that distance on so many images of each step, an estimate of Eq. 8; None means all images."""
+    """Images of each step on which the perceptual distance is measured, to estimate Eq. 8. If omitted, all images."""
     vgg_weights: Path | None = None
-    """A safetensors file with VGG-16's first four convolutions; None means torchvision's weights."""
+    """A safetensors file with VGG-16's first four convolutions. If omitted, torchvision's weights are used."""
     epochs: PositiveInt = 100
-    """Passes over the queries."""
+    """Training epochs: passes over the queries."""
     batch_size: Annotated[int, Field(ge=2)] = 256
-    """Images in a step (the paper: 256)."""
+    """Images in a training step (256 in the paper)."""
     learning_rate: PositiveFloat = 1e-4
-    """Adam's learning rate (the paper: 1e-4)."""
+    """Learning rate of the optimizer (1e-4 in the paper); the peak of the one-cycle schedule."""
     schedule: Schedule = "constant"
-    """Keep the learning rate, or raise it to that value in a tenth of the steps and lower it to zero (one-cycle)."""
+    """Learning-rate schedule: constant, or one-cycle, which rises for a tenth of the steps, then falls to zero."""
     precision: Precision = "auto"
-    """Number format of the network's products; auto takes bfloat16 where the processor multiplies it."""
+    """Number format of the network's matrix products and convolutions; auto is bfloat16 if the hardware supports it."""
     devices: PositiveInt = 1
-    """GPUs, or on a CPU processes, that share each step; one if the oracle is stochastic."""
+    """GPUs (processes on a CPU) that share each training step; with a stochastic oracle only one is used."""
     refreshes: PositiveInt | None = None
-    """For a stochastic oracle, such as one with a random defense: how often to query, spread over the epochs; None
-    means in every epoch."""
+    """Times that a stochastic oracle is queried, spread evenly over the epochs. If omitted, once in every epoch."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    """Share of the auxiliary images kept aside for the validation curve; it chooses nothing."""
+    """Share of the auxiliary images that are held out for validation; the networks are not trained on them."""
 
     @abstractmethod
     def fit_extractors(
         self, vectors: Tensor, labels: Tensor, view: AuditorView, generator: Generator
     ) -> FeatureExtractors:
-        """Learn what to extract from a gradient difference.
+        """Fit feature extractors to the gradient differences of the auxiliary images.
 
         Args:
             vectors: Gradient differences of the auxiliary images, `[m, d]`, or their sketches.
-            labels: Their labels, `[m]`.
-            view: What the auditor holds.
-            generator: The attack's randomness.
+            labels: Labels of the auxiliary images, `[m]`.
+            view: The auditor's view.
+            generator: Source of the attack's randomness.
         """
 
     @abstractmethod
@@ -87,16 +86,16 @@ class LearnedInversion(Attack):
         """Build a network from features to images, with fresh weights.
 
         Args:
-            features: What the network takes.
+            features: Description of the network's inputs.
             shape: Channels, height, and width of the images.
         """
 
     def __call__(self, view: AuditorView, *, generator: Generator) -> Reconstruction:
-        """Learn, then reconstruct the image behind each proof.
+        """Train on the oracle's answers, then reconstruct the image behind each proof.
 
         Args:
             view: Proofs, oracle, and auxiliary images.
-            generator: The attack's randomness.
+            generator: Source of the attack's randomness.
 
         Returns:
             One image for each proof, in the order of the proofs.
@@ -104,11 +103,14 @@ class LearnedInversion(Attack):
         return self.invert(self.learn(view, generator=generator), view.proofs, device=view.device)
 
     def learn(self, view: AuditorView, *, generator: Generator) -> Learned:
-        """Learn from the oracle's answers; the proofs are not used.
+        """Train on the oracle's answers, without using the proofs.
 
         Args:
             view: Oracle and auxiliary images. A stochastic oracle is queried again during training.
-            generator: The attack's randomness.
+            generator: Source of the attack's randomness.
+
+        Returns:
+            The trained state of the attack.
 
         Raises:
             ConfigurationError: The weights of the perceptual distance are missing.
@@ -123,15 +125,15 @@ class LearnedInversion(Attack):
             horizontal_flip=self.horizontal_flip,
             generator=generator,
         )
-        features, first = fit_features(
+        features, query_features = fit_features(
             view,
             queries,
             lambda vectors, labels: self.fit_extractors(vectors, labels, view, generator),
             sketch=self.draw_sketch(view.oracle.dimension, generator),
         )
-        kept, aside = self._split(queries, len(view.auxiliary), generator)
-        pairs = ImagePairs(first, queries.images_uint8, kept)
-        validation = ImagePairs(first, queries.images_uint8, aside)
+        training_rows, validation_rows = self._split(queries, len(view.auxiliary), generator)
+        pairs = ImagePairs(query_features, queries.images_uint8, training_rows)
+        validation = ImagePairs(query_features, queries.images_uint8, validation_rows)
         networks, history = self._train(
             features,
             self._training_pairs(view, queries, features, pairs),
@@ -153,22 +155,25 @@ class LearnedInversion(Attack):
         view: AuditorView,
         generator: Generator,
     ) -> Learned:
-        """Learn from the errors of the trained networks. The base class learns nothing.
+        """Fit a refinement to the errors of the trained networks. The base class fits none.
 
         Args:
-            learned: The trained networks.
-            pairs: The pairs that they were trained on.
-            validation: Pairs kept aside.
-            view: What the auditor holds.
-            generator: The attack's randomness.
+            learned: The trained state without a refinement.
+            pairs: Training pairs of the networks.
+            validation: Pairs held out from training.
+            view: The auditor's view.
+            generator: Source of the attack's randomness.
+
+        Returns:
+            The trained state, with a refinement if one was fitted.
         """
         return learned
 
     def refine(self, learned: Learned, images: Tensor, features: Tensor, *, device: str) -> Tensor:
-        """Move images to where they agree with the proofs. The base class returns them unchanged.
+        """Return the reconstructed images, adjusted to the proofs. The base class returns them unchanged.
 
         Args:
-            learned: What `learn` returned.
+            learned: Trained state of the attack.
             images: The networks' images, `[n, channels, height, width]`.
             features: Standardized features of the proofs, `[n, k]`.
             device: "cpu" or "cuda".
@@ -179,7 +184,7 @@ class LearnedInversion(Attack):
         """Reconstruct the image behind each proof (IGF, Eq. 9).
 
         Args:
-            learned: What `learn` returned.
+            learned: Trained state of the attack.
             proofs: Gradient differences, `[n, d]`.
             device: "cpu" or "cuda".
 
@@ -192,19 +197,19 @@ class LearnedInversion(Attack):
         return Reconstruction(images=images, history=learned.history, facts=learned.features.facts)
 
     def apply_networks(self, learned: Learned, features: Tensor, *, device: str) -> Tensor:
-        """Average the networks' images.
+        """Reconstruct images with each network, and average them.
 
         Args:
-            learned: What `learn` returned.
+            learned: Trained state of the attack.
             features: Standardized features, `[n, k]`.
             device: "cpu" or "cuda".
 
         Returns:
-            `[n, channels, height, width]` in [0, 1].
+            Images, `[n, channels, height, width]` in [0, 1].
         """
         images = torch.zeros(len(features), *learned.shape)
         for network in learned.networks:
-            # Built without storage, so that it draws no random weights.
+            # On the meta device, the network gets no storage and draws no random weights.
             with torch.device("meta"):
                 inverter = self.build_inverter(learned.features, learned.shape)
             inverter.load_state_dict(network.parameters, assign=True)
@@ -212,25 +217,28 @@ class LearnedInversion(Attack):
         return images
 
     def draw_sketch(self, dimension: int, generator: Generator) -> CountSketch | None:
-        """Draw the sketch that shortens vectors before they are stored; None keeps them whole.
+        """Draw the sketch that shortens vectors before they are stored. The base class stores whole vectors.
 
         Args:
             dimension: Length of the vectors.
-            generator: The attack's randomness.
+            generator: Source of the attack's randomness.
+
+        Returns:
+            The sketch, or None to store whole vectors.
         """
         return None
 
     def probes(self, view: AuditorView) -> int:
-        """The number of queries that `fit_extractors` makes besides those for training."""
+        """Return the number of queries that `fit_extractors` makes in addition to the training queries."""
         return 0
 
     def affordable(self, view: AuditorView) -> int:
-        """The number of queries for each auxiliary image: `queries`, or fewer if the oracle limits them."""
+        """Return the number of queries for each auxiliary image: `queries`, or fewer if the oracle limits them."""
         if view.remaining_queries is None:
             return self.queries
         probes, limit = self.probes(view), view.remaining_queries
-        left = limit - probes if view.affords(probes) else limit
-        return min(self.queries, 1 + left // len(view.auxiliary))
+        available = limit - probes if view.affords(probes) else limit
+        return min(self.queries, 1 + available // len(view.auxiliary))
 
     def _train(
         self,
@@ -241,7 +249,7 @@ class LearnedInversion(Attack):
         view: AuditorView,
         generator: Generator,
     ) -> tuple[tuple[Network, ...], History]:
-        """Train the networks one after another; their histories are numbered from the second on."""
+        """Train the networks one after another; history keys have a number from the second network on."""
         ddp = self.devices > 1 and not view.stochastic_oracle
         train = partial(train_ddp, devices=self.devices) if ddp else train_inverter
         history: History = {}
@@ -253,7 +261,7 @@ class LearnedInversion(Attack):
                 inverter, training_pairs, validation, perceptual, self._plan(view.device), generator=generator
             )
             history |= {f"{name}_{index + 1}" if index else name: values for name, values in series.items()}
-            # In the layout of a stored network, so that a loaded one computes in the same order, to the last bit.
+            # A loaded network has contiguous weights. With the same layout here, both compute bitwise equal images.
             networks.append(
                 Network({name: value.contiguous() for name, value in inverter.cpu().state_dict().items()})
             )
@@ -262,7 +270,7 @@ class LearnedInversion(Attack):
     def _training_pairs(
         self, view: AuditorView, queries: Queries, features: Features, pairs: ImagePairs
     ) -> Callable[[int], ImagePairs]:
-        """The pairs of each epoch: always the same, or new answers of a stochastic oracle to the same queries."""
+        """Return the source of each epoch's pairs; a stochastic oracle is queried again for the same images."""
         return refreshed_pairs(
             pairs,
             lambda: replace(pairs, features=query_again(view, queries, features)),
@@ -283,8 +291,8 @@ class LearnedInversion(Attack):
         )
 
     def _split(self, queries: Queries, images: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Rows of the queries for training, and for validation: some images, without any of their variations."""
+        """Split the queries into rows for training and for validation; variations of held-out images are dropped."""
         order = torch.randperm(images, generator=generator)
-        kept = int(images * self.validation)
+        held_out = int(images * self.validation)
         starts = range(0, len(queries), images)
-        return torch.cat([order[kept:] + start for start in starts]), order[:kept]
+        return torch.cat([order[held_out:] + start for start in starts]), order[:held_out]

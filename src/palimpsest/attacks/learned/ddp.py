@@ -1,4 +1,4 @@
-"""Training of an image inverter in several processes, one for each GPU, by Lightning Fabric."""
+"""Distributed training of an image inverter, with one process for each GPU, by Lightning Fabric."""
 
 import threading
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from palimpsest.randomness import fork
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-# The message that ends the stream of epochs from the first process.
+# Marks the end of the queue of epoch values.
 _DONE = None
 
 
@@ -34,18 +34,18 @@ def train_ddp(
     devices: int,
     generator: Generator,
 ) -> History:
-    """Train as `train_inverter` does, with each step shared by several processes (distributed data parallel).
+    """Train like `train_inverter`, with each step shared by several processes (distributed data parallel).
 
-    The processes take turns at the rows of a step, and the mean of their gradients is that of the whole step. Batch
-    norm sees only the rows of its own process.
+    The rows of a step are divided among the processes, and the mean of the processes' gradients is the gradient of the
+    step. Batch norm uses only the rows of its own process.
 
     Args:
-        inverter: From features to images; it ends in eval mode.
-        training_pairs: Called once, with 0: the pairs of all epochs.
-        validation: Pairs kept aside for the history.
+        inverter: Network from features to images. It is trained in place and left in eval mode.
+        training_pairs: Returns the pairs of an epoch. It is called once, with 0; its pairs serve all epochs.
+        validation: Pairs held out from training, whose error is recorded in the history.
         perceptual: VGG's features, or None if beta is 0.
-        plan: Epochs and rates.
-        devices: GPUs, or on a CPU processes that share its cores; 2 or more.
+        plan: Settings of the training.
+        devices: Number of GPUs, or of processes that share a CPU's cores; 2 or more.
         generator: Seeds the processes.
 
     Returns:
@@ -53,11 +53,11 @@ def train_ddp(
 
     Raises:
         DivergenceError: The loss is not finite.
-        ResourceError: The machine has fewer GPUs.
+        ResourceError: The machine has fewer GPUs than `devices`.
     """
     if plan.device == "cuda" and torch.cuda.device_count() < devices:
         raise ResourceError(
-            f"attack.devices is {devices}, and there are {torch.cuda.device_count()} GPUs: lower it."
+            f"attack.devices is {devices}, but this machine has {torch.cuda.device_count()} GPU(s). Lower it."
         )
     fabric = make_fabric(plan.precision, plan.device, processes=devices)
     epochs: Any = torch.multiprocessing.get_context("spawn").SimpleQueue()
@@ -67,18 +67,18 @@ def train_ddp(
             for values in iter(epochs.get, _DONE):
                 line.advance(values=values)
 
-        # The callbacks are in the context, which a new thread does not inherit.
+        # Progress callbacks are stored in the context, which a new thread does not inherit.
         listener = threading.Thread(target=copy_context().run, args=(listen,))
         listener.start()
         try:
             worker: Any = _Worker(training_pairs(0), validation, perceptual, plan, fork(generator), epochs)
-            answer = fabric.launch(worker, inverter)
+            outcome = fabric.launch(worker, inverter)
         finally:
             epochs.put(_DONE)
             listener.join()
-    if isinstance(answer, DivergenceError):
-        raise answer
-    parameters, history = answer
+    if isinstance(outcome, DivergenceError):
+        raise outcome
+    parameters, history = outcome
     inverter.load_state_dict({name: torch.from_numpy(value) for name, value in parameters.items()})
     inverter.eval()
     return history
@@ -86,7 +86,7 @@ def train_ddp(
 
 @dataclass(frozen=True)
 class _Worker:
-    """What each process runs; the answer of the first one counts."""
+    """Training in one of the processes. The parent uses the result of the first process."""
 
     pairs: ImagePairs
     validation: ImagePairs
@@ -98,6 +98,7 @@ class _Worker:
     def __call__(
         self, fabric: "Fabric", inverter: nn.Module
     ) -> tuple[dict[str, np.ndarray], History] | DivergenceError:
+        """Train, and return the weights and the history, or the error of a diverged training."""
         if self.plan.device == "cpu":
             torch.set_num_threads(max(1, torch.get_num_threads() // fabric.world_size))
         try:
@@ -112,6 +113,6 @@ class _Worker:
                 on_epoch=self.epochs.put if fabric.global_rank == 0 else lambda _: None,
             )
         except DivergenceError as error:
-            return error  # Raised in this process, it would arrive as the text of another error.
-        # A tensor would lie in memory that ends with this process.
+            return error  # If it were raised, the parent would get another exception with its text.
+        # Tensors would be passed in shared memory, which is released when this process exits.
         return {name: value.cpu().numpy() for name, value in inverter.state_dict().items()}, history

@@ -1,4 +1,4 @@
-"""Feature extractors: what a learned attack computes from gradient differences."""
+"""Feature extractors: maps from gradient differences to the features that a learned attack inverts."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _CHUNK = 1024
 
 @dataclass(frozen=True)
 class FeatureExtractor(Record):
-    """Base of the maps from gradient differences to features."""
+    """Base class of the maps from gradient differences to features."""
 
     @abstractmethod
     def transform(self, vectors: Tensor) -> Tensor:
@@ -29,25 +29,25 @@ class FeatureExtractor(Record):
 
     @property
     def facts(self) -> dict[str, float]:
-        """Named facts for the report."""
+        """Named numbers for the report."""
         return {}
 
 
 @dataclass(frozen=True)
 class Reduced(FeatureExtractor):
-    """The whole vector; subclasses reduce its length (IGF, Table 5).
+    """The whole gradient difference; subclasses reduce its number of coordinates (IGF, Table 5).
 
     Args:
-        normalize: Whether the direction, of length one, is reduced, and the logarithm of the length is a feature of its
-            own.
-        signs: Whether the signs of the coordinates are reduced, which a few large coordinates can't dominate.
+        normalize: Whether to scale the vector to length one first and append the logarithm of its length to the
+            features.
+        signs: Whether to replace coordinates by their signs first, so that a few large coordinates can't dominate.
     """
 
     normalize: bool
     signs: bool
 
     def transform(self, vectors: Tensor) -> Tensor:
-        """Reduce vectors `[n, d]` to `[n, k]`, or to `[n, k + 1]` with the logarithm of the length."""
+        """Reduce vectors `[n, d]` to `[n, k]`, or to `[n, k + 1]` if the length is appended."""
         lengths = vectors.norm(dim=1, keepdim=True)
         if self.signs:
             vectors = vectors.sign()
@@ -57,22 +57,22 @@ class Reduced(FeatureExtractor):
         return torch.cat([reduced, lengths.clamp_min(torch.finfo(torch.float32).eps).log()], 1)
 
     def reduce(self, vectors: Tensor) -> Tensor:
-        """Reduce `[n, d]` to `[n, k]`. The base class returns the vectors unchanged."""
+        """Reduce vectors `[n, d]` to `[n, k]`. The base class returns them unchanged."""
         return vectors
 
 
 @dataclass(frozen=True)
 class Projected(Reduced):
-    """Coordinates in the principal directions of the auditor's gradient differences (IGF, Eqs. 4 and 5).
+    """Projection onto the principal directions of the auditor's gradient differences (IGF, Eqs. 4 and 5).
 
     Args:
-        projection: The directions.
+        projection: The principal directions.
     """
 
     projection: Projection
 
     def reduce(self, vectors: Tensor) -> Tensor:
-        """Project `[n, d]` to `[n, k]`."""
+        """Project vectors `[n, d]` to `[n, k]`."""
         return self.projection.transform(vectors)
 
     @property
@@ -86,16 +86,16 @@ class Projected(Reduced):
 
 @dataclass(frozen=True)
 class Hashed(Reduced):
-    """Coordinates summed in random bins (IGF, section C.4).
+    """Feature hashing: sums of coordinates in random bins (IGF, section C.4).
 
     Args:
-        bins: The bin of each coordinate.
+        bins: Assignment of coordinates to bins.
     """
 
     bins: FeatureHash
 
     def reduce(self, vectors: Tensor) -> Tensor:
-        """Hash `[n, d]` to `[n, bins]`."""
+        """Hash vectors `[n, d]` to `[n, bins]`."""
         return self.bins.transform(vectors)
 
     @property
@@ -106,11 +106,11 @@ class Hashed(Reduced):
 
 @dataclass(frozen=True)
 class Sketched(FeatureExtractor):
-    """Features of a vector's sketch.
+    """Features extracted from a vector's count sketch.
 
     Args:
-        sketch: Shortens the vector.
-        extractor: Takes the sketch.
+        sketch: Sketch that shortens the vector.
+        extractor: Extractor that is applied to the sketch.
     """
 
     sketch: CountSketch
@@ -123,7 +123,9 @@ class Sketched(FeatureExtractor):
 
 @dataclass(frozen=True)
 class LastLinearInputs(FeatureExtractor):
-    """Square roots of the last layer's inputs at both models: most inputs are zero and a few are large.
+    """Square roots of the last layer's inputs at both models.
+
+    Most inputs are zero and a few are large; the square root compresses the large ones.
 
     Args:
         last_linear: Position of the layer in the vector.
@@ -143,11 +145,11 @@ class LastLinearInputs(FeatureExtractor):
 
 @dataclass(frozen=True)
 class LastLinearResiduals(FeatureExtractor):
-    """Residuals of both models (probabilities minus the label's unit vector), and the label.
+    """Residuals of both models (probabilities minus the one-hot label), and the label.
 
     Args:
         last_linear: Position of the layer in the vector.
-        label: Whether the label's unit vector is a feature.
+        label: Whether to append the one-hot label.
     """
 
     last_linear: LastLinear
@@ -179,15 +181,18 @@ def fit_reduction(
 
     Args:
         vectors: Gradient differences of the auxiliary images, `[m, d]`.
-        reduction: Which reduction.
+        reduction: Name of the reduction.
         normalize: See `Reduced`.
         signs: See `Reduced`.
         explained_variance: SVD: share of the variance that is kept, in (0, 1].
-        components: SVD: maximum number of directions; None means no limit.
+        components: SVD: maximum number of directions. If omitted, the number is unlimited.
         hash_rate: Hashing: bins per parameter, in (0, 1].
-        memory_budget: SVD: bytes that the work may take beside the vectors.
-        folder: Where signs are stored that exceed the budget; None means the system's temporary folder.
-        generator: Draws the bins of the hash, or the start of the SVD's search.
+        memory_budget: SVD: memory limit in bytes, in addition to the vectors.
+        folder: Folder for signs that exceed the budget. If omitted, the system's temporary folder.
+        generator: Draws the bins of the hash, or the starting point of the SVD.
+
+    Returns:
+        The fitted reduction.
     """
     if reduction == "hash":
         return Hashed(normalize, signs, FeatureHash.draw(vectors.shape[1], hash_rate, generator=generator))

@@ -1,4 +1,4 @@
-"""Standardized features of the auditor's queries and of the proofs: an inverter's inputs."""
+"""Standardized features of queries and proofs, which are the inputs of the inversion networks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,20 +19,21 @@ from palimpsest.storage import Record
 from palimpsest.system.memory import give_back_freed_memory
 
 _BATCH, _CHUNK = 512, 1024
-# Number of answers on which a sketch's distortion is measured.
+# Number of answers on which the distortion of a sketch is measured.
 _MEASURED = 16
+# Bound of standardized features, within the range of float16.
 _LARGEST = 1e4
 
 
 @dataclass(frozen=True)
 class FeatureExtractors:
-    """All extractors of an attack.
+    """Feature extractors of an attack.
 
     Args:
-        spatial: Those whose features are laid out over the image, `[n, channels x height x width]` each.
-        others: All others.
-        map_size: Height and width of the spatial features.
-        facts: Named facts for the report.
+        spatial: Extractors whose features form maps over the image, `[n, channels x height x width]` each.
+        others: Extractors of all other features.
+        map_size: Height and width of the spatial features' maps.
+        facts: Named numbers for the report.
     """
 
     spatial: Sequence[FeatureExtractor] = ()
@@ -43,15 +44,15 @@ class FeatureExtractors:
 
 @dataclass(frozen=True)
 class Features(Record):
-    """One transform from vectors to standardized features, for the auditor's queries and for the proofs.
+    """Transform from gradient differences to standardized features, used for queries and proofs alike.
 
     Args:
-        extractors: Compute the features, in order.
-        maps: Channels, height, and width of the first features, which are laid out over the image; None if there are
-            no such features.
-        mean: Mean of the queries' features, `[k]`; the same for all entries of a map's channel.
-        scale: Their standard deviation, `[k]`.
-        facts: Named facts for the report.
+        extractors: Feature extractors, in the order of their features.
+        maps: Channels, height, and width of the leading features, which form maps over the image. None means that no
+            features form maps.
+        mean: Mean of the auxiliary images' features, `[k]`; all entries of a map's channel share one.
+        scale: Standard deviation of the auxiliary images' features, `[k]`; all entries of a map's channel share one.
+        facts: Named numbers for the report.
     """
 
     extractors: tuple[FeatureExtractor, ...]
@@ -62,7 +63,7 @@ class Features(Record):
 
     @property
     def count(self) -> int:
-        """The number k of features."""
+        """Number k of features."""
         return len(self.mean)
 
     def transform(self, vectors: Tensor) -> Tensor:
@@ -71,30 +72,30 @@ class Features(Record):
 
     @property
     def sketch(self) -> CountSketch | None:
-        """The sketch that all extractors take, or None if they take the whole vector."""
+        """Sketch to which all extractors are applied, or None if they are applied to the whole vector."""
         first = self.extractors[0]
         return first.sketch if isinstance(first, Sketched) else None
 
     def transform_sketched(self, sketches: Tensor) -> Tensor:
         """Compute standardized features `[n, k]`, float16, of sketches `[n, size]`."""
-        extractors = [one.extractor for one in self.extractors if isinstance(one, Sketched)]
+        extractors = [sketched.extractor for sketched in self.extractors if isinstance(sketched, Sketched)]
         return self.standardize(_extract(extractors, sketches))
 
     def restore(self, features: Tensor, count: int) -> Tensor:
-        """Invert `standardize` for the first features, up to the rounding of float16.
+        """Invert `standardize` for the leading features, up to float16 rounding.
 
         Args:
             features: Standardized features, `[n, k]`.
-            count: How many of the k features.
+            count: Number of leading features to restore.
 
         Returns:
-            `[n, count]`.
+            The extracted features, `[n, count]`.
         """
         return features[:, :count].float() * self.scale[:count] + self.mean[:count]
 
     def standardize(self, raw: Tensor) -> Tensor:
-        """Map extracted features `[n, k]` to mean 0 and deviation 1 on the queries, float16."""
-        # The features of a vector unlike the auditor's may exceed the range of float16.
+        """Scale extracted features `[n, k]` to mean 0 and deviation 1 on the auxiliary images, as float16."""
+        # Vectors unlike the auditor's may have features that exceed the range of float16.
         return ((raw - self.mean) / self.scale).clamp(-_LARGEST, _LARGEST).half()
 
 
@@ -105,17 +106,18 @@ def fit_features(
     *,
     sketch: CountSketch | None = None,
 ) -> tuple[Features, Tensor]:
-    """Query the oracle, fit extractors to the answers for the auxiliary images, and extract features of all answers.
+    """Query the oracle, fit extractors to the answers for the auxiliary images, and extract all answers' features.
 
     Args:
-        view: What the auditor holds.
-        queries: The auxiliary images, then variations of them.
-        fit: From the auxiliary images' gradient differences `[m, d]` and labels `[m]` to the extractors (IGF, section
-            3.2, i and ii).
-        sketch: Shortens the vectors before they are stored and the extractors are fitted; None keeps them whole.
+        view: The auditor's view.
+        queries: The auxiliary images, followed by variations of them.
+        fit: Function that fits the extractors to the auxiliary images' gradient differences `[m, d]` and labels `[m]`
+            (IGF, section 3.2, i and ii).
+        sketch: Sketch that shortens the vectors before they are stored and the extractors are fitted. If omitted, whole
+            vectors are stored.
 
     Returns:
-        The transform, and the standardized features of the queries, `[m, k]` float16.
+        The transform, and the standardized features of all queries, `[queries, k]` float16.
     """
     count, dimension = len(view.auxiliary), view.oracle.dimension
     sketch_facts: dict[str, float] = {}
@@ -125,11 +127,11 @@ def fit_features(
         else _query(view, queries, range(count)),
         count,
         sketch.size if sketch else dimension,
-        # The other half is for fitting the extractors.
+        # The other half of the budget is for fitting the extractors.
         memory_budget=view.memory_budget // 2,
         folder=view.scratch,
     )
-    # The memory of the gradients' computation is needed for the fit.
+    # Fitting needs the memory that the computation of the gradients has freed.
     give_back_freed_memory()
     fitted = fit(vectors, queries.labels[:count])
     extractors = (*fitted.spatial, *fitted.others)
@@ -154,15 +156,15 @@ def fit_features(
 
 
 def query_again(view: AuditorView, queries: Queries, features: Features) -> Tensor:
-    """Query a stochastic oracle again.
+    """Repeat all queries to a stochastic oracle.
 
     Args:
-        view: What the auditor holds.
-        queries: The queries, as for `fit_features`.
+        view: The auditor's view.
+        queries: The queries that were passed to `fit_features`.
         features: The transform that `fit_features` returned.
 
     Returns:
-        The standardized features of the new answers, `[m, k]` float16.
+        The standardized features of the new answers, `[queries, k]` float16.
     """
     return _query_features(view, queries, features, torch.empty(0, features.count, dtype=torch.float16))
 
@@ -170,7 +172,7 @@ def query_again(view: AuditorView, queries: Queries, features: Features) -> Tens
 def _sketches(
     view: AuditorView, queries: Queries, count: int, sketch: CountSketch, facts: dict[str, float]
 ) -> Iterator[Tensor]:
-    """The answers' sketches; adds to the facts how much the sketch distorts inner products of the first answers."""
+    """Yield the answers' sketches; record the sketch's size and its distortion of inner products in the facts."""
     first = min(_MEASURED, count)
     whole = torch.cat(list(_query(view, queries, range(first))))
     sketched = sketch.transform(whole)
@@ -183,7 +185,7 @@ def _sketches(
 
 
 def _query_features(view: AuditorView, queries: Queries, features: Features, known: Tensor) -> Tensor:
-    """Features of all queries, of which the first are known; each vector is freed after its features are extracted."""
+    """Collect the features of all queries, of which the leading ones are known, without storing the vectors."""
 
     def chunks() -> Iterator[Tensor]:
         yield known
@@ -206,12 +208,12 @@ def _query_features(view: AuditorView, queries: Queries, features: Features, kno
 
 
 def _batch_rows(view: AuditorView) -> int:
-    """Vectors in a batch: a quarter of the budget, because their directions are copies."""
+    """Return the number of vectors in a batch: a quarter of the budget, because normalization copies them."""
     return max(1, min(_BATCH, view.memory_budget // (16 * view.oracle.dimension)))
 
 
 def _query(view: AuditorView, queries: Queries, rows: range) -> Iterator[Tensor]:
-    """The whole answers to some queries, in chunks `[n, d]`."""
+    """Yield the oracle's whole answers to a range of queries, in chunks `[n, d]`."""
     with progress_line("query the oracle", len(rows)) as line:
         for images, labels in queries.chunks(rows.start, rows.stop):
             for chunk in view.oracle.differences(images, labels):
@@ -222,27 +224,28 @@ def _query(view: AuditorView, queries: Queries, rows: range) -> Iterator[Tensor]
 def _query_through(
     view: AuditorView, queries: Queries, rows: range, transform: Callable[[Tensor], Tensor], description: str
 ) -> Iterator[Tensor]:
-    """The transformed answers to some queries; each vector is freed after its transform."""
+    """Yield the transformed answers to a range of queries; each vector is freed after its transform."""
     if not rows:
         return
     with progress_line(description, len(rows)) as line:
         for images, labels in queries.chunks(rows.start, rows.stop):
-            for chunk in read_answers(view.oracle, images, labels, transform, together=_batch_rows(view)):
+            for chunk in read_answers(view.oracle, images, labels, transform, min_rows=_batch_rows(view)):
                 yield chunk
                 line.advance(len(chunk))
 
 
 def _extract(extractors: Sequence[FeatureExtractor], vectors: Tensor) -> Tensor:
+    """Concatenate the features of all extractors, `[n, k]`."""
     return torch.cat([extractor.transform(vectors) for extractor in extractors], 1)
 
 
 def _scales(raw: Tensor, spatial: int, cells: int) -> tuple[Tensor, Tensor]:
-    """Mean and scale of each feature `[k]`; all cells of a spatial feature's channel share one."""
+    """Compute the mean and the scale of each feature, `[k]` each; all cells of a map's channel share them."""
     mean, variance = raw.mean(0), raw.var(0)
     channel_mean = mean[:spatial].view(-1, cells).mean(1, keepdim=True)
     squares = variance[:spatial].view(-1, cells) + (mean[:spatial].view(-1, cells) - channel_mean) ** 2
     channel_variance = squares.mean(1, keepdim=True)
     mean = torch.cat([channel_mean.expand(-1, cells).reshape(-1), mean[spatial:]])
     scale = torch.cat([channel_variance.expand(-1, cells).reshape(-1), variance[spatial:]]).sqrt()
-    # A feature without variance carries no information; a scale of one keeps it finite.
+    # A constant feature carries no information; a scale of one keeps it finite.
     return mean, torch.where(scale > 0, scale, torch.ones_like(scale))

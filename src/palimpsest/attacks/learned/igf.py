@@ -15,26 +15,26 @@ from palimpsest.registry import ATTACKS
 
 
 class ReducedInversion(LearnedInversion):
-    """Base of the attacks whose only feature extractor is the reduced vector."""
+    """Base class of the attacks whose only features are the reduced gradient difference."""
 
     reduction: ReductionName = "svd"
-    """Reduction of a gradient difference: centered SVD (Eqs. 4, 5), feature hashing (Table 5), or none."""
+    """Reduction of gradient differences: centered SVD (Eqs. 4 and 5), feature hashing (Table 5), or none."""
     explained_variance: Annotated[float, Field(gt=0, le=1)] = 0.95
     """SVD: share nu of the variance that is kept (Eq. 5)."""
     components: PositiveInt | None = None
-    """SVD: maximum number of directions that are kept; None means no limit."""
+    """SVD: maximum number of directions that are kept. If omitted, the number is unlimited."""
     hash_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Hashing: bins per parameter (the paper's ResNet20: 0.5)."""
+    """Hashing: bins per parameter (0.5 in the paper, for ResNet20)."""
     sketch: PositiveInt | None = None
-    """Sum coordinates with random signs in so many bins before anything else, if the vectors of all auxiliary images
-    are too many to store, as a ResNet-18's are; None stores them whole."""
+    """Bins of a count sketch that shortens vectors before they are stored, for models such as ResNet-18 whose vectors
+    would take too much space. If omitted, whole vectors are stored."""
     normalize: bool = False
-    """Reduce the direction of a difference, and give its length as a feature of its own."""
+    """Whether to scale vectors to length one before the reduction and append the length as a feature."""
     signs: bool = False
-    """Reduce the signs of a difference's coordinates, which a few large coordinates can't dominate."""
+    """Whether to reduce the signs of the coordinates, so that a few large coordinates can't dominate."""
 
     def draw_sketch(self, dimension: int, generator: Generator) -> CountSketch | None:
-        """Draw a count sketch if the vectors are longer than `sketch`; see `LearnedInversion.draw_sketch`."""
+        """Draw a count sketch if vectors are longer than `sketch`; see `LearnedInversion.draw_sketch`."""
         if self.sketch is None or self.sketch >= dimension:
             return None
         return CountSketch.draw(dimension, self.sketch, generator=generator)
@@ -60,19 +60,19 @@ class ReducedInversion(LearnedInversion):
 
 @ATTACKS.register("igf")
 class IGF(ReducedInversion):
-    """Learn, on auxiliary images, to turn a projected gradient difference back into its image."""
+    """Train a network on auxiliary images to reconstruct an image from its projected gradient difference."""
 
     source: ClassVar[str] = "IGF, section 3.2, Eqs. 3 to 9, and appendix D"
 
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 256
     """Channels of the inversion network's first map."""
     blocks: NonNegativeInt = 0
-    """Residual blocks on the first map; each upsampling has half as many."""
+    """Residual blocks on the first map; each upsampling halves their number."""
     full_size_maps: bool = True
-    """End with maps of the image's size and a convolution; otherwise the last PixelShuffle makes the image, which is a
-    fifth less work."""
+    """Whether the network ends with maps of the image's size and a convolution. If false, the last PixelShuffle outputs
+    the image, which saves a fifth of the computation."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    """Share of the features hidden in each training step."""
+    """Share of the features that are dropped in each training step."""
 
     def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
         """Build the PixelShuffle network (Fig. 11); see `LearnedInversion.build_inverter`."""

@@ -1,4 +1,4 @@
-"""IGF with feature extractors for the last linear layer and a refinement, at the same knowledge."""
+"""IGF-plus: IGF with features of the last linear layer and a refinement of images, with the same knowledge."""
 
 import math
 from dataclasses import replace
@@ -30,70 +30,72 @@ from palimpsest.randomness import fork
 from palimpsest.reduction import fit_projection
 from palimpsest.registry import ATTACKS
 
-# A layer whose inputs may be negative has no non-negative factors; impure residuals show that.
+# Minimum purity of the residuals. It is lower if the layer's inputs can be negative, because the non-negative
+# factorization then does not exist.
 _PURE = 0.99
 _PROBES = 64
-# Number of queries on which the inverter's errors are computed, and of their principal directions.
+# Number of queries on which the inverter's errors are computed, and number of principal directions of the errors.
 _ERRORS, _DIRECTIONS = 8192, 512
-# Factors of `matching_noise` that are tried, and the number of images that decide between them.
+# Candidate factors of `matching_noise`, and the number of validation images on which they are compared.
 _NOISES, _DECIDING = (1.0, 3.0), 128
 
 
 @ATTACKS.register("igf-plus")
 class IGFPlus(LearnedInversion):
-    """Find the last linear layer inside the vectors, factorize its gradient difference, and learn to invert it."""
+    """Factorize the last linear layer's gradient difference, and train a network to invert the factors."""
 
-    source: ClassVar[str] = "IGF's threat model (section 3.1); the attack is Palimpsest's own"
+    source: ClassVar[str] = "Palimpsest's own attack, under IGF's threat model (section 3.1)"
 
     last_linear: bool = True
-    """Find the last linear layer in the vectors and factorize its gradient differences: inputs, predictions, label."""
+    """Whether to find the last linear layer in the vectors and factorize its gradient difference into inputs,
+    predictions, and the label."""
     feature_map_layout: bool = True
-    """Find, by shifted queries, how these inputs are laid out over the image, and give them to convolutions."""
+    """Whether to find the feature-map layout of the layer's inputs by shifted queries, for use in convolutions."""
     label: bool = True
-    """Give the network the label that the last layer reveals."""
+    """Whether the network gets the label that the last linear layer reveals."""
     components: NonNegativeInt = 256
-    """Principal directions of the whole vector that the network sees in addition; 0 means none."""
+    """Principal directions of the whole vector that are added to the features; 0 adds none."""
     normalize: bool = True
-    """Compute these directions from vectors of length one, and give the length as a feature of its own."""
+    """Whether to compute these directions from vectors of length one and append the length as a feature."""
     signs: bool = False
-    """Compute these directions from the signs of the coordinates, which a few large coordinates can't dominate."""
+    """Whether to compute these directions from the signs of the coordinates, so that large ones can't dominate."""
     matching: NonNegativeInt = 100
-    """Steps that move images to where the last layer's inputs equal those in the proof; 0 leaves the images."""
+    """Steps that adjust images until their inputs of the last layer match those in the proof; 0 skips this."""
     matching_starts: PositiveInt = 4
     """Searches for each image, from random starts within the inverter's errors; their images are averaged."""
     matching_noise: PositiveFloat = 0.25
-    """How far an input may differ from the image's, as a share of the inputs' standard deviation; three times as far,
-    or any distance, if that serves the validation images better."""
+    """Allowed mismatch of the inputs, in standard deviations of the inputs. Three times this value, or no matching, is
+    used instead if it gives a smaller error on the validation images."""
     surrogate_width: PositiveInt = 32
-    """Channels of the first convolution of the network that predicts an image's inputs; each next one has twice as
-    many."""
+    """Channels of the first convolution of the surrogate, the network that predicts the last layer's inputs of an
+    image; each further convolution doubles them."""
     surrogate_epochs: PositiveInt = 4
-    """Passes of that network over the queries."""
+    """Training epochs of the surrogate."""
     queries: PositiveInt = 8
-    """Queries for each auxiliary image: the image, its horizontal flip, then also shifted and brightened copies."""
+    """Queries for each auxiliary image: the image, its horizontal flip, then randomly shifted and relit variations."""
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 192
     """Channels of the inversion network's first map."""
     blocks: NonNegativeInt = 2
-    """Residual blocks on the first map; each upsampling has half as many."""
+    """Residual blocks on the first map; each upsampling halves their number."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the features hidden in each training step; features laid out over the image are never hidden."""
+    """Share of the features that are dropped in each training step; feature maps are never dropped."""
     beta: NonNegativeFloat = 0.0
     """Weight of the perceptual distance (Eq. 6); 0 needs no VGG weights."""
     perceptual_batch: PositiveInt | None = 32
-    """Measure that distance on so many images of each step, an estimate of Eq. 8; None means all images."""
+    """Images of each step on which the perceptual distance is measured, to estimate Eq. 8. If omitted, all images."""
     epochs: PositiveInt = 4
-    """Passes over the queries."""
+    """Training epochs: passes over the queries."""
     batch_size: Annotated[int, Field(ge=2)] = 128
-    """Images in a step."""
+    """Images in a training step."""
     learning_rate: PositiveFloat = 2e-3
-    """The highest learning rate of the schedule."""
+    """Learning rate of the optimizer; the peak of the one-cycle schedule."""
     schedule: Schedule = "one-cycle"
-    """Keep the learning rate, or raise it to that value in a tenth of the steps and lower it to zero (one-cycle)."""
+    """Learning-rate schedule: constant, or one-cycle, which rises for a tenth of the steps, then falls to zero."""
 
     def fit_extractors(
         self, vectors: Tensor, labels: Tensor, view: AuditorView, generator: Generator
     ) -> FeatureExtractors:
-        """Extract the last layer's inputs and residuals, and the projected vector; see `LearnedInversion`."""
+        """Fit extractors of the last layer's inputs and residuals, and a projection; see `LearnedInversion`."""
         last_linear = self._find_last_linear(vectors, view)
         facts: dict[str, float] = {"last_linear_inputs": last_linear.width if last_linear else 0}
         spatial: list[FeatureExtractor] = []
@@ -123,25 +125,25 @@ class IGFPlus(LearnedInversion):
         return FeatureExtractors(spatial=spatial, others=others, map_size=map_size, facts=facts)
 
     def probes(self, view: AuditorView) -> int:
-        """The number of shifted queries; see `LearnedInversion.probes`."""
+        """Return the number of shifted queries; see `LearnedInversion.probes`."""
         return probe_count(view.auxiliary.images[:_PROBES]) if self.feature_map_layout else 0
 
     def spatial_extractors(
         self, last_linear: LastLinear, layout: MapShape, vectors: Tensor, labels: Tensor, view: AuditorView
     ) -> list[FeatureExtractor]:
-        """Fit further extractors whose features are laid out over the image. This class has none.
+        """Fit additional extractors whose features form maps over the image. This class has none.
 
         Args:
             last_linear: The last linear layer.
-            layout: Channels, height, and width of its inputs.
+            layout: Channels, height, and width of the layer's inputs.
             vectors: Gradient differences of the auxiliary images, `[m, d]`.
-            labels: Their labels, `[m]`.
-            view: What the auditor holds.
+            labels: Labels of the auxiliary images, `[m]`.
+            view: The auditor's view.
         """
         return []
 
     def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
-        """Build IGF's network with an entrance for feature maps; see `LearnedInversion.build_inverter`."""
+        """Build IGF's network with a second input for feature maps; see `LearnedInversion.build_inverter`."""
         return PixelShuffleInverter(
             features.count,
             shape,
@@ -159,7 +161,7 @@ class IGFPlus(LearnedInversion):
         view: AuditorView,
         generator: Generator,
     ) -> Learned:
-        """Learn how the last layer's inputs follow from an image, and how the inverter errs; see `LearnedInversion`."""
+        """Train the surrogate, and fit the directions of the inverter's errors; see `LearnedInversion`."""
         maps = _input_maps(learned.features)
         if not self.matching or maps is None:
             return learned
@@ -182,7 +184,7 @@ class IGFPlus(LearnedInversion):
                 generator=generator,
             )
         except DivergenceError:
-            # The refinement is an improvement only: without a surrogate the networks' images stand.
+            # The refinement is optional. Without a surrogate, the networks' images are the result.
             return learned
         images = self.apply_networks(learned, pairs.features[rows], device=view.device)
         errors = fit_projection(
@@ -206,12 +208,12 @@ class IGFPlus(LearnedInversion):
         return self._choose_refinement(learned, refinement, validation, view.device)
 
     def refine(self, learned: Learned, images: Tensor, features: Tensor, *, device: str) -> Tensor:
-        """Search for images with the last layer's inputs that the proofs contain; see `LearnedInversion.refine`."""
+        """Adjust images until their inputs match those in the proofs; see `LearnedInversion.refine`."""
         maps = _input_maps(learned.features)
         if maps is None:
             return images
         for refinement in learned.refinement:
-            # Built without storage, so that it draws no random weights.
+            # On the meta device, the network gets no storage and draws no random weights.
             with torch.device("meta"):
                 surrogate = Surrogate(learned.shape, maps, refinement.widths)
             images = refinement.refine(
@@ -227,7 +229,7 @@ class IGFPlus(LearnedInversion):
     def _choose_refinement(
         self, learned: Learned, refinement: Refinement, validation: ImagePairs, device: str
     ) -> Learned:
-        """Choose the noise, or no refinement, by the error on validation images."""
+        """Choose the noise, or no refinement, that gives the smallest error on validation images."""
         candidates = [replace(refinement, noise=factor * refinement.noise) for factor in _NOISES]
         choices = [replace(learned, refinement=(candidate,)) for candidate in candidates]
         rows = validation.rows[:_DECIDING]
@@ -236,18 +238,20 @@ class IGFPlus(LearnedInversion):
         features, truth = validation.features[rows], validation.images_uint8[rows].float() / 255
         images = self.apply_networks(learned, features, device=device)
 
-        def error(choice: Learned) -> float:
+        def validation_error(choice: Learned) -> float:
             return float((self.refine(choice, images, features, device=device) - truth).square().mean())
 
-        return min([learned, *choices], key=error)
+        return min([learned, *choices], key=validation_error)
 
     def _find_last_linear(self, vectors: Tensor, view: AuditorView) -> LastLinear | None:
-        found = find_last_linear(vectors, view.auxiliary.classes) if self.last_linear else None
-        if found is None or factorize_rank_two(found, vectors[:_PROBES]).purity.median() <= _PURE:
+        """Find the last linear layer, or return None if its gradient differences have no non-negative factors."""
+        layer = find_last_linear(vectors, view.auxiliary.classes) if self.last_linear else None
+        if layer is None or factorize_rank_two(layer, vectors[:_PROBES]).purity.median() <= _PURE:
             return None
-        return found
+        return layer
 
     def _find_layout(self, last_linear: LastLinear, view: AuditorView) -> MapShape | None:
+        """Find the layout of the layer's inputs, or return None if the oracle's limit forbids the queries."""
         if not self.feature_map_layout or not view.affords(self.probes(view)):
             return None
         images, labels = view.auxiliary.images[:_PROBES], view.auxiliary.labels[:_PROBES]
@@ -257,7 +261,7 @@ class IGFPlus(LearnedInversion):
 
 
 def _input_maps(features: Features) -> MapShape | None:
-    """Layout of the last layer's inputs at both models over the image; None if it was not found."""
+    """Return the layout of both models' inputs of the last layer, or None if none was found."""
     first = features.extractors[0]
     if features.maps is None or not isinstance(first, LastLinearInputs):
         return None
@@ -266,7 +270,7 @@ def _input_maps(features: Features) -> MapShape | None:
 
 
 def _inputs(features: Features, standardized: Tensor) -> Tensor:
-    """These inputs `[n, 2 x width]`, from standardized features `[n, k]`."""
+    """Restore both models' inputs of the last layer, `[n, 2 x width]`, from standardized features `[n, k]`."""
     maps = _input_maps(features)
     if maps is None:
         return standardized[:, :0]

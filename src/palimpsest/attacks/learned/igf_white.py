@@ -1,4 +1,4 @@
-"""IGF-plus for an auditor who knows the architecture: the last convolution's gradient difference too."""
+"""IGF-white: IGF-plus for an auditor who knows the architecture, with features of the last convolution."""
 
 from typing import ClassVar
 
@@ -17,25 +17,25 @@ from palimpsest.registry import ATTACKS
 
 @ATTACKS.register("igf-white")
 class IGFWhite(IGFPlus):
-    """Like igf-plus, and estimate the last convolution's input patch in each of its pooling windows."""
+    """Extend igf-plus by estimates of the last convolution's input patch in each pooling window."""
 
-    source: ClassVar[str] = "IGF's threat model with the architecture known; the attack is Palimpsest's own"
+    source: ClassVar[str] = "Palimpsest's own attack, under IGF's threat model with a known architecture"
     knowledge: ClassVar[frozenset[Knowledge]] = IGFPlus.knowledge | {Knowledge.ARCHITECTURE}
 
     patch_components: PositiveInt = 96
-    """Principal components of a window's patch that the network sees, for each of the two models."""
+    """Principal components of a window's patch that become features, for each of the two models."""
 
     def spatial_extractors(
         self, last_linear: LastLinear, layout: MapShape, vectors: Tensor, labels: Tensor, view: AuditorView
     ) -> list[FeatureExtractor]:
-        """Fit the patches of the last convolution, if it stands right before the last linear layer; see `IGFPlus`.
+        """Fit the last convolution's patches if its pooled outputs are the last linear layer's inputs; see `IGFPlus`.
 
         Raises:
             KnowledgeError: The view lacks the architecture.
         """
         if not isinstance(view, ArchitectView):
             raise KnowledgeError(
-                "igf-white needs to know the model's architecture: give it an ArchitectView."
+                "igf-white needs the model's architecture, which this view lacks. Pass an ArchitectView."
             )
         convolution = find_last_convolution(view.architecture, last_linear)
         if convolution is None or convolution.windows != layout[1] * layout[2]:

@@ -1,4 +1,4 @@
-"""Training of the networks that turn features into images (IGF, section 3.2, iii)."""
+"""Training of inverters, the networks that turn features into images (IGF, section 3.2, iii)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Schedule = Literal["constant", "one-cycle"]
-"""constant keeps the learning rate; one-cycle raises and lowers it (Smith and Topin 2018)."""
-# AdamW's customary weight decay, and the share of the steps in which the rate rises.
+"""`constant` keeps the learning rate; `one-cycle` raises it, then lowers it (Smith and Topin 2018)."""
+# AdamW's usual weight decay, and the share of the steps in which the learning rate rises.
 _DECAY, _RISE = 1e-2, 0.1
 
 
 @dataclass(frozen=True)
 class ImagePairs:
-    """Features of the auditor's queries, and the images that were queried.
+    """Pairs of a query's features and the queried image.
 
     Args:
-        features: `[m, k]`, float16 or float32.
-        images_uint8: The images as 8-bit integers, `[m, channels, height, width]`.
-        rows: Which of the m queries belong to this set, `[n]` int64.
+        features: Features of the queries, `[m, k]`, float16 or float32.
+        images_uint8: Queried images as 8-bit integers, `[m, channels, height, width]`.
+        rows: Indices of the queries in this set, `[n]` int64.
     """
 
     features: Tensor
@@ -40,6 +40,7 @@ class ImagePairs:
     rows: Tensor
 
     def __len__(self) -> int:
+        """Return the number n of pairs in this set."""
         return len(self.rows)
 
     def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -50,17 +51,16 @@ class ImagePairs:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """How long and how fast an inverter of images is trained.
+    """Settings for the training of an image inverter.
 
     Args:
-        epochs: Passes over the pairs.
+        epochs: Number of passes over the pairs.
         batch_size: Pairs in a step.
-        learning_rate: Adam's rate, or the highest rate of the schedule.
+        learning_rate: Adam's learning rate, or the peak of the one-cycle schedule.
         schedule: "constant" with Adam, or "one-cycle" with AdamW.
         beta: Weight of the perceptual distance (Eq. 6).
-        perceptual_batch: Number of images of a step for which that distance is measured; None means all of them.
-        precision: Number format of matrix products and convolutions; "auto" takes bfloat16 where the processor
-            multiplies it.
+        perceptual_batch: Images of each step on which the perceptual distance is measured. None means all images.
+        precision: Number format of matrix products and convolutions; "auto" is bfloat16 if the hardware supports it.
         device: "cpu" or "cuda".
     """
 
@@ -85,20 +85,20 @@ def train_inverter(
     fabric: "Fabric | None" = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> History:
-    """Minimize MSE + beta x perceptual distance over the pairs, in place (IGF, Eqs. 6 to 8).
+    """Train an inverter in place by minimizing MSE + beta x perceptual distance (IGF, Eqs. 6 to 8).
 
     Args:
-        inverter: From features to images; it ends in eval mode.
-        training_pairs: The pairs of each epoch, counted from 0; always the same number.
-        validation: Pairs kept aside for the history; they choose nothing.
+        inverter: Network from features to images. It is left in eval mode.
+        training_pairs: Returns the pairs of an epoch, counted from 0; their number is the same in each epoch.
+        validation: Pairs held out from training, whose error is recorded in the history. May be empty.
         perceptual: VGG's features, or None if beta is 0.
-        plan: Epochs and rates.
+        plan: Settings of the training.
         generator: Draws the order of the pairs and seeds dropout.
-        fabric: One of several processes that share each step. If omitted, this process trains alone.
-        on_epoch: Receives the values of each epoch instead of the progress line.
+        fabric: Handle of one of several processes that share each step. If omitted, this process trains alone.
+        on_epoch: Callback that receives the values of each epoch. If omitted, the progress line shows them.
 
     Returns:
-        The histories `training_loss` and, if pairs were kept aside, `validation_mse`, one value an epoch.
+        The history, with one value per epoch: `training_loss` and, if `validation` is not empty, `validation_mse`.
 
     Raises:
         DivergenceError: The loss is not finite.
@@ -134,13 +134,13 @@ def invert(inverter: nn.Module, features: Tensor, *, device: str, batch_size: in
     """Reconstruct an image from each row of features (IGF, Eq. 9), in float32.
 
     Args:
-        inverter: A trained network.
-        features: `[n, k]`.
+        inverter: A trained inverter.
+        features: Standardized features, `[n, k]`.
         device: "cpu" or "cuda".
-        batch_size: Rows at a time.
+        batch_size: Rows in a batch.
 
     Returns:
-        `[n, channels, height, width]` in [0, 1], on the CPU.
+        Images, `[n, channels, height, width]` in [0, 1], on the CPU.
     """
     inverter.to(device).eval()
     with torch.inference_mode():
@@ -148,24 +148,24 @@ def invert(inverter: nn.Module, features: Tensor, *, device: str, batch_size: in
 
 
 def _loss(phi: nn.Module | None, plan: TrainingPlan, images: Tensor, targets: Tensor) -> Tensor:
-    """MSE, plus beta times the perceptual distance if there is a phi (IGF, Eq. 6)."""
+    """Compute the MSE, plus beta times the perceptual distance if phi is given (IGF, Eq. 6)."""
     error = F.mse_loss(images, targets)
     if phi is None:
         return error
-    # The order of the pairs is random: the first images estimate the mean of Eq. 8 without bias.
+    # The order of the pairs is random, so the first images give an unbiased estimate of the mean in Eq. 8.
     part = slice(plan.perceptual_batch)
     return error + plan.beta * perceptual_distance(phi, images[part], targets[part])
 
 
 def _make_optimizer(inverter: nn.Module, plan: TrainingPlan) -> Optimizer:
-    # A fused step reads the weights once, and not once for each term of Adam.
+    # A fused step reads the weights once, instead of once for each term of Adam's update.
     if plan.schedule == "constant":
         return Adam(inverter.parameters(), lr=plan.learning_rate, fused=True)
     return AdamW(inverter.parameters(), lr=plan.learning_rate, weight_decay=_DECAY, fused=True)
 
 
 def _make_schedule(optimizer: Optimizer, plan: TrainingPlan, *, steps: int) -> LRScheduler:
-    # Ten steps or fewer leave no room to rise and fall.
+    # Ten steps or fewer are too few for the learning rate to rise and fall.
     if plan.schedule == "constant" or steps * _RISE <= 1:
         return LambdaLR(optimizer, lambda _: 1.0)
     return OneCycleLR(optimizer, plan.learning_rate, total_steps=steps, pct_start=_RISE)

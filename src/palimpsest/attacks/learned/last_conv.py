@@ -1,14 +1,15 @@
 """Input patches of the last convolution, estimated from gradient differences (a linear Gaussian model fitted by EM).
 
-The gradient of the last convolution's weight is a sum over output positions: the loss's gradient at the position times
-the input patch there. Behind a max pooling one position of each window contributes, and the loss's gradient there
-follows from the last linear layer. For output channel c,
+The gradient of the last convolution's weight is a sum over output positions of the loss's gradient at the position
+times the input patch there. If max pooling follows, only one position of each window contributes, and the loss's
+gradient there follows from the last linear layer. For output channel c,
 
     G[c] = sum over windows w and models s of  E[c, (w, s)] T[(w, s)] + noise,
 
-where E is known, T[(w, s)] is the mean patch of the window's active positions, and the noise accounts for channels that
-choose different positions of a window. There are as many equations as channels, and two unknown patches for each
-window. A Gaussian prior, learned from the auditor's queries by expectation maximization, determines the rest.
+where the design matrix E is known, T[(w, s)] is the mean patch of the window's active positions, and the noise accounts
+for channels whose maxima are at different positions of a window. There is one equation for each channel, and there are
+two unknown patches for each window. A Gaussian prior, fitted to the auditor's queries by expectation maximization (EM),
+makes the patches identifiable.
 """
 
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from torch import Tensor, nn
 from palimpsest.attacks.learned.extractors import FeatureExtractor
 from palimpsest.attacks.learned.last_linear import LastLinear, factorize_rank_two
 
-_ROUNDS = 10
-_FIT = 2000
+# Rounds of expectation maximization, and number of samples to which the prior is fitted.
+_ROUNDS, _FITTED = 10, 2000
 # A channel with few active windows still has rounding noise.
 _NOISE_FLOOR = 0.05
 
@@ -32,7 +33,8 @@ class LastConvolution:
     Args:
         offset: First coordinate of the weight.
         shape: Output channels, input channels, kernel height, and kernel width.
-        windows: Number of pooling windows over the image: entries of each channel's map at the last linear layer.
+        windows: Number of pooling windows over the image, which are the entries of each channel's map at the last
+            linear layer.
     """
 
     offset: int
@@ -50,11 +52,12 @@ def find_last_convolution(architecture: nn.Module, last_linear: LastLinear) -> L
     """Find the convolution whose pooled outputs are the inputs of the last linear layer.
 
     Args:
-        architecture: The model, in the order of its parameters; their values are not used.
+        architecture: The model, with modules in the order of the parameters; parameter values are not used.
         last_linear: The last linear layer.
 
     Returns:
-        The convolution, or None if a normalization or another layer with parameters stands between.
+        The last convolution. None if a layer with parameters that is not linear, such as a normalization, follows it,
+        or if the width of `last_linear` is not a multiple of its output channels.
     """
     offset, last_offset, last = 0, 0, None
     for module in architecture.modules():
@@ -78,7 +81,7 @@ def find_last_convolution(architecture: nn.Module, last_linear: LastLinear) -> L
 
 @dataclass(frozen=True)
 class LastConvPatches(FeatureExtractor):
-    """The mean patch of each pooling window at both models; fitted by `fit_patches`.
+    """Estimates of the mean patch of each pooling window at both models, fitted by `fit_patches`.
 
     Args:
         last_linear: The last linear layer.
@@ -86,9 +89,9 @@ class LastConvPatches(FeatureExtractor):
         weights: Weights of the last linear layer at both models, `[2, classes, width]`.
         scale: Unit of each patch coordinate, `[patch]`.
         basis: Principal components of a scaled patch, `[patch, components]`.
-        mean: Prior mean of the windows' patches in that basis, `[2 windows, components]`.
-        covariance: Prior covariance between the windows of a patch coordinate, `[2 windows, 2 windows]`.
-        noise: Variance of the channels' noise, in units of `_noise_shape`.
+        mean: Prior mean of the windows' patches in `basis`, `[2 windows, components]`.
+        covariance: Prior covariance of a patch coordinate between the windows, `[2 windows, 2 windows]`.
+        noise: Variance of the channels' noise, relative to `_noise_shape`.
     """
 
     last_linear: LastLinear
@@ -107,11 +110,11 @@ class LastConvPatches(FeatureExtractor):
             vectors: Gradient differences, `[n, d]`.
 
         Returns:
-            `[n, models x components x windows]`.
+            The components, `[n, models x components x windows]`.
         """
-        known = _loss_gradients(self.last_linear, self.convolution, self.weights, vectors)
-        weight_gradients = (self.convolution.rows(vectors) / self.scale) @ self.basis - known @ self.mean
-        gain, _ = _gain(known, self.covariance, self.noise)
+        design = _loss_gradients(self.last_linear, self.convolution, self.weights, vectors)
+        weight_gradients = (self.convolution.rows(vectors) / self.scale) @ self.basis - design @ self.mean
+        gain, _ = _gain(design, self.covariance, self.noise)
         patches = gain @ weight_gradients
         return (
             patches.view(len(vectors), 2, self.convolution.windows, -1)
@@ -123,7 +126,7 @@ class LastConvPatches(FeatureExtractor):
 def fit_patches(
     last_linear: LastLinear, convolution: LastConvolution, vectors: Tensor, labels: Tensor, *, components: int
 ) -> LastConvPatches:
-    """Learn the prior of the windows' patches from the auditor's samples, by expectation maximization.
+    """Fit the prior of the windows' patches to the auditor's samples, by expectation maximization.
 
     Args:
         last_linear: The last linear layer.
@@ -131,23 +134,26 @@ def fit_patches(
         vectors: Gradient differences of the samples, `[m, d]`; the prior is fitted to the first 2,000.
         labels: Labels of the samples, `[m]`.
         components: Number of principal components of a patch.
+
+    Returns:
+        The extractor of the patches.
     """
     weights = _regress_weights(last_linear, vectors, labels)
-    known = _loss_gradients(last_linear, convolution, weights, vectors[:_FIT])
-    weight_gradients = convolution.rows(vectors[:_FIT])
-    count, channels, unknowns = known.shape
-    squares = (known.mT @ known).sum(0)
+    design = _loss_gradients(last_linear, convolution, weights, vectors[:_FITTED])
+    weight_gradients = convolution.rows(vectors[:_FITTED])
+    count, channels, unknowns = design.shape
+    squares = (design.mT @ design).sum(0)
     ridge = 1e-4 * squares.diagonal().mean() * torch.eye(unknowns)
-    mean = torch.linalg.solve(squares + ridge, torch.einsum("ncw,ncp->wp", known, weight_gradients))
-    centered = weight_gradients - known @ mean
+    mean = torch.linalg.solve(squares + ridge, torch.einsum("ncw,ncp->wp", design, weight_gradients))
+    centered = weight_gradients - design @ mean
     scale = centered.square().mean((0, 1)).sqrt().clamp_min(torch.finfo(torch.float32).eps)
     centered = centered / scale
-    # Both start at the size that would explain the whole gradient differences.
-    size = float(count * channels / known.square().sum())
+    # The covariance starts at the size that would explain the gradient differences without noise.
+    size = float(count * channels / design.square().sum())
     covariance, noise = size * torch.eye(unknowns), 0.5 * size
     for _ in range(_ROUNDS):
-        covariance, noise = _em_round(known, centered, covariance, noise)
-    patches = _gain(known, covariance, noise)[0] @ centered
+        covariance, noise = _em_round(design, centered, covariance, noise)
+    patches = _gain(design, covariance, noise)[0] @ centered
     _, directions = torch.linalg.eigh(torch.einsum("nwp,nwq->pq", patches, patches))
     basis = directions.flip(1)[:, :components].contiguous()
     return LastConvPatches(
@@ -158,7 +164,7 @@ def fit_patches(
 def _loss_gradients(
     last_linear: LastLinear, convolution: LastConvolution, weights: Tensor, vectors: Tensor
 ) -> Tensor:
-    """E `[n, channels, 2 windows]`: the loss's gradient at the active outputs, negated for the unlearned model."""
+    """Compute E, the loss's gradient at active outputs, negated for the unlearned model: `[n, channels, 2 windows]`."""
     factors = factorize_rank_two(last_linear, vectors)
     channels, windows = convolution.shape[0], convolution.windows
     signs = torch.tensor([1.0, -1.0]).view(1, 2, 1)
@@ -167,37 +173,37 @@ def _loss_gradients(
     return active.view(-1, 2, channels, windows).transpose(1, 2).reshape(-1, channels, 2 * windows)
 
 
-def _em_round(known: Tensor, centered: Tensor, covariance: Tensor, noise: float) -> tuple[Tensor, float]:
-    """One round of expectation maximization: the prior covariance and the noise."""
-    gain, posterior = _gain(known, covariance, noise)
+def _em_round(design: Tensor, centered: Tensor, covariance: Tensor, noise: float) -> tuple[Tensor, float]:
+    """Run one round of expectation maximization, and return the prior covariance and the noise."""
+    gain, posterior = _gain(design, covariance, noise)
     patches = gain @ centered
-    unexplained = (centered - known @ patches).square().mean(2)
-    unexplained += torch.einsum("ncw,nwv,ncv->nc", known, posterior, known)
+    unexplained = (centered - design @ patches).square().mean(2)
+    unexplained += torch.einsum("ncw,nwv,ncv->nc", design, posterior, design)
     spread = torch.einsum("nwp,nvp->wv", patches, patches) / centered.shape[2]
-    return (spread + posterior.sum(0)) / len(known), float((unexplained / _noise_shape(known)).mean())
+    return (spread + posterior.sum(0)) / len(design), float((unexplained / _noise_shape(design)).mean())
 
 
-def _gain(known: Tensor, covariance: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-    """The gain to the posterior mean, `[n, 2 windows, channels]`, and the posterior covariance."""
-    projected = known @ covariance
+def _gain(design: Tensor, covariance: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+    """Compute the gain to the posterior mean, `[n, 2 windows, channels]`, and the posterior covariance."""
+    projected = design @ covariance
     gain = torch.linalg.solve(
-        projected @ known.mT + torch.diag_embed(noise * _noise_shape(known)), projected
+        projected @ design.mT + torch.diag_embed(noise * _noise_shape(design)), projected
     ).mT
     return gain, covariance - gain @ projected
 
 
-def _noise_shape(known: Tensor) -> Tensor:
-    """Relative variance of the noise, which grows with the channel's loss gradients, `[n, channels]`."""
-    weight = known.square().sum(2)
+def _noise_shape(design: Tensor) -> Tensor:
+    """Compute the relative variance of the noise, which grows with a channel's loss gradients, `[n, channels]`."""
+    weight = design.square().sum(2)
     floor = _NOISE_FLOOR * weight.mean(1, keepdim=True)
     return weight + floor + torch.finfo(torch.float32).tiny
 
 
 def _regress_weights(last_linear: LastLinear, vectors: Tensor, labels: Tensor) -> Tensor:
-    """Weights of the last linear layer at both models, `[2, classes, width]`, up to a shift that residuals cancel.
+    """Estimate both models' weights of the last linear layer, `[2, classes, width]`, up to a shift that cancels later.
 
-    The gradient differences of the auditor's queries reveal the layer's inputs and residuals, and so the logits, up to
-    a constant for each sample. The weights follow by linear regression.
+    The gradient differences of the auditor's queries reveal the layer's inputs and residuals, and therefore the logits
+    up to a constant for each sample. The weights follow by linear regression.
     """
     factors = factorize_rank_two(last_linear, vectors)
     onehot = torch.nn.functional.one_hot(labels, last_linear.classes)

@@ -1,8 +1,8 @@
 """The classifier's last linear layer: its position in gradient differences, and their rank-two factorization.
 
-The gradient of a linear layer is an outer product: the loss's gradient at the logits times the layer's input. A
-difference of two such gradients has rank two. If the inputs went through a ReLU, its factors are determined: the proof
-contains both models' inputs and predictions, and the label.
+The gradient of a linear layer is an outer product of the loss's gradient at the logits and the layer's input. A
+difference of two such gradients has rank two. If a ReLU precedes the layer, the factors of the difference are unique:
+the proof reveals the inputs and predictions of both models, and the label.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# In float32, sums that are zero in exact arithmetic stay below this share of their terms.
+# In float32, sums that are zero in exact arithmetic stay below this share of the sum of absolute terms.
 _ROUNDING = 1e-3
 _PROBES = 32
 _COLUMNS = 64
-# Coordinates below this share of a sample's largest determine a direction poorly.
+# Coordinates below this share of a sample's largest are too inaccurate to determine a direction.
 _FAINT = 1e-2
 _LARGEST = 1e6
 _TINY = torch.finfo(torch.float64).tiny
@@ -25,8 +25,8 @@ class LastLinear:
     """Position of the last linear layer in a flattened gradient: a weight `[classes, width]`, then a bias, at the end.
 
     Args:
-        classes: Outputs of the layer.
-        width: Inputs of the layer.
+        classes: Number of the layer's outputs.
+        width: Number of the layer's inputs.
     """
 
     classes: int
@@ -34,25 +34,25 @@ class LastLinear:
 
     @property
     def size(self) -> int:
-        """Number of the layer's parameters, which are the last of the vector."""
+        """Number of the layer's parameters, which are at the end of the vector."""
         return self.classes * (self.width + 1)
 
     def split(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Cut the weight's part `[n, classes, width]` and the bias's part `[n, classes]` out of vectors `[n, d]`."""
+        """Split off the weight's part `[n, classes, width]` and the bias's part `[n, classes]` of vectors `[n, d]`."""
         tail = vectors[:, vectors.shape[1] - self.size :]
         return tail[:, : -self.classes].reshape(-1, self.classes, self.width), tail[:, -self.classes :]
 
 
 @dataclass(frozen=True)
 class RankTwoFactors:
-    """Factors of a difference of two outer products, of the original and of the unlearned model, in this order.
+    """Factors of the outer products of the original and the unlearned model, in this order.
 
     Args:
-        features: The layer's inputs, `[n, 2, width]`, none negative.
-        residuals: The loss's gradients at the logits, `[n, 2, classes]`: probabilities minus the label's unit vector.
-        labels: The label, read from the residuals, `[n]` int64.
-        purity: How close the residuals are to having a single negative entry, the label's, `[n]`, in [0, 1]; 1 for
-            exact factors.
+        features: The layer's inputs, `[n, 2, width]`, non-negative.
+        residuals: The loss's gradients at the logits, `[n, 2, classes]`: probabilities minus the one-hot label.
+        labels: Labels inferred from the residuals, `[n]` int64.
+        purity: Share of the largest negative entry, which is the label's, in the sum of the residuals' negative
+            entries, `[n]` in [0, 1]; 1 for exact factors.
     """
 
     features: Tensor
@@ -62,18 +62,18 @@ class RankTwoFactors:
 
 
 def find_last_linear(vectors: Tensor, classes: int) -> LastLinear | None:
-    """Find the last linear layer from the vectors alone, without knowing the model.
+    """Find the last linear layer from gradient differences alone, without knowing the model.
 
-    Probabilities and unit vectors both sum to one. The gradient of the cross-entropy loss therefore sums to zero over
-    the classes, in the bias and in every column of the weight. The layer is the widest one with that property at the
-    end of the vector.
+    Probabilities and one-hot labels both sum to one. The gradient of the cross-entropy loss therefore sums to zero over
+    the classes, in the bias and in each column of the weight. The last linear layer is the widest layer with this
+    property at the end of the vector.
 
     Args:
-        vectors: Gradient differences of any samples, `[n, d]`.
+        vectors: Gradient differences of arbitrary samples, `[n, d]`.
         classes: Number of classes.
 
     Returns:
-        The layer, or None if the vectors do not end in one.
+        The layer, or None if the vectors do not end with one.
     """
     probes = vectors[:_PROBES].double()
     dimension = probes.shape[1]
@@ -91,18 +91,18 @@ def find_last_linear(vectors: Tensor, classes: int) -> LastLinear | None:
 
 
 def factorize_rank_two(layer: LastLinear, vectors: Tensor) -> RankTwoFactors:
-    """Factorize the last layer's gradient differences (non-negative factorization of a matrix of rank two).
+    """Factorize the last layer's gradient differences (non-negative factorization of a rank-two matrix).
 
-    In the plane of the two singular vectors, every input coordinate is a non-negative mixture of two directions, one
-    for each model. A coordinate that is active at only one model lies on that model's direction. The two extreme rays
-    are therefore the two directions, and the bias gives their lengths.
+    In the plane of the two singular vectors, each input coordinate is a non-negative mixture of two directions, one for
+    each model. A coordinate that is active at only one model lies in that model's direction. The two extreme rays are
+    therefore the two directions, and the bias determines their lengths.
 
     Args:
         layer: Position of the layer.
         vectors: Gradient differences, `[n, d]`.
 
     Returns:
-        The factors. For vectors without this structure, such as obfuscated ones, they are finite but meaningless.
+        The factors. They are finite but meaningless for vectors without this structure, such as obfuscated ones.
     """
     weights, biases = (part.double() for part in layer.split(vectors))
     _, left = torch.linalg.eigh(weights @ weights.mT)
@@ -114,7 +114,8 @@ def factorize_rank_two(layer: LastLinear, vectors: Tensor) -> RankTwoFactors:
     lengths = (
         (_inverse(directions.mT @ directions) @ directions.mT @ biases.unsqueeze(2)).squeeze(2).clamp_min(0)
     )
-    # The original model's residual has one negative entry, the negated one of the unlearned model one positive entry.
+    # The original model's residual has one negative entry. The negated residual of the unlearned model has one
+    # positive entry.
     signed = directions * lengths.unsqueeze(1)
     likely_original = _largest_share(-signed) - _largest_share(signed)
     swap = likely_original[:, 0] < likely_original[:, 1]
@@ -133,27 +134,27 @@ def factorize_rank_two(layer: LastLinear, vectors: Tensor) -> RankTwoFactors:
 
 
 def _columns_cancel(probes: Tensor, layer: LastLinear) -> bool:
-    """Whether all columns of the layer's weight sum to zero over the classes."""
-    # The last columns rule out almost every width, before the whole layer is read.
+    """Return whether all columns of the layer's weight sum to zero over the classes."""
+    # The last columns are checked first: they rule out almost every wrong width at little cost.
     starts = probes.shape[1] - layer.classes - layer.width * torch.arange(layer.classes, 0, -1)
     last = torch.arange(max(0, layer.width - _COLUMNS), layer.width)
     columns = probes[:1, (starts.unsqueeze(1) + last).flatten()].view(1, layer.classes, -1)
-    return _sums_to_zero(columns, zeros_count=True) and _sums_to_zero(layer.split(probes)[0])
+    return _sums_to_zero(columns, allow_zeros=True) and _sums_to_zero(layer.split(probes)[0])
 
 
-def _sums_to_zero(columns: Tensor, *, zeros_count: bool = False) -> bool:
-    """Whether `[n, classes, columns]` sums to zero over the classes; columns of zeros only if `zeros_count`."""
+def _sums_to_zero(columns: Tensor, *, allow_zeros: bool = False) -> bool:
+    """Return whether `[n, classes, columns]` sums to zero over the classes; all zeros pass only if `allow_zeros`."""
     size = columns.abs().sum()
-    return bool(columns.sum(1).abs().sum() <= _ROUNDING * size and (zeros_count or size > 0))
+    return bool(columns.sum(1).abs().sum() <= _ROUNDING * size and (allow_zeros or size > 0))
 
 
 def _extreme_rays(points: Tensor) -> Tensor:
-    """The two unit vectors, as columns `[n, 2, 2]`, between which all points `[n, 2, width]` lie."""
+    """Find the two unit vectors, as columns `[n, 2, 2]`, between which all points `[n, 2, width]` lie."""
     lengths = points.norm(dim=1)
     center = points.sum(2, keepdim=True)
     along = (points * center).sum(1)
     across = center[:, 0] * points[:, 1] - center[:, 1] * points[:, 0]
-    # Grows with the angle from the center, from -2 to 2, at a tenth of the cost of an arc tangent.
+    # This value grows with the angle from the center, from -2 to 2, at a tenth of the cost of an arctangent.
     turn = 1 - along / (along.abs() + across.abs()).clamp_min(_TINY)
     angle = torch.where(across < 0, -turn, turn)
     faint = lengths <= _FAINT * lengths.amax(1, keepdim=True)
@@ -165,16 +166,16 @@ def _extreme_rays(points: Tensor) -> Tensor:
 
 
 def _inverse(matrices: Tensor) -> Tensor:
-    """Pseudo-inverses of 2 x 2 matrices."""
+    """Compute the pseudo-inverses of 2 x 2 matrices."""
     return torch.linalg.pinv(matrices, rtol=1e-12)
 
 
 def _largest_share(columns: Tensor) -> Tensor:
-    """For each column of `[n, classes, 2]`, the share of its largest positive entry in the sum of the positive ones."""
+    """Compute the share of the largest entry in the sum of positive entries, for each column of `[n, classes, 2]`."""
     positive = columns.clamp_min(0)
     return positive.amax(1) / positive.sum(1).clamp_min(_TINY)
 
 
 def _finite(values: Tensor) -> Tensor:
-    """Replace NaN and infinity by zero, and clamp to the range of an image's features."""
+    """Replace NaN and infinity by zero, and clamp to a range that real factors don't exceed."""
     return values.nan_to_num(0.0, 0.0, 0.0).clamp(-_LARGEST, _LARGEST)

@@ -1,4 +1,4 @@
-"""Learning to Invert on IGF's features: the baseline that IGF builds on."""
+"""Learning to Invert on gradient differences: the baseline that IGF extends."""
 
 from typing import ClassVar
 
@@ -13,14 +13,14 @@ from palimpsest.registry import ATTACKS
 
 @ATTACKS.register("lti")
 class LearningToInvert(ReducedInversion):
-    """Learn, with an MLP and the squared error, to turn a reduced gradient difference back into its image."""
+    """Train an MLP with the squared error to reconstruct an image from its reduced gradient difference."""
 
-    source: ClassVar[str] = "Learning to Invert (Wu et al., 2023), on gradient differences as IGF has them"
+    source: ClassVar[str] = "Learning to Invert (Wu et al., 2023), applied to IGF's gradient differences"
 
     hidden: PositiveInt = 3000
     """Units of each of the two hidden layers."""
     beta: NonNegativeFloat = 0.0
-    """Weight of a perceptual distance (Eq. 6), which Learning to Invert lacks."""
+    """Weight of a perceptual distance (IGF, Eq. 6); Learning to Invert uses none."""
 
     def build_inverter(self, features: Features, shape: tuple[int, int, int]) -> nn.Module:
         """Build the MLP; see `LearnedInversion.build_inverter`."""

@@ -1,4 +1,4 @@
-"""Learned inversion of samples other than images: base of the attacks on rows and on tokens (IGF, section 3.2)."""
+"""Base class of the learned attacks on samples other than images, such as rows and tokens (IGF, section 3.2)."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ from palimpsest.gradients import collect
 from palimpsest.randomness import fork
 
 _TINY = 1e-6
-# Standardized features beyond this bound come from vectors unlike the auditor's.
+# Standardized features are clamped to this bound, which only vectors unlike the auditor's exceed.
 _LARGEST = 1e4
 
 
@@ -34,8 +34,8 @@ class Scale:
     """Mean and standard deviation of each column.
 
     Args:
-        mean: `[k]`.
-        deviation: `[k]`; 1 for a constant column.
+        mean: Mean of each column, `[k]`.
+        deviation: Standard deviation of each column, `[k]`; 1 for a constant column.
     """
 
     mean: Tensor
@@ -43,12 +43,12 @@ class Scale:
 
     @classmethod
     def of(cls, values: Tensor) -> "Scale":
-        """Compute the scale of the columns of `[m, k]`."""
+        """Compute the mean and the standard deviation of the columns of `[m, k]`."""
         deviation = values.std(0, correction=0)
         return cls(values.mean(0), torch.where(deviation > _TINY, deviation, torch.ones_like(deviation)))
 
     def standardize(self, values: Tensor) -> Tensor:
-        """Map `[n, k]` to columns of mean 0 and deviation 1."""
+        """Scale the columns of `[n, k]` to mean 0 and standard deviation 1."""
         return (values - self.mean) / self.deviation
 
     def restore(self, values: Tensor) -> Tensor:
@@ -58,17 +58,18 @@ class Scale:
 
 @dataclass(frozen=True)
 class VectorPairs:
-    """Standardized features of the auditor's queries, and the standardized targets.
+    """Pairs of a query's features and its target, both standardized.
 
     Args:
-        features: `[m, k]`.
-        targets: `[m, j]`.
+        features: Features of the queries, `[m, k]`.
+        targets: Targets of the queries, `[m, j]`.
     """
 
     features: Tensor
     targets: Tensor
 
     def __len__(self) -> int:
+        """Return the number m of pairs."""
         return len(self.features)
 
     def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -78,16 +79,17 @@ class VectorPairs:
 
 
 class VectorInverter(nn.Module):
-    """The sum of a linear map and of a network, which learns what the linear map leaves unexplained.
+    """Sum of a linear map and a network that learns the linear map's residual.
 
     Args:
-        inputs: Features of a vector.
-        outputs: Numbers of a reconstruction.
+        inputs: Number of features.
+        outputs: Number of coordinates of a reconstruction.
         hidden: Units of each of the two hidden layers.
-        dropout: Share of these units hidden in each step, in [0, 1).
+        dropout: Share of the hidden units that are dropped in each training step, in [0, 1).
     """
 
     def __init__(self, inputs: int, outputs: int, *, hidden: int, dropout: float) -> None:
+        """Build the layers with fresh weights."""
         super().__init__()
         self.linear = nn.Linear(inputs, outputs)
         self.network = nn.Sequential(
@@ -101,73 +103,76 @@ class VectorInverter(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map `[n, inputs]` to `[n, outputs]`."""
+        """Map features `[n, inputs]` to reconstructions `[n, outputs]`."""
         return self.linear(features) + self.network(features)
 
 
 class VectorInversion(Attack):
-    """Base of the attacks that learn, from the auditor's samples, to turn a proof back into a vector."""
+    """Base class of the attacks that train a network on the auditor's samples to reconstruct rows or tokens."""
 
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )
 
     queries: PositiveInt = 8
-    """Queries for each auxiliary sample: the sample itself, then mixtures of it with others of its class."""
+    """Queries for each auxiliary sample: the sample itself, then mixtures with other samples of its class."""
     explained_variance: Annotated[float, Field(gt=0, le=1)] = 0.999
-    """Share of the variance of the auditor's gradient differences that the projection keeps (Eq. 5)."""
+    """Share of the variance of the auditor's gradient differences that the projection keeps (IGF, Eq. 5)."""
     components: PositiveInt | None = 256
-    """Maximum number of directions that are kept; None means no limit."""
+    """Maximum number of principal directions that are kept; None means an unlimited number."""
     hidden: PositiveInt = 256
     """Units of each of the inverter's two hidden layers."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of these units hidden in each training step."""
+    """Share of the hidden units that are dropped in each training step."""
     epochs: PositiveInt = 60
-    """Passes over the queries."""
+    """Training epochs: passes over the queries."""
     batch_size: Annotated[int, Field(ge=2)] = 64
-    """Samples in a step."""
+    """Samples in a training step."""
     learning_rate: PositiveFloat = 2e-3
-    """AdamW's highest learning rate; it falls to zero along a cosine."""
+    """AdamW's initial learning rate; it decays to zero along a cosine."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     """AdamW's weight decay."""
     refreshes: PositiveInt = 10
-    """For a stochastic oracle, such as one with a random defense: how often it is queried, spread over the epochs."""
+    """Times that a stochastic oracle, such as one with a random defense, is queried, spread evenly over the epochs."""
 
     @abstractmethod
     def mix(self, inputs: Tensor, others: Tensor, generator: Generator) -> Tensor:
-        """Make a sample between each of the inputs and its partner.
+        """Mix each sample with its partner.
 
         Args:
-            inputs: `[m, *shape]`.
-            others: The partners, in the same order, `[m, *shape]`.
-            generator: The attack's randomness.
+            inputs: Samples, `[m, *shape]`.
+            others: Partners of the samples, in the same order, `[m, *shape]`.
+            generator: Source of the attack's randomness.
 
         Returns:
-            `[m, *shape]`.
+            The mixtures, `[m, *shape]`.
         """
 
     @abstractmethod
     def targets(self, samples: Any) -> Tensor:
-        """Encode samples as the vectors that the inverter learns to give, `[m, k]`."""
+        """Encode samples as the vectors that the inverter is trained to output, `[m, j]`."""
 
     @abstractmethod
-    def read(self, outputs: Tensor, samples: Any) -> Tensor:
-        """Decode the inverter's outputs.
+    def decode(self, outputs: Tensor, samples: Any) -> Tensor:
+        """Decode the inverter's outputs, the inverse of `targets`.
 
         Args:
-            outputs: At the scale of the targets, `[n, k]`.
+            outputs: Outputs on the scale of the targets, `[n, j]`.
             samples: The auxiliary samples.
 
         Returns:
-            `[n, *shape]`, of the kind and shape of the auxiliary samples.
+            Samples of the same kind as the auxiliary samples, `[n, *shape]`.
         """
 
     def __call__(self, view: AuditorView[Any], *, generator: Generator) -> Reconstruction:
-        """Learn from the oracle's answers, then reconstruct the sample behind each proof.
+        """Train on the oracle's answers, then reconstruct the sample behind each proof.
 
         Args:
             view: Proofs, oracle, and auxiliary samples.
-            generator: The attack's randomness.
+            generator: Source of the attack's randomness.
+
+        Returns:
+            One sample for each proof, in the order of the proofs.
 
         Raises:
             DivergenceError: The training loss is not finite.
@@ -212,10 +217,10 @@ class VectorInversion(Attack):
             "features": float(features.shape[1]),
             **reduction.facts,
         }
-        return Reconstruction(self.read(reconstructed, view.auxiliary), history, facts)
+        return Reconstruction(self.decode(reconstructed, view.auxiliary), history, facts)
 
     def _queries(self, view: AuditorView[Any], generator: Generator) -> Any:
-        """The auxiliary samples, then mixtures, as many as the oracle answers."""
+        """Return the auxiliary samples, followed by as many mixtures as the oracle's limit allows."""
         samples, limit = view.auxiliary, view.remaining_queries
         per_sample = self.queries if limit is None else min(self.queries, 1 + limit // len(samples))
         parts = [samples.inputs]
@@ -233,7 +238,7 @@ class VectorInversion(Attack):
         device: str,
         generator: Generator,
     ) -> History:
-        """Minimize the mean squared error in place."""
+        """Train the inverter in place by minimizing the mean squared error."""
         optimizer = torch.optim.AdamW(
             inverter.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
         )
@@ -256,7 +261,7 @@ class VectorInversion(Attack):
 
 
 def _of_same_class(labels: Tensor, generator: Generator) -> Tensor:
-    """For each sample a random sample of its class, which may be itself, `[m]`."""
+    """Draw, for each sample, the index of a random sample of its class, which may be the sample itself, `[m]`."""
     others = torch.empty_like(labels)
     for label in labels.unique():
         rows = (labels == label).nonzero().flatten()
@@ -265,7 +270,7 @@ def _of_same_class(labels: Tensor, generator: Generator) -> Tensor:
 
 
 def _query(view: AuditorView[Any], samples: Any) -> Tensor:
-    """The oracle's gradient differences for samples, `[m, d]`."""
+    """Collect the oracle's gradient differences for samples, `[m, d]`."""
     return collect(
         (chunk.cpu() for chunk in view.oracle.differences(samples.inputs, samples.labels)),
         len(samples),

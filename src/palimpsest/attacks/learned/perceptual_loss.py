@@ -1,4 +1,4 @@
-"""Perceptual distance in VGG's features (IGF, Eq. 8)."""
+"""Perceptual distance: distance between VGG-16's features of two images (IGF, Eq. 8)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from palimpsest.errors import CheckpointError, ConfigurationError
 from palimpsest.storage import Parameters, read_tensors
 from palimpsest.system.torchvision_compat import import_torchvision
 
-# ImageNet's channel statistics, with which VGG was trained.
+# ImageNet's channel means and standard deviations, with which VGG-16 was trained.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CONVOLUTIONS = {
     "features.0": (3, 64),
@@ -22,18 +22,19 @@ _CONVOLUTIONS = {
 
 
 class VggFeatures(nn.Module):
-    """VGG-16 up to relu2_2: the function phi of Eq. 8.
+    """VGG-16 up to relu2_2, the function phi of Eq. 8.
 
-    The paper leaves the layer and the pooling open; relu1_2 and relu2_2 keep the details of 32-pixel images.
+    The paper specifies neither the layer nor the pooling; relu1_2 and relu2_2 preserve the details of 32-pixel images.
 
     Args:
-        parameters: Weights and biases of `features.0`, `.2`, `.5` and `.7`, as torchvision names them.
+        parameters: Weights and biases of `features.0`, `.2`, `.5`, and `.7`, under torchvision's names.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, parameters: Parameters) -> None:
+        """Build the layers with these weights, and freeze them."""
         super().__init__()
         self.convolutions = nn.ModuleList(nn.Conv2d(*size, 3, padding=1) for size in _CONVOLUTIONS.values())
         for name, convolution in zip(_CONVOLUTIONS, self.convolutions, strict=True):
@@ -45,10 +46,10 @@ class VggFeatures(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Compute the maps relu1_2 and relu2_2.
+        """Compute the feature maps relu1_2 and relu2_2.
 
         Args:
-            images: `[n, channels, height, width]` in [0, 1]; one channel is repeated to three.
+            images: Images, `[n, channels, height, width]` in [0, 1]; a single channel is repeated to three.
         """
         return list(self._maps((images.expand(-1, 3, -1, -1) - self.mean) / self.std))
 
@@ -61,15 +62,15 @@ class VggFeatures(nn.Module):
 
 
 def perceptual_distance(features: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """Compute the squared distance of features, relative to those of the targets (IGF, Eq. 8).
+    """Compute the mean squared distance of features, relative to the targets' mean squared features (IGF, Eq. 8).
 
-    The paper leaves the scale of phi open. Division by the mean square of the targets' features puts the distance of an
-    unrelated image near 1 for every layer, so that beta has the same meaning everywhere.
+    The paper does not specify the scale of phi. Dividing by the mean square of the targets' features puts the distance
+    of an unrelated image near 1 in each layer, so that beta has the same meaning for all data sets.
 
     Args:
         features: The function phi, such as `VggFeatures`.
-        images: Reconstructions, `[n, channels, height, width]` in [0, 1].
-        targets: Originals of the same shape.
+        images: Reconstructed images, `[n, channels, height, width]` in [0, 1].
+        targets: Original images of the same shape.
 
     Returns:
         A scalar, 0 for equal images.
@@ -84,15 +85,18 @@ def perceptual_distance(features: nn.Module, images: Tensor, targets: Tensor) ->
 
 
 def load_vgg_features(weights: Path | None) -> VggFeatures:
-    """Load VGG-16 with trained weights; it is never used with random ones.
+    """Load VGG-16 with trained weights; random weights are never used in their place.
 
     Args:
-        weights: A safetensors file with VGG-16's first four convolutions; None means torchvision's weights, from its
-            cache or downloaded.
+        weights: A safetensors file with VGG-16's first four convolutions. None means torchvision's weights, from its
+            cache or by download.
+
+    Returns:
+        The network, with frozen weights.
 
     Raises:
         ConfigurationError: torchvision's weights are not available.
-        CheckpointError: The file is damaged or holds other layers.
+        CheckpointError: The file is damaged, or a layer is missing.
     """
     if weights is not None:
         parameters, _ = read_tensors(weights)
@@ -100,7 +104,8 @@ def load_vgg_features(weights: Path | None) -> VggFeatures:
         missing = [name for name in names if name not in parameters]
         if missing:
             raise CheckpointError(
-                f"{weights} has no {missing[0]!r}: give VGG-16's first four convolutions under torchvision's names."
+                f"{weights} has no tensor {missing[0]!r}. Pass a file that contains VGG-16's first four convolutions "
+                "under torchvision's names."
             )
         return VggFeatures(parameters)
     try:
@@ -108,7 +113,7 @@ def load_vgg_features(weights: Path | None) -> VggFeatures:
         state = models.VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
     except (ImportError, OSError, RuntimeError) as error:
         raise ConfigurationError(
-            f"The perceptual loss needs VGG-16's weights, and torchvision can't load them ({error}): give a file with "
+            f"The perceptual loss needs VGG-16's weights, which torchvision can't load ({error}). Pass a file with "
             "--attack.vgg-weights, or set --attack.beta 0."
         ) from error
     return VggFeatures(state)

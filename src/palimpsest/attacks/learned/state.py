@@ -1,4 +1,4 @@
-"""State of a learned attack: features, network weights, and refinement, as a stored record."""
+"""Stored state of a learned attack: features, network weights, and refinement."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,25 @@ from palimpsest.storage import Parameters, Record
 
 @dataclass(frozen=True)
 class Network(Record):
-    """Weights and buffers of an inversion network."""
+    """Weights of an inverter.
+
+    Args:
+        parameters: Parameters and buffers by name.
+    """
 
     parameters: Parameters
 
 
 @dataclass(frozen=True)
 class Learned(Record):
-    """Everything that a learned attack needs to turn a proof back into an image.
+    """Trained state of a learned attack, which reconstructs the images behind proofs.
 
     Args:
-        features: From a proof to the networks' inputs.
-        networks: The inversion networks, whose images are averaged.
+        features: Transform from proofs to the networks' inputs.
+        networks: Inverters, whose images are averaged.
         shape: Channels, height, and width of the images.
         history: Losses over the epochs, by name.
-        refinement: Moves the networks' images to where they agree with the proofs; at most one.
+        refinement: Refinement of the networks' images; empty for none, otherwise exactly one.
     """
 
     features: Features

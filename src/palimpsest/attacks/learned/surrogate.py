@@ -1,4 +1,4 @@
-"""Surrogate of the models' layers below the last one, learned from the attacker's queries."""
+"""Surrogate of all layers before the models' last one, trained on the auditor's queries."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -16,46 +16,49 @@ _BATCH, _RATE, _RISE = 64, 4e-3, 0.15
 
 
 class Surrogate(nn.Module):
-    """From images to the inputs of both models' last layers: one small convolutional network for each model.
+    """Networks that predict, from images, the inputs of both models' last layers, one network for each model.
 
-    The networks have the usual layers: 3 x 3 convolutions with ReLU, each followed by max pooling until the maps have
-    the size of the last layer's inputs.
+    The networks consist of 3 x 3 convolutions with ReLU. Max pooling follows each convolution until the maps have the
+    size of the last layer's inputs.
 
     Args:
         shape: Channels, height, and width of the images.
-        maps: Channels, height, and width of both models' inputs together.
-        widths: Channels of all convolutions except the last, which has as many as the maps; see `usual_widths`.
+        maps: Channels, height, and width of the inputs, with the channels of both models.
+        widths: Channels of all convolutions except the last, whose channels are those of `maps`; see `usual_widths`.
     """
 
     def __init__(self, shape: tuple[int, int, int], maps: MapShape, widths: Sequence[int]) -> None:
+        """Build both networks with fresh weights."""
         super().__init__()
         self.towers = nn.ModuleList(_tower(shape, (maps[0] // 2, *maps[1:]), widths) for _ in range(2))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute the inputs of both models' last layers, `[n, 2 x width]`, none negative, the original model first."""
+        """Predict the non-negative inputs of both models' last layers, `[n, 2 x width]`, original model first."""
         return torch.cat([tower(images) for tower in self.towers], 1)
 
 
 @dataclass(frozen=True)
 class _InputPairs:
-    """Images, and the inputs of both models' last layers for them."""
+    """Pairs of an image and the inputs of both models' last layers."""
 
     pairs: ImagePairs
-    read: Callable[[Tensor], Tensor]
+    to_inputs: Callable[[Tensor], Tensor]
 
     def __len__(self) -> int:
+        """Return the number of pairs."""
         return len(self.pairs)
 
     def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images and inputs; see `TrainingPairs.batches`."""
         for features, images in self.pairs.batches(size, order):
-            yield images, self.read(features)
+            yield images, self.to_inputs(features)
 
 
 def fit_surrogate(
     surrogate: Surrogate,
     pairs: ImagePairs,
     validation: ImagePairs,
-    read: Callable[[Tensor], Tensor],
+    to_inputs: Callable[[Tensor], Tensor],
     *,
     scale: float,
     epochs: int,
@@ -63,22 +66,22 @@ def fit_surrogate(
     device: str,
     generator: Generator,
 ) -> History:
-    """Train a surrogate on the attacker's queries.
+    """Train a surrogate on the auditor's queries.
 
     Args:
-        surrogate: It is trained in place, and ends in eval mode.
-        pairs: Features of queries, and the images that were queried.
-        validation: Pairs kept aside for the history; they choose nothing.
-        read: From features `[n, k]` to the inputs of both models' last layers, `[n, 2 x width]`.
+        surrogate: Surrogate, which is trained in place and left in eval mode.
+        pairs: Pairs of a query's features and the queried image.
+        validation: Pairs held out from training, whose error is recorded in the history. May be empty.
+        to_inputs: Function from features `[n, k]` to the inputs of both models' last layers, `[n, 2 x width]`.
         scale: Unit of the inputs in the loss, above 0.
-        epochs: Passes over the pairs.
+        epochs: Number of passes over the pairs.
         precision: Number format of the convolutions.
         device: "cpu" or "cuda".
         generator: Draws the order of the pairs.
 
     Returns:
-        The histories `surrogate_loss` and, if pairs were kept aside, `surrogate_validation`: the mean squared error of
-        an input in units of the scale, one value an epoch.
+        The history, with one value per epoch: `surrogate_loss` and, if `validation` is not empty,
+        `surrogate_validation`. Both are the mean squared error of an input, in units of `scale`.
 
     Raises:
         DivergenceError: The loss is not finite.
@@ -102,8 +105,8 @@ def fit_surrogate(
     )
     return train(
         surrogate,
-        lambda _: _InputPairs(pairs, read),
-        _InputPairs(validation, read),
+        lambda _: _InputPairs(pairs, to_inputs),
+        _InputPairs(validation, to_inputs),
         training,
         generator=generator,
         fabric=make_fabric(precision, device),
@@ -111,17 +114,18 @@ def fit_surrogate(
 
 
 def usual_widths(shape: tuple[int, int, int], maps: MapShape, first: int) -> tuple[int, ...]:
-    """Channels of the convolutions except the last one: `first`, then twice as many in each next one.
+    """Return the channels of all convolutions except the last, doubling from one convolution to the next.
 
     Args:
         shape: Channels, height, and width of the images.
-        maps: Channels, height, and width of the inputs of the last layer.
+        maps: Channels, height, and width of the last layer's inputs.
         first: Channels of the first convolution.
     """
     return tuple(first << stage for stage in range(_poolings(shape, maps) - 1))
 
 
 def _tower(shape: tuple[int, int, int], maps: MapShape, widths: Sequence[int]) -> nn.Sequential:
+    """Build the network for one model."""
     channels, halvings = shape[0], _poolings(shape, maps)
     layers: list[nn.Module] = []
     for stage, width in enumerate([*widths, maps[0]]):
@@ -133,5 +137,5 @@ def _tower(shape: tuple[int, int, int], maps: MapShape, widths: Sequence[int]) -
 
 
 def _poolings(shape: tuple[int, int, int], maps: MapShape) -> int:
-    """How often the sides of an image are halved until they are those of the maps."""
+    """Return the number of poolings that halve the sides of an image to those of the maps."""
     return max(0, round(math.log2(shape[1] / maps[1])))

@@ -1,4 +1,4 @@
-"""IGF for rows of a table."""
+"""IGF for tabular data."""
 
 from typing import ClassVar
 
@@ -12,12 +12,12 @@ from palimpsest.registry import ATTACKS
 
 @ATTACKS.register("igf-rows")
 class RowInversion(VectorInversion):
-    """Learn, on the auditor's rows, to turn a projected gradient difference back into its row.
+    """Train a network on the auditor's rows to reconstruct a row from its projected gradient difference.
 
-    The columns are standardized: each column counts alike, whatever its unit.
+    Columns are standardized, so that all columns have the same weight regardless of their units.
     """
 
-    source: ClassVar[str] = "IGF, section 3.2, Eqs. 3 to 9, with rows in place of images"
+    source: ClassVar[str] = "IGF, section 3.2, Eqs. 3 to 9, applied to rows instead of images"
     takes: ClassVar[type[SampleSet]] = RowSet
 
     def mix(self, inputs: Tensor, others: Tensor, generator: Generator) -> Tensor:
@@ -28,6 +28,6 @@ class RowInversion(VectorInversion):
         """Return the rows; see `VectorInversion.targets`."""
         return samples.rows
 
-    def read(self, outputs: Tensor, samples: RowSet) -> Tensor:
-        """Clamp each column to the range of the auxiliary rows; see `VectorInversion.read`."""
+    def decode(self, outputs: Tensor, samples: RowSet) -> Tensor:
+        """Clamp each column to the range of the auxiliary rows; see `VectorInversion.decode`."""
         return outputs.clamp(samples.rows.amin(0), samples.rows.amax(0))

@@ -1,4 +1,4 @@
-"""IGF for sequences of tokens: reconstruct embeddings, then take the nearest token of each."""
+"""IGF for token sequences, by reconstructed embeddings and their nearest tokens."""
 
 from typing import ClassVar
 
@@ -15,10 +15,10 @@ from palimpsest.registry import ATTACKS
 
 @ATTACKS.register("igf-tokens")
 class TokenInversion(VectorInversion):
-    """Learn, on the auditor's sequences, to give an embedding for each position, and take the nearest token.
+    """Train a network on the auditor's sequences to reconstruct the embedding at each position; take the nearest token.
 
-    The embeddings are the auditor's: random directions, because the gray box hides the model's. A token that occurs in
-    no auxiliary sequence is never reconstructed.
+    The embeddings are random directions drawn by the auditor, because the gray box hides the model's embeddings. A
+    token that occurs in no auxiliary sequence is never reconstructed.
     """
 
     source: ClassVar[str] = "IGF, section 3.2; nearest embeddings as in LAMP (Balunovic et al., 2022)"
@@ -35,15 +35,15 @@ class TokenInversion(VectorInversion):
         """Concatenate the embeddings of each sequence; see `VectorInversion.targets`."""
         return self._embeddings(samples)[samples.tokens].flatten(1)
 
-    def read(self, outputs: Tensor, samples: TokenSet) -> Tensor:
-        """Take the token with the nearest embedding at each position, `[n, length]`; see `VectorInversion.read`."""
+    def decode(self, outputs: Tensor, samples: TokenSet) -> Tensor:
+        """Return the token with the nearest embedding at each position, `[n, length]`; see `VectorInversion.decode`."""
         table, known = self._embeddings(samples), samples.tokens.unique()
         positions = outputs.view(len(outputs), *samples.shape, self.embedding)
         similarities = torch.stack([F.normalize(row, dim=-1) @ table[known].T for row in positions])
         return known[similarities.argmax(-1)]
 
     def _embeddings(self, samples: TokenSet) -> Tensor:
-        """Unit vectors `[tokens, embedding]`, the same in every call."""
+        """Draw the tokens' embeddings, unit vectors `[tokens, embedding]`, which are the same in each call."""
         count = int(samples.tokens.max()) + 1
         directions = torch.randn(count, self.embedding, generator=make_generator(0, "token embeddings"))
         return F.normalize(directions, dim=1)

@@ -1,4 +1,4 @@
-"""One training loop for the networks of the learned attacks: optimizer steps, divergence check, history."""
+"""Training loop for all networks of the learned attacks: optimizer steps, divergence check, history."""
 
 import logging
 import math
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import TypeVar
 
-from palimpsest.attacks.learned.precision import Precision, fabric_precision, laid_out
+from palimpsest.attacks.learned.precision import Precision, fabric_precision, use_channels_last
 from palimpsest.errors import DivergenceError
 from palimpsest.progress import progress_line
 
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 History = dict[str, list[float]]
-"""Named series with one value an epoch."""
+"""Named series with one value per epoch."""
 _VALIDATION_BATCH = 256
 
 
 class TrainingPairs(Protocol):
-    """Inputs of a network and the outputs that it should give: what one epoch trains on."""
+    """Pairs of a network's input and its target, as used in one epoch."""
 
     def __len__(self) -> int:
-        """The number of pairs."""
+        """Return the number of pairs."""
         ...
 
     def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches of inputs and targets.
 
         Args:
-            size: Pairs in a batch; the last batch may have fewer.
-            order: The pairs in the order in which they are taken, `[n]` int64.
+            size: Pairs in a batch; the last batch may be smaller.
+            order: Indices of the pairs, in the order of the batches, `[n]` int64.
         """
         ...
 
 
 P = TypeVar("P", bound=TrainingPairs)
 MeanLoss = Callable[[Sequence[Tensor], Sequence[int]], float]
-"""An epoch's loss, from the losses of its steps and the numbers of pairs in them."""
+"""Function from the losses of an epoch's steps and the numbers of pairs in them to the epoch's loss."""
 
 
 def mean_over_steps(losses: Sequence[Tensor], sizes: Sequence[int]) -> float:
@@ -62,20 +62,21 @@ def mean_over_pairs(losses: Sequence[Tensor], sizes: Sequence[int]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What `train` minimizes, and how.
+    """Settings of `train`: loss, optimizer, schedule, and the names that are reported.
 
     Args:
-        description: Name of the network and of its progress line, such as "inverter".
-        epochs: Passes over the pairs, 1 or more.
+        description: Name of the network in messages and on the progress line, such as "inverter".
+        epochs: Number of passes over the pairs, 1 or more.
         batch_size: Pairs in a step, 1 or more.
-        loss: From the network's outputs and the targets of a batch to the scalar that is minimized.
-        optimizer: Holds the network's parameters.
-        schedule: Learning rates of that optimizer.
+        loss: Function from a batch's outputs and targets to the scalar that is minimized.
+        optimizer: Optimizer of the network's parameters.
+        schedule: Learning-rate schedule of the optimizer.
         schedule_interval: Whether the schedule advances after each step or after each epoch.
-        mean_loss: How the losses of an epoch's steps become one value of the history.
-        errors: From outputs and targets of a validation batch to values `[k]`, whose mean over all batches is recorded.
-        remedy: What the user should do when the loss is not finite, the end of a sentence.
-        names: Keys of the history: of the training loss and of the validation error.
+        mean_loss: Function that averages the losses of an epoch's steps.
+        errors: Function from a validation batch's outputs and targets to values `[k]`. Their mean over all batches is
+            recorded.
+        remedy: Advice to the user if the loss is not finite, as the end of a sentence.
+        names: Keys of the training loss and of the validation error in the history.
     """
 
     description: str
@@ -101,27 +102,28 @@ def train(
     fabric: "Fabric",
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> History:
-    """Train a network in place; it ends in eval mode.
+    """Train a network in place, and leave it in eval mode.
 
-    Dropout draws from torch's global random state: wrap the call in `global_seed` for a network that has any.
+    Dropout draws from torch's global random state. If the network has dropout, wrap the call in `global_seed`.
 
     Args:
-        network: From inputs to outputs.
-        training_pairs: The pairs of each epoch, counted from 0; always the same number.
-        validation: Pairs kept aside. Their error is recorded after each epoch and chooses nothing. If omitted or
-            empty, the history has no validation error.
+        network: Network from inputs to outputs.
+        training_pairs: Returns the pairs of an epoch, counted from 0; their number is the same in each epoch.
+        validation: Pairs held out from training. Their error is recorded after each epoch and has no effect on the
+            training. If None or empty, the history has no validation error.
         training: Loss, optimizer, and schedule.
-        generator: Draws the order of the pairs, once an epoch.
-        fabric: Device and number format. With several processes each takes a share of every step.
-        on_epoch: Receives the values of each epoch instead of the progress line.
+        generator: Draws the order of the pairs, once per epoch.
+        fabric: Device and number format. Several processes share the rows of each step.
+        on_epoch: Callback that receives the values of each epoch. If omitted, the progress line shows them.
 
     Returns:
-        The history: one value an epoch for each of `training.names`, without the second one if nothing was kept aside.
+        The history, with one value per epoch for each of `training.names`; the validation error only if there are
+        validation pairs.
 
     Raises:
         DivergenceError: The loss of a step is not finite.
     """
-    module, optimizer = fabric.setup(laid_out(network), training.optimizer)
+    module, optimizer = fabric.setup(use_channels_last(network), training.optimizer)
     loss_name, validation_name = training.names
     history: History = {loss_name: []}
     with progress_line(f"train {training.description}", training.epochs) as line:
@@ -143,24 +145,27 @@ def train(
 
 @contextmanager
 def global_seed(seed: int) -> Iterator[None]:
-    """Seed torch's global random state, from which dropout and fresh weights draw, and restore it at the end."""
+    """Seed torch's global random state, which dropout and weight initialization use, and restore it at the end.
+
+    Args:
+        seed: Seed of the global generators.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
 
 
 def refreshed_pairs(first: P, renew: Callable[[], P], *, refreshes: int, epochs: int) -> Callable[[int], P]:
-    """Training pairs for a stochastic oracle, which is queried again during training.
+    """Return the source of each epoch's pairs for a stochastic oracle, which is queried again during training.
 
     Args:
-        first: The pairs of the first epoch.
-        renew: Queries the oracle again.
-        refreshes: How many sets of pairs are used, the first one included, spread evenly over the epochs. At most
-            one set an epoch is used.
-        epochs: Passes over the pairs.
+        first: Pairs of the first epoch.
+        renew: Function that queries the oracle again and returns new pairs.
+        refreshes: Number of sets of pairs, including the first, spread evenly over the epochs; at most one per epoch.
+        epochs: Number of passes over the pairs.
 
     Returns:
-        From an epoch, counted from 0, to its pairs; to be called with rising epochs.
+        Function from an epoch, counted from 0, to its pairs. Call it with ascending epochs.
     """
     refreshes = min(refreshes, epochs)
     current = {0: first}
@@ -181,9 +186,12 @@ def make_fabric(precision: Precision, device: str, *, processes: int = 1) -> "Fa
     Args:
         precision: Number format of matrix products and convolutions.
         device: "cpu" or "cuda".
-        processes: How many processes share the work: one for each GPU, or processes on one CPU.
+        processes: Number of processes that share the work, one for each GPU or all on the CPU.
+
+    Returns:
+        The Fabric, not launched yet.
     """
-    # Imported late: it takes longer than the rest of the package. It also logs its precision at each start.
+    # Fabric logs its precision at each start. It is imported late because its import is slow.
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     from lightning_fabric import Fabric
 
@@ -203,7 +211,7 @@ def _train_epoch(
     fabric: "Fabric",
     epoch: int,
 ) -> float:
-    """One pass over the pairs; the epoch's loss."""
+    """Train for one pass over the pairs, and return the epoch's loss."""
     module.train()
     losses: list[Tensor] = []
     sizes: list[int] = []
@@ -212,7 +220,7 @@ def _train_epoch(
             continue
         inputs, targets = (fabric.to_device(part[fabric.global_rank :: fabric.world_size]) for part in batch)
         loss = training.loss(module(inputs), targets)
-        # All processes see the same mean, so that all of them stop at the same step.
+        # All processes check the same mean, so that they stop at the same step.
         reduced = fabric.all_reduce(loss.detach())
         assert isinstance(reduced, Tensor), "the mean of tensors is a tensor"
         losses.append(reduced)
@@ -229,6 +237,7 @@ def _train_epoch(
 
 
 def _validation_error(module: nn.Module, pairs: TrainingPairs, training: Training, fabric: "Fabric") -> float:
+    """Compute the mean error on the validation pairs."""
     module.eval()
     with torch.inference_mode():
         errors = [
@@ -239,6 +248,7 @@ def _validation_error(module: nn.Module, pairs: TrainingPairs, training: Trainin
 
 
 def _check_finite(loss: float, step: int, epoch: int, training: Training) -> None:
+    """Raise a DivergenceError if the loss is not finite."""
     if not math.isfinite(loss):
         raise DivergenceError(
             f"The loss of the {training.description} is {loss} in step {step} of epoch {epoch + 1}: "

@@ -1,1 +1,1 @@
-"""Gradient matching: search for samples that explain observed gradients (DRAGD, DLG, and relatives)."""
+"""Gradient matching: search for samples whose gradients match the observed ones (DRAGD, DLG and related attacks)."""

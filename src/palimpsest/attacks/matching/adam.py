@@ -1,4 +1,4 @@
-"""Adam for many independent problems at once, with the gradient or its sign."""
+"""Adam for many independent problems at once, on the gradient or its sign."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,14 +15,15 @@ _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba 2015), whose learning rate drops after 3/8, 5/8, and 7/8 of the iterations.
+    """Adam (Kingma and Ba 2015) with a learning rate that drops after 3/8, 5/8 and 7/8 of the iterations.
 
     Args:
         iterations: Number of steps.
         learning_rate: Step size before the first drop.
-        decay: Factor of the learning rate at each drop, in (0, 1] (Inverting Gradients: 0.1; GIAMU: 0.5).
-        sign: "none" uses the gradient g, "hard" its sign (Inverting Gradients), and "soft" tanh(s g) / s, with s
-            falling from 1 to 0, which turns a bounded gradient into the gradient itself.
+        decay: Factor that the learning rate is multiplied by at each drop, in (0, 1]. Inverting Gradients uses 0.1,
+            GIAMU 0.5.
+        sign: "none" uses the gradient g, "hard" its sign (Inverting Gradients), and "soft" tanh(s g) / s. As s falls
+            from 1 to 0, the soft sign changes from a bounded gradient to the gradient itself.
     """
 
     iterations: int
@@ -31,7 +32,17 @@ class Adam:
     sign: Sign = "none"
 
     def minimize(self, evaluate: Evaluate, start: Tensor, box: Box, line: ProgressLine) -> Minimum:
-        """Descend from each start, and return the best point of each path; arguments as for `LBFGS.minimize`."""
+        """Minimize from each start.
+
+        Args:
+            evaluate: The objective and its gradient.
+            start: `[p, k]`, one row for each problem.
+            box: Bounds of the unknowns.
+            line: Progress line that is advanced after each iteration.
+
+        Returns:
+            The best point that each problem visited.
+        """
         x = box.clamp(start)
         rows = torch.arange(len(x), device=x.device)
         first, second = torch.zeros_like(x), torch.zeros_like(x)
@@ -39,8 +50,8 @@ class Adam:
         history = []
         for iteration in range(self.iterations + 1):
             f, g = evaluate(x, rows)
-            better = f < lowest
-            best[better], lowest[better] = x[better], f[better]
+            improved = f < lowest
+            best[improved], lowest[improved] = x[improved], f[improved]
             history.append(lowest.clone())
             if iteration == self.iterations:
                 break
@@ -48,16 +59,18 @@ class Adam:
             first.lerp_(g, 1 - _BETA1)
             second.lerp_(g.square(), 1 - _BETA2)
             unbiased = first / (1 - _BETA1 ** (iteration + 1))
-            spread = (second / (1 - _BETA2 ** (iteration + 1))).sqrt() + _EPSILON
-            x = box.clamp(x - self._rate(iteration) * unbiased / spread)
+            root_mean_square = (second / (1 - _BETA2 ** (iteration + 1))).sqrt() + _EPSILON
+            x = box.clamp(x - self._rate(iteration) * unbiased / root_mean_square)
             line.advance(values={"objective": float(lowest.min())})
         return Minimum(best, lowest, torch.stack(history))
 
     def _rate(self, iteration: int) -> float:
-        drops = sum(8 * iteration >= eighths * self.iterations for eighths in (3, 5, 7))
+        """Return the learning rate of an iteration."""
+        drops = sum(8 * iteration >= eighth * self.iterations for eighth in (3, 5, 7))
         return self.learning_rate * self.decay**drops
 
     def _signed(self, g: Tensor, iteration: int) -> Tensor:
+        """Replace gradients by their hard or soft signs, as `sign` says."""
         if self.sign == "none":
             return g
         if self.sign == "hard":

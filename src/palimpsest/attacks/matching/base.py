@@ -1,4 +1,4 @@
-"""Base of the gradient-matching attacks: settings, and the path from a view to a reconstruction."""
+"""Base class of the gradient-matching attacks: settings, and reconstruction from a server's view."""
 
 from abc import abstractmethod
 from dataclasses import replace
@@ -24,56 +24,59 @@ _SIGNS: dict[OptimizerName, Sign] = {"adam": "none", "adam-hard-sign": "hard", "
 
 
 class MatchingAttack(ServerAttack):
-    """Base of the attacks that search for a batch with the observed gradient."""
+    """Base class of the attacks that search for samples with the observed gradients."""
 
     labels: LabelMode = "known"
-    """The samples' classes: known; inferred by counting, by iDLG's signs or by the gradients' difference; probed by
-    GIAMU's black box; or optimized."""
+    """Source of the labels: known; inferred by counting, by iDLG's sign rule or from the difference of the gradients;
+    probed as in GIAMU; or optimized with the images."""
     objective: ObjectiveName = "euclidean"
-    """The distance of gradients: squared Euclidean or cosine."""
+    """Distance between gradients: squared Euclidean or cosine."""
     optimizer: OptimizerName = "lbfgs"
-    """L-BFGS, or Adam with the gradient, its sign, or a soft sign."""
+    """L-BFGS, or Adam with the gradient, its sign, or a smoothed sign."""
     iterations: PositiveInt = 400
-    """Steps of each search."""
+    """Number of steps of each search."""
     learning_rate: PositiveFloat = 0.1
-    """Adam's step size; L-BFGS finds its own."""
+    """Step size of Adam. L-BFGS chooses its step size by a line search."""
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """Adam: factor of the step size at 3/8, 5/8 and 7/8 of the steps."""
+    """Factor that Adam's step size is multiplied by after 3/8, 5/8 and 7/8 of the steps."""
     total_variation: NonNegativeFloat = 0.0
     """Weight of the images' total variation."""
     space: Space = "box"
-    """Search pixels freely (clamped at the end), pixels kept in [0, 1], or frequencies scaled as in public images."""
+    """Coordinates of the search: free pixels (clamped at the end), pixels in [0, 1], or scaled frequencies."""
     restarts: PositiveInt = 1
-    """Starts of each search; the attack keeps the one with the best objective."""
+    """Number of starts of each search; the attack keeps the result with the lowest objective."""
     precision: Literal["float32", "float64"] = "float64"
-    """Number format: L-BFGS stops early in float32."""
+    """Floating-point precision. L-BFGS stops early in float32."""
 
     @property
     def knowledge(self) -> frozenset[Knowledge]:
-        """White box; labels and public images only if a setting needs them."""
-        needed = {Knowledge.ARCHITECTURE, Knowledge.PARAMETERS, Knowledge.BATCH_GRADIENTS}
+        """White-box knowledge, plus labels and public images if the settings need them."""
+        knowledge = {Knowledge.ARCHITECTURE, Knowledge.PARAMETERS, Knowledge.BATCH_GRADIENTS}
         if self.labels == "known":
-            needed.add(Knowledge.LABELS)
+            knowledge.add(Knowledge.LABELS)
         if self.labels in INFERRING or self.space == "spectrum" or self.uses_public:
-            needed.add(Knowledge.PUBLIC)
-        return frozenset(needed)
+            knowledge.add(Knowledge.PUBLIC)
+        return frozenset(knowledge)
 
     @property
     def uses_public(self) -> bool:
-        """Whether the attack starts from public images."""
+        """True if the attack starts from public images."""
         return False
 
     def __call__(self, view: ServerView, *, generator: Generator) -> BatchReconstruction:
         """Reconstruct the forgotten samples of each batch.
 
         Args:
-            view: What the server holds.
-            generator: The attack's randomness.
+            view: The server's view.
+            generator: Source of the attack's randomness.
+
+        Returns:
+            The reconstructed images with their labels, objectives and histories.
 
         Raises:
             DivergenceError: The objective of a batch is not finite at any start.
-            KnowledgeError: The attack knows the labels, and the view lacks them.
-            ModelError: Labels are inferred, and the model has no last linear layer with a bias.
+            KnowledgeError: `labels` is "known", but the view has no labels.
+            ModelError: Labels are inferred, but the model has no last linear layer with a bias.
         """
         setup = self.make_setup(view, generator=generator)
         search = Descent(
@@ -88,16 +91,16 @@ class MatchingAttack(ServerAttack):
         stages = self.recover(search)
         forgotten, retained = stages["forgotten"], stages.get("retained")
 
-        def flat(images: Tensor | None) -> Tensor:
-            empty = forgotten.images.new_empty(0, *setup.shape)
-            return (empty if images is None else images.flatten(0, 1)).float().cpu()
+        def flatten_batches(images: Tensor | None) -> Tensor:
+            no_images = forgotten.images.new_empty(0, *setup.shape)
+            return (no_images if images is None else images.flatten(0, 1)).float().cpu()
 
         return BatchReconstruction(
-            images=flat(forgotten.images),
+            images=flatten_batches(forgotten.images),
             labels=forgotten.labels,
-            retained=flat(retained.images if retained else None),
+            retained=flatten_batches(retained.images if retained else None),
             objectives=forgotten.minimum.values.cpu(),
-            prior=flat(forgotten.start),
+            prior=flatten_batches(forgotten.start),
             history={name: stage.minimum.history.mean(dim=1).tolist() for name, stage in stages.items()},
             facts={
                 f"labels_{self.labels}": 1.0,
@@ -108,22 +111,22 @@ class MatchingAttack(ServerAttack):
     def check_objective(
         self, view: ServerView, retained: Tensor, forgotten: Tensor, labels: BatchLabels
     ) -> dict[str, Tensor]:
-        """Evaluate the objective at the true samples: it is zero if model, observation, and loss fit together.
+        """Evaluate the objective at the true samples; it is zero if model, observation and loss are consistent.
 
-        Only a check of the setup calls this; no attack receives the true samples.
+        This checks the setup. The attack itself never receives the true samples.
 
         Args:
-            view: What the server holds.
+            view: The server's view.
             retained: The true retained images, `[b, n_r, channels, height, width]`.
             forgotten: The true forgotten images, `[b, n_f, channels, height, width]`.
-            labels: Their classes.
+            labels: The true classes of both.
 
         Returns:
-            For each stage of the attack the objective without total variation, `[b]`.
+            The objective of each stage without total variation, `[b]`, by the stage's name.
         """
         generator = torch.Generator()
-        with_labels = self.model_copy(update={"labels": "known"})
-        setup = with_labels.make_setup(replace(view, labels=labels), generator=generator)
+        attack_with_labels = self.model_copy(update={"labels": "known"})
+        setup = attack_with_labels.make_setup(replace(view, labels=labels), generator=generator)
         assert setup.targets is not None, "known labels are targets"
         search = ObjectiveCheck(
             setup,
@@ -135,38 +138,45 @@ class MatchingAttack(ServerAttack):
         return {name: stage.minimum.values for name, stage in self.recover(search).items()}
 
     def make_setup(self, view: ServerView, *, generator: Generator) -> ProblemSetup:
-        """Convert the view to the attack's precision, and infer the labels.
+        """Convert the view to the attack's precision and determine the labels.
 
         Args:
-            view: What the server holds.
-            generator: The attack's randomness.
+            view: The server's view.
+            generator: Source of the attack's randomness.
+
+        Raises:
+            KnowledgeError: `labels` is "known", but the view has no labels.
+            ModelError: Labels are inferred, but the model has no last linear layer with a bias.
         """
         difference = self.difference(view)
         labels = believed_labels(view, self.labels, difference, generator=generator)
         return ProblemSetup.from_view(view, difference, labels, dtype=getattr(torch, self.precision))
 
     def difference(self, view: ServerView) -> Tensor:
-        """Estimate the mean gradient of the forgotten samples, `[b, d]`.
+        """Estimate the mean gradient of the forgotten samples.
 
         Args:
-            view: What the server holds.
+            view: The server's view.
+
+        Returns:
+            One estimate for each batch, `[b, d]`.
         """
         return view.observation.difference
 
     @abstractmethod
     def recover(self, search: Search) -> dict[str, SearchResult]:
-        """Run the searches of the attack.
+        """Run the attack's searches.
 
         Args:
-            search: Finds samples that explain observed gradients.
+            search: Finds samples whose gradients match the observed ones.
 
         Returns:
-            The samples by name, in the order of the searches: `forgotten`, and `retained` if the attack reconstructs
-            the retained samples.
+            The results by name, in the order of the searches: `forgotten`, and `retained` if the attack also
+            reconstructs the retained samples.
         """
 
     def make_optimizer(self) -> LBFGS | Adam:
-        """Make the optimizer that the settings name."""
+        """Create the optimizer that the settings select."""
         if self.optimizer == "lbfgs":
             return LBFGS(self.iterations)
         sign = _SIGNS[self.optimizer]

@@ -1,4 +1,4 @@
-"""Coordinates in which the unknown images are searched: pixels, or frequencies scaled as in public images."""
+"""Coordinates of the search for images: pixels, or frequencies scaled to the variance of public images."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,45 +13,48 @@ _SMALLEST_SCALE = 1e-3
 
 
 class Coordinates(ABC):
-    """A linear change of variables between unknowns and images."""
+    """Linear change of variables between unknowns and images."""
 
     bounds: tuple[float, float]
-    """Lower and upper bound of every coordinate."""
+    """Lower and upper bound of each coordinate."""
 
     @abstractmethod
     def decode(self, coordinates: Tensor) -> Tensor:
-        """Compute images from coordinates, both `[..., channels, height, width]`."""
+        """Convert coordinates to images, both `[..., channels, height, width]`."""
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
-        """Compute coordinates of images; the inverse of `decode`."""
+        """Convert images to coordinates; the inverse of `decode`."""
 
     @abstractmethod
     def noise(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
-        """Draw coordinates of random images.
+        """Draw the coordinates of random images.
 
         Args:
-            shape: `[..., channels, height, width]`.
+            shape: `(..., channels, height, width)`.
             generator: Draws the noise.
+
+        Returns:
+            Coordinates of that shape, on the CPU.
         """
 
 
 @dataclass(frozen=True)
 class Pixels(Coordinates):
-    """The pixels; noise is uniform in [0, 1].
+    """Pixels as coordinates; noise is uniform in [0, 1].
 
     Args:
-        bounds: (0, 1) for a box, or infinities for free pixels.
+        bounds: Lower and upper bound of each pixel: (0, 1), or infinities for free pixels.
     """
 
     bounds: tuple[float, float]
 
     def decode(self, coordinates: Tensor) -> Tensor:
-        """Return the coordinates."""
+        """Return the coordinates unchanged."""
         return coordinates
 
     def encode(self, images: Tensor) -> Tensor:
-        """Return the images."""
+        """Return the images unchanged."""
         return images
 
     def noise(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
@@ -60,11 +63,11 @@ class Pixels(Coordinates):
 
 
 class Spectrum(Coordinates):
-    """Frequencies and principal colors, in which public images have mean zero and variance one.
+    """Frequencies of the principal colors, scaled so that public images have mean zero and variance one.
 
     Natural images vary a thousand times more in coarse shapes than in fine details, while the gradient of a network
-    resolves both about equally. A search in these coordinates, from the mean image, fits coarse shapes first, and fine
-    details only if the gradient requires them.
+    resolves both about equally well. A search in these coordinates that starts from the mean image therefore fits
+    coarse shapes first, and fine details only if the gradient requires them.
 
     The coordinates are the orthonormal discrete cosine transform of the principal components of the colors.
 
@@ -75,38 +78,43 @@ class Spectrum(Coordinates):
     bounds = (-math.inf, math.inf)
 
     def __init__(self, public: Tensor) -> None:
+        """Fit mean, principal colors and scales to public images."""
         self.mean = public.mean(dim=0)
         centered = public - self.mean
         pixels = centered.movedim(1, 0).flatten(1)
         self._colors = torch.linalg.eigh(pixels @ pixels.T / pixels.shape[1]).eigenvectors.T
-        self._down, self._across = (_cosines(size).to(public) for size in public.shape[2:])
+        self._vertical, self._horizontal = (_cosines(size).to(public) for size in public.shape[2:])
         self.scale = torch.ones_like(self.mean)
         self.scale = self._analyze(centered).std(dim=0) + _SMALLEST_SCALE
 
     def decode(self, coordinates: Tensor) -> Tensor:
-        """Compute images from coordinates."""
-        waves = self._down.T @ (coordinates * self.scale) @ self._across
+        """Convert coordinates to images."""
+        waves = self._vertical.T @ (coordinates * self.scale) @ self._horizontal
         return self.mean + torch.einsum("kc,...khw->...chw", self._colors, waves)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Compute coordinates of images."""
+        """Convert images to coordinates."""
         return self._analyze(images - self.mean)
 
     def noise(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
-        """Draw standard normal coordinates: images as smooth as the public ones."""
+        """Draw standard normal coordinates, whose images are as smooth as the public ones."""
         return torch.randn(shape, generator=generator)
 
     def _analyze(self, centered: Tensor) -> Tensor:
+        """Compute the scaled frequencies of centered images."""
         waves = torch.einsum("kc,...chw->...khw", self._colors, centered)
-        return self._down @ waves @ self._across.T / self.scale
+        return self._vertical @ waves @ self._horizontal.T / self.scale
 
 
 def make_coordinates(space: Space, public: Tensor) -> Coordinates:
-    """Make the coordinates of a search space.
+    """Create the coordinates of a search space.
 
     Args:
-        space: "pixels" (free), "box" (pixels in [0, 1]), or "spectrum".
-        public: Public images, `[m, channels, height, width]`; used by "spectrum".
+        space: "pixels" (free), "box" (pixels in [0, 1]), or "spectrum" (scaled frequencies).
+        public: Public images, `[m, channels, height, width]`; only "spectrum" uses them.
+
+    Returns:
+        The coordinates.
     """
     if space == "spectrum":
         return Spectrum(public)
@@ -114,8 +122,8 @@ def make_coordinates(space: Space, public: Tensor) -> Coordinates:
 
 
 def _cosines(size: int) -> Tensor:
-    """The orthonormal DCT-II as a matrix `[size, size]`, float64: one row for each frequency."""
-    frequency, place = torch.arange(size, dtype=torch.float64)[:, None], torch.arange(size) + 0.5
-    rows = torch.cos(math.pi / size * frequency * place) * math.sqrt(2 / size)
-    rows[0] /= math.sqrt(2)
-    return rows
+    """Return the orthonormal DCT-II matrix `[size, size]` in float64, one row for each frequency."""
+    frequency, position = torch.arange(size, dtype=torch.float64)[:, None], torch.arange(size) + 0.5
+    matrix = torch.cos(math.pi / size * frequency * position) * math.sqrt(2 / size)
+    matrix[0] /= math.sqrt(2)
+    return matrix

@@ -1,4 +1,4 @@
-"""Direct difference: subtract the retained samples' gradient, then match the rest."""
+"""Direct difference: subtract the retained samples' gradient and match the remainder."""
 
 from typing import ClassVar
 
@@ -10,13 +10,13 @@ from palimpsest.registry import ATTACKS
 
 @ATTACKS.register("direct-difference")
 class DirectDifference(MatchingAttack):
-    """Match the weighted difference of the two gradients, as if both were taken at the original parameters.
+    """Match the weighted difference of the two gradients as if both were computed at the original parameters.
 
-    The difference is exact if unlearning left the parameters unchanged and clients take one step. Otherwise its error
-    is the change of the retained samples' gradient, times their number over that of the forgotten samples.
+    The difference is exact if unlearning left the parameters unchanged and clients take one step. If the parameters
+    change, its error is the change of the retained samples' gradient, times the ratio of retained to forgotten samples.
     """
 
-    source: ClassVar[str] = "the identity that GIAMU's exact case uses, with DRAGD's objective"
+    source: ClassVar[str] = "the identity of GIAMU for exact unlearning, with DRAGD's objective"
 
     def recover(self, search: Search) -> dict[str, SearchResult]:
         """Run one search; see `MatchingAttack.recover`."""

@@ -9,29 +9,29 @@ ObjectiveName = Literal["euclidean", "cosine"]
 
 
 def euclidean(gradient: Tensor, observed: Tensor) -> Tensor:
-    """Compute the squared Euclidean distance in units of the observed squared norm (DLG, DRAGD).
+    """Compute the squared Euclidean distance, divided by the squared norm of the observed gradient (DLG, DRAGD).
 
     Args:
-        gradient: `[..., d]`.
-        observed: `[..., d]`.
+        gradient: Gradient of the candidate batch, `[..., d]`.
+        observed: Observed gradient, `[..., d]`.
 
     Returns:
-        `[...]`: 0 for equal gradients, 1 for a gradient of zero.
+        `[...]`, at least 0: 0 for equal gradients, 1 for a gradient of zero.
     """
     return (gradient - observed).square().sum(-1) / observed.square().sum(-1)
 
 
 def cosine(gradient: Tensor, observed: Tensor) -> Tensor:
-    """Compute one minus the cosine of the angle (Inverting Gradients, Eq. 4).
+    """Compute one minus the cosine of the angle between gradients (Inverting Gradients, Eq. 4).
 
-    It is computed as half the squared distance of the unit vectors, which is precise near zero.
+    Half the squared distance of the unit vectors is the same number and is accurate near zero.
 
     Args:
-        gradient: `[..., d]`.
-        observed: `[..., d]`.
+        gradient: Gradient of the candidate batch, `[..., d]`.
+        observed: Observed gradient, `[..., d]`.
 
     Returns:
-        `[...]`, in [0, 2]; independent of both lengths.
+        `[...]`, in [0, 2], whatever the lengths of the gradients.
     """
     unit, observed_unit = (vector / vector.norm(dim=-1, keepdim=True) for vector in (gradient, observed))
     return (unit - observed_unit).square().sum(-1) / 2

@@ -1,4 +1,4 @@
-"""DRAGD and DRAGDP: reconstruct the retained samples first, then the forgotten ones (arXiv 2507.09602)."""
+"""DRAGD and DRAGDP: two-stage reconstruction of retained, then forgotten samples (arXiv 2507.09602)."""
 
 from typing import ClassVar
 
@@ -17,13 +17,15 @@ from palimpsest.storage import Parameters
 
 @ATTACKS.register("dragd")
 class DRAGD(MatchingAttack):
-    """Explain the gradient after unlearning by the retained samples, then, with these held fixed, the gradient before
-    unlearning by the forgotten ones."""
+    """Match the gradient after unlearning with the retained samples, then the gradient before it with all samples.
+
+    Stage 2 holds the retained samples of stage 1 fixed and searches only the forgotten ones.
+    """
 
     source: ClassVar[str] = "DRAGD (arXiv 2507.09602), stages 1 and 2"
 
     residual: bool = True
-    """In stage 2, attribute the residual of stage 1 to the retained samples; off is the paper's stage 2."""
+    """Subtract the residual of stage 1 from the gradient that stage 2 matches; false gives the paper's stage 2."""
 
     def recover(self, search: Search) -> dict[str, SearchResult]:
         """Run two searches; see `MatchingAttack.recover`."""
@@ -42,11 +44,11 @@ class DRAGD(MatchingAttack):
         """Choose the start of stage 1.
 
         Args:
-            setup: What the server holds.
-            generator: The attack's randomness.
+            setup: The problem setup.
+            generator: Source of the attack's randomness.
 
         Returns:
-            Images `[b, n_r, channels, height, width]`; None starts from noise.
+            Images `[b, n_r, channels, height, width]`, or None to start from noise.
         """
         return None
 
@@ -56,33 +58,33 @@ class DRAGD(MatchingAttack):
         """Choose the start of stage 2.
 
         Args:
-            setup: What the server holds.
-            observed: The gradient that stage 2 explains, `[b, d]`.
-            fixed: The samples of stage 1.
-            generator: The attack's randomness.
+            setup: The problem setup.
+            observed: The gradient that stage 2 matches, `[b, d]`.
+            fixed: The retained samples that stage 1 reconstructed.
+            generator: Source of the attack's randomness.
 
         Returns:
-            Images `[b, n_f, channels, height, width]`; None starts from noise.
+            Images `[b, n_f, channels, height, width]`, or None to start from noise.
         """
         return None
 
 
 @ATTACKS.register("dragdp")
 class DRAGDP(DRAGD):
-    """DRAGD that starts from public images, and searches in coordinates in which these are white noise."""
+    """DRAGD that starts from public images and searches in coordinates in which these images are white noise."""
 
     source: ClassVar[str] = "DRAGDP (arXiv 2507.09602); the coordinates are this package's"
 
     space: Space = "spectrum"
-    """Search pixels freely (clamped at the end), pixels kept in [0, 1], or frequencies scaled as in public images."""
+    """Coordinates of the search: free pixels (clamped at the end), pixels in [0, 1], or scaled frequencies."""
     prior: PriorName = "mean"
-    """Start of the search: the mean public image, the nearest by gradient, the class's mean, or a blurred one."""
+    """Start of a search: the mean public image, the one with the nearest gradient, the class mean or a blurred one."""
     prior_stage_one: bool = True
-    """Start the retained samples from public images too; off is the paper's stage 1."""
+    """Start stage 1 from public images too; false gives the paper's stage 1, which starts from noise."""
 
     @property
     def uses_public(self) -> bool:
-        """True."""
+        """True: the searches start from public images."""
         return True
 
     def first_start(self, setup: ProblemSetup, generator: Generator) -> Tensor | None:
@@ -107,22 +109,22 @@ class DRAGDP(DRAGD):
 
 
 def _gradients(setup: ProblemSetup, parameters: Parameters, batches: Batch) -> Tensor:
-    """The gradient of each batch, `[b, d]`."""
+    """Compute the gradient of each batch, `[b, d]`."""
     pairs = zip(batches.images, batches.targets, strict=True)
     return torch.stack([setup.gradient(parameters, images, targets) for images, targets in pairs])
 
 
 def _residual(setup: ProblemSetup, retained: Batch) -> Tensor:
-    """The part of the gradient after unlearning that the samples of stage 1 leave unexplained, `[b, d]`.
+    """Compute the part of the gradient after unlearning that the samples of stage 1 do not produce, `[b, d]`.
 
-    Unlearning moves the parameters little. The gradients of the true and of the reconstructed retained samples
-    therefore differ by nearly the same vector before and after it.
+    Unlearning changes the parameters only slightly. The gradients of the true and of the reconstructed retained
+    samples therefore differ by nearly the same vector before and after unlearning.
     """
     return setup.gradients_after - _gradients(setup, setup.after, retained)
 
 
 def _class_probabilities(setup: ProblemSetup) -> Tensor:
-    """The probabilities of the samples' classes, uniform if the search also finds the labels."""
+    """Return the class probabilities of all samples; they are uniform if the search also finds the labels."""
     if setup.targets is not None:
         return setup.targets
     samples = setup.retained + setup.forgotten

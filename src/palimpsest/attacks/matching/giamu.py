@@ -1,4 +1,4 @@
-"""GIAMU and FUIA: match the direction of an estimate of the forgotten samples' gradient."""
+"""GIAMU and FUIA: search for images whose gradient has the direction of the forgotten samples' gradient."""
 
 from typing import ClassVar, Literal
 
@@ -15,30 +15,30 @@ from palimpsest.registry import ATTACKS
 
 @ATTACKS.register("giamu")
 class GIAMU(MatchingAttack):
-    """Gradient inversion against machine unlearning: cosine distance, total variation, and the gradient's sign."""
+    """Gradient inversion against machine unlearning: cosine distance, total variation, and Adam on signs."""
 
     source: ClassVar[str] = "GIAMU, recovery of samples, exact and approximate unlearning"
 
     unlearning: Literal["exact", "approximate"] = "exact"
-    """Exact: match the weighted difference of the batches' gradients. Approximate: match the change of the parameters,
-    which is the forgotten samples' gradient if unlearning was one step of ascent on these samples."""
+    """Target of the search. Exact: the weighted difference of the batches' gradients. Approximate: the change of the
+    parameters, which is a multiple of the forgotten samples' gradient after one step of gradient ascent on them."""
     objective: ObjectiveName = "cosine"
-    """The distance of gradients: squared Euclidean or cosine."""
+    """Distance between gradients: squared Euclidean or cosine."""
     optimizer: OptimizerName = "adam-hard-sign"
-    """L-BFGS, or Adam with the gradient, its sign, or a soft sign."""
+    """L-BFGS, or Adam with the gradient, its sign, or a smoothed sign."""
     iterations: PositiveInt = 10_000
-    """Steps of each search."""
+    """Number of steps of each search."""
     learning_rate: PositiveFloat = 0.04
-    """Adam's step size; L-BFGS finds its own."""
+    """Step size of Adam. L-BFGS chooses its step size by a line search."""
     learning_rate_decay: float = 0.5
-    """Adam: factor of the step size at 3/8, 5/8 and 7/8 of the steps."""
+    """Factor that Adam's step size is multiplied by after 3/8, 5/8 and 7/8 of the steps."""
     total_variation: NonNegativeFloat = 1e-2
     """Weight of the images' total variation."""
     restarts: PositiveInt = 5
-    """Starts of each search; the attack keeps the one with the best objective."""
+    """Number of starts of each search; the attack keeps the result with the lowest objective."""
 
     def difference(self, view: ServerView) -> Tensor:
-        """Estimate from the gradients or from the parameters; see `MatchingAttack.difference`."""
+        """Estimate the gradient from the gradients or the parameters; see `MatchingAttack.difference`."""
         if self.unlearning == "exact":
             return super().difference(view)
         observation = view.observation
@@ -57,19 +57,19 @@ class GIAMU(MatchingAttack):
 class FUIA(GIAMU):
     """Federated unlearning inversion: match the change of the global parameters.
 
-    After the paper's abstract, the forgotten samples' gradient is estimated from the difference of the parameters
-    before and after unlearning. The search is that of Inverting Gradients.
+    As the paper's abstract describes, the forgotten samples' gradient is estimated from the difference of the
+    parameters before and after unlearning. The search is the one of Inverting Gradients.
     """
 
     source: ClassVar[str] = "FUIA (arXiv 2502.14558), after its abstract"
 
     unlearning: Literal["exact", "approximate"] = "approximate"
-    """Approximate: match the change of the parameters, as the paper does. Exact: as for `giamu`."""
+    """Target of the search. Approximate: the change of the parameters, as in the paper. Exact: as for `giamu`."""
     iterations: PositiveInt = 4800
-    """Steps of each search."""
+    """Number of steps of each search."""
     learning_rate: PositiveFloat = 0.1
-    """Adam's step size; L-BFGS finds its own."""
+    """Step size of Adam. L-BFGS chooses its step size by a line search."""
     learning_rate_decay: float = 0.1
-    """Adam: factor of the step size at 3/8, 5/8 and 7/8 of the steps."""
+    """Factor that Adam's step size is multiplied by after 3/8, 5/8 and 7/8 of the steps."""
     restarts: PositiveInt = 1
-    """Starts of each search; the attack keeps the one with the best objective."""
+    """Number of starts of each search; the attack keeps the result with the lowest objective."""

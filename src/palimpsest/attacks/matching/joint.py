@@ -1,4 +1,4 @@
-"""Joint optimization: DRAGD in one stage."""
+"""Joint optimization of retained and forgotten samples: DRAGD in one stage."""
 
 from typing import ClassVar
 
@@ -10,17 +10,20 @@ from palimpsest.registry import ATTACKS
 
 @ATTACKS.register("joint")
 class Joint(MatchingAttack):
-    """Explain both gradients at once, by retained and forgotten samples together."""
+    """Match both gradients in one search for the retained and forgotten samples."""
 
     source: ClassVar[str] = "DRAGD (arXiv 2507.09602), the baseline without stages"
 
     def recover(self, search: Search) -> dict[str, SearchResult]:
         """Run one search for all samples; see `MatchingAttack.recover`."""
         setup = search.setup
-        batch = setup.retained + setup.forgotten
+        sample_count = setup.retained + setup.forgotten
         terms = [
             Term(setup.after, setup.gradients_after, setup.retained),
-            Term(setup.before, setup.gradients_before, batch),
+            Term(setup.before, setup.gradients_before, sample_count),
         ]
-        both = search.find("batch", terms)
-        return {"retained": both.rows(0, setup.retained), "forgotten": both.rows(setup.retained, batch)}
+        batch = search.find("batch", terms)
+        return {
+            "retained": batch.rows(0, setup.retained),
+            "forgotten": batch.rows(setup.retained, sample_count),
+        }

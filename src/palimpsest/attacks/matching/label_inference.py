@@ -1,4 +1,4 @@
-"""Inference of a batch's classes from gradients."""
+"""Inference of the labels of a batch from gradients or confidences."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,36 +14,38 @@ from palimpsest.storage import Parameters
 
 LabelMode = Literal["known", "inferred", "inferred-sign", "inferred-difference", "probed", "optimized"]
 INFERRING: tuple[LabelMode, ...] = ("inferred", "inferred-sign", "inferred-difference", "probed")
-"""The modes that infer the classes before the search, from gradients or confidences."""
-_IMAGES = 512
+"""Modes that infer the labels before the search, from gradients or confidences."""
+_MAX_IMAGES = 512
 
 
 def believed_labels(
     view: ServerView, mode: LabelMode, difference: Tensor, *, generator: Generator
 ) -> Tensor | None:
-    """Determine the classes that an attack assumes for the samples.
+    """Determine the labels that an attack assumes for the samples.
 
     Args:
-        view: What the server holds.
-        mode: `known` takes the classes from the view, and `optimized` leaves them to the search. All other modes infer
-            the retained samples' classes by `count_rule`, and the forgotten samples' classes as follows: `inferred` by
-            `count_rule`, `inferred-sign` by `sign_rule`, `inferred-difference` by `lost_share_rule`, and `probed` from
-            the two models' confidences, by `probe_labels`.
+        view: The server's view.
+        mode: `known` takes the labels from the view; `optimized` leaves them to the search. All other modes infer the
+            retained samples' labels by `count_rule` and differ in the rule for the forgotten samples: `inferred` uses
+            `count_rule`, `inferred-sign` uses `sign_rule`, `inferred-difference` uses `lost_share_rule`, and `probed`
+            uses `probe_labels` on the confidences of the two models.
         difference: The attack's estimate of the forgotten samples' mean gradient, `[b, d]`, of any scale.
-        generator: Draws probing images.
+        generator: Draws the probing images.
 
     Returns:
-        `[b, n_r + n_f]` int64, the retained samples first; None if the search finds the classes.
+        `[b, n_r + n_f]` int64, the retained samples first; None if the search finds the labels.
 
     Raises:
-        KnowledgeError: The mode is `known`, and the view lacks the labels.
-        ModelError: Labels are inferred, and the model has no last linear layer with a bias.
+        KnowledgeError: The mode is `known`, but the view has no labels.
+        ModelError: Labels are inferred, but the model has no last linear layer with a bias.
     """
     if mode == "optimized":
         return None
     if mode == "known":
         if view.labels is None:
-            raise KnowledgeError("The labels are not known to this server: use --attack.labels inferred.")
+            raise KnowledgeError(
+                "attack.labels is known, but the server has no labels. Use --attack.labels inferred."
+            )
         return torch.cat([view.labels.retained, view.labels.forgotten], dim=1)
     observation = view.observation
     layer = last_layer(view.architecture)
@@ -69,31 +71,31 @@ def believed_labels(
 
 
 def sign_rule(weights: Tensor, count: int = 1) -> Tensor:
-    """Infer classes from signs (iDLG, Eq. 5): the row of a sample's class points against all other rows.
+    """Infer labels from signs: the row of a sample's class has negative inner products with all others (iDLG, Eq. 5).
 
-    Each row is a number times the sample's features. The number is the class's probability, minus one for the sample's
-    class: it is negative only there. The paper covers one sample. For the mean of several samples, the rows that point
-    against most others come first.
+    Each row is a multiple of the sample's features. The factor is the probability of the class, minus one for the
+    sample's class, so it is negative only there. The paper covers one sample. For the mean of several samples, the
+    classes are ranked by the number of rows with which their row has a negative inner product.
 
     Args:
-        weights: The gradient of the last layer's weights, `[classes, features]`.
+        weights: Gradient of the last layer's weights, `[classes, features]`.
         count: Number of samples in the mean.
 
     Returns:
         `[count]` int64.
     """
-    products = weights @ weights.T
-    against = (products.fill_diagonal_(0) < 0).sum(dim=1)
-    return _first(against.argsort(descending=True, stable=True), count)
+    inner_products = weights @ weights.T
+    negative_counts = (inner_products.fill_diagonal_(0) < 0).sum(dim=1)
+    return _first(negative_counts.argsort(descending=True, stable=True), count)
 
 
 def lost_share_rule(bias: Tensor, count: int) -> Tensor:
-    """Infer the forgotten samples' classes from the change of a batch's gradient: those whose entries grew most.
+    """Infer the forgotten samples' labels: the classes whose entries in the batch's gradient grew the most.
 
-    The rule uses only the order of the entries: no sample numbers, and no probabilities.
+    The rule uses only the order of the entries, and needs neither sample counts nor probabilities.
 
     Args:
-        bias: The last layer's bias in the batch's gradient after unlearning minus that before, `[classes]`.
+        bias: Gradient of the last layer's bias after unlearning minus the one before, `[classes]`.
         count: Number of forgotten samples.
 
     Returns:
@@ -103,14 +105,15 @@ def lost_share_rule(bias: Tensor, count: int) -> Tensor:
 
 
 def count_rule(bias: Tensor, count: int, expected: Tensor) -> Tensor:
-    """Infer the classes of several samples from the gradient of the last layer's bias.
+    """Infer the labels of several samples from the gradient of the last layer's bias.
 
-    A class's entry is its mean probability minus its share of the samples. It is negative only for a class that is
-    present, so these classes are taken first. The others follow from the rest, if the probabilities are replaced by
-    those that the model gives to other images. For one sample this is iDLG's rule, and exact.
+    The entry of a class is its mean probability minus its share of the samples. It is negative only if the class is
+    present, so the classes with negative entries come first. The remaining labels follow from the estimated shares, in
+    which the unknown mean probabilities are replaced by those on other images. For one sample this is iDLG's rule, and
+    exact.
 
     Args:
-        bias: Mean over the samples, `[classes]`.
+        bias: Gradient of the bias, as a mean over the samples, `[classes]`.
         count: Number of samples.
         expected: The model's mean probabilities on other images, `[classes]`.
 
@@ -122,20 +125,21 @@ def count_rule(bias: Tensor, count: int, expected: Tensor) -> Tensor:
     shares[present] -= 1
     labels = present.tolist()
     while len(labels) < count:
-        likeliest = int(shares.argmax())
-        shares[likeliest] -= 1
-        labels.append(likeliest)
+        label = int(shares.argmax())
+        shares[label] -= 1
+        labels.append(label)
     return torch.tensor(sorted(labels))
 
 
 def bias_difference_rule(differences: Tensor) -> Tensor:
-    """Infer the class of each sample from its proof: the class that lost the most confidence.
+    """Infer the label of each sample from its proof: the class with the largest entry.
 
-    In a difference of one sample's gradients at two models the label cancels, so that the sign rule fails. The bias's
-    part is the difference of the two models' probabilities.
+    The label cancels in the difference of one sample's gradients at two models, so the sign rule fails. The entries of
+    the bias are the differences of the two models' probabilities, and the largest one belongs to the class that lost
+    the most confidence.
 
     Args:
-        differences: The last layer's bias in each proof, before minus after unlearning, `[n, classes]`.
+        differences: Entries of the last layer's bias in each proof, before minus after unlearning, `[n, classes]`.
 
     Returns:
         `[n]` int64.
@@ -148,57 +152,63 @@ class LastLayer:
     """Position of the last linear layer in a flattened gradient.
 
     Args:
-        weights: Its weights, row by row.
-        bias: Its bias.
+        weights: Position of the weights, row by row.
+        bias: Position of the bias.
     """
 
     weights: slice
     bias: slice
 
     def weights_of(self, gradient: Tensor) -> Tensor:
-        """Cut the weights' part `[classes, features]` out of a gradient `[d]`."""
+        """Extract the gradient of the weights, `[classes, features]`, from a flattened gradient `[d]`."""
         return gradient[self.weights].unflatten(0, (self.bias.stop - self.bias.start, -1))
 
 
 def last_layer(architecture: nn.Module) -> LastLayer:
-    """Find the last linear layer.
+    """Find the last linear layer of a model.
 
     Args:
         architecture: The model.
+
+    Returns:
+        The layer's position in a flattened gradient.
 
     Raises:
         ModelError: The model has no linear layer, or the last one has no bias.
     """
     linear = [name for name, module in architecture.named_modules() if isinstance(module, nn.Linear)]
     prefix = f"{linear[-1]}." if linear and linear[-1] else ""
-    places, start = {}, 0
+    positions, start = {}, 0
     for name, parameter in architecture.named_parameters():
-        places[name] = slice(start, start + parameter.numel())
+        positions[name] = slice(start, start + parameter.numel())
         start += parameter.numel()
-    if not linear or f"{prefix}bias" not in places:
+    if not linear or f"{prefix}bias" not in positions:
         raise ModelError(
-            f"{type(architecture).__name__} has no last linear layer with a bias, which inferring labels needs: use "
+            f"{type(architecture).__name__} has no last linear layer with a bias, so labels can't be inferred. Use "
             "--attack.labels known or optimized."
         )
-    return LastLayer(places[f"{prefix}weight"], places[f"{prefix}bias"])
+    return LastLayer(positions[f"{prefix}weight"], positions[f"{prefix}bias"])
 
 
 @torch.no_grad()
 def mean_confidence(architecture: nn.Module, parameters: Parameters, images: Tensor) -> Tensor:
-    """Compute the mean probabilities that a model gives to images, `[classes]`.
+    """Compute a model's mean class probabilities over images.
 
     Args:
         architecture: The model.
-        parameters: Its state dict.
-        images: `[n, channels, height, width]`; at most the first 512 are used.
+        parameters: State dict of the model.
+        images: `[n, channels, height, width]`; only the first 512 are used.
+
+    Returns:
+        `[classes]`.
     """
-    return _Confidence(architecture, parameters)(images[:_IMAGES]).mean(dim=0)
+    return _Confidence(architecture, parameters)(images[:_MAX_IMAGES]).mean(dim=0)
 
 
 def _forgotten_labels(
     view: ServerView, mode: LabelMode, difference: Tensor, layer: LastLayer
 ) -> list[Tensor]:
-    """The forgotten samples' classes of each batch, by the rule of the mode."""
+    """Infer the forgotten samples' labels of each batch by the rule of the mode."""
     observation = view.observation
     count = observation.forgotten
     if mode == "inferred":
@@ -211,19 +221,21 @@ def _forgotten_labels(
 
 
 def _first(ranking: Tensor, count: int) -> Tensor:
-    """The first classes of a ranking, repeated if there are more samples than classes."""
+    """Return the first classes of a ranking, and start over if there are more samples than classes."""
     return ranking[torch.arange(count) % len(ranking)]
 
 
 class _Confidence:
-    """A model as a black box: from images to probabilities."""
+    """Black-box model that maps images to class probabilities."""
 
     def __init__(self, architecture: nn.Module, parameters: Parameters) -> None:
+        """Set the architecture and its parameters."""
         self._network = architecture
         self._parameters = parameters
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
+        """Compute the class probabilities of images in eval mode, `[n, classes]`."""
         was_training = self._network.training
         self._network.eval()
         try:

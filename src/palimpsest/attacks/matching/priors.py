@@ -1,4 +1,4 @@
-"""Priors: the public images from which a search starts."""
+"""Priors: public images that a search can start from."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -16,23 +16,24 @@ _NOISE = 0.1
 
 
 def mean_image(setup: ProblemSetup, targets: Tensor, generator: Generator) -> Tensor:
-    """Take the mean public image for every sample.
+    """Return the mean public image for every sample.
 
     Args:
-        setup: What the server holds.
+        setup: The problem setup, which holds the public images.
         targets: Probabilities of the samples' classes, `[b, n, classes]`.
         generator: Not used.
 
     Returns:
-        `[b, n, channels, height, width]`.
+        Images `[b, n, channels, height, width]`.
     """
     return setup.public.mean(dim=0).expand(*targets.shape[:2], -1, -1, -1)
 
 
 def class_mean(setup: ProblemSetup, targets: Tensor, generator: Generator) -> Tensor:
-    """Take the mean public image of each sample's class, weighted by its probabilities; arguments as `mean_image`.
+    """Return the mean public image of each sample's class, weighted by the class probabilities.
 
-    A class without public images counts with the mean of all of them.
+    A class without public images is represented by the mean of all public images. The arguments are those of
+    `mean_image`.
     """
     overall = setup.public.mean(dim=0)
     means = [
@@ -45,9 +46,12 @@ def class_mean(setup: ProblemSetup, targets: Tensor, generator: Generator) -> Te
 
 
 def blurred_image(setup: ProblemSetup, targets: Tensor, generator: Generator) -> Tensor:
-    """Draw a public image for each sample and blur it: a baseline for priors; arguments as `mean_image`."""
-    drawn = torch.randint(len(setup.public), targets.shape[:2], generator=generator)
-    images = setup.public[drawn.to(setup.public.device)]
+    """Draw a random public image for each sample and blur it, as a baseline for the other priors.
+
+    The arguments are those of `mean_image`; the generator draws the images.
+    """
+    rows = torch.randint(len(setup.public), targets.shape[:2], generator=generator)
+    images = setup.public[rows.to(setup.public.device)]
     kernel = max(1, min(images.shape[-2:]) // 8) * 2 + 1
     blurred = torch.nn.functional.avg_pool2d(
         images.flatten(0, 1), kernel, stride=1, padding=kernel // 2, count_include_pad=False
@@ -63,35 +67,38 @@ PRIORS: dict[PriorName, Callable[[ProblemSetup, Tensor, Generator], Tensor]] = {
 
 
 def nearest_images(setup: ProblemSetup, parameters: Parameters, gradients: Tensor, targets: Tensor) -> Tensor:
-    """Choose for each sample the public image whose gradient, under the sample's label, has the nearest direction.
+    """Choose for each sample the public image whose gradient is closest in direction to the samples' mean gradient.
+
+    The gradients of the public images are computed with the sample's label.
 
     Args:
-        setup: What the server holds.
-        parameters: Where gradients are taken.
+        setup: The problem setup, which holds the public images.
+        parameters: Model parameters at which gradients are computed.
         gradients: The samples' mean gradient, `[b, d]`.
         targets: Probabilities of the samples' classes, `[b, n, classes]`.
 
     Returns:
-        `[b, n, channels, height, width]`; samples of one class in a batch get different images.
+        Images `[b, n, channels, height, width]`. Samples of one class in a batch get different
+        images, as long as there are enough of them.
     """
-    chosen = []
+    images = []
     for batch_gradient, batch_targets in zip(gradients, targets, strict=True):
-        taken: dict[int, int] = {}
+        used_of_class: dict[int, int] = {}
         for target in batch_targets:
             label = int(target.argmax())
-            order = _angles(setup, parameters, batch_gradient, target).argsort()
-            place = taken.get(label, 0) % len(order)
-            taken[label] = place + 1
-            chosen.append(setup.public[order[place]])
-    return torch.stack(chosen).unflatten(0, targets.shape[:2])
+            nearest_first = _cosine_distances(setup, parameters, batch_gradient, target).argsort()
+            index = used_of_class.get(label, 0) % len(nearest_first)
+            used_of_class[label] = index + 1
+            images.append(setup.public[nearest_first[index]])
+    return torch.stack(images).unflatten(0, targets.shape[:2])
 
 
-def spread(images: Tensor, restarts: int, generator: Generator) -> Tensor:
-    """Make several starts around images: the images, then the images with noise of standard deviation 0.1.
+def perturbed_starts(images: Tensor, restarts: int, generator: Generator) -> Tensor:
+    """Create several starts for each batch: the images themselves, then copies with Gaussian noise of scale 0.1.
 
     Args:
         images: `[b, n, channels, height, width]`.
-        restarts: Starts of each batch.
+        restarts: Number of starts of each batch.
         generator: Draws the noise.
 
     Returns:
@@ -102,8 +109,10 @@ def spread(images: Tensor, restarts: int, generator: Generator) -> Tensor:
     return (images[:, None] + noise.to(images)).flatten(0, 1)
 
 
-def _angles(setup: ProblemSetup, parameters: Parameters, gradient: Tensor, target: Tensor) -> Tensor:
-    """One minus the cosine between a gradient and that of each public image, `[m]`."""
+def _cosine_distances(
+    setup: ProblemSetup, parameters: Parameters, gradient: Tensor, target: Tensor
+) -> Tensor:
+    """Compute the cosine distance between a gradient and the gradient of each public image, `[m]`."""
 
     def distance(image: Tensor) -> Tensor:
         return cosine(setup.gradient(parameters, image[None], target[None]), gradient)

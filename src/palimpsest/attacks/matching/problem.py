@@ -1,4 +1,4 @@
-"""Matching problem: the objective of images that should explain observed gradients."""
+"""Matching problem: the objective of images whose gradients should match observed gradients."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from palimpsest.gradients import BatchGradient
 from palimpsest.storage import Parameters
 
 Context = dict[str, Tensor]
-"""Tensors by name that differ between the batches of a problem, `[b, ...]`."""
+"""Tensors by name, one row for each batch of a problem, `[b, ...]`."""
 Gradients = Callable[[Tensor, Tensor], Tensor]
-"""From images and targets of p batches to their gradients, `[p, d]`; see `BatchGradient.at`."""
+"""Maps images and targets of p batches to their gradients, `[p, d]`; see `BatchGradient.at`."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Batch:
 
     Args:
         images: `[b, n, channels, height, width]`.
-        targets: Probabilities of their classes, `[b, n, classes]`.
+        targets: Class probabilities, `[b, n, classes]`.
     """
 
     images: Tensor
@@ -38,10 +38,10 @@ class Term:
     """One observed gradient of each batch, and the samples that contributed to it.
 
     Args:
-        parameters: Where the gradient was taken.
-        observed: `[b, d]`.
-        samples: How many of the unknown samples contributed, the first ones.
-        fixed: Known samples that also contributed; they are held fixed.
+        parameters: Model parameters at which the gradient was computed.
+        observed: The observed gradients, `[b, d]`.
+        samples: Number of unknown samples that contributed; these are the first ones.
+        fixed: Known samples that also contributed and are held fixed. If omitted, there are none.
     """
 
     parameters: Parameters
@@ -50,11 +50,14 @@ class Term:
     fixed: Batch | None = None
 
     def context(self, gradient: BatchGradient, gradients: Gradients) -> Context:
-        """Compute the tensors that the objective needs of each batch.
+        """Compute the tensors of each batch that the objective needs.
 
         Args:
-            gradient: Computes a batch's gradient as the clients do.
-            gradients: The same for many batches, at `parameters`.
+            gradient: Computes the gradient of a batch in the same way as the clients.
+            gradients: Computes the gradients of many batches at `parameters`.
+
+        Returns:
+            `observed`, and `known` (the fixed samples' share of the gradient) or the fixed `images` and `targets`.
         """
         context = {"observed": self.observed}
         if self.fixed is None:
@@ -62,21 +65,21 @@ class Term:
         images, targets = self.fixed.images, self.fixed.targets
         if gradient.local_steps > 1:
             return context | {"images": images, "targets": targets}
-        # The gradient of one step is a mean over samples: the part of the fixed samples is computed only once.
+        # The gradient of one step is a mean over samples, so the share of the fixed samples is computed only once.
         parts = [gradients(images[[row]], targets[[row]]) for row in range(len(images))]
         return context | {"known": torch.cat(parts) * (1 - self._share)}
 
-    def explained(self, gradients: Gradients, images: Tensor, targets: Tensor, context: Context) -> Tensor:
-        """Compute the gradients that p batches of unknown samples would have.
+    def predict(self, gradients: Gradients, images: Tensor, targets: Tensor, context: Context) -> Tensor:
+        """Compute the gradients that the clients would send for p batches of candidate samples.
 
         Args:
-            gradients: The clients' gradients at `parameters`.
-            images: The unknown images, `[p, n, channels, height, width]`.
-            targets: Probabilities of their classes, `[p, n, classes]`.
-            context: The rows of `context` for these batches.
+            gradients: Computes the gradients of many batches at `parameters`.
+            images: The candidate images, `[p, n, channels, height, width]`.
+            targets: Their class probabilities, `[p, n, classes]`.
+            context: The rows of the context that belong to these batches.
 
         Returns:
-            `[p, d]`.
+            The gradients, `[p, d]`.
         """
         images, targets = images[:, : self.samples], targets[:, : self.samples]
         if "images" in context:
@@ -87,27 +90,29 @@ class Term:
 
     @property
     def _share(self) -> float:
+        """Share of the unknown samples among all samples that contributed."""
         fixed = 0 if self.fixed is None else self.fixed.images.shape[1]
         return self.samples / (self.samples + fixed)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """The unknown images, and possibly labels, of b batches with several starts each.
+    """Matching problem for the images, and optionally the labels, of b batches with several starts each.
 
-    The unknowns of one start are one row: the coordinates of the images, then the logits of unknown labels.
+    The unknowns of one start form one row: the coordinates of the images, then the logits of the labels if these are
+    unknown.
 
     Args:
-        gradient: Computes a batch's gradient as the clients do.
-        terms: The gradients to explain; their distances are added.
+        gradient: Computes the gradient of a batch in the same way as the clients.
+        terms: Observed gradients to match; their distances are added.
         shape: Shape of one batch's unknown images: samples, channels, height, width.
         classes: Number of classes.
-        targets: Probabilities of the unknown samples' classes, `[b, n, classes]`; None if the labels are unknown.
-        coordinates: Coordinates of the images.
-        objective: The distance of gradients.
+        targets: Class probabilities of the unknown images, `[b, n, classes]`. None means that the labels are unknown.
+        coordinates: Coordinates in which the images are searched.
+        objective: Distance between gradients.
         smoothness: Weight of the total variation.
-        restarts: Starts of each batch; rows `i * restarts` to `(i + 1) * restarts - 1` belong to batch i.
-        chunk: How many starts are evaluated at once.
+        restarts: Number of starts of each batch. Rows `i * restarts` to `(i + 1) * restarts - 1` belong to batch i.
+        chunk: Number of starts that are evaluated at once.
     """
 
     gradient: BatchGradient
@@ -122,25 +127,31 @@ class Problem:
     chunk: int
 
     def unknowns(self, coordinates: Tensor, logits: Tensor | None = None) -> Tensor:
-        """Join coordinates, and logits of unknown labels, to rows of unknowns.
+        """Concatenate coordinates and logits into rows of unknowns.
 
         Args:
             coordinates: `[p, n, channels, height, width]`.
-            logits: `[p, n, classes]`; None if the labels are known.
+            logits: Logits of the labels, `[p, n, classes]`. Omit them if the labels are known.
+
+        Returns:
+            One row for each start, `[p, k]`.
         """
         rows = coordinates.flatten(1).to(self.terms[0].observed)
         return rows if logits is None else torch.cat([rows, logits.flatten(1).to(rows)], dim=1)
 
     def images(self, points: Tensor) -> Tensor:
-        """Read the images from rows of unknowns, `[p, n, channels, height, width]`; free pixels may leave [0, 1]."""
+        """Extract the images from rows of unknowns, `[p, n, channels, height, width]`.
+
+        Pixels may lie outside [0, 1] unless the coordinates are bounded.
+        """
         return self.coordinates.decode(points[..., : self._pixels].unflatten(-1, self.shape))
 
     def labels(self, points: Tensor) -> Tensor:
-        """Read the class probabilities from rows of unknowns that hold logits, `[p, n, classes]`."""
+        """Extract the class probabilities from rows of unknowns that hold logits, `[p, n, classes]`."""
         return points[..., self._pixels :].unflatten(-1, (self.shape[0], self.classes)).softmax(dim=-1)
 
     def box(self) -> Box:
-        """Make the bounds of the unknowns; logits are unbounded."""
+        """Return the bounds of the unknowns. Logits are unbounded."""
         logits = 0 if self.targets is not None else self.shape[0] * self.classes
         low, high = self.coordinates.bounds
         bounds = self.terms[0].observed.new_tensor([[low], [high]]).repeat(1, self._pixels + logits)
@@ -148,7 +159,7 @@ class Problem:
         return Box(*bounds)
 
     def objective_and_gradient(self) -> Evaluate:
-        """Make the function that evaluates the objective and its gradient for any rows at once."""
+        """Return a function that evaluates the objective and its gradient for any number of rows at once."""
         distance = OBJECTIVES[self.objective]
         sample = torch.linspace(0, 1, self._pixels // self.shape[0]).view(self.shape[1:])
         gradients = [self.gradient.at(term.parameters, sample.to(term.observed)) for term in self.terms]
@@ -165,23 +176,24 @@ class Problem:
                 total = self.smoothness * vmap(total_variation)(images)
             for term, term_gradients, context in zip(self.terms, gradients, contexts, strict=True):
                 rows = {name: value[batches] for name, value in context.items()}
-                explained = term.explained(term_gradients, images, targets, rows)
-                total = total + distance(explained, rows["observed"])
+                predicted = term.predict(term_gradients, images, targets, rows)
+                total = total + distance(predicted, rows["observed"])
             return total
 
         def evaluate(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-            values, slopes = [], []
+            values, objective_gradients = [], []
             chunks = zip(points.split(self.chunk), (rows // self.restarts).split(self.chunk), strict=True)
             for chunk, batches in chunks:
                 leaf = chunk.detach().requires_grad_()
                 value = objective(leaf, batches)
-                # The rows are independent: the gradient of the sum holds the gradient of each row.
-                slopes += torch.autograd.grad(value.sum(), leaf)
+                # The rows are independent, so the gradient of the sum contains the gradient of each row.
+                objective_gradients += torch.autograd.grad(value.sum(), leaf)
                 values.append(value.detach())
-            return torch.cat(values), torch.cat(slopes)
+            return torch.cat(values), torch.cat(objective_gradients)
 
         return evaluate
 
     @property
     def _pixels(self) -> int:
+        """Number of unknowns of one start that describe images."""
         return torch.Size(self.shape).numel()

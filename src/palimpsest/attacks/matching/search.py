@@ -1,4 +1,4 @@
-"""Search for samples that explain observed gradients, and the check of its objective at the true samples."""
+"""Search for samples whose gradients match the observed ones, and the check of its objective at the truth."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from palimpsest.attacks.matching.coordinates import Coordinates
 from palimpsest.attacks.matching.distances import ObjectiveName
 from palimpsest.attacks.matching.lbfgs import LBFGS
 from palimpsest.attacks.matching.optimizer import Evaluate, Minimum
-from palimpsest.attacks.matching.priors import spread
+from palimpsest.attacks.matching.priors import perturbed_starts
 from palimpsest.attacks.matching.problem import Batch, Problem, Term
 from palimpsest.attacks.matching.setup import ProblemSetup
 from palimpsest.errors import DivergenceError
 from palimpsest.progress import progress_line
 
 Part = Literal["retained", "forgotten", "batch"]
-"""Which samples of a batch are searched; in a whole batch the retained ones come first."""
+"""Part of a batch that is searched; in a whole batch the retained samples come first."""
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Samples that explain observed gradients.
+    """Samples that a search found.
 
     Args:
         images: `[b, n, channels, height, width]` in [0, 1].
-        targets: Probabilities of their classes, `[b, n, classes]`.
-        minimum: The objective there, and during the search.
-        start: The images from which the search started, in [0, 1]; None if it started from noise.
+        targets: Class probabilities, `[b, n, classes]`.
+        minimum: The objective at these samples, and its history.
+        start: Images from which the search started, in [0, 1]. None means that it started from noise.
     """
 
     images: Tensor
@@ -41,7 +41,7 @@ class SearchResult:
 
     @property
     def batch(self) -> Batch:
-        """The samples without the objective."""
+        """The samples without their objective."""
         return Batch(self.images, self.targets)
 
     @property
@@ -56,12 +56,12 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Search(ABC):
-    """Base of the ways to find samples that explain observed gradients.
+    """Base class of the searches for samples whose gradients match the observed ones.
 
     Args:
-        setup: What the server holds.
-        objective: The distance of gradients.
-        generator: The attack's randomness.
+        setup: The problem setup.
+        objective: Distance between gradients.
+        generator: Source of the attack's randomness.
     """
 
     setup: ProblemSetup
@@ -70,18 +70,22 @@ class Search(ABC):
 
     @abstractmethod
     def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> SearchResult:
-        """Find the samples that explain the observed gradients.
+        """Find samples whose gradients match the observed ones.
 
         Args:
-            part: Which samples are searched.
-            terms: The gradients to explain.
-            start: Images to start from, `[b, n, channels, height, width]`; None starts from noise.
+            part: Part of the batch to search.
+            terms: Observed gradients to match.
+            start: Images to start from, `[b, n, channels, height, width]`. If omitted, the search starts from noise.
+
+        Returns:
+            The samples of each batch with their objective.
 
         Raises:
             DivergenceError: The objective of a batch is not finite at any start.
         """
 
     def _samples(self, part: Part) -> slice:
+        """Return the positions in a batch of the samples that are searched."""
         first = self.setup.retained if part == "forgotten" else 0
         last = self.setup.retained if part == "retained" else self.setup.retained + self.setup.forgotten
         return slice(first, last)
@@ -113,13 +117,13 @@ class Search(ABC):
 
 @dataclass(frozen=True)
 class Descent(Search):
-    """The search of an attack: descend from several starts of each batch at once, and keep the best.
+    """Minimization of the objective from several starts of each batch at once, of which the best result is kept.
 
     Args:
-        optimizer: Descends.
-        coordinates: Coordinates of the images.
+        optimizer: Minimizes the objective.
+        coordinates: Coordinates in which the images are searched.
         smoothness: Weight of the total variation.
-        restarts: Starts of each batch.
+        restarts: Number of starts of each batch.
     """
 
     optimizer: LBFGS | Adam
@@ -128,7 +132,7 @@ class Descent(Search):
     restarts: int
 
     def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> SearchResult:
-        """Descend; see `Search.find`."""
+        """Minimize the objective; see `Search.find`."""
         samples, targets = self._samples(part), self.setup.targets
         problem = self._problem(
             terms,
@@ -138,14 +142,14 @@ class Descent(Search):
             smoothness=self.smoothness,
             restarts=self.restarts,
         )
-        starts = len(self.setup.gradients_before) * self.restarts
+        start_count = len(self.setup.gradients_before) * self.restarts
         if start is None:
-            images = self.coordinates.noise((starts, *problem.shape), self.generator)
+            images = self.coordinates.noise((start_count, *problem.shape), self.generator)
         else:
-            images = self.coordinates.encode(spread(start, self.restarts, self.generator))
+            images = self.coordinates.encode(perturbed_starts(start, self.restarts, self.generator))
         logits = None
         if targets is None:
-            logits = torch.randn(starts, problem.shape[0], problem.classes, generator=self.generator)
+            logits = torch.randn(start_count, problem.shape[0], problem.classes, generator=self.generator)
         with progress_line(part, self.optimizer.iterations) as line:
             minimum = self.optimizer.minimize(
                 _with_finite_start(problem.objective_and_gradient(), self.restarts, part),
@@ -163,41 +167,44 @@ class Descent(Search):
 
 
 def _with_finite_start(evaluate: Evaluate, restarts: int, part: Part) -> Evaluate:
-    """The objective, which raises if no start of a batch has a finite value: no optimizer would move from there."""
+    """Wrap an objective to raise if all starts of a batch have a value that is not finite.
+
+    No optimizer could make a step from such starts.
+    """
     started = False
 
-    def checked(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def evaluate_and_check(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         nonlocal started
         values, gradients = evaluate(points, rows)
         if not started:
-            lost = ~values.view(-1, restarts).isfinite().any(dim=1)
-            if bool(lost.any()):
+            diverged = ~values.view(-1, restarts).isfinite().any(dim=1)
+            if bool(diverged.any()):
                 raise DivergenceError(
-                    f"The objective of the {part} samples of batch {int(lost.nonzero()[0])} is "
-                    f"{float(values.view(-1, restarts)[lost][0, 0])} at every start: the batch's gradients are zero or "
-                    "too large for attack.precision, or the model has no finite gradients there. Check them with "
+                    f"The objective of the {part} samples of batch {int(diverged.nonzero()[0])} is "
+                    f"{float(values.view(-1, restarts)[diverged][0, 0])} at every start. The batch's gradients are "
+                    "zero or too large for attack.precision, or the model's gradients are not finite. Check them with "
                     "`palimpsest doctor`."
                 )
         started = True
         return values, gradients
 
-    return checked
+    return evaluate_and_check
 
 
 @dataclass(frozen=True)
 class ObjectiveCheck(Search):
-    """Evaluates the objective at the true samples: a check of model, observation, and loss, never part of an attack.
+    """Evaluation of the objective at the true samples: a check of model, observation and loss, not an attack.
 
     Args:
-        truth: The true samples of each batch, the retained ones first.
-        coordinates: Coordinates of the images.
+        truth: The true samples of each batch, the retained samples first.
+        coordinates: Coordinates in which the images are searched.
     """
 
     truth: Batch
     coordinates: Coordinates
 
     def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> SearchResult:
-        """Return the true samples with their objective; see `Search.find`."""
+        """Return the true samples with their objective; see `Search.find`. The start is ignored."""
         samples = self._samples(part)
         images = self.truth.images[:, samples].to(self.setup.gradients_before)
         targets = self.truth.targets.to(self.setup.gradients_before)

@@ -1,4 +1,4 @@
-"""Problem setup of a matching attack: a server's view in the attack's precision, with the inferred labels."""
+"""Problem setup of a matching attack: the server's view in the attack's precision, with known or inferred labels."""
 
 import copy
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ from palimpsest.attacks.server_view import ServerView
 from palimpsest.gradients import BatchGradient
 from palimpsest.storage import Parameters
 
-# Copies of each activation and of each parameter's gradient that reverse-over-reverse differentiation holds, measured.
+# Measured: the number of copies of each activation and of each gradient that double backpropagation holds.
 _ACTIVATION_COPIES = 24
 _GRADIENT_COPIES = 8
 
 
 @dataclass(frozen=True)
 class ProblemSetup:
-    """Everything that the server holds, on one device and in one precision.
+    """Everything that the server knows, on one device and in one precision.
 
     Args:
-        gradient: Computes a batch's gradient as the clients do.
+        gradient: Computes the gradient of a batch in the same way as the clients.
         before: Parameters before unlearning.
         after: Parameters after unlearning.
         gradients_before: Gradients over retained and forgotten samples at `before`, `[b, d]`.
@@ -31,11 +31,11 @@ class ProblemSetup:
         retained: Number of retained samples of a batch.
         forgotten: Number of forgotten samples of a batch.
         public: Public images, `[m, channels, height, width]`.
-        public_labels: Their classes, `[m]`.
+        public_labels: Classes of the public images, `[m]`.
         classes: Number of classes.
-        targets: Probabilities of the samples' classes, retained samples first, `[b, n, classes]`; None if the search
-            also finds the labels.
-        memory_budget: Bytes that the attack may hold.
+        targets: Class probabilities of the samples, retained samples first, `[b, n, classes]`. None means that the
+            search also finds the labels.
+        memory_budget: Bytes that the attack may use.
         activations: Number of values that the network computes for one image.
     """
 
@@ -58,13 +58,14 @@ class ProblemSetup:
     def from_view(
         cls, view: ServerView, difference: Tensor, labels: Tensor | None, *, dtype: torch.dtype
     ) -> "ProblemSetup":
-        """Convert a view.
+        """Create the setup from a server's view.
 
         Args:
-            view: What the server holds.
+            view: The server's view.
             difference: The attack's estimate of the forgotten samples' mean gradient, `[b, d]`.
-            labels: Classes of the retained, then of the forgotten samples, `[b, n]`; None if the search finds them.
-            dtype: The precision.
+            labels: Classes of the retained samples, then of the forgotten ones, `[b, n]`. None means that the search
+                also finds the labels.
+            dtype: Floating-point type of all values.
         """
         observation, target = view.observation, {"device": view.device, "dtype": dtype}
         targets = None if labels is None else F.one_hot(labels, view.public.classes).to(**target)
@@ -87,15 +88,19 @@ class ProblemSetup:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height, and width of an image."""
+        """Channels, height and width of an image."""
         channels, height, width = self.public.shape[1:]
         return channels, height, width
 
     def chunk(self, samples: int) -> int:
-        """The number of starts, with so many samples each, that fit the memory budget; at least one."""
-        dimension, bytes_each = self.gradients_before.shape[1], self.gradients_before.element_size()
-        numbers = _GRADIENT_COPIES * dimension + _ACTIVATION_COPIES * samples * self.activations
-        return max(1, self.memory_budget // (numbers * bytes_each))
+        """Return the number of starts that can be evaluated at once within the memory budget; at least one.
+
+        Args:
+            samples: Number of samples of each start.
+        """
+        dimension, bytes_per_value = self.gradients_before.shape[1], self.gradients_before.element_size()
+        values = _GRADIENT_COPIES * dimension + _ACTIVATION_COPIES * samples * self.activations
+        return max(1, self.memory_budget // (values * bytes_per_value))
 
 
 def _cast(parameters: Mapping[str, Tensor], *, device: str, dtype: torch.dtype) -> Parameters:
@@ -106,13 +111,13 @@ def _cast(parameters: Mapping[str, Tensor], *, device: str, dtype: torch.dtype) 
 
 
 def _activations(architecture: nn.Module, shape: tuple[int, int, int]) -> int:
-    """The number of values that the layers compute for one image; counted on the meta device, at no cost."""
+    """Count the values that the layers compute for one image. The meta device makes this free."""
     network, sizes = copy.deepcopy(architecture).to("meta").eval(), []
 
-    def note(_: nn.Module, __: object, output: Tensor) -> None:
+    def record_size(_: nn.Module, __: object, output: Tensor) -> None:
         sizes.append(output.numel())
 
     for module in network.modules():
-        module.register_forward_hook(note)
+        module.register_forward_hook(record_size)
     network(torch.empty(1, *shape, device="meta"))
     return sum(sizes)

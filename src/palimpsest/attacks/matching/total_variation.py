@@ -1,17 +1,19 @@
-"""Total variation: the roughness of images."""
+"""Total variation of images."""
 
 from torch import Tensor
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """Compute the mean absolute difference of neighboring pixels, across plus down (Inverting Gradients; GIAMU).
+    """Compute the mean absolute difference of neighboring pixels, horizontal plus vertical.
+
+    Inverting Gradients and GIAMU add it to their objectives as a regularizer.
 
     Args:
-        images: `[..., height, width]` with any number of channels, at least 2 pixels high and wide.
+        images: `[..., height, width]`, at least 2 pixels high and wide, with any number of channels.
 
     Returns:
-        A scalar; 0 for images of one color.
+        A scalar, at least 0; 0 for images of one color.
     """
-    across = (images[..., :, 1:] - images[..., :, :-1]).abs().mean()
-    down = (images[..., 1:, :] - images[..., :-1, :]).abs().mean()
-    return across + down
+    horizontal = (images[..., :, 1:] - images[..., :, :-1]).abs().mean()
+    vertical = (images[..., 1:, :] - images[..., :-1, :]).abs().mean()
+    return horizontal + vertical

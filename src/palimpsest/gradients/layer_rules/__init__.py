@@ -1,4 +1,4 @@
-"""Gradient rules by layer type: one module for each type, all imported here."""
+"""Gradient rules by layer type, one module for each type. Importing the package registers all rules."""
 
 from importlib import import_module
 from pkgutil import iter_modules

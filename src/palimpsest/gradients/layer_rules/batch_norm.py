@@ -1,4 +1,4 @@
-"""Gradients of batch normalization in eval mode, which normalizes by running statistics."""
+"""Gradient rules for batch normalization in eval mode, which normalizes by running statistics."""
 
 from collections.abc import Mapping
 
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from palimpsest.gradients.layer_rules.channel_scale import (
     scale_and_shift,
     scale_batch_gradients,
-    sum_over_places,
+    sum_over_positions,
 )
 from palimpsest.gradients.layer_rules.registry import register_batched_rule, register_per_sample_rule
 
 
 def _has_statistics(layer: nn.BatchNorm2d) -> bool:
-    """Whether a layer has running statistics; without them it mixes the samples of a batch."""
+    """Return True if a layer has running statistics. Without them, it mixes the samples of a batch."""
     return layer.running_mean is not None
 
 
@@ -25,17 +25,19 @@ def batch_norm_gradients(
 ) -> None:
     """Write each sample's gradients; see `PerSampleRule`."""
     mean, variance = layer.running_mean, layer.running_var
-    assert mean is not None, "excluded by `_has_statistics`"
+    assert mean is not None, "`_has_statistics` requires it"
     assert variance is not None, "a layer with a running mean has a running variance"
-    # The scale is taken out of the sum. The mean is not: that would cancel most digits.
+    # The scale is factored out of the sum. Factoring out the mean too would cancel most digits.
     centered = inputs - mean.view(1, -1, *[1] * (inputs.dim() - 2))
-    torch.mul(sum_over_places(centered.mul_(grad_outputs)), (variance + layer.eps).rsqrt(), out=out["weight"])
+    torch.mul(
+        sum_over_positions(centered.mul_(grad_outputs)), (variance + layer.eps).rsqrt(), out=out["weight"]
+    )
     if "bias" in out:
-        out["bias"].copy_(sum_over_places(grad_outputs))
+        out["bias"].copy_(sum_over_positions(grad_outputs))
 
 
 def batch_norm_forward(layer: nn.BatchNorm2d, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The normalized inputs, and the layer's outputs."""
+    """Return the normalized inputs and the layer's outputs."""
     normalized = F.batch_norm(inputs, layer.running_mean, layer.running_var, eps=layer.eps)
     return normalized, scale_and_shift(layer, normalized)
 

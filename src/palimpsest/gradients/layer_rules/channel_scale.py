@@ -1,17 +1,17 @@
-"""The scale and shift of each channel that batch and group normalization end with, and their gradients."""
+"""Scale and shift of each channel, the last step of batch and group normalization, and their gradients."""
 
 import torch
 from torch import Tensor, nn
 
 
-def sum_over_places(values: Tensor) -> Tensor:
+def sum_over_positions(values: Tensor) -> Tensor:
     """Sum `[n, channels, ...]` over all dimensions but the first two."""
-    places = tuple(range(2, values.dim()))
-    return values.sum(places) if places else values
+    positions = tuple(range(2, values.dim()))
+    return values.sum(positions) if positions else values
 
 
 def scale_and_shift(layer: nn.BatchNorm2d | nn.GroupNorm, normalized: Tensor) -> Tensor:
-    """Multiply each channel of `[n, channels, ...]` with the layer's weight, and add its bias."""
+    """Multiply each channel of `[n, channels, ...]` by the layer's weight and add the layer's bias."""
     shape = -1, *[1] * (normalized.dim() - 2)
     if layer.bias is None:
         return normalized * layer.weight.view(shape)
@@ -21,7 +21,7 @@ def scale_and_shift(layer: nn.BatchNorm2d | nn.GroupNorm, normalized: Tensor) ->
 def scale_batch_gradients(
     layer: nn.BatchNorm2d | nn.GroupNorm, batches: int, normalized: Tensor, grad_outputs: Tensor
 ) -> dict[str, Tensor]:
-    """Each batch's gradients of weight and bias; see `BatchGradients`."""
+    """Compute each batch's gradients of weight and bias; see `BatchGradients`."""
 
     def total(values: Tensor) -> Tensor:
         return values.reshape(batches, -1, values.shape[1], values[0, 0].numel()).sum((1, 3))

@@ -1,4 +1,4 @@
-"""Gradients of embeddings: output gradients summed at the rows of their tokens."""
+"""Gradient rule for embeddings: output gradients are summed in the rows of their tokens."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from palimpsest.gradients.layer_rules.registry import register_per_sample_rule
 
 
 def _is_plain(layer: nn.Embedding) -> bool:
-    """Whether a layer neither renormalizes its weights nor counts its tokens over the batch."""
+    """Return True if a layer neither renormalizes its weights nor counts tokens over the batch."""
     return layer.max_norm is None and not layer.scale_grad_by_freq
 
 

@@ -1,4 +1,4 @@
-"""Gradients of group normalization."""
+"""Gradient rules for group normalization."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from palimpsest.gradients.layer_rules.channel_scale import (
     scale_and_shift,
     scale_batch_gradients,
-    sum_over_places,
+    sum_over_positions,
 )
 from palimpsest.gradients.layer_rules.registry import register_batched_rule, register_per_sample_rule
 
@@ -19,13 +19,13 @@ def group_norm_gradients(
 ) -> None:
     """Write each sample's gradients; see `PerSampleRule`."""
     normalized = F.group_norm(inputs, layer.num_groups, eps=layer.eps)
-    out["weight"].copy_(sum_over_places(grad_outputs * normalized))
+    out["weight"].copy_(sum_over_positions(grad_outputs * normalized))
     if "bias" in out:
-        out["bias"].copy_(sum_over_places(grad_outputs))
+        out["bias"].copy_(sum_over_positions(grad_outputs))
 
 
 def group_norm_forward(layer: nn.GroupNorm, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The normalized inputs, and the layer's outputs."""
+    """Return the normalized inputs and the layer's outputs."""
     normalized = F.group_norm(inputs, layer.num_groups, eps=layer.eps)
     return normalized, scale_and_shift(layer, normalized)
 

@@ -1,4 +1,4 @@
-"""Gradients of layer normalization."""
+"""Gradient rule for layer normalization."""
 
 from collections.abc import Mapping
 
@@ -14,10 +14,10 @@ def layer_norm_gradients(
 ) -> None:
     """Write each sample's gradients; see `PerSampleRule`."""
     normalized = F.layer_norm(inputs, layer.normalized_shape, eps=layer.eps)
-    summed = tuple(range(1, grad_outputs.dim() - len(layer.normalized_shape)))
+    summed_dimensions = tuple(range(1, grad_outputs.dim() - len(layer.normalized_shape)))
 
     def total(values: Tensor) -> Tensor:
-        return values.sum(summed) if summed else values
+        return values.sum(summed_dimensions) if summed_dimensions else values
 
     out["weight"].copy_(total(grad_outputs * normalized))
     if "bias" in out:

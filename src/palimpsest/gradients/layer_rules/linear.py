@@ -1,4 +1,4 @@
-"""Gradients of linear layers: products of inputs and output gradients."""
+"""Gradient rules for linear layers: outer products of output gradients and inputs."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ def linear_gradients(
 
 
 def linear_forward(layer: nn.Linear, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The inputs, and the layer's outputs."""
+    """Return the inputs and the layer's outputs."""
     return inputs, F.linear(inputs, layer.weight, layer.bias)
 
 
@@ -32,7 +32,7 @@ def linear_forward(layer: nn.Linear, inputs: Tensor) -> tuple[Tensor, Tensor]:
 def linear_batch_gradients(
     layer: nn.Linear, batches: int, inputs: Tensor, grad_outputs: Tensor
 ) -> dict[str, Tensor]:
-    """Each batch's gradients; see `BatchGradients`."""
+    """Compute each batch's gradients; see `BatchGradients`."""
     inputs = inputs.reshape(batches, -1, layer.in_features)
     grad_outputs = grad_outputs.reshape(batches, -1, layer.out_features)
     weight = grad_outputs.mT @ inputs

@@ -1,4 +1,4 @@
-"""The table of gradient rules by layer type, filled by decorators."""
+"""Registry of gradient rules by layer type, filled by decorators."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -6,28 +6,33 @@ from typing import Any, NamedTuple, TypeVar
 from torch import Tensor, nn
 
 PerSampleRule = Callable[[Any, Tensor, Tensor, Mapping[str, Tensor]], None]
-"""Called with a layer, its inputs `[n, ...]`, the loss's gradients at its outputs `[n, ...]`, and tensors `[n, *shape]`
-by parameter name, into which the rule writes each sample's gradient. These tensors may be strided, and hold arbitrary
-numbers before the call."""
+"""Writes each sample's gradients of a layer's parameters.
+
+It is called with the layer, its inputs `[n, ...]`, the backpropagated gradients at its outputs `[n, ...]`, and output
+tensors `[n, *shape]` by parameter name. The output tensors may be strided and are uninitialized before the call.
+"""
 
 Forward = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
-"""From a layer and its inputs to what its gradients are computed from, and its outputs."""
+"""Maps a layer and its inputs to the tensor that its gradients are computed from, and the layer's outputs."""
 BatchGradients = Callable[[Any, int, Tensor, Tensor], dict[str, Tensor]]
-"""From a layer, the number p of batches, what its forward function saved and the loss's gradients at its outputs
-`[p * n, ...]` to the gradients of its parameters by name, `[p, *shape]` each."""
+"""Computes the gradients of a layer's parameters for p batches, `[p, *shape]` by name.
+
+It is called with the layer, the number p of batches, the tensor that the forward function saved, and the backpropagated
+gradients at the layer's outputs, `[p * n, ...]`.
+"""
 Supports = Callable[[Any], bool]
-"""Whether a rule holds for a layer with its settings."""
+"""Returns True if a rule covers a layer's settings."""
 
 R = TypeVar("R", bound=PerSampleRule)
 G = TypeVar("G", bound=BatchGradients)
 
 
 class BatchedRule(NamedTuple):
-    """How the gradients of many batches are computed at once, such that they can be differentiated.
+    """Rule that computes differentiable gradients of many batches at once.
 
     Args:
-        forward: Computes the layer, and what `gradients` needs.
-        gradients: Computes the parameters' gradients, with differentiable operations only.
+        forward: Computes the layer's outputs and the tensor that `gradients` needs.
+        gradients: Computes the gradients of the parameters, with differentiable operations only.
     """
 
     forward: Forward
@@ -39,11 +44,15 @@ def register_per_sample_rule(
 ) -> Callable[[R], R]:
     """Register a function as the per-sample gradient rule of layer types.
 
-    A later rule of the same type replaces an earlier one. Subclasses are not covered: they may compute something else.
+    A later rule for the same type replaces an earlier one. Subclasses are not covered, since they may compute something
+    else.
 
     Args:
-        layer_types: The layers' classes.
-        supports: Returns False for a layer whose settings the rule does not cover. If omitted, it covers all.
+        layer_types: Classes of the layers.
+        supports: Returns False for a layer whose settings the rule does not cover. If omitted, the rule covers all.
+
+    Returns:
+        A decorator that registers the rule and returns it unchanged.
     """
 
     def register(rule: R) -> R:
@@ -59,9 +68,12 @@ def register_batched_rule(
     """Register a function as the batched gradient rule of layer types, for attacks that match gradients.
 
     Args:
-        layer_types: The layers' classes; each needs a per-sample rule too.
-        forward: Computes the layer, and what the registered function needs.
-        supports: Returns False for a layer whose settings the rule does not cover. If omitted, it covers all.
+        layer_types: Classes of the layers; each one needs a per-sample rule too.
+        forward: Computes the layer's outputs and the tensor that the registered function needs.
+        supports: Returns False for a layer whose settings the rule does not cover. If omitted, the rule covers all.
+
+    Returns:
+        A decorator that registers the function and returns it unchanged.
     """
 
     def register(gradients: G) -> G:
@@ -73,13 +85,13 @@ def register_batched_rule(
 
 
 def find_per_sample_rule(layer: nn.Module) -> PerSampleRule | None:
-    """The per-sample rule of a layer; None if its type has no rule or the rule does not support its settings."""
+    """Return the per-sample rule of a layer; None if its type has none or the rule does not cover its settings."""
     rule, supports = _PER_SAMPLE.get(type(layer), (None, None))
     return rule if supports is None or supports(layer) else None
 
 
 def find_batched_rule(layer: nn.Module) -> BatchedRule | None:
-    """The batched rule of a layer; None if its type has no rule or the rule does not support its settings."""
+    """Return the batched rule of a layer; None if its type has none or the rule does not cover its settings."""
     rule, supports = _BATCHED.get(type(layer), (None, None))
     return rule if supports is None or supports(layer) else None
 
