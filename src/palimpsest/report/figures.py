@@ -40,7 +40,7 @@ _LINES = (("rubric", "-"), ("blue", "--"), ("ink", ":"), ("faint", "-."))
 _SERIES = {
     "retained": "objective, retained samples",
     "forgotten": "objective, forgotten samples",
-    "validation mse": "MSE on validation images",
+    "validation mse": "squared error on validation images",
 }
 """Readable names of recorded series."""
 
