@@ -27,7 +27,7 @@ def test_runs_from_start_to_end(tmp_path: Path) -> None:
     pages = [output.data["text/html"] for output in outputs if "text/html" in output.get("data", {})]
     # The audit's verdict, its scores, the scores of single images, and the comparison.
     assert len(pages) == 4
-    assert "told apart" in pages[0]
+    assert "identified" in pages[0]
     assert any("image/png" in output.get("data", {}) for output in outputs)
     printed = "".join(output.text for output in outputs if output.output_type == "stream")
     assert "100% of the proofs are linked" in printed

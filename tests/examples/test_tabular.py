@@ -40,7 +40,7 @@ def test_reconstructs_rows(
 ) -> None:
     _, _, attack, _, _, defend, verify = readme("tabular")
     output = shell(attack, proven, extra=SMALL).stdout
-    assert "Forgotten samples can be read back." in output
+    assert "Forgotten samples can be reconstructed." in output
     metrics, lines = read_results(proven / "table" / "run")
     assert metrics["reconstruction"]["mse"] < 1e-6
     assert metrics["reconstruction"]["identification_top1"] == 1

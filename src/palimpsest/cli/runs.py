@@ -51,7 +51,8 @@ def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
     """
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("run", overflow="fold", ratio=1)
-    for heading in (*(column.heading for column in _NUMBERS), "seconds"):
+    # A narrow terminal has no room for the part of a heading in parentheses.
+    for heading in (*(column.heading.partition(" (")[0] for column in _NUMBERS), "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for run in listed:
         name = run.folder.relative_to(folder) if run.folder != folder else run.folder
