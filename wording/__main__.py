@@ -27,7 +27,9 @@ def main() -> int:
     chosen = parser.parse_args()
     files = list(listed(chosen.paths))
     if chosen.command == "check":
-        found = [phrase for file in files for phrase in Phrases().search(checked(file)) if not allowed(phrase)]
+        found = [
+            phrase for file in files for phrase in Phrases().search(checked(file)) if not allowed(phrase)
+        ]
         print("\n".join(map(str, found)) if found else f"No refused phrase in {len(files)} files.")
         return 1 if found else 0
     kind = "message" if chosen.command == "messages" else chosen.kind
