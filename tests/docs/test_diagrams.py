@@ -15,4 +15,4 @@ def test_the_stored_diagram_is_the_drawn_one(name: str) -> None:
 def test_text_is_escaped() -> None:
     drawn = diagrams.picture(10, 10, "a < b", [diagrams.Box(0, 0, 5, "x & y", ["<z>"])])
     assert "<title>a &lt; b</title>" in drawn
-    assert all(Markup.escape(text) + "</text>" in drawn for text in ("x & y", "<z>"))
+    assert all(f"{Markup.escape(text)}</text>" in drawn for text in ("x & y", "<z>"))

@@ -41,12 +41,7 @@ def measure_forgetting(
     """
     data = federation.data
     forgotten = data.train.subset(request.rows)
-    same_classes = torch.isin(data.held_out.labels, forgotten.labels.unique())
-    others = data.held_out.subset(same_classes.nonzero().squeeze(1))
-    if not len(others):
-        raise UnlearningError(
-            "No held-out sample has a forgotten sample's class, so membership can't be tested. Hold out more samples."
-        )
+    others = _of_same_classes(data.held_out, forgotten)
     retained = data.train.subset(request.retained_rows)
     network = federation.network().to(federation.device)
 
@@ -76,6 +71,16 @@ def measure_forgetting(
         agreement=top1_accuracy(predicted, expected.argmax(1)),
     )
     return Forgetting(before, after, exact, distance, len(others))
+
+
+def _of_same_classes(held_out: ImageSet, forgotten: ImageSet) -> ImageSet:
+    same_classes = torch.isin(held_out.labels, forgotten.labels.unique())
+    others = held_out.subset(same_classes.nonzero().squeeze(1))
+    if not len(others):
+        raise UnlearningError(
+            "No held-out sample has a forgotten sample's class, so membership can't be tested. Hold out more samples."
+        )
+    return others
 
 
 def _divergence(expected: Tensor, predicted: Tensor) -> float:
