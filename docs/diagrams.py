@@ -78,7 +78,11 @@ class Arrow:
 def threat_models() -> str:
     """Return the picture of who holds what, and who sends what to whom."""
     server = ["layers, and the parameters before", "and after unlearning;", "public images"]
-    auditor = ["the proofs; an oracle; auxiliary images", "igf-white: also the layers", "linkage: also candidates"]
+    auditor = [
+        "the proofs; an oracle; auxiliary images",
+        "igf-white: also the layers",
+        "linkage: also candidates",
+    ]
     shapes = [
         Box(20, 30, 275, "Clients", ["their own training data,", "the forgotten samples among it"], "secret"),
         Box(20, 250, 275, "Server", server, "attacker"),

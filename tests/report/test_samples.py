@@ -24,7 +24,7 @@ def metrics(top1: float = 0.9, mse: float = 0.2) -> Metrics:
 
 def page(**changed: Any) -> ReportInput:
     values = {
-        "title": "igf-rows against <b>proofs</b>",
+        "title": "igf-rows attack on <b>proofs</b>",
         "config": {"seed": 1, "attack": {"name": "igf-rows"}},
         "reconstructions": torch.rand(2, 2),
         "accepted": torch.tensor([True, False]),

@@ -100,7 +100,7 @@ def label_note(rate: Rate) -> str:
         rate: The share, with the most frequent class's share as chance level.
     """
     return (
-        f"The attack used the correct label for {rate.value:.0%} of the forgotten samples (95% confidence interval "
+        f"The attack used the correct label for {rate.value:.0%} of the forgotten samples (95 % interval "
         f"{rate.low:.0%} to {rate.high:.0%}). Always guessing the most frequent class would be correct for "
         f"{rate.chance:.0%}."
     )
