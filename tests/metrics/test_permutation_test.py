@@ -17,7 +17,7 @@ def run_test(reconstructions, originals, labels, *, permutations=199, seed=0):
 def test_copies_are_significant_and_noise_is_not():
     truth, labels = images(0), torch.arange(60) % 6
     copied = run_test(truth, truth, labels)
-    assert (copied.own, copied.p_value, copied.p_value_within_class) == (0, 1 / 200, 1 / 200)
+    assert (copied.matched, copied.p_value, copied.p_value_within_class) == (0, 1 / 200, 1 / 200)
     assert copied.shuffled > 0.1
     assert run_test(images(1), truth, labels).p_value > 0.05
 
@@ -53,7 +53,7 @@ def test_own_is_the_mean_squared_error_after_clamping():
     truth, wild = images(0, 12), 1.5 * images(1, 12)
     found = run_test(wild, truth, torch.zeros(12, dtype=torch.int64), permutations=9)
     expected = (wild.clamp(0, 1) - truth).square().mean()
-    assert abs(found.own - float(expected)) < 1e-6
+    assert abs(found.matched - float(expected)) < 1e-6
     assert abs(found.shuffled - float(expected)) < 0.1
 
 

@@ -29,9 +29,9 @@ def test_without_the_truth_nothing_is_scored(case: Make, here: Path) -> None:
     written = json.loads((here / "run" / "metrics.json").read_text())
     assert written == result.metrics.tree()
     assert "reconstruction" not in written
-    assert "without the truth" in result.verdict
+    assert "Without the forgotten samples" in result.verdict
     page = (here / "run" / "report.html").read_text()
-    assert "how close they are is not known" in page
+    assert "How close the images are to the originals is not known" in page
     assert "MSE" not in page
     assert page.count('alt="Reconstruction of proof') == 12
 
@@ -41,7 +41,7 @@ def test_with_the_truth_scores_are_reported_as_in_an_audit(case: Make, here: Pat
     assert result.metrics.reconstruction.count == 12
     assert result.metrics.linkage.statistic
     page = (here / "run" / "report.html").read_text()
-    for words in ("Best, median, worst", "Mean image", "class2", "own_nets:Net"):
+    for words in ("Best, median and worst", "Mean image", "class2", "own_nets:Net"):
         assert words in page
 
 
@@ -72,7 +72,7 @@ def test_resumes_after_the_last_finished_stage(case: Make, here: Path) -> None:
 
 def test_rejects_the_folder_of_another_configuration(case: Make, here: Path) -> None:
     attack(case(), out=here / "run")
-    with pytest.raises(RunError, match="seed: 1234 there, 5 here"):
+    with pytest.raises(RunError, match="seed: 1234 in the folder, 5 now"):
         attack(case(seed=5), out=here / "run")
     Run.open(here / "audit", AuditConfig(), console=Console(quiet=True)).close()
     with pytest.raises(RunError, match="another command"):

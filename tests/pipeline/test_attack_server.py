@@ -29,7 +29,7 @@ def test_without_the_truth_nothing_is_scored(served: Make, here: Path) -> None:
     assert result.metrics.reconstruction is None
     page = (here / "run" / "report.html").read_text()
     assert "4 forgotten samples were reconstructed from gradients" in page
-    assert "What the verifier accepted" not in page
+    assert "Verification of the proofs" not in page
     assert 'alt="Reconstruction of sample 3"' in page
 
 
@@ -52,7 +52,7 @@ def test_with_the_truth_it_is_scored(served: Make, client: Client, here: Path) -
     assert result.metrics.permutation_test is None
     page = (here / "run" / "report.html").read_text()
     assert "paired with its originals" in page
-    assert "What the verifier accepted" not in page
+    assert "Verification of the proofs" not in page
     assert len(result.per_image()) == 4
 
 

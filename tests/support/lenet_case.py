@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import palimpsest as pp
-from palimpsest.models import build_own
+from palimpsest.models import build_custom_model
 from palimpsest.pipeline.results.result import AuditResult
 
 ATTACK: dict[str, Any] = {
@@ -39,7 +39,7 @@ def lenet_case(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
                 pixels = random.integers(0, 255, (8, 8)).astype(np.uint8)
                 Image.fromarray(pixels).save(folder / place / f"class{label}" / f"{row:02}.png")
     torch.manual_seed(0)
-    network = build_own("lenet", {}, shape=(1, 8, 8), classes=2)
+    network = build_custom_model("lenet", {}, shape=(1, 8, 8), classes=2)
     for name in ("original", "unlearned"):
         state = {key: value + 0.1 * torch.randn(value.shape) for key, value in network.state_dict().items()}
         save_file(state, folder / f"{name}.safetensors")

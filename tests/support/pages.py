@@ -134,7 +134,7 @@ def draw(page: ReportInput, *, redact: bool = False) -> str:
 def unscored_page(count: int = 3, **changes: Any) -> ReportInput:
     """Make the page of an attack without the forgotten images."""
     fields: dict[str, Any] = {
-        "title": "igf against <b>proofs</b>",
+        "title": "igf attack on <b>proofs</b>",
         "command": "palimpsest attack",
         "facts": [("Attack", "igf")],
         "config": {"seed": 1, "attack": {"name": "igf"}},
@@ -202,7 +202,7 @@ def synthetic_report(
             "validation loss": [0.09 * 0.94**epoch + 0.019 for epoch in range(40)],
         },
         "knowledge": [
-            "Gradients of any sample it likes, from the original and the unlearned model.",
+            "Gradients of any sample, from the original and the unlearned model.",
             "800 images.",
         ],
         "notes": ["digits has 1,797 images of 8 x 8 pixels."],

@@ -61,7 +61,7 @@ def attack(
         palimpsest.errors.ConfigurationError: ...auxiliary is missing...
     """
     config = _read(artifacts, keys)
-    folder = Path(out) if out else default_folder(config.brought.stem, config)
+    folder = Path(out) if out else default_folder(config.attacked_file.stem, config)
     with reporting(quiet=quiet, log=log, track=track) as active:
         return run_attack(
             config,

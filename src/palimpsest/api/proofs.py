@@ -127,7 +127,7 @@ def prove_files(
     Raises:
         PalimpsestError: An artifact is missing or inconsistent with another.
     """
-    config = validate(ProveConfig, keys, where="prove")
+    config = validate(ProveConfig, keys, where="the artifacts")
     with reporting(quiet=quiet):
         proofs = make_proofs(config, data_dir=Path(data_dir) if data_dir else None)
     if out is not None:

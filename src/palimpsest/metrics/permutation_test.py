@@ -14,7 +14,7 @@ class PermutationTest(Record):
     """Mean error of the reconstructions against their own originals, compared with that of shuffled pairs.
 
     Args:
-        own: Mean squared error against the own original, at least 0; for sequences, the share of wrong tokens, in
+        matched: Mean squared error against the own original, at least 0; for sequences, the share of wrong tokens, in
             [0, 1]. Lower means closer.
         shuffled: Mean error, in the same unit, over random pairings of reconstructions with originals.
         p_value: Share of random pairings that are as close or closer, from 1 / (permutations + 1) to 1; lower means
@@ -25,7 +25,7 @@ class PermutationTest(Record):
         permutations: Number of random pairings.
     """
 
-    own: float
+    matched: float
     shuffled: float
     p_value: float
     shuffled_within_class: float

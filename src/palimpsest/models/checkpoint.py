@@ -1,83 +1,96 @@
-"""State dicts as others store them: safetensors, or torch files that hold nothing but tensors."""
+"""Checkpoints as training tools leave them: read without running code, and matched to a network."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from palimpsest.errors import CheckpointError
+from palimpsest.models.array_file import read_npz
+from palimpsest.models.foreign_files import foreign_format
+from palimpsest.models.match_names import Matched, match_names
+from palimpsest.models.shards import file_in_folder, is_index, read_shards
+from palimpsest.models.state_dicts import StateDict, find_state_dicts
 from palimpsest.models.torch_file import read_torch_file
-from palimpsest.storage import Parameters, read_tensors
+from palimpsest.storage import read_tensors
 
-_NESTED = ("state_dict", "model_state_dict", "model", "net")
-_RECORD = "parameters/"
 _LONGEST = 200
-# What DataParallel and torch.compile put before every name.
-_PREFIXES = ("module.", "_orig_mod.")
 
 
-def read_state_dict(path: Path) -> Parameters:
-    """Read a state dict; nothing but tensors is ever unpickled.
-
-    A dictionary that holds the state dict under a usual name is opened, so is a model of a run folder, and a prefix
-    that every name has from `DataParallel` or `torch.compile` is taken off.
+def load_checkpoint(path: Path, network: nn.Module, *, twin: nn.Module | None = None) -> Matched:
+    """Read a checkpoint and bring its state dict under a network's names.
 
     Args:
-        path: A `.safetensors` file, or one that `torch.save` wrote, which is read with `weights_only`.
-
-    Returns:
-        Parameters and buffers by name, on the CPU.
+        path: As for `read_checkpoint`.
+        network: As its factory made it; it is not changed.
+        twin: As for `match_names`.
 
     Raises:
-        CheckpointError: The file is missing or damaged, would run code, holds no state dict, a tensor that is no plain
-            array of numbers, or a value that is not finite.
-        ResourceError: It would not fit into memory.
+        CheckpointError: The file can't be read, its state dict does not fit the network, or a tensor of the state dict is
+            not dense or contains NaN or infinity.
+        ResourceError: The file's content does not fit into memory.
     """
-    stored: Any = read_tensors(path)[0] if path.suffix == ".safetensors" else read_torch_file(path)
-    parameters = _bare(_state_dict(stored, path))
-    for name, value in parameters.items():
-        if not _is_plain(value):
-            raise CheckpointError(
-                f"The tensor {name[:_LONGEST]!r} of {path} is no plain array of numbers that a model's parameters are "
-                "made of (it is sparse, quantized, of 8 bits, or a few numbers repeated): save it as float32."
-            )
+    try:
+        matched = match_names(read_checkpoint(path), network, twin=twin)
+    except CheckpointError as error:
+        text = str(error)
+        raise CheckpointError(text if str(path) in text else f"{path}: {text}") from error
+    for name, value in matched.parameters.items():
         if value.is_floating_point() and not value.isfinite().all():
             raise CheckpointError(
-                f"The tensor {name[:_LONGEST]!r} of {path} holds values that are not finite: the training diverged, or "
-                "the file is damaged."
+                f"The tensor {name[:_LONGEST]!r} of {path} contains NaN or infinity. The training diverged, or the "
+                "file is damaged."
             )
-    return parameters
+    return matched
 
 
-def _state_dict(stored: object, path: Path) -> dict[str, Tensor]:
-    """The names and tensors in what was stored."""
-    for _ in range(3):
-        if not isinstance(stored, Mapping) or not stored:
-            break
-        if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in stored.items()):
-            return dict(stored)
-        stored = next((stored[name] for name in _NESTED if isinstance(stored.get(name), Mapping)), None)
-    raise CheckpointError(f"{path} holds no state dict: save `model.state_dict()`, names with tensors.")
+def read_checkpoint(path: Path) -> list[StateDict]:
+    """Read every state dict of a checkpoint. Nothing but tensors and plain containers is unpickled.
+
+    Args:
+        path: A file of safetensors, of `torch.save` (`.pt`, `.pth`, `.bin`, `.ckpt`, Lightning's too) or of
+            `numpy.savez`; the index of a sharded checkpoint, beside its shards; or a folder of `save_pretrained`.
+
+    Returns:
+        The state dicts, at any depth of the file's content; outer ones first.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, empty or of another tool, or a tensor is not dense.
+        ResourceError: The file's content does not fit into memory.
+    """
+    if path.is_dir():
+        return read_checkpoint(file_in_folder(path))
+    states = find_state_dicts(read_shards(path, _read_file) if is_index(path) else _read_file(path))
+    for state in states:
+        for name, value in state.tensors.items():
+            if not _is_dense(value):
+                raise CheckpointError(
+                    f"The tensor {name[:_LONGEST]!r} of {path} is not a dense array of numbers. It is sparse, nested, "
+                    "quantized, an 8-bit float, on the meta device, or an expanded view. Save it as a contiguous "
+                    "float32 tensor."
+                )
+    return states
 
 
-def _is_plain(value: Tensor) -> bool:
-    """Whether the numbers lie in memory one by one: a torch file of a kilobyte can repeat one of them a trillion
-    times.
+def _read_file(path: Path) -> Any:
+    """Return the content of one file."""
+    if path.is_file() and not path.stat().st_size:
+        raise CheckpointError(f"{path} is empty: the program that saved it was stopped, or the disk was full.")
+    foreign = foreign_format(path)
+    if foreign is not None:
+        raise CheckpointError(f"{path} is {foreign}")
+    if path.suffix == ".safetensors":
+        return read_tensors(path)[0]
+    return read_npz(path) if path.suffix == ".npz" else read_torch_file(path)
+
+
+def _is_dense(value: Tensor) -> bool:
+    """Return whether the storage holds every element.
+
+    A torch file of one kilobyte can hold a view that repeats one number a trillion times.
     """
     if value.layout != torch.strided or value.is_nested or value.is_quantized or value.device.type != "cpu":
         return False
-    held = value.numel() * value.element_size() <= value.untyped_storage().nbytes()
-    return held and not (value.is_floating_point() and value.element_size() < 2)
-
-
-def _bare(parameters: dict[str, Tensor]) -> Parameters:
-    """The names as the model has them."""
-    recorded = {name: value for name, value in parameters.items() if name.startswith(_RECORD)}
-    if recorded:
-        return {name.removeprefix(_RECORD): value for name, value in recorded.items()}
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in parameters):
-            parameters = {name.removeprefix(prefix): value for name, value in parameters.items()}
-    return parameters
+    stored_in_full = value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+    return stored_in_full and not (value.is_floating_point() and value.element_size() < 2)

@@ -8,7 +8,7 @@ from typing import Any
 from scipy.stats import t as student
 
 from palimpsest.comparison import Read, score_column
-from palimpsest.display import in_form
+from palimpsest.display import format_number
 from palimpsest.metrics import Metrics
 from palimpsest.reproduce.published import Published
 from palimpsest.reproduce.study import Cell, Column, Study
@@ -240,8 +240,8 @@ def _number(value: Estimate | None, form: str) -> str:
     if value is None:
         return "absent"
     if value.low is None or value.high is None:
-        return in_form(value.mean, form)
-    return f"{in_form(value.mean, form)} ({in_form(value.low, form)} to {in_form(value.high, form)})"
+        return format_number(value.mean, form)
+    return f"{format_number(value.mean, form)} ({format_number(value.low, form)} to {format_number(value.high, form)})"
 
 
 def _row(cells: Sequence[str]) -> str:

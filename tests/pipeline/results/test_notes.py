@@ -84,9 +84,9 @@ def test_the_report_names_proofs_of_another_request_and_copies(case: Make, here:
     page = (here / "run" / "report.html").read_text()
     assert "name another unlearned model" in page
     assert "name another original model" not in page
-    assert "Proofs 3, 7 are one and the same" in page
+    assert "Proofs 3, 7 are identical" in page
     attack(case(), out=here / "honest")
-    assert "one and the same" not in (here / "honest" / "report.html").read_text()
+    assert "are identical" not in (here / "honest" / "report.html").read_text()
 
 
 def test_the_report_notes_a_missing_undefended_baseline(

@@ -22,7 +22,7 @@ def page(outcome: Outcome, *, command: str = "", table: SampleTable | None = Non
 
 def test_the_page_of_an_audit_names_data_unlearning_and_defenses(data: FederatedData) -> None:
     contents = page(audit_outcome(data, defenses=[{"name": "prune"}, {"name": "sign"}], seed=7))
-    assert contents.title == "igf against sample-level unlearning by retrain on digits"
+    assert contents.title == "igf attack on digits: sample-level unlearning (retrain)"
     assert dict(contents.facts) == {
         "Data": "digits",
         "Model": "convnet",
@@ -40,7 +40,7 @@ def test_the_page_of_an_audit_names_data_unlearning_and_defenses(data: Federated
 
 def test_the_page_of_an_attack_on_proofs_names_the_file_and_the_oracle() -> None:
     contents = page(proofs_outcome(), command="palimpsest attack case.yaml")
-    assert contents.title == "igf against proofs.safetensors"
+    assert contents.title == "igf attack on proofs.safetensors"
     assert dict(contents.facts) == {
         "Proofs": "4 with 300 values each",
         "Model": "not available",
@@ -59,7 +59,7 @@ def test_the_page_of_an_attack_on_proofs_names_the_file_and_the_oracle() -> None
 
 def test_the_page_of_an_attack_on_gradients_names_batches_and_labels() -> None:
     contents = page(gradients_outcome())
-    assert contents.title == "dragd against seen.safetensors"
+    assert contents.title == "dragd attack on seen.safetensors"
     facts = dict(contents.facts)
     assert facts["Gradients"] == "2 batches of 7 values each"
     assert facts["Batch"] == "3 retained and 2 forgotten samples"

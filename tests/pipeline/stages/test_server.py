@@ -111,7 +111,7 @@ def test_clients_defend_gradients_like_proofs(finished: Path, tmp_path: Path) ->
 
 
 def test_rejects_a_count_that_does_not_fill_the_batches(tmp_path: Path) -> None:
-    with pytest.raises(UnlearningError, match="no multiple"):
+    with pytest.raises(UnlearningError, match="not a multiple"):
         audit(tiny(unlearning={"count": 5}), out=tmp_path / "uneven")
 
 

@@ -66,7 +66,7 @@ def test_challenges_and_imitated_samples_are_disjoint(view: AuditorView) -> None
     config: AuditConfig = build_config({"data": {"name": "digits"}})
     evidence, challenges = gather_evidence(config, view)
     assert len(evidence.answers) == len(evidence.imitations) == len(evidence.trials) == len(challenges) == 80
-    assert len(evidence.own) == 160
-    assert torch.cdist(evidence.own, evidence.answers).min() > 0.1
+    assert len(evidence.reference) == 160
+    assert torch.cdist(evidence.reference, evidence.answers).min() > 0.1
     again, _ = gather_evidence(config, view)
-    assert torch.equal(again.own, evidence.own)
+    assert torch.equal(again.reference, evidence.reference)

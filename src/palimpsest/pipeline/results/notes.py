@@ -100,7 +100,7 @@ def label_note(rate: Rate) -> str:
         rate: The share, with the most frequent class's share as chance level.
     """
     return (
-        f"The attack used the correct label for {rate.value:.0%} of the forgotten samples (95% confidence interval "
+        f"The attack used the correct label for {rate.value:.0%} of the forgotten samples (95 % interval "
         f"{rate.low:.0%} to {rate.high:.0%}). Always guessing the most frequent class would be correct for "
         f"{rate.chance:.0%}."
     )
@@ -116,7 +116,7 @@ def pairing_notes(test: PermutationTest | None) -> Iterator[str]:
         return
     yield (
         f"Permutation test with {test.permutations:,} random pairings: the mean squared error (for text, the fraction "
-        f"of wrong tokens) is {number(test.own)} between the reconstructions and their own originals, and "
+        f"of wrong tokens) is {number(test.matched)} between the reconstructions and their own originals, and "
         f"{number(test.shuffled)} if the originals are shuffled (p = {test.p_value:.3g}). If they are shuffled within "
         f"each class, it is {number(test.shuffled_within_class)} (p = {test.p_value_within_class:.3g}). The p-value "
         "is the fraction of random pairings with an error as small as that of the true pairing, or smaller."

@@ -75,9 +75,9 @@ def _samples(outcome: Outcome, table: SampleTable | None) -> Mapping[str, Any]:
 
 def _title(config: AuditConfig | ArtifactsConfig) -> str:
     if isinstance(config, ArtifactsConfig):
-        return f"{config.attack.name} against {config.brought.name}"
-    unlearning = f"{config.unlearning.scenario}-level unlearning by {config.unlearning.method}"
-    return f"{config.attack.name} against {unlearning} on {config.data.name.rstrip('/')}"
+        return f"{config.attack.name} attack on {config.attacked_file.name}"
+    unlearning = f"{config.unlearning.scenario}-level unlearning ({config.unlearning.method})"
+    return f"{config.attack.name} attack on {config.data.name.rstrip('/')}: {unlearning}"
 
 
 def _facts(outcome: Outcome) -> list[tuple[str, str]]:

@@ -25,6 +25,8 @@ from palimpsest.proofs import Proofs
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
 
+_LINKAGE = "confirmation"  # the first name of this random purpose, which is part of the seed; wording: allow
+
 
 def attack_as_auditor(
     run: Run,
@@ -89,8 +91,8 @@ def link_candidates(
         lambda scratch: link_proofs(
             replace(view, scratch=scratch),
             candidates,
-            defended_oracle(config, view, "confirmation").defend if config.defenses else None,
-            generator=make_generator(config.seed, "confirmation"),
+            defended_oracle(config, view, _LINKAGE).defend if config.defenses else None,
+            generator=make_generator(config.seed, _LINKAGE),
         ),
         key=(*key, view.proofs, candidates, view.auxiliary, config.defenses, config.seed, view.device),
     )

@@ -130,7 +130,7 @@ def gather_evidence(config: AttackingConfig, view: AuditorView) -> tuple[Evidenc
     oracle = defended_oracle(config, view, "soundness")
     imitated, answers = _query(oracle, imitated_samples), _query(view.oracle, challenges)
     imitations, trials = (next(oracle.defend([answers])) for _ in range(2))
-    return Evidence(own=imitated, answers=answers, imitations=imitations, trials=trials), challenges
+    return Evidence(reference=imitated, answers=answers, imitations=imitations, trials=trials), challenges
 
 
 def _measure(config: AttackingConfig, view: AuditorView) -> Soundness:
