@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from palimpsest.artifacts.config import ArtifactsConfig, CheckpointsConfig
 from palimpsest.artifacts.images import draw, in_classes, load_for
 from palimpsest.artifacts.models import Models, load_models
@@ -10,7 +13,7 @@ from palimpsest.artifacts.oracle import OracleSource, open_oracle
 from palimpsest.attacks import AuditorView
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import ConfigurationError, DatasetError, ProofError
-from palimpsest.gradients import parameter_count
+from palimpsest.gradients import parameter_count, trainable_parameters
 from palimpsest.proofs import Proofs, load_proofs
 
 
@@ -73,6 +76,10 @@ def load_auditor_artifacts(
     loaded = load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
     samples = loaded.samples
     models = models_of(config, samples, device=device)
+    notes = [] if models is None else list(models.notes)
+    if models is not None and not config.defenses:
+        proofs, cut = _without_frozen(proofs, models.original)
+        notes += cut
     oracle_source = open_oracle(
         config.oracle,
         models=models,
@@ -88,7 +95,6 @@ def load_auditor_artifacts(
             "from, or list the proofs' defenses in defenses."
         )
     classes = oracle_source.classes or (models.classes if models else samples.classes)
-    notes = []
     auxiliary = draw(in_classes(samples, classes), config.auxiliary_size, seed=config.seed)
     if oracle_source.budget is not None and oracle_source.budget < len(auxiliary):
         notes.append(
@@ -105,6 +111,29 @@ def load_auditor_artifacts(
         loaded.names,
         tuple(notes),
     )
+
+
+def _without_frozen(proofs: Proofs, model: nn.Module) -> tuple[Proofs, list[str]]:
+    """Cut the frozen parameters off proofs that have a number for every parameter.
+
+    Args:
+        proofs: The submitted proofs, without defenses.
+        model: The model, whose frozen parameters no client trains.
+
+    Returns:
+        The proofs of the trainable parameters, and a note if anything was cut off.
+    """
+    trained, parameters = trainable_parameters(model), dict(model.named_parameters())
+    sizes = [parameter.numel() for parameter in parameters.values()]
+    if len(trained) == len(parameters) or proofs.vectors.shape[1] != sum(sizes):
+        return proofs, []
+    blocks = dict(zip(parameters, proofs.vectors.split(sizes, dim=1), strict=True))
+    vectors = torch.cat([blocks[name] for name in trained], dim=1)
+    note = (
+        f"The proofs have a number for every parameter. Those of the {sum(sizes) - vectors.shape[1]:,} frozen parameters "
+        "were cut off, since clients do not train them."
+    )
+    return Proofs(vectors, proofs.metadata), [note]
 
 
 def models_of(config: CheckpointsConfig, samples: SampleSet, *, device: str) -> Models | None:
@@ -138,9 +167,9 @@ def models_of(config: CheckpointsConfig, samples: SampleSet, *, device: str) -> 
         config.model_arguments,
         original=config.original,
         unlearned=config.unlearned,
-        shape=samples.shape,
+        samples=samples.inputs,
         classes=samples.classes,
-        dtype=samples.inputs.dtype,
+        trainable=config.trainable,
         mean=config.mean,
         std=config.std,
         device=device,

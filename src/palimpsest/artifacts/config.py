@@ -59,6 +59,9 @@ class CheckpointsConfig(RunConfig):
     """Network as module:factory or as a built-in architecture. Examples are mypackage.nets:Net and lenet."""
     model_arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the factory. On the command line they are YAML, such as '{num_classes: 10}'."""
+    trainable: tuple[str, ...] | None = None
+    """Patterns of the parameters that clients train, such as 'head.*'. If omitted, those that the factory does not
+    freeze."""
     mean: tuple[float, ...] | None = None
     """Mean of each channel, subtracted from images in [0, 1]. Leave it out if the network normalizes images itself."""
     std: tuple[PositiveFloat, ...] | None = None

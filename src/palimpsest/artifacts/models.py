@@ -1,5 +1,6 @@
 """The two models that a user supplies: before and after unlearning."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,11 +8,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from palimpsest.errors import CheckpointError
-from palimpsest.models import build_custom_model, count_classes, load_custom_model, read_state_dict
+from palimpsest.gradients import parameter_count, set_trainable
+from palimpsest.models import (
+    as_classifier,
+    build_custom_model,
+    count_classes,
+    load_checkpoint,
+    load_custom_model,
+)
 from palimpsest.storage import parameters_hash
 
 
@@ -24,12 +30,14 @@ class Models:
         unlearned: The model after unlearning.
         architecture: The network on torch's meta device: layers and shapes without parameter values.
         classes: Number of logits that both models return.
+        notes: What was done to the checkpoints' names, and which parameters are frozen, as sentences.
     """
 
     original: nn.Module
     unlearned: nn.Module
     architecture: nn.Module
     classes: int
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -45,9 +53,9 @@ def load_models(
     *,
     original: Path,
     unlearned: Path,
-    shape: tuple[int, ...],
+    samples: Tensor,
     classes: int,
-    dtype: torch.dtype = torch.float32,
+    trainable: Sequence[str] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     device: str = "cpu",
@@ -59,9 +67,10 @@ def load_models(
         arguments: As for `build_custom_model`.
         original: Path of the checkpoint before unlearning.
         unlearned: Path of the checkpoint after unlearning.
-        shape: Shape of one sample; of an image `(channels, height, width)`.
+        samples: Samples that the models will be used with, `[n, ...]`, at least one.
         classes: As for `build_custom_model`.
-        dtype: Data type of a sample; int64 for tokens.
+        trainable: Patterns of the parameters that clients train, as for `set_trainable`. If omitted, those that the
+            factory leaves trainable.
         mean: As for `load_custom_model`.
         std: As for `load_custom_model`.
         device: The device of the models.
@@ -69,18 +78,43 @@ def load_models(
     Raises:
         CheckpointError: A checkpoint can't be read, or belongs to another network.
         ConfigurationError: The network can't be built.
-        ModelError: The network does not accept samples of that shape.
+        ModelError: The network does not accept the samples, is random in evaluation mode, or has no parameter that a
+            pattern matches.
     """
 
-    def build() -> nn.Module:
-        return build_custom_model(name, arguments, shape=shape, classes=classes)
+    def build(seed: int) -> nn.Module:
+        network = build_custom_model(
+            name, arguments, shape=tuple(samples.shape[1:]), classes=classes, seed=seed
+        )
+        if trainable is not None:
+            set_trainable(network, trainable)
+        return network
+
+    twin, notes = build(1), list[str]()
 
     def fill(path: Path) -> nn.Module:
-        parameters = read_state_dict(path)
-        try:
-            return load_custom_model(build(), parameters, mean=mean, std=std).to(device)
-        except CheckpointError as error:
-            raise CheckpointError(f"{path}: {error}") from error
+        network = build(0)
+        matched = load_checkpoint(path, network, twin=twin)
+        notes.extend(f"{path.name}: {note}." for note in matched.notes)
+        return load_custom_model(network, matched.parameters, mean=mean, std=std).to(device)
 
-    before, after = fill(original), fill(unlearned)
-    return Models(before, after, fill(original).to("meta"), count_classes(before, shape, dtype=dtype))
+    before, after = (as_classifier(fill(path), samples) for path in (original, unlearned))
+    notes += _describe_trainable(before)
+    return Models(
+        before,
+        after,
+        copy.deepcopy(before).to("meta"),
+        count_classes(before, samples),
+        tuple(dict.fromkeys(notes)),
+    )
+
+
+def _describe_trainable(model: nn.Module) -> list[str]:
+    """Return a note on the frozen parameters, if there are any."""
+    trained, total = parameter_count(model), sum(parameter.numel() for parameter in model.parameters())
+    if trained == total:
+        return []
+    return [
+        f"Proofs are of the {trained:,} trainable parameters of {total:,}; the others are frozen. If clients train other "
+        "ones, set trainable."
+    ]

@@ -11,6 +11,7 @@ from palimpsest.attacks import BatchLabels
 from palimpsest.config import ObservationConfig
 from palimpsest.errors import CheckpointError
 from palimpsest.federation import Observation
+from palimpsest.gradients import parameter_count, trainable_parameters
 from palimpsest.models import bare
 from palimpsest.storage import read_tensors
 
@@ -87,10 +88,10 @@ def _vectors(
     # An update is minus the sum of the step sizes times the mean gradient over the steps.
     scale = -config.local_steps * config.learning_rate if kind == "updates" else 1.0
     vectors = vectors.float() / scale
-    dimension = sum(parameter.numel() for parameter in model.parameters())
+    dimension = parameter_count(model)
     if vectors.ndim != 2 or vectors.shape[1] != dimension or not len(vectors):
         raise CheckpointError(
-            f"{path}: {kind}_{when} has shape {list(vectors.shape)}, but the model has {dimension:,} parameters. Give "
+            f"{path}: {kind}_{when} has shape {list(vectors.shape)}, but the model has {dimension:,} trainable parameters. Give "
             "one row of that length for each batch."
         )
     if not bool(vectors.isfinite().all()):
@@ -109,7 +110,7 @@ def _flattened(path: Path, tensors: dict[str, Tensor], name: str, model: nn.Modu
     }
     if not given:
         return None
-    expected = {key: parameter.shape for key, parameter in bare(model).named_parameters()}
+    expected = {key: parameter.shape for key, parameter in trainable_parameters(bare(model)).items()}
     for key, shape in expected.items():
         # A scalar parameter has shape [], and so does a gradient of it that lacks the batch dimension.
         if key not in given or given[key].shape[1:] != shape or not given[key].ndim:

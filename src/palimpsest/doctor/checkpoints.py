@@ -1,46 +1,28 @@
 """Checks of the two checkpoints against the network and against each other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from palimpsest.doctor.finding import Finding, error, ok, warning
+from palimpsest.gradients import parameter_count
+from palimpsest.models import Matched
 from palimpsest.storage import Parameters
 
 _MOST_NAMED = 5
 _BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)
 
 
-def check_names(which: str, parameters: Parameters, network: nn.Module) -> Iterator[Finding]:
-    """Compare the names and shapes of a checkpoint's tensors with the network's.
+def check_names(which: str, matched: Matched) -> Iterator[Finding]:
+    """Report that a checkpoint fits the network, and what was done to its names.
 
     Args:
         which: The checkpoint's name in findings: `original` or `unlearned`.
-        parameters: The checkpoint's tensors.
-        network: The network that the factory built.
+        matched: The checkpoint under the network's names.
     """
-    expected: Mapping[str, Tensor] = network.state_dict()
-    missing = [name for name in expected if name not in parameters]
-    unexpected = [name for name in parameters if name not in expected]
-    reshaped = [
-        f"{name} is {list(parameters[name].shape)}, in the network {list(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in parameters and parameters[name].shape != tensor.shape
-    ]
-    if missing:
-        yield error(
-            which, f"It lacks {_listed(missing)}. It belongs to another network, or to a part of this one."
-        )
-    if unexpected:
-        yield error(
-            which,
-            f"The network has no {_listed(unexpected)}. Pass the model that this checkpoint was saved from.",
-        )
-    if reshaped:
-        yield error(which, f"{_listed(reshaped)}. Set model_arguments to those that it was trained with.")
-    if not (missing or unexpected or reshaped):
-        yield ok(which, f"{len(expected):,} tensors, with the names and shapes of the network.")
+    done = f" Done: {'; '.join(matched.notes)}." if matched.notes else ""
+    yield ok(which, f"{len(matched.parameters):,} tensors, with the names and shapes of the network.{done}")
 
 
 def check_pair(before: Parameters, after: Parameters) -> Iterator[Finding]:
@@ -107,7 +89,7 @@ def check_layers(network: nn.Module, pixels: int) -> Iterator[Finding]:
             "mode",
             f"{len(dropping)} dropout layers, which are off because proofs are made in evaluation mode.",
         )
-    count = sum(parameter.numel() for parameter in network.parameters())
+    count = parameter_count(network)
     yield ok(
         "gradient", f"{count:,} numbers, {count / pixels:,.1f} for each of a sample's {pixels:,} values."
     )

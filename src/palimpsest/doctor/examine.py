@@ -21,7 +21,6 @@ from palimpsest.doctor.proofs import COMPARED, check_attestation, check_dimensio
 from palimpsest.doctor.server import examine_server
 from palimpsest.gradients import gradient_differences, parameter_count
 from palimpsest.metrics import evaluate
-from palimpsest.models import build_custom_model
 from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples
 from palimpsest.proofs import Proofs, load_proofs
 from palimpsest.randomness import make_generator
@@ -96,7 +95,7 @@ class _Examination:
         if models is not None:
             yield from check_attestation(proofs, models)
             if not config.defenses:
-                yield from check_dimension(proofs, models.original, self._count_frozen(images))
+                yield from check_dimension(proofs, models.original)
         if models is None and config.model is not None and config.oracle.source is None:
             return
         oracle_source = yield from tried("oracle", lambda: self._open_oracle(models, images, proofs))
@@ -162,15 +161,6 @@ class _Examination:
     def _load_images(self) -> LoadedSamples:
         config = self.config
         return load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=self.data_dir)
-
-    def _count_frozen(self, images: SampleSet) -> int:
-        """Count the values of the parameters that the factory created with `requires_grad=False`."""
-        config = self.config
-        assert config.model is not None, "models were loaded"
-        network = build_custom_model(
-            config.model, config.model_arguments, shape=images.shape, classes=images.classes
-        )
-        return sum(parameter.numel() for parameter in network.parameters() if not parameter.requires_grad)
 
     def _open_oracle(self, models: Models | None, images: SampleSet, proofs: Proofs) -> OracleSource:
         return open_oracle(

@@ -2,13 +2,16 @@
 
 from collections.abc import Generator
 
+from torch import nn
+
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.config import ArtifactsConfig
 from palimpsest.artifacts.models import Models
 from palimpsest.datasets import SampleSet
 from palimpsest.doctor.checkpoints import check_layers, check_names, check_pair
 from palimpsest.doctor.finding import Finding, tried, warning
-from palimpsest.models import build_custom_model, read_state_dict
+from palimpsest.models import build_custom_model, load_checkpoint
+from palimpsest.storage import Parameters
 
 
 def examine_models(
@@ -37,19 +40,23 @@ def examine_models(
     if config.model is None or config.original is None or config.unlearned is None:
         return (yield from tried("model", lambda: models_of(config, images, device=device)))
     name, paths = config.model, (config.original, config.unlearned)
-    network = yield from tried(
-        "model",
-        lambda: build_custom_model(name, config.model_arguments, shape=images.shape, classes=images.classes),
-    )
-    states = []
+
+    def build(seed: int) -> nn.Module:
+        shape, classes = images.shape, images.classes
+        return build_custom_model(name, config.model_arguments, shape=shape, classes=classes, seed=seed)
+
+    network = yield from tried("model", lambda: build(0))
+    if network is None:
+        return None
+    twin, states = build(1), list[Parameters | None]()
     for which, path in zip(("original", "unlearned"), paths, strict=True):
-        state = yield from tried(which, lambda path=path: read_state_dict(path))
-        if state is not None and network is not None:
-            yield from check_names(which, state, network)
-        states.append(state)
+        matched = yield from tried(which, lambda path=path: load_checkpoint(path, network, twin=twin))
+        if matched is not None:
+            yield from check_names(which, matched)
+        states.append(None if matched is None else matched.parameters)
     if states[0] is not None and states[1] is not None:
         yield from check_pair(states[0], states[1])
-    if network is None or None in states:
+    if states[0] is None or states[1] is None:
         return None
     models = yield from tried("model", lambda: models_of(config, images, device=device))
     if models is not None:

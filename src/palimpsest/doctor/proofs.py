@@ -14,7 +14,12 @@ from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.doctor.finding import Finding, error, ok, warning
 from palimpsest.doctor.inputs import COMMON_SCALINGS
 from palimpsest.errors import PalimpsestError
-from palimpsest.gradients import gradient_differences, per_sample_gradients
+from palimpsest.gradients import (
+    gradient_differences,
+    parameter_count,
+    per_sample_gradients,
+    trainable_parameters,
+)
 from palimpsest.models import Normalized, bare
 from palimpsest.proofs import Proofs
 
@@ -73,31 +78,36 @@ def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
             )
 
 
-def check_dimension(proofs: Proofs, network: nn.Module, frozen: int) -> Iterator[Finding]:
-    """Compare the length of a proof with the network's number of parameters, and guess the cause of a difference.
+def check_dimension(proofs: Proofs, network: nn.Module) -> Iterator[Finding]:
+    """Compare the length of a proof with the number of trainable parameters, and guess the cause of a difference.
 
     Args:
         proofs: The submitted proofs, without defenses.
         network: The network with all its parameters.
-        frozen: Number of values in parameters that the factory created with `requires_grad=False`.
     """
-    dimension = proofs.vectors.shape[1]
-    counted = sum(parameter.numel() for parameter in network.parameters())
+    dimension, trained = proofs.vectors.shape[1], trainable_parameters(network)
+    counted, total = parameter_count(network), sum(parameter.numel() for parameter in network.parameters())
+    which = "trainable parameters" if counted < total else "parameters"
     if dimension == counted:
-        yield ok("dimension", f"A proof has one number for each of the {counted:,} parameters.")
+        yield ok("dimension", f"A proof has one number for each of the {counted:,} {which}.")
+        return
+    if dimension == total:
+        yield warning(
+            "dimension",
+            f"A proof has one number for each of the {total:,} parameters, but {total - counted:,} of them are frozen. "
+            "The attack reads the trainable ones only. If clients train all, set trainable to '*'.",
+        )
         return
     buffers = sum(buffer.numel() for buffer in network.buffers())
     hint = "The proofs belong to another network, or were defended."
-    if dimension == counted - frozen:
-        hint = "The proofs omit the frozen parameters. Put zeros in their places."
-    elif dimension == counted + buffers:
+    if dimension == total + buffers:
         hint = "The proofs include the buffers. Leave these out."
     else:
-        for name, parameter in network.named_parameters():
+        for name, parameter in trained.items():
             if dimension == counted - parameter.numel():
                 hint = f"The proofs may omit {name}."
     yield error(
-        "dimension", f"A proof has {dimension:,} numbers, but the network has {counted:,} parameters. {hint}"
+        "dimension", f"A proof has {dimension:,} numbers, but the network has {counted:,} {which}. {hint}"
     )
 
 
@@ -219,7 +229,7 @@ def _explanations_by_models(vectors: Tensor, truth: SampleSet, models: Models) -
 
 
 def _sorted(vectors: Tensor, model: nn.Module) -> Tensor:
-    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    sizes = {name: parameter.numel() for name, parameter in trainable_parameters(model).items()}
     blocks = dict(zip(sizes, vectors.split(list(sizes.values()), dim=1), strict=True))
     return torch.cat([blocks[name] for name in sorted(blocks)], dim=1)
 
@@ -227,24 +237,24 @@ def _sorted(vectors: Tensor, model: nn.Module) -> Tensor:
 def _in_training(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Compute each sample's gradient as a batch of one in training mode, and restore the model."""
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    device = _device(model)
+    device, parameters = _device(model), list(trainable_parameters(model).values())
     model.train()
     rows = []
     try:
         for image, label in zip(images.to(device), labels.to(device), strict=True):
             loss = F.cross_entropy(model(image[None]), label[None])
-            gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+            gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
             rows.append(
                 torch.cat(
                     [
                         (torch.zeros_like(parameter) if gradient is None else gradient).flatten()
-                        for gradient, parameter in zip(gradients, model.parameters(), strict=True)
+                        for gradient, parameter in zip(gradients, parameters, strict=True)
                     ]
                 )
             )
     # Some layers can't compute batch statistics of a single sample.
     except ValueError:
-        return torch.full((len(images), sum(map(torch.numel, model.parameters()))), torch.inf)
+        return torch.full((len(images), parameter_count(model)), torch.inf)
     finally:
         model.eval()
         model.load_state_dict(state)

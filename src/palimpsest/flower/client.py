@@ -26,7 +26,7 @@ from palimpsest.flower.messages import (
 )
 from palimpsest.gradients import DEFAULT_BUDGET, gradient_differences
 from palimpsest.models import load_parameters
-from palimpsest.proofs import Proofs, save_proofs
+from palimpsest.proofs import Proofs, describe_trainable, save_proofs
 from palimpsest.storage import parameters_hash, tensor_hash, write_json
 
 Forgotten = Callable[[Any], tuple[Tensor, Tensor]]
@@ -133,7 +133,7 @@ class ProofMod:
             "order": "named_parameters",
             "client": _client_name(context),
             "defenses": json.dumps(describe(self.defenses)),
-        }
+        } | describe_trainable(before)
         proofs = Proofs(vectors, metadata)
         # Only one request is answered: a second could name other models, and two differences reveal more than one.
         del context.state[_INSTRUCTED]

@@ -4,11 +4,12 @@ from palimpsest.models.build import build_model, load_parameters
 from palimpsest.models.checkpoint import load_checkpoint, read_checkpoint
 from palimpsest.models.classifier import Classifier
 from palimpsest.models.convnet import ConvNet
-from palimpsest.models.custom import build_custom_model, count_classes, load_custom_model
+from palimpsest.models.custom import as_classifier, build_custom_model, count_classes, load_custom_model
 from palimpsest.models.layout import laid_out_for
 from palimpsest.models.lenet import LeNet
-from palimpsest.models.logits import Logits, with_logits
-from palimpsest.models.normalized import Normalized, bare
+from palimpsest.models.logits import Logits, bare, with_logits
+from palimpsest.models.match_names import Matched
+from palimpsest.models.normalized import Normalized
 from palimpsest.models.resnet import ResNet20
 
 __all__ = [
@@ -16,8 +17,10 @@ __all__ = [
     "ConvNet",
     "LeNet",
     "Logits",
+    "Matched",
     "Normalized",
     "ResNet20",
+    "as_classifier",
     "bare",
     "build_custom_model",
     "build_model",

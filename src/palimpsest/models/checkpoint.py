@@ -76,7 +76,9 @@ def read_checkpoint(path: Path) -> list[StateDict]:
 def _read_file(path: Path) -> Any:
     """Return the content of one file."""
     if path.is_file() and not path.stat().st_size:
-        raise CheckpointError(f"{path} is empty: the program that saved it was stopped, or the disk was full.")
+        raise CheckpointError(
+            f"{path} is empty: the program that saved it was stopped, or the disk was full."
+        )
     foreign = foreign_format(path)
     if foreign is not None:
         raise CheckpointError(f"{path} is {foreign}")

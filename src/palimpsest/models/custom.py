@@ -10,9 +10,13 @@ from torch import Tensor, nn
 from palimpsest.config import ModelConfig, explain_validation
 from palimpsest.errors import ConfigurationError, ModelError
 from palimpsest.models.build import build_model, load_parameters
-from palimpsest.models.normalized import Normalized, bare
+from palimpsest.models.determinism import require_deterministic
+from palimpsest.models.logits import bare, with_logits
+from palimpsest.models.normalized import Normalized
 from palimpsest.storage import Parameters
 from palimpsest.system.import_by_name import is_reference, load_reference
+
+_PROBED = 256
 
 
 def build_custom_model(
@@ -21,6 +25,7 @@ def build_custom_model(
     *,
     shape: tuple[int, ...],
     classes: int,
+    seed: int = 0,
 ) -> nn.Module:
     """Build a model from its name and arguments. Its random initial parameters are meant to be overwritten.
 
@@ -29,6 +34,7 @@ def build_custom_model(
         arguments: Keyword arguments of the factory, or settings of the built-in architecture.
         shape: Shape of one sample. Built-in architectures need images: channels, height and width.
         classes: Number of logits that a built-in architecture returns. Factories ignore it.
+        seed: Seed of the initial parameters.
 
     Returns:
         The network on the CPU, in evaluation mode. The global random state does not change.
@@ -51,9 +57,10 @@ def build_custom_model(
             raise ConfigurationError(
                 f"model: {explain_validation(error)} To use your own factory, write module:name."
             ) from error
-        return build_model(config, shape=(channels, height, width), classes=classes, seed=0).eval()
+        return build_model(config, shape=(channels, height, width), classes=classes, seed=seed).eval()
     factory = load_reference(name, what="model")
     with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         try:
             model = factory(**arguments)
         # The factory is user code and may raise anything.
@@ -80,8 +87,7 @@ def load_custom_model(
     """Load parameters into a network, and add the normalization that it expects.
 
     Args:
-        model: The network to load the parameters into. It is converted to float32, and every parameter gets
-            gradients.
+        model: The network to load the parameters into. It is converted to float32; frozen parameters stay frozen.
         parameters: A state dict with exactly the network's names and shapes.
         mean: Mean of each channel, if the network expects normalized images. If omitted, the network takes images in
             [0, 1].
@@ -94,46 +100,53 @@ def load_custom_model(
         CheckpointError: The parameters belong to another model.
         ConfigurationError: Only one of `mean` and `std` is given, or they are not valid.
     """
-    load_parameters(model, parameters).float().requires_grad_(True)
+    load_parameters(model, parameters).float()
     if (mean is None) != (std is None):
         raise ConfigurationError("mean and std belong together. Set both or neither.")
     return model.eval() if mean is None or std is None else Normalized(model, mean, std).eval()
 
 
-def count_classes(model: nn.Module, shape: tuple[int, ...], *, dtype: torch.dtype = torch.float32) -> int:
-    """Return the number of logits that a classifier returns for a sample.
+def as_classifier(model: nn.Module, samples: Tensor) -> nn.Module:
+    """Return a model that maps samples to logits `[n, classes]`, with at least two classes.
 
     Args:
-        model: The classifier, in evaluation mode.
-        shape: Shape of one sample; for an image channels, height and width.
-        dtype: Type of a sample: float32 for images and rows of a table, int64 for tokens.
-
-    Returns:
-        The number of classes.
+        model: The user's network, in evaluation mode.
+        samples: Samples that the network will be used with, `[n, ...]`, at least one.
 
     Raises:
-        ModelError: The classifier does not accept such samples, or does not return one row of logits for each.
+        ModelError: The network does not accept such samples, returns something else than logits, or is random in
+            evaluation mode.
     """
     device = next(model.parameters()).device
+    batch = samples[:_PROBED].to(device)
+    # One sample alone would leave open which axis of the output counts the samples.
+    pair = batch[:2] if len(batch) > 1 else torch.cat([batch, batch])
     try:
-        with torch.no_grad():
-            logits: Any = model(torch.zeros(2, *shape, device=device, dtype=dtype))
+        classifier = with_logits(model, pair)
+    except ModelError:
+        raise
     # The network is user code and may raise anything.
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         kind, remedy = (
             ("images", "Set image_size or channels, or pass images")
-            if len(shape) == 3
+            if samples.ndim == 4
             else ("samples", "Pass samples")
         )
         raise ModelError(
-            f"{type(bare(model)).__name__} can't take {kind} of shape {tuple(shape)} ({reason}). {remedy} of the shape "
-            "that the network was trained on."
+            f"{type(bare(model)).__name__} can't take {kind} of shape {tuple(samples.shape[1:])} ({reason}). {remedy} of "
+            "the shape that the network was trained on."
         ) from error
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 2:
-        output = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ModelError(
-            f"{type(bare(model)).__name__} returns {output} for two samples, not (2, classes). Wrap it in a module "
-            "that returns the logits."
-        )
-    return logits.shape[1]
+    require_deterministic(classifier, batch)
+    return classifier
+
+
+def count_classes(classifier: nn.Module, samples: Tensor) -> int:
+    """Return the number of logits that a classifier returns for a sample.
+
+    Args:
+        classifier: As `as_classifier` returns it.
+        samples: Samples `[n, ...]`, at least one.
+    """
+    with torch.no_grad():
+        return classifier(samples[:1].to(next(classifier.parameters()).device)).shape[1]

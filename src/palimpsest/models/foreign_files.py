@@ -39,7 +39,11 @@ def foreign_format(path: Path) -> str | None:
             return description
     if path.suffix.lower() in _BY_SUFFIX:
         return _BY_SUFFIX[path.suffix.lower()]
-    return "a TorchScript archive, which holds code. Save `model.state_dict()`." if _is_torchscript(path) else None
+    return (
+        "a TorchScript archive, which holds code. Save `model.state_dict()`."
+        if _is_torchscript(path)
+        else None
+    )
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.errors import ModelError
+from palimpsest.models.normalized import Normalized
 
 Output = Literal["tensor", "key", "attribute", "single"]
 
@@ -14,8 +15,8 @@ Output = Literal["tensor", "key", "attribute", "single"]
 class Logits(nn.Module):
     """Return `[n, classes]` logits of a network, whose parameters stay the only ones.
 
-    A single logit z, as a binary classifier has it, becomes the pair (0, z): its softmax is the sigmoid of z, so that the
-    cross-entropy of the pair equals the binary cross-entropy of z, and so do the gradients.
+    A single logit z, as a binary classifier has it, becomes the pair (0, z). The softmax of the pair is the sigmoid of z,
+    so the cross-entropy of the pair equals the binary cross-entropy of z, and so do the gradients.
     """
 
     def __init__(self, network: nn.Module, *, output: Output, single: bool) -> None:
@@ -67,8 +68,8 @@ def with_logits(network: nn.Module, samples: Tensor) -> nn.Module:
     output = _find(returned)
     if output is None:
         raise ModelError(
-            f"{type(network).__name__} returns a {type(returned).__name__}, not logits: wrap it in a module that returns "
-            "a tensor of shape (samples, classes)."
+            f"{type(network).__name__} returns a {type(returned).__name__}, not logits. Wrap it in a module that "
+            "returns a tensor of shape (samples, classes)."
         )
     logits = _take(returned, output)
     shape = tuple(logits.shape)
@@ -76,8 +77,8 @@ def with_logits(network: nn.Module, samples: Tensor) -> nn.Module:
         return Logits(network, output=output, single=True).eval()
     if len(shape) != 2 or shape[0] != len(samples):
         raise ModelError(
-            f"{type(network).__name__} returns {shape} for {len(samples)} samples, not ({len(samples)}, classes): wrap it "
-            "in a module that returns one row of logits for each sample."
+            f"{type(network).__name__} returns {shape} for {len(samples)} samples, not ({len(samples)}, classes). Wrap "
+            "it in a module that returns one row of logits for each sample."
         )
     return network if output == "tensor" else Logits(network, output=output, single=False).eval()
 
@@ -94,3 +95,10 @@ def _take(returned: Any, output: Output) -> Tensor:
     if output == "tensor":
         return returned
     return returned["logits"] if output == "key" else returned.logits
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """Return the network without its `Logits` and `Normalized` wrappers, or the model itself if it has none."""
+    while isinstance(model, Logits | Normalized):
+        model = model.network
+    return model

@@ -40,8 +40,3 @@ class Normalized(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits `[n, classes]` for images `[n, channels, height, width]` in [0, 1]."""
         return self.network((images - self.mean) / self.std)
-
-
-def bare(model: nn.Module) -> nn.Module:
-    """Return the network without its `Normalized` wrapper, or the model itself if it has none."""
-    return model.network if isinstance(model, Normalized) else model

@@ -45,7 +45,7 @@ def read_torch_file(path: Path) -> object:
             # torch warns about every old pickle protocol, even those that it can read.
             warnings.simplefilter("ignore")
             unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-            known = [(stand_ins.get(name, _Placeholder), name) for name in unknown]
+            known: list[Any] = [(stand_ins.get(name, _Placeholder), name) for name in unknown]
             with torch.serialization.safe_globals(known):
                 return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -90,7 +90,9 @@ def _check_pickle(description: bytes) -> dict[str, type]:
     """
     for operation, argument, position in pickletools.genops(description):
         if isinstance(argument, bytes) and len(argument) > _LONGEST_TEXT:
-            raise ValueError("it holds NumPy arrays or other bytes: save tensors, or the arrays with numpy.savez")
+            raise ValueError(
+                "it holds NumPy arrays or other bytes: save tensors, or the arrays with numpy.savez"
+            )
         if isinstance(argument, str) and len(argument) > _LONGEST_TEXT:
             raise ValueError(f"{operation.name} has a string of {len(argument):,} characters")
         # Picklers number the memo consecutively, so an index never exceeds the number of bytes before it.

@@ -15,7 +15,7 @@ from palimpsest.proofs.file import Proofs, load_proofs, save_proofs
 from palimpsest.proofs.fit import fit_statistics, identified
 from palimpsest.proofs.forgers import FORGERS, RECOGNIZED
 from palimpsest.proofs.intake import Delivery, Received, misplaced, receive_proofs
-from palimpsest.proofs.prove import prove
+from palimpsest.proofs.prove import describe_trainable, prove
 from palimpsest.proofs.verifier import Verdicts, calibrate_tau, proof_norms, verify
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "calibrate_tau",
     "check_commitment",
     "commit",
+    "describe_trainable",
     "fit_statistics",
     "identified",
     "load_proofs",

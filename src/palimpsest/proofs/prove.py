@@ -1,9 +1,12 @@
 """Computation of proofs: one gradient difference for each forgotten sample."""
 
+import json
+
 from torch import nn
 
 from palimpsest.datasets import SampleSet
-from palimpsest.gradients import DEFAULT_BUDGET, gradient_differences
+from palimpsest.gradients import DEFAULT_BUDGET, gradient_differences, parameter_count, trainable_parameters
+from palimpsest.models import bare
 from palimpsest.proofs.file import Proofs
 from palimpsest.storage import parameters_hash
 
@@ -32,5 +35,16 @@ def prove(
         "mode": "eval",
         "order": "named_parameters",
         "defenses": "[]",
-    }
+    } | describe_trainable(original)
     return Proofs(vectors.cpu(), metadata)
+
+
+def describe_trainable(model: nn.Module) -> dict[str, str]:
+    """Return metadata on the parameters that a proof is made of: their names and shapes as JSON, and their share.
+
+    Args:
+        model: The model that clients train.
+    """
+    shapes = {name: list(value.shape) for name, value in trainable_parameters(bare(model)).items()}
+    total = sum(parameter.numel() for parameter in model.parameters())
+    return {"trainable": json.dumps(shapes), "parameters": f"{parameter_count(model)} of {total}"}

@@ -14,6 +14,7 @@ from palimpsest.errors import CheckpointError, ConfigurationError, ResourceError
 from palimpsest.gradients import parameter_count
 from palimpsest.models import bare
 from palimpsest.pipeline.stages.defend import defend_proofs
+from palimpsest.progress import warn
 from palimpsest.proofs import Proofs, prove
 from palimpsest.runs import Run
 from palimpsest.storage import parameters_hash
@@ -67,6 +68,8 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
     models = models_of(config, samples, device=pick_device(config.device))
     if models is None:
         raise ConfigurationError("The models are missing. Set original, unlearned and model.")
+    for note in models.notes:
+        warn(note)
     # Hash the bare checkpoints: the normalization layer around them is not part of the models.
     original, unlearned = (
         parameters_hash(bare(model).state_dict()) for model in (models.original, models.unlearned)
