@@ -37,6 +37,9 @@ def test_falls_back_to_torch_without_onednn(monkeypatch: pytest.MonkeyPatch) -> 
     assert torch.equal(matmul_transposed(left, left), left @ left.T)
 
 
+needs_onednn = pytest.mark.skipif(not matmul._HAS_ONEDNN, reason="torch was built without oneDNN")
+
+
 def test_a_torch_without_onednn_is_recognized(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
     spec = matmul.__spec__
@@ -47,6 +50,7 @@ def test_a_torch_without_onednn_is_recognized(monkeypatch: pytest.MonkeyPatch) -
     assert not module._HAS_ONEDNN
 
 
+@needs_onednn
 @pytest.mark.parametrize(
     ("left_type", "right_type", "left_rows", "right_rows", "uses_onednn"),
     [
@@ -66,6 +70,7 @@ def test_only_large_matrices_in_float32_are_multiplied_by_onednn(
     assert found.shape == (() if uses_onednn else (left_rows, right_rows))
 
 
+@needs_onednn
 @pytest.mark.parametrize("transposed", [False, True])
 def test_dense_matrices_are_not_copied(transposed: bool) -> None:
     right = torch.ones(9, 80).T if transposed else torch.ones(80, 9)
@@ -74,6 +79,7 @@ def test_dense_matrices_are_not_copied(transposed: bool) -> None:
     assert onednn.call_args.args[1] is right
 
 
+@needs_onednn
 def test_matrices_on_other_devices_are_multiplied_by_torch() -> None:
     left = torch.ones(80, 9, device="meta")
     with patch.object(torch.ops.mkldnn, "_linear_pointwise") as onednn:
