@@ -1,1 +1,1 @@
-"""Measurements of what is promised to be fast: `make bench`."""
+"""Benchmarks of speed and memory against baselines; run them with `make bench`."""

@@ -1,4 +1,4 @@
-"""Every benchmark: `make bench`, or `python -m benchmarks --help`."""
+"""Command line of the benchmarks: `make bench`, or `python -m benchmarks --help`."""
 
 import sys
 import time
@@ -57,7 +57,7 @@ _RACES = {
 
 app = App(
     name="benchmarks",
-    help="Measure what is promised to be fast, beside its rivals.",
+    help="Measure speed and memory against baselines.",
     result_action="return_value",
 )
 
@@ -72,18 +72,19 @@ def main(
     clock: Literal["wall", "cpu"] = "wall",
     repeats: int = 3,
 ) -> Results:
-    """Print one table, and write it where it belongs.
+    """Run the benchmarks, print the tables, and write benchmarks.md, benchmarks.json and benchmarks.svg.
 
     Args:
-        only: These parts alone; nothing is written then, unless you say where. whole-cell, which takes half an hour,
-            runs only so.
-        quick: Tiny sizes, to see that everything runs; their figures mean nothing.
-        out: The folder of benchmarks.md, benchmarks.json and benchmarks.svg; docs, unless the run is partial or quick.
-        threads: Of torch; none for as many as it takes by itself.
-        clock: Wall time; or the processor time of this process, for a machine that others use, with one thread.
-        repeats: Timed calls of each rival.
+        only: Run only these parts, and write files only if --out is given. whole-cell, which takes half an hour, runs
+            only if it is named here.
+        quick: Use tiny sizes to check that everything runs; the results are meaningless.
+        out: Folder of the files. If omitted, docs for a full run, and no files for a partial or quick run.
+        threads: Number of torch threads. If omitted, torch chooses.
+        clock: Wall time, or the processor time of this process. Use processor time with one thread on a machine that
+            runs other work.
+        repeats: Number of timed calls of each candidate; the median counts.
     """
-    # As in the command line, whose speed is measured.
+    # The command line calls this at startup, and its speed is what the benchmarks measure.
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
@@ -93,8 +94,8 @@ def main(
     for name in only or (*_RACES, "audit", "memory", "growth"):
         start = time.perf_counter()
         if name == "audit":
-            more, stages = cell.measure(quick=quick)
-            lines += more
+            audit_lines, stages = cell.measure(quick=quick)
+            lines += audit_lines
         elif name == "memory":
             lines += footprints.lines(quick=quick)
         elif name == "whole-cell":
@@ -105,12 +106,12 @@ def main(
             lines += _RACES[name].lines(timer, quick=quick)
         print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         results = Results(lines, growths, stages, torch.get_num_threads(), timer.repeats, clock)
-        # After every part: what is there already can be read while the rest is measured.
+        # Write after every part, so that finished results can be read while the rest is measured.
         if folder is not None:
             results.write(folder)
-    print_table("Ours beside rivals", LINE_HEADER, line_rows(lines))
-    print_table("How the times grow", GROWTH_HEADER, growth_rows(growths))
-    print_table("Where the time of an audit goes", STAGE_HEADER, stage_rows(stages))
+    print_table("Palimpsest against baselines", LINE_HEADER, line_rows(lines))
+    print_table("Growth of time with size", GROWTH_HEADER, growth_rows(growths))
+    print_table("Time of an audit by stage", STAGE_HEADER, stage_rows(stages))
     return results
 
 

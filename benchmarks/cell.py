@@ -1,9 +1,7 @@
-"""A cell of IGF's Table 1 with a tenth of its images and forgotten samples: the whole audit, ours beside a
-straightforward one.
+"""Whole audit of a cell of IGF's Table 1, at a tenth of its size, against a baseline audit.
 
-The straightforward audit has a backward pass for each sample and LAPACK's decomposition of all vectors, and is the
-same else, its inversion network too. With PALIMPSEST_DATA_DIR set the cell is of CIFAR-10, else the embedded digits are
-audited.
+The baseline audit runs a backward pass for each sample and LAPACK's SVD of all vectors; everything else, including the
+inversion network, is the same. With PALIMPSEST_DATA_DIR set, the cell uses CIFAR-10, otherwise the embedded digits.
 """
 
 import contextlib
@@ -20,7 +18,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gradients import loop
+from benchmarks.gradients import backward_per_sample
 from benchmarks.isolated import in_place, isolated
 from benchmarks.timing import Clock, Line
 from palimpsest import read_config
@@ -34,7 +32,7 @@ from palimpsest.pipeline.audit import audit
 from palimpsest.reduction import Projection
 
 CIFAR10 = "cifar10-convnet-retrain-sample"
-# The perceptual distance would need VGG's weights.
+# beta is 0 because the perceptual distance needs VGG's weights.
 TENTH = {
     "data": {"train_size": 4000, "auxiliary_size": 800},
     "unlearning": {"count": 100},
@@ -46,7 +44,7 @@ TINY = {
     "unlearning": {"count": 5},
     "attack": {"epochs": 1},
 }
-RIVAL = "loop gradients, torch.linalg.svd"
+BASELINE = "backward per sample, torch.linalg.svd"
 INVERTER, TRAINING = "inverter", "inverter, its training"
 
 
@@ -55,21 +53,27 @@ class Stage:
     """One stage of an audit.
 
     Args:
-        name: As the run folder calls it; the inverter's training stands apart.
-        ours: Its seconds.
-        theirs: Those of the straightforward audit.
-        peak_mib: The most that our process held meanwhile.
+        name: Name of the stage in the run folder; the inverter's training is listed separately.
+        ours: Its time in Palimpsest, in seconds.
+        baseline: Its time in the baseline audit, in seconds.
+        peak_mib: Peak memory of Palimpsest's process during the stage, in MiB.
     """
 
     name: str
     ours: float
-    theirs: float
+    baseline: float
     peak_mib: float
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one audit told of itself: seconds and peak MiB by stage, and the error of its reconstructions."""
+class AuditCost:
+    """Cost and result of one audit.
+
+    Args:
+        seconds: Time of each stage in seconds.
+        peaks: Peak memory of each stage in MiB.
+        mse: Mean squared error of its reconstructions.
+    """
 
     seconds: dict[str, float]
     peaks: dict[str, float]
@@ -77,30 +81,38 @@ class Told:
 
 
 def measure(*, quick: bool) -> tuple[list[Line], list[Stage]]:
-    """The audit as a whole, what comes before the inverter's training, and every stage."""
+    """Measure the audit as a whole, the auditor's work before the inverter's training, and every stage.
+
+    Args:
+        quick: Use tiny sizes, in this process.
+    """
     folder = None if quick else os.environ.get("PALIMPSEST_DATA_DIR")
     preset = CIFAR10 if folder else "digits"
     keys = (TINY if quick else TENTH) if folder or quick else {}
     run = in_place if quick else isolated
-    (ours, _), (theirs, _) = (
-        run(audited, preset, keys, folder, plainly=plainly) for plainly in (False, True)
+    (ours, _), (other, _) = (
+        run(run_audit, preset, keys, folder, baseline=baseline) for baseline in (False, True)
     )
-    task = f"audit {preset}" + (", a tenth of it" if folder else "")
+    task = f"audit {preset}" + (", 1/10 of its size" if folder else "")
     lines = [
-        _line(f"{task}, whole", sum(ours.seconds.values()), sum(theirs.seconds.values())),
-        _line(f"{task}, auditor before training", ours.seconds[INVERTER], theirs.seconds[INVERTER]),
-        Line(f"{task}, its reconstructions", "MSE", ours.mse, RIVAL, theirs.mse),
+        _line(f"{task}, whole", sum(ours.seconds.values()), sum(other.seconds.values())),
+        _line(f"{task}, auditor before training", ours.seconds[INVERTER], other.seconds[INVERTER]),
+        Line(f"{task}, reconstruction error", "MSE", ours.mse, BASELINE, other.mse),
     ]
     stages = [
-        Stage(name, seconds, theirs.seconds[name], ours.peaks[name]) for name, seconds in ours.seconds.items()
+        Stage(name, seconds, other.seconds[name], ours.peaks[name]) for name, seconds in ours.seconds.items()
     ]
     return lines, stages
 
 
 def whole_cell(clock: Clock, *, quick: bool) -> list[Line]:
-    """What the auditor does before an inverter's training, in the whole cell: queries, reduction, features.
+    """Measure the auditor's work before the inverter's training in a full cell: queries, reduction, features.
 
-    The two models have fresh weights: neither side takes longer for trained ones.
+    The two models have untrained weights, because training does not change the time of either side.
+
+    Args:
+        clock: Clock to measure with.
+        quick: Use tiny sizes.
     """
     folder = None if quick else os.environ.get("PALIMPSEST_DATA_DIR")
     preset = CIFAR10 if folder else "digits"
@@ -115,68 +127,75 @@ def whole_cell(clock: Clock, *, quick: bool) -> list[Line]:
     oracle = oracle_of(*networks, memory_budget=config.memory_budget)
     attack = config.attack.build()
 
-    def learn(*, plainly: bool) -> None:
+    def learn(*, baseline: bool) -> None:
         with contextlib.ExitStack() as stack:
             stack.enter_context(patch("palimpsest.attacks.learned.base.train_inverter", lambda *_, **__: {}))
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            if plainly:
-                stack.enter_context(_plain_gradients_and_reduction())
+            if baseline:
+                stack.enter_context(_baseline_gradients_and_reduction())
             proofs = torch.empty(0, oracle.dimension)
             view = AuditorView(proofs, oracle, data.auxiliary, "cpu", config.memory_budget, scratch)
             attack.learn(view, generator=torch.Generator().manual_seed(0))
 
-    seconds = clock.once({"ours": lambda: learn(plainly=False), RIVAL: lambda: learn(plainly=True)})
+    seconds = clock.once({"ours": lambda: learn(baseline=False), BASELINE: lambda: learn(baseline=True)})
     task = f"audit {preset}, auditor before training"
-    return [_line(task, seconds["ours"], seconds[RIVAL], 6.0)]
+    return [_line(task, seconds["ours"], seconds[BASELINE], 6.0)]
 
 
-def audited(preset: str, keys: dict[str, Any], data_dir: str | None, *, plainly: bool) -> Told:
-    """Run an audit, ours or the straightforward one."""
+def run_audit(preset: str, keys: dict[str, Any], data_dir: str | None, *, baseline: bool) -> AuditCost:
+    """Run an audit and measure its stages.
+
+    Args:
+        preset: Name of the preset.
+        keys: Configuration keys that differ from the preset.
+        data_dir: A folder that mirrors the data sets; None means the default folder.
+        baseline: Run the baseline audit instead of Palimpsest's.
+    """
     training = 0.0
 
     def timed(*arguments: Any, **named: Any) -> dict[str, list[float]]:
         nonlocal training
         start = time.perf_counter()
-        curves = train_inverter(*arguments, **named)
+        history = train_inverter(*arguments, **named)
         training += time.perf_counter() - start
-        return curves
+        return history
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch("palimpsest.attacks.learned.base.train_inverter", timed))
-        if plainly:
-            stack.enter_context(_plain_gradients_and_reduction())
+        if baseline:
+            stack.enter_context(_baseline_gradients_and_reduction())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
-        found = audit(read_config(preset, keys), out=folder, data_dir=Path(data_dir) if data_dir else None)
-        told = json.loads((folder / "manifest.json").read_text())["stages"]
+        result = audit(read_config(preset, keys), out=folder, data_dir=Path(data_dir) if data_dir else None)
+        stages = json.loads((folder / "manifest.json").read_text())["stages"]
     seconds, peaks = {}, {}
-    for name, stage in told.items():
+    for name, stage in stages.items():
         seconds[name], peaks[name] = stage["seconds"], stage["peak_memory_mib"]
         if name == INVERTER:
             seconds[name] -= training
             seconds[TRAINING], peaks[TRAINING] = training, peaks[name]
-    return Told(seconds, peaks, found.metrics.reconstruction.mse)
+    return AuditCost(seconds, peaks, result.metrics.reconstruction.mse)
 
 
 @contextlib.contextmanager
-def _plain_gradients_and_reduction() -> Iterator[None]:
-    """Compute both the straightforward way."""
+def _baseline_gradients_and_reduction() -> Iterator[None]:
+    """Replace gradients and reduction with the baseline's."""
     with (
-        patch("palimpsest.gradients.per_sample.select_engine", plain_engine),
-        patch("palimpsest.attacks.learned.extractors.fit_projection", plain_projection),
+        patch("palimpsest.gradients.per_sample.select_engine", baseline_engine),
+        patch("palimpsest.attacks.learned.extractors.fit_projection", baseline_projection),
     ):
         yield
 
 
-def plain_engine(model: nn.Module, images: Tensor) -> GradientEngine:
-    """A backward pass for each sample."""
+def baseline_engine(model: nn.Module, images: Tensor) -> GradientEngine:
+    """Return a gradient engine that runs a backward pass for each sample."""
 
     def write(images: Tensor, labels: Tensor, out: Tensor) -> None:
-        out.copy_(loop(model, images, labels))
+        out.copy_(backward_per_sample(model, images, labels))
 
     return write
 
 
-def plain_projection(
+def baseline_projection(
     vectors: Tensor,
     *,
     explained_variance: float = 0.95,
@@ -184,7 +203,7 @@ def plain_projection(
     directions: bool = False,
     **_: object,
 ) -> Projection:
-    """`fit_projection`, word by word; it heeds no budget, and draws nothing."""
+    """Replace `fit_projection` with an SVD by LAPACK; the memory budget and the generator are ignored."""
     if directions:
         vectors = vectors / vectors.norm(dim=1, keepdim=True)
     mean = vectors.mean(0)
@@ -195,5 +214,5 @@ def plain_projection(
     return Projection(mean, basis[:k].T.contiguous(), values[:k], explained[:k])
 
 
-def _line(task: str, ours: float, theirs: float, at_least: float | None = None) -> Line:
-    return Line(task, "seconds", ours, RIVAL, theirs, at_least)
+def _line(task: str, ours: float, other: float, target: float | None = None) -> Line:
+    return Line(task, "seconds", ours, BASELINE, other, target)

@@ -1,4 +1,4 @@
-"""The search for images that agree with the proofs: in the fastest number format, and in float32."""
+"""Benchmark of the refinement against the proofs: the fastest number format against float32."""
 
 from functools import partial
 
@@ -14,7 +14,12 @@ SHAPE, MAPS = (3, 32, 32), (128, 4, 4)
 
 
 def lines(clock: Clock, *, quick: bool) -> list[Line]:
-    """Steps of igf-plus's search on CIFAR-10, against the ConvNet's size of networks."""
+    """Measure steps of igf-plus's refinement on CIFAR-10, with networks of the ConvNet's size.
+
+    Args:
+        clock: Clock to measure with.
+        quick: Use tiny sizes.
+    """
     count, steps, directions, width = (4, 1, 8, 8) if quick else (128, 10, 512, 32)
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(count, *SHAPE, generator=generator)
@@ -42,9 +47,9 @@ def lines(clock: Clock, *, quick: bool) -> list[Line]:
     def search(precision: Precision) -> None:
         refinement.refine(surrogate, images, inputs, steps=steps, precision=precision, device="cpu")
 
-    seconds = clock.race({"ours": partial(search, "auto"), "in float32": partial(search, "float32")})
+    seconds = clock.race({"ours": partial(search, "auto"), "float32": partial(search, "float32")})
     return lines_of(
-        f"search for {count} images that agree with the proofs",
+        f"refinement of {count} images against the proofs",
         seconds,
         count=steps,
         unit="steps/s",

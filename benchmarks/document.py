@@ -1,4 +1,4 @@
-"""The measured figures as a page of the documentation and as JSON."""
+"""Results of the benchmarks as a page of the documentation and as JSON."""
 
 import json
 import platform
@@ -16,44 +16,46 @@ PAGE = """# Benchmarks
 
     make bench
 
-prints the table and writes this page and `benchmarks.json` beside it. Each line is one rival of ours: both did the same
-work in the same process, in turns, and the figure of each is the median of {repeats}. The ratio tells how many times as
-fast as the rival we are, and the last column what is promised of it. With `PALIMPSEST_DATA_DIR` set, federation and
-matching are timed on CIFAR-10 and MNIST, else on noise of the same size.
+prints the tables and writes this page and `benchmarks.json`. Each row compares Palimpsest with one baseline: both did
+the same work in the same process, in turns, and each value is the median of {repeats} calls. A ratio above 1 means
+that Palimpsest is better, and the last column is the target for the ratio. With `PALIMPSEST_DATA_DIR` set, federation
+and matching are timed on CIFAR-10 and MNIST, otherwise on noise of the same size.
 
 {machine}.
 
 {lines}
 
-A promise that was not kept stands beside its figure all the same. Nothing that computes a gradient for each sample does
-less than the ordinary batched backward pass, which sums them: where that pass is itself less than eight times as fast
-as a loop, or less than 1.4 times as fast as `vmap`, no other way can be so either.
+The table also shows targets that were missed. No computation of per-sample gradients does less work than the ordinary
+batched backward pass, which sums them. If that pass is itself less than eight times as fast as a backward pass per
+sample, or less than 1.4 times as fast as `vmap`, the targets against these baselines can't be reached.
 
-Opacus has no batch normalization: it computes the gradients of ResNet20 with group normalization in its place, and ours
-beside it are of the same model. A rival of the reduction that captures over 0.1 % less variance has no line. A defense
-that draws random numbers has no promise beside a copy: the numbers alone take longer.
+Opacus does not support batch normalization, so both sides compute the gradients of ResNet20 with group normalization.
+Baselines of the reduction that capture over 0.1 % less variance are left out. Defenses that draw random numbers have
+no target, because drawing the numbers alone takes longer than a copy.
 
-What the auditor does before training, in the whole cell of the table, is measured by `python -m benchmarks --only
-whole-cell`, which takes half an hour more. Compiling the search of the matching with `torch.compile` took 35 to 67
-seconds and made its steps 1.3 times as fast, which few searches are long enough to earn back: it is not used.
+`python -m benchmarks --only whole-cell` measures the auditor's work before training in the whole cell, which takes
+another half hour. Compiling the search of gradient matching with `torch.compile` took 35 to 67 seconds and made its
+steps 1.3 times as fast. Few searches are long enough to make up for that, so it is not used.
 
-The shares of a matrix product's rate count the multiplications and additions of products alone; the seconds are of all
-that is done. The product is of 2,048 x 2,048 numbers, in the faster of torch's two libraries.
+Rates in GFLOP/s count the multiplications and additions of matrix products only, while the time includes everything.
+The matrix product has 2,048 x 2,048 entries and uses the faster of torch's two libraries.
 
-## How the times grow
+## Growth of time with size
 
-The exponent of the power that fits the seconds best: 1 is in proportion, 2 four times as long for twice as much.
+The exponent is that of the power law that fits the times best: 1 means proportional, 2 means four times as long for
+twice the size.
 
 {growths}
 
-![Seconds over sizes, both on logarithmic axes, with the power that fits](benchmarks.svg)
+![Seconds over size on logarithmic axes, with the fitted power law](benchmarks.svg)
 
-## Where the time of an audit goes
+## Time of an audit by stage
 
-Every stage of the audit in the first table, from data to scores, beside the straightforward audit's: the same models,
-queries and inversion network, but a backward pass for each sample and LAPACK's decomposition of all vectors. It is a
-tenth of the preset `cifar10-convnet-retrain-sample` (4,000 clients' images, 800 auxiliary ones, 100 forgotten samples,
-no perceptual distance), or the preset `digits` where the data are not at hand. The seconds are wall time.
+The stages of the audit in the first table, from data to scores, next to the baseline audit's. The baseline has the
+same models, queries and inversion network, but runs a backward pass for each sample and LAPACK's SVD of all vectors.
+The audit is a tenth of the preset `cifar10-convnet-retrain-sample` (4,000 images of clients, 800 auxiliary images,
+100 forgotten samples, no perceptual distance), or the preset `digits` if the data are missing. The times are wall
+time.
 
 {stages}
 """
@@ -61,15 +63,15 @@ no perceptual distance), or the preset `digits` where the data are not at hand. 
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that was measured.
+    """All measured results.
 
     Args:
-        lines: Ours beside rivals.
-        growths: Seconds by size.
-        stages: Of an audit, beside a straightforward one.
-        threads: Of the process.
-        repeats: Timed calls of each.
-        clock: Which time was measured.
+        lines: Comparisons with baselines.
+        growths: Times by size.
+        stages: Stages of an audit, next to those of the baseline audit.
+        threads: Number of torch threads.
+        repeats: Number of timed calls of each candidate.
+        clock: Kind of time that was measured: `wall` or `cpu`.
     """
 
     lines: list[Line]
@@ -80,7 +82,7 @@ class Results:
     clock: str
 
     def write(self, folder: Path) -> None:
-        """Write `benchmarks.md` and `benchmarks.json`."""
+        """Write `benchmarks.md`, `benchmarks.json` and, if there are growths, `benchmarks.svg`."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.growths:
             draw(self.growths, folder / "benchmarks.svg")
@@ -104,57 +106,57 @@ class Results:
         (folder / "benchmarks.json").write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
 
     def _machine(self) -> str:
-        wide = torch.backends.cpu.get_cpu_capability()
-        clock = "processor time, others being at work on the machine" if self.clock == "cpu" else "wall time"
-        return f"Measured on {self.threads} of the cores of {_processor()} ({wide}), torch {torch.__version__}, {clock}"
+        capability = torch.backends.cpu.get_cpu_capability()
+        clock = "processor time on a shared machine" if self.clock == "cpu" else "wall time"
+        return f"Measured on {self.threads} cores of {_processor()} ({capability}), torch {torch.__version__}, {clock}"
 
 
-LINE_HEADER = ["task", "unit", "ours", "rival", "theirs", "ratio", "promised"]
-GROWTH_HEADER = ["task", "grows", "sizes", "seconds", "exponent"]
-STAGE_HEADER = ["stage", "ours", "share", "straightforward", "peak MiB"]
+LINE_HEADER = ["task", "unit", "ours", "baseline", "its value", "ratio", "target"]
+GROWTH_HEADER = ["task", "size", "sizes", "seconds", "exponent"]
+STAGE_HEADER = ["stage", "ours", "share", "baseline", "peak MiB"]
 
 
 def line_rows(lines: Sequence[Line]) -> list[list[object]]:
-    """The lines as rows of a table."""
+    """Return the lines as rows of a table."""
     return [
         [
             line.task,
             line.unit,
             line.ours,
-            line.rival,
-            line.theirs,
+            line.baseline,
+            line.baseline_value,
             f"{line.ratio:.2f}",
-            "" if line.at_least is None else f"{line.at_least:.2g}",
+            "" if line.target is None else f"{line.target:.2g}",
         ]
         for line in lines
     ]
 
 
 def growth_rows(growths: Sequence[Growth]) -> list[list[object]]:
-    """The growths as rows of a table."""
+    """Return the growths as rows of a table."""
     return [
         [
-            one.task,
-            one.size,
-            " ".join(map(str, one.sizes)),
-            " ".join(map(cell, one.seconds)),
-            f"{one.exponent:.2f}",
+            growth.task,
+            growth.size,
+            " ".join(map(str, growth.sizes)),
+            " ".join(map(cell, growth.seconds)),
+            f"{growth.exponent:.2f}",
         ]
-        for one in growths
+        for growth in growths
     ]
 
 
 def stage_rows(stages: Sequence[Stage]) -> list[list[object]]:
-    """The stages as rows of a table, with each one's share of the whole."""
+    """Return the stages as rows of a table, with the share of each in the total time."""
     whole = sum(stage.ours for stage in stages)
     return [
-        [stage.name, stage.ours, f"{stage.ours / whole:.0%}", stage.theirs, f"{stage.peak_mib:.0f}"]
+        [stage.name, stage.ours, f"{stage.ours / whole:.0%}", stage.baseline, f"{stage.peak_mib:.0f}"]
         for stage in stages
     ]
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table of Markdown."""
+    """Format a table as Markdown."""
     table = [header, ["---"] * len(header), *([cell(value) for value in row] for row in rows)]
     return "\n".join("| " + " | ".join(row) + " |" for row in table)
 

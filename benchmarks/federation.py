@@ -1,6 +1,7 @@
-"""What federation costs over plain SGD and plain prediction: rounds in process and a model's logits, against one loop.
+"""Benchmark of in-process federation against centralized SGD, and of prediction against ordinary batches.
 
-With PALIMPSEST_DATA_DIR set it trains on CIFAR-10 as IGF does (40 clients, 10 % a round), else on as much noise.
+With PALIMPSEST_DATA_DIR set, it trains on CIFAR-10 as IGF does (40 clients, 10 % a round), otherwise on the same amount
+of noise.
 """
 
 import os
@@ -23,7 +24,12 @@ SEED = 1234
 
 
 def lines(clock: Clock, *, quick: bool) -> list[Line]:
-    """Rounds of a ConvNet's training, and its logits, beside one loop."""
+    """Measure rounds of a ConvNet's training against centralized SGD, and its logits.
+
+    Args:
+        clock: Clock to measure with.
+        quick: Use tiny sizes.
+    """
     data = noise(400, clients=40) if quick else load()
     federation = FederationConfig(rounds=1 if quick else 2)
     architecture = ModelConfig(name="lenet" if quick else "convnet")
@@ -31,26 +37,26 @@ def lines(clock: Clock, *, quick: bool) -> list[Line]:
     seconds = clock.race(
         {
             "ours": partial(in_process, data, architecture, federation),
-            "one loop": partial(one_loop, data, architecture, federation, steps),
+            "centralized SGD": partial(centralized, data, architecture, federation, steps),
         }
     )
     task = f"federation, {federation.rounds} rounds of 4 clients, {steps:,} steps"
     network = build_model(architecture, shape=data.train.shape, classes=data.train.classes, seed=SEED)
     images = data.train.images[: 100 if quick else 4000]
-    judged = clock.race(
+    prediction = clock.race(
         {
             "ours": partial(predict, network, images),
-            "batches of 512": partial(predict_plainly, network, images),
+            "batches of 512": partial(predict_in_batches, network, images),
         }
     )
     return [
-        *lines_of(task, seconds, at_least={"one loop": 1 / 1.3}),
-        *lines_of(f"logits of {len(images):,} images", judged),
+        *lines_of(task, seconds, targets={"centralized SGD": 1 / 1.3}),
+        *lines_of(f"logits of {len(images):,} images", prediction),
     ]
 
 
 def load() -> FederatedData:
-    """CIFAR-10 where the data are, else noise."""
+    """Load CIFAR-10 if PALIMPSEST_DATA_DIR is set, otherwise make noise."""
     folder = os.environ.get("PALIMPSEST_DATA_DIR")
     if folder:
         return load_data(DataConfig(name="cifar10"), clients=40, seed=SEED, data_dir=Path(folder))
@@ -58,30 +64,35 @@ def load() -> FederatedData:
 
 
 def noise(count: int, *, clients: int) -> FederatedData:
-    """Random images of ten classes."""
+    """Make random images of ten classes.
+
+    Args:
+        count: Number of images.
+        clients: Number of clients that share them.
+    """
     generator = torch.Generator().manual_seed(SEED)
     images = ImageSet(
         "noise", torch.rand(count, 3, 32, 32, generator=generator), torch.arange(count) % 10, 10
     )
-    few = images.subset(torch.arange(min(100, count)))
+    subset = images.subset(torch.arange(min(100, count)))
     parts = torch.randperm(count, generator=generator).split(count // clients)
-    return FederatedData(images, parts, few, few, few, few, ())
+    return FederatedData(images, parts, subset, subset, subset, subset, ())
 
 
 def count_steps(data: FederatedData, training: Training, federation: FederationConfig) -> int:
-    """Steps that all clients took together."""
-    sizes = [len(data.clients[client]) for one in training.rounds for client in one.used]
+    """Count the optimizer steps of all clients in a training."""
+    sizes = [len(data.clients[client]) for done in training.rounds for client in done.used]
     return sum(-(-size // federation.batch_size) for size in sizes) * federation.local_epochs
 
 
 def in_process(data: FederatedData, model: ModelConfig, federation: FederationConfig) -> None:
-    """Ours."""
+    """Train the federation in this process."""
     with tempfile.TemporaryDirectory() as scratch:
         train(Federation(data, model, federation, SEED), scratch=Path(scratch))
 
 
-def one_loop(data: FederatedData, model: ModelConfig, federation: FederationConfig, steps: int) -> None:
-    """As many steps of the same optimizer, without a federation."""
+def centralized(data: FederatedData, model: ModelConfig, federation: FederationConfig, steps: int) -> None:
+    """Take the same number of steps of the same optimizer without a federation."""
     network = build_model(model, shape=data.train.shape, classes=data.train.classes, seed=SEED)
     optimizer = SGD(network.parameters(), lr=federation.learning_rate, momentum=federation.momentum)
     generator = torch.Generator().manual_seed(SEED)
@@ -96,6 +107,6 @@ def one_loop(data: FederatedData, model: ModelConfig, federation: FederationConf
 
 
 @torch.no_grad()
-def predict_plainly(network: nn.Module, images: Tensor) -> Tensor:
-    """Logits in batches of a usual size, of images as they lie."""
+def predict_in_batches(network: nn.Module, images: Tensor) -> Tensor:
+    """Compute logits in batches of 512, in the images' memory layout."""
     return torch.cat([network(batch) for batch in images.split(512)])

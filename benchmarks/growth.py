@@ -1,4 +1,4 @@
-"""How the time of each computation grows with each size: the exponent of a power that fits it."""
+"""Growth of each computation's time with its sizes: the exponent of the best-fitting power law."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from palimpsest.report.svg import COLORS
 
 @dataclass(frozen=True)
 class Growth:
-    """The seconds of one computation at several sizes.
+    """Time of one computation at several sizes.
 
     Args:
-        task: What was done.
-        size: What grows.
-        sizes: How far.
-        seconds: The median at each.
+        task: Name of the computation.
+        size: Name of the size that grows.
+        sizes: Measured sizes.
+        seconds: Median time at each size, in seconds.
     """
 
     task: str
@@ -40,12 +40,12 @@ class Growth:
 
     @property
     def exponent(self) -> float:
-        """The slope of the seconds over the sizes, both logarithmic."""
+        """Slope of the logarithm of the time over the logarithm of the size."""
         return self._line()[0]
 
     @property
     def fitted(self) -> list[float]:
-        """The seconds of the power that fits best, at each size."""
+        """Time by the best-fitting power law at each size, in seconds."""
         slope, start = self._line()
         return [float(np.exp(start + slope * np.log(size))) for size in self.sizes]
 
@@ -55,7 +55,12 @@ class Growth:
 
 
 def draw(growths: Sequence[Growth], path: Path) -> None:
-    """A picture with one pair of logarithmic axes for each, its points and the power that fits them."""
+    """Draw the measured times and the fitted power law of each computation on logarithmic axes.
+
+    Args:
+        growths: The computations.
+        path: The file to write.
+    """
     columns = min(4, len(growths))
     rows = -(-len(growths) // columns)
     with matplotlib.rc_context({**STYLE, "svg.fonttype": "none", "svg.hashsalt": "growth"}):
@@ -75,18 +80,23 @@ def draw(growths: Sequence[Growth], path: Path) -> None:
 
 
 def growths(clock: Clock, *, quick: bool) -> list[Growth]:
-    """All of them."""
-    less = 8 if quick else 1
+    """Measure all computations.
+
+    Args:
+        clock: Clock to measure with.
+        quick: Use tiny sizes.
+    """
+    divisor = 8 if quick else 1
 
     def measure(
         task: str, size: str, sizes: list[int], work: Callable[[int], Callable[[], object]]
     ) -> Growth:
-        smaller = [max(1, one // less) for one in sizes]
-        return Growth(task, size, smaller, [clock.race({"": work(one)})[""] for one in smaller])
+        measured = [max(1, value // divisor) for value in sizes]
+        return Growth(task, size, measured, [clock.race({"": work(value)})[""] for value in measured])
 
     return [
         measure("gradients, lenet", "samples m", [128, 256, 512, 1024], _gradients),
-        measure("gradients, lenet", "pixels of a side", [16, 32, 64], _pixels),
+        measure("gradients, lenet", "side length in pixels", [16, 32, 64], _pixels),
         measure("gradients, 64 samples of a ConvNet", "parameters d", [8, 16, 32], _width),
         measure("reduction to 95 % of 16,384 coordinates", "samples m", [256, 512, 1024], _samples),
         measure("reduction to 95 % of 512 samples", "parameters d", [8192, 16_384, 32_768], _dimension),

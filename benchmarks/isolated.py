@@ -1,4 +1,4 @@
-"""Work in a process of its own, so that what it holds can be told from what others left behind."""
+"""Measurement of peak memory in a separate process, unaffected by earlier work."""
 
 import resource
 from collections.abc import Callable
@@ -16,12 +16,15 @@ R = TypeVar("R")
 
 
 def isolated(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> tuple[R, float]:
-    """The result of a call in a new process with as many threads, and the most MiB that the process held.
+    """Call a function in a new process with the same number of threads.
 
     Args:
-        work: A function of a module; it and its arguments are pickled.
-        arguments: Its arguments.
-        named: Those that are named.
+        work: A module-level function; it and its arguments are pickled.
+        arguments: Positional arguments.
+        named: Keyword arguments.
+
+    Returns:
+        The function's result, and the peak memory of the process in MiB.
     """
     threads = torch.get_num_threads()
     with ProcessPoolExecutor(1, get_context("spawn"), _prepare, (threads,)) as pool:
@@ -30,7 +33,7 @@ def isolated(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> tup
 
 
 def in_place(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> tuple[R, float]:
-    """The same in this process, without the seconds that a new one takes: the peak is of all that it ever did."""
+    """Call a function in this process, which saves starting a new one; the peak covers the whole process so far."""
     return work(*arguments, **named), _peak()
 
 

@@ -1,4 +1,4 @@
-"""Rivals that do the same work are timed in turns, and each is told as a ratio to ours."""
+"""Timing of Palimpsest and of baselines that do the same work, in turns."""
 
 import statistics
 import time
@@ -10,67 +10,70 @@ from rich.table import Table
 
 Work = Callable[[], object]
 LESS_IS_BETTER = ("seconds", "MiB", "relative error")
-"""Units of figures that a rival is beaten in by less; of all others by more."""
+"""Units in which lower values are better; in all others, higher values are."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One rival of one task.
+    """Comparison of one task with one baseline.
 
     Args:
-        task: What was done.
-        unit: Of the two figures: one of `LESS_IS_BETTER`, or something a second.
-        ours: Our figure, the median.
-        rival: Who else did it.
-        theirs: The rival's figure, the median, measured in turns with ours.
-        at_least: The ratio that is promised; none where none is.
+        task: Name of the task.
+        unit: Unit of the two values: one of `LESS_IS_BETTER`, or a rate.
+        ours: Median value of Palimpsest.
+        baseline: Name of the baseline.
+        baseline_value: Median value of the baseline, measured in turns with ours.
+        target: Ratio to reach; None means that the task has no target.
     """
 
     task: str
     unit: str
     ours: float
-    rival: str
-    theirs: float
-    at_least: float | None = None
+    baseline: str
+    baseline_value: float
+    target: float | None = None
 
     @property
     def ratio(self) -> float:
-        """How many times as good as the rival we are."""
-        return self.theirs / self.ours if self.unit in LESS_IS_BETTER else self.ours / self.theirs
+        """Our value relative to the baseline's; above 1 means that ours is better."""
+        if self.unit in LESS_IS_BETTER:
+            return self.baseline_value / self.ours
+        return self.ours / self.baseline_value
 
 
 class Clock:
-    """What time is measured with.
+    """Clock that times calls.
 
     Args:
-        repeats: Timed calls of each rival; the median counts.
-        cpu: Count the processor time of this process instead of the time that passes: the only clock that means
-            anything while others use the machine, and then on one thread alone.
+        repeats: Number of timed calls of each candidate; the median counts.
+        cpu: Measure the processor time of this process instead of wall time. Only this is meaningful on a machine that
+            runs other work, and only with one thread.
     """
 
     def __init__(self, *, repeats: int = 7, cpu: bool = False) -> None:
+        """Choose the clock."""
         self.repeats = repeats
         self._now = time.process_time if cpu else time.perf_counter
 
     def seconds(self, work: Work) -> float:
-        """The seconds of one call."""
+        """Return the time of one call, in seconds."""
         start = self._now()
         work()
         return self._now() - start
 
-    def race(self, rivals: Mapping[str, Work]) -> dict[str, float]:
-        """The median seconds of each, called in turns, after a first call each that is not counted."""
-        for work in rivals.values():
+    def race(self, candidates: Mapping[str, Work]) -> dict[str, float]:
+        """Return the median time of each candidate, in seconds; they are called in turns, after a warm-up call each."""
+        for work in candidates.values():
             work()
-        times: dict[str, list[float]] = {name: [] for name in rivals}
+        times: dict[str, list[float]] = {name: [] for name in candidates}
         for _ in range(self.repeats):
-            for name, work in rivals.items():
+            for name, work in candidates.items():
                 times[name].append(self.seconds(work))
-        return {name: statistics.median(few) for name, few in times.items()}
+        return {name: statistics.median(measured) for name, measured in times.items()}
 
-    def once(self, rivals: Mapping[str, Work]) -> dict[str, float]:
-        """The seconds of a single call of each: of work so long that preparations and chance are a small part."""
-        return {name: self.seconds(work) for name, work in rivals.items()}
+    def once(self, candidates: Mapping[str, Work]) -> dict[str, float]:
+        """Return the time of a single call of each candidate, in seconds; use it for calls that take minutes."""
+        return {name: self.seconds(work) for name, work in candidates.items()}
 
 
 def lines_of(
@@ -79,21 +82,21 @@ def lines_of(
     *,
     count: float | None = None,
     unit: str = "seconds",
-    at_least: Mapping[str, float] | None = None,
+    targets: Mapping[str, float] | None = None,
 ) -> list[Line]:
-    """A line for each rival of `ours`, the first of those that raced.
+    """Make a line for each baseline of a race.
 
     Args:
-        task: What was done.
-        seconds: The result of a race.
-        count: How much was done, for figures a second; none for seconds.
-        unit: Of the figures.
-        at_least: The ratios that are promised, by the rival's name.
+        task: Name of the task.
+        seconds: The result of a race; its first item is ours.
+        count: Amount of work, which turns times into rates. If omitted, the values are times.
+        unit: Unit of the values.
+        targets: Ratio to reach, by the baseline's name; if omitted, there are no targets.
     """
-    figures = {name: one if count is None else count / one for name, one in seconds.items()}
-    (_, ours), *rivals = figures.items()
-    promised = at_least or {}
-    return [Line(task, unit, ours, name, theirs, promised.get(name)) for name, theirs in rivals]
+    values = {name: time if count is None else count / time for name, time in seconds.items()}
+    (_, ours), *baselines = values.items()
+    targets = targets or {}
+    return [Line(task, unit, ours, name, value, targets.get(name)) for name, value in baselines]
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -103,12 +106,12 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[objec
         table.add_column(name, justify="left" if index == 0 else "right")
     for row in rows:
         table.add_row(*map(cell, row))
-    # What is not a terminal would have 80 columns.
+    # rich assumes 80 columns if the output is not a terminal.
     Console(width=max(140, Console().width)).print(table, "")
 
 
 def cell(value: object) -> str:
-    """Text as it is, numbers with three digits."""
+    """Format a value: numbers with three digits, anything else as text."""
     if not isinstance(value, float):
         return str(value)
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

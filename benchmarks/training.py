@@ -1,4 +1,4 @@
-"""The inverter's training: what share of the machine's matrix products it keeps busy."""
+"""Benchmark of the inverter's training against the machine's rate of matrix products."""
 
 from functools import partial
 
@@ -16,7 +16,12 @@ FEATURES, BATCH = 1025, 256
 
 
 def lines(clock: Clock, *, quick: bool) -> list[Line]:
-    """Steps of the network that a cell of IGF's Table 1 trains on CIFAR-10."""
+    """Measure training steps of the network of a cell of IGF's Table 1 on CIFAR-10.
+
+    Args:
+        clock: Clock to measure with.
+        quick: Use tiny sizes.
+    """
     batch, steps = (8, 1) if quick else (BATCH, 4)
     count = batch * steps
     generator = torch.Generator().manual_seed(0)
@@ -30,13 +35,13 @@ def lines(clock: Clock, *, quick: bool) -> list[Line]:
 
 
 def build(*, quick: bool) -> PixelShuffleInverter:
-    """The network of the preset, or a small one."""
+    """Build the network of the preset, or a small one if `quick`."""
     width, blocks = (16, 0) if quick else (192, 2)
     return PixelShuffleInverter(FEATURES, (3, 32, 32), width=width, dropout=0.15, blocks=blocks)
 
 
 def train(inverter: PixelShuffleInverter, pairs: ImagePairs, batch: int) -> None:
-    """One epoch, as the attack trains it but for the perceptual distance, which needs VGG's weights."""
+    """Train for one epoch as the attack does, without the perceptual distance, which needs VGG's weights."""
     plan = TrainingPlan(
         epochs=1,
         batch_size=batch,
@@ -47,12 +52,14 @@ def train(inverter: PixelShuffleInverter, pairs: ImagePairs, batch: int) -> None
         precision="float32",
         device="cpu",
     )
-    nothing = ImagePairs(pairs.features, pairs.images_uint8, pairs.rows[:0])
-    train_inverter(inverter, lambda _: pairs, nothing, None, plan, generator=torch.Generator().manual_seed(0))
+    no_validation = ImagePairs(pairs.features, pairs.images_uint8, pairs.rows[:0])
+    train_inverter(
+        inverter, lambda _: pairs, no_validation, None, plan, generator=torch.Generator().manual_seed(0)
+    )
 
 
 def count_operations(inverter: PixelShuffleInverter, features: Tensor, images: Tensor) -> int:
-    """Multiplications and additions of one step's products and convolutions."""
+    """Count the multiplications and additions of the products and convolutions of one step."""
     with FlopCounterMode(display=False) as counter:
         F.mse_loss(inverter.train()(features), images).backward()
     inverter.zero_grad()

@@ -1,7 +1,7 @@
 """Draw docs/architecture.svg from the package's imports: python docs/architecture.py.
 
-Boxes are folders and root modules of `src/palimpsest`. Rows are the floors of the import contract in pyproject.toml.
-Arrows are imports; an import that a path of other arrows already shows has no arrow of its own.
+Boxes are folders and root modules of `src/palimpsest`. Rows are the layers of the import contract in pyproject.toml.
+Arrows are imports; an import that a path of other arrows implies is left out.
 """
 
 import tomllib
@@ -17,11 +17,11 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 CAPTIONS = {
     "cli": "commands",
     "api": "Python functions",
-    "doctor": "do the inputs fit?",
+    "doctor": "check the inputs",
     "reproduce": "published tables",
     "pipeline": "audits, step by step",
     "artifacts": "what a user supplies",
-    "comparison": "runs side by side",
+    "comparison": "compare runs",
     "attacks": "auditor and server",
     "unlearning": "methods, scenarios",
     "flower": "audit a Flower app",
@@ -30,7 +30,7 @@ CAPTIONS = {
     "federation": "train in rounds",
     "proofs": "file and verifiers",
     "metrics": "scores and tests",
-    "gradients": "one for each sample",
+    "gradients": "per-sample gradients",
     "reduction": "fewer coordinates",
     "models": "classifiers",
     "datasets": "images, rows, text",
@@ -68,33 +68,34 @@ STYLE = (
 )
 
 Edge = tuple[str, str]
-# A node is a folder, or the place where a long arrow crosses a floor: "cli>runs@4".
+# A node is a folder, or the point at which a long arrow crosses a layer: "cli>runs@4".
 Rows = list[list[str]]
 
 
-def floors() -> Rows:
-    """The rows of the layers contract, from the top floor to the ground."""
+def layers() -> Rows:
+    """Read the layers of the import contract, from top to bottom."""
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
-    (contract,) = [one for one in tools["importlinter"]["contracts"] if one["type"] == "layers"]
+    contracts = tools["importlinter"]["contracts"]
+    (contract,) = [contract for contract in contracts if contract["type"] == "layers"]
     return [[name.strip() for name in layer.split("|")] for layer in contract["layers"]]
 
 
 def imports(rows: Rows) -> set[Edge]:
-    """Which folder imports which lower one; imports for annotations count too. `make lint` refuses all others."""
-    floor = {name: number for number, row in enumerate(rows) for name in row}
+    """Return the imports from a folder to a lower one, including those for annotations; lint rejects all others."""
+    level = {name: number for number, row in enumerate(rows) for name in row}
     graph = grimp.build_graph("palimpsest", cache_dir=None)
-    found = set[Edge]()
+    edges = set[Edge]()
     for module in graph.modules:
         for imported in graph.find_modules_directly_imported_by(module):
             source, target = f"{module}.".split(".")[1], f"{imported}.".split(".")[1]
-            # The package itself, a table of contents, and its entry point stand on no floor.
-            if source in floor and floor[source] < floor.get(target, -1):
-                found.add((source, target))
-    return found
+            # The package's __init__ and __main__ belong to no layer.
+            if source in level and level[source] < level.get(target, -1):
+                edges.add((source, target))
+    return edges
 
 
 def essential(edges: set[Edge]) -> list[Edge]:
-    """The transitive reduction: without the arrows that a path of other arrows replaces."""
+    """Return the transitive reduction: the edges that no path of other edges implies."""
 
     def reach(name: str) -> set[str]:
         below = {target for source, target in edges if source == name}
@@ -105,12 +106,12 @@ def essential(edges: set[Edge]) -> list[Edge]:
 
 
 def route(rows: Rows, edges: Sequence[Edge]) -> tuple[Rows, dict[Edge, list[str]]]:
-    """The rows with a node wherever an arrow crosses a floor, and the nodes along each arrow."""
-    floor = {name: number for number, row in enumerate(rows) for name in row}
+    """Add a node wherever an arrow crosses a layer; return the new rows and the nodes along each arrow."""
+    level = {name: number for number, row in enumerate(rows) for name in row}
     routed, paths = [list(row) for row in rows], dict[Edge, list[str]]()
     for source, target in edges:
         crossed = {
-            number: f"{source}>{target}@{number}" for number in range(floor[source] + 1, floor[target])
+            number: f"{source}>{target}@{number}" for number in range(level[source] + 1, level[target])
         }
         for number, place in crossed.items():
             routed[number].append(place)
@@ -119,26 +120,26 @@ def route(rows: Rows, edges: Sequence[Edge]) -> tuple[Rows, dict[Edge, list[str]
 
 
 def arrange(rows: Rows, links: Sequence[Edge]) -> Rows:
-    """Order each row to reduce crossings: sort by mean places of neighbors (Sugiyama et al., 1981)."""
+    """Order each row by the mean positions of its neighbors, which reduces crossings (Sugiyama et al., 1981)."""
     best, current = rows, rows
     for sweep in range(SWEEPS):
         order = {name: index / max(1, len(row) - 1) for row in current for index, name in enumerate(row)}
         down = sweep % 2 == 0
-        moved = list[list[str]]()
+        reordered = list[list[str]]()
         for row in current if down else reversed(current):
             means = {
                 name: _mean([order[end] for end in _beside(name, links, above=down)], order[name])
                 for name in row
             }
-            moved.append(sorted(row, key=lambda name: (means[name], name)))
-            order |= {name: index / max(1, len(row) - 1) for index, name in enumerate(moved[-1])}
-        current = moved if down else moved[::-1]
-        best = min(best, current, key=lambda one: crossings(one, links))
+            reordered.append(sorted(row, key=lambda name: (means[name], name)))
+            order |= {name: index / max(1, len(row) - 1) for index, name in enumerate(reordered[-1])}
+        current = reordered if down else reordered[::-1]
+        best = min(best, current, key=lambda candidate: crossings(candidate, links))
     return best
 
 
 def crossings(rows: Rows, links: Sequence[Edge]) -> int:
-    """How many pairs of links between neighboring rows cross."""
+    """Count the crossing pairs of links between neighboring rows."""
     order = {name: (number, index) for number, row in enumerate(rows) for index, name in enumerate(row)}
     ends = [(*order[source], order[target][1]) for source, target in links]
     return sum(
@@ -148,30 +149,30 @@ def crossings(rows: Rows, links: Sequence[Edge]) -> int:
 
 
 def horizontal_centers(rows: Rows, links: Sequence[Edge]) -> dict[str, float]:
-    """The horizontal center of each node: near its neighbors, with gaps kept."""
+    """Place each node horizontally near its neighbors, with gaps between boxes."""
     centers = dict[str, float]()
     for row in rows:
         centers |= _spread(row, dict.fromkeys(row, 0.0))
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
         for row in rows if down else reversed(rows):
-            near = {
+            neighbors = {
                 name: _beside(name, links, above=down) + _beside(name, links, above=not down) for name in row
             }
-            wanted = {name: _mean([centers[end] for end in near[name]], centers[name]) for name in row}
-            centers |= _spread(row, wanted)
+            desired = {name: _mean([centers[end] for end in neighbors[name]], centers[name]) for name in row}
+            centers |= _spread(row, desired)
     return centers
 
 
-def _spread(row: Sequence[str], wanted: Mapping[str, float]) -> dict[str, float]:
-    """Centers nearest to the wanted ones that keep order and gaps (least squares; pool adjacent violators)."""
+def _spread(row: Sequence[str], desired: Mapping[str, float]) -> dict[str, float]:
+    """Return the centers nearest to the desired ones that keep order and gaps (isotonic least squares)."""
     offsets = [0.0]
     for left, right in pairwise(row):
         gap = BOX_GAP if _is_folder(left) and _is_folder(right) else LINE_GAP
         offsets.append(offsets[-1] + (_width(left) + _width(right)) / 2 + gap)
     pools = list[list[float]]()
     for name, offset in zip(row, offsets, strict=True):
-        pools.append([wanted[name] - offset])
+        pools.append([desired[name] - offset])
         while len(pools) > 1 and _mean(pools[-2]) > _mean(pools[-1]):
             pools[-2:] = [pools[-2] + pools[-1]]
     shifts = [_mean(pool) for pool in pools for _ in pool]
@@ -179,8 +180,8 @@ def _spread(row: Sequence[str], wanted: Mapping[str, float]) -> dict[str, float]
 
 
 def draw() -> str:
-    """The picture."""
-    rows = floors()
+    """Draw the picture as SVG."""
+    rows = layers()
     names = [name for row in rows for name in row]
     edges = essential(imports(rows))
     routed, paths = route(rows, edges)
@@ -198,7 +199,7 @@ def draw() -> str:
     colors = {name: COLORS[number % len(COLORS)] for number, row in enumerate(rows) for name in row}
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img">',
-        "<title>The folders of palimpsest on their floors, with the imports between them</title>",
+        "<title>The folders of palimpsest by layer, with the imports between them</title>",
         f"<style>{STYLE}</style>",
         f'<rect width="{width:.0f}" height="{height:.0f}" rx="10" fill="#faf6f1"/>',
         *_bands(len(rows), width),
@@ -237,7 +238,7 @@ def _arrows(
 def _ports(
     links: Sequence[Edge], spots: Mapping[str, tuple[float, float]]
 ) -> dict[tuple[str, str, str], float]:
-    """Where each link leaves and meets a box: side by side, in the order of their other ends."""
+    """Place the ends of the links at each box side by side, in the order of their other ends."""
     ports = dict[tuple[str, str, str], float]()
     for name, (center, _) in spots.items():
         for side in ("from", "to"):

@@ -77,10 +77,16 @@ class Arrow:
 
 def threat_models() -> str:
     """Return the picture of who holds what, and who sends what to whom."""
+    server = ["layers, and the parameters before", "and after unlearning;", "public images"]
+    auditor = [
+        "the proofs; an oracle; auxiliary images",
+        "igf-white: also the layers",
+        "linkage: also candidates",
+    ]
     shapes = [
         Box(20, 30, 275, "Clients", ["their own training data,", "the forgotten samples among it"], "secret"),
-        Box(20, 250, 275, "Server", ["layers, and the parameters before", "and after unlearning;", "public images"], "attacker"),
-        Box(560, 30, 330, "Auditor", ["the proofs; an oracle; auxiliary images", "igf-white: also the layers", "linkage: also candidate samples"], "attacker"),
+        Box(20, 250, 275, "Server", server, "attacker"),
+        Box(560, 30, 330, "Auditor", auditor, "attacker"),
         Box(560, 250, 330, "Oracle", ["both models; returns the gradient", "difference of any sample it receives"]),
         Box(560, 420, 330, "Scores", ["the only place where reconstructions", "and forgotten samples meet"]),
         Arrow([(295, 60), (556, 60)], "one proof per forgotten sample", (320, 50)),

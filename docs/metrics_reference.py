@@ -1,4 +1,4 @@
-"""The reference of `metrics.json`: a table for the page and a JSON schema; run this file to write the schema."""
+"""Reference of `metrics.json`: a table for the page and a JSON schema. Run this file to write the schema."""
 
 import dataclasses
 import inspect
@@ -18,19 +18,19 @@ _ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the table in, where a page has the mark; called by mkdocs."""
+    """Insert the table into a page that has the mark; called by mkdocs."""
     return markdown.replace(_MARK, metrics_table()) if _MARK in markdown else markdown
 
 
 def metrics_table() -> str:
-    """Every key of `metrics.json` with its type and meaning, as Markdown."""
+    """Return every key of `metrics.json` with its type and meaning as a Markdown table."""
     lines = ["| key | type | meaning |", "| --- | --- | --- |"]
     lines += (f"| `{key}` | {kind} | {meaning} |" for key, kind, meaning in _rows(Metrics, ""))
     return "\n".join(lines)
 
 
 def json_schema() -> str:
-    """The JSON schema of `metrics.json`, with a description for every key."""
+    """Return the JSON schema of `metrics.json`, with a description for every key."""
     schema = Metrics.model_json_schema(mode="serialization")
     for kind in _kinds(Metrics, set()):
         definition = schema["$defs"].get(kind.__name__)
@@ -50,15 +50,15 @@ def _rows(kind: type, prefix: str) -> Iterator[tuple[str, str, str]]:
             yield from _rows(below, f"{prefix}{name}{suffix}.")
 
 
-def _kinds(kind: type, seen: set[type]) -> Iterator[type]:
-    if kind in seen:
+def _kinds(kind: type, visited: set[type]) -> Iterator[type]:
+    if kind in visited:
         return
-    seen.add(kind)
+    visited.add(kind)
     yield kind
     for annotation in _fields(kind).values():
         below, _ = _inner(annotation)
         if below is not None:
-            yield from _kinds(below, seen)
+            yield from _kinds(below, visited)
 
 
 def _fields(kind: type) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _fields(kind: type) -> dict[str, Any]:
 
 
 def _inner(annotation: Any) -> tuple[type | None, str]:
-    """The structured type inside an annotation, and how its key is written: `.NAME` for a mapping."""
+    """Return the section type inside an annotation, and the suffix of its key, which is `.NAME` for a mapping."""
     if get_origin(annotation) is dict:
         below, suffix = _inner(get_args(annotation)[1])
         return below, f".NAME{suffix}"
@@ -92,7 +92,7 @@ def _type(annotation: Any) -> str:
 
 
 def _meanings(kind: type) -> dict[str, str]:
-    """What each field means: from attribute docstrings, or from the `Args:` of a dataclass."""
+    """Read the meaning of each field from attribute docstrings, or from the `Args:` of a dataclass."""
     if issubclass(kind, BaseModel):
         return {name: " ".join((info.description or "").split()) for name, info in kind.model_fields.items()}
     document = (inspect.getdoc(kind) or "").partition("Args:\n")[2]

@@ -1,4 +1,4 @@
-"""Take the documentation's screenshots afresh: python docs/screenshots.py RUN DEFENDED [CHROMIUM].
+"""Take the documentation's screenshots: python docs/screenshots.py RUN DEFENDED [CHROMIUM].
 
 RUN and DEFENDED are the folders of the tutorial's first two audits, runs/demo and runs/orthogonal.
 """
@@ -12,20 +12,20 @@ from playwright.sync_api import Browser, sync_playwright
 
 import palimpsest as pp
 
-HERE = Path(__file__).parent
+DOCS = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture.
+    """One screenshot.
 
     Args:
-        file: Where it goes, from this folder.
-        page: The page that it shows.
-        size: Width and height of the window, in pixels.
-        scheme: light or dark.
-        at: What stands at the window's top; none for the page's own.
-        scale: Pixels of the picture for each of the window's.
+        file: Path of the image, relative to this folder.
+        page: The page to show.
+        size: Width and height of the window in pixels.
+        scheme: Color scheme, light or dark.
+        at: CSS selector of the element to scroll to; if omitted, the top of the page.
+        scale: Number of image pixels for each window pixel.
     """
 
     file: str
@@ -37,7 +37,7 @@ class Shot:
 
 
 def take(browser: Browser, shot: Shot) -> None:
-    """Open the page and write the picture."""
+    """Open the page and write the screenshot."""
     width, height = shot.size
     context = browser.new_context(
         viewport={"width": width, "height": height},
@@ -49,12 +49,18 @@ def take(browser: Browser, shot: Shot) -> None:
     if shot.at:
         page.locator(shot.at).evaluate("element => element.scrollIntoView()")
     page.wait_for_function("[...document.images].every(image => image.complete)")
-    page.screenshot(path=HERE / shot.file)
+    page.screenshot(path=DOCS / shot.file)
     context.close()
 
 
 def main(run: Path, defended: Path, chromium: str | None = None) -> None:
-    """Take all of them."""
+    """Take all screenshots.
+
+    Args:
+        run: Run folder of the tutorial's first audit.
+        defended: Run folder of the tutorial's second audit.
+        chromium: Path of Chromium; if omitted, Playwright's own browser.
+    """
     with TemporaryDirectory() as folder, sync_playwright() as playwright:
         report = pp.report(run, out=Path(folder) / "report.html")
         pp.compare(run, defended, out=folder)

@@ -1,4 +1,4 @@
-"""A hook of mkdocs: tables that are read off the program, where a page says `<!-- table: what -->`."""
+"""Hook of mkdocs that replaces `<!-- table: what -->` with tables generated from the program."""
 
 import inspect
 import re
@@ -18,16 +18,16 @@ _MARK = re.compile(r"<!-- table: (?P<what>[a-z]+)(?: (?P<which>[a-z]+))? -->")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """What mkdocs calls with each page: put the tables in."""
+    """Insert the tables into a page; called by mkdocs."""
     return _MARK.sub(lambda mark: _TABLES[mark["what"]](mark["which"]), markdown)
 
 
 def section_table(name: str) -> str:
-    """The keys of one part of the configuration.
+    """Return a table of the keys of one part of the configuration.
 
     Args:
-        name: A field of `AuditConfig`, or `artifacts`, or `audit` for the keys of no section; `oracle` is the case's, which
-            has more keys than the audit's, `engine`.
+        name: A field of `AuditConfig`; `audit` or `artifacts` for the keys outside of sections; `oracle` for the oracle
+            of artifacts, or `engine` for the oracle of an audit, which has fewer keys.
     """
     if name in ("audit", "artifacts"):
         kind: Any = AuditConfig if name == "audit" else ArtifactsConfig
@@ -42,7 +42,7 @@ def section_table(name: str) -> str:
 
 
 def component_sections(name: str) -> str:
-    """A heading, a summary, the source and the settings of each component of a registry, such as `attacks`."""
+    """Return a heading, a summary, the source and the settings of each component of a registry, such as `attacks`."""
     texts = []
     for title, component in getattr(registry, name.upper()):
         summary = inspect.getdoc(component) or ""
@@ -53,16 +53,16 @@ def component_sections(name: str) -> str:
 
 
 def preset_table(_: str | None) -> str:
-    """Every preset with its description and the paper's row."""
+    """Return a table of every preset with its description and the paper's row."""
     configs = [(name, read_config(name)) for name in preset_names()]
     return _table(
-        ("preset", "what it does", "paper"),
+        ("preset", "description", "paper"),
         ((f"`{name}`", config.description, config.paper) for name, config in configs),
     )
 
 
 def command_sections(_: str | None) -> str:
-    """A heading for each command, how it is called, what it does, and its arguments and flags."""
+    """Return a heading, the usage, the description, and the arguments and flags of each command."""
     return "\n\n".join(_command(app[name], f"palimpsest {name}") for name in app if not name.startswith("-"))
 
 
@@ -71,50 +71,51 @@ def _command(command: App, called: str) -> str:
     if not below:
         needed, rows = _arguments(command)
         usage = " ".join([called, *needed, "[OPTIONS]"])
-        return f"## {called}\n\n```text\n{usage}\n```\n\n{_told(command)}\n\n{_argument_table([rows])}"
-    texts = [f"## {called}", _told(command)]
-    makes = ((f"`{name}`", _told(command[name]).partition("\n")[0]) for name in below)
-    texts.append(_table(("table", "what it makes"), makes))
+        return f"## {called}\n\n```text\n{usage}\n```\n\n{_description(command)}\n\n{_argument_table([rows])}"
+    texts = [f"## {called}", _description(command)]
+    summaries = ((f"`{name}`", _description(command[name]).partition("\n")[0]) for name in below)
+    texts.append(_table(("table", "description"), summaries))
     alike: dict[tuple[str, ...], list[str]] = {}
     for name in below:
         alike.setdefault(tuple(row[0] for row in _arguments(command[name])[1]), []).append(name)
     for names in alike.values():
         table = _argument_table([_arguments(command[name])[1] for name in names])
-        texts.append(f"What {', '.join(f'`{name}`' for name in names)} take:\n\n{table}")
+        texts.append(f"Arguments of {', '.join(f'`{name}`' for name in names)}:\n\n{table}")
     return "\n\n".join(texts)
 
 
-def _told(command: App) -> str:
-    """What a command says of itself, without its arguments."""
+def _description(command: App) -> str:
+    """Return the help text of a command, without its arguments."""
     return inspect.cleandoc(command.help).partition("Parameters\n---")[0].strip()
 
 
 def _arguments(command: App) -> tuple[list[str], list[Row]]:
-    """What stands after a command's name, and each of its arguments: name, default, meaning."""
-    found = [one for one in command.assemble_argument_collection(parse_docstring=True) if one.show]
-    sections = any(len(one.keys) > 1 for one in found)
+    """Return the positional and required arguments for the usage, and name, default and meaning of all arguments."""
+    collection = command.assemble_argument_collection(parse_docstring=True)
+    arguments = [argument for argument in collection if argument.show]
+    sections = any(len(argument.keys) > 1 for argument in arguments)
     needed, rows = [], []
-    for one in found:
-        # The configuration has a page of its own.
-        if one.keys and sections:
+    for argument in arguments:
+        # Keys of the configuration have their own page.
+        if argument.keys and sections:
             continue
-        name, default = one.names[0], one.field_info.default
-        if not one.keys and one.field_info.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+        name, default = argument.names[0], argument.field_info.default
+        if not argument.keys and argument.field_info.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
             name = name.removeprefix("--").upper()
-            needed.append(name if one.required else f"[{name}]")
-        elif one.required:
+            needed.append(name if argument.required else f"[{name}]")
+        elif argument.required:
             needed.append(f"{name} ...")
-        shown = "required" if one.required else "" if default in (None, False) else f"`{default}`"
-        rows.append((f"`{name}`", shown, " ".join((one.parameter.help or "").split())))
+        display = "required" if argument.required else "" if default in (None, False) else f"`{default}`"
+        rows.append((f"`{name}`", display, " ".join((argument.parameter.help or "").split())))
     if sections:
         rows.append(("`--...`", "", "Every key of the [configuration](configuration.md)."))
     return needed, rows
 
 
 def _argument_table(commands: Sequence[Sequence[Row]]) -> str:
-    """The arguments that some commands share; a default in which they differ is each command's own."""
+    """Return a table of the arguments that commands share; defaults that differ are not listed."""
     rows = (
-        (name, default if all(row[1] == default for row in others) else "its own", meaning)
+        (name, default if all(row[1] == default for row in others) else "depends on the command", meaning)
         for (name, default, meaning), *others in zip(*commands, strict=True)
     )
     return _table(("argument", "default", "meaning"), rows)
@@ -132,7 +133,7 @@ def _keys(kind: Any, names: Iterable[str], *, prefix: str = "") -> str:
 
 
 def _plain(value: Any) -> str:
-    """A default as YAML has it."""
+    """Format a default as YAML."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
     return "[" + ", ".join(map(_plain, value)) + "]" if isinstance(value, tuple) else str(value)

@@ -45,35 +45,35 @@ def _parquet_seeds(folder: Path) -> list[bytes]:
     png = _encoded(Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)), "PNG")
     files = pa.array([{"bytes": png, "path": f"../{row}.png"} for row in range(6)])
     labels = pa.array([0, 1, 2, 0, 1, 2], pa.int64())
-    written = []
+    seeds = []
     for compression in ("none", "snappy", "gzip", "zstd"):
         plain = pa.array([png] * 6) if compression == "gzip" else files
         pq.write_table(pa.table({"image": plain, "label": labels}), folder / "f", compression=compression)
-        written.append((folder / "f").read_bytes())
-    return written
+        seeds.append((folder / "f").read_bytes())
+    return seeds
 
 
 def _folder_seeds(_: Path) -> list[bytes]:
-    """Bytes from which a tree is grown: see `_grow`."""
+    """Return bytes that `_make_tree` turns into folders."""
     return [bytes(range(64)), bytes(64), bytes([3, 1, 4, 1, 5, 9, 2, 6] * 8)]
 
 
 def _read_folder(path: Path) -> None:
     root = path.with_suffix("")
     shutil.rmtree(root, ignore_errors=True)
-    _grow(root, path.read_bytes())
+    _make_tree(root, path.read_bytes())
     load_images(str(root), "train")
 
 
-def _grow(root: Path, content: bytes) -> None:
-    """A folder of class folders, with whatever a stranger could put there."""
+def _make_tree(root: Path, content: bytes) -> None:
+    """Make a folder of class folders with hostile names, links and special files, as the bytes say."""
     png = _encoded(Image.fromarray(np.zeros((8, 8), dtype=np.uint8)), "PNG")
     names = ["a", "b", "train", "test", "ü\u202e", "x" * 200, "\udcff", "..a", " ", "a\nb", "\x1b[2J", "-rf"]
     root.mkdir()
     for index in range(0, min(len(content) - 3, 200), 4):
-        kind, where, name, more = content[index : index + 4]
-        parent = root / names[where % len(names)]
-        if where % 5 == 0 and more % 2:
+        kind, place, name, variant = content[index : index + 4]
+        parent = root / names[place % len(names)]
+        if place % 5 == 0 and variant % 2:
             parent = parent / names[name % len(names)]
         file = parent / f"{names[name % len(names)]}-{index}.png"
         try:
@@ -82,7 +82,9 @@ def _grow(root: Path, content: bytes) -> None:
                 case 0 | 1 | 2 | 3:
                     file.write_bytes(png)
                 case 4:
-                    file.symlink_to(("/etc/passwd", "/dev/zero", "..", file.name, "/proc/self/mem")[more % 5])
+                    file.symlink_to(
+                        ("/etc/passwd", "/dev/zero", "..", file.name, "/proc/self/mem")[variant % 5]
+                    )
                 case 5:
                     os.mkfifo(file)
                 case 6:
@@ -90,7 +92,7 @@ def _grow(root: Path, content: bytes) -> None:
                 case 7:
                     file.write_bytes(content)
                 case _:
-                    parent.with_name(f"link-{index}").symlink_to(("/", "/tmp", root, "nowhere")[more % 4])
+                    parent.with_name(f"link-{index}").symlink_to(("/", "/tmp", root, "nowhere")[variant % 4])
         except (FileExistsError, NotADirectoryError):
             continue
 
@@ -111,7 +113,7 @@ def _read_table(path: Path) -> None:
 
 
 def _row_seeds(_: Path) -> list[bytes]:
-    """Rows and sequences as text: what a case takes besides images."""
+    """Return tables of rows and of token sequences as text."""
     rows = [f"{row}.5,{row % 2},{-row}e-3,true" for row in range(6)]
     tokens = [f"{row} {row + 1} 7,{row % 3}" for row in range(6)]
     return [
@@ -124,12 +126,12 @@ def _row_seeds(_: Path) -> list[bytes]:
 def _row_parquet_seeds(folder: Path) -> list[bytes]:
     labels = pa.array([0, 1, 2] * 3, pa.int64())
     numbers = {"a": pa.array([0.5] * 9), "label": labels, "b": pa.array([True, False, None] * 3)}
-    written = []
+    seeds = []
     for columns in (numbers, {"tokens": pa.array([[1, 2, 3]] * 9), "label": labels.cast(pa.uint8())}):
         for compression in ("none", "zstd"):
             pq.write_table(pa.table(columns), folder / "f", compression=compression)
-            written.append((folder / "f").read_bytes())
-    return written
+            seeds.append((folder / "f").read_bytes())
+    return seeds
 
 
 PARSERS: dict[str, Parser] = {

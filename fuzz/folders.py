@@ -1,4 +1,4 @@
-"""Readers of configurations, and of what a run left in its folder."""
+"""Readers of configurations and of the files in a run folder."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def _run(folder: Path) -> None:
 
 
 def _read_run(path: Path) -> None:
-    """Go on in a run folder whose manifest is the file."""
+    """Resume a run whose manifest is the file."""
     folder = path.with_suffix("")
     if not (folder / "proofs.safetensors").exists():
         _run(folder)
@@ -47,7 +47,7 @@ def _read_run(path: Path) -> None:
     try:
         _run(folder)
     finally:
-        # What was refused was left as it was.
+        # A rejected manifest must be unchanged; one that was rewritten must be valid JSON.
         if (folder / MANIFEST).read_bytes() != content:
             json.loads((folder / MANIFEST).read_bytes())
 
@@ -67,13 +67,13 @@ _YAML = (
 )
 
 
-def _case_seeds(_: Path) -> list[bytes]:
-    own = {"auxiliary": "images/", "model": "nets:Net", "original": "a.pt", "unlearned": "b.pt"}
+def _artifacts_seeds(_: Path) -> list[bytes]:
+    common = {"auxiliary": "images/", "model": "nets:Net", "original": "a.pt", "unlearned": "b.pt"}
     oracle = {"source": "https://example.org", "query_budget": 30}
     auditor = ArtifactsConfig.model_validate(
-        {**own, "proofs": "p.safetensors", "oracle": oracle, "mean": (0.5,)}
+        {**common, "proofs": "p.safetensors", "oracle": oracle, "mean": (0.5,)}
     )
-    server = {**own, "gradients": "g.safetensors", "attack": {"name": "dragd"}}
+    server = {**common, "gradients": "g.safetensors", "attack": {"name": "dragd"}}
     return [auditor.to_yaml().encode(), ArtifactsConfig.model_validate(server).to_yaml().encode()]
 
 
@@ -98,7 +98,7 @@ def _metrics_seeds(_: Path) -> list[bytes]:
         },
         "intervals": {"mse": [0.01, 0.03], "identification_top1": [0.4, 0.6]},
         "chance": {"identification_top1": 0.1},
-        "confirmation": {
+        "linkage": {
             "statistic": "norm",
             "identified": 0.9,
             "found": [0.5, 0.6],
@@ -119,19 +119,19 @@ def _metrics_seeds(_: Path) -> list[bytes]:
     config = AuditConfig().model_dump(mode="json")
     stage = {"key": "k", "inputs": [], "sha256": "s", "bytes": 1, "seconds": 1.5, "peak_memory_mib": 1}
     manifest = {"config": config, "versions": {}, "threads": 1, "stages": {"a": stage}}
-    return [json.dumps(one).encode() for one in (metrics, manifest, metrics)]
+    return [json.dumps(tree).encode() for tree in (metrics, manifest, metrics)]
 
 
 def _read_compared(path: Path) -> None:
-    """Take the file for both of what a comparison reads of a run, as far as the other one is whole."""
+    """Compare a run whose manifest or metrics, depending on the content, is the file; the other one is valid."""
     folder, content = path.with_suffix(""), path.read_bytes()
     folder.mkdir(exist_ok=True)
     metrics, manifest, _ = _metrics_seeds(folder)
-    for name, whole in ((MANIFEST, manifest), ("metrics.json", metrics)):
-        (folder / name).write_bytes(content if (b'"config"' in content) == (name == MANIFEST) else whole)
+    for name, valid in ((MANIFEST, manifest), ("metrics.json", metrics)):
+        (folder / name).write_bytes(content if (b'"config"' in content) == (name == MANIFEST) else valid)
     compared = Comparison.read([folder])
-    shown = [compared.to_markdown(), compared.to_csv(), compared._repr_html_()]
-    assert all(one.replace("\n", "").replace("\r", "").isprintable() for one in shown)
+    texts = [compared.to_markdown(), compared.to_csv(), compared._repr_html_()]
+    assert all(text.replace("\n", "").replace("\r", "").isprintable() for text in texts)
     json.dumps(compared.to_json(), allow_nan=False)
 
 
@@ -153,7 +153,7 @@ def _page_seeds(folder: Path) -> list[bytes]:
 
 
 def _read_page(path: Path) -> None:
-    """Draw a report again from what a run folder says that it was made from."""
+    """Draw a report again from the stored inputs of a run folder."""
     folder = path.with_suffix("")
     folder.mkdir(exist_ok=True)
     (folder / "report.safetensors").write_bytes(path.read_bytes())
@@ -162,7 +162,7 @@ def _read_page(path: Path) -> None:
 
 PARSERS: dict[str, Parser] = {
     "configuration": Parser(_configuration_seeds, read_config, ".yaml", _YAML),
-    "case": Parser(_case_seeds, read_artifacts_config, ".yaml", _YAML),
+    "artifacts": Parser(_artifacts_seeds, read_artifacts_config, ".yaml", _YAML),
     "grid": Parser(_grid_seeds, lambda path: read_grid("digits", path), ".yaml", (*_YAML, b"a.b: [", b"../")),
     "run": Parser(
         _manifest_seeds,

@@ -1,4 +1,4 @@
-"""Feed a reader damaged files, and hold it to its promises: a typed error or a result, soon, and in little memory."""
+"""Fuzzing of a reader with damaged files: it must return a result or a typed error, quickly and in little memory."""
 
 import signal
 import time
@@ -19,93 +19,100 @@ _HANGS_SECONDS = 30
 
 @dataclass
 class Outcome:
-    """What came of many inputs.
+    """Outcome of many inputs.
 
     Args:
-        inputs: How many were read.
-        refused: How many of them ended in a typed error.
-        seconds: The most processor time that one took.
-        memory: The most bytes that one took beyond four times the file.
-        broken: What broke a promise: the input and how.
+        inputs: Number of inputs.
+        rejected: Number of inputs that ended in a typed error.
+        seconds: Largest processor time of an input, in seconds.
+        memory: Largest memory of an input beyond four times the file size, in bytes.
+        violations: Inputs that violated a guarantee, each with the reason.
     """
 
     inputs: int
-    refused: int
+    rejected: int
     seconds: float
     memory: int
-    broken: list[tuple[bytes, str]]
+    violations: list[tuple[bytes, str]]
 
 
 class _Hang(BaseException):
-    """Raised by the alarm: nothing on the way may swallow it."""
+    """Raised by the alarm; a BaseException, so that no reader catches it."""
 
 
 def hostile_files(parser: Parser, folder: Path, *, inputs: int, seed: int = 0) -> Iterator[bytes]:
-    """Damaged files of a kind; the same seed gives the same."""
-    room = folder / "seeds"
-    room.mkdir()
-    seeds = parser.seeds(room)
+    """Yield damaged files for a parser.
+
+    Args:
+        parser: The parser.
+        folder: An empty folder, in which the parser's valid files are made.
+        inputs: Number of files.
+        seed: Seed of the damage; the same seed gives the same files.
+    """
+    seed_folder = folder / "seeds"
+    seed_folder.mkdir()
+    seeds = parser.seeds(seed_folder)
     for index in range(inputs):
         random = Random(f"{seed}/{index}")
         yield mutate(random.choice(seeds), seeds, parser.tokens, random)
 
 
 def fuzz(parser: Parser, contents: Iterator[bytes], folder: Path) -> Outcome:
-    """Have a parser read files.
+    """Have a parser read files, and record violations of its guarantees.
 
     Args:
-        parser: Which.
-        contents: The files, one after the other.
-        folder: An empty one; the file that is being read stands there.
+        parser: The parser.
+        contents: Contents of the files.
+        folder: An empty folder, in which each file is written before it is read.
     """
     outcome = Outcome(0, 0, 0.0, 0, [])
     path = folder / f"input{parser.suffix}"
     for content in contents:
         path.write_bytes(content)
         before = resident_memory("VmRSS", restart=True)
-        refused, complaint, seconds = _ask(parser, path)
+        rejected, violation, seconds = _read(parser, path)
         memory = resident_memory("VmHWM") - before - 4 * len(content)
         if seconds > LONGEST_SECONDS:
-            # The interpreter's own housekeeping may fall into one reading; what is slow by itself is slow again.
-            seconds = min(seconds, _ask(parser, path)[2])
-        outcome.refused += refused
-        if complaint:
-            outcome.broken.append((content, complaint))
+            # Garbage collection may fall into one reading; a file that is slow by itself is slow again.
+            seconds = min(seconds, _read(parser, path)[2])
+        outcome.rejected += rejected
+        if violation:
+            outcome.violations.append((content, violation))
         if seconds > LONGEST_SECONDS:
-            outcome.broken.append((content, f"{seconds:.1f} s"))
+            outcome.violations.append((content, f"{seconds:.1f} s"))
         if memory > parser.slack:
-            outcome.broken.append((content, f"{memory:,} bytes beyond four times the file"))
+            outcome.violations.append((content, f"{memory:,} bytes beyond four times the file size"))
         outcome.inputs += 1
         outcome.seconds, outcome.memory = max(outcome.seconds, seconds), max(outcome.memory, memory)
     return outcome
 
 
-def _ask(parser: Parser, path: Path) -> tuple[bool, str, float]:
-    """Whether a reader refuses a file, what is wrong with how it answers, and the processor time that it takes.
+def _read(parser: Parser, path: Path) -> tuple[bool, str, float]:
+    """Read a file; return whether it was rejected, a violation if there is one, and the processor time in seconds.
 
-    Another's work on the machine is no fault of the reader's; the alarm keeps the clock's time.
+    Processor time excludes other work on the machine; the alarm against hangs uses wall time.
     """
-    refused, complaint, start = False, "", time.process_time()
+    rejected, violation, start = False, "", time.process_time()
     try:
         with _alarm():
             parser.read(path)
     except PalimpsestError as error:
-        refused = True
-        if not _is_a_sentence(str(error)):
-            complaint = f"no sentence: {error!r:.300}"
+        rejected = True
+        if not _has_message_length(str(error)):
+            violation = f"message too short or too long: {error!r:.300}"
     except (_Hang, Exception) as error:
-        complaint = f"{type(error).__name__}: {error!s:.300}"
-    return refused, complaint, time.process_time() - start
+        violation = f"{type(error).__name__}: {error!s:.300}"
+    return rejected, violation, time.process_time() - start
 
 
-def _is_a_sentence(text: str) -> bool:
+def _has_message_length(text: str) -> bool:
     return 20 < len(text) < 3000
 
 
 @contextmanager
 def _alarm() -> Iterator[None]:
     def ring(*_: object) -> None:
-        raise _Hang(f"not done after {_HANGS_SECONDS} s")
+        raise _Hang(f"not finished after {_HANGS_SECONDS} s")
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, _HANGS_SECONDS)
@@ -117,7 +124,12 @@ def _alarm() -> Iterator[None]:
 
 
 def resident_memory(name: str, *, restart: bool = False) -> int:
-    """This process's resident memory in bytes, now (VmRSS) or at its highest since the last restart (VmHWM)."""
+    """Return this process's resident memory in bytes.
+
+    Args:
+        name: `VmRSS` for the current value, `VmHWM` for the peak since the last restart.
+        restart: Restart the measurement of the peak.
+    """
     if restart:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()

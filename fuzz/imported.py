@@ -1,4 +1,4 @@
-"""Everything that a run imports, once, for processes that are forked from the one that did."""
+"""Imports of a run, preloaded once in the process from which workloads are forked."""
 
 import lightning_fabric  # noqa: F401
 import sklearn.datasets  # noqa: F401

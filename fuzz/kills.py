@@ -1,4 +1,4 @@
-"""Kill runs with SIGKILL, at every write and at random moments, and see that nothing is lost and nothing is half."""
+"""Kill runs with SIGKILL, at every write and at random moments, and check that no file is lost or truncated."""
 
 import functools
 import json
@@ -13,32 +13,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from fuzz.workloads import LIVES, bring
+from fuzz.workloads import WORKLOADS, make_artifacts
 
 from palimpsest.storage import file_hash, read_tensors
 
 _OPENING_WRITES = 2
-_POINTS_OF_A_WRITE = 3
+_STEPS_OF_A_WRITE = 3
 
 
 @dataclass
-class Toll:
-    """What came of many kills.
+class KillReport:
+    """Outcome of many kills.
 
     Args:
-        kills: How many processes were killed before they were done.
-        runs: How many audits went on to their end.
-        broken: What was lost, half or different, in words.
+        kills: Number of processes that were killed before they finished.
+        runs: Number of runs that finished.
+        violations: Descriptions of lost, truncated or different files.
     """
 
     kills: int
     runs: int
-    broken: list[str]
+    violations: list[str]
 
 
-def bits(folder: Path) -> dict[str, str]:
-    """The hash of each stage's file, of all runs in the folder. What the report was made from tells times besides, and
-    is not asked."""
+def stage_hashes(folder: Path) -> dict[str, str]:
+    """Hash the file of each stage of all runs in a folder, by relative path.
+
+    The report's inputs are left out, because they contain times.
+    """
     return {
         str(path.relative_to(folder)): file_hash(path)
         for manifest in sorted(folder.rglob("manifest.json"))
@@ -47,11 +49,11 @@ def bits(folder: Path) -> dict[str, str]:
     }
 
 
-def half_files(folder: Path) -> Iterator[str]:
-    """What passes for whole and is not, or can be read by others."""
+def damaged_files(folder: Path) -> Iterator[str]:
+    """Yield a description of each file that is truncated, or readable by other users."""
     for path in folder.rglob("*"):
         if path.is_file() and path.stat().st_mode & 0o077:
-            yield f"{path.relative_to(folder)} can be read by others"
+            yield f"{path.relative_to(folder)} is readable by other users"
         if path.name.startswith(".") or not path.is_file():
             continue
         try:
@@ -60,109 +62,115 @@ def half_files(folder: Path) -> Iterator[str]:
             elif path.suffix == ".json":
                 json.loads(path.read_text(encoding="utf-8"))
             elif path.suffix == ".html" and "</html>" not in path.read_text(encoding="utf-8"):
-                yield f"{path.name} has no end"
+                yield f"{path.name} is truncated"
         except Exception as error:
-            yield f"{path.relative_to(folder)} is half: {error}"
+            yield f"{path.relative_to(folder)} is damaged: {error}"
 
 
 def kill_at_every_write(
     folder: Path, expected: dict[str, str], *, every: int = 1, what: str = "audit"
-) -> Toll:
-    """Kill one run again and again, each time at a later step of a write, until it gets through.
+) -> KillReport:
+    """Kill one run repeatedly, each time at a later step of a write, until it finishes.
 
-    Every write has three steps: the temporary file is there, it is half on the disk, it has taken its place. The
-    first writes of each life, the configuration and the manifest, are killed in too.
+    Every write has three steps: the temporary file exists, half of it is on the disk, it has replaced its target. The
+    first writes of each process, the configuration and the manifest, are covered too.
 
     Args:
-        folder: The run folder, not there yet.
-        expected: The bits of one that nobody killed.
-        every: Skip so many steps between two kills; 1 leaves none out.
-        what: One of `LIVES` but a sweep, whose runs begin one after the other.
+        folder: The run folder, which must not exist.
+        expected: Hashes of a run that was not killed.
+        every: Distance in steps between two kills; 1 kills at every step.
+        what: Name in `WORKLOADS`, except the sweep, which has several runs.
+
+    Returns:
+        Counts and violations.
     """
-    toll, opening = Toll(0, 0, []), _OPENING_WRITES * _POINTS_OF_A_WRITE
+    report, opening = KillReport(0, 0, []), _OPENING_WRITES * _STEPS_OF_A_WRITE
     step, before = 1, -1
     while True:
-        code = _live(folder, what, die_at=step)
-        toll.broken += half_files(folder)
+        code = _run_process(folder, what, die_at=step)
+        report.violations += damaged_files(folder)
         if code == 0:
             break
         if code != -signal.SIGKILL:
-            toll.broken.append(f"step {step}: the process ended with {code}")
-            return toll
-        toll.kills += 1
+            report.violations.append(f"step {step}: the process exited with {code}")
+            return report
+        report.kills += 1
         progress = _progress(folder)
         step = opening + every if progress > before >= 0 else step + every
         before = progress
-    toll.runs += 1
-    if bits(folder) != expected:
-        toll.broken.append("the bits differ after the last kill")
-    return toll
+    report.runs += 1
+    if stage_hashes(folder) != expected:
+        report.violations.append("the stage files differ after the last kill")
+    return report
 
 
 def kill_at_random(
     folder: Path, expected: dict[str, str], *, kills: int, seed: int, what: str = "audit"
-) -> Toll:
-    """Kill runs at random moments, as often as wanted; each goes on in its folder until it is done.
+) -> KillReport:
+    """Kill runs at random moments; each is resumed in its folder until it finishes.
 
     Args:
-        folder: Where the run folders shall stand.
-        expected: The bits of one that nobody killed.
-        kills: How often.
-        seed: Of the moments.
-        what: One of `LIVES`.
+        folder: The folder of the run folders.
+        expected: Hashes of a run that was not killed.
+        kills: Number of kills.
+        seed: Seed of the moments.
+        what: Name in `WORKLOADS`.
+
+    Returns:
+        Counts and violations.
     """
-    toll, random = Toll(0, 0, []), Random(seed)
-    while toll.kills < kills or toll.runs == 0:
-        run = folder / f"run-{toll.runs}"
+    report, random = KillReport(0, 0, []), Random(seed)
+    while report.kills < kills or report.runs == 0:
+        run = folder / f"run-{report.runs}"
         while True:
-            patience = random.uniform(0, _seconds(folder, what)) if toll.kills < kills else None
-            code = _live(run, what, patience=patience)
-            toll.broken += half_files(run)
+            timeout = random.uniform(0, _seconds(folder, what)) if report.kills < kills else None
+            code = _run_process(run, what, timeout=timeout)
+            report.violations += damaged_files(run)
             if code != -signal.SIGKILL:
                 break
-            toll.kills += 1
+            report.kills += 1
         if code:
-            toll.broken.append(f"run {toll.runs}: the process ended with {code}")
-            return toll
-        toll.runs += 1
-        if bits(run) != expected:
-            toll.broken.append(f"run {toll.runs}: the bits differ")
-    return toll
+            report.violations.append(f"run {report.runs}: the process exited with {code}")
+            return report
+        report.runs += 1
+        if stage_hashes(run) != expected:
+            report.violations.append(f"run {report.runs}: the stage files differ")
+    return report
 
 
 def reference(folder: Path, what: str = "audit") -> dict[str, str]:
-    """The bits of a run that nobody kills; what it takes is made beside it.
+    """Return the hashes of a run that is not killed; its artifacts are made in a sibling folder.
 
     Args:
-        folder: The run folder, not there yet.
-        what: One of `LIVES`.
+        folder: The run folder, which must not exist.
+        what: Name in `WORKLOADS`.
     """
     if what.startswith("attack"):
-        bring(folder)
-    assert _live(folder, what) == 0, f"the {what} fails without being killed"
-    return bits(folder)
+        make_artifacts(folder)
+    assert _run_process(folder, what) == 0, f"the {what} fails without being killed"
+    return stage_hashes(folder)
 
 
 @functools.cache
 def _seconds(folder: Path, what: str) -> float:
-    """How long a life lasts that nobody ends."""
+    """Measure the time of a workload that is not killed, in seconds."""
     run, start = folder / "unharmed", time.perf_counter()
-    _live(run, what)
+    _run_process(run, what)
     seconds = time.perf_counter() - start
     shutil.rmtree(run)
     return seconds
 
 
-def _live(
-    folder: Path, what: str = "audit", *, die_at: int | None = None, patience: float | None = None
+def _run_process(
+    folder: Path, what: str = "audit", *, die_at: int | None = None, timeout: float | None = None
 ) -> int | None:
-    """One process's life: it works, or goes on with it, until it is done or killed."""
-    # Forked from a server that has imported everything once: a life costs what the audit costs.
+    """Start or resume a workload in a new process, and return the exit code when it finished or was killed."""
+    # The fork server has imported everything, so that a process takes only as long as its workload.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fuzz.imported"])
     process = context.Process(target=_work, args=(folder, what, die_at))
     process.start()
-    process.join(patience)
+    process.join(timeout)
     if process.is_alive():
         process.kill()
     process.join()
@@ -175,11 +183,11 @@ def _work(folder: Path, what: str, die_at: int | None) -> None:
     torch.set_num_threads(1)
     if die_at is not None:
         _die_at_step(die_at)
-    LIVES[what](folder)
+    WORKLOADS[what](folder)
 
 
 def _die_at_step(last: int) -> None:
-    """Have this process kill itself at a step of its writes, counted from 1."""
+    """Make this process kill itself at a step of its writes, counted from 1."""
     from palimpsest.storage import files
 
     steps = 0
@@ -199,7 +207,7 @@ def _die_at_step(last: int) -> None:
 
     def synced(descriptor: int) -> None:
         if os.path.isfile(f"/proc/self/fd/{descriptor}"):  # noqa: PTH113
-            # What was written last may not have reached the disk when the power goes.
+            # After a power failure, the end of a file may be missing on the disk.
             step(lambda: os.truncate(descriptor, os.fstat(descriptor).st_size // 2))
         sync(descriptor)
 
@@ -211,7 +219,7 @@ def _die_at_step(last: int) -> None:
 
 
 def _progress(folder: Path) -> int:
-    """How far an audit has come, in finished stages and rounds: it only grows."""
+    """Return a number that grows with each finished stage and round of a run."""
     try:
         stages = len(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["stages"])
     except OSError:
@@ -223,25 +231,29 @@ def _progress(folder: Path) -> int:
 
 
 def kill_runs(kills: int, *, seed: int) -> int:
-    """Kill at every write and at random moments, print what came of it, and return how many promises broke.
+    """Kill every workload at every write and at random moments, and print the outcome.
 
     Args:
-        kills: At random moments, of each of `LIVES`.
-        seed: Of the moments.
+        kills: Number of kills at random moments for each of `WORKLOADS`.
+        seed: Seed of the moments.
+
+    Returns:
+        The number of violations.
     """
-    broken = 0
-    for what in LIVES:
-        with tempfile.TemporaryDirectory() as room:
-            expected = reference(Path(room) / "reference", what)
-            tolls = {"at random": kill_at_random(Path(room), expected, kills=kills, seed=seed, what=what)}
+    violations = 0
+    for what in WORKLOADS:
+        with tempfile.TemporaryDirectory() as folder:
+            expected = reference(Path(folder) / "reference", what)
+            reports = {"at random": kill_at_random(Path(folder), expected, kills=kills, seed=seed, what=what)}
             if what != "sweep":
-                tolls["at every write"] = kill_at_every_write(Path(room) / "steps", expected, what=what)
-        for name, toll in tolls.items():
+                reports["at every write"] = kill_at_every_write(Path(folder) / "steps", expected, what=what)
+        for name, report in reports.items():
             print(
-                f"{what} killed {name}: {toll.kills} times, {toll.runs} done, {len(toll.broken)} broke a promise",
+                f"{what} killed {name}: {report.kills} kills, {report.runs} runs finished, "
+                f"{len(report.violations)} violations",
                 flush=True,
             )
-            for sentence in toll.broken[:20]:
-                print(f"    {sentence}")
-            broken += len(toll.broken)
-    return broken
+            for violation in report.violations[:20]:
+                print(f"    {violation}")
+            violations += len(report.violations)
+    return violations

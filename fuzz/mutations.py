@@ -1,4 +1,4 @@
-"""From a valid file to a hostile one: the same seed gives the same bytes."""
+"""Random damage to valid files; the same seed gives the same bytes."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -36,13 +36,16 @@ _LONGEST = 2**16
 
 
 def mutate(seed: bytes, others: Sequence[bytes], tokens: Sequence[bytes], random: Random) -> bytes:
-    """Damage a valid file in a few places, or throw it away for noise.
+    """Damage a valid file in a few places, or occasionally replace it with noise.
 
     Args:
         seed: The valid file.
-        others: More of its kind, from which pieces are spliced in.
-        tokens: Words that the format knows, put in at random places.
-        random: Where all choices come from.
+        others: Valid files of the same kind, from which parts are spliced in.
+        tokens: Keywords of the format, which are inserted at random places.
+        random: Source of all choices.
+
+    Returns:
+        The damaged file.
     """
     if random.random() < 0.02:
         return random.randbytes(random.randrange(512))
@@ -53,7 +56,7 @@ def mutate(seed: bytes, others: Sequence[bytes], tokens: Sequence[bytes], random
 
 
 def _place(content: bytearray, random: Random) -> int:
-    # Headers stand at the beginning and footers at the end: what is there decides how the rest is read.
+    # Prefer both ends of the file, because its header and footer decide how the rest is read.
     edge = random.choice((None, 64, 512, -64, -512))
     if edge is None or len(content) <= abs(edge):
         return random.randrange(len(content) + 1)
@@ -73,7 +76,7 @@ def _set(content: bytearray, _: object, __: object, random: Random) -> None:
 
 
 def _number(content: bytearray, _: object, __: object, random: Random) -> None:
-    """An absurd count, in either byte order."""
+    """Write an extreme number in either byte order."""
     width = random.choice((1, 2, 4, 8))
     number = random.choice(_NUMBERS) % 256**width
     place = _place(content, random)
@@ -81,7 +84,7 @@ def _number(content: bytearray, _: object, __: object, random: Random) -> None:
 
 
 def _text_number(content: bytearray, _: object, __: object, random: Random) -> None:
-    """Another number where a text has one."""
+    """Replace a number in the text with an extreme one."""
     digits = [index for index, byte in enumerate(content[:4096]) if 48 <= byte <= 57]
     if not digits:
         return
@@ -108,10 +111,10 @@ def _delete(content: bytearray, _: object, __: object, random: Random) -> None:
 
 
 def _repeat(content: bytearray, _: object, __: object, random: Random) -> None:
-    """The same piece many times: keys that come twice, deep nesting, long lists."""
+    """Repeat a part many times, which gives repeated keys, deep nesting and long lists."""
     place = _place(content, random)
-    piece = bytes(content[place : place + random.choice((1, 2, 8, 40))])
-    content[place:place] = piece * random.choice((1, 2, 16, 500, 4000))
+    part = bytes(content[place : place + random.choice((1, 2, 8, 40))])
+    content[place:place] = part * random.choice((1, 2, 16, 500, 4000))
     del content[_LONGEST:]
 
 

@@ -1,4 +1,4 @@
-"""What a reader of files that others wrote is held to."""
+"""Description of a reader of untrusted files, with its limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,14 +9,15 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Parser:
-    """A reader of one kind of file.
+    """Reader of one kind of untrusted file.
 
     Args:
-        seeds: Makes valid files of that kind, in an empty folder.
-        read: Reads the file at a path, as the program does; it may raise nothing but a `PalimpsestError`.
-        suffix: How such a file's name ends.
-        tokens: Words that its format knows.
-        slack: Bytes that a reader may take besides four times the file, such as an image's pixels.
+        seeds: Function that returns valid files of this kind, and may use an empty folder to make them.
+        read: Function that reads the file at a path as the program does. The only exception that it may raise is
+            `PalimpsestError`.
+        suffix: Suffix of the file's name.
+        tokens: Keywords of the format.
+        slack: Memory in bytes that reading may use beyond four times the file size, for example for an image's pixels.
     """
 
     seeds: Callable[[Path], list[bytes]]

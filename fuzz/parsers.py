@@ -1,4 +1,4 @@
-"""Every reader of files that others wrote, with valid files to damage: by name, in `PARSERS`."""
+"""All readers of untrusted files, by name."""
 
 from fuzz.parser import Parser
 

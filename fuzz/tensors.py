@@ -1,4 +1,4 @@
-"""Readers of tensors: proofs, models, gradients, an oracle's answers."""
+"""Readers of tensors: proofs, models, gradients, and an oracle's answers."""
 
 import zipfile
 from contextlib import suppress
@@ -27,7 +27,7 @@ def _proof_seeds(folder: Path) -> list[bytes]:
     vectors = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
     claims = {"original": "ab", "unlearned": "cd", "loss": "cross_entropy", "defenses": "[]"}
     save_proofs(folder / "attested", Proofs(vectors, claims))
-    save_proofs(folder / "plain", Proofs(vectors * 1e-40))  # denormal numbers
+    save_proofs(folder / "plain", Proofs(vectors * 1e-40))  # These are denormal numbers.
     return [(folder / name).read_bytes() for name in ("attested", "plain")]
 
 
@@ -45,7 +45,7 @@ def _checkpoint_seeds(folder: Path) -> list[bytes]:
 
 
 def _read_checkpoint(path: Path) -> None:
-    """As somebody's model, and as a stage of a run."""
+    """Read the file as a user's model, and as a stage of a run."""
     with suppress(PalimpsestError):
         read_state_dict(path)
     tensors, _ = read_tensors(path)
@@ -54,21 +54,21 @@ def _read_checkpoint(path: Path) -> None:
 
 
 def _torch_seeds(folder: Path) -> list[bytes]:
-    """Whole archives, and the descriptions alone, which the archive's checksums keep most damage away from."""
+    """Return whole archives, and their pickles alone, because the archive's checksums detect most damage to these."""
     weights = {"a.weight": torch.randn(2, 3), "b.steps": torch.tensor(7), "c.half": torch.ones(4).half()}
     torch.save(weights, folder / "zip")
     torch.save({"state_dict": weights, "epoch": 3}, folder / "nested")
     archives = [folder / "zip", folder / "nested"]
-    return [path.read_bytes() for path in archives] + [_described(path) for path in archives]
+    return [path.read_bytes() for path in archives] + [_pickle_of(path) for path in archives]
 
 
-def _described(path: Path) -> bytes:
+def _pickle_of(path: Path) -> bytes:
     with zipfile.ZipFile(path) as archive:
         return next(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
 
 
 def _read_torch(path: Path) -> None:
-    """Take the file for an archive, or for a description, which is put into one with the checksum that it has now."""
+    """Read the file as an archive, or pack it as the pickle of a new archive with a correct checksum."""
     if path.read_bytes()[:1] != b"\x80":
         read_state_dict(path)
         return
@@ -89,12 +89,14 @@ def _precomputed_seeds(_: Path) -> list[bytes]:
         {"original": vectors, "unlearned": vectors.half().float()},
         {"vectors": other},
     )
-    return [safetensors.torch.save(one) for one in stored]
+    return [safetensors.torch.save(tensors) for tensors in stored]
 
 
 def _read_precomputed(path: Path) -> None:
-    asked = ImageSet("asked", torch.arange(16.0).view(4, 1, 2, 2) / 16, torch.zeros(4, dtype=torch.int64), 1)
-    answers = list(PrecomputedOracle(path, asked).differences(asked.images, asked.labels))
+    queries = ImageSet(
+        "queries", torch.arange(16.0).view(4, 1, 2, 2) / 16, torch.zeros(4, dtype=torch.int64), 1
+    )
+    answers = list(PrecomputedOracle(path, queries).differences(queries.images, queries.labels))
     assert torch.cat(answers).isfinite().all()
 
 
@@ -104,7 +106,7 @@ _DESCRIPTION = Description(
 
 
 def _answer_seeds(_: Path) -> list[bytes]:
-    """What an endpoint says of itself, and what it answers."""
+    """Return an answer and the description of an endpoint."""
     return [
         safetensors.torch.save({"vectors": torch.arange(24.0).view(4, 6)}),
         _DESCRIPTION.model_dump_json().encode(),
@@ -112,7 +114,7 @@ def _answer_seeds(_: Path) -> list[bytes]:
 
 
 def _read_answer(path: Path) -> None:
-    """Take the file for whatever an endpoint sends, first as its description, then as its answer."""
+    """Use the file as everything that an endpoint sends: first its description, then its answer."""
     endpoint = Endpoint("http://127.0.0.1:9", "token")
     content = path.read_bytes()
     with patch("palimpsest.oracles.http._send", lambda *_: content):
@@ -126,7 +128,7 @@ def _read_answer(path: Path) -> None:
 
 
 def _gradient_seeds(_: Path) -> list[bytes]:
-    """What a server saw: as vectors, as a tensor for each parameter, and with labels."""
+    """Return a server's gradients as vectors, as a tensor for each parameter, and with labels."""
     vectors = torch.arange(16.0).view(2, 8)
     flat = {"gradients_before": vectors, "updates_after": -vectors}
     named = {
@@ -138,24 +140,25 @@ def _gradient_seeds(_: Path) -> list[bytes]:
         "labels_retained": torch.zeros(2, 4, dtype=torch.int64),
         "labels_forgotten": torch.ones(2, 1, dtype=torch.uint8),
     }
-    return [safetensors.torch.save(one) for one in (flat, named, flat | labels, named | labels)]
+    files = (flat, named, flat | labels, named | labels)
+    return [safetensors.torch.save(tensors) for tensors in files]
 
 
 def _read_gradients(path: Path) -> None:
     model = nn.Linear(3, 2)
-    seen = read_observation(path, ObservationConfig(), Models(model, model, model, 2)).observation
-    assert seen.gradients_before.shape == seen.gradients_after.shape
-    assert seen.difference.dtype == torch.float32
+    observation = read_observation(path, ObservationConfig(), Models(model, model, model, 2)).observation
+    assert observation.gradients_before.shape == observation.gradients_after.shape
+    assert observation.difference.dtype == torch.float32
 
 
-def _kept_seeds(_: Path) -> list[bytes]:
-    kept = {"keys": torch.arange(64, dtype=torch.uint8).view(4, 16), "vectors": torch.arange(24.0).view(4, 6)}
-    return [safetensors.torch.save(kept)]
+def _cached_seeds(_: Path) -> list[bytes]:
+    keys = torch.arange(64, dtype=torch.uint8).view(4, 16)
+    return [safetensors.torch.save({"keys": keys, "vectors": torch.arange(24.0).view(4, 6)})]
 
 
-def _read_kept(path: Path) -> None:
-    """Take the file for answers that a run kept, and ask what may be among them."""
-    folder = path.with_suffix(".kept")
+def _read_cached(path: Path) -> None:
+    """Use the file as a run's cached answers, and query samples that may be among them."""
+    folder = path.with_suffix(".cached")
     folder.mkdir(exist_ok=True)
     (folder / "answers-0.safetensors").write_bytes(path.read_bytes())
     oracle = RecordedOracle(
@@ -194,7 +197,7 @@ PARSERS: dict[str, Parser] = {
         ".safetensors",
         (b'"F64"', b'"C64"', b'"BOOL"', b'"U64"', b'"shape":[', b"updates_before", b"[]"),
     ),
-    "kept answers": Parser(
-        _kept_seeds, _read_kept, ".safetensors", (b'"U8"', b'"F32"', b'"I64"', b'"shape":[', b"[0,16]")
+    "cached answers": Parser(
+        _cached_seeds, _read_cached, ".safetensors", (b'"U8"', b'"F32"', b'"I64"', b'"shape":[', b"[0,16]")
     ),
 }

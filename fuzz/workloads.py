@@ -1,4 +1,4 @@
-"""What is killed again and again: audits of about a second, attacks on what was brought, and a sweep."""
+"""Workloads that are killed repeatedly: audits of about a second, attacks on a user's artifacts, and a sweep."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,26 +14,26 @@ CONFIG: dict[str, Any] = {
     "attack": {"beta": 0, "epochs": 1, "width": 8, "components": 8},
     "scoring": {"bootstrap": 10},
 }
-_SEEN = {"retained": 4, "forgotten": 1}
+_OBSERVATION = {"retained": 4, "forgotten": 1}
 
 
 def config() -> AuditConfig:
-    """An audit of about a second, with every stage."""
+    """Return the configuration of an audit of about a second that has every stage."""
     return build_config(CONFIG)
 
 
-def bring(folder: Path) -> None:
-    """Make, beside the run folder, what the attacks on brought pieces take; what is there stays.
+def make_artifacts(folder: Path) -> None:
+    """Make the artifacts of the attacks next to the run folder, unless they exist.
 
     Args:
         folder: The run folder.
     """
     from palimpsest.pipeline.audit import audit
 
-    pieces = folder.parent / "pieces"
-    if not (pieces / "metrics.json").exists():
+    artifacts = folder.parent / "artifacts"
+    if not (artifacts / "metrics.json").exists():
         attack = {"name": "dragd", "iterations": 2}
-        audit(build_config({**CONFIG, "attack": attack, "observation": _SEEN}), out=pieces)
+        audit(build_config({**CONFIG, "attack": attack, "observation": _OBSERVATION}), out=artifacts)
 
 
 def _audit(folder: Path) -> None:
@@ -46,21 +46,21 @@ def _attack(folder: Path, **keys: Any) -> None:
     from palimpsest.artifacts import read_artifacts_config
     from palimpsest.pipeline.attack import attack
 
-    pieces = folder.parent / "pieces"
-    models = {name: pieces / f"{name}.safetensors" for name in ("original", "unlearned")}
+    artifacts = folder.parent / "artifacts"
+    models = {name: artifacts / f"{name}.safetensors" for name in ("original", "unlearned")}
     common = {"model": "lenet", "auxiliary": "digits", "auxiliary_size": 100, "scoring": CONFIG["scoring"]}
     attack(read_artifacts_config(None, {**common, **models, **keys}), out=folder)
 
 
 def _attack_proofs(folder: Path) -> None:
-    proofs = folder.parent / "pieces" / "proofs.safetensors"
+    proofs = folder.parent / "artifacts" / "proofs.safetensors"
     _attack(folder, proofs=proofs, attack=CONFIG["attack"])
 
 
 def _attack_gradients(folder: Path) -> None:
-    gradients = folder.parent / "pieces" / "observation.safetensors"
+    gradients = folder.parent / "artifacts" / "observation.safetensors"
     attack = {"name": "dragd", "iterations": 5, "labels": "optimized"}
-    _attack(folder, gradients=gradients, observation=_SEEN, attack=attack)
+    _attack(folder, gradients=gradients, observation=_OBSERVATION, attack=attack)
 
 
 def _sweep(folder: Path) -> None:
@@ -69,10 +69,10 @@ def _sweep(folder: Path) -> None:
     sweep(read_grid("digits", {"attack.epochs": [1, 2], "seed": [1]}, CONFIG), out=folder)
 
 
-LIVES: dict[str, Callable[[Path], None]] = {
+WORKLOADS: dict[str, Callable[[Path], None]] = {
     "audit": _audit,
     "attack on proofs": _attack_proofs,
     "attack on gradients": _attack_gradients,
     "sweep": _sweep,
 }
-"""What a process does in a run folder until it is done or killed, by name."""
+"""Functions that a process runs in a run folder until it finishes or is killed, by name."""

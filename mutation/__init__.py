@@ -1,1 +1,1 @@
-"""Mutation testing: break the code in small ways, one at a time, and see whether a test fails."""
+"""Mutation testing: make small changes to the code, one at a time, and check that a test fails."""

@@ -1,4 +1,4 @@
-"""`python -m mutation metrics proofs`: which changes of these packages' or files' code does no test notice?"""
+"""Command line of mutation testing: `python -m mutation metrics proofs` lists the changes that no test detects."""
 
 import argparse
 import ast
@@ -19,48 +19,61 @@ _HEAVY = (
     "numpy", "pydantic", "safetensors.torch", "scipy.optimize", "scipy.stats", "torch", "torch.func",
     "cyclopts", "jinja2", "yaml",
 )  # fmt: skip
-"""Slow to import, and not changed: imported once, before anything is forked."""
+"""Modules that are slow to import and never mutated; they are imported once, before forking."""
 
 
 def main() -> int:
-    """Try the mutants of what the command line names, and end with 1 where one survives without an explanation."""
+    """Run the tests on the mutants of the selected targets, and return 1 if a mutant survives without explanation."""
     parser = argparse.ArgumentParser(prog="python -m mutation", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="target", default=list(TARGETS))
-    parser.add_argument("--sample", type=int, help="try so many mutants of each target, drawn at random")
+    parser.add_argument("--sample", type=int, help="number of random mutants to try in each target")
     parser.add_argument(
-        "--again", choices=("survivors", "all"), help="try these again although they are known"
+        "--again", choices=("survivors", "all"), help="try these again even if their result is known"
     )
-    parser.add_argument("--functions", action="store_true", help="leave out what takes an import of its own")
-    parser.add_argument("--report", action="store_true", help="print what is known, and try nothing")
+    parser.add_argument("--functions", action="store_true", help="skip mutants that need a fresh import")
+    parser.add_argument("--report", action="store_true", help="print known results, and try no mutant")
     chosen = parser.parse_args()
     unexplained = 0
     for name in chosen.targets:
         path = _RESULTS / f"{name}.json"
         if not chosen.report:
-            forget(path, chosen.again, Explanations.read())
+            drop_results(path, chosen.again, Explanations.read())
             run_target(TARGETS[name], path, chosen.sample, functions=chosen.functions)
         unexplained += print_report(name, TARGETS[name], path, Explanations.read())
     return 1 if unexplained else 0
 
 
-def forget(path: Path, again: str | None, explanations: Explanations) -> None:
-    """Remove the results that are to be found anew: all, or those of survivors without an explanation."""
+def drop_results(path: Path, again: str | None, explanations: Explanations) -> None:
+    """Remove results that must be measured again.
+
+    Args:
+        path: File of a target's results.
+        again: `all`, or `survivors` for survivors without an explanation. If omitted, all results stay.
+        explanations: Explanations of survivors.
+    """
     if again is None or not path.exists():
         return
     results = {} if again == "all" else json.loads(path.read_text())
-    kept = {
+    remaining = {
         file: {
             name: result
-            for name, result in found.items()
+            for name, result in mutant_results.items()
             if result in ("killed", "timeout") or explanations.reason(file, name)
         }
-        for file, found in results.items()
+        for file, mutant_results in results.items()
     }
-    path.write_text(json.dumps(kept, indent=1))
+    path.write_text(json.dumps(remaining, indent=1))
 
 
 def run_target(target: Target, path: Path, sample: int | None, *, functions: bool) -> None:
-    """Try a target's mutants, or those in its functions alone; what is known already is kept."""
+    """Run the tests on a target's mutants whose result is unknown.
+
+    Args:
+        target: The target.
+        path: File of its results.
+        sample: Number of random mutants; None means all.
+        functions: Try only mutants inside functions, which need no fresh import.
+    """
     path.parent.mkdir(exist_ok=True)
     for name in _HEAVY:
         __import__(name)
@@ -76,12 +89,17 @@ def run_target(target: Target, path: Path, sample: int | None, *, functions: boo
         os.waitpid(child, 0)
 
 
-def drawn(every: list[Mutant], sample: int | None) -> list[Mutant]:
-    """So many of the mutants at random, in their order; the same ones each time."""
-    if sample is None or sample >= len(every):
-        return every
-    kept = set(random.Random(0).sample(range(len(every)), sample))
-    return [mutant for index, mutant in enumerate(every) if index in kept]
+def sample_mutants(candidates: list[Mutant], sample: int | None) -> list[Mutant]:
+    """Draw a reproducible random sample of the mutants, in their order.
+
+    Args:
+        candidates: The mutants.
+        sample: Size of the sample; None means all.
+    """
+    if sample is None or sample >= len(candidates):
+        return candidates
+    chosen = set(random.Random(0).sample(range(len(candidates)), sample))
+    return [mutant for index, mutant in enumerate(candidates) if index in chosen]
 
 
 def _run_session(target: Target, path: Path, sample: int | None) -> None:
@@ -93,9 +111,9 @@ def _run_session(target: Target, path: Path, sample: int | None) -> None:
     per_file = None if sample is None else -(-sample // len(target.files))
     session = MutationSession(
         {target.module(file): _ROOT / file for file in target.files},
-        {str(_ROOT / file): found for file, found in results.items()},
+        {str(_ROOT / file): mutant_results for file, mutant_results in results.items()},
         lambda: _write(path, session.known),
-        lambda every: drawn(every, per_file),
+        lambda candidates: sample_mutants(candidates, per_file),
     )
     with tempfile.TemporaryDirectory() as folder:
         pytest.main([*_options(folder), *target.tests], plugins=[session])
@@ -111,32 +129,34 @@ def _run_session(target: Target, path: Path, sample: int | None) -> None:
 
 
 def _run_by_import(target: Target, path: Path, sample: int | None) -> None:
-    """The mutants at module level, which take an import of their own."""
+    """Run the tests on mutants at module level, each with a fresh import of the module."""
     import pytest
 
     from mutation.code import ChangedSource
     from mutation.mutants import mutants
     from mutation.session import BY_IMPORT, KILLED, NOT_RUN, SURVIVED, TIMEOUT, in_fork, quick_hypothesis
 
-    class Quick:
+    class QuickHypothesis:
         def pytest_configure(self) -> None:
             quick_hypothesis()
 
     results = _read(path)
     tests = json.loads((path.parent / f"{path.stem}-tests.json").read_text())
-    for file, found in results.items():
-        for name in [name for name, result in found.items() if result == BY_IMPORT]:
+    for file, mutant_results in results.items():
+        for name in [name for name, result in mutant_results.items() if result == BY_IMPORT]:
 
             def run(file: str = file, name: str = name) -> int:
                 source = _ROOT / file
                 tree = ast.parse(source.read_text())
-                next(one for one in mutants(tree) if one.name == name).apply()
+                next(mutant for mutant in mutants(tree) if mutant.name == name).apply()
                 ChangedSource(target.module(file), source, tree).install()
                 with tempfile.TemporaryDirectory() as folder:
-                    return int(pytest.main([*_options(folder), "-x", *tests[file]], plugins=[Quick()]))
+                    return int(
+                        pytest.main([*_options(folder), "-x", *tests[file]], plugins=[QuickHypothesis()])
+                    )
 
             code = in_fork(run, timeout=300) if tests[file] else -1
-            found[name] = {0: SURVIVED, -1: NOT_RUN, None: TIMEOUT}.get(code, KILLED)
+            mutant_results[name] = {0: SURVIVED, -1: NOT_RUN, None: TIMEOUT}.get(code, KILLED)
             path.write_text(json.dumps(results, indent=1))
 
 
@@ -158,7 +178,7 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _write(path: Path, known: dict[str, dict[str, str]]) -> None:
-    relative = {str(Path(file).relative_to(_ROOT)): found for file, found in known.items()}
+    relative = {str(Path(file).relative_to(_ROOT)): results for file, results in known.items()}
     path.write_text(json.dumps(relative, indent=1))
 
 

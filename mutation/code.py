@@ -1,4 +1,4 @@
-"""Put changed code in the place of the code that runs."""
+"""Replacement of running code with changed code."""
 
 import ast
 import functools
@@ -13,28 +13,29 @@ from typing import Any
 
 
 def swap_code(module: ModuleType, tree: ast.Module, function: str) -> bool:
-    """Give a function the code that it has in a changed tree, for everybody who has imported it.
+    """Replace a function's code in place, so that modules that imported the function before use the new code.
 
     Args:
-        module: The module that is imported.
-        tree: Its source after the change.
-        function: The function's or method's qualified name.
+        module: The imported module.
+        tree: The module's source after the change.
+        function: Qualified name of the function or method.
 
     Returns:
-        False where the running function can't be found or holds other variables.
+        False if the running function is not found or has other free variables.
     """
-    found = find_function(module, function)
-    code = next((one for one in _codes(_compiled(module, tree)) if one.co_qualname == function), None)
-    if found is None or code is None or found.__code__.co_qualname != function:
+    running = find_function(module, function)
+    codes = _codes(_compiled(module, tree))
+    code = next((candidate for candidate in codes if candidate.co_qualname == function), None)
+    if running is None or code is None or running.__code__.co_qualname != function:
         return False
-    if code.co_freevars != found.__code__.co_freevars:
+    if code.co_freevars != running.__code__.co_freevars:
         return False
-    found.__code__ = code
+    running.__code__ = code
     return True
 
 
 def find_function(module: ModuleType, name: str) -> FunctionType | None:
-    """The function of this qualified name without its decorators, or None."""
+    """Return the function of this qualified name without its decorators, or None if there is none."""
     value: Any = module
     for part in name.split("."):
         value = vars(value).get(part)
@@ -52,34 +53,35 @@ def find_function(module: ModuleType, name: str) -> FunctionType | None:
 
 
 class ChangedSource(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports one module from a changed tree.
+    """Import hook that loads one module from a changed tree.
 
     Args:
         name: The module's name.
-        path: Its file.
+        path: The module's file.
         tree: The file's source after the change.
     """
 
     def __init__(self, name: str, path: Path, tree: ast.Module) -> None:
+        """Keep the module's name, file and tree."""
         self._name, self._path, self._tree = name, path, tree
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """See `importlib`."""
+        """Return a spec with this loader for the changed module; see `importlib.abc.MetaPathFinder`."""
         if fullname != self._name:
             return None
         return importlib.util.spec_from_file_location(fullname, self._path, loader=self)
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """See `importlib`."""
+        """Let importlib create the module; see `importlib.abc.Loader`."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """See `importlib`."""
+        """Run the changed source; see `importlib.abc.Loader`."""
         exec(compile(self._tree, str(self._path), "exec"), module.__dict__)
 
     def install(self) -> None:
-        """Import the module from here from now on."""
+        """Add this hook, so that later imports of the module use the changed source."""
         sys.meta_path.insert(0, self)
 
 

@@ -1,4 +1,4 @@
-"""The small changes that are tried on a source file."""
+"""Mutants: small changes of a source file."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitAnd: ast.BitOr,
 }
-_LEFT_ALONE = {"annotation", "returns", "decorator_list", "bases"}
+_UNCHANGED_FIELDS = {"annotation", "returns", "decorator_list", "bases"}
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Mutant:
     """One small change of a source file.
 
     Args:
-        name: Function, change and, where the same change occurs several times in it, its number; it stays the same
-            when lines move.
-        line: The line that is changed.
-        function: The outermost function or method around it as a qualified name; None at module or class level.
-        apply: Change the tree that the mutants were made from.
+        name: Function and change, with a number if the same change occurs several times in the function. The name does
+            not change when lines move.
+        line: Number of the changed line.
+        function: Qualified name of the outermost enclosing function or method; None at module or class level.
+        apply: Function that changes the tree from which the mutants were made.
     """
 
     name: str
@@ -50,19 +50,21 @@ class Mutant:
 
 
 def mutants(tree: ast.Module) -> list[Mutant]:
-    """All mutants of a parsed source file.
+    """Return all mutants of a parsed source file.
 
-    Comparisons, arithmetic, `and` and `or`, signs, numbers, booleans, conditions, returned values, keyword arguments
-    and calls that stand alone are changed. Annotations, decorators, assertions, the text of errors and strings are
-    left alone.
+    They change comparisons, arithmetic, `and` and `or`, signs, numbers, booleans, conditions, returned values, keyword
+    arguments and call statements. They do not change annotations, decorators, assertions, raised errors and strings.
+
+    Args:
+        tree: The parsed source file; applying a mutant changes it.
     """
-    found: list[Mutant] = []
-    seen: dict[str, int] = {}
+    result: list[Mutant] = []
+    occurrences: dict[str, int] = {}
     for owner, field, index, old, function in _nodes(tree, None, ""):
         for new in _alternatives(old, owner, field):
             change = f"{function or 'module'}: {_short(old)} -> {_short(new)}"
-            seen[change] = seen.get(change, 0) + 1
-            name = change if seen[change] == 1 else f"{change} (number {seen[change]})"
+            occurrences[change] = occurrences.get(change, 0) + 1
+            name = change if occurrences[change] == 1 else f"{change} (number {occurrences[change]})"
             replacement = ast.fix_missing_locations(ast.copy_location(new, old))
 
             def apply(
@@ -76,16 +78,16 @@ def mutants(tree: ast.Module) -> list[Mutant]:
                 else:
                     getattr(owner, field)[index] = new
 
-            found.append(Mutant(name, old.lineno, function, apply))
-    return found
+            result.append(Mutant(name, old.lineno, function, apply))
+    return result
 
 
 def _nodes(
     owner: ast.AST, function: str | None, prefix: str
 ) -> Iterator[tuple[ast.AST, str, int | None, ast.stmt | ast.expr, str | None]]:
-    """Statements and expressions with their place in the tree and the outermost function around them."""
+    """Yield statements and expressions with their place in the tree and the outermost enclosing function."""
     for field, value in ast.iter_fields(owner):
-        if field in _LEFT_ALONE or (isinstance(owner, ast.ClassDef) and field == "keywords"):
+        if field in _UNCHANGED_FIELDS or (isinstance(owner, ast.ClassDef) and field == "keywords"):
             continue
         for index, item in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if not isinstance(item, ast.AST) or isinstance(item, ast.Raise | ast.Assert):
@@ -94,12 +96,12 @@ def _nodes(
                 yield owner, field, index, item, function
             inside, name = function, prefix
             if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) and function is None:
-                # Defaults are computed where the function is defined.
+                # Defaults are evaluated in the scope that defines the function.
                 yield from _nodes(item.args, None, prefix)
                 inside = f"{prefix}{item.name}"
                 body = copy(item)
                 body.args = ast.arguments([], [], None, [], [], None, [])
-                # The copy shares its list of statements with the tree.
+                # The copy shares its list of statements with the tree, so changes to the copy reach the tree.
                 yield from _nodes(body, inside, prefix)
                 continue
             if isinstance(item, ast.ClassDef) and function is None:
@@ -125,9 +127,9 @@ def _alternatives(node: ast.AST, owner: ast.AST, field: str) -> Iterator[ast.AST
             yield ast.Return(ast.Constant(None))
         case ast.Expr(value=ast.Call()):
             yield ast.Pass()
-    # A single comparison and a `not` that are the whole condition are already turned around.
-    turned = (isinstance(node, ast.Compare) and len(node.ops) == 1) or isinstance(node, ast.UnaryOp)
-    if field == "test" and isinstance(owner, ast.If | ast.While | ast.IfExp) and not turned:
+    # A condition that is a single comparison or a `not` is already negated by another mutant.
+    negated = (isinstance(node, ast.Compare) and len(node.ops) == 1) or isinstance(node, ast.UnaryOp)
+    if field == "test" and isinstance(owner, ast.If | ast.While | ast.IfExp) and not negated:
         yield ast.UnaryOp(ast.Not(), node)
 
 

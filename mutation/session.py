@@ -1,4 +1,4 @@
-"""One pytest session for many mutants: tests are collected once, and each mutant runs in a fork of that process."""
+"""Pytest session for many mutants: tests are collected once, and each mutant runs in a fork of the process."""
 
 import ast
 import importlib
@@ -22,16 +22,16 @@ from mutation.mutants import Mutant, mutants
 
 KILLED, SURVIVED, TIMEOUT, NOT_RUN, BY_IMPORT = "killed", "survived", "timeout", "not run", "by import"
 _SPARE = 8 * 2**30
-"""Bytes of address space that a mutant may take beyond what the session has."""
+"""Address space in bytes that a mutant may use beyond that of the session."""
 
 
 @dataclass
 class Baseline:
-    """What the unchanged code does.
+    """Results of the unchanged code.
 
     Args:
-        seconds: How long each test takes, by its id.
-        lines: The lines of each source file that each test runs.
+        seconds: Time of each test in seconds, by test id.
+        lines: Lines of each source file that each test runs, by test id and file.
         passed: Whether all tests pass.
     """
 
@@ -40,11 +40,11 @@ class Baseline:
     passed: bool = True
 
     def tests_of(self, path: Path, line: int | None = None) -> set[str]:
-        """The tests that run a line of a file, or any line of it."""
+        """Return the ids of the tests that run a line of a file, or any of its lines if `line` is omitted."""
         return {
             test
             for test, files in self.lines.items()
-            if (found := files.get(str(path))) and (line is None or line in found)
+            if (lines := files.get(str(path))) and (line is None or line in lines)
         }
 
 
@@ -52,10 +52,10 @@ class MutationSession:
     """A pytest plugin that runs the collected tests against mutants instead of once.
 
     Args:
-        sources: Module name and file of what is changed.
-        known: Results that are there already, by file and mutant; filled while it runs.
-        save: Called after each mutant.
-        chosen: Which of a file's mutants are tried.
+        sources: Files to mutate, by module name.
+        known: Known results by file and mutant; new results are added.
+        save: Function that is called after each mutant.
+        chosen: Function that selects the mutants of a file to try.
     """
 
     def __init__(
@@ -65,21 +65,22 @@ class MutationSession:
         save: Callable[[], None],
         chosen: Callable[[list[Mutant]], list[Mutant]],
     ) -> None:
+        """Prepare the session; pytest's hooks run it."""
         self._sources, self.known, self._save, self._chosen = sources, known, save, chosen
         self.baseline = Baseline()
 
     def pytest_configure(self) -> None:
-        """Make Hypothesis look for a counterexample, and neither store nor simplify it."""
+        """Make Hypothesis stop at the first counterexample, without storing or shrinking it."""
         quick_hypothesis()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Measure the unchanged code, then every mutant."""
+        """Run the tests on the unchanged code, then on every mutant."""
         if session.testsfailed:
             raise session.Interrupted("The tests can't be collected.")
         self._measure(session)
         if not self.baseline.passed:
-            print("The tests fail without a change.", flush=True)
+            print("The tests fail on the unchanged code. Fix them first.", flush=True)
             return True
         for name, path in self._sources.items():
             results = self.known.setdefault(str(path), {})
@@ -104,44 +105,45 @@ class MutationSession:
         self.baseline = Baseline(**json.loads(content)) if content else Baseline(passed=False)
 
     def _trace(self, session: pytest.Session) -> dict[str, Any]:
-        found, wanted = Baseline(), {str(path) for path in self._sources.values()}
-        seen: dict[str, set[int]] = {}
+        baseline, sources = Baseline(), {str(path) for path in self._sources.values()}
+        executed: dict[str, set[int]] = {}
 
         def local(frame: FrameType, event: str, _: object) -> Any:
             if event == "line":
-                seen.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
+                executed.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
             return local
 
         def enter(frame: FrameType, event: str, _: object) -> Any:
-            if frame.f_code.co_filename not in wanted:
+            if frame.f_code.co_filename not in sources:
                 return None
-            seen.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
+            executed.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
             return local
 
         shared: dict[str, dict[str, set[int]]] = {}
         for index, item in enumerate(session.items):
-            seen.clear()
+            executed.clear()
             start = time.perf_counter()
             sys.settrace(enter)
             run_item(session, index, session.items)
             sys.settrace(None)
-            found.seconds[item.nodeid] = time.perf_counter() - start
-            found.lines[item.nodeid] = {name: sorted(lines) for name, lines in seen.items()}
-            # What a module's fixture ran, every later test of that module may depend on.
+            baseline.seconds[item.nodeid] = time.perf_counter() - start
+            baseline.lines[item.nodeid] = {name: sorted(lines) for name, lines in executed.items()}
+            # Later tests of a module may depend on the lines that its fixtures ran.
             if index == 0 or session.items[index - 1].path != item.path:
                 shared = {}
             if _has_wide_fixture(item):
-                for name, lines in seen.items():
+                for name, lines in executed.items():
                     shared.setdefault(item.path.name, {}).setdefault(name, set()).update(lines)
                 for name, lines in shared.get(item.path.name, {}).items():
-                    found.lines[item.nodeid][name] = sorted({*found.lines[item.nodeid].get(name, []), *lines})
-        found.passed = not session.testsfailed
-        return vars(found)
+                    own_lines = baseline.lines[item.nodeid].get(name, [])
+                    baseline.lines[item.nodeid][name] = sorted({*own_lines, *lines})
+        baseline.passed = not session.testsfailed
+        return vars(baseline)
 
     def _try(self, session: pytest.Session, name: str, path: Path, mutant: Mutant) -> str:
         if mutant.function is None:
             return BY_IMPORT
-        # A statement over several lines may be counted at another of its lines, so a function's tests come next.
+        # The trace may report a multi-line statement at another of its lines, so run the file's other tests as well.
         first = self.baseline.tests_of(path, mutant.line)
         rest = self.baseline.tests_of(path)
         if not rest:
@@ -151,7 +153,7 @@ class MutationSession:
 
         def run() -> int:
             tree = ast.parse(path.read_text())
-            next(one for one in mutants(tree) if one.name == mutant.name).apply()
+            next(other for other in mutants(tree) if other.name == mutant.name).apply()
             if not swap_code(importlib.import_module(name), tree, mutant.function or ""):
                 return 3
             for index in range(len(items)):
@@ -178,13 +180,27 @@ class MutationSession:
 
 
 def run_item(session: pytest.Session, index: int, items: Sequence[pytest.Item]) -> None:
-    """Run one test as pytest does."""
+    """Run one test with pytest's protocol.
+
+    Args:
+        session: The session.
+        index: Index of the test in `items`.
+        items: All tests, in order.
+    """
     following = items[index + 1] if index + 1 < len(items) else None
     session.config.hook.pytest_runtest_protocol(item=items[index], nextitem=following)
 
 
 def in_fork(run: Callable[[], int], *, timeout: float) -> int | None:
-    """The exit status of a function in a fork without output; None after the timeout, which kills all it started."""
+    """Run a function in a fork without output.
+
+    Args:
+        run: Function that returns the exit status.
+        timeout: Time in seconds after which the fork and all its child processes are killed.
+
+    Returns:
+        The exit status, or None after a timeout.
+    """
     child = os.fork()
     if not child:
         os.setsid()
@@ -204,7 +220,7 @@ def in_fork(run: Callable[[], int], *, timeout: float) -> int | None:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Without output, within a bound of memory, and never back in the parent's code."""
+    """Suppress output, limit memory, and exit on any exception, so that a fork never runs the parent's code."""
     quiet = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(quiet, descriptor)
@@ -217,7 +233,7 @@ def guarded() -> Iterator[None]:
 
 
 def quick_hypothesis() -> None:
-    """A failing example is enough: it is neither simplified nor stored."""
+    """Make Hypothesis stop at the first failing example, without shrinking or storing it."""
     from hypothesis import Phase, settings
 
     settings.register_profile(
@@ -230,4 +246,5 @@ def _has_wide_fixture(item: pytest.Item) -> bool:
     fixtures = getattr(item, "_fixtureinfo", None)
     if fixtures is None:
         return False
-    return any(one.scope != "function" for found in fixtures.name2fixturedefs.values() for one in found)
+    definitions = (definition for group in fixtures.name2fixturedefs.values() for definition in group)
+    return any(definition.scope != "function" for definition in definitions)

@@ -1,4 +1,4 @@
-"""What is mutated, and the tests that are to notice it."""
+"""Targets of mutation testing: source files, and the tests that must detect their mutants."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,8 @@ class Target:
     """Source files and their tests.
 
     Args:
-        files: Paths from the repository's root.
-        tests: Test files or folders, from there too.
+        files: Paths relative to the repository's root.
+        tests: Paths of test files or folders, also relative to the root.
     """
 
     files: tuple[str, ...]
@@ -20,12 +20,17 @@ class Target:
 
     @staticmethod
     def module(file: str) -> str:
-        """The name under which a source file is imported."""
+        """Return the module name of a source file."""
         return ".".join(Path(file).with_suffix("").parts[1:])
 
 
 def package(name: str, *more: str) -> Target:
-    """All files of a package with its folder of tests."""
+    """Make the target of a package with its folder of tests.
+
+    Args:
+        name: Name of the package.
+        more: Paths of additional tests.
+    """
     folder = _SOURCE / "palimpsest" / name
     files = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
     return Target(tuple(str(path.relative_to(_SOURCE.parent)) for path in files), (f"tests/{name}", *more))
@@ -58,4 +63,4 @@ TARGETS: dict[str, Target] = {
         ),
     ),
 }
-"""By the name that the command line takes."""
+"""Targets by their name on the command line."""

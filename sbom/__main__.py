@@ -38,16 +38,16 @@ ACCEPTED = frozenset(
         "Zlib",
     }
 )
-"""Licenses under which the program may be passed on together with the package; MPL-2.0 covers its own files alone."""
+"""Licenses of dependencies that are accepted; MPL-2.0 covers only the files of the dependency itself."""
 
 
 def main() -> int:
-    """Do what the command line names, and end with 1 where something is not accepted."""
+    """Run the selected check, and return 1 if it finds a license or advisory that is not accepted."""
     parser = argparse.ArgumentParser(prog="python -m sbom", description=__doc__)
     parser.add_argument("what", choices=("sbom", "licenses", "advisories"))
-    parser.add_argument("--tools", type=Path, default=ROOT / ".venv-sbom" / "bin", help="where the tools are")
+    parser.add_argument("--tools", type=Path, default=ROOT / ".venv-sbom" / "bin", help="folder of the tools")
     parser.add_argument(
-        "--python", type=Path, default=Path(sys.executable), help="whose packages are looked at"
+        "--python", type=Path, default=Path(sys.executable), help="interpreter whose packages are listed"
     )
     parser.add_argument("--sbom", type=Path, default=ROOT / "dist" / "sbom.json")
     chosen = parser.parse_args()
@@ -58,15 +58,21 @@ def main() -> int:
     if chosen.what == "sbom":
         print(f"{len(components(chosen.sbom))} packages are listed in {chosen.sbom}.")
         return 0
-    refused = list(refused_licenses(components(chosen.sbom), exceptions()["licenses"]))
-    for sentence in refused:
-        print(sentence)
-    print(f"{len(components(chosen.sbom))} packages, {len(refused)} with a license that is not accepted.")
-    return 1 if refused else 0
+    rejected = list(rejected_licenses(components(chosen.sbom), exceptions()["licenses"]))
+    for message in rejected:
+        print(message)
+    print(f"{len(components(chosen.sbom))} packages, {len(rejected)} with a license that is not accepted.")
+    return 1 if rejected else 0
 
 
 def write_sbom(tools: Path, python: Path, path: Path) -> None:
-    """Write the bill of materials of an environment, in CycloneDX's JSON."""
+    """Write the bill of materials of an environment as CycloneDX JSON.
+
+    Args:
+        tools: Folder of the tools.
+        python: Interpreter of the environment.
+        path: The file to write.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     command = [
         tools / "cyclonedx-py",
@@ -82,32 +88,47 @@ def write_sbom(tools: Path, python: Path, path: Path) -> None:
 
 
 def components(path: Path) -> list[dict[str, Any]]:
-    """The packages of a bill of materials, without this one."""
-    listed = json.loads(path.read_text(encoding="utf-8"))["components"]
-    return [one for one in listed if one["name"] != "palimpsest"]
+    """Return the packages of a bill of materials, without Palimpsest itself."""
+    packages = json.loads(path.read_text(encoding="utf-8"))["components"]
+    return [package for package in packages if package["name"] != "palimpsest"]
 
 
 def exceptions() -> dict[str, dict[str, str]]:
-    """What is let pass, with the reasons."""
+    """Return the exceptions of exceptions.toml with their reasons."""
     return tomllib.loads((ROOT / "sbom" / "exceptions.toml").read_text(encoding="utf-8"))
 
 
-def refused_licenses(packages: list[dict[str, Any]], excepted: dict[str, str]) -> Iterator[str]:
-    """A sentence for each package under a license that is not accepted, and for each exception without a package."""
+def rejected_licenses(packages: list[dict[str, Any]], excepted: dict[str, str]) -> Iterator[str]:
+    """Yield a message for each package whose license is not accepted.
+
+    Args:
+        packages: Packages of a bill of materials.
+        excepted: Reasons of accepted exceptions, by package name.
+    """
     for package in packages:
         names = [name for entry in package.get("licenses", []) for name in _names(entry)]
-        strange = [name for name in names if name not in ACCEPTED]
-        if package["name"].lower() not in excepted and (strange or not names):
-            said = ", ".join(strange) or "no license that can be read"
-            yield f"{package['name']} {package['version']} has {said}: replace it, or say in exceptions.toml why not."
+        unaccepted = [name for name in names if name not in ACCEPTED]
+        if package["name"].lower() not in excepted and (unaccepted or not names):
+            description = ", ".join(unaccepted) or "no readable license"
+            yield (
+                f"{package['name']} {package['version']} has {description}. Replace it, or add an exception with a "
+                "reason to exceptions.toml."
+            )
 
 
 def check_advisories(tools: Path) -> int:
-    """Ask the advisory database about every pinned version; where it can't be reached, say so and pass."""
+    """Look up every pinned version in the advisory database; skip the check if the database can't be reached.
+
+    Args:
+        tools: Folder of the tools.
+
+    Returns:
+        The exit status of pip-audit, or 0 if the check was skipped.
+    """
     try:
         socket.create_connection((ADVISORIES, 443), timeout=10).close()
     except OSError as error:
-        print(f"Skipped: the advisory database {ADVISORIES} can't be reached ({error}).")
+        print(f"Skipped. The advisory database {ADVISORIES} can't be reached ({error}).")
         return 0
     command = [
         str(tools / "pip-audit"),
@@ -123,7 +144,7 @@ def check_advisories(tools: Path) -> int:
 
 
 def _names(entry: dict[str, Any]) -> list[str]:
-    """The single licenses of an entry: an identifier, a classifier, or an expression of several."""
+    """Return the licenses of an entry, which is an identifier, a classifier, or an expression of several."""
     if "expression" in entry:
         return [part for part in re.split(r"\s+(?:AND|OR|WITH)\s+|[()]", entry["expression"]) if part]
     named = entry["license"]

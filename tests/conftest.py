@@ -8,7 +8,7 @@ from hypothesis import settings
 from palimpsest.config import FederationConfig, ModelConfig
 from palimpsest.datasets import FederatedData, ImageSet
 
-# A machine that others use too must not fail a test by being slow.
+# A test must not fail because a shared machine is slow.
 settings.register_profile("palimpsest", deadline=None)
 settings.load_profile("palimpsest")
 
@@ -25,7 +25,7 @@ REASON = "PALIMPSEST_DATA_DIR does not name a folder that mirrors the data sets"
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The mirror of the real data sets; without it the test is skipped, and says so."""
+    """Return the mirror of the real data sets, or skip the test if there is none."""
     folder = os.environ.get("PALIMPSEST_DATA_DIR", "")
     if not folder or not Path(folder).is_dir():
         pytest.skip(REASON)
@@ -34,7 +34,7 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def weights_dir(data_dir: Path) -> Path:
-    """The pretrained weights beside the mirror; without them the test is skipped, and says so."""
+    """Return the folder of pretrained weights beside the mirror, or skip the test if there is none."""
     folder = data_dir.parent / "weights"
     if not folder.is_dir():
         pytest.skip("There is no folder 'weights' beside the data mirror")
@@ -50,7 +50,7 @@ def _images(count: int, generator: torch.Generator) -> ImageSet:
 
 @pytest.fixture(scope="session")
 def data():
-    """A federation small enough for hundreds of trainings."""
+    """Create a federation small enough for hundreds of trainings."""
     generator = torch.Generator().manual_seed(5)
     train = _images(75, generator)
     held_out, auxiliary = _images(30, generator), _images(30, generator)
@@ -66,7 +66,7 @@ def lenet():
 
 @pytest.fixture(scope="session")
 def resnet():
-    """Has batch norm."""
+    """Configure a model with batch norm."""
     return ModelConfig(name="resnet20")
 
 

@@ -6,23 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from palimpsest.display import escape_control_characters, frame, html_paragraph, html_table, in_form
+from palimpsest.display import escape_control_characters, format_number, frame, html_paragraph, html_table
 from palimpsest.errors import ConfigurationError
 
 
 @given(st.text(st.characters()))
-def test_printable_text_holds_no_control_character_and_stays_as_it_is(text: str) -> None:
-    shown = escape_control_characters(text)
-    assert shown.isprintable()
-    assert escape_control_characters(shown) == shown
+def test_escaped_text_is_printable_and_stays_the_same(text: str) -> None:
+    escaped = escape_control_characters(text)
+    assert escaped.isprintable()
+    assert escape_control_characters(escaped) == escaped
 
 
 @given(st.text(st.characters(categories=("L", "N", "P", "S", "Zs")).filter(str.isprintable)))
-def test_text_that_can_be_printed_is_not_changed(text: str) -> None:
+def test_printable_text_is_not_changed(text: str) -> None:
     assert escape_control_characters(text) == text
 
 
-def test_a_control_character_is_shown_by_its_escape() -> None:
+def test_replaces_control_characters_by_their_escapes() -> None:
     assert escape_control_characters("a\x1b[2Jb\n\u202ec") == r"a\x1b[2Jb\n\u202ec"
 
 
@@ -37,16 +37,16 @@ def test_a_control_character_is_shown_by_its_escape() -> None:
         (1e-6, ".1%", "0.0%"),
     ],
 )
-def test_a_small_number_is_written_by_its_power_of_ten(value: float, form: str, text: str) -> None:
-    assert in_form(value, form) == text
+def test_formats_small_numbers_in_scientific_notation(value: float, form: str, text: str) -> None:
+    assert format_number(value, form) == text
 
 
 @given(st.floats(1e-300, 1e6))
-def test_no_positive_number_is_written_as_zero(value: float) -> None:
-    assert float(in_form(value, ".4f")) > 0
+def test_formats_no_positive_number_as_zero(value: float) -> None:
+    assert float(format_number(value, ".4f")) > 0
 
 
-def test_a_frame_has_its_columns_without_any_row() -> None:
+def test_empty_frame_has_its_columns() -> None:
     pytest.importorskip("pandas", reason="pandas is not installed")
     rows = [{"run": "a", "mse": 0.5}, {"run": "b"}]
     table = frame(rows, columns=("run", "mse"), index="run")
@@ -57,7 +57,7 @@ def test_a_frame_has_its_columns_without_any_row() -> None:
     assert len(empty) == 0
 
 
-def test_a_frame_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_the_package_that_a_frame_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ConfigurationError, match="pip install pandas"):
         frame([], columns=("run",))
@@ -81,7 +81,7 @@ class Parsed(HTMLParser):
 
 
 @given(st.text())
-def test_whatever_a_cell_or_a_paragraph_holds_stays_text(text: str) -> None:
+def test_escapes_the_text_of_cells_and_paragraphs(text: str) -> None:
     table = Parsed(html_table([text], [[text]]))
     assert table.tags == ["table", "thead", "tr", "th", "tbody", "tr", "td"]
     assert table.text == 2 * text
@@ -91,7 +91,7 @@ def test_whatever_a_cell_or_a_paragraph_holds_stays_text(text: str) -> None:
         assert paragraph.text == text
 
 
-def test_a_table_has_a_cell_for_each_value() -> None:
+def test_table_has_a_cell_for_each_value() -> None:
     table = html_table(["run", "<b>"], [["a & b", 0.5], [Markup("<i>c</i>"), "x" * 400]])
     assert table == (
         "<table><thead><tr><th>run</th><th>&lt;b&gt;</th></tr></thead><tbody>"

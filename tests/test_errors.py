@@ -16,18 +16,18 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_a_caller_can_catch_every_error_by_the_base(kind: type[Exception]) -> None:
+def test_every_error_extends_the_base_class(kind: type[Exception]) -> None:
     assert issubclass(kind, PalimpsestError)
     assert kind.__doc__
     assert str(kind("One sentence.")) == "One sentence."
 
 
-def test_an_error_of_this_package_is_no_error_of_python() -> None:
+def test_errors_extend_no_built_in_error() -> None:
     builtin = (ValueError, RuntimeError, OSError, LookupError, TypeError)
     assert not any(issubclass(kind, builtin) for kind in KINDS)
 
 
-def test_every_error_is_raised_somewhere() -> None:
+def test_every_error_is_raised() -> None:
     raised: set[str] = set()
     for path in Path(palimpsest.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

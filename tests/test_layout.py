@@ -8,37 +8,37 @@ ROOT = Path(__file__).parents[1]
 PACKAGE, TESTS = ROOT / "src" / "palimpsest", ROOT / "tests"
 LONGEST_FILE, LONGEST_FUNCTION, MOST_ROOT_MODULES = 300, 60, 8
 
-WHOLE = {
+CROSS_CUTTING = {
     "cli/test_json.py": "the flags --json, --log, --track and --quiet, across the commands",
-    "cli/test_layers.py": "what the commands may import",
+    "cli/test_layers.py": "the imports that commands may have",
     "comparison/test_in_browser.py": "the page in a real browser",
     "config/test_stored_texts.py": "the stored text of every preset and component, across the package",
     "federation/test_flower_deployment.py": "a whole federation on several processes",
     "pipeline/test_large_models.py": "large networks from the command line",
-    "pipeline/test_wall.py": "what no attack may reach, across the pipeline",
-    "pipeline/test_wall_probe.py": "the probe behind that test can find what leaks",
+    "pipeline/test_wall.py": "objects that no attack may reach, across the pipeline",
+    "pipeline/test_wall_probe.py": "the probe behind that test, which must find leaks",
     "report/test_in_browser.py": "the page in a real browser",
     "test_layout.py": "this file",
     "test_public_api.py": "everything that the package exports",
 }
-"""Test files that belong to no single module, and why."""
+"""Test files that do not test a single module, and their subjects."""
 OTHER_FOLDERS = {"benchmarks", "docs", "examples", "fuzz", "mutation", "sbom", "support", "typed", "wording"}
-"""Folders of tests that are about something else than the package's modules."""
+"""Test folders that do not correspond to the package's modules."""
 
 
 def modules() -> dict[str, Path]:
-    """The package's modules, by their path in it."""
+    """Return the package's modules by their relative paths."""
     return {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def module_tests() -> list[Path]:
-    """The test files that should belong to a module, by their path in the folder of tests."""
+    """Return the relative paths of the test files that must belong to a module."""
     files = (path.relative_to(TESTS) for path in sorted(TESTS.rglob("test_*.py")))
     return [path for path in files if path.parts[0] not in OTHER_FOLDERS]
 
 
 def long_functions(source: str) -> Iterator[str]:
-    """The names of functions that are too long and have no comment `# Long: why` above them."""
+    """Yield the names of functions that are too long and have no comment `# Long: why` above them."""
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -63,7 +63,7 @@ def test_each_test_file_belongs_to_a_module() -> None:
         for path in module_tests()
         if str(path.with_name(path.name.removeprefix("test_"))) not in known
     }
-    assert stray - set(WHOLE) == set()
+    assert stray - set(CROSS_CUTTING) == set()
 
 
 def test_files_are_short() -> None:
@@ -71,7 +71,7 @@ def test_files_are_short() -> None:
     assert {name: size for name, size in sizes.items() if size > LONGEST_FILE} == {}
 
 
-def test_functions_are_short_or_say_why_not() -> None:
+def test_functions_are_short_or_explained() -> None:
     found = {
         f"{name}: {function}"
         for name, path in modules().items()
@@ -80,11 +80,11 @@ def test_functions_are_short_or_say_why_not() -> None:
     assert found == set()
 
 
-def test_the_packages_root_holds_few_modules() -> None:
+def test_package_root_has_few_modules() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_ROOT_MODULES
 
 
-def test_a_long_function_is_found_unless_its_comment_says_why() -> None:
+def test_finds_long_functions_without_a_comment() -> None:
     body = "    x = 1\n" * LONGEST_FUNCTION
     assert list(long_functions(f"def f():\n{body}")) == ["f"]
     assert list(long_functions(f"@one\n@two\nasync def f():\n{body}")) == ["f"]

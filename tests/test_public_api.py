@@ -1,4 +1,4 @@
-"""What `import palimpsest` promises: its names and signatures, that it is light, and that it shows itself."""
+"""The public API: names, signatures, changelog entries, the reference page, and a light import."""
 
 import importlib
 import importlib.util
@@ -16,75 +16,73 @@ CHANGELOG = Path(__file__).parents[1] / "CHANGELOG.md"
 
 
 def unreleased(changelog: str) -> str:
-    """The section of what no release holds yet."""
+    """Return the section of changes that are not released yet."""
     return re.split(r"^## ", changelog, flags=re.MULTILINE)[1:][0] if "## Unreleased" in changelog else ""
 
 
 def unmentioned(released: dict[str, str], now: dict[str, str], section: str) -> list[str]:
-    """Names that were added, removed or changed since the release, of which the section says nothing."""
+    """Return names that were added, removed or changed since the release and that the section does not mention."""
     changed = {name for name in released.keys() | now.keys() if released.get(name) != now.get(name)}
-    told = set(re.findall(r"`([\w.]+)(?:\([^`]*\))?`", section))
-    return sorted(name for name in changed if not _spellings(name) & told)
+    mentioned = set(re.findall(r"`([\w.]+)(?:\([^`]*\))?`", section))
+    return sorted(name for name in changed if not _spellings(name) & mentioned)
 
 
 def _spellings(name: str) -> set[str]:
-    """How an entry may name it: in full, from the class on, or by the class alone."""
+    """Return the accepted spellings of a name: in full, from the class on, or the class alone."""
     short = re.sub(r"^palimpsest\.\w+\.", "", name)
     return {name, short, short.partition(".")[0]}
 
 
-def test_a_changed_name_or_signature_has_an_entry_in_the_changelog() -> None:
+def test_changelog_names_every_changed_name_and_signature() -> None:
     released = from_text(SNAPSHOT.read_text(encoding="utf-8"))
     section = unreleased(CHANGELOG.read_text(encoding="utf-8"))
     missing = unmentioned(released, describe(), section)
     assert not missing, (
-        f"The public API changed at {', '.join(missing)}: name each in CHANGELOG.md under Unreleased, in backticks. "
-        "A release writes docs/public-api.txt anew: python -m tests.support.public_api."
+        f"The public API changed at {', '.join(missing)}. Name each in CHANGELOG.md under Unreleased, in backticks. "
+        "A release updates docs/public-api.txt: python -m tests.support.public_api."
     )
 
 
-def test_the_snapshot_can_be_read_back() -> None:
+def test_snapshot_can_be_read_back() -> None:
     assert from_text(as_text(describe())) == describe()
     assert len(describe()) > 100
 
 
-def test_a_change_without_an_entry_is_noticed() -> None:
+def test_finds_changes_without_an_entry() -> None:
     released, section = (
         {"one": "(a: int)", "two": "(b)", "Kind.three": "()"},
         "Unreleased\n\n- `two` is gone.\n",
     )
     assert unmentioned(released, {"one": "(a: str)", "four": "()"}, section) == ["Kind.three", "four", "one"]
-    told = section + "- `one(a)` takes text, `four` is new, `Kind` lost `three`.\n"
-    assert unmentioned(released, {"one": "(a: str)", "four": "()"}, told) == []
+    complete = section + "- `one(a)` takes text, `four` is new, `Kind` lost `three`.\n"
+    assert unmentioned(released, {"one": "(a: str)", "four": "()"}, complete) == []
 
 
-def test_the_reference_has_every_public_name_and_shows_the_function_where_a_module_is_called_the_same() -> (
-    None
-):
+def test_reference_has_every_public_name() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    shown = re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)
-    told = set(re.findall(r"`(\w+)`", text))
+    documented = re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)
+    mentioned = set(re.findall(r"`(\w+)`", text))
     for name in pp.__all__:
-        if name in told:
+        if name in mentioned:
             continue
-        (path,) = [one for one in shown if one.rpartition(".")[2] == name]
+        (path,) = [entry for entry in documented if entry.rpartition(".")[2] == name]
         module, _, last = path.rpartition(".")
         assert getattr(importlib.import_module(module), last) is getattr(pp, name)
-        # The page is made without running anything: a module would stand before a function of its name.
+        # The page is generated without running code, so a module would hide a function of the same name.
         assert module != "palimpsest" or importlib.util.find_spec(path) is None
 
 
-def test_what_extensions_are_made_of_is_promised_too() -> None:
-    promised = describe()
+def test_extension_points_are_public() -> None:
+    public = describe()
     for name in ("attacks.Attack", "defenses.Defense", "metrics.Metric", "flower.ProofMod"):
-        assert f"palimpsest.{name}" in promised
-    assert "palimpsest.attacks.Attack.__call__" in promised
-    changed = promised | {"palimpsest.attacks.Attack.__call__": "(self)"}
-    assert unmentioned(promised, changed, "") == ["palimpsest.attacks.Attack.__call__"]
-    assert unmentioned(promised, changed, "- `Attack` takes nothing.") == []
+        assert f"palimpsest.{name}" in public
+    assert "palimpsest.attacks.Attack.__call__" in public
+    changed = public | {"palimpsest.attacks.Attack.__call__": "(self)"}
+    assert unmentioned(public, changed, "") == ["palimpsest.attacks.Attack.__call__"]
+    assert unmentioned(public, changed, "- `Attack` takes nothing.") == []
 
 
-def test_every_listed_name_is_there_once_and_in_order() -> None:
+def test_listed_names_exist_once() -> None:
     assert len(set(pp.__all__)) == len(pp.__all__)
     assert set(pp.__all__) <= set(dir(pp))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
@@ -100,9 +98,9 @@ print(seconds, *sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
 
-def test_importing_takes_no_time_and_brings_nothing_heavy() -> None:
-    told = subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, check=True, text=True)
-    seconds, *modules = told.stdout.split()
+def test_import_is_fast_and_loads_no_heavy_package() -> None:
+    process = subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, check=True, text=True)
+    seconds, *modules = process.stdout.split()
     assert float(seconds) < 2
     heavy = {"torch", "torchvision", "ray", "flwr", "pandas", "matplotlib", "sklearn", "mlflow", "wandb"}
     assert not heavy & set(modules)
@@ -118,6 +116,6 @@ assert not {"torchvision", "ray", "flwr", "pandas"} & set(sys.modules)
 """
 
 
-def test_a_module_never_stands_in_the_place_of_a_function_of_its_name() -> None:
-    told = subprocess.run([sys.executable, "-c", _NAMES], capture_output=True, check=False, text=True)
-    assert told.returncode == 0, told.stderr
+def test_modules_do_not_replace_functions_of_the_same_name() -> None:
+    process = subprocess.run([sys.executable, "-c", _NAMES], capture_output=True, check=False, text=True)
+    assert process.returncode == 0, process.stderr

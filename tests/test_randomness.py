@@ -6,14 +6,14 @@ from palimpsest.randomness import derive_seed, fork, make_generator
 
 
 @given(st.integers(0, 2**40), st.text(max_size=5), st.integers(0, 99))
-def test_a_seed_depends_on_the_run_and_the_purpose_alone(seed: int, name: str, number: int) -> None:
+def test_seed_depends_only_on_run_and_purpose(seed: int, name: str, number: int) -> None:
     derived = derive_seed(seed, name, number)
     assert derived == derive_seed(seed, name, number)
     assert derived not in (derive_seed(seed + 1, name, number), derive_seed(seed, name, number + 1))
     assert 0 <= derived < 2**63
 
 
-def test_generators_leave_the_global_state_alone() -> None:
+def test_generators_do_not_change_the_global_state() -> None:
     before = torch.random.get_rng_state()
     generator = make_generator(1, "a")
     torch.rand(3, generator=generator)
@@ -21,7 +21,7 @@ def test_generators_leave_the_global_state_alone() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_purposes_have_streams_of_their_own() -> None:
+def test_purposes_have_different_streams() -> None:
     draws = {
         torch.rand((), generator=make_generator(7, *purpose)).item() for purpose in [("a",), ("b",), ("a", 1)]
     }

@@ -17,21 +17,23 @@ class First(Component):
     steps: int = 3
 
 
-def test_a_component_is_found_by_its_name() -> None:
+def test_finds_a_component_by_its_name() -> None:
     registry: Registry[Component] = Registry("piece", "palimpsest.errors")
     assert registry.register("first")(First) is First
     assert registry.get("first") is First
     assert list(registry) == [("first", First)]
 
 
-def test_an_unknown_name_says_what_is_there() -> None:
+def test_suggests_a_name_for_an_unknown_one() -> None:
     registry: Registry[Component] = Registry("piece", "palimpsest.errors")
     registry.register("first")(First)
-    with pytest.raises(ConfigurationError, match="no piece 'frist': did you mean 'first'"):
+    with pytest.raises(
+        ConfigurationError, match=r"no piece 'frist': did you mean 'first'. Choose one of first"
+    ):
         registry.get("frist")
 
 
-def test_a_taken_name_is_refused() -> None:
+def test_rejects_a_taken_name() -> None:
     registry: Registry[Component] = Registry("piece", "palimpsest.errors")
     registry.register("first")(First)
     other = type("Other", (Component,), {})
@@ -52,11 +54,11 @@ def registry_with(
     return Registry("piece", "palimpsest.metrics", group="palimpsest.pieces", bases=bases)
 
 
-THEIRS = entry("theirs", "palimpsest.metrics.metric:CrossCorrelation")
+THIRD_PARTY = entry("theirs", "palimpsest.metrics.metric:CrossCorrelation")
 
 
-def test_a_third_partys_class_comes_from_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = registry_with(monkeypatch, THEIRS, bases=("Metric",))
+def test_loads_third_party_classes_from_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = registry_with(monkeypatch, THIRD_PARTY, bases=("Metric",))
     assert registry.get("theirs").__name__ == "CrossCorrelation"
     assert "theirs" in registry
     assert "ours" not in registry
@@ -69,11 +71,11 @@ def test_a_third_partys_class_comes_from_an_entry_point(monkeypatch: pytest.Monk
     [
         ("palimpsest.nowhere:Thing", "can't be imported .ModuleNotFoundError"),
         ("palimpsest.metrics.metric:Nothing", "can't be imported .AttributeError"),
-        ("palimpsest.metrics:mean_image", "no subclass of palimpsest.metrics.Metric"),
-        ("palimpsest.metrics:Scores", "no subclass of palimpsest.metrics.Metric"),
+        ("palimpsest.metrics:mean_image", "not a subclass of palimpsest.metrics.Metric"),
+        ("palimpsest.metrics:Scores", "not a subclass of palimpsest.metrics.Metric"),
     ],
 )
-def test_a_third_partys_mistake_is_named_each_time(
+def test_reports_a_broken_entry_point_each_time(
     monkeypatch: pytest.MonkeyPatch, value: str, reason: str
 ) -> None:
     registry = registry_with(monkeypatch, entry("theirs", value), bases=("Metric",))
@@ -82,15 +84,15 @@ def test_a_third_partys_mistake_is_named_each_time(
             registry.names()
 
 
-def test_a_third_party_can_take_no_name_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = registry_with(monkeypatch, THEIRS)
+def test_third_party_can_not_replace_a_component(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = registry_with(monkeypatch, THIRD_PARTY)
     registry.register("theirs")(First)
     with pytest.raises(ConfigurationError, match="taken"):
         registry.names()
 
 
 @pytest.mark.parametrize("registry", [ATTACKS, DEFENSES, METHODS], ids=lambda registry: registry.kind)
-def test_every_component_has_defaults_help_and_a_source(registry: Registry[Component]) -> None:
+def test_components_have_defaults_help_and_a_source(registry: Registry[Component]) -> None:
     for name, component in registry:
         component()
         assert component.__doc__, name
@@ -111,7 +113,7 @@ class {kind}(Component):
 
 @pytest.fixture
 def built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry[Component]]:
-    """The registry of a package whose __init__ imports none of its modules, one of which is in a subpackage."""
+    """Create a package with a registry whose `__init__` imports none of its modules, one of them in a subpackage."""
     package = tmp_path / "pieces_of_a_test"
     (package / "deep").mkdir(parents=True)
     (package / "__init__.py").write_text(
@@ -126,20 +128,18 @@ def built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
         del sys.modules[module]
 
 
-def test_a_new_module_is_found_without_being_imported_anywhere(built_in: Registry[Component]) -> None:
+def test_finds_a_module_that_nothing_imports(built_in: Registry[Component]) -> None:
     assert built_in.names() == ["first", "second"]
 
 
-def test_a_module_that_fails_to_import_is_not_passed_over(
-    built_in: Registry[Component], tmp_path: Path
-) -> None:
+def test_reports_a_module_that_fails_to_import(built_in: Registry[Component], tmp_path: Path) -> None:
     (tmp_path / "pieces_of_a_test" / "deep" / "__init__.py").write_text("import no_such_module_anywhere")
     for _ in range(2):
         with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
             built_in.names()
 
 
-def test_a_module_outside_any_package_is_recorded_with_a_hash_of_its_file(
+def test_records_a_hash_of_a_module_outside_any_package(
     built_in: Registry[Component], tmp_path: Path
 ) -> None:
     digest = sha256((tmp_path / "pieces_of_a_test" / "first.py").read_bytes()).hexdigest()[:16]
@@ -147,7 +147,7 @@ def test_a_module_outside_any_package_is_recorded_with_a_hash_of_its_file(
     assert ATTACKS.package_of("igf") == ""
 
 
-def test_a_module_of_an_installed_package_is_recorded_with_its_version() -> None:
+def test_records_the_version_of_an_installed_package() -> None:
     registry: Registry[object] = Registry("piece", "palimpsest.errors")
     registry.register("theirs")(pytest.Config)
     assert registry.package_of("theirs") == f"pytest {pytest.__version__}"

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wording.messages import read_messages
-from wording.phrases import Phrases
+from wording.phrases import Found, Phrases
 from wording.text import Text, read_texts
 
 _ROOT = Path(__file__).parents[1]
 _PROSE = {".py", ".md", ".html"}
 _HISTORY = ("CHANGELOG.md", "docs/public-api.txt", "wording/")
-"""Files that quote what things were called before, or list the phrases themselves."""
+"""Files that quote former names, or list the phrases themselves."""
 
 
 def main() -> int:
@@ -27,7 +27,9 @@ def main() -> int:
     chosen = parser.parse_args()
     files = list(listed(chosen.paths))
     if chosen.command == "check":
-        found = [phrase for file in files for phrase in Phrases().search(checked(file))]
+        found = [
+            phrase for file in files for phrase in Phrases().search(checked(file)) if not allowed(phrase)
+        ]
         print("\n".join(map(str, found)) if found else f"No refused phrase in {len(files)} files.")
         return 1 if found else 0
     kind = "message" if chosen.command == "messages" else chosen.kind
@@ -39,8 +41,18 @@ def main() -> int:
     return 0
 
 
+def allowed(found: Found) -> bool:
+    """Return True if the phrase's line ends with the comment `wording: allow`, as part of a seed has to."""
+    lines = found.text.path.read_text(encoding="utf-8").splitlines()
+    return lines[found.line - 1].endswith("wording: allow")
+
+
 def listed(paths: list[str]) -> Iterator[Path]:
-    """The files with prose below some paths that git lists, relative to the project's root, sorted."""
+    """Yield the files with prose that git lists below the paths, sorted.
+
+    Args:
+        paths: Files and folders relative to the project's root; empty means the whole project.
+    """
     command = [
         "git",
         "-C",
@@ -60,7 +72,7 @@ def listed(paths: list[str]) -> Iterator[Path]:
 
 
 def checked(file: Path) -> Iterator[Text]:
-    """The texts of a file that are held to the phrases: all but what tests quote."""
+    """Yield the texts of a file to check: all texts, but no strings and names of tests."""
     test = "tests" in file.parts
     for text in read_texts(file):
         if not test or text.kind in ("docstring", "comment", "test"):
@@ -68,7 +80,7 @@ def checked(file: Path) -> Iterator[Text]:
 
 
 def texts_of(file: Path, kind: str) -> Iterator[Text]:
-    """The texts of one kind that a file of the package or the documentation holds."""
+    """Yield the texts of one kind in a file of the package or the documentation."""
     if kind == "message":
         yield from read_messages(file) if file.suffix == ".py" and "src" in file.parts else ()
     else:

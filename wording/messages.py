@@ -1,4 +1,4 @@
-"""What the program says to people: the texts of errors, warnings, findings, notes and help, taken from the source."""
+"""Messages of the program: texts of errors, warnings, findings, notes and help, read from the source."""
 
 import ast
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wording.text import Text
 
-_SAYING = {
+_DISPLAYING = {
     "warn",
     "warning",
     "ok",
@@ -23,15 +23,18 @@ _SAYING = {
 
 
 def read_messages(path: Path) -> Iterator[Text]:
-    """The messages of a Python file: what it raises, warns, prints, or passes to a function that shows it.
+    """Yield the messages of a Python file: texts that it raises, warns, prints, or passes to a displaying function.
 
-    A value that a message is formatted with stands in braces.
+    Values in a formatted message are replaced with their source in braces.
+
+    Args:
+        path: The file.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             yield from _arguments(path, node.exc)
-        elif isinstance(node, ast.Call) and _name(node.func) in _SAYING:
+        elif isinstance(node, ast.Call) and _name(node.func) in _DISPLAYING:
             yield from _arguments(path, node)
         elif isinstance(node, ast.Yield | ast.Return) and node.value is not None and _is_text(node.value):
             yield from _message(path, node.value)

@@ -1,4 +1,4 @@
-"""Refused phrases: where they stand, and what to write instead."""
+"""Refused phrases: their places, and what to write instead."""
 
 import re
 import tomllib
@@ -14,13 +14,13 @@ _CODE = re.compile(r"`[^`\n]*`|<[^<>\n]*>")
 
 @dataclass(frozen=True)
 class Found:
-    """A refused phrase.
+    """Refused phrase in a text.
 
     Args:
-        text: The text that has it.
-        line: The phrase's line in its file.
-        phrase: The words that were found.
-        instead: What to write.
+        text: The text.
+        line: Line of the phrase in its file.
+        phrase: The phrase as it was found.
+        instead: What to write instead.
     """
 
     text: Text
@@ -29,6 +29,7 @@ class Found:
     instead: str
 
     def __str__(self) -> str:
+        """Format the finding as a line of the check's output."""
         return f"{self.text.path}:{self.line}: {self.phrase!r} in a {self.text.kind}: write {self.instead}"
 
 
@@ -47,7 +48,11 @@ class Phrases:
         self._names = _compiled(tables["names"], r"\A(?:{})\Z")
 
     def search(self, texts: Iterable[Text]) -> Iterator[Found]:
-        """Find refused phrases; quoted code and HTML tags are passed over."""
+        """Yield refused phrases, except in quoted code and HTML tags.
+
+        Args:
+            texts: The texts to search.
+        """
         for text in texts:
             if text.kind == "name":
                 yield from _search(text, text.words, self._names)
@@ -63,7 +68,7 @@ def _compiled(table: Mapping[str, str], form: str) -> list[tuple[re.Pattern[str]
 
 
 def _search(text: Text, words: str, phrases: list[tuple[re.Pattern[str], str]]) -> Iterator[Found]:
-    # A phrase may be broken over two lines; the blank keeps every place where it was.
+    # A phrase may span two lines; replacing the line break with a blank keeps all positions.
     flat = words.replace("\n", " ")
     for pattern, instead in phrases:
         for match in pattern.finditer(

@@ -1,4 +1,4 @@
-"""The words of a source file or a page: comments, docstrings, messages, paragraphs and names, each with its line."""
+"""Texts of a source file or a page: comments, docstrings, messages, paragraphs and names, each with its line."""
 
 import ast
 import io
@@ -16,12 +16,12 @@ _FENCE = re.compile(r"^\s*(```|~~~)")
 
 @dataclass(frozen=True)
 class Text:
-    """One piece of text.
+    """Text in a file.
 
     Args:
         path: The file.
-        line: The line on which the text begins, from 1.
-        kind: What the text is; `test` is a test's name, with blanks for underscores.
+        line: First line of the text, counted from 1.
+        kind: Kind of text; `test` is the name of a test, with blanks for underscores.
         words: The text.
     """
 
@@ -32,10 +32,10 @@ class Text:
 
 
 def read_texts(path: Path) -> Iterator[Text]:
-    """All texts of a file.
+    """Yield all texts of a file.
 
     Args:
-        path: A Python file, or a page or template, whose paragraphs are separated by blank lines.
+        path: A Python file, or a page or template whose paragraphs are separated by blank lines.
     """
     source = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
@@ -59,7 +59,7 @@ def read_texts(path: Path) -> Iterator[Text]:
 
 
 def _docstrings(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Docstrings of modules, classes and functions, and those that stand below an attribute."""
+    """Yield docstrings of modules, classes and functions, and those below attributes."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         for statement in body if isinstance(body, list) else []:

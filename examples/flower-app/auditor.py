@@ -1,7 +1,7 @@
-"""What an auditor of the app holds, as image files: python auditor.py.
+"""Write the auditor's images and the forgotten images as files: python auditor.py.
 
-`images/` are digits that are nobody's, in class folders. `forgotten/` are the forgotten images in the order of the
-proofs, which no auditor has: they are for the scores alone.
+`images/` holds the auditor's digits, which no client has, in class folders. `forgotten/` holds the forgotten images in
+the order of the proofs. An auditor does not have them; they are only needed to score the attack.
 """
 
 import csv
@@ -29,8 +29,8 @@ def main() -> None:
     for row in order[len(order) // 2 :]:
         write(torch.from_numpy(pixels[row] / 16), Path("images", str(labels[row]), f"{row}.png"))
 
-    told = json.loads(Path("audit", "deliveries.json").read_text())
-    partitions = [int(told["names"][node]) for node in dict.fromkeys(told["owners"])]
+    deliveries = json.loads(Path("audit", "deliveries.json").read_text())
+    partitions = [int(deliveries["names"][node]) for node in dict.fromkeys(deliveries["owners"])]
     rows = []
     for partition in partitions:
         for index, (image, label) in enumerate(zip(*load_data(partition), strict=True)):

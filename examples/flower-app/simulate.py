@@ -1,4 +1,4 @@
-"""The app in Flower's simulation on this machine: python simulate.py."""
+"""Run the app in Flower's simulation on this machine: python simulate.py."""
 
 from app.client import app as client
 from app.server import app as server

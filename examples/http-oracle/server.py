@@ -1,10 +1,9 @@
-"""A reference server of the protocol `palimpsest-oracle-1`: a client answers an auditor's questions, models unseen.
+"""Reference server of the protocol `palimpsest-oracle-1`: answers an auditor's queries without revealing the models.
 
     PALIMPSEST_ORACLE_TOKEN=... python server.py --original a.safetensors --unlearned b.safetensors --model nets:Net
 
-It listens on this machine alone unless told otherwise, answers nobody without the token, and limits what a question
-may hold, how fast questions come, and how many samples are answered in all. Put a reverse proxy with TLS in front of it
-before another machine asks.
+By default the server only listens on this machine. It requires a token, and limits the size of a query, the samples per
+minute and the samples in total. Run it behind a reverse proxy with TLS before other machines connect.
 """
 
 import argparse
@@ -34,31 +33,40 @@ from palimpsest.oracles.http import PROTOCOL, TOKEN
 
 
 class Allowance:
-    """How many samples may be asked about: so many a minute, and so many in all.
+    """Limits on the number of samples, per minute and in total.
 
     Args:
-        rate: Samples a minute.
-        total: Samples in all, or none for no limit.
+        rate: Samples per minute.
+        total: Samples in total. None means that there is no limit.
     """
 
     def __init__(self, rate: int, total: int | None) -> None:
+        """Start with a full minute's allowance."""
         self._rate, self._total = rate, total
-        self._tokens, self._seen = float(rate), time.monotonic()
+        self._tokens, self._updated = float(rate), time.monotonic()
         self._lock = threading.Lock()
 
     def spend(self, samples: int) -> None:
-        """Take samples off, or refuse."""
+        """Subtract samples from the allowance.
+
+        Raises:
+            HTTPException: The samples exceed a limit.
+        """
         with self._lock:
             now = time.monotonic()
-            self._tokens = min(self._rate, self._tokens + (now - self._seen) * self._rate / 60)
-            self._seen = now
+            self._tokens = min(self._rate, self._tokens + (now - self._updated) * self._rate / 60)
+            self._updated = now
             if self._total is not None and samples > self._total:
                 raise HTTPException(
-                    403, f"{self._total} more samples are answered, and {samples} were asked about."
+                    403, f"The query has {samples} samples, but only {self._total} more are allowed."
                 )
             if samples > self._tokens:
                 wait = max(1, round((samples - self._tokens) * 60 / self._rate))
-                raise HTTPException(429, "Too many questions.", headers={"Retry-After": str(wait)})
+                raise HTTPException(
+                    429,
+                    f"Too many samples per minute. Retry in {wait} s.",
+                    headers={"Retry-After": str(wait)},
+                )
             self._tokens -= samples
             self._total = None if self._total is None else self._total - samples
 
@@ -72,52 +80,66 @@ def make_app(
     rate: int = 6000,
     total: int | None = None,
 ) -> Starlette:
-    """The server.
+    """Create the server.
 
     Args:
-        models: The two models.
-        shape: Of the images that are answered for: channels, height, width.
-        token: Who knows it may ask.
-        largest_batch: Samples that a question may hold.
-        rate: Samples a minute.
-        total: Samples that are answered in all, until the server is started again; none for no limit.
+        models: The original and the unlearned model.
+        shape: Channels, height and width of the images in a query.
+        token: The token that a request must carry.
+        largest_batch: Largest number of samples in a query.
+        rate: Samples per minute.
+        total: Samples in total until the server restarts. If omitted, there is no limit.
+
+    Returns:
+        The application.
+
+    Raises:
+        ValueError: The rate is too low to ever answer a query of `largest_batch` samples.
     """
     if rate < largest_batch:
-        raise ValueError(f"a question of {largest_batch} samples would never be answered at {rate} a minute")
+        raise ValueError(f"a query of {largest_batch} samples could never be answered at {rate} per minute")
     dimension = parameter_count(models.original)
     largest_body = 4096 + largest_batch * (8 + 4 * shape[0] * shape[1] * shape[2])
     allowance = Allowance(rate, total)
-    # One question at a time: gradients take all the processor has, and memory by the batch.
-    working = threading.Lock()
+    # Queries are answered one at a time, because each one uses all cores and memory for a whole batch.
+    compute_lock = threading.Lock()
 
-    def admit(request: Request) -> None:
-        given = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(given, f"Bearer {token}".encode()):
-            raise HTTPException(401, "The token is missing or another.")
+    def check_token(request: Request) -> None:
+        authorization = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(authorization, f"Bearer {token}".encode()):
+            raise HTTPException(401, "The token is missing or wrong.")
 
     def answer(body: bytes) -> bytes:
-        images, labels = read_question(body, shape, models.classes, largest_batch)
+        images, labels = read_query(body, shape, models.classes, largest_batch)
         allowance.spend(len(images))
-        with working:
+        with compute_lock:
             vectors = gradient_differences(models.original, models.unlearned, images, labels)
         return safetensors.torch.save({"vectors": vectors.cpu().contiguous()})
 
     async def describe(request: Request) -> Response:
-        admit(request)
-        told = {"protocol": PROTOCOL, "dimension": dimension, "shape": list(shape), "classes": models.classes}
-        return JSONResponse(told | {"models": models.fingerprint, "largest_batch": largest_batch})
+        check_token(request)
+        return JSONResponse(
+            {
+                "protocol": PROTOCOL,
+                "dimension": dimension,
+                "shape": list(shape),
+                "classes": models.classes,
+                "models": models.fingerprint,
+                "largest_batch": largest_batch,
+            }
+        )
 
     async def differences(request: Request) -> Response:
-        admit(request)
+        check_token(request)
         body = bytearray()
         async for part in request.stream():
             body += part
             if len(body) > largest_body:
-                raise HTTPException(413, f"A question has at most {largest_body} bytes.")
+                raise HTTPException(413, f"The query is too large. The limit is {largest_body} bytes.")
         return Response(await run_in_threadpool(answer, bytes(body)), media_type="application/octet-stream")
 
-    def refuse(_: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException), "registered for that alone"
+    def respond_with_error(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException), "the handler is registered for HTTPException only"
         return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
 
     return Starlette(
@@ -125,24 +147,27 @@ def make_app(
             Route("/v1/oracle", describe),
             Route("/v1/differences", differences, methods=["POST"]),
         ],
-        exception_handlers={HTTPException: refuse},
+        exception_handlers={HTTPException: respond_with_error},
     )
 
 
-def read_question(
+def read_query(
     body: bytes, shape: tuple[int, int, int], classes: int, largest_batch: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The images and labels of a question, which anybody with the token may have written.
+    """Parse and validate a query, which anyone with the token may have written.
+
+    Returns:
+        The images and the labels.
 
     Raises:
-        HTTPException: It is not a question, or not one about such images.
+        HTTPException: The body is not a query, or its images or labels are not valid.
     """
     try:
-        question = safetensors.torch.load(body)
-        images, labels = question["images"], question["labels"]
+        query = safetensors.torch.load(body)
+        images, labels = query["images"], query["labels"]
     except (SafetensorError, KeyError, ValueError) as error:
-        raise HTTPException(400, "A question is safetensors with 'images' and 'labels'.") from error
-    fits = (
+        raise HTTPException(400, "A query must be safetensors with 'images' and 'labels'.") from error
+    valid = (
         images.dtype == torch.float32
         and labels.dtype == torch.int64
         and labels.ndim == 1
@@ -151,17 +176,17 @@ def read_question(
         and bool(((images >= 0) & (images <= 1)).all())
         and 0 <= int(labels.min()) <= int(labels.max()) < classes
     )
-    if not fits:
+    if not valid:
         raise HTTPException(
             400,
-            f"Ask about 1 to {largest_batch} float32 images of shape {list(shape)} in [0, 1], with int64 labels from 0 "
-            f"to {classes - 1}.",
+            f"A query must have 1 to {largest_batch} float32 images of shape {list(shape)} in [0, 1], and int64 labels "
+            f"from 0 to {classes - 1}.",
         )
     return images, labels
 
 
 def main() -> None:
-    """Read the models and serve."""
+    """Load the models and start the server."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -174,37 +199,37 @@ def main() -> None:
     parser.add_argument("--shape", type=int, nargs=3, required=True, metavar=("CHANNELS", "HEIGHT", "WIDTH"))
     parser.add_argument("--mean", type=float, nargs="+")
     parser.add_argument("--std", type=float, nargs="+")
-    parser.add_argument("--host", default="127.0.0.1", help="another address only behind TLS")
+    parser.add_argument("--host", default="127.0.0.1", help="use another address only behind TLS")
     parser.add_argument("--port", type=int, default=8800)
     parser.add_argument("--largest-batch", type=int, default=64)
-    parser.add_argument("--rate", type=int, default=6000, help="samples a minute")
-    parser.add_argument("--total", type=int, help="samples in all")
-    chosen = parser.parse_args()
+    parser.add_argument("--rate", type=int, default=6000, help="samples per minute")
+    parser.add_argument("--total", type=int, help="samples in total; by default there is no limit")
+    arguments = parser.parse_args()
     token = os.environ.get(TOKEN, "")
     if len(token) < 16:
-        sys.exit(f"Put a token of at least 16 characters into the environment as {TOKEN}.")
+        sys.exit(f"Set the environment variable {TOKEN} to a token of at least 16 characters.")
     try:
         models = load_models(
-            chosen.model,
-            chosen.model_arguments,
-            original=chosen.original,
-            unlearned=chosen.unlearned,
-            shape=tuple(chosen.shape),
+            arguments.model,
+            arguments.model_arguments,
+            original=arguments.original,
+            unlearned=arguments.unlearned,
+            shape=tuple(arguments.shape),
             classes=1,
-            mean=chosen.mean,
-            std=chosen.std,
+            mean=arguments.mean,
+            std=arguments.std,
         )
     except PalimpsestError as error:
         sys.exit(str(error))
     app = make_app(
         models,
-        shape=tuple(chosen.shape),
+        shape=tuple(arguments.shape),
         token=token,
-        largest_batch=chosen.largest_batch,
-        rate=chosen.rate,
-        total=chosen.total,
+        largest_batch=arguments.largest_batch,
+        rate=arguments.rate,
+        total=arguments.total,
     )
-    uvicorn.run(app, host=chosen.host, port=chosen.port, log_level="warning", limit_concurrency=16)
+    uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning", limit_concurrency=16)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Checkpoints of networks of other people's size: torchvision's ResNet-18, and a small vision transformer.
+"""Train larger networks: torchvision's ResNet-18 and a small vision transformer.
 
     python large.py resnet18
     python large.py vit
 
-takes images that `train.py` wrote, at 64 x 64 pixels and in color, trains one of the networks on some of them with and
-without ten, and writes `original.pt`, `unlearned.pt` and these ten into the folder `resnet18` or `vit`.
+The script scales images that `train.py` wrote to 64 x 64 pixels in color. It trains one of the networks with and
+without ten images, and writes `original.pt`, `unlearned.pt` and these ten images to the folder `resnet18` or `vit`.
 """
 
 import shutil
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-# `import torchvision` does the same, where its compiled operators fit the torch beside it.
+# A plain `import torchvision` fails if its compiled operators do not match the installed torch.
 from palimpsest.system.torchvision_compat import import_torchvision
 
 networks = import_torchvision().models
@@ -26,22 +26,22 @@ FORGOTTEN, BATCH, STEPS = 10, 32, 10
 
 
 def resnet18() -> nn.Module:
-    """torchvision's, with ten classes: 11,181,642 parameters."""
+    """Build torchvision's ResNet-18 for ten classes: 11,181,642 parameters."""
     return networks.resnet18(num_classes=10)
 
 
 def vit() -> nn.Module:
-    """A vision transformer with patches of 8 x 8 pixels, four layers of width 128."""
+    """Build a vision transformer with patches of 8 x 8 pixels and four layers of width 128."""
     model = networks.VisionTransformer(
         image_size=SIDE, patch_size=8, num_layers=4, num_heads=4, hidden_dim=128, mlp_dim=256, num_classes=10
     )
-    # torchvision's head starts at zero, where no gradient reaches what is before it.
+    # torchvision initializes the head with zeros, with which no gradient reaches the layers before it.
     nn.init.normal_(model.heads[-1].weight, std=0.05)
     return model
 
 
 def read(folder: str) -> tuple[Tensor, Tensor]:
-    """The images of a folder with `metadata.csv`, as the networks take them."""
+    """Read the images of a folder with `metadata.csv`, in the size and color that the networks expect."""
     lines = Path(folder, "metadata.csv").read_text().splitlines()[1:]
     names, labels = zip(*(line.split(",") for line in lines), strict=True)
     images = [Image.open(Path(folder, name)).resize((SIDE, SIDE), Image.Resampling.BICUBIC) for name in names]
@@ -50,7 +50,7 @@ def read(folder: str) -> tuple[Tensor, Tensor]:
 
 
 def fit(name: str, images: Tensor, labels: Tensor) -> nn.Module:
-    """Train for a few steps from the same start."""
+    """Train for a few steps, always from the same initial parameters."""
     torch.manual_seed(1)
     model = {"resnet18": resnet18, "vit": vit}[name]()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
@@ -64,16 +64,16 @@ def fit(name: str, images: Tensor, labels: Tensor) -> nn.Module:
 
 def main(name: str) -> None:
     """Train twice, and write both checkpoints."""
-    few = Path(name, "forgotten")
-    few.mkdir(parents=True, exist_ok=True)
+    forgotten = Path(name, "forgotten")
+    forgotten.mkdir(parents=True, exist_ok=True)
     table = Path("forgotten", "metadata.csv").read_text().splitlines()[: FORGOTTEN + 1]
-    (few / "metadata.csv").write_text("\n".join(table) + "\n")
+    (forgotten / "metadata.csv").write_text("\n".join(table) + "\n")
     for line in table[1:]:
-        shutil.copy(Path("forgotten", line.partition(",")[0]), few)
+        shutil.copy(Path("forgotten", line.partition(",")[0]), forgotten)
 
     retained = read("retained")
-    everything = [torch.cat(pair) for pair in zip(read(str(few)), retained, strict=True)]
-    torch.save(fit(name, *everything).state_dict(), Path(name, "original.pt"))
+    all_samples = [torch.cat(pair) for pair in zip(read(str(forgotten)), retained, strict=True)]
+    torch.save(fit(name, *all_samples).state_dict(), Path(name, "original.pt"))
     torch.save(fit(name, *retained).state_dict(), Path(name, "unlearned.pt"))
 
 

@@ -1,4 +1,4 @@
-"""A network as a federation may have it: it takes normalized images, and knows nothing of palimpsest."""
+"""Example of a user's network: it takes normalized images and does not depend on palimpsest."""
 
 from torch import Tensor, nn
 
@@ -7,6 +7,7 @@ class Net(nn.Module):
     """Two convolutions with batch normalization and a linear layer, for gray images of 8 x 8 pixels."""
 
     def __init__(self, width: int = 16, classes: int = 10) -> None:
+        """Create the layers."""
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(1, width, 3, padding=1, bias=False),
@@ -21,5 +22,5 @@ class Net(nn.Module):
         self.head = nn.Linear(32 * width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of normalized images."""
+        """Return the logits of normalized images."""
         return self.head(self.dropout(self.features(images).flatten(1)))

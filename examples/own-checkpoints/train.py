@@ -1,10 +1,11 @@
-"""What you have already, made here in plain torch: two checkpoints, the forgotten images, and images of the auditor's.
+"""Create the artifacts that you would already have, in plain torch: checkpoints, images and gradients.
 
     python train.py
 
-writes `original.pt` and `unlearned.safetensors`, the folder `images/` with a folder for each class, and
-`forgotten/` with the forgotten images in `metadata.csv`'s order. What a server saw of ten batches, each of four of
-them and four images that stay, is in `gradients.safetensors`; those that stay are in `retained/`.
+The script writes both checkpoints, `original.pt` and `unlearned.safetensors`; the auditor's images, in `images/` with
+one folder for each class; and the forgotten images, in `forgotten/` in the order of its `metadata.csv`. It also writes
+the gradients that a server sees, `gradients.safetensors`: ten batches, each of four forgotten and four retained images.
+The retained images are in `retained/`.
 """
 
 import csv
@@ -23,7 +24,7 @@ FORGOTTEN, BATCH = 40, 4
 
 
 def fit(images: torch.Tensor, labels: torch.Tensor, *, epochs: int = 12) -> Net:
-    """Train from the same start on the same order of samples."""
+    """Train with fixed initial parameters and a fixed order of samples."""
     torch.manual_seed(1)
     model = Net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
@@ -43,7 +44,7 @@ def write_images(images: torch.Tensor, paths: list[Path]) -> None:
 
 
 def write_table(folder: str, images: torch.Tensor, labels: torch.Tensor) -> None:
-    """Write images, and a table of their names and labels in the same order."""
+    """Write images, and a table with their names and labels in the same order."""
     names = [f"{row:04}.png" for row in range(len(images))]
     write_images(images, [Path(folder, name) for name in names])
     with Path(folder, "metadata.csv").open("w", newline="") as file:
@@ -53,35 +54,37 @@ def write_table(folder: str, images: torch.Tensor, labels: torch.Tensor) -> None
 
 
 def batch_gradient(model: Net, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The gradient that a client sends of one batch, as a vector."""
+    """Return the gradient that a client sends for one batch, as a vector."""
     logits: torch.Tensor = model((images - MEAN) / STD)
     loss = F.cross_entropy(logits, labels)
     return torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(model.parameters()))])
 
 
 def main() -> None:
-    """Train twice, and write all pieces."""
+    """Train twice, and write all artifacts."""
     pixels, classes = load_digits(return_X_y=True)
-    # As files hold them: 256 levels.
-    levels = np.round(pixels.reshape(-1, 8, 8) / 16 * 255).astype(np.float32) / 255
-    order = np.random.default_rng(0).permutation(len(levels))
-    images, labels = torch.from_numpy(levels[order])[:, None], torch.from_numpy(classes[order])
+    # Rounded to the 256 levels of the image files, so that training sees exactly these images.
+    rounded = np.round(pixels.reshape(-1, 8, 8) / 16 * 255).astype(np.float32) / 255
+    order = np.random.default_rng(0).permutation(len(rounded))
+    images, labels = torch.from_numpy(rounded[order])[:, None], torch.from_numpy(classes[order])
 
-    train, mine = slice(0, 900), slice(900, None)
-    keep = slice(FORGOTTEN, 900)
-    original, unlearned = fit(images[train], labels[train]), fit(images[keep], labels[keep])
+    train, auxiliary = slice(0, 900), slice(900, None)
+    retained_rows = slice(FORGOTTEN, 900)
+    original = fit(images[train], labels[train])
+    unlearned = fit(images[retained_rows], labels[retained_rows])
     torch.save({"epoch": 12, "state_dict": original.state_dict()}, "original.pt")
     save_file(unlearned.state_dict(), "unlearned.safetensors")
 
     names = [Path(f"{row:04}.png") for row in range(len(images))]
     write_images(
-        images[mine], [Path("images", str(int(labels[row])), names[row]) for row in range(900, len(images))]
+        images[auxiliary],
+        [Path("images", str(int(labels[row])), names[row]) for row in range(900, len(images))],
     )
-    leave, stay = slice(0, FORGOTTEN), slice(FORGOTTEN, 2 * FORGOTTEN)
-    write_table("forgotten", images[leave], labels[leave])
-    write_table("retained", images[stay], labels[stay])
-    retained = list(zip(images[stay].split(BATCH), labels[stay].split(BATCH), strict=True))
-    forgotten = list(zip(images[leave].split(BATCH), labels[leave].split(BATCH), strict=True))
+    first, second = slice(0, FORGOTTEN), slice(FORGOTTEN, 2 * FORGOTTEN)
+    write_table("forgotten", images[first], labels[first])
+    write_table("retained", images[second], labels[second])
+    retained = list(zip(images[second].split(BATCH), labels[second].split(BATCH), strict=True))
+    forgotten = list(zip(images[first].split(BATCH), labels[first].split(BATCH), strict=True))
     save_file(
         {
             "gradients_before": torch.stack(

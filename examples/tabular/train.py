@@ -1,9 +1,9 @@
-"""What you have already, made here in plain torch: for a table and for sentences, two checkpoints and samples.
+"""Create the artifacts that you would already have, in plain torch: checkpoints and samples, tabular and text.
 
     python train.py
 
-writes the folders `table` and `text`, each with `original.safetensors`, `unlearned.safetensors`, and as CSV the samples
-that were forgotten and those of the auditor's own, `forgotten` and `auxiliary`.
+The script writes the folders `table` and `text`. Each holds the checkpoints `original.safetensors` and
+`unlearned.safetensors`, the forgotten samples `forgotten.csv`, and the auditor's samples `auxiliary.csv`.
 """
 
 import csv
@@ -30,7 +30,7 @@ DRUGS = ["aspirin", "cortisone", "heparin", "ibuprofen", "insulin", "morphine"]
 
 
 def fit(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor, *, epochs: int) -> nn.Module:
-    """Train from the same start on the same order of samples."""
+    """Train with fixed initial parameters and a fixed order of samples."""
     torch.manual_seed(1)
     model = make()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -45,7 +45,7 @@ def fit(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor, *, epochs
 def train_twice(
     folder: Path, make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor, *, epochs: int
 ) -> None:
-    """With everything, and without the first samples."""
+    """Train with all samples and without the forgotten ones, and write both checkpoints."""
     folder.mkdir(exist_ok=True)
     for name, start in (("original", 0), ("unlearned", FORGOTTEN)):
         model = fit(make, inputs[start:], labels[start:], epochs=epochs)
@@ -53,17 +53,17 @@ def train_twice(
 
 
 def write(path: Path, header: list[str], lines: list[list[object]]) -> None:
-    """Write a table."""
+    """Write a table as CSV."""
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([header, *lines])
 
 
 def table(folder: Path) -> None:
-    """Tumours: half of the patients are the clients', the others are nobody's."""
+    """Create the table of tumors. The federation holds half of the patients, the auditor the others."""
     data = load_breast_cancer()
     order = np.random.default_rng(0).permutation(len(data.target))
     rows, labels = data.data[order], data.target[order]
-    # Standardized, as the network takes them.
+    # The network expects standardized features.
     rows = (rows - rows.mean(0)) / rows.std(0)
     half = len(rows) // 2
     inputs, classes = torch.tensor(rows[:half], dtype=torch.float32), torch.tensor(labels[:half])
@@ -77,7 +77,7 @@ def table(folder: Path) -> None:
 
 
 def text(folder: Path) -> None:
-    """Notes such as "carla from lyon has asthma and takes cortisone"."""
+    """Create notes such as "carla from lyon has asthma and takes cortisone"."""
     generator = np.random.default_rng(0)
     sentences, labels = [], []
     for index in range(1200):

@@ -1,12 +1,12 @@
 """Palimpsest measures how much of the data that a federation has unlearned can still be read.
 
-The commands as functions come first: `audit`, `attack`, `prove`, `defend`, `verify`, `doctor`, `report`, `compare`,
-`runs`, `sweep`, `reproduce`, `purge`. Their results show themselves in notebooks and convert to pandas. Then come the
-pieces that they are made of.
+The commands are functions: `audit`, `attack`, `prove`, `defend`, `verify`, `doctor`, `report`, `compare`, `runs`,
+`sweep`, `reproduce`, `purge`. Their results display in notebooks and convert to pandas. The other names are the
+building blocks of these functions.
 
-What is listed here is public, and so is what docs/reference/python.md names of the modules below: it changes only with
-an entry in CHANGELOG.md, and from 1.0 on only with a new major version. A name is imported when it is first asked for,
-so that `import palimpsest` takes no time.
+The names in `__all__` are public, and so are the names of submodules that docs/reference/python.md lists. They change
+only with an entry in CHANGELOG.md, and from version 1.0 on only with a new major version. A name is imported when it is
+first used, so that `import palimpsest` is fast.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from palimpsest.system.telemetry import switch_off
 
-switch_off()  # before anything is imported that could have some
+switch_off()  # Environment variables must be set before the libraries that read them are imported.
 
 if TYPE_CHECKING:
     from palimpsest.api.attack import attack, doctor
@@ -95,7 +95,7 @@ __all__ = [
     "verify",
 ]
 
-_HOMES = {
+_NAMES = {
     "palimpsest.api.attack": ("attack", "doctor"),
     "palimpsest.api.examination": ("Examination",),
     "palimpsest.api.reports": ("compare", "report", "runs"),
@@ -126,26 +126,29 @@ _HOMES = {
         "Component",
     ),
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 class _Contents(ModuleType):
-    """A table of contents that imports what is asked for, when it is asked for."""
+    """The package's module, which imports a public name when it is first used."""
 
     def __getattr__(self, name: str) -> Any:
-        if name not in _HOME:
+        """Import a public name and keep it as an attribute."""
+        if name not in _MODULES:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(_HOME[name]), name)
+        value = getattr(importlib.import_module(_MODULES[name]), name)
         super().__setattr__(name, value)
         return value
 
     def __setattr__(self, name: str, value: object) -> None:
-        # Importing the package palimpsest.report would put it in the place of the function palimpsest.report.
-        if not (name in _HOME and isinstance(value, ModuleType)):
+        """Set an attribute, unless it is a submodule with the name of a public function."""
+        # Importing the package palimpsest.report would otherwise replace the function palimpsest.report.
+        if not (name in _MODULES and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *_HOME})
+        """List the module's attributes and all public names."""
+        return sorted({*super().__dir__(), *_MODULES})
 
 
 sys.modules[__name__].__class__ = _Contents

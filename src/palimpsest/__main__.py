@@ -1,4 +1,4 @@
-"""`python -m palimpsest` is the command line."""
+"""The command line as `python -m palimpsest`."""
 
 from palimpsest.cli import main
 

@@ -1,12 +1,21 @@
-"""What can go wrong, as types: each message names the thing, the value and the remedy."""
+"""Exceptions of the package; each message names the problem, the value and the remedy."""
 
 
 class PalimpsestError(Exception):
-    """Anything the person at the keyboard can put right; the command line ends with code 2."""
+    """Base class of all errors that a user can correct; the command line ends with code 2.
+
+    Example:
+        >>> from palimpsest import read_config
+        >>> try:
+        ...     read_config("digts")
+        ... except PalimpsestError as error:
+        ...     print(error)
+        There is no preset 'digts': did you mean 'digits'? `palimpsest presets` lists them, ...
+    """
 
 
 class ConfigurationError(PalimpsestError):
-    """A key, a type, a range or a name that is not accepted."""
+    """A key, type, value or name is not accepted."""
 
 
 class MissingDependencyError(PalimpsestError):
@@ -14,52 +23,52 @@ class MissingDependencyError(PalimpsestError):
 
 
 class DatasetError(PalimpsestError):
-    """Images that are missing, unreadable, of mixed sizes, or labeled out of range."""
+    """A data set is missing or unreadable, or its samples have mixed shapes or labels out of range."""
 
 
 class ModelError(PalimpsestError):
-    """A model that does not fit its images, or a layer that has no per-sample gradient."""
+    """A model does not accept its samples, or a layer has no per-sample gradient."""
 
 
 class CheckpointError(PalimpsestError):
-    """A stored value that is missing, truncated, or of the wrong shape."""
+    """A stored tensor is missing, truncated, or of the wrong shape."""
 
 
 class ProofError(PalimpsestError):
-    """Proofs of the wrong dimension or type, or with values that are not finite."""
+    """Proofs have the wrong dimension or type, or values that are not finite."""
 
 
 class FederationError(PalimpsestError):
-    """A round that too few clients answered, or an engine that cannot run."""
+    """Too few clients replied in a round, or an engine can't run."""
 
 
 class UnlearningError(PalimpsestError):
-    """A request to forget that names nothing, everything, or what is not there."""
+    """An unlearning request names no samples, all samples, or samples that do not exist."""
 
 
 class DivergenceError(PalimpsestError):
-    """A loss or a parameter that stopped being finite."""
+    """A loss or a parameter is no longer finite."""
 
 
 class OracleError(PalimpsestError):
-    """An auditor's oracle that can't be asked, breaks off, answers what can't be true, or has been asked enough."""
+    """An oracle can't be reached, stops responding, returns invalid answers, or has no query budget left."""
 
 
 class KnowledgeError(PalimpsestError):
-    """An attack that needs more than its attacker would hold."""
+    """An attack needs knowledge that its attacker does not have."""
 
 
 class ArtifactsError(PalimpsestError):
-    """Pieces that somebody brings and that do not fit together."""
+    """The artifacts that a user supplied are not consistent."""
 
 
 class RunError(PalimpsestError):
-    """A run folder that cannot be used: another run's, in use, or not writable."""
+    """A run folder can't be used: it belongs to another run, is in use, or is not writable."""
 
 
 class ResourceError(PalimpsestError):
-    """Too little memory or disk for the stage that was about to start."""
+    """Too little memory or disk space for the next stage."""
 
 
 class ReproductionError(PalimpsestError):
-    """Cells of a table that could not be computed."""
+    """Some cells of a table could not be computed."""

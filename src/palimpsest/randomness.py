@@ -1,7 +1,7 @@
 """Random generators, one for each purpose.
 
-A purpose keeps its first name even if what it is for is renamed: the name is part of the seed, and another one would change
-published figures.
+A purpose keeps its name even if the code around it is renamed: the name is part of the seed, and another name would
+change published figures.
 """
 
 import hashlib
@@ -10,18 +10,21 @@ import torch
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A 63-bit seed that depends on the run's seed and on nothing but the named purpose.
+    """Derive a 63-bit seed from the run's seed and a purpose.
 
     Args:
         seed: The run's seed.
         purpose: Names and counters, as in `("federation", "client", 3)`.
+
+    Returns:
+        A seed in [0, 2**63) that depends on nothing but the arguments.
     """
     text = "/".join([str(seed), *map(str, purpose)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def make_generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """A CPU generator for one purpose, so that no module touches the global random state.
+    """Create a CPU generator for one purpose, so that no module uses the global random state.
 
     Args:
         seed: The run's seed.
@@ -31,5 +34,9 @@ def make_generator(seed: int, *purpose: str | int) -> torch.Generator:
 
 
 def fork(generator: torch.Generator) -> int:
-    """Draw a seed from a generator, for libraries that take a seed and not a generator."""
+    """Draw a seed from a generator, for libraries that accept only seeds.
+
+    Args:
+        generator: The generator; it advances by one draw.
+    """
     return int(torch.randint(2**62, (), generator=generator))

@@ -1,4 +1,4 @@
-"""Registries that find components, such as attacks and defenses, by name: built-in, installed or imported ones."""
+"""Registries of components, such as attacks and defenses, by name: built-in, installed or imported ones."""
 
 import difflib
 import functools
@@ -19,9 +19,16 @@ from palimpsest.errors import ConfigurationError
 
 
 class Component(BaseModel):
-    """A named piece with settings: its fields are the configuration's keys and the command line's flags.
+    """Base class of named components with settings, such as attacks and defenses.
 
-    A field's docstring is its help text. Every field has a default: the paper's, where the paper gives one.
+    The fields are keys of the configuration and flags of the command line, and a field's docstring is its help text.
+    Every field has a default: the paper's, if the paper gives one.
+
+    Example:
+        >>> class Shift(Component):
+        ...     amount: float = 0.5
+        >>> Shift(amount=2).amount
+        2.0
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
@@ -31,40 +38,69 @@ class Component(BaseModel):
 
 
 C = TypeVar("C")
-_LONGEST = 200
+_LONGEST_NAME = 200
 
 
 def closest(name: str, accepted: list[str]) -> str:
-    """The end of an error message: a likely name, if there is one, and all that are accepted."""
-    return f"{likely(name, accepted)}Accepted: {', '.join(accepted)}."
+    """Return the end of an error message about an unknown name: the closest accepted name, and all of them.
+
+    Args:
+        name: The unknown name.
+        accepted: The accepted names.
+
+    Example:
+        >>> closest("ifg", ["igf", "lti"])
+        "did you mean 'igf'? Choose one of igf, lti."
+        >>> closest("x", ["igf", "lti"])
+        'choose one of igf, lti.'
+    """
+    question = likely(name, accepted)
+    return f"{question}{'Choose' if question else 'choose'} one of {', '.join(accepted)}."
 
 
 def likely(name: str, accepted: list[str]) -> str:
-    """A question after the name that may be meant, with a space behind it; empty where none is near."""
-    near = difflib.get_close_matches(name[:_LONGEST], accepted, n=1)
+    """Return a question that suggests the closest accepted name, with a trailing space; empty if no name is close.
+
+    Args:
+        name: The unknown name.
+        accepted: The accepted names.
+    """
+    near = difflib.get_close_matches(name[:_LONGEST_NAME], accepted, n=1)
     return f"did you mean {near[0]!r}? " if near else ""
 
 
 def summary(component: type) -> str:
-    """The first sentence of what a component says of itself."""
+    """Return the first line of a component's docstring.
+
+    Args:
+        component: The component's class.
+    """
     return (inspect.getdoc(component) or "").partition("\n")[0]
 
 
 class Registry(Generic[C]):
     """Classes of one kind by name.
 
-    A built-in class registers with the decorator: the registry imports every module of its package when a name is first
-    looked up. An installed package names its class in an entry point, which is then imported too. Any other module
-    registers with the decorator when its user imports it, as `--import` does.
+    Built-in classes register with the decorator `register`; the registry imports every module of its package when a
+    name is first looked up. Installed packages name their classes in entry points, which are imported at the same time.
+    Any other module registers with the decorator when it is imported, as with `--import`.
 
     Args:
-        kind: The word for a component in error messages.
+        kind: The word for a component in error messages, such as `attack`.
         package: The package whose modules register the built-in classes.
-        group: The entry-point group of installed packages' classes.
-        bases: Names of classes in the package; an installed package's class must extend one of them. Empty for any.
+        group: The entry-point group of installed packages' classes. If omitted, the name of the package.
+        bases: Names of classes in the package; a class from an installed package must extend one of them. If empty,
+            any class is accepted.
+
+    Example:
+        >>> DEFENSES.get("sign").__name__
+        'SignCompression'
+        >>> "sign" in DEFENSES
+        True
     """
 
     def __init__(self, kind: str, package: str, *, group: str = "", bases: tuple[str, ...] = ()) -> None:
+        """Create an empty registry; classes are loaded when a name is first looked up."""
         self.kind = kind
         self.package = package
         self.group = group or package
@@ -74,12 +110,19 @@ class Registry(Generic[C]):
         self._complete = False
 
     def register(self, name: str) -> Callable[[type[C]], type[C]]:
-        """Decorate a class with the name under which configurations find it."""
+        """Return a decorator that registers a class under a name.
+
+        Args:
+            name: The name that configurations use.
+        """
 
         def add(component: type[C]) -> type[C]:
             known = self._components.get(name)
             if known is not None and known.__qualname__ != component.__qualname__:
-                raise ConfigurationError(f"The {self.kind} name {name!r} is taken by {known.__module__}.")
+                raise ConfigurationError(
+                    f"The {self.kind} name {name!r} is taken by {known.__module__}. Register the class under another "
+                    "name."
+                )
             self._components[name] = component
             self._packages[name] = _origin(component)
             return component
@@ -87,36 +130,45 @@ class Registry(Generic[C]):
         return add
 
     def names(self) -> list[str]:
-        """All names, sorted."""
+        """Return all names, sorted."""
         self._load()
         return sorted(self._components)
 
     def get(self, name: str) -> type[C]:
-        """The class of that name.
+        """Return the class of a name.
+
+        Args:
+            name: The name that the class was registered under.
 
         Raises:
-            ConfigurationError: Nothing has that name.
+            ConfigurationError: No class has that name.
         """
         self._load()
         if name not in self._components:
             raise ConfigurationError(
-                f"There is no {self.kind} {name[:_LONGEST]!r}: {closest(name, self.names())}"
+                f"There is no {self.kind} {name[:_LONGEST_NAME]!r}: {closest(name, self.names())}"
             )
         return self._components[name]
 
     def package_of(self, name: str) -> str:
-        """Name and version of the package or module that a class comes from, such as `shapes 1.0`; empty if built in.
+        """Return the name and version of the package that a class comes from, such as `shapes 1.0`.
 
-        A module that belongs to no installed package has a hash of its file in the place of the version.
+        Args:
+            name: The name that the class was registered under.
+
+        Returns:
+            Empty for a built-in class. For a module outside of any installed package, its name and a hash of its file.
         """
         self._load()
         return self._packages.get(name, "")
 
     def __contains__(self, name: object) -> bool:
+        """Return whether a class is registered under a name."""
         self._load()
         return name in self._components
 
     def __iter__(self) -> Iterator[tuple[str, type[C]]]:
+        """Iterate over names and classes, in the order of the names."""
         return iter((name, self._components[name]) for name in self.names())
 
     def _load(self) -> None:
@@ -127,30 +179,38 @@ class Registry(Generic[C]):
             package = import_submodules(self.package)
             bases = tuple(getattr(package, base) for base in self.bases)
             for entry in entry_points(group=self.group):
-                self.register(entry.name)(self._theirs(entry, bases))
+                self.register(entry.name)(self._load_entry(entry, bases))
                 self._packages[entry.name] = _package(entry)
         except Exception:
-            # The next look-up raises the error again, instead of finding only a part.
+            # The next lookup must raise the error again instead of finding only some of the classes.
             self._complete = False
             raise
 
-    def _theirs(self, entry: EntryPoint, bases: tuple[type, ...]) -> type[C]:
-        whose = f"The {self.kind} {entry.name!r} of the installed package {_package(entry)}"
+    def _load_entry(self, entry: EntryPoint, bases: tuple[type, ...]) -> type[C]:
+        label = f"The {self.kind} {entry.name!r} of the installed package {_package(entry)}"
         try:
-            found: Any = entry.load()
+            component: Any = entry.load()
         # An installed package may fail in any way.
         except Exception as error:
             raise ConfigurationError(
-                f"{whose} can't be imported ({type(error).__name__}: {error}): mend that package or uninstall it."
+                f"{label} can't be imported ({type(error).__name__}: {error}). Repair that package or uninstall it."
             ) from error
-        if not isinstance(found, type) or (bases and not issubclass(found, bases)):
-            wanted = " or ".join(f"{self.package}.{base}" for base in self.bases) or "a class"
-            raise ConfigurationError(f"{whose} is no subclass of {wanted}: {entry.value} has to name one.")
-        return found
+        if not isinstance(component, type) or (bases and not issubclass(component, bases)):
+            expected = " or ".join(f"{self.package}.{base}" for base in self.bases)
+            expected = f"a subclass of {expected}" if expected else "a class"
+            raise ConfigurationError(f"{label} is not {expected}: its entry point names {entry.value}.")
+        return component
 
 
 def import_submodules(package: str) -> ModuleType:
-    """Import every module of a package, those of its subpackages too, and return the package."""
+    """Import every module of a package and of its subpackages.
+
+    Args:
+        package: The package's full name.
+
+    Returns:
+        The package.
+    """
     parent = importlib.import_module(package)
     for module in pkgutil.walk_packages(getattr(parent, "__path__", ()), f"{package}.", onerror=_reraise):
         importlib.import_module(module.name)
@@ -162,7 +222,7 @@ def _reraise(_: str) -> None:
 
 
 def _origin(component: type) -> str:
-    """The package or module of a class that registered with the decorator; empty if it is built in or has no file."""
+    """Return the package or module of a decorated class; empty if built in or without a file."""
     name = component.__module__
     top = name.partition(".")[0]
     path = getattr(sys.modules.get(name), "__file__", None)
@@ -175,7 +235,7 @@ def _origin(component: type) -> str:
 
 @functools.cache
 def _distributions() -> Mapping[str, list[str]]:
-    """The installed distributions of each top-level module; reading them all takes a tenth of a second."""
+    """Return the installed distributions of each top-level module; cached, because it takes a tenth of a second."""
     return packages_distributions()
 
 

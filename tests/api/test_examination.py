@@ -24,11 +24,11 @@ def test_findings_keep_their_order() -> None:
     assert second.index("8 proofs") == first.index("It does")
 
 
-def test_an_examination_shows_itself_and_converts() -> None:
+def test_displays_as_a_table_and_converts_to_a_data_frame() -> None:
     examination = Examination((OK, WARNING))
-    shown = examination._repr_html_()
-    assert shown.count("<tr>") == 3
-    assert "&lt;them&gt;" in shown
+    html = examination._repr_html_()
+    assert html.count("<tr>") == 3
+    assert "&lt;them&gt;" in html
     table = examination.to_frame()
     assert table.columns.tolist() == ["level", "subject", "message"]
     assert table["level"].tolist() == ["ok", "warning"]

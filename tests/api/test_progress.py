@@ -8,14 +8,14 @@ from palimpsest.api.progress import reporting
 from palimpsest.progress import JsonLines, LogFile, Stage, Terminal, callbacks
 
 
-def test_a_call_inside_a_command_reports_where_the_command_does() -> None:
+def test_a_nested_context_uses_the_outer_one() -> None:
     with reporting(quiet=True, command="palimpsest audit") as outer, reporting(machine=True) as inner:
         assert inner is outer
     with reporting() as later:
         assert later.command == ""
 
 
-def test_a_command_for_machines_writes_lines_of_json_and_nothing_else(
+def test_machine_output_is_json_lines_only(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with reporting(machine=True, everywhere=True) as active:
@@ -27,9 +27,7 @@ def test_a_command_for_machines_writes_lines_of_json_and_nothing_else(
     assert json.loads(line)["stage"] == "train"
 
 
-def test_a_quiet_call_shows_nothing_and_still_logs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_quiet_call_still_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with reporting(quiet=True, everywhere=True, log=tmp_path / "all.log") as active:
         assert [type(one) for one in callbacks()[1:]] == [LogFile]
         active.console.print("for people")
@@ -39,7 +37,7 @@ def test_a_quiet_call_shows_nothing_and_still_logs(
     assert "train" in (tmp_path / "all.log").read_text()
 
 
-def test_stages_are_printed_where_nobody_looks_only_if_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stages_are_printed_without_a_terminal_only_if_requested(capsys: pytest.CaptureFixture[str]) -> None:
     for everywhere, shown in ((False, ""), (True, "a stage\n")):
         with reporting(everywhere=everywhere) as active:
             assert [type(one) for one in callbacks()[1:]] == [Terminal]
@@ -47,7 +45,7 @@ def test_stages_are_printed_where_nobody_looks_only_if_asked_for(capsys: pytest.
         assert capsys.readouterr().out == shown
 
 
-def test_after_an_error_the_next_call_reports_on_its_own() -> None:
+def test_an_error_leaves_no_active_context() -> None:
     before = callbacks()
     with pytest.raises(pp.PalimpsestError, match="no such tracker anywhere"):
         reporting(track=["no such tracker anywhere"], command="one").__enter__()

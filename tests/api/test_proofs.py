@@ -10,7 +10,7 @@ from palimpsest.api.proofs import prove_files, read_defenses
 from palimpsest.cli import main
 
 
-def test_proofs_are_made_as_the_command_makes_them(lenet_case: dict[str, Any], tmp_path: Path) -> None:
+def test_prove_writes_the_same_file_as_the_command(lenet_case: dict[str, Any], tmp_path: Path) -> None:
     pair = lenet_case["original"], lenet_case["unlearned"]
     proofs = pp.prove(*pair, lenet_case["forgotten"], model="lenet", out=tmp_path / "a.safetensors")
     arguments = ["prove", "--original", *pair[:1], "--unlearned", *pair[1:], "--model", "lenet", "--samples"]
@@ -20,13 +20,13 @@ def test_proofs_are_made_as_the_command_makes_them(lenet_case: dict[str, Any], t
     assert "8 proofs" in proofs._repr_html_()
     assert len(proofs.to_frame()) == 8
     with pytest.raises(pp.PalimpsestError, match="two modules and an ImageSet"):
-        # A type checker sees it too: this is for those who have none.
+        # A type checker reports it too; this is for callers without one.
         pp.prove(torch.nn.Linear(1, 1), *pair[1:], lenet_case["forgotten"])  # type: ignore[call-overload]
     with pytest.raises(pp.PalimpsestError, match="imagesize"):
         pp.prove(*pair, lenet_case["forgotten"], model="lenet", imagesize=8)
 
 
-def test_proofs_are_defended_and_verified_in_memory_and_as_files(tmp_path: Path) -> None:
+def test_defends_and_verifies_in_memory_and_as_files(tmp_path: Path) -> None:
     vectors = torch.randn(5, 20, generator=torch.Generator().manual_seed(0))
     proofs, path = pp.Proofs(vectors, {"loss": "cross_entropy"}), tmp_path / "proofs.safetensors"
     pp.save_proofs(path, proofs)
@@ -42,9 +42,9 @@ def test_proofs_are_defended_and_verified_in_memory_and_as_files(tmp_path: Path)
     assert json.loads(defended.metadata["defenses"])[0]["ratio"] == 0.5
     assert torch.equal(pp.load_proofs(tmp_path / "d.safetensors").vectors, defended.vectors)
     assert not torch.equal(pp.defend(proofs, "gaussian").vectors, pp.defend(proofs, "gaussian").vectors)
-    with pytest.raises(pp.PalimpsestError, match="is the file that is read"):
+    with pytest.raises(pp.PalimpsestError, match="is the input file"):
         pp.defend(path, "sign", out=path)
-    with pytest.raises(pp.PalimpsestError, match="Settings go into the list"):
+    with pytest.raises(pp.PalimpsestError, match="can't be combined with a list of defenses"):
         pp.defend(proofs, [{"name": "sign"}], ratio=0.5)
     with pytest.raises(pp.PalimpsestError, match="not a JSON list"):
         pp.defend(pp.Proofs(vectors, {"defenses": "<b>"}), "sign")
@@ -55,11 +55,11 @@ def test_proofs_are_defended_and_verified_in_memory_and_as_files(tmp_path: Path)
     assert calibrated.accepted.sum() == 3
     assert calibrated.tau == pytest.approx(tau)
     for threshold in ({}, {"tau": tau, "calibrate": path}):
-        with pytest.raises(pp.PalimpsestError, match="give tau, or calibrate with other proofs, not both"):
+        with pytest.raises(pp.PalimpsestError, match="either tau or other proofs to calibrate it, not both"):
             pp.verify(path, **threshold)
-    one, other = (pp.defend(proofs, "gaussian", seed=5).vectors for _ in range(2))
-    assert torch.equal(one, other)
-    with pytest.raises(pp.PalimpsestError, match="from a generator or from a seed"):
+    first, second = (pp.defend(proofs, "gaussian", seed=5).vectors for _ in range(2))
+    assert torch.equal(first, second)
+    with pytest.raises(pp.PalimpsestError, match="Both generator and seed are given"):
         pp.defend(proofs, "gaussian", seed=5, generator=generator())
     assert torch.equal(verdicts.accepted, pp.verify(vectors, tau=tau).accepted)
     assert verdicts.to_frame()["accepted"].sum() == 3
@@ -67,7 +67,7 @@ def test_proofs_are_defended_and_verified_in_memory_and_as_files(tmp_path: Path)
     assert verdicts._repr_html_().count("<tr>") == 3
 
 
-def test_a_key_that_proofs_need_is_named_where_it_is_missing(lenet_case: dict[str, Any]) -> None:
+def test_names_a_missing_key(lenet_case: dict[str, Any]) -> None:
     keys = {
         "original": str(lenet_case["original"]),
         "model": "lenet",
@@ -84,11 +84,11 @@ def test_a_key_that_proofs_need_is_named_where_it_is_missing(lenet_case: dict[st
         ("[{name: prune, ratio: 0.9}, sign]", [{"name": "prune", "ratio": 0.9}, {"name": "sign"}]),
     ],
 )
-def test_defenses_are_read_from_a_command_line(text: str, defenses: list[dict[str, Any]]) -> None:
+def test_reads_defenses_from_a_command_line(text: str, defenses: list[dict[str, Any]]) -> None:
     assert read_defenses(text) == defenses
 
 
 @pytest.mark.parametrize(("text", "words"), [("[", "is not YAML"), ("[3]", "give a defense's name")])
-def test_a_text_that_is_no_defenses_is_refused(text: str, words: str) -> None:
+def test_rejects_text_that_names_no_defenses(text: str, words: str) -> None:
     with pytest.raises(pp.PalimpsestError, match=words):
         read_defenses(text)

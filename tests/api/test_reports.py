@@ -6,7 +6,7 @@ import pytest
 import palimpsest as pp
 
 
-def test_runs_are_compared(result: pp.AuditResult, swept: Path, tmp_path: Path) -> None:
+def test_compares_runs(result: pp.AuditResult, swept: Path, tmp_path: Path) -> None:
     both = pp.compare(result.folder, swept, out=tmp_path / "pages", title="Three")
     assert len(both) == 3
     table = both.to_frame()
@@ -16,13 +16,13 @@ def test_runs_are_compared(result: pp.AuditResult, swept: Path, tmp_path: Path) 
     assert both._repr_html_().count("<tr>") == 4
     with pytest.raises(pp.PalimpsestError, match="There is no run"):
         pp.compare(tmp_path / "nothing")
-    with pytest.raises(pp.PalimpsestError, match="name a folder with out"):
+    with pytest.raises(pp.PalimpsestError, match="Set out to a folder"):
         pp.compare(result.folder, pictures=True)
     pp.compare(result.folder, out=tmp_path / "pages", pictures=True)
     assert (tmp_path / "pages" / "pictures" / "mse.svg").is_file()
 
 
-def test_runs_sets_the_damaged_aside(result: pp.AuditResult, tmp_path: Path) -> None:
+def test_damaged_runs_are_listed_separately(result: pp.AuditResult, tmp_path: Path) -> None:
     assert "no run" in pp.runs(tmp_path)._repr_html_()
     assert pp.runs(tmp_path).to_frame().empty
     (tmp_path / "bad").mkdir()
@@ -34,10 +34,9 @@ def test_runs_sets_the_damaged_aside(result: pp.AuditResult, tmp_path: Path) -> 
     assert pp.runs(result.folder).runs[0].finished
 
 
-def test_a_report_is_rendered_again_and_redacted(result: pp.AuditResult, tmp_path: Path) -> None:
+def test_renders_a_report_again_and_redacted(result: pp.AuditResult, tmp_path: Path) -> None:
     before = result.report.read_text()
     assert pp.report(result.folder) == result.report
-    # All but the command, which a call does not have.
     assert len(result.report.read_text()) == len(before)
     redacted = pp.report(result.folder, redact=True, out=tmp_path / "r.html", pictures=True)
     assert "Redacted." in redacted.read_text()

@@ -19,31 +19,31 @@ from palimpsest.proofs import Proofs, save_proofs
         ({"image_size": 16}, PalimpsestError, r"images of shape \(1, 16, 16\)"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_a_sentence(
+def test_rejects_inconsistent_artifacts(
     case: Make, here: Path, keys: dict[str, Any], error: type[PalimpsestError], words: str
 ) -> None:
     with pytest.raises(error, match=words):
         load(case(**keys), here)
 
 
-def test_proofs_of_another_model_are_refused(case: Make, here: Path) -> None:
+def test_rejects_proofs_of_another_dimension(case: Make, here: Path) -> None:
     save_proofs(here / "others.safetensors", Proofs(torch.rand(12, 7)))
     with pytest.raises(ProofError, match="7 numbers"):
         load(case(proofs=str(here / "others.safetensors")), here)
 
 
-def test_a_truth_of_another_count_is_refused(case: Make, here: Path, pieces: Path) -> None:
+def test_rejects_a_truth_of_another_length(case: Make, here: Path, pieces: Path) -> None:
     with pytest.raises(DatasetError, match="48 images"):
         load(case(truth=str(pieces / "images")), here)
 
 
-def test_channels_are_normalized_only_of_images(case: Make) -> None:
+def test_normalizes_only_images(case: Make) -> None:
     rows = RowSet("table", torch.rand(4, 2), torch.zeros(4, dtype=torch.int64), 1, ("a", "b"))
     with pytest.raises(ConfigurationError, match="table holds rows of a table"):
         models_of(case(mean=[0.5], std=[0.5]), rows, device="cpu")
 
 
-def test_without_models_the_oracle_and_the_folders_tell_what_is_known(
+def test_without_models_takes_dimension_and_classes_from_oracle_and_folders(
     case: Make, here: Path, counting_oracle: CountingOracle
 ) -> None:
     held = load(case(oracle={"source": counting_oracle.source}, **NO_MODELS), here)
@@ -53,7 +53,7 @@ def test_without_models_the_oracle_and_the_folders_tell_what_is_known(
     assert counting_oracle.asked == []
 
 
-def test_a_budget_limits_the_auxiliary_samples_and_the_remaining_queries(
+def test_query_budget_limits_auxiliary_samples_and_remaining_queries(
     case: Make, here: Path, counting_oracle: CountingOracle
 ) -> None:
     def held(budget: int) -> Any:
@@ -63,7 +63,9 @@ def test_a_budget_limits_the_auxiliary_samples_and_the_remaining_queries(
 
     small, large = held(30), held(60)
     assert len(small.auxiliary) == 30
-    assert small.notes == ("The query budget of 30 samples allows 30 of the 48 auxiliary samples.",)
+    assert small.notes == (
+        "Only 30 of the 48 auxiliary samples were used, because the query budget is 30 samples.",
+    )
     assert small.view(device="cpu", memory_budget=2**20).remaining_queries == 0
     assert (len(large.auxiliary), large.notes) == (48, ())
     view = large.view(device="cpu", memory_budget=2**20)

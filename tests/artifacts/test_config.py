@@ -6,7 +6,7 @@ import pytest
 from palimpsest.artifacts.config import read_artifacts_config
 from palimpsest.errors import ConfigurationError
 
-CASE = {"proofs": "proofs.safetensors", "auxiliary": "images"}
+ARTIFACTS = {"proofs": "proofs.safetensors", "auxiliary": "images"}
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ CASE = {"proofs": "proofs.safetensors", "auxiliary": "images"}
         ({"image_size": 3}, "image_size"),
     ],
 )
-def test_a_case_that_is_not_accepted_is_refused(keys: dict[str, Any], words: str) -> None:
-    tree = {name: value for name, value in (CASE | keys).items() if value is not None}
+def test_rejects_missing_unknown_and_invalid_keys(keys: dict[str, Any], words: str) -> None:
+    tree = {name: value for name, value in (ARTIFACTS | keys).items() if value is not None}
     with pytest.raises(ConfigurationError, match=words):
         read_artifacts_config(None, tree)
 
 
-def test_keys_win_over_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "case.yaml"
+def test_keys_take_precedence_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "artifacts.yaml"
     path.write_text("proofs: a.safetensors\nauxiliary: images\nseed: 3\noracle: {batch_size: 7}\n")
     config = read_artifacts_config(path, {"seed": 5, "oracle": {"query_budget": 9}})
     assert (config.seed, config.oracle.batch_size, config.oracle.query_budget) == (5, 7, 9)
@@ -37,7 +37,7 @@ def test_keys_win_over_the_file(tmp_path: Path) -> None:
         read_artifacts_config(path)
 
 
-def test_the_attacked_file_is_the_one_that_is_given() -> None:
-    assert read_artifacts_config(None, CASE).brought == Path("proofs.safetensors")
+def test_attacked_file_is_the_given_one() -> None:
+    assert read_artifacts_config(None, ARTIFACTS).attacked_file == Path("proofs.safetensors")
     gradients = {"gradients": "gradients.safetensors", "auxiliary": "images"}
-    assert read_artifacts_config(None, gradients).brought == Path("gradients.safetensors")
+    assert read_artifacts_config(None, gradients).attacked_file == Path("gradients.safetensors")

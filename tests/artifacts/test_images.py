@@ -13,28 +13,26 @@ from palimpsest.errors import DatasetError
 @pytest.mark.parametrize(
     ("keys", "words"), [({"auxiliary": "nowhere/"}, "nowhere"), ({"auxiliary_split": "tset"}, "tset")]
 )
-def test_what_does_not_fit_is_refused_in_a_sentence(
-    case: Make, here: Path, keys: dict[str, Any], words: str
-) -> None:
+def test_rejects_unknown_folders_and_splits(case: Make, here: Path, keys: dict[str, Any], words: str) -> None:
     with pytest.raises(DatasetError, match=words):
         load(case(**keys), here)
 
 
-def test_images_come_in_the_size_and_the_channels_that_are_asked_for(pieces: Path) -> None:
+def test_converts_images_to_the_requested_size_and_channels(pieces: Path) -> None:
     plain = load_samples(str(pieces / "forgotten"))
     assert plain.samples.shape == (1, 8, 8)
     assert plain.names == ("class0", "class1", "class2")
     assert load_samples(str(pieces / "forgotten"), image_size=16, channels=3).samples.shape == (3, 16, 16)
 
 
-def test_classes_are_numbered_by_the_configuration_or_by_the_caller(case: Make, pieces: Path) -> None:
+def test_numbers_classes_by_configuration_or_argument(case: Make, pieces: Path) -> None:
     config, folder = case(class_names=["class2", "class0", "class1"]), str(pieces / "forgotten")
     configured = load_for(config, folder).samples
     given = load_for(config, folder, names=("class0", "class1", "class2")).samples
     assert torch.equal(configured.inputs[configured.labels == 0], given.inputs[given.labels == 2])
 
 
-def test_tables_are_read_as_they_are(tmp_path: Path) -> None:
+def test_reads_tables_only_without_split_size_and_channels(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("age,height,label\n30,1.8,0\n40,1.7,1\n")
     rows = load_samples(str(path)).samples
@@ -50,7 +48,7 @@ def ten() -> ImageSet:
     return ImageSet("ten", torch.rand(10, 1, 2, 2), torch.arange(10), 10)
 
 
-def test_a_draw_keeps_the_order_and_follows_the_seed(ten: ImageSet) -> None:
+def test_draw_keeps_the_order_and_depends_on_the_seed(ten: ImageSet) -> None:
     drawn = draw(ten, 4, seed=1)
     assert drawn.labels.tolist() == sorted(set(drawn.labels.tolist()))
     assert len(drawn) == 4
@@ -59,7 +57,7 @@ def test_a_draw_keeps_the_order_and_follows_the_seed(ten: ImageSet) -> None:
     assert draw(ten, None, seed=1) is draw(ten, 10, seed=1) is ten
 
 
-def test_labels_beyond_the_models_classes_are_refused(ten: ImageSet) -> None:
+def test_rejects_labels_beyond_the_models_classes(ten: ImageSet) -> None:
     assert in_classes(ten, 12).classes == 12
-    with pytest.raises(DatasetError, match="labels up to 9, and the model has 9 classes"):
+    with pytest.raises(DatasetError, match="labels up to 9, but the model has 9 classes"):
         in_classes(ten, 9)

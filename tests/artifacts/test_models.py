@@ -21,23 +21,21 @@ from palimpsest.errors import CheckpointError, ConfigurationError, PalimpsestErr
         ({"mean": [0.5]}, ConfigurationError, "belong together"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_a_sentence(
+def test_rejects_invalid_models(
     case: Make, here: Path, keys: dict[str, Any], error: type[PalimpsestError], words: str
 ) -> None:
     with pytest.raises(error, match=words):
         load(case(**keys), here)
 
 
-def loaded(case: Make, here: Path, **keys: Any) -> Models:
+def load_both(case: Make, here: Path, **keys: Any) -> Models:
     models = load(case(**keys), here).models
     assert models is not None
     return models
 
 
-def test_both_models_are_in_evaluation_mode_and_the_architecture_has_no_numbers(
-    case: Make, here: Path
-) -> None:
-    models = loaded(case, here)
+def test_models_are_in_evaluation_mode_and_the_architecture_on_meta(case: Make, here: Path) -> None:
+    models = load_both(case, here)
     assert not models.original.training
     assert not models.unlearned.training
     assert models.classes == 3
@@ -45,10 +43,8 @@ def test_both_models_are_in_evaluation_mode_and_the_architecture_has_no_numbers(
     assert not torch.equal(models.original[0].weight, models.unlearned[0].weight)  # type: ignore[index]
 
 
-def test_the_fingerprint_depends_on_both_checkpoints_and_the_layers(
-    case: Make, here: Path, pieces: Path
-) -> None:
-    made = loaded(case, here)
-    assert made.fingerprint == loaded(case, here).fingerprint
+def test_fingerprint_depends_on_both_checkpoints_and_the_layers(case: Make, here: Path, pieces: Path) -> None:
+    models = load_both(case, here)
+    assert models.fingerprint == load_both(case, here).fingerprint
     others = ({"unlearned": str(pieces / "original.pt")}, {"mean": [0.5], "std": [0.25]})
-    assert len({made.fingerprint, *(loaded(case, here, **keys).fingerprint for keys in others)}) == 3
+    assert len({models.fingerprint, *(load_both(case, here, **keys).fingerprint for keys in others)}) == 3

@@ -17,17 +17,17 @@ SIZES = ObservationConfig(retained=3, forgotten=2)
 
 
 @pytest.mark.parametrize("form", ["flat", "named", "updates"])
-def test_one_observation_is_read_from_each_form(client: Client, form: str) -> None:
+def test_reads_the_same_observation_from_each_form(client: Client, form: str) -> None:
     flat = client.flat
     tensors = {
         "flat": flat,
         "named": client.named,
         "updates": {name.replace("gradients", "updates"): -0.1 * value for name, value in flat.items()},
     }[form]
-    seen = read_observation(client.write(tensors), SIZES, client.models).observation
+    observation = read_observation(client.write(tensors), SIZES, client.models).observation
     for when in ("before", "after"):
-        torch.testing.assert_close(getattr(seen, f"gradients_{when}"), flat[f"gradients_{when}"])
-    assert seen.batch == 5
+        torch.testing.assert_close(getattr(observation, f"gradients_{when}"), flat[f"gradients_{when}"])
+    assert observation.batch == 5
 
 
 def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
@@ -43,7 +43,7 @@ def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
             lambda flat: flat | {"gradients_after": flat["gradients_after"][:1]},
             "2 batches before unlearning and 1",
         ),
-        (lambda flat: {name: value[:, :-1] for name, value in flat.items()}, "parameters: give a row"),
+        (lambda flat: {name: value[:, :-1] for name, value in flat.items()}, "parameters. Give one row"),
         (lambda flat: {name: value / 0 for name, value in flat.items()}, "not finite"),
         (lambda flat: {name: value.cfloat() for name, value in flat.items()}, "holds complex64"),
         (lambda flat: {name: value.bool() for name, value in flat.items()}, "holds bool"),
@@ -59,7 +59,7 @@ def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
         ),
         (
             lambda flat: flat | {"labels_forgotten": torch.zeros(2, 2, dtype=torch.int64)},
-            "labels_retained is absent",
+            "labels_retained is missing",
         ),
         (
             lambda flat: (
@@ -73,13 +73,13 @@ def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
         ),
     ],
 )
-def test_what_is_no_observation_is_refused(client: Client, change: Any, words: str) -> None:
+def test_rejects_invalid_observations(client: Client, change: Any, words: str) -> None:
     path = client.write(change(client.flat), "wrong.safetensors")
     with pytest.raises(CheckpointError, match=words):
         read_observation(path, SIZES, client.models)
 
 
-def test_a_parameter_that_is_a_single_number_has_a_gradient_for_each_batch(tmp_path: Path) -> None:
+def test_gradients_of_scalar_parameters_need_a_batch_dimension(tmp_path: Path) -> None:
     class Scaled(nn.Linear):
         def __init__(self) -> None:
             super().__init__(2, 3)
@@ -92,21 +92,21 @@ def test_a_parameter_that_is_a_single_number_has_a_gradient_for_each_batch(tmp_p
         for name, parameter in models.original.named_parameters()
     }
     save_file(named, tmp_path / "a.safetensors")
-    seen = read_observation(tmp_path / "a.safetensors", sizes, models).observation
-    assert seen.gradients_before.shape == (2, 10)
+    observation = read_observation(tmp_path / "a.safetensors", sizes, models).observation
+    assert observation.gradients_before.shape == (2, 10)
     save_file(named | {"gradients_before/scale": torch.tensor(1.0)}, tmp_path / "b.safetensors")
-    with pytest.raises(CheckpointError, match=r"gradients_before/scale is \[\], .* give \[batches\]"):
+    with pytest.raises(CheckpointError, match=r"gradients_before/scale has shape \[\], .* shape \[batches\]"):
         read_observation(tmp_path / "b.safetensors", sizes, models)
 
 
-def test_a_parameter_that_is_missing_is_named(client: Client) -> None:
+def test_names_a_missing_parameter(client: Client) -> None:
     named = client.named
     del named["gradients_before/0.weight"]
-    with pytest.raises(CheckpointError, match=r"gradients_before/0\.weight is absent"):
+    with pytest.raises(CheckpointError, match=r"gradients_before/0\.weight is missing"):
         read_observation(client.write(named), SIZES, client.models)
 
 
-def test_labels_come_with_the_gradients_where_the_file_has_them(client: Client) -> None:
+def test_reads_labels_if_the_file_has_them(client: Client) -> None:
     assert read_observation(client.write(client.flat), SIZES, client.models).labels is None
     labels = read_observation(client.write(client.flat | client.labels), SIZES, client.models).labels
     assert labels is not None

@@ -21,13 +21,13 @@ def images_of(result: AuditResult) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        (NO_MODELS, "Nobody answers"),
-        ({"oracle": {"source": "nowhere"}}, "no file or folder"),
+        (NO_MODELS, "has no oracle"),
+        ({"oracle": {"source": "nowhere"}}, "not a file or folder"),
         ({"oracle": {"source": "http://example.org"}}, "in the clear"),
         ({"oracle": {"source": "https://127.0.0.1:1"}}, "needs a token"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_a_sentence(
+def test_rejects_invalid_sources(
     case: Make, here: Path, keys: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PALIMPSEST_ORACLE_TOKEN", raising=False)
@@ -35,7 +35,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(
         load(case(**keys), here)
 
 
-def test_the_source_says_what_answers_and_what_the_answers_depend_on(
+def test_fingerprint_depends_on_whatever_changes_the_answers(
     case: Make, here: Path, counting_oracle: CountingOracle
 ) -> None:
     def opened(**oracle: Any) -> OracleSource:
@@ -46,11 +46,11 @@ def test_the_source_says_what_answers_and_what_the_answers_depend_on(
     assert (function.source, function.classes) == ("the function own_oracle:answers", None)
     rounded = opened(source=counting_oracle.source, storage_dtype="bfloat16")
     assert len({models.fingerprint, function.fingerprint, rounded.fingerprint}) == 3
-    # How many samples a question holds does not change the answers.
+    # The batch size does not change the answers.
     assert opened(source=counting_oracle.source, batch_size=5).fingerprint == function.fingerprint
 
 
-def test_a_function_that_fails_is_named(case: Make, here: Path) -> None:
+def test_names_a_function_that_fails(case: Make, here: Path) -> None:
     (here / "own_nets.py").write_text(
         (here / "own_nets.py").read_text() + "\ndef fails(images, labels): return 1 / 0\n"
     )
@@ -59,7 +59,7 @@ def test_a_function_that_fails_is_named(case: Make, here: Path) -> None:
         list(held.oracle_source.oracle.differences(held.auxiliary.inputs, held.auxiliary.labels))
 
 
-def test_a_function_answers_as_the_checkpoints_do(
+def test_function_and_checkpoints_give_the_same_attack(
     case: Make, here: Path, counting_oracle: CountingOracle
 ) -> None:
     expected = attack(case(), out=here / "models")
@@ -67,25 +67,23 @@ def test_a_function_answers_as_the_checkpoints_do(
     assert torch.equal(images_of(result), images_of(expected))
 
 
-def test_precomputed_gradients_answer_for_the_auxiliary_images_alone(
+def test_precomputed_gradients_cover_only_the_auxiliary_images(
     case: Make, here: Path, pieces: Path, counting_oracle: CountingOracle
 ) -> None:
-    everything = load(case(), here).auxiliary
-    vectors = counting_oracle.answers(everything.images, everything.labels)
+    auxiliary = load(case(), here).auxiliary
+    vectors = counting_oracle.answers(auxiliary.images, auxiliary.labels)
     (here / "gradients").mkdir()
     save_proofs(here / "gradients" / "1.safetensors", Proofs(vectors[:20]))
     save_proofs(here / "gradients" / "2.safetensors", Proofs(vectors[20:]))
     result = attack(case(oracle={"source": "gradients"}, **NO_MODELS), out=here / "files")
-    assert result.metrics.attack["queries"] == len(everything) == 48
+    assert result.metrics.attack["queries"] == len(auxiliary) == 48
     single = attack(case(attack=case().attack.model_dump() | {"queries": 1}), out=here / "models")
     assert torch.equal(images_of(result), images_of(single))
     limited = case(oracle={"source": "gradients", "query_budget": 30}, **NO_MODELS)
     assert attack(limited, out=here / "limited").metrics.attack["queries"] == 30
 
 
-def test_a_run_whose_oracle_was_cut_off_asks_no_question_twice(
-    case: Make, here: Path, counting_oracle: CountingOracle
-) -> None:
+def test_resumed_run_repeats_no_query(case: Make, here: Path, counting_oracle: CountingOracle) -> None:
     config = case(
         oracle={"source": counting_oracle.source, "batch_size": 10, "query_budget": 96}, **NO_MODELS
     )
@@ -100,7 +98,7 @@ def test_a_run_whose_oracle_was_cut_off_asks_no_question_twice(
     assert torch.equal(images_of(result), images_of(whole))
 
 
-def test_answers_kept_in_half_of_the_room_are_kept_apart(
+def test_caches_answers_separately_for_each_storage_dtype(
     case: Make, here: Path, counting_oracle: CountingOracle
 ) -> None:
     for storage_dtype in ("float32", "bfloat16", "bfloat16"):

@@ -16,7 +16,7 @@ def load_server(served: Make, **keys: object) -> ServerArtifacts:
     return load_server_artifacts(served(**keys), data_dir=None, device="cpu")
 
 
-def test_everything_that_the_case_names_is_read(served: Make, client: Client) -> None:
+def test_loads_all_artifacts(served: Make, client: Client) -> None:
     held = load_server(
         served, truth=write_table(client, "forgotten"), retained_truth=write_table(client, "retained")
     )
@@ -28,7 +28,7 @@ def test_everything_that_the_case_names_is_read(served: Make, client: Client) ->
     assert torch.equal(held.retained.images, client.stay.images)
 
 
-def test_labels_are_handed_over_only_to_an_attack_that_declares_them(served: Make) -> None:
+def test_gives_labels_only_to_attacks_that_declare_them(served: Make) -> None:
     for labels, given in (("known", True), ("inferred", False)):
         config = served(attack={"name": "dragd", "labels": labels})
         attack = config.attack.build()
@@ -40,17 +40,17 @@ def test_labels_are_handed_over_only_to_an_attack_that_declares_them(served: Mak
         assert all(parameter.is_meta for parameter in view.architecture.parameters())
 
 
-def test_a_server_holds_models(served: Make) -> None:
-    with pytest.raises(ConfigurationError, match="No models are given"):
+def test_needs_models(served: Make) -> None:
+    with pytest.raises(ConfigurationError, match="The models are missing"):
         load_server(served, **NO_MODELS)
 
 
-def test_a_truth_of_another_number_is_refused(served: Make, pieces: Path) -> None:
-    with pytest.raises(DatasetError, match="give 2 for each batch"):
+def test_rejects_a_truth_of_another_length(served: Make, pieces: Path) -> None:
+    with pytest.raises(DatasetError, match="Give 2 images for each batch"):
         load_server(served, truth=str(pieces / "forgotten"))
 
 
-def test_only_images_are_reconstructed() -> None:
+def test_rejects_samples_that_are_not_images() -> None:
     rows = RowSet("table", torch.rand(4, 2), torch.zeros(4, dtype=torch.int64), 1, ("a", "b"))
     with pytest.raises(KnowledgeError, match="table holds rows of a table"):
         images_of(LoadedSamples(rows))

@@ -8,8 +8,8 @@ from benchmarks.isolated import isolated
 from benchmarks.timing import Clock, Line, lines_of
 
 
-def test_every_benchmark_runs_and_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The data of a machine that has them would take longer than all the rest.
+def test_every_benchmark_runs_and_writes_its_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Real data would take longer than everything else.
     monkeypatch.delenv("PALIMPSEST_DATA_DIR", raising=False)
     results = main(quick=True, out=tmp_path)
     tasks = {line.task.partition(",")[0].split()[0] for line in results.lines}
@@ -18,52 +18,52 @@ def test_every_benchmark_runs_and_is_written_down(tmp_path: Path, monkeypatch: p
         "reduction",
         "product",
         "inverter's",
-        "search",
+        "refinement",
         "matching",
         "federation",
         "defense",
     }
     assert tasks >= {"audit", "peak", "projection"}
-    assert all(line.ours > 0 and line.theirs > 0 for line in results.lines)
+    assert all(line.ours > 0 and line.baseline_value > 0 for line in results.lines)
     assert len(results.growths) >= 5
     page = (tmp_path / "benchmarks.md").read_text()
-    assert all(line.rival in page for line in results.lines)
-    told = json.loads((tmp_path / "benchmarks.json").read_text())
-    assert [line["ratio"] for line in told["lines"]] == [line.ratio for line in results.lines]
-    assert all(stage["theirs"] > 0 for stage in told["stages"])
+    assert all(line.baseline in page for line in results.lines)
+    tree = json.loads((tmp_path / "benchmarks.json").read_text())
+    assert [line["ratio"] for line in tree["lines"]] == [line.ratio for line in results.lines]
+    assert all(stage["baseline"] > 0 for stage in tree["stages"])
     assert "benchmarks.svg" in page
     assert (tmp_path / "benchmarks.svg").read_text().count("exponent") == len(results.growths)
 
 
-def test_a_ratio_above_one_is_ours_the_faster_whatever_the_unit() -> None:
+def test_ratio_above_one_means_better_in_any_unit() -> None:
     seconds = {"ours": 1.0, "slow": 3.0}
     assert [line.ratio for line in lines_of("", seconds)] == [3.0]
-    (rate,) = lines_of("", seconds, count=12, unit="samples/s", at_least={"slow": 2.0})
-    assert (rate.ours, rate.theirs, rate.ratio, rate.at_least) == (12, 4, 3, 2)
+    (rate,) = lines_of("", seconds, count=12, unit="samples/s", targets={"slow": 2.0})
+    assert (rate.ours, rate.baseline_value, rate.ratio, rate.target) == (12, 4, 3, 2)
     assert Line("", "seconds", 2.0, "fast", 1.0).ratio == 0.5
 
 
-def held_for_a_moment(size: int) -> int:
+def allocate(size: int) -> int:
     return len(bytearray(size))
 
 
-def test_a_process_of_its_own_tells_what_it_held() -> None:
+def test_isolated_reports_the_peak_memory() -> None:
     size = 2**29
-    found, peak = isolated(held_for_a_moment, size)
-    assert found == size
+    result, peak = isolated(allocate, size)
+    assert result == size
     assert 512 < peak < 512 + 1024
 
 
-def test_what_is_promised_in_bytes_is_kept_by_less() -> None:
+def test_less_memory_than_the_target_is_better() -> None:
     assert Line("", "MiB", 4000.0, "budget", 4096.0, 1 / 1.1).ratio > 1
 
 
-def test_rivals_take_turns_and_the_first_call_of_each_does_not_count() -> None:
+def test_candidates_take_turns_after_a_warm_up_call() -> None:
     calls: list[str] = []
     times = Clock(repeats=3).race({name: lambda name=name: calls.append(name) for name in "ab"})
     assert calls == ["a", "b"] * 4
     assert set(times) == {"a", "b"}
 
 
-def test_an_exponent_is_that_of_the_power() -> None:
+def test_exponent_is_that_of_the_power_law() -> None:
     assert Growth("", "", [1, 2, 4, 8], [3.0, 12.0, 48.0, 192.0]).exponent == pytest.approx(2)

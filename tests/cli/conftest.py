@@ -9,7 +9,7 @@ from palimpsest.config import read_config
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder of a finished run and of one that was stopped, as far as tables read them."""
+    """Create a folder with a finished and an interrupted run, with the files that tables read."""
     for name, mse in (("one", 0.02), ("two", None)):
         place = tmp_path / "runs" / name
         place.mkdir(parents=True)
@@ -25,5 +25,5 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run_copy(finished_audit: Path, tmp_path: Path) -> Path:
-    """A copy of a finished audit's folder, to be changed."""
+    """Copy a finished audit's folder, so that tests can change it."""
     return shutil.copytree(finished_audit, tmp_path / "copy")

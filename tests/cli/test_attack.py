@@ -13,16 +13,16 @@ def attacked(lenet_attack: AuditResult, tmp_path: Path) -> Path:
     return shutil.copytree(lenet_attack.folder, tmp_path / "run")
 
 
-def test_a_finished_attack_is_read_back_and_its_verdict_printed(
+def test_reads_a_finished_attack_and_prints_its_verdict(
     attacked: Path, lenet_attack: AuditResult, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, said, error = outcome(capsys, "attack", attacked / "config.yaml", "--out", attacked)
+    code, output, error = outcome(capsys, "attack", attacked / "config.yaml", "--out", attacked)
     assert (code, error) == (0, "")
-    assert " ".join(lenet_attack.verdict.split()) in " ".join(said.split())
-    assert said.splitlines()[-1] == f"Report: {attacked / 'report.html'}"
+    assert " ".join(lenet_attack.verdict.split()) in " ".join(output.split())
+    assert output.splitlines()[-1] == f"Report: {attacked / 'report.html'}"
 
 
-def test_machines_get_the_folder_and_the_verdict(
+def test_json_contains_the_folder_and_the_verdict(
     attacked: Path, lenet_attack: AuditResult, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("attack", attacked / "config.yaml", "--out", attacked, "--json") == 0
@@ -31,14 +31,14 @@ def test_machines_get_the_folder_and_the_verdict(
     assert result["verdict"] == lenet_attack.verdict.splitlines()
 
 
-def test_a_missing_piece_is_refused_with_its_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_the_flag_of_a_missing_artifact(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, error = outcome(capsys, "attack", "--out", tmp_path / "run", "--model", "lenet")
     assert code == 2
     assert "--auxiliary" in error
     assert not (tmp_path / "run").exists()
 
 
-def test_flags_win_over_the_file_and_another_attack_needs_another_folder(
+def test_flags_take_precedence_and_another_attack_needs_another_folder(
     attacked: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics = (attacked / "metrics.json").read_bytes()

@@ -1,4 +1,4 @@
-"""What a newcomer sees of a command with a hundred flags."""
+"""The help of commands with a hundred flags."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from palimpsest.cli import main
 from palimpsest.registry import ATTACKS
 
 MODULE = '''
-"""An attack of a user's own."""
+"""A user's attack."""
 
 from typing import ClassVar
 
@@ -31,7 +31,7 @@ class FirstImages(Attack):
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.PROOFS, Knowledge.AUXILIARY})
 
     repeats: PositiveInt = 7
-    """How often the image is averaged with itself."""
+    """Number of times that the image is averaged with itself."""
 
     def __call__(self, view: AuditorView, *, generator: Generator) -> Reconstruction:
         """See `Attack`."""
@@ -40,7 +40,7 @@ class FirstImages(Attack):
 '''
 
 
-def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit, match="0"):
         main([*arguments, "--help"])
     captured = capsys.readouterr()
@@ -55,7 +55,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A module of an attack in the working directory, forgotten again after the test."""
+    """Write a module with an attack to the working directory, and unload it after the test."""
     (tmp_path / "attack_of_a_test.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -73,15 +73,15 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_help_fits_in_120_lines_of_80_columns(
     command: str, attack: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = shown(capsys, command, "--attack.name", attack).splitlines()
+    lines = help_of(capsys, command, "--attack.name", attack).splitlines()
     assert len(lines) <= 120
     assert max(map(len, lines)) <= 80
 
 
-def test_help_shows_the_chosen_components_flags_and_names_the_others(
+def test_help_shows_flags_of_the_chosen_components_and_names_the_others(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    default = shown(capsys, "audit")
+    default = help_of(capsys, "audit")
     assert "Usage: palimpsest audit" in default
     for common in ("--seed", "--data.name", "--federation.rounds", "--unlearning.method", "--attack.epochs"):
         assert common in default
@@ -97,60 +97,60 @@ def test_help_shows_the_chosen_components_flags_and_names_the_others(
         "--federation.aggregation",
         "fedprox",
     )
-    other = shown(capsys, "audit", *chosen)
+    other = help_of(capsys, "audit", *chosen)
     for flag in ("Attack: igf-plus", "--attack.matching", "--unlearning.steps", "--federation.proximal-mu"):
         assert flag in other
     assert "--attack.explained-variance" not in other
-    assert "--observation.retained" in shown(capsys, "audit", "--attack.name", "dragd")
+    assert "--observation.retained" in help_of(capsys, "audit", "--attack.name", "dragd")
 
 
-def test_help_shows_what_a_preset_or_a_file_names(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert "Attack: dragd" in shown(capsys, "audit", "mnist-dragd")
-    (tmp_path / "case.yaml").write_text("attack: {name: lti}\n")
-    assert "Attack: lti" in shown(capsys, "attack", str(tmp_path / "case.yaml"))
-    (tmp_path / "case.yaml").write_text("attack: [\n")
-    assert "Attack: igf" in shown(capsys, "attack", str(tmp_path / "case.yaml"))
+def test_help_follows_a_preset_or_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "Attack: dragd" in help_of(capsys, "audit", "mnist-dragd")
+    (tmp_path / "artifacts.yaml").write_text("attack: {name: lti}\n")
+    assert "Attack: lti" in help_of(capsys, "attack", str(tmp_path / "artifacts.yaml"))
+    (tmp_path / "artifacts.yaml").write_text("attack: [\n")
+    assert "Attack: igf" in help_of(capsys, "attack", str(tmp_path / "artifacts.yaml"))
 
 
-def test_a_line_has_the_choices_and_the_default(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = shown(capsys, "audit").splitlines()
+def test_lines_contain_choices_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = help_of(capsys, "audit").splitlines()
     assert any(
         line.split()[0] == "--device" and line.endswith("auto|cpu|cuda [auto]") for line in lines if line
     )
     assert any("--federation.rounds" in line and line.endswith("Rounds of training [20]") for line in lines)
 
 
-def test_everything_is_shown_when_asked_for_and_accepted_in_any_case(
+def test_help_all_shows_every_flag_and_all_are_accepted(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["audit", "--help-all"])
-    everything = capsys.readouterr().out
+    output = capsys.readouterr().out
     for flag in (
         "--attack.matching",
         "--unlearning.steps",
         "--federation.proximal-mu",
         "--observation.retained",
     ):
-        assert flag in everything
+        assert flag in output
     with pytest.raises(SystemExit, match="2"):
         main(["audit", "--out", str(tmp_path / "run"), "--attack.matching", "3"])
     assert "'matching' is not a key here" in capsys.readouterr().err
 
 
-def test_the_flags_of_an_imported_component_are_shown(
+def test_help_shows_flags_of_an_imported_component(
     module: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    text = shown(capsys, "audit", "--import", module, "--attack.name", "first-images")
+    text = help_of(capsys, "audit", "--import", module, "--attack.name", "first-images")
     assert "--attack.repeats" in text
     assert "averaged with itself [7]" in text
     (tmp_path / "mine.yaml").write_text(f"imports: [{module}]\nattack: {{name: first-images}}\n")
-    assert "--attack.repeats" in shown(capsys, "attack", "mine.yaml")
-    assert "first-images" in shown(capsys, "attack", "mine.yaml", "--attack.name", "igf")
+    assert "--attack.repeats" in help_of(capsys, "attack", "mine.yaml")
+    assert "first-images" in help_of(capsys, "attack", "mine.yaml", "--attack.name", "igf")
 
 
 @pytest.mark.parametrize("form", ["flag", "file"])
-def test_an_imported_attack_is_audited_and_recorded(form: str, tmp_path: Path) -> None:
+def test_audits_and_records_an_imported_attack(form: str, tmp_path: Path) -> None:
     (tmp_path / "attack_of_a_test.py").write_text(MODULE)
     tiny = "data: {auxiliary_size: 40}\nmodel: {name: lenet}\nfederation: {clients: 4, fraction: 0.5, rounds: 2}\n"
     tiny += "unlearning: {count: 8}\nscoring: {bootstrap: 20}\nattack: {name: first-images}\n"
@@ -175,7 +175,7 @@ def test_an_imported_attack_is_audited_and_recorded(form: str, tmp_path: Path) -
     assert '"attack_of_a_test": "sha256-' in (tmp_path / "run" / "manifest.json").read_text()
 
 
-def test_a_module_that_cannot_be_imported_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_a_module_that_can_not_be_imported_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     for name, words in (
         ("no_such_module_anywhere", "can't be imported"),
         ("some/file.py", "is not a module's name"),

@@ -5,7 +5,7 @@ import pytest
 from tests.support.command_line import json_lines, run
 
 
-def test_runs_are_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compares_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = folder.parent / "comparison"
     assert run("compare", folder / "one", folder / "two", "--out", out) == 0
     assert "| one | 0.0200 |" in capsys.readouterr().out
@@ -15,7 +15,7 @@ def test_runs_are_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert run("compare", folder.parent / "comparison", "--out", out) == 2
 
 
-def test_the_same_table_is_printed_for_machines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_the_same_table_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = folder.parent / "comparison"
     assert run("compare", folder, "--out", out, "--title", "Two <runs>", "--json") == 0
     (only,) = json_lines(capsys)

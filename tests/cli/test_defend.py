@@ -16,7 +16,7 @@ def proofs(tmp_path: Path) -> Path:
     return tmp_path / "proofs.safetensors"
 
 
-def test_a_name_or_a_list_of_defenses_is_applied_and_named(proofs: Path, capsys) -> None:
+def test_applies_and_records_a_name_or_a_list(proofs: Path, capsys) -> None:
     out = proofs.with_name("defended.safetensors")
     assert run("defend", proofs, "--with", "orthogonal", "--out", out) == 0
     defended = load_proofs(out)
@@ -26,11 +26,11 @@ def test_a_name_or_a_list_of_defenses_is_applied_and_named(proofs: Path, capsys)
     assert "5 proofs of 40 numbers" in capsys.readouterr().out
     again = proofs.with_name("again.safetensors")
     assert run("defend", out, "--with", "[{name: prune, ratio: 0.5}, sign]", "--out", again) == 0
-    names = [one["name"] for one in json.loads(load_proofs(again).metadata["defenses"])]
+    names = [defense["name"] for defense in json.loads(load_proofs(again).metadata["defenses"])]
     assert names == ["orthogonal", "prune", "sign"]
 
 
-def test_random_numbers_come_from_the_system_unless_a_seed_is_given(proofs: Path) -> None:
+def test_random_numbers_come_from_the_system_without_a_seed(proofs: Path) -> None:
     outs = [proofs.with_name(f"{index}.safetensors") for index in range(4)]
     for out, seed in zip(outs, ([], [], ["--seed", 5], ["--seed", 5]), strict=True):
         assert run("defend", proofs, "--with", "gaussian", "--out", out, *seed) == 0
@@ -48,14 +48,14 @@ def test_random_numbers_come_from_the_system_unless_a_seed_is_given(proofs: Path
         ("[", "not YAML"),
     ],
 )
-def test_what_is_not_accepted_is_told_and_nothing_is_written(proofs: Path, capsys, defenses, words) -> None:
+def test_rejects_invalid_defenses_and_writes_nothing(proofs: Path, capsys, defenses, words) -> None:
     out = proofs.with_name("defended.safetensors")
     assert run("defend", proofs, "--with", defenses, "--out", out) == 2
     assert words in capsys.readouterr().err
     assert not out.exists()
 
 
-def test_the_proofs_themselves_are_not_overwritten(proofs: Path, capsys) -> None:
+def test_does_not_overwrite_the_proofs(proofs: Path, capsys) -> None:
     assert run("defend", proofs, "--with", "sign", "--out", proofs) == 2
     assert "another one" in capsys.readouterr().err
     assert torch.equal(load_proofs(proofs).vectors, VECTORS)

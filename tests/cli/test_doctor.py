@@ -6,29 +6,29 @@ from tests.support.command_line import json_lines, outcome, run
 from palimpsest.pipeline.results.result import AuditResult
 
 
-def test_what_fits_is_listed_and_ends_well(
+def test_lists_findings_and_ends_with_code_0(
     lenet_attack: AuditResult, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, said, error = outcome(capsys, "doctor", lenet_attack.folder / "config.yaml")
+    code, output, error = outcome(capsys, "doctor", lenet_attack.folder / "config.yaml")
     assert (code, error) == (0, "")
-    levels = {line.split()[0] for line in said.splitlines() if line[:1].strip()}
+    levels = {line.split()[0] for line in output.splitlines() if line[:1].strip()}
     assert "ok" in levels
     assert levels <= {"ok", "warning"}
 
 
-def test_a_fault_is_among_the_findings_and_ends_with_code_2(
+def test_lists_an_error_and_ends_with_code_2(
     lenet_attack: AuditResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = tmp_path / "missing.safetensors"
     arguments = "doctor", lenet_attack.folder / "config.yaml", "--proofs", missing
-    code, said, error = outcome(capsys, *arguments)
+    code, output, error = outcome(capsys, *arguments)
     assert code == 2
-    assert any(line.startswith("error") for line in said.splitlines())
+    assert any(line.startswith("error") for line in output.splitlines())
     assert "1 error" in error
     assert run(*arguments, "--json") == 2
 
 
-def test_machines_get_every_finding(lenet_attack: AuditResult, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_contains_every_finding(lenet_attack: AuditResult, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("doctor", lenet_attack.folder / "config.yaml", "--json") == 0
     (only,) = json_lines(capsys)
     assert only["ok"] is True

@@ -1,4 +1,4 @@
-"""`--json`, `--log`, `--track` and `--quiet`: what a machine reads, and what stays behind."""
+"""The flags `--json`, `--log`, `--track` and `--quiet` across commands."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def preset(tmp_path: Path) -> Path:
     return path
 
 
-def test_an_audit_for_machines_with_a_log_and_a_tracker(
+def test_audit_with_json_log_and_tracker(
     preset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
@@ -67,7 +67,7 @@ def test_an_audit_for_machines_with_a_log_and_a_tracker(
     assert {"tensorboard", "log.txt"} <= set(only["purged"][str(folder)]["removed"])
 
 
-def test_proofs_for_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_proof_commands_with_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, defended = tmp_path / "proofs.safetensors", tmp_path / "defended.safetensors"
     save_proofs(path, Proofs(torch.eye(3, 7), {}))
     assert run("defend", path, "--with", "sign", "--out", defended, "--json") == 0
@@ -79,10 +79,10 @@ def test_proofs_for_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert only["norms"] == [1.0] * 3
     assert run("presets", "--json") == 0
     (only,) = json_lines(capsys)
-    assert "digits" in [one["name"] for one in only["presets"]]
+    assert "digits" in [preset["name"] for preset in only["presets"]]
 
 
-def test_a_reader_who_has_gone_is_no_bug() -> None:
+def test_closed_pipe_is_not_a_bug() -> None:
     command = [sys.executable, "-c", "from palimpsest.cli import main; main(['presets', '--json'])"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None

@@ -18,7 +18,7 @@ from palimpsest.cli import app
         (["audti"], ["audti"]),
     ],
 )
-def test_what_is_not_accepted_ends_with_code_2_and_one_sentence(
+def test_invalid_arguments_end_with_code_2_and_one_line(
     capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
 ) -> None:
     code, out, err = outcome(capsys, *arguments)
@@ -50,10 +50,10 @@ COMMANDS = [name for name in app if not name.startswith("-") and app[name].defau
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_whole_help_of_every_command_names_every_flag(
+def test_help_all_names_every_flag(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Wide enough for no flag to be divided.
+    # At this width, no flag is split over two lines.
     monkeypatch.setenv("COLUMNS", "300")
     code, out, _ = outcome(capsys, command, "--help-all")
     assert code == 0
@@ -63,7 +63,7 @@ def test_the_whole_help_of_every_command_names_every_flag(
     assert flags <= shown
 
 
-def test_the_commands_are_those_of_the_documentation() -> None:
+def test_has_the_documented_commands_and_flags() -> None:
     wanted = [
         "audit",
         "attack",

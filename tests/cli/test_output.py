@@ -16,16 +16,16 @@ RESULT = AuditResult(
 )
 
 
-def test_numbers_that_are_none_become_null(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nan_and_infinity_become_null(capsys: pytest.CaptureFixture[str]) -> None:
     print_json(mse=math.nan, psnr=math.inf, top1=0.5)
     assert json_lines(capsys) == [{"event": "result", "mse": None, "psnr": None, "top1": 0.5}]
 
 
-def test_a_result_is_a_verdict_for_people_and_values_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_a_verdict_as_text_and_values_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     print_result(RESULT, quiet=False, machine=False)
-    said = capsys.readouterr().out
-    assert "Not one." in said
-    assert said.endswith("Report: runs/one/report.html\n")
+    output = capsys.readouterr().out
+    assert "Not one." in output
+    assert output.endswith("Report: runs/one/report.html\n")
     print_result(RESULT, quiet=False, machine=True)
     (only,) = json_lines(capsys)
     assert only["verdict"] == RESULT.verdict.splitlines()
@@ -34,7 +34,9 @@ def test_a_result_is_a_verdict_for_people_and_values_for_machines(capsys: pytest
     assert capsys.readouterr().out == ""
 
 
-def test_a_comparison_is_a_table_and_its_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_a_comparison_as_a_table_with_its_page(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     compared = Comparison.read(find_runs(folder))
     print_comparison(compared, folder=folder)
     assert capsys.readouterr().out.splitlines()[-1] == f"Page: {folder / 'comparison.html'}"

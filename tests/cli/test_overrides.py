@@ -5,7 +5,7 @@ from palimpsest.config import AuditConfig, Section
 from palimpsest.errors import ConfigurationError
 
 
-def test_every_key_and_every_components_setting_has_a_flag_with_help() -> None:
+def test_every_key_and_setting_has_a_flag_with_help() -> None:
     model = override_model()
     sections = 0
     for name, info in AuditConfig.model_fields.items():
@@ -25,16 +25,16 @@ def test_every_key_and_every_components_setting_has_a_flag_with_help() -> None:
     assert sections >= 8
 
 
-def test_only_what_was_given_comes_through() -> None:
+def test_returns_only_given_keys() -> None:
     overrides = override_model()(seed=3, federation={"rounds": 5}, defenses="[{name: sign}]")
     assert given_keys(overrides) == {"seed": 3, "federation": {"rounds": 5}, "defenses": [{"name": "sign"}]}
     assert given_keys(None) == {}
 
 
-def test_a_list_that_is_not_yaml_is_refused() -> None:
+def test_rejects_a_list_that_is_not_yaml() -> None:
     with pytest.raises(ConfigurationError, match="not YAML"):
         given_keys(override_model()(defenses="[{"))
 
 
-def test_an_amount_of_memory_is_given_as_text() -> None:
+def test_memory_is_given_as_text() -> None:
     assert given_keys(override_model()(memory_budget="512MiB")) == {"memory_budget": "512MiB"}

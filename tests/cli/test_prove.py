@@ -11,7 +11,7 @@ from palimpsest.proofs import load_proofs
 @pytest.fixture
 def command(lenet_case: dict[str, Any], tmp_path: Path) -> list[object]:
     """The command for two checkpoints of a LeNet; its last word is the proof file."""
-    pieces = [
+    artifacts = [
         "--original",
         lenet_case["original"],
         "--unlearned",
@@ -19,20 +19,20 @@ def command(lenet_case: dict[str, Any], tmp_path: Path) -> list[object]:
         "--model",
         "lenet",
     ]
-    return ["prove", *pieces, "--samples", lenet_case["forgotten"], "--out", tmp_path / "own.safetensors"]
+    return ["prove", *artifacts, "--samples", lenet_case["forgotten"], "--out", tmp_path / "own.safetensors"]
 
 
-def test_proofs_are_written_for_their_owner_and_counted(
+def test_writes_proofs_readable_only_by_their_owner(
     command: list[Any], lenet_proofs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, said, error = outcome(capsys, *command)
+    code, output, error = outcome(capsys, *command)
     assert (code, error) == (0, "")
-    assert f"8 proofs of {load_proofs(lenet_proofs).vectors.shape[1]:,} numbers" in " ".join(said.split())
+    assert f"8 proofs of {load_proofs(lenet_proofs).vectors.shape[1]:,} numbers" in " ".join(output.split())
     assert command[-1].read_bytes() == lenet_proofs.read_bytes()
     assert stat.S_IMODE(command[-1].stat().st_mode) == 0o600
 
 
-def test_machines_get_the_ends_of_the_norms(command: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_contains_the_range_of_the_norms(command: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*command, "--json") == 0
     *_, result = json_lines(capsys)
     norms = load_proofs(command[-1]).vectors.norm(dim=1)
@@ -40,13 +40,13 @@ def test_machines_get_the_ends_of_the_norms(command: list[Any], capsys: pytest.C
     assert result["norms"] == pytest.approx([float(norms.min()), float(norms.max())])
 
 
-def test_defenses_are_given_as_yaml(command: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_takes_defenses_as_yaml(command: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*command, "--quiet", "--defenses", "[{name: sign}]") == 0
     assert capsys.readouterr().out == ""
     assert '"sign"' in load_proofs(command[-1]).metadata["defenses"]
 
 
-def test_a_missing_checkpoint_is_refused_and_nothing_written(
+def test_rejects_a_missing_checkpoint_and_writes_nothing(
     command: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command[command.index("--original") + 1] = tmp_path / "missing.safetensors"

@@ -4,31 +4,29 @@ import pytest
 from tests.support.command_line import json_lines, outcome, run
 
 
-def test_what_would_be_removed_is_said_before_it_is(
-    run_copy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_dry_run_lists_what_a_purge_removes(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path.name for path in run_copy.iterdir()}
-    code, said, _ = outcome(capsys, "purge", run_copy, "--dry-run")
+    code, output, _ = outcome(capsys, "purge", run_copy, "--dry-run")
     assert code == 0
-    assert said.startswith(f"{run_copy}: would remove ")
+    assert output.startswith(f"{run_copy}: would remove ")
     assert {path.name for path in run_copy.iterdir()} == before
-    code, said, _ = outcome(capsys, "purge", run_copy)
+    code, output, _ = outcome(capsys, "purge", run_copy)
     assert code == 0
-    assert said.startswith(f"{run_copy}: removed ")
-    assert "metrics.json" in said.partition("; kept ")[2]
+    assert output.startswith(f"{run_copy}: removed ")
+    assert "metrics.json" in output.partition("; kept ")[2]
     assert not (run_copy / "report.html").exists()
     assert (run_copy / "metrics.json").is_file()
 
 
-def test_a_purge_is_counted_for_machines(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_contains_removed_files_and_bytes(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("purge", run_copy, "--dry-run", "--json") == 0
     (only,) = json_lines(capsys)
-    assert only["rehearsed"] is True
+    assert only["dry_run"] is True
     assert "report.html" in only["purged"][str(run_copy)]["removed"]
     assert only["purged"][str(run_copy)]["bytes"] > 0
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rejects_a_folder_without_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "letter").write_text("dear")
     code, _, error = outcome(capsys, "purge", tmp_path)
     assert code == 2

@@ -4,24 +4,24 @@ import pytest
 from tests.support.command_line import json_lines, run
 
 
-def test_a_report_is_rendered_again_only_where_there_is_one(folder: Path, capsys) -> None:
+def test_rejects_a_run_without_a_report(folder: Path, capsys) -> None:
     assert run("report", folder / "one") == 2
     assert "has no report" in capsys.readouterr().err
 
 
-def test_a_redacted_report_stands_beside_the_whole_one(
+def test_writes_a_redacted_report_beside_the_full_one(
     run_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = (run_copy / "report.html").read_bytes()
+    full = (run_copy / "report.html").read_bytes()
     assert run("report", run_copy, "--redact", "--json") == 0
     (only,) = json_lines(capsys)
     assert only["report"] == str(run_copy / "report-redacted.html")
     assert only["pictures"] == []
     assert "Redacted." in (run_copy / "report-redacted.html").read_text()
-    assert (run_copy / "report.html").read_bytes() == whole
+    assert (run_copy / "report.html").read_bytes() == full
 
 
-def test_a_report_is_written_where_it_is_asked_for_with_its_pictures(
+def test_writes_report_and_pictures_to_a_given_path(
     run_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "elsewhere" / "page.html"

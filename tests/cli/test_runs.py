@@ -7,16 +7,16 @@ from tests.support.command_line import run
 from palimpsest.config import read_config
 
 
-def test_runs_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lists_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("runs", folder) == 0
-    told = capsys.readouterr().out
-    assert "0.0200" in told
-    assert "stopped" in told
+    output = capsys.readouterr().out
+    assert "0.0200" in output
+    assert "stopped" in output
     assert run("runs", folder.parent / "nothing") == 0
     assert "palimpsest audit" in capsys.readouterr().out
 
 
-def test_the_list_of_runs_fits_a_terminal_of_eighty_columns(
+def test_list_fits_eighty_columns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -29,12 +29,12 @@ def test_the_list_of_runs_fits_a_terminal_of_eighty_columns(
     metrics = {"attack": {}, "seconds": {}, "reconstruction": scores}
     (place / "metrics.json").write_text(json.dumps(metrics))
     assert run("runs", tmp_path) == 0
-    heading, numbers, what = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["run", "MSE", "told", "apart", "seconds"]
+    heading, numbers, summary = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["run", "MSE", "identified", "seconds"]
     assert numbers.split() == ["igf-table1/cifar10-convnet-retrain-sample/seed-1", "0.0200", "100.0%", "0"]
-    assert what.strip() == "igf on cifar10, defended with orthogonal"
-    sure = {"intervals": {"identification_top1": [0.9, 1.0]}, "chance": {"identification_top1": 0.01}}
-    (place / "metrics.json").write_text(json.dumps(metrics | sure))
+    assert summary.strip() == "igf on cifar10, defended with orthogonal"
+    scored = {"intervals": {"identification_top1": [0.9, 1.0]}, "chance": {"identification_top1": 0.01}}
+    (place / "metrics.json").write_text(json.dumps(metrics | scored))
     assert run("runs", tmp_path) == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert told.endswith("defended with orthogonal; told apart 90.0% to 100.0%, chance 1.0%")
+    output = " ".join(capsys.readouterr().out.split())
+    assert output.endswith("defended with orthogonal; identified 90.0% to 100.0%, chance 1.0%")

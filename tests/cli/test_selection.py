@@ -16,14 +16,14 @@ DEFAULTS = {
 }
 
 
-def test_sections_are_found_by_their_keys() -> None:
+def test_finds_sections_by_their_keys() -> None:
     found = dict(sections(AuditConfig))
     assert found["model"] is ModelConfig
     assert "seed" not in found
     assert "defenses" not in found
 
 
-def test_without_arguments_the_defaults_are_chosen() -> None:
+def test_selects_defaults_without_arguments() -> None:
     assert DEFAULTS.items() <= select(AuditConfig, ["audit"]).items()
 
 
@@ -39,25 +39,23 @@ def test_without_arguments_the_defaults_are_chosen() -> None:
         (["--attack.epochs", "3"], "igf"),
     ],
 )
-def test_the_last_flag_wins_over_the_preset_and_the_preset_over_the_default(
-    arguments: list[str], attack: str
-) -> None:
+def test_last_flag_overrides_the_preset_and_the_preset_the_default(arguments: list[str], attack: str) -> None:
     assert select(AuditConfig, ["audit", *arguments])["attack", "name"] == attack
 
 
-def test_a_file_names_components_and_a_broken_one_is_left_to_the_command(tmp_path: Path) -> None:
-    file = tmp_path / "case.yaml"
+def test_file_selects_components_and_a_broken_file_selects_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "artifacts.yaml"
     file.write_text("attack: {name: lti}\n")
     assert select(ArtifactsConfig, ["attack", str(file)])["attack", "name"] == "lti"
     for text in ("attack: [\n", "attack: lti\n"):
         file.write_text(text)
         assert select(ArtifactsConfig, ["attack", str(file)])["attack", "name"] == "igf"
-    # A case has no presets.
+    # The command attack has no presets.
     assert select(ArtifactsConfig, ["attack", "mnist-dragd"])["attack", "name"] == "igf"
 
 
 @pytest.mark.parametrize("arguments", [["--import", "no_such_module"], ["--import=no_such_module"]])
-def test_a_module_that_can_not_be_imported_is_named(arguments: list[str]) -> None:
+def test_names_a_module_that_can_not_be_imported(arguments: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="no_such_module"):
         import_named_modules(["audit", *arguments])
     import_named_modules(["audit", "no_such_module"])

@@ -12,16 +12,14 @@ def preset(tmp_path: Path) -> Path:
     return path
 
 
-def test_audits_on_ray_are_not_tracked(
-    preset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rejects_tracking_on_ray(preset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grid = tmp_path / "grid.yaml"
     grid.write_text("seed: [1]\n")
     assert run("sweep", preset, grid, "--engine", "ray", "--track", "tensorboard") == 2
     assert "can't be tracked" in capsys.readouterr().err
 
 
-def test_an_audit_that_is_there_is_not_computed_again(
+def test_keeps_a_finished_audit(
     finished_audit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = shutil.copytree(finished_audit, tmp_path / "swept" / "epochs-2")
@@ -29,10 +27,10 @@ def test_an_audit_that_is_there_is_not_computed_again(
     grid = tmp_path / "grid.yaml"
     grid.write_text("attack.epochs: [2]\n")
     arguments = "sweep", finished_audit / "config.yaml", grid, "--out", tmp_path / "swept"
-    code, said, error = outcome(capsys, *arguments)
+    code, output, error = outcome(capsys, *arguments)
     assert (code, error) == (0, "")
-    assert "| epochs-2 |" in said
-    assert said.splitlines()[-1] == f"Page: {tmp_path / 'swept' / 'comparison.html'}"
+    assert "| epochs-2 |" in output
+    assert output.splitlines()[-1] == f"Page: {tmp_path / 'swept' / 'comparison.html'}"
     assert (kept / "original.safetensors").stat().st_mtime_ns == computed
     assert run(*arguments, "--json") == 0
     *_, result = json_lines(capsys)
@@ -43,7 +41,7 @@ def test_an_audit_that_is_there_is_not_computed_again(
     ("text", "words"),
     [("attack.epochs: 5\n", "attack.epochs"), ("attack.epoch: [5]\n", "epoch"), ("[5]\n", "grid.yaml")],
 )
-def test_a_grid_that_is_not_accepted_is_refused_before_any_work(
+def test_rejects_an_invalid_grid_before_any_work(
     text: str, words: str, preset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grid = tmp_path / "grid.yaml"

@@ -16,25 +16,25 @@ def proofs(tmp_path: Path) -> Path:
     return tmp_path / "proofs.safetensors"
 
 
-def test_verdicts_are_told_and_written(proofs: Path, capsys) -> None:
+def test_prints_and_writes_verdicts(proofs: Path, capsys) -> None:
     out = proofs.with_name("verdicts.json")
     assert run("verify", proofs, "--tau", 3, "--out", out) == 3
-    told = capsys.readouterr().out
-    assert "4 of 30 proofs accepted" in told
-    assert "unattested" in told
-    assert "... and 6 more." in told
+    output = capsys.readouterr().out
+    assert "4 of 30 proofs accepted" in output
+    assert "unattested" in output
+    assert "... and 6 more." in output
     verdicts = json.loads(out.read_text())
     assert verdicts["accepted"] == [True] * 4 + [False] * 26
     assert verdicts["norms"][28:] == [28.0, 29.0]
 
 
-def test_all_accepted_ends_well(proofs: Path, capsys) -> None:
+def test_ends_with_code_0_if_all_are_accepted(proofs: Path, capsys) -> None:
     save_proofs(proofs, Proofs(torch.ones(2, 4), {"loss": "cross_entropy"}))
     assert run("verify", proofs, "--tau", 3) == 0
     assert "The sender says: loss: cross_entropy." in capsys.readouterr().out
 
 
-def test_tau_is_calibrated_on_other_proofs(proofs: Path, capsys) -> None:
+def test_calibrates_tau_on_other_proofs(proofs: Path, capsys) -> None:
     others = proofs.with_name("others.safetensors")
     save_proofs(others, Proofs(torch.eye(4) * 5))
     assert run("verify", proofs, "--calibrate", others) == 3
@@ -42,6 +42,6 @@ def test_tau_is_calibrated_on_other_proofs(proofs: Path, capsys) -> None:
 
 
 @pytest.mark.parametrize("threshold", [[], ["--tau", 1, "--calibrate", "x"], ["--tau", -1]])
-def test_a_threshold_is_needed(proofs: Path, capsys, threshold: list[object]) -> None:
+def test_needs_exactly_one_positive_threshold(proofs: Path, capsys, threshold: list[object]) -> None:
     assert run("verify", proofs, *threshold) == 2
     assert "tau" in capsys.readouterr().err

@@ -19,7 +19,7 @@ PATHS = {
         "intervals.identification_top1",
         "chance.identification_top1",
     ),
-    "confirmed": ("linkage.identified", "linkage.intervals.0", "linkage.chance"),
+    "linked": ("linkage.identified", "linkage.intervals.0", "linkage.chance"),
     "accuracy": (
         "federation.unlearned_accuracy",
         "rates.accuracy_test_unlearned.low/high",
@@ -30,19 +30,19 @@ shares = st.floats(0, 1)
 
 
 def follow(tree: Any, path: str) -> Any:
-    """The value at a path of keys; None where a key is missing."""
+    """Return the value at a path of keys, or None if a key is missing."""
     for key in path.split("."):
         if isinstance(tree, list):
             tree = tree[int(key)]
         elif "/" in key:
-            tree = [tree[one] for one in key.split("/")] if tree else None
+            tree = [tree[part] for part in key.split("/")] if tree else None
         else:
             tree = (tree or {}).get(key)
     return tree
 
 
 @given(mse=shares, top1=shares, low=shares, high=shares, identified=shares, accuracy=shares)
-def test_every_column_reads_what_stands_at_its_path(
+def test_every_column_reads_its_path(
     mse: float, top1: float, low: float, high: float, identified: float, accuracy: float
 ) -> None:
     tree: dict[str, Any] = {
@@ -61,16 +61,16 @@ def test_every_column_reads_what_stands_at_its_path(
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
-def test_what_was_not_measured_is_absent(column) -> None:
+def test_unmeasured_columns_are_absent(column) -> None:
     assert column.read(Metrics(attack={}, seconds={})) is None
 
 
-def test_an_accuracy_may_lack_an_interval() -> None:
+def test_accuracy_may_lack_an_interval() -> None:
     metrics = Metrics.model_validate(METRICS | {"rates": {}})
     assert read_accuracy(metrics) == Reading(0.6)
 
 
-def test_another_attackers_score_is_read_by_its_name() -> None:
+def test_reads_the_score_of_another_attacker() -> None:
     other = {"reconstruction": METRICS["reconstruction"] | {"mse": 0.5}, "intervals": {"mse": [0.4, 0.6]}}
     metrics = Metrics.model_validate(METRICS | {"attackers": {"non-adaptive": other}})
     assert score_column("mse", "non-adaptive")(metrics) == Reading(0.5, (0.4, 0.6))
@@ -78,11 +78,11 @@ def test_another_attackers_score_is_read_by_its_name() -> None:
     assert score_column("mse")(metrics) == Reading(0.02, (0.01, 0.03))
 
 
-def test_linkage_has_the_interval_of_its_share() -> None:
+def test_linkage_has_an_interval_and_chance() -> None:
     assert read_linkage(Metrics.model_validate(METRICS)) == Reading(0.9, (0.8, 1.0), 0.1)
 
 
-def test_each_column_says_how_to_read_it() -> None:
+def test_every_column_has_a_legend() -> None:
     for column in COLUMNS:
         assert column.heading
         assert column.meaning

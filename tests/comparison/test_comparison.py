@@ -9,13 +9,13 @@ from palimpsest.comparison.comparison import Comparison
 from palimpsest.errors import RunError
 
 
-def test_it_holds_the_runs_in_the_order_given(runs: list[Path]) -> None:
+def test_keeps_the_order_of_runs(runs: list[Path]) -> None:
     comparison = Comparison.read(reversed(runs))
     assert [run.folder for run in comparison] == runs[::-1]
     assert len(comparison) == 2
 
 
-def test_it_converts_as_the_table_does(runs: list[Path]) -> None:
+def test_converts_like_the_table_functions(runs: list[Path]) -> None:
     comparison = Comparison.read(runs)
     compared = [read_run(folder) for folder in runs]
     assert comparison.to_markdown() == as_markdown(compared)
@@ -23,7 +23,7 @@ def test_it_converts_as_the_table_does(runs: list[Path]) -> None:
     assert comparison.to_json() == as_json(compared)
 
 
-def test_a_damaged_run_is_an_error_unless_it_is_set_aside(runs: list[Path], tmp_path: Path) -> None:
+def test_damaged_runs_raise_or_are_collected(runs: list[Path], tmp_path: Path) -> None:
     (runs[0] / "metrics.json").write_text("{")
     with pytest.raises(RunError, match="damaged"):
         Comparison.read(runs)
@@ -34,7 +34,7 @@ def test_a_damaged_run_is_an_error_unless_it_is_set_aside(runs: list[Path], tmp_
     assert "is damaged" in comparison._repr_html_()
 
 
-def test_a_frame_has_a_row_for_each_run_and_both_ends_of_intervals(runs: list[Path]) -> None:
+def test_frame_has_a_row_for_each_run_and_both_interval_ends(runs: list[Path]) -> None:
     pytest.importorskip("pandas", reason="pandas is not installed")
     table = Comparison.read(runs).to_frame()
     assert list(table.index) == ["a", "b"]
@@ -49,7 +49,7 @@ def test_a_frame_has_a_row_for_each_run_and_both_ends_of_intervals(runs: list[Pa
     assert len(Comparison(()).to_frame()) == 0
 
 
-def test_everything_is_written_into_one_folder(runs: list[Path], tmp_path: Path) -> None:
+def test_saves_all_files_in_one_folder(runs: list[Path], tmp_path: Path) -> None:
     comparison = Comparison.read(runs)
     folder = tmp_path / "deep" / "comparison"
     page = comparison.save(folder, title="Two runs")
@@ -61,13 +61,13 @@ def test_everything_is_written_into_one_folder(runs: list[Path], tmp_path: Path)
     assert not (folder / "pictures").exists()
 
 
-def test_pictures_are_written_when_they_are_asked_for(runs: list[Path], tmp_path: Path) -> None:
+def test_saves_pictures_on_request(runs: list[Path], tmp_path: Path) -> None:
     Comparison.read(runs).save(tmp_path, pictures=True)
     names = {path.name for path in (tmp_path / "pictures").iterdir()}
     assert names >= {"mse.png", "mse.svg", "top1.png"}
 
 
-def test_a_notebook_shows_what_differs_and_no_markup_of_a_run(tmp_path: Path) -> None:
+def test_notebook_table_shows_differences_and_escapes_markup(tmp_path: Path) -> None:
     runs = [
         run_folder(tmp_path / "a", data={"name": "<b>x</b>"}),
         run_folder(tmp_path / "b", data={"name": "digits"}),
@@ -80,5 +80,5 @@ def test_a_notebook_shows_what_differs_and_no_markup_of_a_run(tmp_path: Path) ->
     assert "<td>stopped</td>" in html
 
 
-def test_nothing_to_compare_is_said() -> None:
+def test_empty_comparison_has_a_message() -> None:
     assert "no run that can be read" in Comparison(())._repr_html_()

@@ -1,4 +1,4 @@
-"""The page of a comparison in a browser."""
+"""The comparison page in a browser: sorting, color schemes and accessibility."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,20 +36,20 @@ def html() -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_stands_in_the_way_of_a_reader(scheme: str, html: str, open_page) -> None:
+def test_page_is_accessible(scheme: str, html: str, open_page) -> None:
     check_readable(open_page(html, color_scheme=scheme))
 
 
-def test_the_comparison_has_a_light_and_a_dark_page(html: str, open_page) -> None:
+def test_has_a_light_and_a_dark_mode(html: str, open_page) -> None:
     page = open_page(html, color_scheme="light").page
     ground = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(ground) == "rgb(251, 248, 241)"
     page.click("#theme")
     assert page.evaluate(ground) == "rgb(25, 23, 20)"
-    assert page.inner_text("#theme") == "Light page"
+    assert page.inner_text("#theme") == "Light mode"
 
 
-def test_the_comparison_sorts_by_any_heading(html: str, open_page) -> None:
+def test_sorts_by_any_heading(html: str, open_page) -> None:
     page = open_page(html).page
 
     def names() -> list[str]:
@@ -61,13 +61,13 @@ def test_the_comparison_sorts_by_any_heading(html: str, open_page) -> None:
     assert page.locator("th[aria-sort=ascending]").inner_text() == "MSE"
     page.keyboard.press("Enter")
     assert names() == ["orthogonal", "sign", "a<b> & c", "none"]
-    page.get_by_role("button", name="told apart").click()
+    page.get_by_role("button", name="identified (top-1)").click()
     assert names() == ["orthogonal", "sign", "a<b> & c", "none"]
     page.get_by_role("button", name="run").click()
     assert names() == ["a<b> & c", "none", "orthogonal", "sign"]
 
 
-def test_what_a_run_does_not_have_is_sorted_last(open_page) -> None:
+def test_missing_values_are_sorted_last(open_page) -> None:
     runs = [replace(compared()[0], values={}, intervals={}), *compared()[1:]]
     page = open_page(render_comparison(runs, title="One was stopped")).page
     for _ in range(2):

@@ -11,7 +11,7 @@ def run(name: str, mse: float, defense: str) -> ComparedRun:
     )
 
 
-def test_the_page_has_a_row_for_each_run_and_no_way_out() -> None:
+def test_page_has_all_runs_and_no_external_reference() -> None:
     page = render_comparison([run("one", 0.02, "none"), run("two", 0.04, "<sign>")], title="Two & more")
     assert "Two &amp; more" in page
     assert "&lt;sign&gt;" in page
@@ -22,7 +22,7 @@ def test_the_page_has_a_row_for_each_run_and_no_way_out() -> None:
     assert page.count("<svg") == 2
 
 
-def test_its_pictures_are_written_for_papers(tmp_path: Path) -> None:
+def test_writes_png_and_svg(tmp_path: Path) -> None:
     runs = [run("one", 0.02, "none"), run("two", 0.04, "sign")]
     names = sorted(path.name for path in save_comparison_pictures(runs, tmp_path))
     assert names == ["mse.png", "mse.svg", "top1.png", "top1.svg"]

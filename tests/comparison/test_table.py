@@ -9,18 +9,18 @@ from tests.support.run_folders import run_folder
 from palimpsest.comparison import as_csv, as_json, as_markdown, read_run, run_names, varying_keys
 
 
-def test_runs_are_named_by_what_tells_them_apart(runs: list[Path]) -> None:
+def test_run_names_are_the_distinguishing_part_of_the_path(runs: list[Path]) -> None:
     compared = [read_run(folder) for folder in runs]
     assert run_names(compared) == ["a", "b"]
     assert varying_keys(compared) == ["defenses"]
 
 
-def test_a_small_error_is_told_by_its_power_of_ten(runs: list[Path]) -> None:
+def test_small_errors_use_scientific_notation(runs: list[Path]) -> None:
     run = replace(read_run(runs[0]), values={"mse": 1.21e-11}, intervals={"mse": (4.9e-12, 2.3e-11)})
     assert "| 1.2e-11 (4.9e-12 to 2.3e-11) |" in as_markdown([run])
 
 
-def test_the_table_holds_what_differs(runs: list[Path]) -> None:
+def test_table_has_the_differing_settings(runs: list[Path]) -> None:
     compared = [read_run(folder) for folder in runs]
     table = as_markdown(compared).splitlines()
     assert table[0].startswith("| run | defenses | MSE |")
@@ -35,7 +35,7 @@ def test_the_table_holds_what_differs(runs: list[Path]) -> None:
     assert json.loads(json.dumps(tree)) == tree
 
 
-def test_nothing_in_a_run_commands_the_terminal_or_breaks_the_table(tmp_path: Path) -> None:
+def test_escapes_control_characters_and_bars(tmp_path: Path) -> None:
     hostile = run_folder(tmp_path / "a\x1b[2J|b", seed=1, data={"name": "x\x1b]0;|y"})
     table = as_markdown([read_run(hostile), read_run(run_folder(tmp_path / "c"))])
     assert "\x1b" not in table

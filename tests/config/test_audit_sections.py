@@ -24,7 +24,7 @@ from palimpsest.registry import AGGREGATIONS, ATTACKS, METHODS, MODELS, PARTITIO
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_build_gives_the_named_component_with_its_settings(section: Any, built: Component) -> None:
+def test_builds_the_named_component_with_its_settings(section: Any, built: Component) -> None:
     assert section.build() == built
     assert type(section).model_fields.keys() == {
         *type(section).declared.model_fields,
@@ -32,23 +32,23 @@ def test_build_gives_the_named_component_with_its_settings(section: Any, built: 
     }
 
 
-def test_federation_and_data_build_the_component_that_their_key_names() -> None:
+def test_federation_and_data_build_their_components() -> None:
     federation = FederationConfig.model_validate({"aggregation": "fedprox", "proximal_mu": 0.5})
     assert federation.build_aggregation() == AGGREGATIONS.get("fedprox")(proximal_mu=0.5)
     data = DataConfig.model_validate({"partition": "dirichlet", "alpha": 2.0})
     assert data.build_partition() == PARTITIONS.get("dirichlet")(alpha=2.0)
 
 
-def test_a_defense_is_named_alone_or_with_its_settings() -> None:
-    whole = build_config({"defenses": [{"name": "sign"}]})
-    assert build_config({"defenses": "sign"}) == whole
-    assert build_config({"defenses": ["sign"]}) == whole
-    assert build_config({"defenses": {"name": "sign"}}) == whole
+def test_accepts_a_defense_with_or_without_settings() -> None:
+    expected = build_config({"defenses": [{"name": "sign"}]})
+    assert build_config({"defenses": "sign"}) == expected
+    assert build_config({"defenses": ["sign"]}) == expected
+    assert build_config({"defenses": {"name": "sign"}}) == expected
     several = build_config({"defenses": [{"name": "prune", "ratio": 0.5}, "sign"]})
-    assert [one.name for one in several.defenses] == ["prune", "sign"]
+    assert [defense.name for defense in several.defenses] == ["prune", "sign"]
 
 
-def test_a_list_of_defenses_is_made_of_what_was_given() -> None:
+def test_lists_names_mappings_and_configurations_of_defenses() -> None:
     assert listed_defenses("sign") == [{"name": "sign"}]
     assert listed_defenses({"name": "prune"}) == [{"name": "prune"}]
     made = DefenseConfig(name="sign")
@@ -58,17 +58,17 @@ def test_a_list_of_defenses_is_made_of_what_was_given() -> None:
             listed_defenses(wrong)
 
 
-def test_the_same_request_is_answered_by_another_method_with_its_defaults() -> None:
+def test_by_changes_only_the_method() -> None:
     given = {"scenario": "class", "classes": (2,), "method": "ascent", "steps": 7}
-    asked = UnlearningConfig.model_validate(given).by("retrain", fresh_seed=True)
-    assert asked == UnlearningConfig.model_validate(
+    request = UnlearningConfig.model_validate(given).by("retrain", fresh_seed=True)
+    assert request == UnlearningConfig.model_validate(
         {"scenario": "class", "classes": (2,), "method": "retrain", "fresh_seed": True}
     )
-    assert not asked.by("ascent").fresh_seed
-    assert asked.by("ascent").build() == METHODS.get("ascent")()
+    assert not request.by("ascent").fresh_seed
+    assert request.by("ascent").build() == METHODS.get("ascent")()
 
 
-def test_further_metrics_are_known_and_named_once() -> None:
+def test_rejects_unknown_and_repeated_metrics() -> None:
     assert ScoringConfig(metrics=("mae",)).packages == ()
     with pytest.raises(ValidationError, match="named twice"):
         ScoringConfig(metrics=("mae", "mae"))
@@ -77,11 +77,11 @@ def test_further_metrics_are_known_and_named_once() -> None:
 
 
 @pytest.mark.parametrize("tau", [0, -1, "calibrate"])
-def test_a_threshold_is_positive_or_calibrated(tau: object) -> None:
+def test_tau_is_positive_or_calibrated(tau: object) -> None:
     assert VerificationConfig().tau == "calibrated"
     with pytest.raises(ValidationError, match="tau"):
         VerificationConfig.model_validate({"tau": tau})
 
 
-def test_the_sets_that_this_package_brings_are_no_package_of_others() -> None:
+def test_built_in_data_sets_belong_to_no_third_party_package() -> None:
     assert DataConfig(name="digits", auxiliary="mnist").packages == ()

@@ -23,7 +23,7 @@ from palimpsest.errors import ConfigurationError
         ({"device": "tpu"}, ["device is 'tpu'", "'auto', 'cpu' or 'cuda'"]),
     ],
 )
-def test_what_is_not_accepted_is_named_with_its_value_and_the_remedy(tree: dict, words: list[str]) -> None:
+def test_names_key_value_and_remedy(tree: dict, words: list[str]) -> None:
     with pytest.raises(ConfigurationError) as error:
         build_config(tree)
     for word in words:
@@ -35,37 +35,37 @@ def test_what_is_not_accepted_is_named_with_its_value_and_the_remedy(tree: dict,
     ("tree", "new"),
     [
         (
-            {"attack": {"normalise": True}},
-            "'normalise' was renamed: use 'normalize'",
-        ),  # codespell:ignore normalise
+            {"attack": {"normalise": True}},  # codespell:ignore normalise
+            "'normalise' was renamed: use 'normalize'",  # codespell:ignore normalise
+        ),
         (
-            {"model": {"initialisation": "uniform"}},
-            "'initialisation' was renamed: use 'initialization'",
-        ),  # codespell:ignore initialisation
+            {"model": {"initialisation": "uniform"}},  # codespell:ignore initialisation
+            "'initialisation' was renamed: use 'initialization'",  # codespell:ignore initialisation
+        ),
         ({"observation": {"remaining": 4}}, "'remaining' was renamed: use 'retained'"),
         ({"case": "case.yaml"}, "'case' was renamed: use 'artifacts'"),
     ],
 )
-def test_a_key_of_an_earlier_version_gets_its_new_name(tree: dict, new: str) -> None:
+def test_gives_the_new_name_of_a_renamed_key(tree: dict, new: str) -> None:
     with pytest.raises(ConfigurationError, match=new):
         build_config(tree)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_reports_all_problems_at_once() -> None:
     with pytest.raises(ConfigurationError) as error:
         build_config({"seed": -1, "federation": {"rounds": 0}})
     assert "seed" in str(error.value)
     assert "federation.rounds" in str(error.value)
 
 
-def test_a_missing_key_is_named_with_its_flag() -> None:
+def test_names_the_flag_of_a_missing_key() -> None:
     with pytest.raises(
         ConfigurationError, match="auxiliary is missing: give it in a file, or as --auxiliary"
     ):
         read_artifacts_config(None, {})
 
 
-def test_text_in_place_of_a_mapping_is_shown_how_to_be_one() -> None:
+def test_shows_how_to_write_a_mapping() -> None:
     with pytest.raises(ConfigurationError, match="'classes=10': give a mapping in YAML"):
         read_artifacts_config(
             None, {"auxiliary": "images", "proofs": "proofs", "model_arguments": "classes=10"}

@@ -27,7 +27,7 @@ class Imported(Defense):
     randomized: ClassVar[bool] = False
 
     factor: float = 2.0
-    """By how much."""
+    """The factor."""
 
     def __call__(self, proofs, *, generator):
         return proofs * self.factor
@@ -49,7 +49,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 TREE = {"imports": ["defense_of_a_test"], "defenses": [{"name": "imported", "factor": 3}]}
 
 
-def test_a_module_of_the_working_directory_is_imported_before_validation() -> None:
+def test_imports_a_module_before_validation() -> None:
     config = build_config(TREE)
     assert config.imports == ("defense_of_a_test",)
     assert config.defenses[0].build().factor == 3
@@ -58,13 +58,13 @@ def test_a_module_of_the_working_directory_is_imported_before_validation() -> No
         build_config({**TREE, "defenses": "absent"})
 
 
-def test_without_imports_the_text_is_as_before() -> None:
+def test_stores_imports_only_if_there_are_any() -> None:
     assert "imports" not in AuditConfig().to_yaml()
     assert "imports" not in AuditConfig().model_dump_json()
     assert build_config(TREE).to_yaml().startswith("imports:\n- defense_of_a_test\n")
 
 
-def test_a_file_and_overrides_import_together(tmp_path: Path) -> None:
+def test_imports_modules_of_file_and_overrides(tmp_path: Path) -> None:
     (tmp_path / "other_of_a_test.py").write_text("")
     (tmp_path / "mine.yaml").write_text("imports: defense_of_a_test\ndefenses: imported\n")
     config = read_config(tmp_path / "mine.yaml", {"imports": ["other_of_a_test"]})
@@ -72,14 +72,14 @@ def test_a_file_and_overrides_import_together(tmp_path: Path) -> None:
     assert merged({"seed": 1}, {"seed": 2}) == {"seed": 2}
 
 
-def test_another_process_imports_the_module_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpickling_imports_the_module_first(monkeypatch: pytest.MonkeyPatch) -> None:
     stored = pickle.dumps(build_config(TREE))
     del sys.modules["defense_of_a_test"]
     del DEFENSES._components["imported"]
     assert pickle.loads(stored).defenses[0].build().factor == 3
 
 
-def test_a_run_folder_imports_nothing_when_it_is_read(tmp_path: Path) -> None:
+def test_reading_a_run_folder_imports_nothing(tmp_path: Path) -> None:
     Run.open(tmp_path / "run", build_config(TREE), console=Console(quiet=True)).close()
     del sys.modules["defense_of_a_test"]
     del DEFENSES._components["imported"]
@@ -96,6 +96,6 @@ def test_a_run_folder_imports_nothing_when_it_is_read(tmp_path: Path) -> None:
         (3, "imports.0"),
     ],
 )
-def test_what_cannot_be_imported_is_named(name: object, words: str) -> None:
+def test_names_modules_that_can_not_be_imported(name: object, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         build_config({"imports": [name]})

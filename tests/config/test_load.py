@@ -6,7 +6,7 @@ from palimpsest.config import preset_names, read_config
 from palimpsest.errors import ConfigurationError
 
 
-def test_overrides_win_over_the_file(tmp_path: Path) -> None:
+def test_overrides_take_precedence_over_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("federation: {rounds: 7, clients: 9}\nattack: {name: igf, epochs: 5}\n")
     config = read_config(path, {"federation": {"rounds": 3}, "seed": 8})
@@ -15,16 +15,16 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [("- a\n- b\n", "list"), ("a: [", "not YAML"), ("a: b: c", "not YAML")]
+    ("text", "word"), [("- a\n- b\n", "list"), ("a: [", "not valid YAML"), ("a: b: c", "not valid YAML")]
 )
-def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, word: str) -> None:
+def test_rejects_a_file_that_is_not_a_configuration(tmp_path: Path, text: str, word: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=word):
         read_config(path)
 
 
-def test_unknown_presets_and_missing_files_are_refused(tmp_path: Path) -> None:
+def test_rejects_unknown_presets_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="did you mean 'digits'"):
         read_config("digit")
     with pytest.raises(ConfigurationError, match="check the path"):
@@ -32,13 +32,13 @@ def test_unknown_presets_and_missing_files_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_every_preset_is_valid_and_says_what_it_is(name: str) -> None:
+def test_every_preset_is_valid_and_described(name: str) -> None:
     config = read_config(name)
     assert config.description
     assert config.paper
 
 
-def test_naming_another_component_leaves_the_settings_of_the_one_before_behind(tmp_path: Path) -> None:
+def test_another_component_drops_the_previous_settings(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
         "attack: {name: igf, epochs: 5}\nfederation: {rounds: 7, aggregation: fedprox, proximal_mu: 0.5}\n"

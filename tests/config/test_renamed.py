@@ -36,7 +36,7 @@ def settings(section: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("old", "new"), sorted(RENAMED.items()))
-def test_every_new_name_exists_and_no_old_one_does(old: str, new: str) -> None:
+def test_new_names_exist_and_old_ones_do_not(old: str, new: str) -> None:
     section, _, name = new.rpartition(".")
     accepted = settings(section) if section else ArtifactsConfig.model_fields.keys() | {"artifacts"}
     assert name in accepted

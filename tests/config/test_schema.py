@@ -5,7 +5,7 @@ import yaml
 from palimpsest.config import AuditConfig, build_config, read_config
 
 
-def test_a_stored_configuration_is_read_back_equal(tmp_path: Path) -> None:
+def test_stored_configuration_is_read_back_equal(tmp_path: Path) -> None:
     config = build_config(
         {"defenses": [{"name": "sign"}], "attack": {"epochs": 3}, "memory_budget": "512MiB"}
     )
@@ -13,7 +13,7 @@ def test_a_stored_configuration_is_read_back_equal(tmp_path: Path) -> None:
     assert read_config(tmp_path / "config.yaml") == config
 
 
-def test_a_stored_configuration_is_complete() -> None:
+def test_stored_configuration_is_complete() -> None:
     stored = yaml.safe_load(AuditConfig().to_yaml())
     assert stored["attack"]["learning_rate"] == 1e-4
     assert stored["federation"]["rounds"] == 20

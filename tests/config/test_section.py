@@ -20,20 +20,20 @@ class Pair(Section):
     count: PositiveInt = 1
 
 
-def test_a_component_has_the_settings_given_to_its_section() -> None:
+def test_component_has_the_settings_of_its_section() -> None:
     pair = Pair.model_validate({"ratio": 0.5})
     assert pair.component("defense") == DEFENSES.get("prune")(ratio=0.5)
     assert pair.component("model") == MODELS.get("convnet")()
 
 
-def test_settings_that_were_left_out_are_filled_in() -> None:
+def test_fills_in_default_settings() -> None:
     defaults = DEFENSES.get("prune")().model_dump()
     assert defaults
     assert defaults.items() <= Pair().model_dump().items()
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"defense": "sign", "ratio": 0.5}, "'ratio' is not a key here"),
         ({"ratoi": 0.5}, "ratio"),
@@ -43,16 +43,16 @@ def test_settings_that_were_left_out_are_filled_in() -> None:
         ({"count": 2**63}, "less than or equal"),
     ],
 )
-def test_what_no_component_takes_is_refused_by_name(given: dict[str, object], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_rejects_unknown_and_invalid_settings(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Pair.model_validate(given)
 
 
-def test_only_third_parties_packages_are_named() -> None:
+def test_packages_exclude_built_in_components() -> None:
     assert Pair().packages == ()
 
 
-def test_settings_are_typed_fields_in_the_order_in_which_they_were_given() -> None:
+def test_settings_are_fields_in_the_given_order() -> None:
     attack = AttackConfig.model_validate({"width": 32, "name": "igf", "epochs": 3})
     assert (attack.width, attack.epochs) == (32, 3)
     assert list(attack.model_dump())[:3] == ["name", "width", "epochs"]
@@ -63,13 +63,13 @@ def test_settings_are_typed_fields_in_the_order_in_which_they_were_given() -> No
         attack.epochs = 4
 
 
-def test_every_refused_setting_is_reported_under_its_own_key() -> None:
+def test_reports_each_invalid_setting_by_its_key() -> None:
     with pytest.raises(ValidationError) as error:
         AttackConfig.model_validate({"name": "igf", "epochs": 0, "batch_size": "many"})
     assert {problem["loc"] for problem in error.value.errors()} == {("epochs",), ("batch_size",)}
 
 
-def test_a_section_is_copied_and_pickled_with_its_settings() -> None:
+def test_copies_and_pickles_keep_the_settings() -> None:
     attack = AttackConfig.model_validate({"width": 32, "name": "igf", "epochs": 3})
     for again in (pickle.loads(pickle.dumps(attack)), copy.deepcopy(attack), attack.model_copy()):
         assert again == attack
@@ -77,8 +77,8 @@ def test_a_section_is_copied_and_pickled_with_its_settings() -> None:
         assert again.build() == attack.build()
 
 
-def test_a_setting_that_hides_a_key_of_the_section_is_refused() -> None:
-    registry: Registry[Component] = Registry("piece", "palimpsest.errors")
+def test_rejects_a_setting_with_the_name_of_a_key() -> None:
+    registry: Registry[Component] = Registry("component", "palimpsest.errors")
 
     @registry.register("clash")
     class Clash(Component):
@@ -95,5 +95,5 @@ def test_a_setting_that_hides_a_key_of_the_section_is_refused() -> None:
         name: str = "clash"
         count: int = 1
 
-    with pytest.raises(ValidationError, match=r"piece 'clash' has a setting 'count'.*rename the setting"):
+    with pytest.raises(ValidationError, match=r"component 'clash' has a setting 'count'.*rename the setting"):
         Counted()

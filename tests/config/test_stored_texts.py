@@ -1,4 +1,4 @@
-"""The texts of configurations, which finished stages are found by, stay as they are."""
+"""The serialized configurations, by which finished stages are found, do not change."""
 
 import json
 
@@ -7,18 +7,18 @@ from tests.support.stored_texts import STORED, digests
 from palimpsest.config import build_config
 
 
-def test_the_text_of_every_preset_and_component_is_the_stored_one() -> None:
+def test_presets_and_components_have_the_stored_text() -> None:
     stored, now = json.loads(STORED.read_text(encoding="utf-8")), digests()
     assert len(stored) > 50
-    # A new component has no run folder yet: only what is stored has to stay.
+    # New components have no stored text yet, because no run folder contains them.
     changed = sorted(name for name, digest in stored.items() if now.get(name) != digest)
     assert not changed, (
-        f"The text of {', '.join(changed)} changed: run folders that hold such a configuration compute their stages "
-        "anew. If that is intended, write the digests anew: python -m tests.support.stored_texts."
+        f"The text of {', '.join(changed)} changed, so runs with such a configuration recompute their stages. If that "
+        "is intended, update the digests: python -m tests.support.stored_texts."
     )
 
 
-def test_the_text_follows_the_order_in_which_settings_were_given() -> None:
+def test_text_depends_on_the_order_of_the_settings() -> None:
     one = build_config({"attack": {"epochs": 3, "width": 32}})
     other = build_config({"attack": {"width": 32, "epochs": 3}})
     assert one == other

@@ -16,9 +16,9 @@ WriteParquet = Callable[..., Path]
 
 @pytest.fixture
 def encode() -> Encode:
-    """Encode an array of pixels, or a Pillow image, losslessly."""
+    """Function that encodes an array of pixels or a Pillow image without loss."""
 
-    def encoded(pixels: Any, kind: str = "PNG") -> bytes:
+    def encode_image(pixels: Any, kind: str = "PNG") -> bytes:
         image = (
             pixels if isinstance(pixels, Image.Image) else Image.fromarray(np.asarray(pixels, dtype=np.uint8))
         )
@@ -26,25 +26,25 @@ def encode() -> Encode:
         image.save(file, kind)
         return file.getvalue()
 
-    return encoded
+    return encode_image
 
 
 @pytest.fixture
 def pictures() -> Callable[..., list[np.ndarray]]:
-    """Random pictures, 8-bit gray or color."""
+    """Function that draws random 8-bit pictures, gray or in color."""
 
-    def drawn(count: int, *, side: int = 6, channels: int = 3, seed: int = 0) -> list[np.ndarray]:
+    def draw_pictures(count: int, *, side: int = 6, channels: int = 3, seed: int = 0) -> list[np.ndarray]:
         shape = (count, side, side) if channels == 1 else (count, side, side, channels)
         return list(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
 
-    return drawn
+    return draw_pictures
 
 
 @pytest.fixture
 def write_parquet(tmp_path: Path) -> WriteParquet:
-    """Write encoded images, and labels if there are any, in the hub's schema."""
+    """Function that writes encoded images, and labels if any, in the schema of the hub."""
 
-    def written(
+    def write(
         contents: Sequence[bytes | None],
         labels: Sequence[Any] | None,
         *,
@@ -65,38 +65,38 @@ def write_parquet(tmp_path: Path) -> WriteParquet:
         pq.write_table(pa.table(columns), path)
         return path
 
-    return written
+    return write
 
 
 @pytest.fixture
 def write_folder() -> Callable[..., Path]:
-    """Write pictures into class folders, numbered in each."""
+    """Function that writes pictures into class folders, numbered in each."""
 
-    def written(folder: Path, classes: dict[str, list[np.ndarray]]) -> Path:
+    def write(folder: Path, classes: dict[str, list[np.ndarray]]) -> Path:
         for name, images in classes.items():
             (folder / name).mkdir(parents=True, exist_ok=True)
             for number, pixels in enumerate(images):
                 Image.fromarray(pixels).save(folder / name / f"{number:03}.png")
         return folder
 
-    return written
+    return write
 
 
 @pytest.fixture
 def mirror(tmp_path: Path, encode: Encode, write_parquet: WriteParquet, pictures: Any) -> Path:
-    """A tiny mirror: 30 + 20 images of cifar10, 40 + 20 of mnist, 12 + 8 + 5 of lfw."""
+    """Tiny mirror: 30 + 20 images of cifar10, 40 + 20 of mnist, 12 + 8 + 5 of lfw."""
     folder = tmp_path / "mirror"
-    for place, image, side, channels, splits in (
+    for repository, image, side, channels, splits in (
         ("uoft-cs/cifar10", "img", 8, 3, {"train": 30, "test": 20}),
         ("ylecun/mnist", "image", 7, 1, {"train": 40, "test": 20}),
         ("lfw", "image", 10, 3, {"train": 12, "test": 8}),
     ):
         for seed, (split, count) in enumerate(splits.items()):
-            drawn = pictures(count, side=side, channels=channels, seed=seed + side)
+            images = pictures(count, side=side, channels=channels, seed=seed + side)
             write_parquet(
-                [encode(pixels) for pixels in drawn],
+                [encode(pixels) for pixels in images],
                 [row % 4 for row in range(count)],
-                path=folder / place / f"{split}.parquet",
+                path=folder / repository / f"{split}.parquet",
                 image=image,
             )
     public = pictures(5, side=10, seed=99)
@@ -106,19 +106,19 @@ def mirror(tmp_path: Path, encode: Encode, write_parquet: WriteParquet, pictures
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail a test that opens a connection or asks for a host's address."""
+    """Fail a test that opens a connection or resolves a host name."""
 
-    def refused(*arguments: object, **settings: object) -> None:
+    def fail(*arguments: object, **settings: object) -> None:
         raise AssertionError(f"the network was used: {arguments}")
 
-    monkeypatch.setattr("socket.socket.connect", refused)
-    monkeypatch.setattr("socket.getaddrinfo", refused)
+    monkeypatch.setattr("socket.socket.connect", fail)
+    monkeypatch.setattr("socket.getaddrinfo", fail)
 
 
 @pytest.fixture(scope="session")
 def real_mirror() -> Path:
-    """The mirror of real sets on this machine."""
+    """Mirror of the real data sets on this machine."""
     folder = os.environ.get("PALIMPSEST_DATA_DIR")
     if not folder:
-        pytest.skip("PALIMPSEST_DATA_DIR is not set: there is no mirror of real sets")
+        pytest.skip("PALIMPSEST_DATA_DIR is not set, so there is no mirror of real data sets")
     return Path(folder)

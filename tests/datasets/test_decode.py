@@ -21,11 +21,11 @@ def as_tensor(image: Image.Image) -> torch.Tensor:
     return (pixels[None] if pixels.dim() == 2 else pixels.permute(2, 0, 1)).float() / 255
 
 
-def test_equals_one_image_at_a_time(encode, pictures):
-    # More than one chunk, so that a chunk in the wrong place would show.
-    drawn = pictures(2100, side=3)
-    decoded = decode_images((f"row {row}", encode(pixels)) for row, pixels in enumerate(drawn))
-    expected = torch.stack([as_tensor(Image.fromarray(pixels)) for pixels in drawn])
+def test_equals_decoding_one_image_at_a_time(encode, pictures):
+    # The images fill more than one chunk, so that a misplaced chunk is noticed.
+    images = pictures(2100, side=3)
+    decoded = decode_images((f"row {row}", encode(pixels)) for row, pixels in enumerate(images))
+    expected = torch.stack([as_tensor(Image.fromarray(pixels)) for pixels in images])
     assert decoded.dtype == torch.float32
     assert decoded.is_contiguous()
     assert torch.equal(decoded, expected)
@@ -44,7 +44,7 @@ def test_color_becomes_three_channels(encode, mode):
     assert torch.equal(decoded[0], as_tensor(image.convert("RGB")))
 
 
-def test_a_palette_with_transparency_is_read_without_a_warning(encode):
+def test_reads_a_transparent_palette_without_a_warning(encode):
     image = color().convert("P")
     image.info["transparency"] = bytes(range(256))
     assert torch.equal(
@@ -52,18 +52,18 @@ def test_a_palette_with_transparency_is_read_without_a_warning(encode):
     )
 
 
-def test_sixteen_bits_keep_the_upper_eight(encode):
+def test_sixteen_bit_gray_keeps_the_upper_eight_bits(encode):
     image = Image.fromarray(GRADIENT.astype(np.uint16) * 256 + 77)
     assert torch.equal(decode_images([("it", encode(image))])[0, 0], torch.from_numpy(GRADIENT).float() / 255)
 
 
 @pytest.mark.parametrize("pixels", [GRADIENT.astype(np.int32), GRADIENT.astype(np.float32)])
-def test_refuses_pixels_of_unknown_range(encode, pixels):
+def test_rejects_pixels_of_unknown_range(encode, pixels):
     with pytest.raises(DatasetError, match=r"it can't be read as an image .* save it with 8 bits"):
         decode_images([("it", encode(Image.fromarray(pixels), "TIFF"))])
 
 
-def test_gray_among_color_is_repeated(encode):
+def test_repeats_gray_images_among_color_images(encode):
     gray = Image.fromarray(GRADIENT)
     decoded = decode_images([("a", encode(gray)), ("b", encode(color()))])
     assert torch.equal(decoded[0], as_tensor(gray).expand(3, -1, -1))
@@ -71,7 +71,7 @@ def test_gray_among_color_is_repeated(encode):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP"])
-def test_reads_bytes_and_files_alike(encode, tmp_path, kind):
+def test_bytes_and_files_give_the_same_image(encode, tmp_path, kind):
     content = encode(color(), kind)
     file = tmp_path / "image"
     file.write_bytes(content)
@@ -80,11 +80,11 @@ def test_reads_bytes_and_files_alike(encode, tmp_path, kind):
 
 def test_names_the_first_image_of_another_size(encode):
     small, large = encode(GRADIENT[:4, :4]), encode(GRADIENT)
-    with pytest.raises(DatasetError, match=r"c is 8 x 6 pixels where a is 4 x 4: .*image_size"):
+    with pytest.raises(DatasetError, match=r"c has 8 x 6 pixels, but a has 4 x 4\. .*image_size"):
         decode_images([("a", small), ("b", small), ("c", large), ("d", small)])
 
 
-def test_scales_mixed_sizes_to_one(encode):
+def test_scales_images_of_different_sizes(encode):
     images = [Image.fromarray(GRADIENT[:4, :4]), color()]
     decoded = decode_images([("a", encode(images[0])), ("b", encode(images[1]))], size=(5, 7))
     assert decoded.shape == (2, 3, 5, 7)
@@ -92,41 +92,41 @@ def test_scales_mixed_sizes_to_one(encode):
 
 
 def test_scaling_down_averages(encode):
-    # A checkerboard without antialiasing would give black or white.
+    # Without antialiasing a checkerboard would become black or white.
     board = np.indices((32, 32)).sum(axis=0) % 2 * 255
     decoded = decode_images([("it", encode(board))], size=(4, 4))
     assert decoded.sub(0.5).abs().max() < 0.05
 
 
-def test_names_an_image_that_is_cut_off(encode, pictures):
+def test_names_a_truncated_image(encode, pictures):
     whole = encode(pictures(1, side=32)[0])
     for cut in (0, 8, 20, len(whole) // 2):
         with pytest.raises(DatasetError, match="row 1 can't be read as an image"):
             decode_images([("row 0", whole), ("row 1", whole[:cut])])
 
 
-def test_names_what_is_no_image():
+def test_rejects_bytes_that_are_not_an_image():
     with pytest.raises(DatasetError, match="row 0 can't be read as an image"):
         decode_images([("row 0", b"not an image at all")])
 
 
-def test_refuses_nothing():
+def test_rejects_an_empty_list():
     with pytest.raises(DatasetError, match="no images"):
         decode_images([])
 
 
-def test_images_that_would_not_fit_are_refused_while_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stops_early_if_the_images_do_not_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**28)
     buffer = BytesIO()
     Image.new("RGB", (1000, 1000)).save(buffer, "PNG")
-    seen = 0
+    decoded = 0
 
     def endless() -> Iterator[tuple[str, bytes]]:
-        nonlocal seen
+        nonlocal decoded
         while True:
-            seen += 1
-            yield f"image {seen}", buffer.getvalue()
+            decoded += 1
+            yield f"image {decoded}", buffer.getvalue()
 
     with pytest.raises(ResourceError, match="image_size"):
         decode_images(endless())
-    assert seen < 50
+    assert decoded < 50

@@ -9,25 +9,25 @@ from palimpsest.datasets import load_data, load_images
 from palimpsest.errors import DatasetError
 
 
-def rows_of(some, whole):
-    """Where each image stands in a set, by comparing every pair."""
+def rows_of(samples, whole):
+    """The row of each image in a set, found by comparing every pair."""
     return [
         next(row for row, other in enumerate(whole.images) if torch.equal(other, image))
-        for image in some.images
+        for image in samples.images
     ]
 
 
 @pytest.fixture
 def load(mirror):
-    def loaded(clients=3, seed=1, **settings):
+    def load_from_mirror(clients=3, seed=1, **settings):
         return load_data(
             DataConfig(**{"name": "cifar10", **settings}), clients=clients, seed=seed, data_dir=mirror
         )
 
-    return loaded
+    return load_from_mirror
 
 
-def test_the_parts_come_from_the_splits(load, mirror):
+def test_all_sets_come_from_the_splits(load, mirror):
     data = load(auxiliary_size=5)
     assert data.train.fingerprint == load_images("cifar10", "train", data_dir=mirror).fingerprint
     assert data.test.fingerprint == load_images("cifar10", "test", data_dir=mirror).fingerprint
@@ -37,14 +37,14 @@ def test_the_parts_come_from_the_splits(load, mirror):
     assert not set(auxiliary) & set(held_out)
     assert torch.equal(data.auxiliary.labels, data.test.labels[auxiliary])
     assert data.notes == (
-        "cifar10 has 30 training images here, not 50,000.",
-        "cifar10 has 20 test images here, not 10,000.",
+        "This copy of cifar10 has 30 training images; the published set has 50,000.",
+        "This copy of cifar10 has 20 test images; the published set has 10,000.",
     )
 
 
-def test_classes_are_named_where_the_set_names_them(load, tmp_path, pictures, write_folder):
+def test_class_names_come_from_the_data_set(load, tmp_path, pictures, write_folder):
     assert load().class_names == ()
-    folder = write_folder(tmp_path / "own", {"cat": pictures(8), "ant": pictures(8, seed=1)})
+    folder = write_folder(tmp_path / "pets", {"cat": pictures(8), "ant": pictures(8, seed=1)})
     assert load_data(DataConfig(name=str(folder)), clients=2, seed=1).class_names == ("ant", "cat")
 
 
@@ -52,25 +52,25 @@ def test_a_tenth_of_the_test_split_is_held_out(load):
     data = load(auxiliary_size=500)
     assert (len(data.auxiliary), len(data.held_out)) == (18, 2)
     assert data.notes[-1] == (
-        "The auxiliary set has 18 images, not the 500 asked for: "
+        "The auxiliary set has 18 images instead of the requested 500: "
         "cifar10 has 20 test images, of which 2 are held out."
     )
 
 
-def test_digits_by_default():
+def test_defaults_to_digits():
     data = load_data(DataConfig(), clients=40, seed=1)
     sizes = (len(data.train), len(data.test), len(data.auxiliary), len(data.held_out), len(data.clients))
     assert sizes == (897, 900, 800, 100, 40)
     assert data.notes == ()
 
 
-def test_held_out_is_no_more_than_a_thousand(encode, write_parquet):
+def test_at_most_a_thousand_images_are_held_out(encode, write_parquet):
     image = encode(np.zeros((1, 1)))
     path = write_parquet([image] * 8000, [0] * 8000)
     assert len(load_data(DataConfig(name=str(path), auxiliary_size=100), clients=2, seed=1).held_out) == 1000
 
 
-def test_train_size_draws_at_random(load):
+def test_train_size_selects_at_random(load):
     data = load(train_size=12)
     whole = load().train
     rows = rows_of(data.train, whole)
@@ -81,13 +81,13 @@ def test_train_size_draws_at_random(load):
     assert rows_of(load(train_size=12, seed=2).train, whole) != rows
 
 
-def test_a_train_size_beyond_the_set_takes_all(load):
+def test_uses_all_images_if_train_size_exceeds_the_set(load):
     data = load(train_size=100)
     assert len(data.train) == 30
-    assert data.notes[0] == "All 30 training images of cifar10 are taken; 100 were asked for."
+    assert data.notes[0] == "All 30 training images of cifar10 are used, fewer than the requested 100."
 
 
-def test_auxiliary_images_of_another_set(load):
+def test_auxiliary_images_may_come_from_another_set(load):
     data = load(auxiliary="mnist", auxiliary_size=50)
     assert data.auxiliary.images.shape == (50, 3, 8, 8)
     assert torch.equal(data.auxiliary.images[:, 0], data.auxiliary.images[:, 2])
@@ -96,7 +96,8 @@ def test_auxiliary_images_of_another_set(load):
     assert len(data.held_out) == 20
     assert data.public is data.auxiliary
     assert data.notes[-1] == (
-        "The auxiliary images come from mnist, brought to 3 x 8 x 8: another distribution than cifar10."
+        "The auxiliary images come from mnist, converted to 3 x 8 x 8. "
+        "Their distribution differs from that of cifar10."
     )
 
 
@@ -109,52 +110,51 @@ def test_auxiliary_color_becomes_gray(load, mirror):
     torch.testing.assert_close(data.auxiliary.images, expected)
 
 
-def test_another_sets_labels_are_folded(load):
+def test_labels_of_another_set_are_taken_modulo_the_classes(load):
     data = load(name="lfw", auxiliary="digits", auxiliary_size=40)
     assert data.train.classes == data.auxiliary.classes == 4
     assert data.auxiliary.labels.max() == 3
-    assert "The 10 classes of digits are folded to 4: label modulo 4." in data.notes
+    assert "The 10 classes of digits are mapped to 4: label modulo 4." in data.notes
 
 
-def test_another_set_that_is_too_small_is_taken_whole(load):
+def test_uses_all_images_of_a_small_auxiliary_set(load):
     data = load(auxiliary="lfw", auxiliary_size=50)
     assert len(data.auxiliary) == 20
-    assert data.notes[-1] == "The auxiliary set has 20 images, all of lfw; 50 were asked for."
+    assert data.notes[-1] == "The auxiliary set has 20 images, all of lfw, instead of the requested 50."
 
 
-def test_the_same_set_as_auxiliary_is_its_test_split(load):
+def test_the_same_set_as_auxiliary_means_its_test_split(load):
     assert load(auxiliary="cifar10").fingerprint == load().fingerprint
 
 
-def test_training_images_among_the_auxiliary_are_noted(load, mirror):
-    own = mirror / "lfw" / "train.parquet"
-    data = load(name="lfw", auxiliary=str(own), auxiliary_size=12)
-    assert (
-        data.notes[-1]
-        == "12 of the auxiliary images are also training images: the attack's scores flatter it."
+def test_notes_training_images_in_the_auxiliary_set(load, mirror):
+    training_file = mirror / "lfw" / "train.parquet"
+    data = load(name="lfw", auxiliary=str(training_file), auxiliary_size=12)
+    assert data.notes[-1] == (
+        "12 of the auxiliary images are also training images, so the attack's scores are too optimistic."
     )
 
 
-def test_public_images_where_the_set_has_them(load):
+def test_reads_the_public_split_if_there_is_one(load):
     data = load(name="lfw", image_size=6)
     assert data.public.images.shape == (5, 3, 6, 6)
     assert load(auxiliary_size=5).public.fingerprint == load(auxiliary_size=5).auxiliary.fingerprint
 
 
-def test_image_size_scales_every_part(load):
+def test_image_size_scales_every_set(load):
     data = load(image_size=5, auxiliary="mnist")
     parts = (data.train, data.test, data.auxiliary, data.held_out, data.public)
     assert {part.shape for part in parts} == {(3, 5, 5)}
 
 
-def test_one_gray_split_is_brought_to_color(tmp_path, pictures, write_folder):
+def test_a_gray_split_is_converted_to_color(tmp_path, pictures, write_folder):
     write_folder(tmp_path / "train", {"a": pictures(4, channels=1), "b": pictures(4, channels=1)})
     write_folder(tmp_path / "test", {"a": pictures(4), "b": pictures(4)})
     data = load_data(DataConfig(name=str(tmp_path)), clients=2, seed=1)
     assert data.train.shape == data.test.shape == (3, 6, 6)
 
 
-def test_splits_of_two_sizes_are_refused(tmp_path, pictures, write_folder):
+def test_rejects_splits_of_different_sizes(tmp_path, pictures, write_folder):
     write_folder(tmp_path / "train", {"a": pictures(4)})
     write_folder(tmp_path / "test", {"a": pictures(4, side=7)})
     with pytest.raises(DatasetError, match=r"training images of \[6, 6\] pixels and test images of \[7, 7\]"):
@@ -162,15 +162,15 @@ def test_splits_of_two_sizes_are_refused(tmp_path, pictures, write_folder):
     assert load_data(DataConfig(name=str(tmp_path), image_size=6), clients=2, seed=1).test.shape == (3, 6, 6)
 
 
-def test_one_test_image_is_too_few(tmp_path, pictures, write_folder):
+def test_rejects_a_single_test_image(tmp_path, pictures, write_folder):
     write_folder(tmp_path / "train", {"a": pictures(4)})
     write_folder(tmp_path / "test", {"a": pictures(1)})
-    with pytest.raises(DatasetError, match="has 1 test images: give at least two"):
+    with pytest.raises(DatasetError, match="has 1 test images, but at least two are needed"):
         load_data(DataConfig(name=str(tmp_path)), clients=2, seed=1)
 
 
 @pytest.mark.parametrize("partition", ["iid", "dirichlet", "pathological"])
-def test_the_partition_gets_its_settings(load, partition):
+def test_passes_settings_to_the_partition(load, partition):
     settings = {"dirichlet": {"alpha": 0.1, "min_samples": 3}, "pathological": {"classes_per_client": 1}}
     data = load(clients=4, partition=partition, **settings.get(partition, {}))
     classes = [len(data.train.labels[rows].unique()) for rows in data.clients]
@@ -178,12 +178,12 @@ def test_the_partition_gets_its_settings(load, partition):
     assert (max(classes) == 1) == (partition == "pathological")
 
 
-def test_more_clients_than_images_are_refused(load):
+def test_rejects_more_clients_than_images(load):
     with pytest.raises(DatasetError, match="30 training images are too few for 31 clients"):
         load(clients=31)
 
 
-def test_follows_from_configuration_and_seed(load):
+def test_depends_on_configuration_and_seed_alone(load):
     before = torch.random.get_rng_state()
     first, again, other = load(), load(), load(seed=2)
     assert first.fingerprint == again.fingerprint
@@ -192,13 +192,13 @@ def test_follows_from_configuration_and_seed(load):
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_fingerprint_depends_on_who_holds_what(load):
-    prints = {load(clients=clients).fingerprint for clients in (2, 3)}
-    prints |= {load(partition="dirichlet").fingerprint, load(auxiliary_size=3).fingerprint}
-    assert len(prints) == 4
+def test_fingerprint_depends_on_the_division(load):
+    fingerprints = {load(clients=clients).fingerprint for clients in (2, 3)}
+    fingerprints |= {load(partition="dirichlet").fingerprint, load(auxiliary_size=3).fingerprint}
+    assert len(fingerprints) == 4
 
 
-def test_everything_stays_on_this_machine(load, no_network):
+def test_a_mirror_needs_no_network(load, no_network):
     assert len(load(auxiliary="mnist").auxiliary) == 60
     assert len(load(name="lfw").public) == 5
 
@@ -223,5 +223,5 @@ def test_fingerprint_of_a_real_set_is_fast(real_mirror):
     pixels = sum(part.images.numel() for part in (data.train, data.test, data.auxiliary, data.held_out))
     start = time.process_time()
     assert data.fingerprint
-    # The rate that brings CIFAR-10, of 60,000 x 3,072 pixels, and its parts below one second.
+    # At this rate CIFAR-10, with 60,000 x 3,072 pixels, takes less than one second.
     assert pixels / (time.process_time() - start) > 60_000 * 3072

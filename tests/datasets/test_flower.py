@@ -7,7 +7,7 @@ from palimpsest.datasets import FlowerPartition, check_partition
 from palimpsest.errors import DatasetError, MissingDependencyError
 from palimpsest.randomness import make_generator
 
-# The partitioners warn on their own account, and through pyarrow.
+# The partitioners raise warnings themselves and through pyarrow.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::FutureWarning", "ignore:The sum of partition sizes:UserWarning"
 )
@@ -20,7 +20,7 @@ def installed():
     pytest.importorskip("flwr_datasets", reason="flwr-datasets is not installed")
 
 
-def deal(clients=6, seed=0, **settings):
+def divide(clients=6, seed=0, **settings):
     return FlowerPartition(**settings)(LABELS, clients, generator=make_generator(seed))
 
 
@@ -45,34 +45,34 @@ def deal(clients=6, seed=0, **settings):
         ),
     ],
 )
-def test_any_partitioner_by_name(partitioner, arguments):
+def test_uses_any_partitioner_by_name(partitioner, arguments):
     clients = 8 if partitioner == "DistributionPartitioner" else 6
-    dealt = deal(clients, partitioner=partitioner, partitioner_arguments=arguments)
-    check_partition(dealt, clients, rows=120)
-    assert sorted(torch.cat(dealt).tolist()) == list(range(120))
+    partition = divide(clients, partitioner=partitioner, partitioner_arguments=arguments)
+    check_partition(partition, clients, rows=120)
+    assert sorted(torch.cat(partition).tolist()) == list(range(120))
     if partitioner == "SizePartitioner":
-        assert [len(rows) for rows in dealt] == arguments["partition_sizes"]
+        assert [len(rows) for rows in partition] == arguments["partition_sizes"]
     if partitioner == "PathologicalPartitioner":
-        assert all(len(LABELS[rows].unique()) <= 2 for rows in dealt)
+        assert all(len(LABELS[rows].unique()) <= 2 for rows in partition)
 
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(
     "settings", [{}, {"partitioner": "DirichletPartitioner", "partitioner_arguments": {"alpha": 1}}]
 )
-def test_follows_from_the_generator_alone(settings):
-    first, again, other = (deal(seed=seed, clients=3, **settings) for seed in (1, 1, 2))
+def test_depends_on_the_generator_alone(settings):
+    first, again, other = (divide(seed=seed, clients=3, **settings) for seed in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_seed_of_ones_own_wins():
+def test_an_explicit_seed_takes_precedence():
     arguments = {"alpha": 1, "min_partition_size": 1, "seed": 7, "shuffle": False}
     sizes = [
         [
             len(rows)
-            for rows in deal(seed=seed, partitioner="DirichletPartitioner", partitioner_arguments=arguments)
+            for rows in divide(seed=seed, partitioner="DirichletPartitioner", partitioner_arguments=arguments)
         ]
         for seed in (1, 2)
     ]
@@ -80,9 +80,9 @@ def test_a_seed_of_ones_own_wins():
 
 
 @pytest.mark.usefixtures("installed")
-def test_an_unknown_partitioner_brings_a_likely_one():
+def test_suggests_a_name_for_an_unknown_partitioner():
     with pytest.raises(DatasetError, match="did you mean 'DirichletPartitioner'"):
-        deal(partitioner="DirichletPartitoner")
+        divide(partitioner="DirichletPartitoner")
 
 
 @pytest.mark.usefixtures("installed")
@@ -96,21 +96,21 @@ def test_an_unknown_partitioner_brings_a_likely_one():
         ("Partitioner", {}),
     ],
 )
-def test_what_the_partitioner_refuses_is_said(partitioner, arguments):
+def test_reports_errors_of_the_partitioner(partitioner, arguments):
     with pytest.raises(
-        DatasetError, match=f"{partitioner} can't deal 120 rows to 6 clients .*partitioner_arguments"
+        DatasetError, match=f"{partitioner} can't divide 120 rows among 6 clients .*partitioner_arguments"
     ):
-        deal(partitioner=partitioner, partitioner_arguments=arguments)
+        divide(partitioner=partitioner, partitioner_arguments=arguments)
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_partitioner_that_loses_rows_is_refused():
+def test_rejects_a_partition_that_loses_rows():
     with pytest.raises(DatasetError, match="0 times"):
-        deal(partitioner="SizePartitioner", partitioner_arguments={"partition_sizes": [10] * 6})
+        divide(partitioner="SizePartitioner", partitioner_arguments={"partition_sizes": [10] * 6})
 
 
-def test_says_what_is_missing(monkeypatch):
+def test_names_the_missing_dependency(monkeypatch):
     monkeypatch.setitem(sys.modules, "flwr_datasets", None)
     monkeypatch.setitem(sys.modules, "flwr_datasets.partitioner", None)
     with pytest.raises(MissingDependencyError, match="pip install flwr-datasets"):
-        deal()
+        divide()

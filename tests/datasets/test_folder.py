@@ -9,7 +9,7 @@ from palimpsest.datasets.split import split_rows
 from palimpsest.errors import DatasetError
 
 
-def test_numbers_classes_by_name_and_divides(tmp_path, pictures, write_folder):
+def test_numbers_classes_by_name_and_splits(tmp_path, pictures, write_folder):
     drawn = {"zebra": pictures(10, seed=1), "ant": pictures(15, seed=2)}
     source = ImageFolder(write_folder(tmp_path / "zoo", drawn))
     everything = torch.stack([torch.from_numpy(pixels) for pixels in drawn["ant"] + drawn["zebra"]])
@@ -19,12 +19,12 @@ def test_numbers_classes_by_name_and_divides(tmp_path, pictures, write_folder):
         assert (part.name, part.classes, len(part)) == ("zoo", 2, source.count(split))
         assert torch.equal(part.labels, labels[rows])
         assert torch.equal(part.images, everything[rows].permute(0, 3, 1, 2).float() / 255)
-        some = torch.tensor([0, 2])
-        assert torch.equal(source.read(split, rows=some).images, part.images[some])
-        assert torch.equal(source.read(split, rows=some).labels, part.labels[some])
+        chosen = torch.tensor([0, 2])
+        assert torch.equal(source.read(split, rows=chosen).images, part.images[chosen])
+        assert torch.equal(source.read(split, rows=chosen).labels, part.labels[chosen])
 
 
-def test_uses_train_and_test_where_they_are(tmp_path, pictures, write_folder):
+def test_uses_train_and_test_folders(tmp_path, pictures, write_folder):
     write_folder(tmp_path / "train", {"a": pictures(3), "c": pictures(2)})
     write_folder(tmp_path / "test", {"b": pictures(1), "c": pictures(4)})
     source = ImageFolder(tmp_path)
@@ -33,7 +33,7 @@ def test_uses_train_and_test_where_they_are(tmp_path, pictures, write_folder):
     assert source.read("test").classes == 3
 
 
-def test_passes_over_what_is_no_image(tmp_path, pictures, write_folder):
+def test_ignores_files_that_are_not_images(tmp_path, pictures, write_folder):
     write_folder(tmp_path, {"a": pictures(5), "b": pictures(5)})
     (tmp_path / "a" / "Thumbs.db").write_bytes(b"x")
     (tmp_path / "a" / ".hidden.png").write_bytes(b"x")
@@ -42,7 +42,7 @@ def test_passes_over_what_is_no_image(tmp_path, pictures, write_folder):
     assert ImageFolder(tmp_path).count("train") + ImageFolder(tmp_path).count("test") == 10
 
 
-def test_order_does_not_depend_on_the_file_system(tmp_path, pictures, write_folder):
+def test_order_is_independent_of_the_file_system(tmp_path, pictures, write_folder):
     drawn = {"a": pictures(8, seed=1), "b": pictures(8, seed=2)}
     first = write_folder(tmp_path / "first", drawn)
     second = tmp_path / "second"
@@ -54,7 +54,7 @@ def test_order_does_not_depend_on_the_file_system(tmp_path, pictures, write_fold
         assert ImageFolder(first).read(split).fingerprint == ImageFolder(second).read(split).fingerprint
 
 
-def test_names_the_file_that_is_cut_off(tmp_path, pictures, write_folder):
+def test_names_a_truncated_file(tmp_path, pictures, write_folder):
     write_folder(tmp_path, {"a": pictures(2, side=32), "b": pictures(2, side=32)})
     for file in (tmp_path / "b").iterdir():
         file.write_bytes(file.read_bytes()[:200])
@@ -62,27 +62,27 @@ def test_names_the_file_that_is_cut_off(tmp_path, pictures, write_folder):
         ImageFolder(tmp_path).read("train")
 
 
-def test_names_the_file_of_another_size(tmp_path, pictures, write_folder):
+def test_names_a_file_of_another_size(tmp_path, pictures, write_folder):
     write_folder(tmp_path, {"a": pictures(2), "b": pictures(2)})
     for file in (tmp_path / "b").iterdir():
         Image.new("RGB", (9, 4)).save(file)
-    with pytest.raises(DatasetError, match=r"b/00\d.png is 9 x 4 pixels where .*a/00\d.png is 6 x 6"):
+    with pytest.raises(DatasetError, match=r"b/00\d.png has 9 x 4 pixels, but .*a/00\d.png has 6 x 6"):
         ImageFolder(tmp_path).read("train")
     assert ImageFolder(tmp_path).read("train", size=(5, 5)).shape == (3, 5, 5)
 
 
-def test_refuses_a_folder_without_class_folders(tmp_path):
+def test_rejects_a_folder_without_class_folders(tmp_path):
     with pytest.raises(DatasetError, match="has no class folders"):
         ImageFolder(tmp_path).count("train")
 
 
-def test_refuses_a_class_without_images(tmp_path, pictures, write_folder):
+def test_rejects_a_class_without_images(tmp_path, pictures, write_folder):
     write_folder(tmp_path, {"a": pictures(2), "empty": []})
     with pytest.raises(DatasetError, match="empty holds no images"):
         ImageFolder(tmp_path).count("train")
 
 
-def test_refuses_a_split_without_images(tmp_path, pictures, write_folder):
+def test_rejects_a_split_without_images(tmp_path, pictures, write_folder):
     write_folder(tmp_path / "train", {"a": pictures(2)})
     (tmp_path / "test").mkdir()
     with pytest.raises(DatasetError, match="no test images"):
@@ -90,7 +90,7 @@ def test_refuses_a_split_without_images(tmp_path, pictures, write_folder):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
-def test_a_folder_that_may_not_be_read_is_named(tmp_path, pictures, write_folder):
+def test_names_an_unreadable_folder(tmp_path, pictures, write_folder):
     write_folder(tmp_path, {"a": pictures(2)})
     (tmp_path / "a").chmod(0)
     with pytest.raises(DatasetError, match="a can't be read"):
@@ -106,17 +106,17 @@ def test_read_all_keeps_the_order_of_the_files(tmp_path, pictures, write_folder)
     assert torch.equal(everything.images, pixels.permute(0, 3, 1, 2).float() / 255)
 
 
-def test_read_all_takes_the_training_images_first_where_they_are_apart(tmp_path, pictures, write_folder):
+def test_read_all_starts_with_the_training_folder(tmp_path, pictures, write_folder):
     write_folder(tmp_path / "train", {"a": pictures(3), "c": pictures(2)})
     write_folder(tmp_path / "test", {"b": pictures(1), "c": pictures(4)})
     assert ImageFolder(tmp_path).read_all().labels.tolist() == [0, 0, 0, 2, 2, 1, 2, 2, 2, 2]
 
 
-def test_known_names_number_the_classes(tmp_path, pictures, write_folder):
-    folder = write_folder(tmp_path / "some", {"cat": pictures(2)})
-    some = ImageFolder(folder, names=("ape", "bee", "cat"))
-    assert some.read_all().labels.tolist() == [2, 2]
-    assert some.read_all().classes == 3
-    assert some.class_names == ("ape", "bee", "cat")
-    with pytest.raises(DatasetError, match="'cat', which is none of ape"):
+def test_given_names_number_the_classes(tmp_path, pictures, write_folder):
+    folder = write_folder(tmp_path / "zoo", {"cat": pictures(2)})
+    source = ImageFolder(folder, names=("ape", "bee", "cat"))
+    assert source.read_all().labels.tolist() == [2, 2]
+    assert source.read_all().classes == 3
+    assert source.class_names == ("ape", "bee", "cat")
+    with pytest.raises(DatasetError, match="'cat', which is not one of ape"):
         ImageFolder(folder, names=("ape",)).read_all()

@@ -22,7 +22,7 @@ def write(folder: Path, text: str) -> Path:
     return folder / "metadata.csv"
 
 
-def test_images_come_in_the_order_of_the_lines(folder: Path) -> None:
+def test_keeps_the_order_of_the_lines(folder: Path) -> None:
     table = write(folder, "label,note,file_name\n2,x,deep/5.png\n0,y,deep/0.png\n2,z,deep/3.png\n")
     images = find_source(str(table)).read_all()
     assert images.labels.tolist() == [2, 0, 2]
@@ -32,47 +32,47 @@ def test_images_come_in_the_order_of_the_lines(folder: Path) -> None:
     assert ImageList(table).read_all().name == folder.name
 
 
-def test_a_file_that_many_lines_name_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_a_repeated_file_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[object] = []
-    plain = Image.open
-    monkeypatch.setattr(Image, "open", lambda file, **rest: opened.append(file) or plain(file, **rest))
+    open_image = Image.open
+    monkeypatch.setattr(Image, "open", lambda file, **rest: opened.append(file) or open_image(file, **rest))
     lines = [f"deep/{row % 2}.png,{row % 2}" for row in range(50)]
     images = ImageList(write(folder, "\n".join(["file_name,label", *lines]))).read_all()
     assert (images.images[:, 0, 0, 0] * 255).round().tolist() == [0, 10] * 25
     assert len(opened) == 2
 
 
-def test_both_splits_together_are_the_whole(folder: Path) -> None:
+def test_the_two_splits_form_the_whole_set(folder: Path) -> None:
     lines = [f"deep/{row}.png,{row % 2}" for row in range(6)]
     source = ImageList(write(folder, "\n".join(["file_name,label", *lines])))
     parts = [source.read(split) for split in source.splits]
     assert [len(part) for part in parts] == [source.count(split) for split in source.splits]
-    together = torch.cat([part.images for part in parts]).flatten(1).sum(1).sort().values
-    assert torch.equal(together, source.read_all().images.flatten(1).sum(1).sort().values)
+    sums = torch.cat([part.images for part in parts]).flatten(1).sum(1).sort().values
+    assert torch.equal(sums, source.read_all().images.flatten(1).sum(1).sort().values)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "has the columns none"),
+        ("", r"has the columns \(none\)"),
         ("file,label\ndeep/0.png,1\n", "columns file, label"),
         ("file_name,label\n", "names no images"),
         ("file_name,label\ndeep/0.png,1\ndeep/9.png,1\n", "Line 3 .* 'deep/9.png'"),
-        ("file_name,label\n../etc/passwd,1\n", "no file in its folder"),
-        ("file_name,label\n/etc/passwd,1\n", "no file in its folder"),
-        ("file_name,label\n,1\n", "no file in its folder"),
+        ("file_name,label\n../etc/passwd,1\n", "its folder has no such file"),
+        ("file_name,label\n/etc/passwd,1\n", "its folder has no such file"),
+        ("file_name,label\n,1\n", "its folder has no such file"),
         ("file_name,label\ndeep/0.png,-1\n", "label '-1'"),
         ("file_name,label\ndeep/0.png,cat\n", "label 'cat'"),
         ("file_name,label\ndeep/0.png\n", "label None"),
         ("file_name,label\ndeep/0.png,99999999999\n", "class numbers"),
     ],
 )
-def test_a_line_that_is_none_is_named(folder: Path, text: str, words: str) -> None:
+def test_names_an_invalid_line(folder: Path, text: str, words: str) -> None:
     with pytest.raises(DatasetError, match=words):
         find_source(str(write(folder, text))).read_all()
 
 
-def test_a_table_that_is_not_text_is_refused(folder: Path) -> None:
+def test_rejects_a_file_that_is_not_text(folder: Path) -> None:
     (folder / "metadata.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(DatasetError, match="UTF-8"):
         find_source(str(folder)).read_all()

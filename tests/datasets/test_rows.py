@@ -7,11 +7,11 @@ from palimpsest.errors import DatasetError
 LABELS = torch.tensor([0, 1, 0])
 
 
-def test_a_set_is_checked_when_it_is_made() -> None:
+def test_validates_on_construction() -> None:
     labels = torch.zeros(2, dtype=torch.int64)
     with pytest.raises(DatasetError, match="a value for each column"):
         RowSet("x", torch.zeros(2, 3), labels, 1, ("a", "b"))
-    with pytest.raises(DatasetError, match="give int64 of shape"):
+    with pytest.raises(DatasetError, match="Pass int64 of shape"):
         TokenSet("x", torch.zeros(2, 3, dtype=torch.int64), labels[:1], 1)
     rows = RowSet("x", torch.arange(4.0).view(2, 2), labels, 1, ("a", "b"))
     assert rows.subset(torch.tensor([1])).rows.tolist() == [[2, 3]]
@@ -19,7 +19,7 @@ def test_a_set_is_checked_when_it_is_made() -> None:
         rows.subset(torch.tensor([2]))
 
 
-def test_the_shape_is_that_of_one_sample() -> None:
+def test_shape_is_that_of_one_sample() -> None:
     rows = RowSet("x", torch.rand(3, 2), LABELS, 2, ("age", "income"))
     tokens = TokenSet("x", torch.arange(12).view(3, 4), LABELS, 2)
     assert (rows.shape, tokens.shape) == ((2,), (4,))
@@ -28,20 +28,20 @@ def test_the_shape_is_that_of_one_sample() -> None:
 
 
 @pytest.mark.parametrize("gap", [torch.nan, torch.inf])
-def test_a_gap_is_named_by_row_and_column(gap: float) -> None:
+def test_names_row_and_column_of_a_missing_value(gap: float) -> None:
     values = torch.rand(3, 2)
     values[1, 1] = gap
-    with pytest.raises(DatasetError, match="Row 1 of x has no finite number as 'income'"):
+    with pytest.raises(DatasetError, match="Row 1 of x has no finite number in the column 'income'"):
         RowSet("x", values, LABELS, 2, ("age", "income"))
 
 
-def test_rows_of_another_type_are_refused() -> None:
-    with pytest.raises(DatasetError, match=r"float64 .* give float32 of shape \[n, 2\]"):
+def test_rejects_rows_of_another_type() -> None:
+    with pytest.raises(DatasetError, match=r"float64 .* Pass float32 of shape \[n, 2\]"):
         RowSet("x", torch.rand(3, 2, dtype=torch.float64), LABELS, 2, ("age", "income"))
 
 
 @pytest.mark.parametrize("token", [-1, 2**20])
-def test_a_token_out_of_range_is_named_by_its_row(token: int) -> None:
+def test_names_the_row_of_a_token_out_of_range(token: int) -> None:
     tokens = torch.zeros(3, 4, dtype=torch.int64)
     tokens[2, 3] = token
     with pytest.raises(DatasetError, match="Row 2 of x has a token outside 0 to 1,048,575"):
@@ -51,6 +51,6 @@ def test_a_token_out_of_range_is_named_by_its_row(token: int) -> None:
 @pytest.mark.parametrize(
     "tokens", [torch.zeros(3, dtype=torch.int64), torch.zeros(3, 0, dtype=torch.int64), torch.zeros(3, 4)]
 )
-def test_what_is_no_sequence_of_tokens_is_refused(tokens: torch.Tensor) -> None:
+def test_rejects_tokens_of_another_type_or_shape(tokens: torch.Tensor) -> None:
     with pytest.raises(DatasetError, match="padded to one length"):
         TokenSet("x", tokens, LABELS, 2)

@@ -14,7 +14,7 @@ IMAGES = ImageSet("images", torch.rand(4, 1, 3, 3), LABELS, 3)
 
 @pytest.mark.parametrize("samples", [ROWS, IMAGES], ids=["rows", "images"])
 @given(indices=st.lists(st.integers(0, 3), max_size=8))
-def test_a_subset_has_the_rows_in_the_order_given(samples: SampleSet, indices: list[int]) -> None:
+def test_subset_keeps_the_given_order(samples: SampleSet, indices: list[int]) -> None:
     subset = samples.subset(torch.tensor(indices, dtype=torch.int64))
     assert type(subset) is type(samples)
     assert len(subset) == len(indices)
@@ -23,18 +23,18 @@ def test_a_subset_has_the_rows_in_the_order_given(samples: SampleSet, indices: l
     assert (subset.shape, subset.classes) == (samples.shape, samples.classes)
 
 
-def test_a_subset_is_a_copy() -> None:
+def test_subset_is_a_copy() -> None:
     ROWS.subset(torch.arange(4)).inputs.zero_()
     assert ROWS.rows.sum() == 28
 
 
 @pytest.mark.parametrize("row", [-1, 4])
-def test_a_row_that_is_not_there_is_named(row: int) -> None:
-    with pytest.raises(DatasetError, match=f"rows has no row {row}: its rows are 0 to 3"):
+def test_subset_rejects_a_missing_row(row: int) -> None:
+    with pytest.raises(DatasetError, match=rf"rows has no row {row}\. Its rows are 0 to 3"):
         ROWS.subset(torch.tensor([0, row, 1]))
 
 
-def test_the_fingerprint_depends_on_samples_labels_and_classes_alone() -> None:
+def test_fingerprint_depends_on_everything_but_the_name() -> None:
     columns = ("a", "b")
     same = RowSet("another name", ROWS.rows.clone(), LABELS.clone(), 3, columns)
     assert same.fingerprint == ROWS.fingerprint
@@ -47,7 +47,7 @@ def test_the_fingerprint_depends_on_samples_labels_and_classes_alone() -> None:
 
 
 @given(st.lists(st.integers(-2, 5), max_size=6), st.integers(1, 4))
-def test_the_first_label_out_of_range_is_named(labels: list[int], classes: int) -> None:
+def test_names_the_first_label_out_of_range(labels: list[int], classes: int) -> None:
     wrong = [row for row, label in enumerate(labels) if not 0 <= label < classes]
     tensor = torch.tensor(labels, dtype=torch.int64)
     if not wrong:
@@ -58,7 +58,7 @@ def test_the_first_label_out_of_range_is_named(labels: list[int], classes: int) 
 
 
 @pytest.mark.parametrize("labels", [LABELS.float(), LABELS[:3], LABELS.view(4, 1)])
-def test_labels_of_another_type_or_number_are_refused(labels: torch.Tensor) -> None:
+def test_rejects_labels_of_another_type_or_shape(labels: torch.Tensor) -> None:
     check_label_type(LABELS, 4, "x")
-    with pytest.raises(DatasetError, match=r"give int64 of shape \[4\], one for each sample"):
+    with pytest.raises(DatasetError, match=r"Pass int64 of shape \[4\], one for each sample"):
         check_label_type(labels, 4, "x")

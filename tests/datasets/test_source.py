@@ -3,7 +3,7 @@ import torch
 from palimpsest.datasets import find_source
 
 
-def test_all_of_a_set_is_its_training_images_then_its_test_images() -> None:
+def test_read_all_joins_training_and_test_images() -> None:
     digits = find_source("digits")
     everything = digits.read_all()
     parts = [digits.read("train"), digits.read("test")]

@@ -6,7 +6,7 @@ from palimpsest.datasets.split import split_rows
 
 
 @given(st.lists(st.integers(0, 4), max_size=60))
-def test_every_class_is_on_both_sides(labels):
+def test_splits_every_class(labels):
     labels = torch.tensor(labels, dtype=torch.int64)
     train, test = split_rows(labels)
     assert torch.equal(torch.cat([train, test]).sort().values, torch.arange(len(labels)))
@@ -18,7 +18,7 @@ def test_every_class_is_on_both_sides(labels):
         assert in_test == (0 if count == 1 else max(1, round(count / 5)))
 
 
-def test_is_the_same_every_time_and_not_the_first_rows():
+def test_is_deterministic_and_shuffled():
     labels = torch.arange(100) % 2
     train, test = split_rows(labels)
     assert torch.equal(test, split_rows(labels)[1])
@@ -26,7 +26,7 @@ def test_is_the_same_every_time_and_not_the_first_rows():
     assert not torch.equal(test, torch.arange(20))
 
 
-def test_leaves_the_global_random_state_alone():
+def test_keeps_the_global_random_state():
     before = torch.random.get_rng_state()
     split_rows(torch.arange(10) % 2)
     assert torch.equal(before, torch.random.get_rng_state())

@@ -8,15 +8,13 @@ from palimpsest.datasets import RowSet, TokenSet, read_table
 from palimpsest.errors import DatasetError, ResourceError
 
 
-def written(path: Path, text: str) -> Path:
+def write(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
 
 
-def test_columns_of_numbers_are_features_in_their_order(tmp_path: Path) -> None:
-    table = read_table(
-        written(tmp_path / "a.csv", "age,label,smokes,pulse\n41,1,true,60.5\n7,0,false,-2e3\n")
-    )
+def test_reads_columns_of_numbers_as_features_in_order(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path / "a.csv", "age,label,smokes,pulse\n41,1,true,60.5\n7,0,false,-2e3\n"))
     assert isinstance(table, RowSet)
     assert table.columns == ("age", "smokes", "pulse")
     assert table.rows.tolist() == [[41, 1, 60.5], [7, 0, -2000]]
@@ -24,8 +22,8 @@ def test_columns_of_numbers_are_features_in_their_order(tmp_path: Path) -> None:
     assert (table.classes, table.shape, len(table)) == (2, (3,), 2)
 
 
-def test_tokens_come_as_lists_or_with_spaces(tmp_path: Path) -> None:
-    text = read_table(written(tmp_path / "a.csv", "tokens,label\n 5 0 12 ,0\n1 2 3,2\n"))
+def test_reads_tokens_from_lists_or_text(tmp_path: Path) -> None:
+    text = read_table(write(tmp_path / "a.csv", "tokens,label\n 5 0 12 ,0\n1 2 3,2\n"))
     columns = {"tokens": [[5, 0, 12], [1, 2, 3]], "label": [0, 2]}
     pq.write_table(pa.table(columns), tmp_path / "b.parquet")
     lists = read_table(tmp_path / "b.parquet")
@@ -37,8 +35,8 @@ def test_tokens_come_as_lists_or_with_spaces(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("column", ["file_name", "image", "img"])
-def test_tables_of_images_are_left_to_others(tmp_path: Path, column: str) -> None:
-    assert read_table(written(tmp_path / "a.csv", f"{column},label\nx,0\n")) is None
+def test_ignores_tables_of_images(tmp_path: Path, column: str) -> None:
+    assert read_table(write(tmp_path / "a.csv", f"{column},label\nx,0\n")) is None
 
 
 @pytest.mark.parametrize(
@@ -46,17 +44,17 @@ def test_tables_of_images_are_left_to_others(tmp_path: Path, column: str) -> Non
     [
         ("a,b\n1,2\n", "needs the column 'label'"),
         ("a,label\n", "no rows"),
-        ("label\n0\n", "no column but"),
+        ("label\n0\n", "only the column 'label'"),
         ("a,label\nred,0\n", "'a' of .* holds string"),
-        ("a,label\n1,0\n,1\n", "Row 1 .* no finite number as 'a'"),
+        ("a,label\n1,0\n,1\n", "Row 1 .* no finite number in the column 'a'"),
         ("a,label\ninf,0\n", "Row 0 .* no finite number"),
         ("a,label\n1,-1\n", "labels from -1 to -1"),
-        ("a,label\n1,0.5\n", "number the classes"),
+        ("a,label\n1,0.5\n", "must hold a class number"),
         ("a,label\n1,99999999\n", "99999999"),
         ("a,label\n1e300,0\n", "Row 0 .* no finite number"),
         ("tokens,label\n1 2000000,0\n", "token outside 0 to 1,048,575"),
-        ("a,a,label\n1,2,0\n", "two columns 'a'"),
-        ("tokens,label\n1 2,0\n1 2 3,0\n", "pad them to one length"),
+        ("a,a,label\n1,2,0\n", "several columns named 'a'"),
+        ("tokens,label\n1 2,0\n1 2 3,0\n", "Pad them to one length"),
         ("tokens,label\n1 x,0\n", "not lists of whole numbers"),
         ("tokens,label\n1 -2,0\n", "token outside 0"),
         ("tokens,label\n0.5,0\n", "not lists of whole numbers"),
@@ -65,17 +63,17 @@ def test_tables_of_images_are_left_to_others(tmp_path: Path, column: str) -> Non
         ('"a\nb"' + "," * 20_000 + "\n", "20,001 columns"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, text: str, reason: str) -> None:
+def test_names_what_is_wrong_with_a_table(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(DatasetError, match=reason):
-        read_table(written(tmp_path / "a.csv", text))
+        read_table(write(tmp_path / "a.csv", text))
 
 
-def test_damaged_parquet_is_refused(tmp_path: Path) -> None:
+def test_rejects_damaged_parquet(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="can't be read"):
-        read_table(written(tmp_path / "a.parquet", "PAR1nonsensePAR1"))
+        read_table(write(tmp_path / "a.parquet", "PAR1nonsensePAR1"))
 
 
-def test_a_folder_s_name_is_no_column(tmp_path: Path) -> None:
+def test_ignores_partition_columns_in_folder_names(tmp_path: Path) -> None:
     (tmp_path / "site=3").mkdir()
     path = tmp_path / "site=3" / "a.parquet"
     pq.write_table(pa.table({"label": [0], "x": [1.0]}), path)
@@ -84,14 +82,14 @@ def test_a_folder_s_name_is_no_column(tmp_path: Path) -> None:
     assert table.columns == ("x",)
 
 
-def test_a_label_that_no_tensor_holds_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_label_beyond_int64(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"label": pa.array([2**63], pa.uint64()), "x": [1.0]}), path)
     with pytest.raises(DatasetError, match="9223372036854775808"):
         read_table(path)
 
 
-def test_images_are_not_read_to_learn_that_they_are_images(
+def test_recognizes_a_table_of_images_without_reading_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.parquet"
@@ -100,10 +98,10 @@ def test_images_are_not_read_to_learn_that_they_are_images(
     assert read_table(path) is None
 
 
-def test_equal_values_that_fill_the_memory_are_refused(
+def test_rejects_compressed_values_that_do_not_fit_into_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A column of one value takes next to nothing in a file."""
+    """A column with a single value takes almost no space in a file."""
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({name: [0] * 60_000 for name in ("label", "a", "b")}), path)
     assert path.stat().st_size < 60_000

@@ -32,34 +32,34 @@ def apply(proofs, *components):
 
 
 @pytest.mark.parametrize("name", [name for name in DEFENSES.names() if name != "project"])
-def test_defend_is_the_component_of_that_name(name):
+def test_defend_applies_the_named_defense(name):
     expected = DEFENSES.get(name)()(PROOFS, generator=make_generator(1))
     assert torch.equal(defend(PROOFS, name, generator=make_generator(1)), expected)
 
 
-def test_defend_takes_the_settings():
+def test_defend_passes_the_settings_on():
     assert int(defend(PROOFS, "prune", generator=make_generator(0), ratio=0.9).count_nonzero()) == 15
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "sentence"),
+    ("name", "settings", "message"),
     [
         ("prun", {}, r"no defense 'prun': did you mean 'prune'"),
         ("prune", {"ration": 0.5}, r"'ration' is not a key here: did you mean 'ratio'"),
         ("prune", {"ratio": 1.5}, r"ratio is 1\.5: .*less than or equal to 1"),
-        ("smooth", {"window": 31}, r"window of 31 is wider than a proof of 30"),
+        ("smooth", {"window": 31}, r"window of 31, but a proof has only 30"),
     ],
 )
-def test_defend_explains_what_it_does_not_accept(name, settings, sentence):
-    with pytest.raises(ConfigurationError, match=sentence):
+def test_defend_rejects_unknown_names_and_settings(name, settings, message):
+    with pytest.raises(ConfigurationError, match=message):
         defend(PROOFS, name, generator=make_generator(0), **settings)
 
 
 def test_defenses_are_applied_in_order():
-    then_sign = apply(PROOFS, GaussianNoise(), SignCompression())
-    then_noise = apply(PROOFS, SignCompression(), GaussianNoise())
-    assert set(then_sign.unique().tolist()) == {-1.0, 1.0}
-    assert len(then_noise.unique()) == PROOFS.numel()
+    noise_then_sign = apply(PROOFS, GaussianNoise(), SignCompression())
+    sign_then_noise = apply(PROOFS, SignCompression(), GaussianNoise())
+    assert set(noise_then_sign.unique().tolist()) == {-1.0, 1.0}
+    assert len(sign_then_noise.unique()) == PROOFS.numel()
 
 
 def test_no_defense_changes_nothing():
@@ -73,16 +73,16 @@ def test_chunks_equal_the_whole(cuts):
     assert torch.equal(streamed, apply(PROOFS, *LIST))
 
 
-def test_a_defense_has_its_own_randomness():
-    # The first defense draws numbers for nothing, or none at all: the second must not notice either way.
-    quiet = apply(PROOFS, GaussianNoise(sigma=0), GaussianNoise())
-    plain = apply(PROOFS, SignCompression(), GaussianNoise())
-    torch.testing.assert_close(quiet - PROOFS, plain - PROOFS.sign())
+def test_each_defense_has_a_separate_generator():
+    # The first defense draws unused numbers or none at all; neither may change the noise of the second.
+    after_noise = apply(PROOFS, GaussianNoise(sigma=0), GaussianNoise())
+    after_sign = apply(PROOFS, SignCompression(), GaussianNoise())
+    torch.testing.assert_close(after_noise - PROOFS, after_sign - PROOFS.sign())
     both = apply(torch.zeros(1, 400), GaussianNoise(), GaussianNoise())
     assert float(both.std()) == pytest.approx(0.1 * 2**0.5, rel=0.2)
 
 
-def test_a_second_call_draws_anew_and_the_sample_seeded_one_does_not():
+def test_only_the_sample_seeded_defense_repeats_its_result():
     generator = make_generator(0)
     for defense, same in ((OrthogonalObfuscation(), False), (SampleSeededObfuscation(), True)):
         first = apply_defenses(PROOFS, [defense], generator=generator)
@@ -90,21 +90,21 @@ def test_a_second_call_draws_anew_and_the_sample_seeded_one_does_not():
         assert torch.equal(first, second) == same
 
 
-def test_a_projection_may_come_first():
+def test_a_projection_can_be_the_first_defense():
     assert apply(PROOFS, RandomProjection(dimensions=8), GaussianNoise()).shape == (5, 8)
 
 
-def test_the_description_is_json_and_builds_the_same_defenses():
+def test_the_description_rebuilds_the_same_defenses_from_json():
     described = json.loads(json.dumps(describe(LIST)))
     assert described[1] == {"name": "prune", "ratio": 0.5}
     assert tuple(DefenseConfig(**entry).build() for entry in described) == LIST
 
 
-def test_the_description_keeps_secrets():
+def test_the_description_omits_secrets():
     assert "12345" not in json.dumps(describe([SampleSeededObfuscation(key=12345)]))
 
 
-def test_a_defense_without_a_name_can_not_be_described():
+def test_rejects_the_description_of_an_unregistered_defense():
     class Nameless(Defense):
         def __call__(self, proofs, *, generator):
             return proofs
@@ -113,6 +113,6 @@ def test_a_defense_without_a_name_can_not_be_described():
         describe([Nameless()])
 
 
-def test_nan_is_refused_along_the_way():
+def test_rejects_nan():
     with pytest.raises(ProofError, match="Proof 0"):
         apply(torch.full((1, 30), torch.nan), *LIST)

@@ -12,21 +12,21 @@ from palimpsest.randomness import make_generator
 
 
 def exact_delta(epsilon, sigma, sensitivity):
-    """Balle and Wang 2018, Eq. 6: the delta of a Gaussian mechanism, without any library."""
+    """Return the delta of a Gaussian mechanism (Balle and Wang 2018, Eq. 6), computed without a privacy library."""
     half, shift = sensitivity / (2 * sigma), epsilon * sigma / sensitivity
     return normal.cdf(half - shift) - math.exp(epsilon + normal.logcdf(-half - shift))
 
 
 @settings(max_examples=20)
 @given(st.floats(0.05, 50), st.floats(-9, -1), st.floats(0.01, 100))
-def test_the_noise_is_the_least_that_keeps_the_promise(epsilon, exponent, clip):
+def test_uses_the_least_noise_for_the_guarantee(epsilon, exponent, clip):
     delta = 10**exponent
     sigma = ClipNoise(clip=clip, epsilon=epsilon, delta=delta).sigma
     assert exact_delta(epsilon, sigma, 2 * clip) <= delta * (1 + 1e-4)
     assert exact_delta(epsilon, 0.999 * sigma, 2 * clip) > delta
 
 
-def test_many_releases_keep_the_promise_together():
+def test_many_releases_together_keep_the_guarantee():
     from dp_accounting import GaussianDpEvent, SelfComposedDpEvent
     from dp_accounting.pld import PLDAccountant
 
@@ -38,7 +38,7 @@ def test_many_releases_keep_the_promise_together():
 
 
 @given(st.integers(1, 5), st.integers(1, 40), st.floats(0.1, 10))
-def test_equals_the_literal_version(n, d, clip):
+def test_equals_a_reference_implementation(n, d, clip):
     proofs = torch.randn(n, d, generator=make_generator(n, d))
     defense = ClipNoise(clip=clip, epsilon=4.0)
     generator = make_generator(1)
@@ -52,7 +52,7 @@ def test_equals_the_literal_version(n, d, clip):
 
 
 @given(st.floats(1e-6, 1e6))
-def test_without_its_noise_no_proof_is_longer_than_the_clip(scale):
+def test_clips_the_norm_before_adding_noise(scale):
     proofs = scale * torch.randn(2, 30, generator=make_generator(0))
     defense = ClipNoise(clip=0.7, epsilon=1e6)
     noise = defense(torch.zeros_like(proofs), generator=make_generator(1))
@@ -65,6 +65,6 @@ def test_without_its_noise_no_proof_is_longer_than_the_clip(scale):
 @pytest.mark.parametrize(
     "setting", [{"epsilon": 0}, {"delta": 0}, {"delta": 1}, {"clip": 0}, {"releases": 0}]
 )
-def test_settings_without_a_meaning_are_refused(setting):
+def test_rejects_meaningless_settings(setting):
     with pytest.raises(ValidationError):
         ClipNoise(**setting)

@@ -1,4 +1,4 @@
-"""What every registered defense promises."""
+"""Guarantees of every registered defense."""
 
 import numpy as np
 import pytest
@@ -31,13 +31,13 @@ def run(name: str, proofs: Tensor, seed: int = 0) -> Tensor:
     return build(name)(proofs, generator=make_generator(seed))
 
 
-def test_the_promised_defenses_are_registered():
+def test_built_in_defenses_are_registered():
     assert {"prune", "sign", "gaussian", "perturb", "smooth", "orthogonal"} <= set(NAMES)
     assert {"orthogonal-sample-seeded", "clip-noise", "norm-only", "project"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_defense_documents_itself_and_its_settings(name):
+def test_every_defense_and_setting_is_documented(name):
     component = DEFENSES.get(name)
     assert component.__doc__
     assert component.source
@@ -46,7 +46,7 @@ def test_every_defense_documents_itself_and_its_settings(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @given(array=proof_sets, cuts=st.lists(st.integers(0, 7), max_size=3), seed=st.integers(0, 2**31))
-def test_streaming_equals_the_whole(name, array, cuts, seed):
+def test_chunks_equal_one_call(name, array, cuts, seed):
     proofs = torch.from_numpy(array)
     generator = make_generator(seed)
     chunks = torch.tensor_split(proofs, sorted(min(cut, len(proofs)) for cut in cuts))
@@ -55,9 +55,9 @@ def test_streaming_equals_the_whole(name, array, cuts, seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_streaming_equals_the_whole_with_many_coordinates_and_threads(name):
-    # More coordinates than PyTorch's grain of 32,768, so that threads share a row; an odd number, so that
-    # rows start at every alignment.
+def test_chunks_equal_one_call_with_many_coordinates_and_threads(name):
+    # There are more coordinates than PyTorch's grain of 32,768, so that threads share a row. Their number is odd, so
+    # that rows start at every alignment.
     proofs = torch.randn(5, 40_003, generator=make_generator(1)) * 1e-3
     generator = make_generator(0)
     threads = torch.get_num_threads()
@@ -71,7 +71,7 @@ def test_streaming_equals_the_whole_with_many_coordinates_and_threads(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @given(array=proof_sets)
-def test_same_seed_same_bits_and_the_input_is_left_alone(name, array):
+def test_a_seed_gives_the_same_bits_and_the_input_is_not_modified(name, array):
     proofs = torch.from_numpy(array)
     before = proofs.clone()
     state = torch.random.get_rng_state()
@@ -85,7 +85,7 @@ def test_same_seed_same_bits_and_the_input_is_left_alone(name, array):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_proof_does_not_depend_on_the_others(name):
+def test_a_defended_proof_does_not_depend_on_the_others(name):
     proofs = torch.randn(3, 50, generator=make_generator(1))
     others = proofs.clone()
     others[0] = 0
@@ -94,14 +94,14 @@ def test_a_proof_does_not_depend_on_the_others(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_only_noise_turns_a_zero_proof_into_something(name):
+def test_only_additive_noise_changes_a_zero_proof(name):
     defended = run(name, torch.zeros(2, 30))
     assert (defended != 0).any() == (name in NOISY)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_what_is_not_finite_is_refused_by_row(name, value):
+def test_rejects_values_that_are_not_finite_and_names_the_row(name, value):
     proofs = torch.zeros(3, 10)
     proofs[1, 4] = value
     with pytest.raises(ProofError, match=r"Proof 1 .*not finite"):
@@ -119,13 +119,13 @@ def test_what_is_not_finite_is_refused_by_row(name, value):
         torch.zeros(2, 5).half(),
     ],
 )
-def test_another_shape_or_type_is_refused(name, proofs):
+def test_rejects_another_shape_or_dtype(name, proofs):
     with pytest.raises(ProofError):
         run(name, proofs)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_float64_stays_float64_and_agrees_with_float32(name):
+def test_keeps_float64_and_agrees_with_float32(name):
     proofs = torch.randn(2, 20, generator=make_generator(1), dtype=torch.float64)
     defended = run(name, proofs)
     assert defended.dtype == torch.float64
@@ -134,7 +134,7 @@ def test_float64_stays_float64_and_agrees_with_float32(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_proofs_may_be_a_view_and_may_require_gradients(name):
+def test_accepts_views_and_proofs_that_require_gradients(name):
     proofs = torch.randn(20, 6, generator=make_generator(1))
     view = proofs.t()
     assert not view.is_contiguous()
@@ -146,21 +146,21 @@ def test_proofs_may_be_a_view_and_may_require_gradients(name):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "orthogonal-sample-seeded"])
-def test_a_defense_without_secrets_is_its_own_copy(name):
+def test_rekeying_returns_the_defense_itself_without_secrets(name):
     defense = build(name)
     assert defense.rekeyed(make_generator(0)) is defense
 
 
-def test_row_by_row_calls_in_order():
-    seen = []
+def test_row_by_row_processes_rows_in_order():
+    rows = []
     proofs = torch.arange(6.0).reshape(3, 2)
 
     def write(proof: Tensor, out: Tensor) -> None:
-        seen.append(proof.tolist())
+        rows.append(proof.tolist())
         out.copy_(proof[:1])
 
     assert row_by_row(proofs, write, width=1).tolist() == [[0.0], [2.0], [4.0]]
-    assert seen == proofs.tolist()
+    assert rows == proofs.tolist()
 
 
 def test_noise_is_standard_normal():
@@ -169,7 +169,7 @@ def test_noise_is_standard_normal():
     assert abs(noise.std() - 1) < 0.01
 
 
-def test_a_generator_on_another_device_serves_too():
+def test_accepts_a_generator_on_another_device():
     generator = make_generator(0)
     fill_normal(torch.empty(8, device="meta"), generator)
     after = torch.randn(3, generator=generator)
@@ -178,7 +178,7 @@ def test_a_generator_on_another_device_serves_too():
     assert torch.equal(after, torch.randn(3, generator=expected))
 
 
-def test_defaults_are_those_of_the_papers():
+def test_defaults_are_documented_values():
     papers = {
         "clip-noise": {"clip": 1.0, "epsilon": 8.0, "delta": 1e-5, "releases": 1},
         "gaussian": {"sigma": 0.1},

@@ -17,26 +17,26 @@ def proofs_of(seed, d=200):
 
 
 @given(st.integers(0, 2**31), st.integers(2, 200), st.permutations(range(3)))
-def test_asking_again_gives_the_same_answer_in_any_company(seed, d, order):
+def test_gives_the_same_result_for_any_generator_and_order(seed, d, order):
     proofs = proofs_of(seed, d)
     assert torch.equal(obfuscate(proofs, seed=2)[order], obfuscate(proofs[order], seed=3))
 
 
 @given(st.integers(0, 2**31), st.integers(2, 200))
-def test_orthogonal_and_of_the_same_norm(seed, d):
+def test_is_orthogonal_and_keeps_the_norm(seed, d):
     proofs = proofs_of(seed, d)
     defended = obfuscate(proofs)
     assert torch.nn.functional.cosine_similarity(defended.double(), proofs.double()).abs().max() < 1e-5
     torch.testing.assert_close(defended.norm(dim=1), proofs.norm(dim=1), rtol=1e-5, atol=0)
 
 
-def test_another_key_or_one_other_bit_gives_another_answer():
+def test_another_key_or_a_changed_bit_gives_another_result():
     proofs = proofs_of(0)
     nudged = proofs.clone()
     nudged[:, 0] = torch.nextafter(nudged[:, 0], torch.tensor(torch.inf))
-    answer = obfuscate(proofs)
+    result = obfuscate(proofs)
     for other in (obfuscate(proofs, key=1), obfuscate(nudged)):
-        assert torch.nn.functional.cosine_similarity(answer, other).abs().max() < 0.4
+        assert torch.nn.functional.cosine_similarity(result, other).abs().max() < 0.4
 
 
 def test_the_sign_of_zero_does_not_matter():
@@ -45,7 +45,7 @@ def test_the_sign_of_zero_does_not_matter():
     )
 
 
-def test_the_key_is_not_published():
+def test_does_not_publish_the_key():
     assert SampleSeededObfuscation(key=12345).model_dump() == {"rescale": True}
 
 

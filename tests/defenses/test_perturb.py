@@ -27,6 +27,6 @@ def test_zero_coordinates_stay_zero(scale, factor):
 
 
 @pytest.mark.parametrize("settings", [{"scale": 0}, {"factor": 0}])
-def test_no_strength_changes_nothing(settings):
+def test_zero_scale_or_factor_changes_nothing(settings):
     proofs = torch.randn(3, 7, generator=make_generator(0))
     assert torch.equal(GradientPerturbation(**settings)(proofs, generator=make_generator(1)), proofs)

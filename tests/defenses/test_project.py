@@ -15,7 +15,7 @@ def project(proofs, *, generator_seed=0, **settings):
 
 
 @given(sizes, st.integers(0, 2**31))
-def test_equals_a_product_with_the_written_out_matrix(size, seed):
+def test_equals_a_product_with_the_dense_matrix(size, seed):
     d, dimensions = size
     proofs = torch.randn(4, d, generator=make_generator(seed))
     defense = RandomProjection(dimensions=dimensions, seed=seed)
@@ -28,14 +28,14 @@ def test_equals_a_product_with_the_written_out_matrix(size, seed):
     )
 
 
-def test_the_matrix_follows_from_its_seed_alone():
+def test_the_matrix_depends_only_on_its_seed():
     proofs = torch.randn(3, 50, generator=make_generator(0))
     projected = project(proofs, dimensions=9)
     assert torch.equal(project(proofs, dimensions=9, generator_seed=1), projected)
     assert not torch.equal(project(proofs, dimensions=9, seed=1), projected)
 
 
-def test_squared_norms_are_kept_in_expectation_within_the_stated_deviation():
+def test_preserves_squared_norms_in_expectation():
     proof = torch.randn(1, 500, generator=make_generator(0)).pow(3)
     ratios = torch.stack(
         [
@@ -47,7 +47,7 @@ def test_squared_norms_are_kept_in_expectation_within_the_stated_deviation():
     assert float(ratios.std()) < 1.1 * (2 / 50) ** 0.5
 
 
-def test_more_dimensions_than_coordinates_are_refused():
-    with pytest.raises(ConfigurationError, match=r"6 dimensions are more than a proof's 5 coordinates"):
+def test_rejects_more_dimensions_than_coordinates():
+    with pytest.raises(ConfigurationError, match=r"6 dimensions, but a proof has only 5 coordinates"):
         project(torch.ones(1, 5), dimensions=6)
     assert project(torch.ones(1, 5), dimensions=5).shape == (1, 5)

@@ -18,6 +18,6 @@ def test_equals_equation_11(array):
 
 
 @given(proof_sets)
-def test_the_norm_counts_what_is_not_zero(array):
+def test_the_squared_norm_is_the_number_of_nonzero_coordinates(array):
     defended = SignCompression()(torch.from_numpy(array), generator=make_generator(0))
     torch.testing.assert_close(defended.square().sum(1), torch.from_numpy(array).count_nonzero(1).float())

@@ -10,7 +10,7 @@ from palimpsest.errors import ConfigurationError
 from palimpsest.randomness import make_generator
 
 values = st.floats(-1e3, 1e3, width=32)
-rows_and_windows = st.integers(1, 25).flatmap(
+row_and_window_pairs = st.integers(1, 25).flatmap(
     lambda d: st.tuples(arrays(np.float32, (2, d), elements=values), st.integers(1, d))
 )
 
@@ -19,7 +19,7 @@ def smooth(proofs, **settings):
     return GradientSmoothing(**settings)(torch.as_tensor(proofs), generator=make_generator(0))
 
 
-def literal(row, window, alpha):
+def reference_smooth(row, window, alpha):
     smoothed = []
     for index, value in enumerate(row):
         start = index - window // 2
@@ -28,27 +28,27 @@ def literal(row, window, alpha):
     return smoothed
 
 
-@given(rows_and_windows, st.floats(0, 1))
-def test_equals_equation_15(case, alpha):
-    array, window = case
-    expected = torch.tensor([literal(row, window, alpha) for row in array.tolist()])
+@given(row_and_window_pairs, st.floats(0, 1))
+def test_equals_equation_15(row_and_window, alpha):
+    array, window = row_and_window
+    expected = torch.tensor([reference_smooth(row, window, alpha) for row in array.tolist()])
     torch.testing.assert_close(smooth(array, window=window, alpha=alpha), expected, rtol=1e-6, atol=1e-4)
 
 
 @given(st.integers(1, 50), st.integers(1, 50), st.floats(0, 1))
-def test_a_constant_vector_stays(dimension, window, alpha):
+def test_a_constant_vector_does_not_change(dimension, window, alpha):
     proofs = torch.full((1, dimension), 0.37)
     torch.testing.assert_close(smooth(proofs, window=min(window, dimension), alpha=alpha), proofs)
 
 
 @pytest.mark.parametrize("settings", [{"alpha": 0}, {"window": 1}])
-def test_no_smoothing_changes_nothing(settings):
+def test_zero_alpha_or_window_1_changes_nothing(settings):
     proofs = torch.randn(3, 9, generator=make_generator(0))
     torch.testing.assert_close(smooth(proofs, **settings), proofs)
 
 
-def test_a_long_vector_loses_no_digits():
-    # The running sum reaches 1e5, beside which float32 could not hold the windows' own digits.
+def test_a_long_vector_keeps_its_precision():
+    # The running sum reaches 1e5. In float32, its rounding errors would be too large for the averages.
     proof = torch.rand(1, 200_000, generator=make_generator(0))
     expected = proof[0].double().unfold(0, 5, 1).mean(1)
     torch.testing.assert_close(
@@ -56,14 +56,14 @@ def test_a_long_vector_loses_no_digits():
     )
 
 
-def test_a_window_wider_than_the_vector_is_refused():
-    with pytest.raises(ConfigurationError, match=r"window of 6 is wider than a proof of 5 coordinates"):
+def test_rejects_a_window_wider_than_the_vector():
+    with pytest.raises(ConfigurationError, match=r"window of 6, but a proof has only 5 coordinates"):
         smooth(torch.ones(1, 5), window=6)
     torch.testing.assert_close(smooth(torch.ones(1, 5), window=5), torch.ones(1, 5))
 
 
 @pytest.mark.parametrize("window", [15, 16, 17, 18, 31, 59, 60])
-def test_wide_windows_equal_equation_15_as_well(window):
+def test_wide_windows_equal_equation_15(window):
     proofs = torch.randn(2, 60, generator=make_generator(window))
-    expected = torch.tensor([literal(row, window, 0.7) for row in proofs.tolist()])
+    expected = torch.tensor([reference_smooth(row, window, 0.7) for row in proofs.tolist()])
     torch.testing.assert_close(smooth(proofs, window=window, alpha=0.7), expected, rtol=1e-5, atol=1e-6)

@@ -1,7 +1,8 @@
 import pytest
-from docs import diagrams
 from markupsafe import Markup
 from tests.support.markdown import ROOT
+
+from docs import diagrams
 
 
 @pytest.mark.parametrize("name", ["threat-models", "stages"])
@@ -14,4 +15,4 @@ def test_the_stored_diagram_is_the_drawn_one(name: str) -> None:
 def test_text_is_escaped() -> None:
     drawn = diagrams.picture(10, 10, "a < b", [diagrams.Box(0, 0, 5, "x & y", ["<z>"])])
     assert "<title>a &lt; b</title>" in drawn
-    assert all(Markup.escape(text) + "</text>" in drawn for text in ("x & y", "<z>"))
+    assert all(f"{Markup.escape(text)}</text>" in drawn for text in ("x & y", "<z>"))

@@ -1,4 +1,4 @@
-"""The how-to pages that have files: written to an empty folder, where the page's commands run one after another."""
+"""Pages of docs/how-to with files, which are written to an empty folder in which the page's commands run in order."""
 
 import re
 import shlex
@@ -21,7 +21,7 @@ KINDS = {
     "unlearning-method.md": "METHODS",
     "verifier.md": "VERIFIERS",
 }
-# -P leaves the working directory out of the module path, as an installed program does.
+# -P removes the working directory from the module path, as for an installed program.
 PROGRAMS = {
     "palimpsest": (sys.executable, "-P", "-m", "palimpsest"),
     "pytest": (sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
@@ -31,7 +31,7 @@ PROGRAMS = {
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_a_page_can_be_followed_in_an_empty_folder(page: Path, tmp_path: Path) -> None:
+def test_commands_of_a_page_run_in_an_empty_folder(page: Path, tmp_path: Path) -> None:
     runs = []
     for block in read_blocks(page):
         if block.title:
@@ -49,29 +49,27 @@ def test_a_page_can_be_followed_in_an_empty_folder(page: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("name", "registry"), KINDS.items())
-def test_each_kind_of_extension_has_a_page_that_registers_one_and_uses_it_by_name(
-    name: str, registry: str
-) -> None:
+def test_each_kind_of_extension_has_a_page_that_registers_and_uses_one(name: str, registry: str) -> None:
     written = files(HOW_TO / name)
     (title,) = re.findall(rf'@{registry}\.register\("([\w-]+)"\)', "\n".join(block.code for block in written))
     (module,) = [Path(block.title).stem for block in written if ".register(" in block.code]
     text = (HOW_TO / name).read_text(encoding="utf-8")
     assert f"--import {module}" in text or f"imports: [{module}]" in text
     assert f"`{module}.py`" in text.partition("## Make it built in")[2]
-    # Every registered verifier takes part in an audit: no key names one.
+    # An audit runs every registered verifier, so no configuration key names one.
     assert registry == "VERIFIERS" or re.search(rf"(?:name|method|metrics):[ \[]+{title}\b", text)
 
 
-def test_no_page_with_files_is_left_out() -> None:
+def test_all_pages_with_files_are_tested() -> None:
     assert [page.name for page in PAGES] == sorted(KINDS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_the_python_of_a_page_passes_the_linter(page: Path, tmp_path: Path) -> None:
+def test_python_on_a_page_passes_the_linter(page: Path, tmp_path: Path) -> None:
     python = [block for block in files(page) if block.language == "python"]
     for block in python:
         (tmp_path / block.title).write_text(block.code, encoding="utf-8")
-    # A page shows narrow lines; its tests need no docstrings.
+    # Code on a page needs no docstrings.
     settings = ["--config", str(ROOT / "pyproject.toml"), "--extend-ignore", "D1", "--no-cache"]
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", *settings, str(tmp_path)],

@@ -20,7 +20,7 @@ def reference() -> ModuleType:
     return module
 
 
-def test_the_committed_schema_is_the_models(reference: ModuleType) -> None:
+def test_the_committed_schema_is_up_to_date(reference: ModuleType) -> None:
     assert (DOCS / "reference" / "metrics.schema.json").read_text(encoding="utf-8") == reference.json_schema()
 
 
@@ -43,5 +43,5 @@ def test_the_schema_describes_every_property(reference: ModuleType) -> None:
 def test_the_page_shows_the_table(reference: ModuleType) -> None:
     page = (DOCS / "reference" / "metrics.md").read_text(encoding="utf-8")
     shown = reference.on_page_markdown(page)
-    assert "| `verification.tau` | number | Largest accepted norm. |" in shown
+    assert "| `verification.tau` | number | Largest accepted L2 norm of a proof. |" in shown
     assert "<!-- metrics -->" not in shown

@@ -1,4 +1,4 @@
-"""What the pages show is what the program does: Python is run, commands are parsed, files and presets are there."""
+"""Code on the documentation's pages: Python runs, commands parse, and linked files exist."""
 
 import re
 import shlex
@@ -28,8 +28,8 @@ PAGES = sorted(
 )
 
 
-# Pages whose commands are run: the plugin's has flags of the plugin, which is not installed here (tests/examples), and
-# the how-to pages with files have names that those files register (test_how_to.py).
+# Other tests cover the plugin's page, whose flags need the plugin (tests/examples), and how-to pages with files, whose
+# names these files register (test_how_to.py).
 COMMANDS = [
     (page, line)
     for page in PAGES
@@ -41,8 +41,8 @@ COMMANDS = [
 @pytest.mark.parametrize(
     ("page", "command"), COMMANDS, ids=[f"{page_name(page)}-{line}" for page, line in COMMANDS]
 )
-def test_a_command_that_is_shown_is_one_that_the_program_takes(page: Path, command: str) -> None:
-    # `[--truth forgotten/]` is optional, `[{name: sign}]` is YAML and stands in quotes.
+def test_commands_on_a_page_parse(page: Path, command: str) -> None:
+    # `[--truth forgotten/]` is an optional argument; `[{name: sign}]` is quoted YAML.
     optional = re.sub(r" \[(--[^\]]*)\]", r" \1", command)
     _, *tokens = shlex.split(optional, comments=True)
     tokens = [token.replace("RUN", "run").replace("PRESET", "digits") for token in tokens]
@@ -61,10 +61,10 @@ SMALL = {
 
 
 @pytest.mark.timeout(600)
-def test_the_tutorial_can_be_followed_from_its_first_command_to_its_last(
+def test_the_tutorials_commands_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As it stands there, but for audits made small, and with a folder of images that a reader would have."""
+    """The commands run unchanged, except for smaller audits and a generated folder of images."""
     generator = torch.Generator().manual_seed(1)
     for kind, light in (("cats", 60), ("dogs", 160)):
         folder = tmp_path / "photographs" / kind
@@ -80,13 +80,13 @@ def test_the_tutorial_can_be_followed_from_its_first_command_to_its_last(
         with pytest.raises(SystemExit) as stop:
             main(tokens)
         assert not stop.value.code, line
-        _followed(tokens, tmp_path)
+        _check_outcome(tokens, tmp_path)
     assert (tmp_path / "runs" / "mine" / "report.html").is_file()
     assert "Report: " in capsys.readouterr().out
 
 
-def _followed(tokens: list[str], folder: Path) -> None:
-    """What the page says comes of a command is there."""
+def _check_outcome(tokens: list[str], folder: Path) -> None:
+    """Assert that a command had the outcome that the page describes."""
     page, runs = folder / "comparison" / "comparison.html", folder / "runs"
     if tokens[0] == "compare":
         assert "orthogonal" in page.read_text(encoding="utf-8")
@@ -103,12 +103,12 @@ PYTHON = [page for page in PAGES if snippets(page, "python")]
 
 
 @pytest.mark.parametrize("page", PYTHON, ids=page_name)
-def test_the_python_of_a_page_runs_from_its_top_to_its_end(
+def test_python_on_a_page_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    # What a page registers is gone with it: other tests ask for all that the program itself has.
+    # Components that a page registers must not reach other tests, which list all built-in ones.
     for known in vars(registry).values():
         if isinstance(known, registry.Registry):
             known.names()
@@ -124,7 +124,7 @@ YAML = [(page, code) for page in PAGES for code in snippets(page, "yaml")]
 @pytest.mark.parametrize(
     ("page", "code"), YAML, ids=[f"{page_name(page)}-{code[:30]}" for page, code in YAML]
 )
-def test_yaml_that_is_shown_is_a_grid_or_a_configuration(page: Path, code: str, tmp_path: Path) -> None:
+def test_yaml_on_a_page_is_a_grid_or_a_configuration(page: Path, code: str, tmp_path: Path) -> None:
     path = tmp_path / "shown.yaml"
     path.write_text(code, encoding="utf-8")
     tree = yaml.safe_load(code)
@@ -135,14 +135,14 @@ def test_yaml_that_is_shown_is_a_grid_or_a_configuration(page: Path, code: str, 
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_what_a_page_points_to_in_the_repository_is_there(page: Path) -> None:
+def test_links_into_the_repository_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    pointed = [
+    links = [
         target.partition("#")[0]
         for target in re.findall(r"\]\(([^)\s]+)\)", text)
         if "://" not in target and not target.startswith("#")
     ]
-    named = re.findall(r"`((?:examples|tests|fuzz|benchmarks|src)/[\w./-]+)`", text)
-    missing = [target for target in pointed if not (page.parent / target).exists()]
-    missing += [target for target in named if not (ROOT / target).exists()]
+    paths = re.findall(r"`((?:examples|tests|fuzz|benchmarks|src)/[\w./-]+)`", text)
+    missing = [target for target in links if not (page.parent / target).exists()]
+    missing += [target for target in paths if not (ROOT / target).exists()]
     assert missing == []

@@ -16,18 +16,18 @@ from palimpsest.models import read_state_dict
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"model_arguments": {"width": 5}}, "0.weight is [4, 1, 3, 3], the network's is [5, 1, 3, 3]"),
-        ({"model_arguments": {"classes": 2}}, "set model_arguments"),
+        ({"model_arguments": {"width": 5}}, "0.weight is [4, 1, 3, 3], in the network [5, 1, 3, 3]"),
+        ({"model_arguments": {"classes": 2}}, "Set model_arguments"),
         ({"model": "torch.nn:Identity"}, "The network has no 0.bias, 0.weight"),
     ],
 )
-def test_a_checkpoint_of_another_network_is_a_fault(
+def test_checkpoint_of_another_network_is_an_error(
     case: Make, here: Path, keys: dict[str, Any], words: str
 ) -> None:
     assert words in sentences(examined(case(**keys), here), Level.ERROR)
 
 
-def test_missing_tensors_are_named_up_to_five() -> None:
+def test_names_up_to_five_missing_tensors() -> None:
     network = nn.Sequential(*(nn.Linear(2, 2) for _ in range(4)))
     (finding,) = check_names("original", {}, network)
     assert finding.level is Level.ERROR
@@ -36,13 +36,13 @@ def test_missing_tensors_are_named_up_to_five() -> None:
     assert finding.level is Level.OK
 
 
-def test_the_change_between_the_checkpoints_is_measured() -> None:
+def test_measures_the_change_between_the_checkpoints() -> None:
     before = {"a": torch.tensor([3.0, 0.0]), "b": torch.tensor([4.0])}
     (finding,) = check_pair(before, before | {"b": torch.tensor([4.5])})
-    assert finding.message.startswith("1 tensors differ; the distance is 10.00% of the norm")
+    assert finding.message.startswith("1 tensors differ; their distance is 10.00% of the parameters' norm")
 
 
-def test_batch_norm_without_running_statistics_mixes_samples() -> None:
+def test_batch_norm_without_running_statistics_is_an_error() -> None:
     network = nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False), nn.Flatten(), nn.Linear(4, 2))
     findings = list(check_layers(network, 4))
     assert findings[0].level is Level.ERROR
@@ -51,15 +51,15 @@ def test_batch_norm_without_running_statistics_mixes_samples() -> None:
     assert "12 numbers, 3.0 for each of a sample's 4 values" in findings[-1].message
 
 
-def test_the_same_checkpoint_twice_is_a_fault(case: Make, here: Path, pieces: Path) -> None:
-    both = case(unlearned=str(pieces / "original.pt"))
-    assert "every proof is zero" in sentences(examined(both, here), Level.ERROR)
+def test_equal_checkpoints_are_an_error(case: Make, here: Path, pieces: Path) -> None:
+    config = case(unlearned=str(pieces / "original.pt"))
+    assert "every proof is zero" in sentences(examined(config, here), Level.ERROR)
 
 
-def test_statistics_that_were_not_saved_are_noticed(case: Make, here: Path, pieces: Path) -> None:
+def test_warns_about_running_statistics_that_were_not_saved(case: Make, here: Path, pieces: Path) -> None:
     state = read_state_dict(pieces / "original.pt")
     state["1.num_batches_tracked"].zero_()
     save_file(state, here / "fresh.safetensors")
-    assert "never counted a batch" in sentences(
+    assert "have never processed a batch" in sentences(
         examined(case(original="fresh.safetensors"), here), Level.WARNING
     )

@@ -15,22 +15,22 @@ from palimpsest.pipeline.stages.prove import make_proofs
 from palimpsest.proofs import Proofs, load_proofs, save_proofs
 
 
-def test_a_case_that_fits_has_no_fault(case: Make, here: Path, pieces: Path) -> None:
+def test_consistent_artifacts_have_no_error(case: Make, here: Path, pieces: Path) -> None:
     findings = examined(case(truth=str(pieces / "forgotten")), here)
     assert sentences(findings, Level.ERROR) == ""
-    fitting = sentences(findings, Level.OK)
+    messages = sentences(findings, Level.OK)
     for words in (
-        "true images score zero",
-        "score an MSE of 0.",
-        "names and shapes as the network has them",
+        "The proofs are the true images' gradient differences",
+        "have an MSE of at most 0",
+        "with the names and shapes of the network",
         "They name the original checkpoint",
         "running statistics",
         "dropout layers, which are off",
-        "A proof has a number for each",
-        "asks about at most 96 samples",
+        "A proof has one number for each",
+        "queries at most 96 samples",
         "within the memory budget",
     ):
-        assert words in fitting
+        assert words in messages
     assert list(here.glob("oracle*")) == []
 
 
@@ -43,19 +43,19 @@ def test_a_case_that_fits_has_no_fault(case: Make, here: Path, pieces: Path) -> 
         ({"oracle": {"source": "own_nets:not_a_module"}}, "not_a_module"),
     ],
 )
-def test_each_piece_that_does_not_fit_is_a_fault(
+def test_each_invalid_artifact_is_an_error(
     case: Make, here: Path, pieces: Path, keys: dict[str, Any], words: str
 ) -> None:
     assert words in sentences(examined(case(**keys), here), Level.ERROR)
 
 
-def test_one_fault_does_not_hide_another(case: Make, here: Path) -> None:
+def test_one_error_does_not_hide_another(case: Make, here: Path) -> None:
     errors = sentences(examined(case(proofs="nowhere", original="nowhere"), here), Level.ERROR)
     assert "proof file" in errors
     assert "checkpoint" in errors
 
 
-def test_gray_images_fit_a_color_model_where_that_is_said(case: Make, here: Path, pieces: Path) -> None:
+def test_converts_gray_images_for_a_color_model_if_configured(case: Make, here: Path, pieces: Path) -> None:
     (here / "own_nets.py").write_text(
         "from torch import nn\ndef color(): return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 3))\n"
     )
@@ -65,20 +65,20 @@ def test_gray_images_fit_a_color_model_where_that_is_said(case: Make, here: Path
     keys = {"original": "a.safetensors", "unlearned": "b.safetensors", "model": "own_nets:color"}
     proving = keys | {"samples": str(pieces / "forgotten"), "channels": 3}
     save_proofs("color.safetensors", make_proofs(validate(ProveConfig, proving, where="test")))
-    brought = keys | {"proofs": "color.safetensors", "truth": str(pieces / "forgotten")}
-    refused = sentences(examined(case(**brought), here), Level.ERROR)
+    artifacts = keys | {"proofs": "color.safetensors", "truth": str(pieces / "forgotten")}
+    refused = sentences(examined(case(**artifacts), here), Level.ERROR)
     assert "Sequential can't take images of shape (1, 8, 8)" in refused
-    assert "set image_size or channels" in refused
-    findings = examined(case(**brought, channels=3), here)
+    assert "Set image_size or channels" in refused
+    findings = examined(case(**artifacts, channels=3), here)
     assert sentences(findings, Level.ERROR) == ""
-    assert "true images score zero" in sentences(findings, Level.OK)
+    assert "The proofs are the true images' gradient differences" in sentences(findings, Level.OK)
 
 
-def test_what_is_lost_without_the_truth_is_said(case: Make, here: Path) -> None:
-    assert "nothing is scored" in sentences(examined(case(), here), Level.WARNING)
+def test_warns_about_a_missing_truth(case: Make, here: Path) -> None:
+    assert "Nothing is scored" in sentences(examined(case(), here), Level.WARNING)
 
 
-def test_the_command_ends_with_code_2_where_there_is_a_fault(
+def test_command_ends_with_code_2_if_there_is_an_error(
     proofs: Path, pieces: Path, models: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     keys = [part for name in ("original", "unlearned", "model") for part in (f"--{name}", models[name])]

@@ -9,33 +9,33 @@ from torch import nn
 
 from palimpsest.datasets import ImageSet, RowSet
 from palimpsest.doctor import Level
-from palimpsest.doctor.inputs import check_accuracy, check_range, own_reading
+from palimpsest.doctor.inputs import channel_scaling, check_accuracy, check_range
 
 
-def test_the_range_and_the_missing_classes_are_reported() -> None:
+def test_reports_the_range_and_missing_classes() -> None:
     images = ImageSet("dark", torch.full((4, 1, 2, 2), 1 / 255), torch.tensor([0, 0, 1, 1]), 3)
     findings = list(check_range(images))
     assert "4 auxiliary images of 1 x 2 x 2, pixels 0.00392 to 0.00392" in sentences(findings, Level.OK)
-    minded = sentences(findings, Level.WARNING)
-    assert "divided by 255 twice" in minded
-    assert "2 of the model's 3 classes are among them" in minded
+    warnings = sentences(findings, Level.WARNING)
+    assert "divided by 255 twice" in warnings
+    assert "Only 2 of the model's 3 classes have auxiliary samples" in warnings
 
 
-def test_the_range_of_rows_is_reported() -> None:
+def test_reports_the_range_of_rows() -> None:
     rows = RowSet("table", torch.tensor([[-2.0, 0.5], [3.0, 1.0]]), torch.tensor([0, 1]), 2, ("a", "b"))
     (finding,) = check_range(rows)
     assert finding.message == "2 auxiliary rows of a table, 2 numbers each, -2 to 3."
 
 
-def test_own_normalization_is_that_of_each_channel() -> None:
+def test_channel_scaling_normalizes_each_channel() -> None:
     images = torch.rand(20, 3, 4, 4)
-    reading = own_reading(ImageSet("drawn", images, torch.zeros(20, dtype=torch.int64), 1))
-    scaled = (images - torch.tensor(reading.mean)[:, None, None]) / torch.tensor(reading.std)[:, None, None]
+    scaling = channel_scaling(ImageSet("drawn", images, torch.zeros(20, dtype=torch.int64), 1))
+    scaled = (images - torch.tensor(scaling.mean)[:, None, None]) / torch.tensor(scaling.std)[:, None, None]
     assert scaled.mean((0, 2, 3)).abs().max() < 1e-5
     assert (scaled.std((0, 2, 3)) - 1).abs().max() < 1e-2
 
 
-def test_a_model_that_knows_no_more_than_the_commonest_class_is_minded() -> None:
+def test_warns_about_a_model_that_always_predicts_one_class() -> None:
     class First(nn.Module):
         """Puts every image into the first class."""
 
@@ -49,14 +49,14 @@ def test_a_model_that_knows_no_more_than_the_commonest_class_is_minded() -> None
     images = ImageSet("drawn", torch.rand(30, 1, 2, 2), torch.arange(30) % 3, 3)
     (finding,) = check_accuracy(First().eval(), images, "cpu")
     assert finding.level is Level.WARNING
-    assert "recognizes 33.3% of 30" in finding.message
-    assert "no more than that" in finding.message
+    assert "classifies 33.3% of 30" in finding.message
+    assert "no better than always predicting this class" in finding.message
 
 
-def test_a_wrong_normalization_and_numbering_are_guessed(
+def test_guesses_a_wrong_normalization_and_numbering(
     case: Make, here: Path, pieces: Path, truth: ImageSet
 ) -> None:
-    """A model that recognizes each class by the distance to its mean image, of images in [-1, 1]."""
+    """Use a model that recognizes each class by the distance to its mean image, for images in [-1, 1]."""
     means = torch.stack([truth.images[truth.labels == label].mean(0).flatten() for label in range(3)]) * 2 - 1
     state = {"1.weight": 2 * means, "1.bias": -means.square().sum(1)}
     save_file(state, here / "a.safetensors")
@@ -70,8 +70,10 @@ def test_a_wrong_normalization_and_numbering_are_guessed(
         "model": "own_nets:nearest",
     }
     scaled = {"mean": [0.5], "std": [0.5]}
-    assert "recognizes 100.0%" in sentences(examined(case(**keys, **scaled), here), Level.OK)
-    unsaid = sentences(examined(case(**keys), here), Level.WARNING)
-    assert "set --mean 0." in unsaid
+    assert "classifies 100.0%" in sentences(examined(case(**keys, **scaled), here), Level.OK)
+    unscaled = sentences(examined(case(**keys), here), Level.WARNING)
+    assert "set --mean 0." in unscaled
     renamed = case(**keys, **scaled, class_names=["class2", "class0", "class1"])
-    assert "numbered in another way it would be 100.0%" in sentences(examined(renamed, here), Level.WARNING)
+    assert "another numbering of the classes it would be 100.0%" in sentences(
+        examined(renamed, here), Level.WARNING
+    )

@@ -18,14 +18,14 @@ from palimpsest.doctor import Level
         ({"model": "own_nets:broken"}, "ZeroDivisionError: by zero"),
     ],
 )
-def test_models_that_can_not_be_had_are_a_fault(
+def test_models_that_can_not_be_loaded_are_an_error(
     case: Make, here: Path, keys: dict[str, Any], words: str
 ) -> None:
     assert words in sentences(examined(case(**keys), here), Level.ERROR)
 
 
-def test_a_case_without_models_is_minded(case: Make, here: Path) -> None:
-    assert "No model is held" in sentences(examined(case(**NO_MODELS), here), Level.WARNING)
+def test_warns_about_missing_models(case: Make, here: Path) -> None:
+    assert "No model is given" in sentences(examined(case(**NO_MODELS), here), Level.WARNING)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_case_without_models_is_minded(case: Make, here: Path) -> None:
     ],
     ids=lambda keys: next(iter(keys)),
 )
-def test_models_that_can_not_be_had_are_no_fault_of_the_oracle_or_the_truth(
+def test_model_errors_are_not_reported_for_oracle_or_truth(
     case: Make, here: Path, pieces: Path, keys: dict[str, Any]
 ) -> None:
     torch.save(torch.nn.ReLU(), here / "pickled.pt")
@@ -47,5 +47,9 @@ def test_models_that_can_not_be_had_are_no_fault_of_the_oracle_or_the_truth(
         (here / "color" / f"class{label}").mkdir(parents=True)
         Image.new("RGB", (8, 8), "red").save(here / "color" / f"class{label}" / "0.png")
     findings = examined(case(truth=str(pieces / "forgotten"), **keys), here)
-    assert {one.subject for one in findings if one.level is Level.ERROR} <= {"model", "original", "unlearned"}
+    assert {finding.subject for finding in findings if finding.level is Level.ERROR} <= {
+        "model",
+        "original",
+        "unlearned",
+    }
     assert sentences(findings, Level.ERROR)

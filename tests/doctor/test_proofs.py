@@ -16,30 +16,30 @@ from palimpsest.models import Normalized
 from palimpsest.proofs import Proofs, save_proofs
 
 
-def test_zero_unattested_and_defended_proofs_are_minded() -> None:
+def test_warns_about_zero_unattested_and_defended_proofs() -> None:
     vectors = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
     bare, named = Proofs(vectors), Proofs(vectors, {"defenses": '["sign"]'})
-    minded = [sentences(list(check_vectors(proofs)), Level.WARNING) for proofs in (bare, named)]
-    assert all("1 of them are zero" in text for text in minded)
-    assert ["they are unattested" in text for text in minded] == [True, False]
-    assert ['names the defenses ["sign"]' in text for text in minded] == [False, True]
+    warnings = [sentences(list(check_vectors(proofs)), Level.WARNING) for proofs in (bare, named)]
+    assert all("1 of them are zero" in text for text in warnings)
+    assert ["They are unattested" in text for text in warnings] == [True, False]
+    assert ['names the defenses ["sign"]' in text for text in warnings] == [False, True]
 
 
-def test_the_length_of_a_proof_is_compared_with_the_networks() -> None:
+def test_compares_a_proofs_length_with_the_networks() -> None:
     network = torch.nn.Linear(4, 3)
     (right,) = check_dimension(Proofs(torch.rand(2, 15)), network, 0)
     assert right.level is Level.OK
     (short,) = check_dimension(Proofs(torch.rand(2, 12)), network, 0)
     assert short.level is Level.ERROR
-    assert "A proof has 12 numbers and the network 15 parameters" in short.message
+    assert "A proof has 12 numbers, but the network has 15 parameters" in short.message
     assert "bias" in short.message
 
 
-def test_exchanged_checkpoints_are_found_out(case: Make, here: Path, pieces: Path) -> None:
+def test_detects_exchanged_checkpoints(case: Make, here: Path, pieces: Path) -> None:
     paths = {"original": str(pieces / "unlearned.safetensors"), "unlearned": str(pieces / "original.pt")}
     errors = sentences(examined(case(truth=str(pieces / "forgotten"), **paths), here), Level.ERROR)
-    assert "exchange original and unlearned" in errors
-    assert "exchange the checkpoints" in errors
+    assert "Exchange original and unlearned" in errors
+    assert "Exchange the checkpoints" in errors
 
 
 def in_training(model: torch.nn.Module, truth: ImageSet) -> torch.Tensor:
@@ -53,23 +53,23 @@ def in_training(model: torch.nn.Module, truth: ImageSet) -> torch.Tensor:
 
 def alphabetical(vectors: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:
     sizes = {name: one.numel() for name, one in model.named_parameters()}
-    pieces = dict(zip(sizes, vectors.split(list(sizes.values()), 1), strict=True))
-    return torch.cat([pieces[name] for name in sorted(pieces)], 1)
+    blocks = dict(zip(sizes, vectors.split(list(sizes.values()), 1), strict=True))
+    return torch.cat([blocks[name] for name in sorted(blocks)], 1)
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda honest, *_: -honest, "change their sign"),
+        (lambda honest, *_: -honest, "change the proofs' sign"),
         (lambda honest, *_: honest * 12, "12 times as long"),
-        (lambda honest, *_: honest.flip(0), "another order than the images"),
+        (lambda honest, *_: honest.flip(0), "another order than the true samples"),
         (
             lambda _, both, truth: per_sample_gradients(both.original, truth.images, truth.labels),
-            "original model's",
+            "gradients of the original model",
         ),
         (
             lambda _, both, truth: per_sample_gradients(both.unlearned, truth.images, truth.labels),
-            "unlearned model's",
+            "gradients of the unlearned model",
         ),
         (lambda honest, both, _: alphabetical(honest, both.original), "alphabetical order"),
         (
@@ -80,10 +80,10 @@ def alphabetical(vectors: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:
             ),
             r"images in [-1, 1]",
         ),
-        (lambda honest, *_: torch.rand_like(honest), "check the images' order"),
+        (lambda honest, *_: torch.rand_like(honest), "Check the images' order"),
     ],
 )
-def test_what_was_done_otherwise_is_found_out(
+def test_detects_the_cause_of_other_proofs(
     case: Make, pieces: Path, both: Models, make: Callable[..., torch.Tensor], words: str
 ) -> None:
     truth, here = load_samples(str(pieces / "forgotten")).samples, Path.cwd()
@@ -93,9 +93,7 @@ def test_what_was_done_otherwise_is_found_out(
     assert words in sentences(examined(config, here), Level.ERROR)
 
 
-def test_training_mode_is_found_out(
-    case: Make, here: Path, pieces: Path, both: Models, truth: ImageSet
-) -> None:
+def test_detects_training_mode(case: Make, here: Path, pieces: Path, both: Models, truth: ImageSet) -> None:
     for model in (both.original, both.unlearned):
         model[4].p = 0.0  # type: ignore[index]
     made = in_training(both.original, truth) - in_training(both.unlearned, truth)

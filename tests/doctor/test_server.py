@@ -9,23 +9,21 @@ from palimpsest.artifacts import ArtifactsConfig
 from palimpsest.doctor import Finding, Level, examine
 
 
-def by_piece(config: ArtifactsConfig, here: Path) -> dict[str, list[Finding]]:
+def by_subject(config: ArtifactsConfig, here: Path) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
     for one in examine(config, folder=here):
         found.setdefault(one.subject, []).append(one)
     return found
 
 
-def test_the_examination_finds_the_objective_zero_for_every_attack(
-    served: Make, client: Client, here: Path
-) -> None:
+def test_objective_is_zero_at_the_true_images(served: Make, client: Client, here: Path) -> None:
     truth = {"truth": write_table(client, "forgotten"), "retained_truth": write_table(client, "retained")}
     for name in ("dragd", "dragdp", "joint", "dlg", "idlg", "inverting-gradients"):
-        found = by_piece(served(attack={"name": name}, **truth), here)
+        found = by_subject(served(attack={"name": name}, **truth), here)
         assert [one.level for one in found["objective"]] == [Level.OK], (name, found["objective"])
-    off = by_piece(served(attack={"name": "direct-difference"}, **truth), here)
+    off = by_subject(served(attack={"name": "direct-difference"}, **truth), here)
     assert off["objective"][0].level is Level.WARNING
-    assert "both gradients are theirs" in off["objective"][0].message
+    assert "both gradients are correct" in off["objective"][0].message
 
 
 @pytest.mark.parametrize(
@@ -36,21 +34,19 @@ def test_the_examination_finds_the_objective_zero_for_every_attack(
         (lambda flat: flat | {"gradients_after": flat["gradients_before"]}, "nothing was forgotten"),
     ],
 )
-def test_the_examination_says_what_is_wrong_with_gradients(
-    served: Make, client: Client, here: Path, change: Any, words: str
-) -> None:
+def test_explains_wrong_gradients(served: Make, client: Client, here: Path, change: Any, words: str) -> None:
     path = client.write(change(client.flat) | client.labels, "wrong.safetensors")
     truth = {"truth": write_table(client, "forgotten"), "retained_truth": write_table(client, "retained")}
-    found = by_piece(served(path=path, **truth), here)
+    found = by_subject(served(path=path, **truth), here)
     errors = [one.message for findings in found.values() for one in findings if one.level is Level.ERROR]
     assert any(words in sentence for sentence in errors), errors
 
 
-def test_the_examination_minds_missing_labels_and_truth(served: Make, client: Client, here: Path) -> None:
-    found = by_piece(served(path=client.write(client.flat, "bare.safetensors")), here)
+def test_reports_missing_labels_and_truth(served: Make, client: Client, here: Path) -> None:
+    found = by_subject(served(path=client.write(client.flat, "bare.safetensors")), here)
     assert found["labels"][0].level is Level.ERROR
     assert found["truth"][0].level is Level.WARNING
     wrong = client.flat | {name: (value + 1) % 3 for name, value in client.labels.items()}
     truth = {"truth": write_table(client, "forgotten"), "retained_truth": write_table(client, "retained")}
-    found = by_piece(served(path=client.write(wrong, "labels.safetensors"), **truth), here)
+    found = by_subject(served(path=client.write(wrong, "labels.safetensors"), **truth), here)
     assert "numbering of the classes" in found["labels"][0].message

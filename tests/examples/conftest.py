@@ -1,4 +1,4 @@
-"""Copies of the examples, and their commands as their README has them, in environments of their own."""
+"""Fixtures that run the commands of the examples' READMEs in separate environments."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ Installed = Callable[..., Environment]
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Makes an environment of its own: palimpsest, and what else is asked for."""
+    """Function that creates an environment with palimpsest and the given requirements."""
     wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
 
     def make(*requirements: str) -> Environment:
@@ -27,18 +27,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 @pytest.fixture(scope="session")
 def clean(installed: Installed) -> Environment:
-    """An environment with palimpsest and nothing else."""
+    """Environment with only palimpsest and its dependencies."""
     return installed()
 
 
 @pytest.fixture(scope="session")
 def shell(clean: Environment) -> Shell:
-    """Runs one command line of a README where palimpsest is installed and nothing else."""
+    """Function that runs a command line of a README in the clean environment."""
     return clean.run
 
 
 def commands(example: str) -> list[str]:
-    """The command lines in a README's indented blocks, without comments, each on one line."""
+    """Return the command lines of a README's indented blocks, without comments, each on one line."""
     text = (EXAMPLES / example / "README.md").read_text(encoding="utf-8")
     block = "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
     joined = re.sub(r"\\\n\s*", " ", block)
@@ -47,13 +47,13 @@ def commands(example: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def readme() -> Callable[[str], list[str]]:
-    """An example's commands by its name."""
+    """Function that returns the commands of an example's README."""
     return commands
 
 
 @pytest.fixture(scope="session")
 def own_checkpoints(tmp_path_factory: pytest.TempPathFactory, shell: Shell) -> Path:
-    """The example's folder, in which the federation has trained and proved."""
+    """Folder of the example `own-checkpoints` after training and proving."""
     folder = tmp_path_factory.mktemp("own") / "own-checkpoints"
     shutil.copytree(EXAMPLES / "own-checkpoints", folder)
     train, prove, *_ = commands("own-checkpoints")

@@ -1,4 +1,4 @@
-"""The app in Flower's own simulation, then the auditor's commands, as the README has them."""
+"""The Flower app in Flower's simulation, followed by the auditor's commands, as in the README."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ SMALL = "--attack.beta 0 --attack.queries 1 --attack.epochs 2 --attack.width 16 
 
 
 @pytest.mark.timeout(600)
-def test_an_app_is_audited_by_two_lines(
+def test_the_readme_commands_audit_the_app(
     tmp_path: Path, installed: Callable[..., Environment], readme: Callable[[str], list[str]]
 ) -> None:
     folder = tmp_path / "app"
@@ -25,20 +25,20 @@ def test_an_app_is_audited_by_two_lines(
     shell = installed("palimpsest[flower]").run
     shell(simulate, folder)
     shell(auditor, folder)
-    told = json.loads((folder / "audit" / "deliveries.json").read_text())
-    assert len(told["told"]) == 2
-    assert len(told["owners"]) == 30
-    assert told["faults"] == {}
+    deliveries = json.loads((folder / "audit" / "deliveries.json").read_text())
+    assert len(deliveries["instructed"]) == 2
+    assert len(deliveries["owners"]) == 30
+    assert deliveries["faults"] == {}
     doctor = attack.partition(" --attack.name")[0].replace("palimpsest attack", "palimpsest doctor")
-    said = " ".join(shell(doctor + " --attack.beta 0", folder).stdout.split())
-    assert "The true images score zero" in said
+    output = " ".join(shell(doctor + " --attack.beta 0", folder).stdout.split())
+    assert "The proofs are the true images' gradient differences" in output
     shell(attack, folder, extra=SMALL)
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 30
     assert metrics["linkage"]["identified"] > 0.9
 
 
-def test_its_audit_is_two_lines() -> None:
+def test_auditing_adds_two_lines() -> None:
     for name in ("client", "server"):
         lines = (EXAMPLE / "app" / f"{name}.py").read_text().splitlines()
         added = [line for line in lines if "# audited" in line]

@@ -26,10 +26,10 @@ from palimpsest.oracles import Endpoint, RemoteOracle
 pytest.importorskip("uvicorn", reason="the reference server needs uvicorn and starlette")
 SERVER = Path(__file__).parents[2] / "examples" / "http-oracle" / "server.py"
 README = SERVER.with_name("README.md")
-TOKEN = "a-token-of-the-tests-alone"
+TOKEN = "a-token-only-for-tests"
 SHAPE = (1, 8, 8)
-KEYS = ["--original", "original.pt", "--unlearned", "unlearned.safetensors", "--model", "nets:Net"]
-KEYS += ["--mean", "0.3", "--std", "0.38", "--shape", "1", "8", "8"]
+FLAGS = ["--original", "original.pt", "--unlearned", "unlearned.safetensors", "--model", "nets:Net"]
+FLAGS += ["--mean", "0.3", "--std", "0.38", "--shape", "1", "8", "8"]
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +46,19 @@ def server() -> Any:
 def served(
     own_checkpoints: Path, installed: Callable[..., Environment], readme: Callable[[str], list[str]]
 ) -> Iterator[str]:
-    """The server as the README starts it, where what it says was installed, on a port of its own."""
-    where = installed(*re.findall(r"`pip install ([^`]*)`", README.read_text(encoding="utf-8"))[0].split())
+    """URL of the server, started as in the README with the dependencies named there, on a free port."""
+    environment = installed(
+        *re.findall(r"`pip install ([^`]*)`", README.read_text(encoding="utf-8"))[0].split()
+    )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shutil.copytree(SERVER.parent, own_checkpoints.parent / "http-oracle")
     line = next(line for line in readme("http-oracle") if line.startswith("python ../http-oracle/server.py"))
     process = subprocess.Popen(
-        [where.python, *shlex.split(line)[1:], "--port", str(port)],
+        [environment.python, *shlex.split(line)[1:], "--port", str(port)],
         cwd=own_checkpoints,
-        env=where.variables({"PALIMPSEST_ORACLE_TOKEN": TOKEN}),
+        env=environment.variables({"PALIMPSEST_ORACLE_TOKEN": TOKEN}),
     )
     try:
         url = f"http://127.0.0.1:{port}"
@@ -67,7 +69,7 @@ def served(
         process.wait(20)
 
 
-def test_an_auditor_attacks_through_it_as_with_the_checkpoints(
+def test_the_readme_attack_runs_without_leaking_the_token(
     served: str,
     own_checkpoints: Path,
     shell: Callable[..., Any],
@@ -79,15 +81,15 @@ def test_an_auditor_attacks_through_it_as_with_the_checkpoints(
     shell(line.replace("http://127.0.0.1:8800", served), own_checkpoints, extra=small, variables=token)
     metrics = json.loads((own_checkpoints / "remote" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 40
-    kept = "".join(
+    contents = "".join(
         path.read_text(encoding="utf-8", errors="replace")
         for path in (own_checkpoints / "remote").glob("*.*")
         if path.suffix in (".json", ".yaml", ".html")
     )
-    assert TOKEN not in kept
+    assert TOKEN not in contents
 
 
-def test_it_answers_with_the_gradient_differences(
+def test_answers_are_the_gradient_differences(
     served: str, own_checkpoints: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(own_checkpoints)
@@ -110,7 +112,7 @@ def test_it_answers_with_the_gradient_differences(
     torch.testing.assert_close(oracle(images, labels), expected)
 
 
-def test_it_listens_on_this_machine_alone_and_needs_a_token(served: str, own_checkpoints: Path) -> None:
+def test_listens_only_locally_and_requires_a_token(served: str, own_checkpoints: Path) -> None:
     assert httpx.get(f"{served}/v1/oracle").status_code == 401
     assert httpx.get(f"{served}/v1/oracle", headers={"Authorization": "Bearer other"}).status_code == 401
     assert httpx.post(f"{served}/v1/differences", content=b"").status_code == 401
@@ -119,20 +121,20 @@ def test_it_listens_on_this_machine_alone_and_needs_a_token(served: str, own_che
     if not address.startswith("127."):
         with socket.socket() as other:
             assert other.connect_ex((address, port)) != 0
-    bare = {name: value for name, value in os.environ.items() if name != "PALIMPSEST_ORACLE_TOKEN"}
-    done = subprocess.run(
-        [sys.executable, SERVER, *KEYS],
+    without_token = {name: value for name, value in os.environ.items() if name != "PALIMPSEST_ORACLE_TOKEN"}
+    result = subprocess.run(
+        [sys.executable, SERVER, *FLAGS],
         cwd=own_checkpoints,
-        env=bare,
+        env=without_token,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode != 0
-    assert "PALIMPSEST_ORACLE_TOKEN" in done.stderr
+    assert result.returncode != 0
+    assert "PALIMPSEST_ORACLE_TOKEN" in result.stderr
 
 
-def question(count: int = 2, **changed: torch.Tensor) -> bytes:
+def query(count: int = 2, **changed: torch.Tensor) -> bytes:
     tensors = {"images": torch.rand(count, *SHAPE), "labels": torch.zeros(count, dtype=torch.int64)}
     return safetensors.torch.save(tensors | changed)
 
@@ -143,76 +145,78 @@ def question(count: int = 2, **changed: torch.Tensor) -> bytes:
         (b"nonsense", 400),
         (b"\xff" * 8, 400),
         (safetensors.torch.save({"images": torch.rand(1, *SHAPE)}), 400),
-        (question(images=torch.rand(2, 3, 8, 8)), 400),
-        (question(images=torch.rand(2, *SHAPE).double()), 400),
-        (question(images=torch.full((2, *SHAPE), torch.nan)), 400),
-        (question(images=torch.full((2, *SHAPE), 255.0)), 400),
-        (question(labels=torch.tensor([0, 10])), 400),
-        (question(labels=torch.tensor([0, -1])), 400),
-        (question(labels=torch.zeros(2)), 400),
-        (question(labels=torch.zeros((), dtype=torch.int64)), 400),
-        (question(count=65), 400),
-        (question(count=100), 413),
+        (query(images=torch.rand(2, 3, 8, 8)), 400),
+        (query(images=torch.rand(2, *SHAPE).double()), 400),
+        (query(images=torch.full((2, *SHAPE), torch.nan)), 400),
+        (query(images=torch.full((2, *SHAPE), 255.0)), 400),
+        (query(labels=torch.tensor([0, 10])), 400),
+        (query(labels=torch.tensor([0, -1])), 400),
+        (query(labels=torch.zeros(2)), 400),
+        (query(labels=torch.zeros((), dtype=torch.int64)), 400),
+        (query(count=65), 400),
+        (query(count=100), 413),
         (b"\x00" * 2**20, 413),
     ],
 )
-def test_what_is_no_question_is_refused(served: str, body: bytes, status: int) -> None:
+def test_rejects_invalid_queries(served: str, body: bytes, status: int) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     answer = httpx.post(f"{served}/v1/differences", content=body, headers=headers)
     assert answer.status_code == status
     assert answer.json()["error"]
 
 
-def test_rate_and_total_are_limited(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_rate_and_total(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from starlette.exceptions import HTTPException
 
     now = [0.0]
     monkeypatch.setattr(server.time, "monotonic", lambda: now[0])
     allowance = server.Allowance(60, 100)
     allowance.spend(50)
-    with pytest.raises(HTTPException) as refused:
+    with pytest.raises(HTTPException) as error:
         allowance.spend(40)
-    assert (refused.value.status_code, refused.value.headers) == (429, {"Retry-After": "30"})
+    assert (error.value.status_code, error.value.headers) == (429, {"Retry-After": "30"})
     now[0] += 30
     allowance.spend(40)
     now[0] += 600
-    with pytest.raises(HTTPException) as refused:
+    with pytest.raises(HTTPException) as error:
         allowance.spend(11)
-    assert refused.value.status_code == 403
+    assert error.value.status_code == 403
     allowance.spend(10)
 
 
-def test_the_readme_documents_what_the_server_takes() -> None:
+def test_the_readme_documents_the_protocol() -> None:
     text = README.read_text(encoding="utf-8")
     for word in ("/v1/oracle", "/v1/differences", "palimpsest-oracle-1", "largest_batch", "Retry-After"):
         assert word in text
 
 
-def test_it_survives_a_load_of_good_and_bad_questions(served: str) -> None:
-    """Eight askers at once, half of them hostile: each gets an answer or a refusal, and the server goes on."""
+def test_survives_concurrent_valid_and_hostile_queries(served: str) -> None:
+    """Eight concurrent clients, half of them hostile, all get a response, and the server keeps running."""
     honest, forged = {"Authorization": f"Bearer {TOKEN}"}, {"Authorization": "Bearer of another"}
     bad = [
         (b"\x00" * 2**20, honest, {413}),
         (b"\xff" * 100, honest, {400}),
-        (question(images=torch.full((2, *SHAPE), torch.nan)), honest, {400}),
-        (question(), forged, {401}),
+        (query(images=torch.full((2, *SHAPE), torch.nan)), honest, {400}),
+        (query(), forged, {401}),
     ]
 
-    def ask(asker: int) -> list[int]:
-        seen = []
+    def send_queries(client_number: int) -> list[int]:
+        statuses = []
         with httpx.Client(timeout=60) as client:
             for turn in range(40):
-                body, headers, right = (
-                    bad[(asker + turn) % len(bad)] if asker % 2 else (question(), honest, {200, 429})
+                body, headers, expected = (
+                    bad[(client_number + turn) % len(bad)]
+                    if client_number % 2
+                    else (query(), honest, {200, 429})
                 )
                 status = client.post(f"{served}/v1/differences", content=body, headers=headers).status_code
-                # 503: more at once than it takes; the asker comes again.
-                assert status in right | {503}
-                seen.append(status)
-        return seen
+                # The server responds with 503 if it has too many connections.
+                assert status in expected | {503}
+                statuses.append(status)
+        return statuses
 
-    with ThreadPoolExecutor(8) as askers:
-        statuses = [status for seen in askers.map(ask, range(8)) for status in seen]
+    with ThreadPoolExecutor(8) as executor:
+        statuses = [status for results in executor.map(send_queries, range(8)) for status in results]
     assert len(statuses) == 320
     assert statuses.count(200) > 100
     assert httpx.get(f"{served}/v1/oracle", headers=honest).status_code == 200

@@ -6,27 +6,27 @@ from typing import Any
 SMALL = "--attack.queries 1 --attack.epochs 2 --attack.width 16 --scoring.bootstrap 20"
 
 
-def test_its_commands_do_what_the_readme_says(
+def test_the_readme_commands_work(
     own_checkpoints: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> None:
     _, _, doctor, attack, wrong, *_ = readme("own-checkpoints")
     fine = shell(doctor, own_checkpoints).stdout
-    assert "The true images score zero" in " ".join(fine.split())
+    assert "The proofs are the true images' gradient differences" in " ".join(fine.split())
     shell(attack, own_checkpoints, extra=SMALL)
     metrics = json.loads((own_checkpoints / "run" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 40
     assert (own_checkpoints / "run" / "report.html").is_file()
-    said = shell(wrong, own_checkpoints, extra="--attack.beta 0", code=2)
-    told = " ".join(said.stdout.split())
-    assert "set --mean" in told
-    assert "fault truth" in told
+    result = shell(wrong, own_checkpoints, extra="--attack.beta 0", code=2)
+    output = " ".join(result.stdout.split())
+    assert "set --mean" in output
+    assert "error truth" in output
 
 
-def test_what_a_server_saw_is_examined_and_attacked(
+def test_gradients_of_a_server_are_examined_and_attacked(
     own_checkpoints: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> None:
     doctor, attack = (line for line in readme("own-checkpoints") if "server.yaml" in line)
-    assert "Zero for the true images" in " ".join(shell(doctor, own_checkpoints).stdout.split())
+    assert "Zero at the true images" in " ".join(shell(doctor, own_checkpoints).stdout.split())
     shell(attack, own_checkpoints, extra="--attack.iterations 3 --scoring.bootstrap 20")
     metrics = json.loads((own_checkpoints / "served" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 40
@@ -36,12 +36,12 @@ def test_what_a_server_saw_is_examined_and_attacked(
 def test_a_large_network_is_proved_and_attacked(
     own_checkpoints: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> None:
-    """The transformer; ResNet-18, which takes minutes, in `tests/pipeline/test_large_models.py`."""
+    """Test the transformer. ResNet-18 takes minutes and is tested in `tests/pipeline/test_large_models.py`."""
     train, prove, attack = (line for line in readme("own-checkpoints") if "vit" in line)
     shell(train, own_checkpoints)
     assert "10 proofs of 564,618 numbers" in shell(prove, own_checkpoints).stdout
-    few = attack.replace("--auxiliary-size 100", "--auxiliary-size 30")
-    small = few.replace("--attack.epochs 5", "--attack.epochs 1")
-    shell(small, own_checkpoints, extra="--scoring.bootstrap 20")
+    attack = attack.replace("--auxiliary-size 100", "--auxiliary-size 30")
+    attack = attack.replace("--attack.epochs 5", "--attack.epochs 1")
+    shell(attack, own_checkpoints, extra="--scoring.bootstrap 20")
     metrics = json.loads((own_checkpoints / "vit" / "run" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 10

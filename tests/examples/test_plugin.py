@@ -1,4 +1,4 @@
-"""The package of extensions: installed as a user installs it, and audited with nothing but its own pieces."""
+"""The package of extensions, installed as by a user, in an audit that uses only its components."""
 
 import json
 import shlex
@@ -19,8 +19,8 @@ def beside(
     readme: Callable[[str], list[str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Environment:
-    """Palimpsest, and the package installed beside it as the README says."""
-    # setuptools stands in for the environment in which pip would build the package from the network.
+    """Environment with palimpsest and the package, installed as in the README."""
+    # pip would download setuptools to build the package. The tests have no network, so it is installed beforehand.
     environment = installed("setuptools")
     source = tmp_path_factory.mktemp("plugin") / "plugin"
     shutil.copytree(EXAMPLE, source)
@@ -32,7 +32,7 @@ def beside(
 def folder(
     beside: Environment, readme: Callable[[str], list[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Where the README's audit ran."""
+    """Folder in which the README's audit ran."""
     folder = tmp_path_factory.mktemp("audit")
     shutil.copy(EXAMPLE / "audit.yaml", folder)
     beside.run(readme("plugin")[1], folder, extra="--scoring.bootstrap 50")
@@ -41,14 +41,14 @@ def folder(
 
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Path:
-    """The run folder of the README's audit."""
+    """Run folder of the README's audit."""
     return folder / "run"
 
 
-def test_an_audit_is_made_of_its_pieces(run: Path) -> None:
+def test_an_audit_uses_all_extensions(run: Path) -> None:
     metrics = json.loads((run / "metrics.json").read_text())
     scores = metrics["reconstruction"]
-    # Retrieval finds the shape behind a proof far oftener than a guess would.
+    # Retrieval identifies the image behind a proof far more often than chance.
     assert scores["identification_top1"] > 3 / scores["count"]
     assert 0 < scores["edges"] < 1
     assert 0 < scores["mae"] < 1
@@ -56,11 +56,11 @@ def test_an_audit_is_made_of_its_pieces(run: Path) -> None:
     assert metrics["intervals"]["edges"][0] <= scores["edges"] <= metrics["intervals"]["edges"][1]
     assert metrics["attack"]["mean_similarity"] > 0.1
     assert set(metrics["attackers"]) == {"non-adaptive", "undefended"}
-    # Random numbers of the right length have no exact zeros.
+    # Random vectors of the right norm have no exact zeros.
     assert metrics["soundness"]["areas"]["zeros"]["random vectors of usual norm"][0] > 0.9
 
 
-def test_the_run_records_the_package_and_the_report_its_metric(run: Path) -> None:
+def test_manifest_and_report_name_the_package_and_its_metric(run: Path) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["versions"]["palimpsest-shapes"] == "1.0.0"
     page = (run / "report.html").read_text()
@@ -68,15 +68,15 @@ def test_the_run_records_the_package_and_the_report_its_metric(run: Path) -> Non
     assert "differences between neighboring pixels" in page
 
 
-def test_its_settings_are_flags_and_its_names_are_offered(beside: Environment, folder: Path) -> None:
-    told = beside.run("palimpsest audit audit.yaml --help", folder).stdout
-    assert "--model.hidden" in told
-    assert "Units of the hidden layer" in " ".join(told.split())
+def test_settings_of_the_package_are_flags(beside: Environment, folder: Path) -> None:
+    output = beside.run("palimpsest audit audit.yaml --help", folder).stdout
+    assert "--model.hidden" in output
+    assert "Units of the hidden layer" in " ".join(output.split())
     assert "--model.hidden" not in beside.run("palimpsest audit --help", folder).stdout
     assert "--model.hidden" in beside.run("palimpsest audit --help-all", folder).stdout
 
 
-def test_another_version_of_the_package_is_computed_anew(beside: Environment, folder: Path) -> None:
+def test_another_version_of_the_package_invalidates_stages(beside: Environment, folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from rich.console import Console\n"
@@ -103,7 +103,7 @@ def test_another_version_of_the_package_is_computed_anew(beside: Environment, fo
 @pytest.mark.parametrize(
     "group", ["datasets", "models", "unlearning", "defenses", "verifiers", "attacks", "metrics"]
 )
-def test_it_has_one_of_each_kind(group: str, readme: Callable[[str], Any]) -> None:
+def test_has_an_extension_of_each_kind(group: str, readme: Callable[[str], Any]) -> None:
     assert f'palimpsest.{group}"]' in (EXAMPLE / "pyproject.toml").read_text()
     assert f"`palimpsest.{group}`" in (EXAMPLE / "README.md").read_text()
     assert any("audit.yaml" in line for line in readme("plugin"))

@@ -1,4 +1,4 @@
-"""The README's commands: rows and sentences are proven, defended, verified, reconstructed and scored."""
+"""The README's commands for rows and sentences: prove, defend, verify, attack and score."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(900)
 def proven(
     tmp_path_factory: pytest.TempPathFactory, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> Path:
-    """The example's folder, in which both federations have trained and proved."""
+    """Folder of the example after training and proving of both federations."""
     folder = tmp_path_factory.mktemp("tabular") / "tabular"
     shutil.copytree(EXAMPLE, folder)
     train, prove, _, prove_text, *_ = readme("tabular")
@@ -28,17 +28,20 @@ def proven(
     return folder
 
 
-def told(folder: Path) -> tuple[dict[str, Any], list[list[str]]]:
+def read_results(folder: Path) -> tuple[dict[str, Any], list[list[str]]]:
+    """Return the metrics and the lines of the reconstructions."""
     metrics = json.loads((folder / "metrics.json").read_text())
     with (folder / "reconstructions.csv").open() as file:
         return metrics, list(csv.reader(file))
 
 
-def test_rows(proven: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]) -> None:
+def test_reconstructs_rows(
+    proven: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
+) -> None:
     _, _, attack, _, _, defend, verify = readme("tabular")
-    said = shell(attack, proven, extra=SMALL).stdout
-    assert "Forgotten samples can be read back." in said
-    metrics, lines = told(proven / "table" / "run")
+    output = shell(attack, proven, extra=SMALL).stdout
+    assert "Forgotten samples can be reconstructed." in output
+    metrics, lines = read_results(proven / "table" / "run")
     assert metrics["reconstruction"]["mse"] < 1e-6
     assert metrics["reconstruction"]["identification_top1"] == 1
     assert 0.5 < metrics["baselines"]["typical"]["mse"] < 2
@@ -53,10 +56,12 @@ def test_rows(proven: Path, shell: Callable[..., Any], readme: Callable[[str], l
     assert "20" in shell(verify, proven).stdout
 
 
-def test_sentences(proven: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]) -> None:
+def test_reconstructs_sentences(
+    proven: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
+) -> None:
     _, _, _, _, attack, *_ = readme("tabular")
     shell(attack, proven, extra=f"{SMALL} --attack.epochs 10 --attack.queries 4 --attack.hidden 128")
-    metrics, lines = told(proven / "text" / "run")
+    metrics, lines = read_results(proven / "text" / "run")
     assert (
         metrics["reconstruction"]["token_accuracy"] > metrics["baselines"]["typical"]["token_accuracy"] + 0.2
     )
@@ -65,22 +70,22 @@ def test_sentences(proven: Path, shell: Callable[..., Any], readme: Callable[[st
     assert "from" in lines[1][1]
 
 
-def test_the_doctor_looks_at_a_table(
+def test_doctor_examines_a_table(
     proven: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> None:
     _, _, attack, *_ = readme("tabular")
-    keys = attack.partition(" --out")[0].replace("palimpsest attack", "palimpsest doctor")
-    fine = " ".join(shell(keys, proven).stdout.split())
-    assert "285 auxiliary rows of a table" in fine
-    assert "The true samples score zero" in fine
-    wrong = shell(keys.replace("linear-layer", "igf"), proven, code=2).stdout
+    doctor = attack.partition(" --out")[0].replace("palimpsest attack", "palimpsest doctor")
+    output = " ".join(shell(doctor, proven).stdout.split())
+    assert "285 auxiliary rows of a table" in output
+    assert "The proofs are the true samples' gradient differences" in output
+    wrong = shell(doctor.replace("linear-layer", "igf"), proven, code=2).stdout
     assert "igf reconstructs images, and auxiliary.csv holds rows of a table" in " ".join(wrong.split())
 
 
-def test_an_attack_on_images_refuses_in_a_sentence(
+def test_an_attack_on_images_rejects_a_table(
     proven: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
 ) -> None:
     _, _, attack, *_ = readme("tabular")
     line = attack.replace("linear-layer", "igf-plus --attack.beta 0").replace("table/run", "other")
-    refused = shell(line, proven, code=2)
-    assert "choose igf-rows or linear-layer" in " ".join((refused.stdout + refused.stderr).split())
+    result = shell(line, proven, code=2)
+    assert "choose igf-rows or linear-layer" in " ".join((result.stdout + result.stderr).split())

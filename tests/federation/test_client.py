@@ -25,7 +25,7 @@ def shard(data):
 
 @settings(deadline=None)
 @given(st.sets(st.integers(0, 10**6), min_size=2, max_size=60), st.integers(1, 70), st.integers(0, 2**63 - 1))
-def test_batches_hold_every_row_once(rows, size, seed):
+def test_batches_contain_every_row_once(rows, size, seed):
     rows = torch.tensor(sorted(rows))
     parts = list(batches(rows, size, seed=seed))
     assert sorted(torch.cat(parts).tolist()) == rows.tolist()
@@ -34,14 +34,14 @@ def test_batches_hold_every_row_once(rows, size, seed):
 
 @settings(deadline=None)
 @given(st.sets(st.integers(0, 10**6), min_size=2, max_size=60), st.integers(0, 2**63 - 1), st.data())
-def test_removing_rows_leaves_the_order_of_the_others(rows, seed, draw):
+def test_removing_rows_keeps_the_order_of_the_others(rows, seed, draw):
     removed = draw.draw(st.sets(st.sampled_from(sorted(rows)), max_size=len(rows) - 1))
     every = torch.cat(list(batches(torch.tensor(sorted(rows)), 7, seed=seed))).tolist()
     rest = torch.cat(list(batches(torch.tensor(sorted(rows - removed)), 7, seed=seed))).tolist()
     assert rest == [row for row in every if row not in removed]
 
 
-def test_orders_are_spread_evenly():
+def test_orders_are_uniformly_distributed():
     places = torch.zeros(8, 8)
     for seed in range(800):
         order = torch.cat(list(batches(torch.arange(8), 3, seed=derive_seed(seed)))).tolist()
@@ -51,21 +51,21 @@ def test_orders_are_spread_evenly():
     assert places.max() < 145
 
 
-def test_local_training_is_plain_sgd(shard):
+def test_local_training_equals_sgd(shard):
     work = LocalTraining(epochs=2, batch_size=8, learning_rate=0.1, momentum=0.9, weight_decay=0.01)
-    fast, slow = network(), network()
-    outcome = work(fast, shard, seed=4)
-    optimizer = torch.optim.SGD(slow.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
+    trained, reference = network(), network()
+    outcome = work(trained, shard, seed=4)
+    optimizer = torch.optim.SGD(reference.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
     losses = []
     for epoch in range(2):
         for batch in batches(shard.rows, 8, seed=derive_seed(4, "epoch", epoch)):
-            loss = F.cross_entropy(slow(shard.images[batch]), shard.labels[batch])
+            loss = F.cross_entropy(reference(shard.images[batch]), shard.labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-    for name, value in slow.state_dict().items():
-        assert torch.equal(fast.state_dict()[name], value), name
+    for name, value in reference.state_dict().items():
+        assert torch.equal(trained.state_dict()[name], value), name
     assert outcome.steps == len(losses)
     assert outcome.loss == pytest.approx(sum(losses) / len(losses))
 
@@ -75,20 +75,20 @@ def test_local_training_is_plain_sgd(shard):
 def test_proximal_term_is_half_mu_times_the_squared_distance(mu):
     images = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     shard = Shard(images, torch.arange(16) % 3, torch.arange(16))
-    model, slow = network(), network()
+    model, reference = network(), network()
     LocalTraining(epochs=2, batch_size=8, learning_rate=0.1, proximal_mu=mu)(model, shard, seed=0)
-    anchors = [parameter.detach().clone() for parameter in slow.parameters()]
-    optimizer = torch.optim.SGD(slow.parameters(), lr=0.1)
+    anchors = [parameter.detach().clone() for parameter in reference.parameters()]
+    optimizer = torch.optim.SGD(reference.parameters(), lr=0.1)
     for epoch in range(2):
         for batch in batches(shard.rows, 8, seed=derive_seed(0, "epoch", epoch)):
-            loss = F.cross_entropy(slow(shard.images[batch]), shard.labels[batch])
-            pairs = zip(slow.parameters(), anchors, strict=True)
+            loss = F.cross_entropy(reference(shard.images[batch]), shard.labels[batch])
+            pairs = zip(reference.parameters(), anchors, strict=True)
             loss = loss + mu / 2 * sum((one - other).square().sum() for one, other in pairs)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    for fast, expected in zip(model.parameters(), slow.parameters(), strict=True):
-        torch.testing.assert_close(fast, expected, rtol=1e-4, atol=1e-6)
+    for parameter, expected in zip(model.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(parameter, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_training_stops_at_the_first_loss_that_is_not_finite(shard):
@@ -97,7 +97,7 @@ def test_training_stops_at_the_first_loss_that_is_not_finite(shard):
     assert outcome.steps <= 3
 
 
-def test_a_client_overwrites_whatever_the_model_held(shard):
+def test_answer_does_not_depend_on_the_models_previous_parameters(shard):
     model, start = network(), network()
     payload = Payload(2, 7, LocalTraining(epochs=1, batch_size=8, learning_rate=0.1), snapshot(start))
     first = answer(model, 3, shard, payload)
@@ -108,7 +108,7 @@ def test_a_client_overwrites_whatever_the_model_held(shard):
     assert not torch.equal(first.parameters["1.weight"], payload.parameters["1.weight"])
 
 
-def test_rounds_and_clients_shuffle_differently(shard):
+def test_shuffles_differ_between_rounds_and_clients(shard):
     work = LocalTraining(epochs=1, batch_size=5, learning_rate=0.1)
     start = snapshot(network())
     replies = [

@@ -5,16 +5,16 @@ from torch import nn
 from palimpsest.federation import accuracy, parameter_distance, predict, snapshot
 
 
-def test_accuracy_is_the_share_of_right_answers(data):
+def test_accuracy_is_the_share_of_correct_predictions(data):
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    right = [
+    correct = [
         int(model(image.unsqueeze(0)).argmax()) == int(label)
         for image, label in zip(data.test.images, data.test.labels, strict=True)
     ]
-    assert accuracy(model, data.test, batch_size=7) == pytest.approx(sum(right) / len(right))
+    assert accuracy(model, data.test, batch_size=7) == pytest.approx(sum(correct) / len(correct))
 
 
-def test_predicting_uses_eval_mode_and_leaves_the_model_as_it_was(data):
+def test_predict_uses_eval_mode_and_does_not_change_the_model(data):
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Dropout(0.5), nn.Linear(64, 3))
     before = snapshot(model)
     first, second = (predict(model, data.test.images, batch_size=size) for size in (3, 30))
@@ -23,7 +23,7 @@ def test_predicting_uses_eval_mode_and_leaves_the_model_as_it_was(data):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_distance_counts_parameters_and_not_buffers():
+def test_distance_ignores_buffers():
     model = nn.BatchNorm1d(2)
     one, other = snapshot(model), snapshot(model)
     other["weight"] += torch.tensor([3.0, 0.0])

@@ -16,7 +16,7 @@ def network(data, model, parameters=None, seed=1):
 
 
 @pytest.mark.parametrize("architecture", ["lenet", "resnet"])
-def test_equals_federated_averaging_written_out(data, config, architecture, request):
+def test_equals_a_reference_implementation_of_fedavg(data, config, architecture, request):
     model = request.getfixturevalue(architecture)
     settings = config(rounds=2, local_epochs=2, momentum=0.5)
     result = train(Federation(data, model, settings, 1))
@@ -46,13 +46,13 @@ def test_equals_federated_averaging_written_out(data, config, architecture, requ
         torch.testing.assert_close(result.parameters[name], value, rtol=1e-5, atol=1e-5)
 
 
-def test_training_learns(data, lenet, config):
+def test_training_reaches_high_accuracy(data, lenet, config):
     result = train(Federation(data, lenet, config(rounds=12, local_epochs=3), 1))
     assert accuracy(network(data, lenet, result.parameters), data.test) > 0.9
     assert result.rounds[-1].loss < result.rounds[0].loss
 
 
-def test_one_seed_gives_the_same_bits_whatever_the_global_state(data, resnet, config, tmp_path):
+def test_a_seed_gives_the_same_bits_for_any_global_random_state(data, resnet, config, tmp_path):
     first = train(Federation(data, resnet, config(rounds=2), 8), scratch=tmp_path / "a")
     state = torch.manual_seed(99).get_state()
     second = train(Federation(data, resnet, config(rounds=2), 8), history=tmp_path / "b")
@@ -63,7 +63,7 @@ def test_one_seed_gives_the_same_bits_whatever_the_global_state(data, resnet, co
     assert first.rounds == second.rounds
 
 
-def test_participation_counts_used_rounds_and_is_guaranteed(data, lenet, config):
+def test_counts_and_guarantees_participation(data, lenet, config):
     seed = next(
         seed
         for seed in range(99)
@@ -79,7 +79,7 @@ def test_participation_counts_used_rounds_and_is_guaranteed(data, lenet, config)
     assert plain.rounds[swap.round].drawn == (swap.replaced,)
 
 
-def test_other_rows_can_be_trained_on(data, lenet, config):
+def test_trains_on_the_given_rows(data, lenet, config):
     same = train(Federation(data, lenet, config(), 1), clients=list(data.clients))
     fewer = train(Federation(data, lenet, config(), 1), clients=[rows[1:] for rows in data.clients])
     plain = train(Federation(data, lenet, config(), 1))
@@ -87,7 +87,7 @@ def test_other_rows_can_be_trained_on(data, lenet, config):
     assert any(not torch.equal(value, fewer.parameters[name]) for name, value in plain.parameters.items())
 
 
-def test_history_holds_what_each_used_client_changed(data, lenet, config, tmp_path):
+def test_history_stores_the_update_of_each_used_client(data, lenet, config, tmp_path):
     result = train(Federation(data, lenet, config(rounds=1), 1), history=tmp_path)
     start = network(data, lenet).state_dict()
     mean = History(tmp_path).mean_update(0, result.rounds[0].used)
@@ -95,8 +95,8 @@ def test_history_holds_what_each_used_client_changed(data, lenet, config, tmp_pa
         torch.testing.assert_close(start[name] + value, result.parameters[name], rtol=1e-5, atol=1e-6)
 
 
-def test_settings_that_can_not_work_are_refused(data, lenet, config):
-    with pytest.raises(FederationError, match=r"dealt to 5 clients, but federation\.clients is 6"):
+def test_rejects_inconsistent_settings(data, lenet, config):
+    with pytest.raises(FederationError, match=r"split among 5 clients, but federation\.clients is 6"):
         train(Federation(data, lenet, config(clients=6), 1))
     with pytest.raises(FederationError, match=r"minimum_replies is 4, but a round has 3"):
         train(Federation(data, lenet, config(minimum_replies=4), 1))
@@ -104,7 +104,7 @@ def test_settings_that_can_not_work_are_refused(data, lenet, config):
         config(engine="telepathy")
 
 
-def test_ten_thousand_clients_of_five_samples(lenet):
+def test_trains_with_ten_thousand_clients_of_five_samples(lenet):
     generator = torch.Generator().manual_seed(0)
     train_set = ImageSet(
         "noise", torch.rand(50_000, 1, 4, 4, generator=generator), torch.arange(50_000) % 2, 2
@@ -119,6 +119,6 @@ def test_ten_thousand_clients_of_five_samples(lenet):
     assert result.participation[9_999] >= 1
 
 
-def test_a_federation_builds_one_model_for_one_seed(data, resnet, config):
+def test_a_seed_determines_the_initialization(data, resnet, config):
     one, other = (Federation(data, resnet, config(), 4).network().state_dict() for _ in range(2))
     assert all(torch.equal(value, other[name]) for name, value in one.items())

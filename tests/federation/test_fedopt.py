@@ -8,7 +8,7 @@ from palimpsest.federation import FedAdagrad, FedAdam, Federation, FedYogi, Repl
 
 
 def one_step(name, delta, m, v, number):
-    """One coordinate, one round, written out from Reddi et al. 2021 with Flower's constants."""
+    """Return the step of one coordinate in one round after Reddi et al. 2021, with Flower's constants."""
     if name == "fedadagrad":
         m, v = delta, v + delta**2
         return 0.1 * m / (math.sqrt(v) + 1e-3), m, v
@@ -24,7 +24,7 @@ def one_step(name, delta, m, v, number):
 @pytest.mark.parametrize(
     ("name", "aggregation"), [("fedadam", FedAdam()), ("fedyogi", FedYogi()), ("fedadagrad", FedAdagrad())]
 )
-def test_follows_the_formula_for_five_rounds(name, aggregation):
+def test_equals_the_papers_formula_for_five_rounds(name, aggregation):
     generator = torch.Generator().manual_seed(3)
     current = {"w": torch.randn(4, generator=generator), "running_mean": torch.zeros(2)}
     expected = current["w"].double().numpy().copy()
@@ -45,7 +45,7 @@ def test_follows_the_formula_for_five_rounds(name, aggregation):
 
 
 @pytest.mark.parametrize("aggregation", ["fedadam", "fedyogi", "fedadagrad"])
-def test_batch_norms_variances_stay_positive(data, resnet, config, aggregation):
+def test_batch_norm_variances_stay_positive(data, resnet, config, aggregation):
     result = train(Federation(data, resnet, config(aggregation=aggregation, rounds=2, fraction=0.4), 1))
     variances = [value for name, value in result.parameters.items() if name.endswith("running_var")]
     assert variances

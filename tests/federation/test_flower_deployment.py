@@ -1,4 +1,4 @@
-"""A real superlink and two supernodes on loopback: train, unlearn, prove, audit."""
+"""Training, unlearning, proofs and an audit with a superlink and two supernodes on loopback."""
 
 import os
 import shutil
@@ -30,17 +30,17 @@ BIN = Path(sys.executable).parent
 
 def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    for listener in sockets:
+        listener.bind(("127.0.0.1", 0))
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
     return ports
 
 
 @pytest.fixture
 def deployed(tmp_path: Path):
-    """The folder that the deployed federation leaves behind."""
+    """Run the deployed federation, and yield its output folder."""
     app, out, home = tmp_path / "flower", tmp_path / "out", tmp_path / "home"
     shutil.copytree(EXAMPLE, app)
     home.mkdir()
@@ -111,7 +111,7 @@ def deployed(tmp_path: Path):
         log.close()
 
 
-def test_a_deployed_federation_is_audited(deployed: Path) -> None:
+def test_audits_a_deployed_federation(deployed: Path) -> None:
     config = read_config(EXAMPLE / "configuration.yaml")
     data = load_data(config.data, clients=2, seed=config.seed)
     request = make_request(config.unlearning, data, seed=config.seed)
@@ -121,22 +121,24 @@ def test_a_deployed_federation_is_audited(deployed: Path) -> None:
     )
     proofs = load_proofs(deployed / "proofs.safetensors")
 
-    # The same clients, in this process, make the same models.
-    here = train(federation, ensure=request.clients)
-    after = unlearn(here, federation, request, config.unlearning)
-    for name, value in here.parameters.items():
+    # The same clients train the same models in this process.
+    trained = train(federation, ensure=request.clients)
+    after = unlearn(trained, federation, request, config.unlearning)
+    for name, value in trained.parameters.items():
         torch.testing.assert_close(original[name], value, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(unlearned[name], after.parameters[name], rtol=1e-4, atol=1e-5)
 
-    # The proofs are those models' differences on the forgotten samples, and attested with their hashes.
-    before, behind = (load_parameters(federation.network(), value) for value in (original, unlearned))
+    # The proofs are the models' gradient differences on the forgotten samples, with the models' hashes as metadata.
+    before_model, after_model = (
+        load_parameters(federation.network(), value) for value in (original, unlearned)
+    )
     forgotten = data.train.subset(request.rows)
-    expected = gradient_differences(before, behind, forgotten.images, forgotten.labels)
+    expected = gradient_differences(before_model, after_model, forgotten.images, forgotten.labels)
     torch.testing.assert_close(proofs.vectors, expected, rtol=1e-3, atol=1e-5)
     assert proofs.metadata["original"] == parameters_hash(original)
     assert verify(proofs, tau=float(proof_norms(proofs.vectors).max())).accepted.all()
 
-    view = AuditorView(proofs.vectors, ModelOracle(before, behind), data.auxiliary, "cpu", 2**30)
+    view = AuditorView(proofs.vectors, ModelOracle(before_model, after_model), data.auxiliary, "cpu", 2**30)
     attack = IGF(beta=0, epochs=2, width=16)
     images = attack(view, generator=torch.Generator().manual_seed(0)).images
     assert images.shape == forgotten.images.shape

@@ -14,19 +14,21 @@ from palimpsest.federation.flower_records import (
 PARAMETERS = {"weight": torch.arange(6.0).view(2, 3).T, "steps": torch.tensor(7)}
 
 
-def same(mine: dict, other: dict) -> bool:
-    return mine.keys() == other.keys() and all(
-        torch.equal(mine[name], other[name]) and mine[name].dtype == other[name].dtype for name in mine
+def same(one: dict, other: dict) -> bool:
+    return one.keys() == other.keys() and all(
+        torch.equal(one[name], other[name]) and one[name].dtype == other[name].dtype for name in one
     )
 
 
-def test_without_flower_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_the_package_to_install_if_flower_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "flwr", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'palimpsest\[flower\]'"):
+    with pytest.raises(
+        MissingDependencyError, match=r"Flower is not installed.*pip install 'palimpsest\[flower\]'"
+    ):
         require_flower()
 
 
-def test_payloads_arrive_as_they_were_sent() -> None:
+def test_payloads_survive_a_round_trip() -> None:
     pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
     payload = Payload(3, 2**62 + 1, LocalTraining(epochs=2, batch_size=8, learning_rate=0.1), PARAMETERS)
     arrived = unpack_payload(pack_payload(payload))
@@ -35,7 +37,7 @@ def test_payloads_arrive_as_they_were_sent() -> None:
 
 
 @pytest.mark.parametrize("parameters", [PARAMETERS, {}])
-def test_replies_arrive_as_they_were_sent(parameters: dict) -> None:
+def test_replies_survive_a_round_trip(parameters: dict) -> None:
     pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
     arrived = unpack_reply(pack_reply(Reply(4, 10, parameters, 0.25)))
     assert (arrived.client, arrived.samples, arrived.loss) == (4, 10, 0.25)
@@ -45,7 +47,7 @@ def test_replies_arrive_as_they_were_sent(parameters: dict) -> None:
 @pytest.mark.parametrize(
     "name", ["os:system", "palimpsest.storage.record:Record", "palimpsest.federation.client:Nothing"]
 )
-def test_work_that_is_no_work_is_refused(name: str) -> None:
+def test_rejects_a_name_that_is_not_a_work_class(name: str) -> None:
     pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
     content = pack_payload(
         Payload(0, 0, LocalTraining(epochs=1, batch_size=8, learning_rate=0.1), PARAMETERS)

@@ -11,7 +11,7 @@ pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimp
 NAMES = ("layer.weight", "bias")
 
 
-def drawn(generator: torch.Generator) -> Parameters:
+def random_parameters(generator: torch.Generator) -> Parameters:
     return {
         "layer.weight": torch.randn(3, 2, generator=generator),
         "bias": torch.randn(2, generator=generator),
@@ -20,19 +20,21 @@ def drawn(generator: torch.Generator) -> Parameters:
 
 def rounds(count: int) -> tuple[Parameters, list[list[Reply]]]:
     generator = torch.Generator().manual_seed(0)
-    start = drawn(generator)
-    return start, [[Reply(i, 10 * (i + 1), drawn(generator), 0.5) for i in range(3)] for _ in range(count)]
+    start = random_parameters(generator)
+    return start, [
+        [Reply(i, 10 * (i + 1), random_parameters(generator), 0.5) for i in range(3)] for _ in range(count)
+    ]
 
 
 def run(aggregation, start: Parameters, replies: list[list[Reply]]) -> Parameters:
     current, state = start, {}
-    for index, some in enumerate(replies):
-        current, state = aggregation(current, iter(some), state, round_index=index, trainable=NAMES)
+    for index, round_replies in enumerate(replies):
+        current, state = aggregation(current, iter(round_replies), state, round_index=index, trainable=NAMES)
     return current
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"),
+    ("name", "strategy"),
     [
         ("fedavg", "FedAvg"),
         ("fedprox", "FedProx"),
@@ -41,12 +43,12 @@ def run(aggregation, start: Parameters, replies: list[list[Reply]]) -> Parameter
         ("fedadagrad", "FedAdagrad"),
     ],
 )
-def test_each_aggregation_is_flowers_strategy_of_that_name(ours: str, theirs: str) -> None:
+def test_each_aggregation_equals_flowers_strategy_of_that_name(name: str, strategy: str) -> None:
     start, replies = rounds(4)
-    arguments = {"proximal_mu": 0.01} if theirs == "FedProx" else {}
-    expected = run(FlowerStrategy(strategy=theirs, strategy_arguments=arguments), start, replies)
-    for name, value in run(AGGREGATIONS.get(ours)(), start, replies).items():
-        torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-6)
+    arguments = {"proximal_mu": 0.01} if strategy == "FedProx" else {}
+    expected = run(FlowerStrategy(strategy=strategy, strategy_arguments=arguments), start, replies)
+    for key, value in run(AGGREGATIONS.get(name)(), start, replies).items():
+        torch.testing.assert_close(value, expected[key], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -58,44 +60,46 @@ def test_each_aggregation_is_flowers_strategy_of_that_name(ours: str, theirs: st
         ("FedTrimmedAvg", {"beta": 0.2}),
     ],
 )
-def test_a_strategys_state_is_carried_outside_of_it(strategy: str, arguments: dict) -> None:
-    """Carried through tensors alone, as after a stop, the state gives what one living strategy gives."""
+def test_a_restored_strategy_continues_like_one_instance(strategy: str, arguments: dict) -> None:
+    """A strategy rebuilt from stored tensors in each round gives the same results as one instance."""
     from flwr.app import ConfigRecord
 
     from palimpsest.federation.flower_records import pack_parameters, unpack_parameters
-    from palimpsest.federation.flower_strategy import _identity, _message, _Nodes
+    from palimpsest.federation.flower_strategy import _Nodes, _reply_message, _task_identity
 
     start, replies = rounds(3)
     adapted = FlowerStrategy(strategy=strategy, strategy_arguments=arguments)
-    living, current = adapted._build(), start
-    for index, some in enumerate(replies):
-        with _identity():
-            living.configure_train(index + 1, pack_parameters(current), ConfigRecord(), _Nodes([1, 2, 3]))
-            arrays, _ = living.aggregate_train(index + 1, [_message(reply) for reply in some])
+    instance, current = adapted._build(), start
+    for index, round_replies in enumerate(replies):
+        with _task_identity():
+            instance.configure_train(index + 1, pack_parameters(current), ConfigRecord(), _Nodes([1, 2, 3]))
+            arrays, _ = instance.aggregate_train(
+                index + 1, [_reply_message(reply) for reply in round_replies]
+            )
         current = {name: value.to(start[name].dtype) for name, value in unpack_parameters(arrays).items()}
     for name, value in run(adapted, start, replies).items():
         assert torch.equal(value, current[name])
 
 
-def test_a_federation_trains_with_a_flower_strategy_as_with_ours(data, lenet, config) -> None:
-    ours = train(Federation(data, lenet, config(rounds=2), 1))
-    theirs = train(Federation(data, lenet, config(rounds=2, aggregation="flower", strategy="FedAvg"), 1))
-    for name, value in ours.parameters.items():
-        torch.testing.assert_close(theirs.parameters[name], value, rtol=1e-5, atol=1e-6)
+def test_training_with_flowers_fedavg_equals_training_with_fedavg(data, lenet, config) -> None:
+    built_in = train(Federation(data, lenet, config(rounds=2), 1))
+    flower = train(Federation(data, lenet, config(rounds=2, aggregation="flower", strategy="FedAvg"), 1))
+    for name, value in built_in.parameters.items():
+        torch.testing.assert_close(flower.parameters[name], value, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     "settings",
     [{"strategy": "FedAvgg"}, {"strategy": "nowhere:Strategy"}, {"strategy_arguments": {"speed": 3}}],
 )
-def test_a_strategy_that_can_not_be_made_is_one_sentence(settings: dict) -> None:
+def test_rejects_an_invalid_strategy(settings: dict) -> None:
     start, replies = rounds(1)
-    with pytest.raises(ConfigurationError, match="can't be made"):
+    with pytest.raises(ConfigurationError, match="can't be created"):
         run(FlowerStrategy(**settings), start, replies)
 
 
-class Forgetful:
-    """A strategy whose state can't be carried."""
+class Unstorable:
+    """Strategy whose state can't be stored."""
 
     def __init__(self, **_: object) -> None:
         self.secret = None
@@ -108,8 +112,8 @@ class Forgetful:
         return replies[0].content["arrays"], None
 
 
-def test_a_state_that_can_not_be_carried_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FlowerStrategy, "_build", lambda self: Forgetful())
+def test_rejects_a_state_that_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FlowerStrategy, "_build", lambda self: Unstorable())
     start, replies = rounds(1)
     with pytest.raises(FederationError, match="'secret', a object"):
         run(FlowerStrategy(), start, replies)

@@ -35,7 +35,7 @@ def test_says_what_is_wrong_with_a_reply(broken, reason):
     assert fault(broken, REFERENCE) == reason
 
 
-def test_keeps_account_of_used_missing_and_uninvited():
+def test_records_used_missing_and_unrequested_replies():
     replies = [reply(0), reply(2, loss=math.nan), reply(9), reply(0), reply(3, samples=12, loss=2.0)]
     intake = Intake(iter(replies), [0, 1, 2, 3], REFERENCE, history=None, round_index=0)
     assert [one.client for one in intake] == [0, 3]

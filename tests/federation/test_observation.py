@@ -11,7 +11,7 @@ from palimpsest.federation import Observation, observe, snapshot
 from palimpsest.models import build_model
 
 
-def seen(
+def observed(
     data: FederatedData, lenet: ModelConfig, *, moved: float = 0.1, steps: int = 1
 ) -> tuple[Observation, ImageSet]:
     model = build_model(lenet, shape=data.train.shape, classes=3, seed=0)
@@ -31,34 +31,34 @@ def seen(
     return observation, data.train
 
 
-def test_each_gradient_is_that_of_its_batch(data: FederatedData, lenet: ModelConfig) -> None:
-    observation, train = seen(data, lenet)
+def test_each_gradient_equals_that_of_its_batch(data: FederatedData, lenet: ModelConfig) -> None:
+    observation, train = observed(data, lenet)
     model = build_model(lenet, shape=train.shape, classes=3, seed=0).eval()
     for batch in range(4):
         rows = torch.tensor([2 * batch, 2 * batch + 1, 8 + batch])
-        for parameters, members, found in (
+        for parameters, members, gradients in (
             (observation.before, rows, observation.gradients_before),
             (observation.after, rows[:2], observation.gradients_after),
         ):
             model.load_state_dict(parameters)
             loss = F.cross_entropy(model(train.images[members]), train.labels[members])
             expected = torch.autograd.grad(loss, list(model.parameters()))
-            torch.testing.assert_close(found[batch], torch.cat([piece.flatten() for piece in expected]))
+            torch.testing.assert_close(gradients[batch], torch.cat([part.flatten() for part in expected]))
     assert (observation.retained, observation.forgotten, observation.batch) == (2, 1, 3)
 
 
-def test_the_difference_is_the_forgotten_samples_gradient_at_one_point(
+def test_difference_is_the_gradient_of_the_forgotten_samples_if_the_model_did_not_move(
     data: FederatedData, lenet: ModelConfig
 ) -> None:
-    observation, train = seen(data, lenet, moved=0.0)
+    observation, train = observed(data, lenet, moved=0.0)
     model = build_model(lenet, shape=train.shape, classes=3, seed=0).eval()
     loss = F.cross_entropy(model(train.images[9:10]), train.labels[9:10])
-    expected = torch.cat([piece.flatten() for piece in torch.autograd.grad(loss, list(model.parameters()))])
+    expected = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(model.parameters()))])
     torch.testing.assert_close(observation.difference[1], expected, atol=1e-5, rtol=1e-4)
 
 
-def test_is_stored_and_read_back(data: FederatedData, lenet: ModelConfig, tmp_path: Path) -> None:
-    observation, _ = seen(data, lenet, steps=2)
+def test_can_be_saved_and_loaded(data: FederatedData, lenet: ModelConfig, tmp_path: Path) -> None:
+    observation, _ = observed(data, lenet, steps=2)
     observation.save(tmp_path / "observation.safetensors")
     again = Observation.load(tmp_path / "observation.safetensors")
     assert torch.equal(again.gradients_before, observation.gradients_before)
@@ -68,7 +68,7 @@ def test_is_stored_and_read_back(data: FederatedData, lenet: ModelConfig, tmp_pa
 
 
 @pytest.mark.parametrize(("retained", "forgotten", "batches"), [(5, 4, 2), (4, 3, 2), (4, 0, 2), (4, 4, 0)])
-def test_uneven_batches_are_refused(
+def test_rejects_uneven_batches(
     data: FederatedData, lenet: ModelConfig, retained: int, forgotten: int, batches: int
 ) -> None:
     model = build_model(lenet, shape=data.train.shape, classes=3, seed=0)

@@ -23,7 +23,7 @@ from palimpsest.federation import (
 
 
 class Flaky:
-    """A backend whose replies a test spoils: `spoil(round, attempt, reply)` gives another reply or none."""
+    """Backend that replaces replies by `spoil(round, attempt, reply)`; a result of None drops the reply."""
 
     def __init__(self, backend, spoil):
         self.backend, self.spoil, self.calls = backend, spoil, []
@@ -39,7 +39,7 @@ class Flaky:
 
 @pytest.fixture
 def play(data, lenet, config):
-    """Run rounds with a backend that a test spoils."""
+    """Run rounds with a backend whose replies a test can replace."""
 
     def run(spoil=lambda _round, _attempt, reply: reply, *, scratch=None, rows=None, **settings):
         federation = Federation(data, lenet, config(**settings), 3)
@@ -67,7 +67,7 @@ def same(one, other):
     )
 
 
-def spoiled(reply, how):
+def spoiled(reply, reason):
     nan = {name: torch.full_like(value, math.nan) for name, value in reply.parameters.items()}
     wrong = {name: value.flatten()[:1] for name, value in reply.parameters.items()}
     return {
@@ -75,39 +75,39 @@ def spoiled(reply, how):
         "not finite": dataclasses.replace(reply, parameters=nan),
         "wrong shape": dataclasses.replace(reply, parameters=wrong),
         "empty reply": dataclasses.replace(reply, parameters={}),
-    }[how]
+    }[reason]
 
 
-@pytest.mark.parametrize("how", ["no reply", "not finite", "wrong shape", "empty reply"])
-def test_a_broken_reply_is_left_out_counted_and_reported(play, data, lenet, config, how):
+@pytest.mark.parametrize("reason", ["no reply", "not finite", "wrong shape", "empty reply"])
+def test_excludes_and_reports_a_broken_reply(play, data, lenet, config, reason):
     victim = Federation(data, lenet, config(), 3).schedule().rounds[1][0]
 
     def only(spoil):
         return lambda index, _, reply: spoil(reply) if (index, reply.client) == (1, victim) else reply
 
-    result, _ = play(only(lambda reply: spoiled(reply, how)))
-    assert [one.excluded for one in result.rounds] == [{}, {victim: how}, {}]
+    result, _ = play(only(lambda reply: spoiled(reply, reason)))
+    assert [one.excluded for one in result.rounds] == [{}, {victim: reason}, {}]
     assert victim not in result.rounds[1].used
     assert result.participation[victim] == sum(victim in one.drawn for one in result.rounds) - 1
-    # The others' replies count as if this client had held nothing.
+    # The other replies are aggregated as if this client held no data.
     empty, _ = play(only(lambda reply: dataclasses.replace(reply, samples=0)))
     assert all(torch.equal(value, empty.parameters[name]) for name, value in result.parameters.items())
 
 
-def test_a_round_with_too_few_replies_is_tried_again(play):
+def test_repeats_a_round_with_too_few_replies(play):
     result, backend = play(lambda _, attempt, reply: reply if attempt else None, minimum_replies=3)
     assert [one.attempts for one in result.rounds] == [2, 2, 2]
     assert backend.calls == [0, 0, 1, 1, 2, 2]
-    smooth, _ = play(minimum_replies=3)
-    assert all(torch.equal(value, smooth.parameters[name]) for name, value in result.parameters.items())
+    undisturbed, _ = play(minimum_replies=3)
+    assert all(torch.equal(value, undisturbed.parameters[name]) for name, value in result.parameters.items())
 
 
-def test_then_it_ends_with_an_error_that_names_the_clients(play):
+def test_fails_after_the_last_attempt_and_names_the_clients(play):
     with pytest.raises(FederationError, match=r"Round 1 was tried 3 times .* client \d: no reply"):
         play(lambda index, _, reply: None if index == 1 else reply, attempts=3)
 
 
-def test_a_client_that_diverges_is_left_out(play):
+def test_excludes_a_client_that_diverges(play):
     with pytest.raises(DivergenceError, match=r"round 0.* lower federation\.learning_rate"):
         play(learning_rate=1e30)
     result, _ = play(
@@ -116,7 +116,7 @@ def test_a_client_that_diverges_is_left_out(play):
     assert result.participation[1] == 0
 
 
-def test_a_global_model_that_is_not_finite_is_caught_in_its_round(data):
+def test_detects_a_global_model_that_is_not_finite_in_the_same_round(data):
     class Overflowing(FedAvg):
         def __call__(self, current, replies, state, *, round_index, trainable):
             list(replies)
@@ -132,7 +132,7 @@ def test_a_global_model_that_is_not_finite_is_caught_in_its_round(data):
         run_rounds(plan, Still(), {"w": torch.ones(2)})
 
 
-def test_the_servers_moments_go_from_round_to_round():
+def test_passes_the_servers_moments_between_rounds():
     class Drifting:
         def send(self, clients, payload):
             moved = {"w": payload.parameters["w"] + 0.1 * (payload.round + 1)}
@@ -150,7 +150,7 @@ def test_the_servers_moments_go_from_round_to_round():
 
 @pytest.mark.parametrize("aggregation", ["fedavg", "fedadam", "fedyogi", "fedadagrad"])
 @pytest.mark.parametrize("killed_in", [0, 1, 2])
-def test_a_killed_server_goes_on_with_the_same_bits(play, tmp_path, aggregation, killed_in):
+def test_a_killed_server_resumes_with_the_same_bits(play, tmp_path, aggregation, killed_in):
     class Killed(BaseException):
         pass
 
@@ -168,13 +168,13 @@ def test_a_killed_server_goes_on_with_the_same_bits(play, tmp_path, aggregation,
     assert resumed.participation == whole.participation
 
 
-def test_another_trainings_rounds_are_refused(play, tmp_path):
+def test_rejects_the_rounds_of_another_training(play, tmp_path):
     play(scratch=tmp_path)
     with pytest.raises(RunError, match="another training"):
         play(scratch=tmp_path, learning_rate=0.2)
 
 
-def test_a_round_whose_clients_hold_nothing_changes_nothing(play, data):
+def test_a_round_without_client_data_changes_nothing(play, data):
     nothing = [rows[:0] for rows in data.clients]
     result, _ = play(rows=nothing, minimum_replies=2)
     assert [one.used for one in result.rounds] == [(), (), ()]
@@ -183,7 +183,7 @@ def test_a_round_whose_clients_hold_nothing_changes_nothing(play, data):
     assert result.participation == [0] * 5
 
 
-def test_at_most_two_replies_are_alive_at_once(data):
+def test_keeps_few_replies_in_memory(data):
     alive, most = weakref.WeakSet(), []
 
     class Token(torch.Tensor):
@@ -204,7 +204,7 @@ def test_at_most_two_replies_are_alive_at_once(data):
     assert max(most) <= 3
 
 
-def test_a_training_survives_the_disk(data, lenet, config, tmp_path):
+def test_a_training_can_be_saved_and_loaded(data, lenet, config, tmp_path):
     result = train(Federation(data, lenet, config(), 1), ensure=(0, 1, 2, 3, 4))
     result.save(tmp_path / "training.safetensors")
     back = Training.load(tmp_path / "training.safetensors")

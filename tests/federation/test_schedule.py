@@ -19,7 +19,7 @@ def test_every_round_has_its_share_of_distinct_clients(clients, fraction, rounds
 
 @settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 10))
-def test_a_longer_schedule_begins_with_the_shorter_one(seed, rounds):
+def test_a_longer_schedule_starts_with_the_shorter_one(seed, rounds):
     short = draw_schedule(12, 0.25, rounds, seed=seed)
     assert draw_schedule(12, 0.25, rounds + 5, seed=seed).rounds[:rounds] == short.rounds
 
@@ -33,7 +33,7 @@ def test_required_clients_take_part(seed, ensure):
     assert ensure <= taking_part
     drawn = {client for members in plain.rounds for client in members}
     assert {swap.client for swap in schedule.swaps} == ensure - drawn
-    # Nothing but the reported swaps differs from the draw.
+    # Undoing the reported swaps gives the original draw.
     undone = [set(members) for members in schedule.rounds]
     for swap in reversed(schedule.swaps):
         undone[swap.round] = undone[swap.round] - {swap.client} | {swap.replaced}
@@ -42,16 +42,16 @@ def test_required_clients_take_part(seed, ensure):
 
 @settings(deadline=None)
 @given(st.integers(0, 2**31))
-def test_as_many_places_as_required_clients_are_enough(seed):
+def test_needs_no_more_places_than_required_clients(seed):
     schedule = draw_schedule(6, 0.5, 2, seed=seed, ensure=tuple(range(6)))
     assert sorted(client for members in schedule.rounds for client in members) == list(range(6))
 
 
-def test_the_paper_draws_4_of_40():
+def test_draws_4_of_40_clients_as_in_the_paper():
     assert {len(members) for members in draw_schedule(40, 0.1, 20, seed=1234).rounds} == {4}
 
 
-def test_too_few_places_are_refused():
+def test_rejects_too_few_places():
     with pytest.raises(
         FederationError, match=r"5 clients must take part, but 2 rounds have 2 places .* unlearning\.clients"
     ):

@@ -11,16 +11,16 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "flower-app"
 
 @pytest.fixture
 def identity() -> Iterator[None]:
-    """The identity of a run, which Flower needs to make a message."""
-    from palimpsest.federation.flower_strategy import _identity
+    """Task identity that Flower needs to create messages."""
+    from palimpsest.federation.flower_strategy import _task_identity
 
-    with _identity():
+    with _task_identity():
         yield
 
 
 @pytest.fixture
 def example(identity: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The example's `app.task`; its modules are removed afterwards."""
+    """Module `app.task` of the example. The example's modules are removed afterwards."""
     monkeypatch.syspath_prepend(str(EXAMPLE))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     import app.task  # pyright: ignore[reportMissingImports]
@@ -32,7 +32,7 @@ def example(identity: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def parts(example: Any, tmp_path: Path) -> tuple[Any, Any, Path]:
-    """An audited strategy, where training begins, and the folder."""
+    """Audited strategy, initial parameters and output folder."""
     from flwr.app import ArrayRecord
     from flwr.serverapp.strategy import FedAvg
 

@@ -9,7 +9,7 @@ from palimpsest.errors import ConfigurationError
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
 
 
-def test_a_client_proves_once_what_it_was_told_to_forget(example: Any) -> None:
+def test_a_client_proves_instructed_samples_once(example: Any) -> None:
     from palimpsest.flower import ProofMod
 
     count = example.FORGOTTEN
@@ -26,16 +26,16 @@ def test_a_client_proves_once_what_it_was_told_to_forget(example: Any) -> None:
         refusal = reply.content.config_records.get("palimpsest.refusal", {})
         return str(refusal.get("reason", ""))
 
-    assert "not told to forget" in ask()
+    assert "no instruction to forget" in ask()
     grid.send_and_receive([instruction_message(example)])
     assert ask() == ""
-    assert "not told to forget" in ask()
+    assert "no instruction to forget" in ask()
     grid.send_and_receive([instruction_message(example)])
     count -= 1
-    assert "not those of the instruction" in ask()
+    assert "have changed since the instruction" in ask()
 
 
-def test_a_proof_is_defended_before_it_leaves(example: Any) -> None:
+def test_applies_defenses_before_sending_proofs(example: Any) -> None:
     from palimpsest.flower import ProofMod
 
     mods = [

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("identity")
 
 
 def message(**configurations: dict[str, Any]) -> Any:
-    """A training message with these configurations and a model."""
+    """Create a training message with a model and the given configurations."""
     from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
 
     records: dict[str, Any] = {name: ConfigRecord(values) for name, values in configurations.items()}
@@ -32,19 +32,19 @@ def message(**configurations: dict[str, Any]) -> Any:
         ({"config": {"epochs": 1}, "other": {INSTRUCTION: True}}, True),
     ],
 )
-def test_any_configuration_with_a_true_key_is_an_instruction(
+def test_detects_a_true_key_in_any_configuration(
     configurations: dict[str, dict[str, Any]], expected: bool
 ) -> None:
     assert instructs(message(**configurations), INSTRUCTION) is expected
 
 
-def test_an_app_may_have_its_own_key() -> None:
-    told = message(config={"forget-me": True})
-    assert instructs(told, "forget-me")
-    assert not instructs(told, INSTRUCTION)
+def test_an_app_can_use_another_key() -> None:
+    instruction = message(config={"forget-me": True})
+    assert instructs(instruction, "forget-me")
+    assert not instructs(instruction, INSTRUCTION)
 
 
-def test_the_audits_records_do_not_collide_with_each_other_or_with_an_app() -> None:
+def test_record_names_are_distinct_and_have_a_prefix() -> None:
     names = (REQUEST, ORIGINAL, UNLEARNED, PROOFS, METADATA, REFUSAL)
     assert len(set(names)) == len(names)
     assert all(name.startswith("palimpsest.") for name in names)

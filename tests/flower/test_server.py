@@ -15,7 +15,7 @@ from palimpsest.storage import parameters_hash, read_tensors
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
 
 
-def test_two_starts_leave_models_and_proofs(
+def test_two_starts_write_models_and_proofs(
     example: Any, parts: tuple[Any, Any, Path], tmp_path: Path
 ) -> None:
     from palimpsest.flower import ProofMod
@@ -38,16 +38,16 @@ def test_two_starts_leave_models_and_proofs(
         gradient_differences(before, after, *example.forgotten(grid.contexts[node])) for node in sorted(NODES)
     ]
     torch.testing.assert_close(proofs.vectors, torch.cat(expected))
-    told = json.loads((folder / "deliveries.json").read_text())
-    assert told["owners"] == [str(node) for node in NODES for _ in range(example.FORGOTTEN)]
-    assert told["names"] == {str(NODES[0]): "0", str(NODES[1]): "1"}
-    assert told["faults"] == {}
-    # Each client keeps its own.
+    summary = json.loads((folder / "deliveries.json").read_text())
+    assert summary["owners"] == [str(node) for node in NODES for _ in range(example.FORGOTTEN)]
+    assert summary["names"] == {str(NODES[0]): "0", str(NODES[1]): "1"}
+    assert summary["faults"] == {}
+    # Each client has a copy of its proofs and instruction.
     assert load_proofs(tmp_path / "own" / "proofs-1-0.safetensors").vectors.shape == expected[0].shape
     assert json.loads((tmp_path / "own" / "instruction-1-1.json").read_text())["samples"] == example.FORGOTTEN
 
 
-def test_training_is_what_it_is_without_the_audit(example: Any, parts: tuple[Any, Any, Path]) -> None:
+def test_the_audit_does_not_change_training(example: Any, parts: tuple[Any, Any, Path]) -> None:
     from flwr.serverapp.strategy import FedAvg
 
     from palimpsest.flower import ProofMod
@@ -55,14 +55,14 @@ def test_training_is_what_it_is_without_the_audit(example: Any, parts: tuple[Any
     strategy, initial, _ = parts
     audited = client(example, ProofMod(example.Net, example.forgotten))
     for unlearn in (False, True):
-        ours = start(strategy, Local(audited), initial, unlearn=unlearn)
-        theirs = start(FedAvg(fraction_evaluate=0.0), Local(client(example)), initial, unlearn=unlearn)
-        for name, value in theirs.arrays.to_torch_state_dict().items():
-            torch.testing.assert_close(ours.arrays.to_torch_state_dict()[name], value, rtol=0, atol=0)
+        with_audit = start(strategy, Local(audited), initial, unlearn=unlearn)
+        without_audit = start(FedAvg(fraction_evaluate=0.0), Local(client(example)), initial, unlearn=unlearn)
+        for name, value in without_audit.arrays.to_torch_state_dict().items():
+            torch.testing.assert_close(with_audit.arrays.to_torch_state_dict()[name], value, rtol=0, atol=0)
     assert strategy.fraction_train == 1.0
 
 
-def test_one_start_forgets_from_the_model_that_the_instruction_came_with(
+def test_a_single_start_uses_the_model_sent_with_the_instruction(
     example: Any, parts: tuple[Any, Any, Path]
 ) -> None:
     from palimpsest.flower import ProofMod
@@ -74,7 +74,7 @@ def test_one_start_forgets_from_the_model_that_the_instruction_came_with(
         torch.testing.assert_close(original[name], value, rtol=0, atol=0)
 
 
-def test_a_second_request_starts_from_the_first_ones_model(
+def test_a_second_request_starts_from_the_first_unlearned_model(
     example: Any, parts: tuple[Any, Any, Path]
 ) -> None:
     from palimpsest.flower import ProofMod
@@ -89,21 +89,23 @@ def test_a_second_request_starts_from_the_first_ones_model(
     assert len(load_proofs(folder / "2" / "proofs.safetensors").vectors) == 2 * example.FORGOTTEN
 
 
-def test_what_a_client_can_not_give_is_told(example: Any, parts: tuple[Any, Any, Path]) -> None:
+def test_reports_clients_with_nothing_to_forget(example: Any, parts: tuple[Any, Any, Path]) -> None:
     from palimpsest.flower import ProofMod
 
-    def mine(context: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def samples_of_one_client(context: Any) -> tuple[torch.Tensor, torch.Tensor]:
         images, labels = example.forgotten(context)
         return (images, labels) if context.node_id == NODES[0] else (images[:0], labels[:0])
 
     strategy, initial, folder = parts
-    start(strategy, Local(client(example, ProofMod(example.Net, mine))), initial, unlearn=True)
-    told = json.loads((folder / "deliveries.json").read_text())
-    assert told["nothing_to_forget"] == [str(NODES[1])]
-    assert len(told["owners"]) == example.FORGOTTEN
+    start(
+        strategy, Local(client(example, ProofMod(example.Net, samples_of_one_client))), initial, unlearn=True
+    )
+    summary = json.loads((folder / "deliveries.json").read_text())
+    assert summary["nothing_to_forget"] == [str(NODES[1])]
+    assert len(summary["owners"]) == example.FORGOTTEN
 
 
-def test_without_the_mod_or_an_answer_there_are_no_proofs(example: Any, parts: tuple[Any, Any, Path]) -> None:
+def test_reports_clients_without_the_mod_or_an_answer(example: Any, parts: tuple[Any, Any, Path]) -> None:
     strategy, initial, folder = parts
     grid = Local(
         client(example),
@@ -112,13 +114,13 @@ def test_without_the_mod_or_an_answer_there_are_no_proofs(example: Any, parts: t
         ),
     )
     start(strategy, grid, initial, unlearn=True)
-    told = json.loads((folder / "deliveries.json").read_text())
-    assert "Flower reports an error" in told["faults"][str(NODES[0])]
-    assert told["faults"][str(NODES[1])] == "Handed in nothing in time."
+    summary = json.loads((folder / "deliveries.json").read_text())
+    assert "Flower reports an error" in summary["faults"][str(NODES[0])]
+    assert summary["faults"][str(NODES[1])] == "Sent no answer in time."
     assert not (folder / "proofs.safetensors").exists()
 
 
-def test_an_instruction_without_a_model_is_refused(example: Any, tmp_path: Path) -> None:
+def test_rejects_unlearning_that_produces_no_model(example: Any, tmp_path: Path) -> None:
     from palimpsest.flower import Audited
 
     class Bare:
@@ -130,5 +132,5 @@ def test_an_instruction_without_a_model_is_refused(example: Any, tmp_path: Path)
             grid.send_and_receive([Message(content=content, message_type=MessageType.TRAIN, dst_node_id=7)])
             return Result()
 
-    with pytest.raises(FederationError, match="No model came"):
+    with pytest.raises(FederationError, match="produced no model"):
         Audited(Bare(), tmp_path).start(Local(client(example)))

@@ -1,4 +1,4 @@
-"""Files that strangers made: each reader keeps its promises; `make fuzz` asks a hundred thousand times."""
+"""Guarantees of the readers of untrusted files; `make fuzz` tests a hundred thousand files."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 
 @pytest.fixture
-def room() -> Iterator[Path]:
-    """An empty folder, in memory where there is such a place: thousands of files are written there."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-        yield Path(folder)
+def folder() -> Iterator[Path]:
+    """Make an empty folder, in memory if possible, because the tests write thousands of files."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as path:
+        yield Path(path)
 
 
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*/*"))
-# What may be read all the same: all of it is valid, or its harm lies in what is not looked at.
-READ = {
+# These files may be read: they are valid, or their damage is in a part that is not used.
+READABLE = {
     "proof/denormal.safetensors",
     "configuration/zero-byte.yaml",
     "page/two-channels.safetensors",
@@ -29,41 +29,41 @@ INPUTS = {"folder": 400, "page": 200}
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_known_hostile_file_is_refused(path: Path, room: Path) -> None:
-    outcome = fuzz(PARSERS[path.parent.name], iter([path.read_bytes()]), room)
-    assert outcome.broken == []
-    assert outcome.refused == (f"{path.parent.name}/{path.name}" not in READ)
+def test_rejects_known_hostile_files(path: Path, folder: Path) -> None:
+    outcome = fuzz(PARSERS[path.parent.name], iter([path.read_bytes()]), folder)
+    assert outcome.violations == []
+    assert outcome.rejected == (f"{path.parent.name}/{path.name}" not in READABLE)
 
 
 @pytest.mark.parametrize("name", sorted(PARSERS))
-def test_damaged_files_are_read_or_refused(name: str, room: Path) -> None:
+def test_reads_or_rejects_damaged_files(name: str, folder: Path) -> None:
     inputs = INPUTS.get(name, 1500)
-    outcome = fuzz(PARSERS[name], hostile_files(PARSERS[name], room, inputs=inputs, seed=1), room)
+    outcome = fuzz(PARSERS[name], hostile_files(PARSERS[name], folder, inputs=inputs, seed=1), folder)
     assert outcome.inputs == inputs
-    assert outcome.broken == []
-    # Damage that damages nothing would test nothing, and damage that always destroys would stop at the first check.
-    assert 0.3 * inputs < outcome.refused < inputs
+    assert outcome.violations == []
+    # Harmless damage would test nothing, and damage that is always fatal would test only the first check.
+    assert 0.3 * inputs < outcome.rejected < inputs
 
 
 @pytest.mark.parametrize("name", sorted(PARSERS))
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=300))
-def test_any_bytes_are_read_or_refused(name: str, content: bytes, room: Path) -> None:
-    assert fuzz(PARSERS[name], iter([content]), room).broken == []
+def test_reads_or_rejects_arbitrary_bytes(name: str, content: bytes, folder: Path) -> None:
+    assert fuzz(PARSERS[name], iter([content]), folder).violations == []
 
 
-def test_the_same_seed_damages_alike(room: Path) -> None:
+def test_damage_is_reproducible(folder: Path) -> None:
     contents = []
     for name in "ab":
-        (room / name).mkdir()
-        contents.append(list(hostile_files(PARSERS["configuration"], room / name, inputs=50, seed=3)))
+        (folder / name).mkdir()
+        contents.append(list(hostile_files(PARSERS["configuration"], folder / name, inputs=50, seed=3)))
     assert contents[0] == contents[1]
 
 
-def test_what_breaks_a_promise_is_told(room: Path) -> None:
+def test_reports_violations(folder: Path) -> None:
     def wrong(path: Path) -> None:
         raise ZeroDivisionError
 
-    broken = fuzz(PARSERS["proof"].__class__(lambda _: [], wrong, ".x"), iter([b"1"]), room).broken
-    assert broken[0][0] == b"1"
-    assert "ZeroDivisionError" in broken[0][1]
+    violations = fuzz(PARSERS["proof"].__class__(lambda _: [], wrong, ".x"), iter([b"1"]), folder).violations
+    assert violations[0][0] == b"1"
+    assert "ZeroDivisionError" in violations[0][1]

@@ -1,4 +1,4 @@
-"""Audits among parties who lie: they end, with a true report that names who did."""
+"""Audits with lying clients: they finish, and the report names the liar."""
 
 import json
 import math
@@ -43,7 +43,7 @@ LIES: dict[str, tuple[Callable[[Reply], Reply], str]] = {
 
 @pytest.fixture
 def lie(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Reply], Reply]], None]:
-    """Have one client send something else than its reply."""
+    """Return a function that makes one client change its replies."""
 
     def install(change: Callable[[Reply], Reply]) -> None:
         honest = engine.answer
@@ -58,30 +58,30 @@ def lie(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Reply], Reply]],
 
 
 @pytest.mark.parametrize("name", sorted(LIES))
-def test_a_client_that_lies_is_left_out_and_named(
+def test_a_lying_client_is_excluded_and_named(
     name: str, lie: Callable[[Callable[[Reply], Reply]], None], tmp_path: Path
 ) -> None:
     change, reason = LIES[name]
     lie(change)
     config = build_config({**CONFIG, "federation": {"clients": 4, "fraction": 1.0, "rounds": 2}})
     result = audit(config, out=tmp_path / "run")
-    told = result.metrics.excluded_replies
-    assert told[LIAR] == {reason: 4}
-    assert set(told) == ({LIAR, 99} if name == "another client's name" else {LIAR})
+    excluded = result.metrics.excluded_replies
+    assert excluded[LIAR] == {reason: 4}
+    assert set(excluded) == ({LIAR, 99} if name == "another client's name" else {LIAR})
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["excluded_replies"][str(LIAR)] == {
         reason: 4
     }
     report = (tmp_path / "run" / "report.html").read_text()
-    assert f"Replies of client {LIAR} in training were left out: {reason} (2 times)." in report
+    assert f"Replies of client {LIAR} were excluded from training: {reason} (2 times)." in report
     assert result.metrics.federation.participation[LIAR] == 0
     assert math.isfinite(result.metrics.reconstruction.mse)
 
 
-def test_a_federation_of_liars_alone_ends_in_a_sentence_that_names_them(
+def test_a_federation_of_liars_ends_with_an_error_that_names_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     honest = engine.answer
-    monkeypatch.setattr(engine, "answer", lambda *some: replace(honest(*some), parameters={}))
+    monkeypatch.setattr(engine, "answer", lambda *arguments: replace(honest(*arguments), parameters={}))
     with pytest.raises(FederationError, match="client 1: empty reply"):
         audit(build_config(CONFIG), out=tmp_path / "run")
     assert not (tmp_path / "run" / "report.html").exists()
@@ -94,7 +94,7 @@ def test_a_federation_of_liars_alone_ends_in_a_sentence_that_names_them(
         {"attack": {"beta": 0, "epochs": 2, "width": 8, "components": 8, "learning_rate": 1e30}},
     ],
 )
-def test_a_training_that_diverges_ends_with_its_cause_and_without_a_report(
+def test_a_diverging_training_ends_with_an_error_and_no_report(
     settings: dict[str, dict[str, float]], tmp_path: Path
 ) -> None:
     with pytest.raises(PalimpsestError, match="learning_rate") as raised:

@@ -1,4 +1,4 @@
-"""Whatever stops an audit: nothing is lost, nothing is half, and the same command ends with the same bits."""
+"""Interrupted audits: no file is lost or truncated, and the same command then gives the same bits."""
 
 import errno
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from fuzz.kills import bits, half_files, kill_at_every_write, kill_at_random, reference
-from fuzz.workloads import LIVES, config
+from fuzz.kills import damaged_files, kill_at_every_write, kill_at_random, reference, stage_hashes
+from fuzz.workloads import WORKLOADS, config
 
 from palimpsest.errors import ResourceError, RunError
 from palimpsest.pipeline.audit import audit
@@ -18,53 +18,51 @@ from palimpsest.pipeline.audit import audit
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The bits of an audit that nothing stops, in a process of its own."""
+    """Hash the stages of an audit that is not interrupted, in a separate process."""
     return reference(tmp_path_factory.mktemp("reference") / "run")
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Bits are promised for one number of threads."""
+    """Use one thread, because bits are guaranteed only for the same number of threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
 
-def test_kills_at_every_other_step_of_the_writes(expected: dict[str, str], tmp_path: Path) -> None:
-    toll = kill_at_every_write(tmp_path / "run", expected, every=2)
-    assert toll.broken == []
-    assert toll.kills > 30
+def test_kills_at_every_second_step_of_the_writes(expected: dict[str, str], tmp_path: Path) -> None:
+    report = kill_at_every_write(tmp_path / "run", expected, every=2)
+    assert report.violations == []
+    assert report.kills > 30
 
 
 def test_kills_at_random_moments(expected: dict[str, str], tmp_path: Path) -> None:
-    toll = kill_at_random(tmp_path, expected, kills=4, seed=int(time.time()))
-    assert toll.broken == []
-    assert toll.kills == 4
+    report = kill_at_random(tmp_path, expected, kills=4, seed=int(time.time()))
+    assert report.violations == []
+    assert report.kills == 4
 
 
-@pytest.mark.parametrize("what", sorted(set(LIVES) - {"audit"}))
-def test_other_runs_are_killed_at_random_moments(what: str, tmp_path: Path) -> None:
-    """Attacks on what was brought, and a sweep: they stand on the same writes and stages."""
-    toll = kill_at_random(
+@pytest.mark.parametrize("what", sorted(set(WORKLOADS) - {"audit"}))
+def test_kills_of_other_workloads_at_random_moments(what: str, tmp_path: Path) -> None:
+    """Attacks on a user's artifacts and a sweep use the same writes and stages."""
+    report = kill_at_random(
         tmp_path, reference(tmp_path / "reference", what), kills=2, seed=int(time.time()), what=what
     )
-    assert toll.broken == []
-    assert toll.kills == 2
+    assert report.violations == []
+    assert report.kills == 2
 
 
-def test_a_stage_that_is_lost_is_made_again_to_the_same_bits(
-    expected: dict[str, str], tmp_path: Path
-) -> None:
-    """What a network computes depends on how its numbers lie in memory: read back, they lie as they did."""
+def test_a_lost_stage_is_recomputed_to_the_same_bits(expected: dict[str, str], tmp_path: Path) -> None:
+    """A network's results depend on the memory layout of its weights, which must survive storage."""
     audit(config(), out=tmp_path / "run")
     (tmp_path / "run" / "reconstructions.safetensors").unlink()
     audit(config(), out=tmp_path / "run")
-    assert bits(tmp_path / "run") == expected
+    assert stage_hashes(tmp_path / "run") == expected
 
 
 @pytest.mark.parametrize("write", [2, 9])
-def test_a_full_disk_is_a_sentence_and_what_was_finished_is_kept(
+def test_a_full_disk_is_an_error_and_finished_stages_are_kept(
     write: int, expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sync, writes = os.fsync, 0
@@ -80,15 +78,13 @@ def test_a_full_disk_is_a_sentence_and_what_was_finished_is_kept(
         patched.setattr(os, "fsync", full)
         with pytest.raises(ResourceError, match="disk is full"):
             audit(config(), out=tmp_path / "run")
-    assert list(half_files(tmp_path / "run")) == []
+    assert list(damaged_files(tmp_path / "run")) == []
     assert not list((tmp_path / "run").glob(".*.partial"))
     audit(config(), out=tmp_path / "run")
-    assert bits(tmp_path / "run") == expected
+    assert stage_hashes(tmp_path / "run") == expected
 
 
-def test_a_limit_of_the_kernel_on_files_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_size_limit_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
@@ -96,10 +92,10 @@ def test_a_limit_of_the_kernel_on_files_is_a_sentence(
             audit(config(), out=tmp_path / "run")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert list(half_files(tmp_path / "run")) == []
+    assert list(damaged_files(tmp_path / "run")) == []
 
 
-def test_a_clock_that_goes_back_changes_nothing(
+def test_a_clock_that_goes_backward_changes_nothing(
     expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
@@ -112,4 +108,4 @@ def test_a_clock_that_goes_back_changes_nothing(
     monkeypatch.setattr(time, "time", back)
     seconds = audit(config(), out=tmp_path / "run").metrics.seconds
     assert min(seconds.values()) >= 0
-    assert bits(tmp_path / "run") == expected
+    assert stage_hashes(tmp_path / "run") == expected

@@ -55,7 +55,7 @@ def test_layerwise_projection_equals_the_projection_of_vectors() -> None:
     vectors = gradient_differences(before, after, images.float(), labels)
     projection = fit_projection(vectors, generator=generator())
     oracle = ModelOracle(before, after, memory_budget=BUDGET)
-    reduced = torch.cat(list(oracle.read(images.float(), labels, projection, together=1)))
+    reduced = torch.cat(list(oracle.read(images.float(), labels, projection, min_rows=1)))
     torch.testing.assert_close(reduced, projection.transform(vectors), rtol=1e-4, atol=1e-5)
     assert isinstance(projection, Additive)
 

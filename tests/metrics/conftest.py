@@ -5,19 +5,19 @@ from palimpsest.metrics import comparison, distances
 
 @pytest.fixture(params=[2**22, 5], ids=["one block", "many blocks"])
 def block(request, monkeypatch):
-    """Distances in one block of rows, and in many."""
+    """Compute distances in one block of rows, or in many."""
     monkeypatch.setattr(distances, "_BLOCK", request.param)
 
 
 @pytest.fixture
 def without_weights(monkeypatch, tmp_path):
-    """LPIPS finds no pretrained weights."""
+    """Hide the pretrained weights from LPIPS."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
 
 @pytest.fixture
 def with_lpips(monkeypatch):
-    """A stand-in for the perceptual distance, whose own tests need weights."""
+    """Replace the perceptual distance, whose own tests need weights, with a stand-in."""
 
     def distance(images, originals, *, network):
         assert network == "alex"

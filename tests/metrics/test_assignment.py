@@ -10,16 +10,16 @@ from palimpsest.metrics import assign
 
 
 @given(order=st.permutations(range(6)), seed=st.integers(0, 20))
-def test_assignment_finds_the_order_of_a_shuffled_batch(order, seed):
+def test_assignment_restores_the_order_of_a_shuffled_batch(order, seed):
     originals = random_images(6, 1, 5, 5, seed=seed)
     shuffled = originals[list(order)]
     assert torch.equal(shuffled[assign(shuffled, originals)], originals)
 
 
-def test_assignment_has_the_smallest_total_not_the_greedy_one():
+def test_assignment_is_optimal_rather_than_greedy():
     originals = torch.tensor([0.5, 0.9]).reshape(2, 1, 1, 1)
     reconstructions = torch.tensor([0.6, 0.1]).reshape(2, 1, 1, 1)
-    # Greedily 0.6 goes to 0.5, which leaves 0.1 for 0.9: 0.65 in all, and 0.25 the other way round.
+    # A greedy assignment gives 0.6 to 0.5, which leaves 0.1 for 0.9: 0.65 in total, against 0.25 for the other.
     assert reconstructions[assign(reconstructions, originals)].flatten().tolist() == pytest.approx([0.1, 0.6])
 
 

@@ -13,7 +13,7 @@ def test_mean_image_is_the_mean():
     torch.testing.assert_close(answer[6], auxiliary.mean(dim=0))
 
 
-def test_nearest_images_equal_a_search_one_by_one(block):
+def test_nearest_images_equal_a_sequential_search(block):
     originals, auxiliary = random_images(6, 3, 4, 4), random_images(11, 3, 4, 4, seed=1)
     expected = auxiliary[reference_distances(originals, auxiliary).argmin(dim=1)]
     assert torch.equal(nearest_images(originals, auxiliary), expected)
@@ -29,7 +29,7 @@ def test_no_auxiliary_image_is_nearer_than_the_nearest(n, m, seed):
 
 
 @given(m=st.integers(1, 6), seed=st.integers(0, 50))
-def test_no_constant_answer_has_a_smaller_error_than_the_mean(m, seed):
+def test_no_constant_image_has_a_smaller_error_than_the_mean(m, seed):
     auxiliary = random_images(m, 1, 3, 3, seed=seed)
     other = random_images(1, 1, 3, 3, seed=seed + 1)
     error = (auxiliary - mean_image(auxiliary, m)).square().mean()

@@ -18,7 +18,7 @@ def test_no_reconstruction_leaves_its_batch() -> None:
     assert {int((image == IMAGES).flatten(1).all(dim=1).nonzero()) for image in found[:3]} == {3, 4, 5}
 
 
-def test_labels_are_counted_within_batches_and_without_order() -> None:
+def test_labels_are_counted_within_batches_regardless_of_order() -> None:
     labels = torch.tensor([0, 1, 1, 2])
     assert label_recovery(torch.tensor([1, 0, 2, 1]), labels, batch=2) == 1
     assert label_recovery(torch.tensor([1, 1, 2, 2]), labels, batch=2) == pytest.approx(0.5)
@@ -26,12 +26,12 @@ def test_labels_are_counted_within_batches_and_without_order() -> None:
     assert label_recovery(labels.flip(0), labels, batch=1) == pytest.approx(0.5)
 
 
-def test_batches_of_two_are_put_in_order_as_well() -> None:
+def test_batches_of_two_are_put_in_order() -> None:
     swapped = IMAGES[torch.tensor([1, 0, 3, 2, 5, 4])]
     assert torch.equal(in_order(swapped, IMAGES, batch=2), IMAGES)
 
 
-def test_another_number_of_batches_is_an_error() -> None:
+def test_rejects_different_numbers_of_batches() -> None:
     with pytest.raises(ValueError, match="zip"):
         in_order(IMAGES[:3], IMAGES, batch=3)
     with pytest.raises(ValueError, match="zip"):

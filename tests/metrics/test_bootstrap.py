@@ -8,7 +8,7 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def test_equals_resampling_one_mean_at_a_time(monkeypatch):
+def test_equals_resampling_each_mean_separately(monkeypatch):
     monkeypatch.setattr(bootstrap, "_BLOCK", 100)  # blocks of 5 resamples
     values = torch.rand(20, 3, generator=seeded(), dtype=torch.float64)
     generator = seeded(1)
@@ -22,7 +22,7 @@ def test_equals_resampling_one_mean_at_a_time(monkeypatch):
     torch.testing.assert_close(bootstrap_intervals(values, resamples=12, generator=seeded(1)), expected)
 
 
-def test_is_as_wide_as_the_central_limit_theorem_says():
+def test_width_agrees_with_the_central_limit_theorem():
     values = torch.randn(400, 1, generator=seeded(2), dtype=torch.float64)
     low, high = bootstrap_intervals(values, resamples=4000, generator=seeded(3))[0].tolist()
     half = 1.96 * values.std().item() / 20
@@ -30,7 +30,7 @@ def test_is_as_wide_as_the_central_limit_theorem_says():
     assert (low + high) / 2 == pytest.approx(values.mean().item(), abs=0.1 * half)
 
 
-def test_covers_the_true_mean_about_as_often_as_it_says():
+def test_coverage_of_the_true_mean():
     covered = 0
     for seed in range(200):
         low, high = bootstrap_intervals(
@@ -47,7 +47,7 @@ def test_the_generator_decides():
     assert not torch.equal(first, other)
 
 
-def test_one_image_gives_an_interval_of_no_width():
+def test_one_image_gives_an_interval_of_width_zero():
     assert bootstrap_intervals(torch.tensor([[0.25]]), resamples=10, generator=seeded()).tolist() == [
         [0.25, 0.25]
     ]

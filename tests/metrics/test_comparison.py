@@ -9,11 +9,11 @@ from palimpsest.errors import ConfigurationError, DivergenceError
 from palimpsest.metrics import Metric, compare, mean_squared_errors, psnr, right_ranks, ssim
 from palimpsest.registry import METRICS
 
-# The fixture sets the same environment for every example.
+# The function-scoped fixture sets the same environment for every example, so hypothesis may reuse it.
 same_environment = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def test_each_image_has_each_score(with_lpips):
+def test_every_image_has_every_score(with_lpips):
     originals = random_images(6, 3, 12, 12)
     reconstructions = noisy_images(originals).clamp(0, 1)
     compared = compare(reconstructions, originals)
@@ -40,7 +40,7 @@ def test_means_do_not_depend_on_the_order_of_the_images(n, seed, without_weights
 
 @same_environment
 @given(n=st.integers(1, 12), seed=st.integers(0, 50))
-def test_identification_is_the_share_of_ranks_up_to_the_guesses(n, seed, without_weights):
+def test_identification_is_the_share_of_small_enough_ranks(n, seed, without_weights):
     compared = compare(random_images(n, 1, 3, 3, seed=seed), random_images(n, 1, 3, 3, seed=seed + 1))
     aggregates = compared.aggregates()
     for guesses in (1, 5):
@@ -49,14 +49,14 @@ def test_identification_is_the_share_of_ranks_up_to_the_guesses(n, seed, without
         assert aggregates[f"identification_top{guesses}"] == pytest.approx(share)
 
 
-def test_lpips_that_is_missing_is_absent_with_its_reason(without_weights):
+def test_missing_lpips_is_absent_with_its_reason(without_weights):
     compared = compare(random_images(3, 3, 12, 12), random_images(3, 3, 12, 12, seed=1))
     assert "alexnet" in compared.absent()["lpips"]
     assert "lpips" not in compared.columns()
     assert compared.aggregates()["lpips"] is None
 
 
-def test_further_metrics_are_stored(tmp_path) -> None:
+def test_additional_metrics_survive_storage(tmp_path) -> None:
     before = compare(
         random_images(3, 3, 12, 12, seed=0), random_images(3, 3, 12, 12, seed=1), metrics=["ncc"]
     )
@@ -66,7 +66,7 @@ def test_further_metrics_are_stored(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("answer", [torch.zeros(2), torch.full((3,), torch.nan), torch.zeros(3, 1)])
-def test_an_answer_that_is_none_is_refused(answer: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_a_metric_with_invalid_values(answer: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(Metric):
         def __call__(self, reconstructions: Tensor, originals: Tensor) -> Tensor:
             return answer
@@ -77,7 +77,7 @@ def test_an_answer_that_is_none_is_refused(answer: Tensor, monkeypatch: pytest.M
         compare(random_images(3, 3, 12, 12, seed=0), random_images(3, 3, 12, 12, seed=1), metrics=["broken"])
 
 
-def test_an_unknown_metric_is_refused():
+def test_rejects_an_unknown_metric():
     images = random_images(2, 1, 4, 4)
     with pytest.raises(ConfigurationError, match="did you mean 'mae'"):
         compare(images, images, metrics=["maa"])

@@ -21,7 +21,7 @@ def test_blocks_are_consecutive_rows(block):
     )
 
 
-def test_no_block_holds_more_than_its_share(monkeypatch):
+def test_block_size_is_limited(monkeypatch):
     monkeypatch.setattr("palimpsest.metrics.distances._BLOCK", 6)
     left, right = random_images(7, 1, 4, 4), random_images(3, 1, 4, 4, seed=1)
     assert [len(rows) for rows in distance_blocks(left, right)] == [2, 2, 2, 1]

@@ -40,9 +40,9 @@ def test_aggregates_are_means_over_images(with_lpips):
     assert scores.chance() == {"identification_top1": 1 / 12, "identification_top5": 5 / 12}
 
 
-def test_identification_counts_the_ranks():
+def test_identification_follows_from_the_ranks():
     originals = random_image_set(12)
-    reconstructions = originals.images.roll(1, dims=0)  # everyone gets somebody else's image
+    reconstructions = originals.images.roll(1, dims=0)  # Every sample gets the image of another one.
     reconstructions[:3] = originals.images[:3]
     scores = score(reconstructions, originals, random_image_set(2, seed=1))
     assert scores.reconstruction()["identification_top1"] == 3 / 12
@@ -51,7 +51,7 @@ def test_identification_counts_the_ranks():
     assert scores.reconstruction()["identification_top5"] == (scores.right_rank <= 5).double().mean().item()
 
 
-def test_baselines_are_scored_as_attacks_are(with_lpips):
+def test_baselines_are_scored_like_attacks(with_lpips):
     originals, auxiliary = random_image_set(6), random_image_set(40, seed=1)
     scores = score(noisy_images(originals.images), originals, auxiliary)
     answers = {
@@ -64,7 +64,7 @@ def test_baselines_are_scored_as_attacks_are(with_lpips):
     assert scores.baselines["mean_image"]["identification_top1"] == pytest.approx(1 / 6)
 
 
-def test_intervals_hold_the_means_and_follow_the_generator():
+def test_intervals_contain_the_means_and_depend_on_the_generator():
     originals, auxiliary = random_image_set(20), random_image_set(5, seed=1)
     scores = score(noisy_images(originals.images, 0.4), originals, auxiliary)
     summary = scores.reconstruction()
@@ -76,7 +76,7 @@ def test_intervals_hold_the_means_and_follow_the_generator():
     assert scores.intervals == again.intervals != other.intervals
 
 
-def test_lpips_that_cannot_be_had_is_absent_with_a_reason():
+def test_unavailable_lpips_is_absent_with_a_reason():
     originals = random_image_set(4)
     scores = score(noisy_images(originals.images), originals, random_image_set(3, seed=1))
     for summary in (scores.reconstruction(), *scores.baselines.values()):
@@ -90,7 +90,7 @@ def test_lpips_that_cannot_be_had_is_absent_with_a_reason():
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("perfect", [True, False])
-def test_everything_is_json_without_nan(count, perfect):
+def test_results_are_json_without_nan(count, perfect):
     originals = random_image_set(count)
     reconstructions = originals.images if perfect else torch.zeros_like(originals.images)
     scores = score(reconstructions, originals, ImageSet("same", originals.images, originals.labels, 1))
@@ -101,7 +101,7 @@ def test_everything_is_json_without_nan(count, perfect):
     assert scores.chance()["identification_top5"] == 1
 
 
-def test_scores_are_a_record(tmp_path):
+def test_scores_survive_storage(tmp_path):
     originals = random_image_set(5)
     scores = score(noisy_images(originals.images), originals, random_image_set(3, seed=1))
     scores.save(tmp_path / "score.safetensors")
@@ -112,7 +112,7 @@ def test_scores_are_a_record(tmp_path):
     assert type(loaded.baselines["mean_image"]["count"]) is int
 
 
-def test_clamps_what_lies_outside_the_range():
+def test_clamps_values_outside_the_range():
     originals = random_image_set(5)
     wild = noisy_images(originals.images, 2.0)
     expected = compare(wild.clamp(0, 1), originals.images)
@@ -128,7 +128,7 @@ def test_names_the_first_reconstruction_that_is_not_finite():
         score(reconstructions, originals, random_image_set(3, seed=1))
 
 
-def test_refuses_what_cannot_be_compared():
+def test_rejects_mismatched_or_empty_inputs():
     originals, auxiliary = random_image_set(5), random_image_set(3, seed=1)
     with pytest.raises(DatasetError, match="one reconstruction for each original"):
         score(originals.images[:4], originals, auxiliary)
@@ -140,22 +140,22 @@ def test_refuses_what_cannot_be_compared():
         score(originals.images, originals, random_image_set(0))
 
 
-def test_each_images_scores_hold_its_rank_in_place_of_the_identification(with_lpips):
+def test_per_image_scores_contain_ranks_instead_of_identification(with_lpips):
     originals = random_image_set(6)
     scores = score(noisy_images(originals.images), originals, random_image_set(3, seed=1))
-    shown = scores.per_image()
-    assert set(shown) == {"mse", "psnr", "ssim", "lpips", "rank"}
-    assert torch.equal(shown["rank"], scores.right_rank)
-    assert torch.equal(shown["mse"], scores.mse)
+    per_image = scores.per_image()
+    assert set(per_image) == {"mse", "psnr", "ssim", "lpips", "rank"}
+    assert torch.equal(per_image["rank"], scores.right_rank)
+    assert torch.equal(per_image["mse"], scores.mse)
     assert scores.absent() == {}
     assert scores.meanings() == {}
 
 
-def test_network_and_metrics_are_those_that_were_asked_for_also_for_the_baselines(monkeypatch):
-    asked = []
+def test_network_and_metrics_also_apply_to_the_baselines(monkeypatch):
+    networks = []
 
     def distance(images, originals, *, network):
-        asked.append(network)
+        networks.append(network)
         return (images - originals).abs().flatten(1).mean(1).double()
 
     monkeypatch.setattr(comparison_module, "lpips", distance)
@@ -169,13 +169,13 @@ def test_network_and_metrics_are_those_that_were_asked_for_also_for_the_baseline
         bootstrap=10,
         generator=torch.Generator(),
     )
-    assert asked == ["squeeze"] * 3
+    assert networks == ["squeeze"] * 3
     assert all("mae" in baseline for baseline in scores.baselines.values())
     assert scores.meanings()["mae"].keys() == {"label", "meaning", "better"}
     assert all(scores.meanings()["mae"].values())
 
 
-def test_intervals_are_of_as_many_resamples_as_were_asked_for():
+def test_intervals_use_the_requested_number_of_resamples():
     originals = random_image_set(6)
     scores = evaluate(
         noisy_images(originals.images, 0.4),

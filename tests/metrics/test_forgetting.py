@@ -12,14 +12,14 @@ def forgetting() -> Forgetting:
     return Forgetting(trained, trained, trained, Distance(1.5, None, 0.25, 0.75), others=30)
 
 
-def test_it_is_stored_with_a_distance_that_has_no_ratio(forgetting: Forgetting, tmp_path: Path) -> None:
+def test_a_missing_relative_distance_survives_storage(forgetting: Forgetting, tmp_path: Path) -> None:
     forgetting.save(tmp_path / "forgetting.safetensors")
     loaded = Forgetting.load(tmp_path / "forgetting.safetensors")
     assert loaded == forgetting
     assert loaded.distance.relative is None
 
 
-def test_metrics_hold_it_as_plain_values(forgetting: Forgetting) -> None:
+def test_metrics_store_plain_values(forgetting: Forgetting) -> None:
     metrics = Metrics(attack={}, seconds={}, forgetting=forgetting)
     tree = metrics.tree()["forgetting"]
     assert tree["unlearned"]["membership"] == {"auc": 0.6, "tpr": 0.1}

@@ -16,7 +16,7 @@ def pair(*shape, seed=0, noise=0.2):
 
 
 def slow_ssim(left, right):
-    """SSIM of one image as Wang et al. write it: a Gaussian window around each pixel, borders reflected."""
+    """Reference SSIM of one image (correct, slow): a Gaussian window around each pixel, reflected borders."""
     radius = min(5, (min(left.shape[-2:]) - 1) // 2)
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
     line = torch.exp(-(offsets**2) / (2 * (0.3 * max(radius, 0.1)) ** 2))
@@ -45,7 +45,7 @@ def slow_ssim(left, right):
 @given(
     n=st.integers(1, 5), c=st.integers(1, 3), h=st.integers(1, 9), w=st.integers(1, 9), seed=st.integers(0, 9)
 )
-def test_mse_and_psnr_equal_their_definition(n, c, h, w, seed):
+def test_mse_and_psnr_follow_their_definition(n, c, h, w, seed):
     left, right = pair(n, c, h, w, seed=seed)
     errors = mean_squared_errors(left, right)
     for value, a, b in zip(errors.tolist(), left.double(), right.double(), strict=True):
@@ -56,7 +56,7 @@ def test_mse_and_psnr_equal_their_definition(n, c, h, w, seed):
         )
 
 
-def test_psnr_of_identical_images_is_the_largest():
+def test_psnr_of_identical_images_is_the_maximum():
     image = torch.rand(1, 3, 8, 8)
     assert psnr(mean_squared_errors(image, image)).tolist() == [100]
 
@@ -68,7 +68,7 @@ def test_psnr_of_a_known_error():
 @pytest.mark.parametrize(
     "shape", [(2, 3, 16, 12), (1, 1, 15, 14), (2, 1, 8, 8), (1, 1, 5, 9), (1, 2, 2, 3), (1, 1, 1, 1)]
 )
-def test_ssim_equals_its_definition(shape):
+def test_ssim_follows_its_definition(shape):
     left, right = pair(*shape)
     expected = torch.stack([slow_ssim(a, b) for a, b in zip(left, right, strict=True)])
     torch.testing.assert_close(ssim(left, right), expected, atol=1e-5, rtol=0)
@@ -93,8 +93,8 @@ def test_batches_do_not_change_a_score(monkeypatch):
     torch.testing.assert_close((mean_squared_errors(left, right), ssim(left, right)), whole)
 
 
-def test_a_batch_holds_one_image_at_least_and_both_sides_are_as_long():
+def test_batches_are_never_empty_and_sides_must_match():
     left, right = pair(3, 1, 8, 8)
-    assert [len(one) for one, _ in paired_batches(left, right, pixels=1)] == [1, 1, 1]
+    assert [len(batch) for batch, _ in paired_batches(left, right, pixels=1)] == [1, 1, 1]
     with pytest.raises(ValueError, match="zip"):
         paired_batches(left, right[:2], pixels=64)

@@ -12,14 +12,14 @@ def measured(seed=1, **settings):
     return measure(RECONSTRUCTIONS, ORIGINALS, bootstrap=50, generator=generator, **settings)
 
 
-def test_the_scores_are_those_of_a_comparison():
+def test_scores_equal_those_of_compare():
     compared = compare(RECONSTRUCTIONS, ORIGINALS, metrics=["mae"])
     scores = measured(metrics=["mae"])
     assert scores.aggregates() == compared.aggregates()
     assert list(scores.intervals) == list(compared.columns())
 
 
-def test_every_interval_comes_from_the_same_resamples():
+def test_all_intervals_share_the_same_resamples():
     scores = measured()
     columns = torch.stack(list(scores.columns().values()), 1)
     ends = bootstrap_intervals(columns, resamples=50, generator=torch.Generator().manual_seed(1))
@@ -27,7 +27,7 @@ def test_every_interval_comes_from_the_same_resamples():
     assert measured(seed=2).intervals != scores.intervals
 
 
-def test_a_score_whose_values_are_equal_has_an_interval_of_width_0():
+def test_constant_scores_have_an_interval_of_width_zero():
     scores = measure(ORIGINALS, ORIGINALS, bootstrap=50, generator=torch.Generator().manual_seed(1))
     assert scores.intervals["mse"] == [0, 0]
     assert scores.intervals["identification_top1"] == [1, 1]

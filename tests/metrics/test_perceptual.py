@@ -56,7 +56,7 @@ def test_equals_torchmetrics_image_by_image(weights, monkeypatch, network):
 
 @with_weights
 @pytest.mark.parametrize("shape", [(2, 1, 8, 8), (2, 3, 28, 28), (1, 1, 4, 9), (1, 3, 1, 1)])
-def test_small_and_gray_images_have_a_distance(weights, shape):
+def test_small_and_gray_images_are_supported(weights, shape):
     left, right = images(*shape), images(*shape, seed=1)
     distances = lpips(left, right)
     assert distances.shape == shape[:1]
@@ -74,7 +74,7 @@ def test_leaves_the_global_random_state_alone(weights):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_says_which_weights_are_missing_and_downloads_nothing(monkeypatch, tmp_path):
+def test_names_missing_weights_and_downloads_nothing(monkeypatch, tmp_path):
     def refuse(*_, **__):
         raise AssertionError("a download was tried")
 
@@ -87,7 +87,7 @@ def test_says_which_weights_are_missing_and_downloads_nothing(monkeypatch, tmp_p
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04 half a file"])
-def test_says_that_weights_are_damaged(monkeypatch, tmp_path, content):
+def test_reports_damaged_weights(monkeypatch, tmp_path, content):
     perceptual._metric.cache_clear()
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     folder = tmp_path / "hub" / "checkpoints"
@@ -97,21 +97,21 @@ def test_says_that_weights_are_damaged(monkeypatch, tmp_path, content):
         lpips(images(1, 3, 32, 32), images(1, 3, 32, 32), network="squeeze")
 
 
-def test_refuses_images_that_are_neither_gray_nor_rgb():
+def test_rejects_images_that_are_neither_gray_nor_rgb():
     with pytest.raises(ModelError, match="2 channels"):
         lpips(images(1, 2, 32, 32), images(1, 2, 32, 32))
 
 
 class Distance(nn.Module):
-    """Stands in for a network with weights: the mean absolute difference of what it is shown."""
+    """Stand-in for a network with weights: the mean absolute difference of its inputs."""
 
     def __init__(self):
         super().__init__()
-        self.shown = []
+        self.inputs = []
 
     def forward(self, left, right, *, normalize=False):
         assert normalize, "images are in [0, 1], and the networks take [-1, 1]"
-        self.shown.append(left)
+        self.inputs.append(left)
         return (left - right).abs().mean(dim=(1, 2, 3), keepdim=True)
 
 
@@ -130,15 +130,15 @@ def test_images_with_a_side_below_32_are_enlarged_and_gray_ones_repeated(stand_i
     left, right = images(3, 1, *shape), images(3, 1, *shape, seed=1)
     distances = lpips(left, right)
     larger = [
-        torch.nn.functional.interpolate(some, size, mode="bilinear", align_corners=False)
-        for some in (left, right)
+        torch.nn.functional.interpolate(batch, size, mode="bilinear", align_corners=False)
+        for batch in (left, right)
     ]
-    torch.testing.assert_close(torch.cat(stand_in.shown), larger[0].repeat(1, 3, 1, 1))
+    torch.testing.assert_close(torch.cat(stand_in.inputs), larger[0].repeat(1, 3, 1, 1))
     assert (distances.shape, distances.dtype) == ((3,), torch.float64)
     torch.testing.assert_close(distances, (larger[0] - larger[1]).abs().mean(dim=(1, 2, 3)).double())
 
 
-def test_large_images_are_compared_a_few_at_a_time(stand_in):
+def test_large_images_are_compared_in_small_batches(stand_in):
     many = images(9, 3, 128, 256)
     assert lpips(many, many).tolist() == [0] * 9
-    assert [len(one) for one in stand_in.shown] == [4, 4, 1]
+    assert [len(batch) for batch in stand_in.inputs] == [4, 4, 1]

@@ -16,7 +16,7 @@ def changed(**parts: Any) -> Metrics:
     return Metrics.model_validate(TREE | parts)
 
 
-def test_what_is_written_reads_back(tmp_path: Path) -> None:
+def test_metrics_survive_storage(tmp_path: Path) -> None:
     metrics = changed(excluded_replies={3: {"not finite": 2}}, parameter_distance=0.25, label_accuracy=1.0)
     path = tmp_path / "metrics.json"
     metrics.save(path)
@@ -24,7 +24,7 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["excluded_replies"] == {"3": {"not finite": 2}}
 
 
-def test_a_part_that_was_not_measured_is_absent() -> None:
+def test_sections_that_were_not_measured_are_absent() -> None:
     tree = Metrics(attack={}, seconds={}).tree()
     assert "soundness" not in tree
     assert "reconstruction" not in tree
@@ -32,7 +32,7 @@ def test_a_part_that_was_not_measured_is_absent() -> None:
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_numbers_that_json_can_not_hold_are_left_out(number: float, tmp_path: Path) -> None:
+def test_nan_and_infinity_are_left_out(number: float, tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     Metrics(attack={"bad": number, "good": 1.0}, seconds={}).save(path)
     assert json.loads(path.read_text())["attack"] == {"good": 1.0}
@@ -41,7 +41,7 @@ def test_numbers_that_json_can_not_hold_are_left_out(number: float, tmp_path: Pa
 @pytest.mark.parametrize(
     "text", ["{", "[]", "[" * 100_000, '{"attack": {}}', '{"attack": {}, "seconds": {}, "strange": 1}']
 )
-def test_a_strangers_file_is_refused_in_a_sentence(text: str, tmp_path: Path) -> None:
+def test_rejects_a_damaged_file(text: str, tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     path.write_text(text)
     with pytest.raises(RunError, match="damaged or of another version"):
@@ -54,22 +54,22 @@ def test_a_score_comes_with_its_interval_and_chance() -> None:
     assert metrics.score("identification_top1") == Reading(0.5, None, 0.01)
     assert metrics.score("mae") is None
     assert metrics.score("no such metric") is None
-    # A name of the model itself is no score.
+    # An attribute of the model is not a score.
     assert metrics.score("score") is None
     assert Metrics(attack={}, seconds={}).score("mse") is None
 
 
-def test_another_attackers_score_is_its_own() -> None:
+def test_score_of_another_attacker() -> None:
     other = {"reconstruction": TREE["reconstruction"] | {"mse": 0.07}, "intervals": {"mse": (0.06, 0.08)}}
     metrics = changed(attackers={"undefended": other})
     assert metrics.score("mse", "undefended") == Reading(0.07, (0.06, 0.08), None)
     assert metrics.score("mse", "non-adaptive") is None
-    own = metrics.score("mse")
-    assert own is not None
-    assert own.value == 0.02
+    main = metrics.score("mse")
+    assert main is not None
+    assert main.value == 0.02
 
 
-def test_a_third_partys_metric_is_a_score_like_any_other() -> None:
+def test_a_plugin_metric_is_a_score_like_any_other() -> None:
     metrics = changed(reconstruction=TREE["reconstruction"] | {"edges": 0.25})
     assert metrics.score("edges") == Reading(0.25)
     assert metrics.reconstruction is not None
@@ -83,7 +83,7 @@ def test_a_rate_is_a_reading() -> None:
     assert changed().rate("accepted") is None
 
 
-def test_scalars_are_every_single_number_but_the_durations() -> None:
+def test_scalars_are_all_numbers_except_durations() -> None:
     scalars = changed(attack={"queries": 800.0}, seconds={"inverter": 3.0}).scalars()
     assert scalars["attack/queries"] == 800
     assert scalars["baselines/mean_image/mse"] == 0.08
@@ -92,6 +92,6 @@ def test_scalars_are_every_single_number_but_the_durations() -> None:
     assert all(isinstance(value, float) for value in scalars.values())
 
 
-def test_the_summary_says_the_error_where_it_is_known() -> None:
+def test_the_summary_contains_the_error_if_known() -> None:
     assert make_metrics(mse=0.02, top1=0.5, count=100).summary() == "finished: MSE 0.02"
     assert Metrics(attack={}, seconds={}).summary() == "finished"

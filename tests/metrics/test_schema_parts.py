@@ -21,10 +21,10 @@ def test_an_unknown_key_is_refused() -> None:
         FederationMetrics.model_validate(tree | {"strange": 1})
 
 
-def test_a_section_is_not_changed() -> None:
+def test_a_section_is_frozen() -> None:
     means = ScoreMeans.model_validate(MEANS)
     with pytest.raises(ValidationError, match="frozen"):
-        means.mse = 0.0  # type: ignore[misc] # The refusal is what is tested.
+        means.mse = 0.0  # type: ignore[misc] # The test needs the error.
 
 
 def test_a_score_is_a_number_or_none() -> None:
@@ -34,23 +34,23 @@ def test_a_score_is_a_number_or_none() -> None:
     assert means.score("ssim") is None
     assert means.score("no such metric") is None
     assert means.score("lpips_reason") is None
-    assert means.score("names") is None, "a method is no score"
+    assert means.score("names") is None, "a method is not a score"
 
 
-def test_names_are_those_of_the_scores_that_are_there() -> None:
+def test_names_lists_the_available_scores() -> None:
     means = ScoreMeans.model_validate(MEANS | {"own_metric": 2.5, "lpips_reason": "rows have none"})
     assert means.names() == ["mse", "identification_top1", "identification_top5", "own_metric"]
     part = PartMetrics.model_validate(MEANS | {"intervals": {"mse": (0.01, 0.03)}})
     assert "intervals" not in part.names()
 
 
-def test_a_metric_of_its_own_is_a_number() -> None:
+def test_an_additional_metric_must_be_a_number() -> None:
     with pytest.raises(ValidationError, match="own_metric"):
         ScoreMeans.model_validate(MEANS | {"own_metric": "large"})
 
 
-def test_every_proof_is_accepted_or_refused() -> None:
-    assert VerificationMetrics(tau=1.0, accepted=7, refused=3).count == 10
+def test_count_is_accepted_plus_rejected() -> None:
+    assert VerificationMetrics(tau=1.0, accepted=7, rejected=3).count == 10
 
 
 def test_a_section_reads_back_from_json() -> None:

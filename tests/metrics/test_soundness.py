@@ -11,7 +11,7 @@ values = st.lists(st.floats(-5, 5, width=16), min_size=1, max_size=30)
 
 
 @given(values, values)
-def test_the_area_is_the_librarys(honest: list[float], forged: list[float]) -> None:
+def test_the_area_equals_scikit_learns(honest: list[float], forged: list[float]) -> None:
     area, low, high = separation(
         torch.tensor(honest), torch.tensor(forged), bootstrap=20, generator=make_generator(0)
     )
@@ -20,14 +20,14 @@ def test_the_area_is_the_librarys(honest: list[float], forged: list[float]) -> N
     assert 0 <= low <= high <= 1
 
 
-def test_infinite_suspicion_is_a_suspicion() -> None:
+def test_infinite_suspicion_is_allowed() -> None:
     area, *_ = separation(
         torch.arange(4.0), torch.full((3,), torch.inf), bootstrap=5, generator=make_generator(0)
     )
     assert area == 1
 
 
-def test_the_interval_covers_a_coin() -> None:
+def test_the_interval_covers_chance() -> None:
     generator = make_generator(4)
     _, low, high = separation(
         torch.randn(200, generator=generator),
@@ -39,7 +39,7 @@ def test_the_interval_covers_a_coin() -> None:
     assert high - low < 0.2
 
 
-def test_the_interval_holds_the_middle_of_the_areas_of_resampled_proofs() -> None:
+def test_the_interval_is_a_percentile_bootstrap() -> None:
     honest, forged = (
         torch.randn(12, generator=make_generator(1)),
         1 + torch.randn(9, generator=make_generator(2)),
@@ -48,7 +48,8 @@ def test_the_interval_holds_the_middle_of_the_areas_of_resampled_proofs() -> Non
     areas = []
     for _ in range(60):
         drawn = [
-            some[torch.randint(len(some), (len(some),), generator=generator)] for some in (honest, forged)
+            scores[torch.randint(len(scores), (len(scores),), generator=generator)]
+            for scores in (honest, forged)
         ]
         areas.append(roc_auc_score([0] * 12 + [1] * 9, torch.cat(drawn)))
     expected = (

@@ -19,27 +19,27 @@ def scores(truth, reconstructions):
 
 
 def test_an_attack_that_works_passes(truth):
-    control = judge_undefended(scores(truth, truth.images))
-    assert control.passed
-    assert control.identified == 1
+    baseline = judge_undefended(scores(truth, truth.images))
+    assert baseline.passed
+    assert baseline.identified == 1
 
 
-def test_an_attack_that_answers_noise_fails(truth):
-    control = judge_undefended(
+def test_an_attack_that_returns_noise_fails(truth):
+    baseline = judge_undefended(
         scores(truth, torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(2)))
     )
-    assert not control.passed
-    assert control.interval[0] <= control.chance == 1 / 30
-    assert control.mse > control.mean_image
+    assert not baseline.passed
+    assert baseline.interval[0] <= baseline.chance == 1 / 30
+    assert baseline.mse > baseline.mean_image
 
 
 def test_closer_than_the_mean_image_is_enough(truth):
     worked = scores(truth, truth.images)
-    untold = replace(worked, right_rank=torch.full((30,), 30))
-    assert judge_undefended(untold).passed
+    unidentified = replace(worked, right_rank=torch.full((30,), 30))
+    assert judge_undefended(unidentified).passed
 
 
-def test_the_interval_is_that_of_the_samples_that_were_identified(truth):
+def test_the_interval_is_that_of_the_identification_rate(truth):
     worked = scores(truth, truth.images)
     half = replace(worked, right_rank=torch.tensor([1] * 15 + [9] * 15), intervals={"mse": [0.0, 1.0]})
     judged = judge_undefended(half)
@@ -50,14 +50,14 @@ def test_the_interval_is_that_of_the_samples_that_were_identified(truth):
     assert nothing.interval == binomial_interval(0, 30)
 
 
-def test_the_whole_interval_of_the_error_has_to_be_below_the_mean_images(truth):
+def test_the_whole_interval_of_the_error_must_be_below_the_mean_image(truth):
     found = replace(scores(truth, truth.images), right_rank=torch.full((30,), 9))
     typical = found.baselines["mean_image"]["mse"]
     assert not judge_undefended(replace(found, intervals={"mse": [0.0, typical]})).passed
     assert judge_undefended(replace(found, intervals={"mse": [0.0, 0.99 * typical]})).passed
 
 
-def test_sequences_are_judged_by_their_wrong_tokens():
+def test_sequences_are_judged_by_the_share_of_wrong_tokens():
     generator = torch.Generator().manual_seed(3)
     drawn = torch.randint(9, (20, 6), generator=generator)
     truth = TokenSet("notes", drawn, torch.zeros(20, dtype=torch.int64), 1)
@@ -68,13 +68,13 @@ def test_sequences_are_judged_by_their_wrong_tokens():
     assert judged.mse == pytest.approx(2 / 6)
     assert judged.mean_image == pytest.approx(1 - found.baselines["typical"]["token_accuracy"])
     assert judged.passed
-    nobody = {"identification_top1": torch.zeros(20, dtype=torch.float64)}
-    blind = replace(found, per_sample=found.per_sample | nobody)
+    unidentified = {"identification_top1": torch.zeros(20, dtype=torch.float64)}
+    blind = replace(found, per_sample=found.per_sample | unidentified)
     assert judge_undefended(blind).passed
     assert not judge_undefended(replace(blind, intervals={"token_accuracy": [0.01, 0.9]})).passed
 
 
-def test_a_score_of_nothing_counts_as_nothing(truth):
+def test_scores_of_zero_are_handled(truth):
     assert judge_undefended(scores(truth, truth.images)).mse == 0
     drawn = torch.randint(9, (20, 6), generator=torch.Generator().manual_seed(3))
     notes = TokenSet("notes", drawn, torch.zeros(20, dtype=torch.int64), 1)

@@ -28,7 +28,7 @@ def scored(
     return evaluate_samples(reconstructions, originals, auxiliary, bootstrap=50, generator=generator)
 
 
-def test_the_truth_scores_zero_and_the_mean_row_about_one() -> None:
+def test_originals_score_zero_and_the_mean_row_about_one() -> None:
     originals, auxiliary = rows(200, 1), rows(300)
     perfect = scored(originals.rows, originals, auxiliary)
     assert perfect.reconstruction() == {
@@ -48,43 +48,46 @@ def test_the_truth_scores_zero_and_the_mean_row_about_one() -> None:
 def test_units_do_not_matter(scales: list[float]) -> None:
     originals, auxiliary, guess = rows(20, 1), rows(30), rows(20, 2)
     factor = torch.tensor(scales)
-    here = scored(guess.rows, originals, auxiliary).reconstruction()
-    there = scored(
+    unscaled = scored(guess.rows, originals, auxiliary).reconstruction()
+    scaled = scored(
         guess.rows * factor,
         RowSet("rows", originals.rows * factor, originals.labels, 1, originals.columns),
         RowSet("rows", auxiliary.rows * factor, auxiliary.labels, 1, auxiliary.columns),
     ).reconstruction()
-    assert there["mse"] == pytest.approx(here["mse"], rel=1e-4)
+    assert scaled["mse"] == pytest.approx(unscaled["mse"], rel=1e-4)
 
 
-def test_tokens_are_counted_as_one_would_by_hand() -> None:
+def test_token_scores_equal_a_manual_count() -> None:
     originals, guess = tokens(12, 1), tokens(12, 2)
     scores = scored(guess.tokens, originals, tokens(40)).per_sample
-    for row, (here, there) in enumerate(zip(guess.tokens.tolist(), originals.tokens.tolist(), strict=True)):
+    pairs = zip(guess.tokens.tolist(), originals.tokens.tolist(), strict=True)
+    for row, (answer, truth) in enumerate(pairs):
         assert scores["token_accuracy"][row] == pytest.approx(
-            sum(a == b for a, b in zip(here, there, strict=True)) / 5
+            sum(a == b for a, b in zip(answer, truth, strict=True)) / 5
         )
         assert scores["token_recall"][row] == pytest.approx(
-            sum(t in here for t in set(there)) / len(set(there))
+            sum(t in answer for t in set(truth)) / len(set(truth))
         )
-        wrong = [sum(a != b for a, b in zip(here, other, strict=True)) for other in originals.tokens.tolist()]
-        rank = sum(one <= wrong[row] for one in wrong)
+        wrong = [
+            sum(a != b for a, b in zip(answer, other, strict=True)) for other in originals.tokens.tolist()
+        ]
+        rank = sum(count <= wrong[row] for count in wrong)
         assert bool(scores["identification_top1"][row]) == (rank == 1)
         assert bool(scores["identification_top5"][row]) == (rank <= 5)
 
 
-def test_one_answer_for_all_tells_nothing_apart() -> None:
+def test_a_constant_reconstruction_identifies_at_most_one_sample() -> None:
     originals = tokens(10, 1)
     same = originals.tokens[:1].expand(10, -1)
     assert scored(same, originals, tokens(10)).per_sample["identification_top1"].sum() <= 1
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_rejects_mismatched_or_nonfinite_inputs() -> None:
     with pytest.raises(DatasetError, match=r"rows of a table .* sequences of tokens"):
         scored(rows(3).rows, rows(3), tokens(3))
     with pytest.raises(DatasetError, match="one reconstruction for each"):
         scored(rows(2).rows, rows(3), rows(3))
-    with pytest.raises(DivergenceError, match="not finite"):
+    with pytest.raises(DivergenceError, match="NaN or infinity"):
         scored(torch.full((3, 3), torch.nan), rows(3), rows(3))
 
 
@@ -96,7 +99,7 @@ def test_scores_are_stored(tmp_path) -> None:
     assert set(after.meanings()) == set(after.per_sample)
 
 
-def test_errors_of_all_pairs_are_in_units_of_the_auxiliary_rows_deviation() -> None:
+def test_sample_errors_of_rows_are_scaled_by_the_auxiliary_deviation() -> None:
     originals, auxiliary, guess = rows(7, 1), rows(9), rows(7, 2)
     scale = auxiliary.rows.std(0, correction=0)
     expected = ((guess.rows[:, None] - originals.rows) / scale).square().mean(2)
@@ -107,20 +110,20 @@ def test_errors_of_all_pairs_are_in_units_of_the_auxiliary_rows_deviation() -> N
     assert scored(guess.rows, originals, auxiliary).reconstruction()["mse"] == pytest.approx(mean, rel=1e-4)
 
 
-def test_errors_of_all_pairs_of_sequences_are_shares_of_wrong_tokens() -> None:
+def test_sample_errors_of_sequences_are_shares_of_wrong_tokens() -> None:
     originals, guess = tokens(7, 1), tokens(7, 2)
     expected = (guess.tokens[:, None] != originals.tokens).float().mean(2)
     torch.testing.assert_close(sample_errors(guess.tokens, originals, tokens(9)), expected)
 
 
-def test_a_column_that_never_changes_is_taken_as_it_is() -> None:
+def test_constant_columns_are_not_scaled() -> None:
     originals, auxiliary = rows(8, 1), rows(9)
     auxiliary.rows[:, 1] = 3.0
     scores = scored(originals.rows + torch.tensor([0, 2.0, 0]), originals, auxiliary).reconstruction()
     assert scores["mae"] == pytest.approx(2 / 3)
 
 
-def test_chance_is_one_in_all_and_five_in_all() -> None:
+def test_chance_is_one_and_five_divided_by_the_number_of_samples() -> None:
     chance = {count: scored(tokens(count).tokens, tokens(count), tokens(9)).chance() for count in (3, 20)}
     assert chance[3] == {"identification_top1": 1 / 3, "identification_top5": 1}
     assert chance[20] == {"identification_top1": 1 / 20, "identification_top5": 5 / 20}

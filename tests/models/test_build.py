@@ -18,7 +18,7 @@ def make(name="convnet", seed=1, **settings):
 
 @pytest.fixture
 def registered(monkeypatch):
-    MODELS.names()  # what is built in is registered first, outside the copy
+    MODELS.names()  # registers the built-in models before monkeypatch saves the state
 
     def register(component):
         monkeypatch.setitem(MODELS._components, "under-test", component)
@@ -30,13 +30,13 @@ def registered(monkeypatch):
 @pytest.mark.parametrize(
     "settings", [{}, {"name": "lenet", "initialization": "uniform"}, {"name": "resnet20"}]
 )
-def test_the_seed_decides_the_parameters(settings):
+def test_the_seed_determines_the_parameters(settings):
     first, again, other = make(**settings), make(**settings), make(**settings, seed=2)
     assert parameters_hash(first.state_dict()) == parameters_hash(again.state_dict())
     assert parameters_hash(first.state_dict()) != parameters_hash(other.state_dict())
 
 
-def test_leaves_the_global_random_state_alone_and_does_not_depend_on_it():
+def test_is_independent_of_the_global_random_state():
     torch.manual_seed(5)
     before = torch.get_rng_state()
     first = make()
@@ -45,11 +45,11 @@ def test_leaves_the_global_random_state_alone_and_does_not_depend_on_it():
     assert parameters_hash(first.state_dict()) == parameters_hash(make().state_dict())
 
 
-def test_takes_the_settings_of_the_configuration():
+def test_uses_the_settings_of_the_configuration():
     assert parameter_count(make(width=4)) < parameter_count(make(width=8))
 
 
-def test_returns_a_model_in_training_mode_whose_statistics_are_untouched():
+def test_returns_a_model_in_training_mode_with_initial_statistics():
     model = make("resnet20", width=2)
     assert model.training
     means = [buffer for name, buffer in model.named_buffers() if name.endswith("running_mean")]
@@ -58,12 +58,12 @@ def test_returns_a_model_in_training_mode_whose_statistics_are_untouched():
 
 
 @pytest.mark.parametrize(("shape", "classes"), [((0, 8, 8), 10), ((1, 8, 0), 10), ((1, 8, 8), 0)])
-def test_refuses_empty_shapes(shape, classes):
+def test_rejects_empty_shapes(shape, classes):
     with pytest.raises(ModelError, match="1 or more"):
         build_model(ModelConfig(), shape=shape, classes=classes, seed=1)
 
 
-def test_names_a_model_that_returns_no_logits(registered):
+def test_rejects_a_model_that_returns_no_logits(registered):
     class Identity(Component):
         def __call__(self, shape, classes):
             return nn.Identity()
@@ -72,7 +72,7 @@ def test_names_a_model_that_returns_no_logits(registered):
         make(registered(Identity))
 
 
-def test_names_a_model_that_cannot_take_the_images(registered):
+def test_rejects_a_model_that_does_not_accept_the_images(registered):
     class Narrow(Component):
         def __call__(self, shape, classes):
             return nn.Linear(5, classes)
@@ -83,7 +83,7 @@ def test_names_a_model_that_cannot_take_the_images(registered):
 
 def test_loads_parameters_and_buffers_in_place():
     source, target = make("resnet20", seed=1, width=2), make("resnet20", seed=2, width=2)
-    source(torch.rand(4, *SHAPE))  # moves the running statistics
+    source(torch.rand(4, *SHAPE))  # updates the running statistics
     assert load_parameters(target, source.state_dict()) is target
     assert parameters_hash(target.state_dict()) == parameters_hash(source.state_dict())
 

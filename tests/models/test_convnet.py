@@ -15,7 +15,7 @@ def test_width_scales_the_channels():
     assert parameter_count(ConvNet(width=8)(DIGITS, 10)) < parameter_count(ConvNet(width=16)(DIGITS, 10))
 
 
-def test_convnet_is_three_convolutions_and_a_linear_layer():
+def test_is_three_convolutions_and_a_linear_layer():
     model = ConvNet(width=2)(CIFAR, 10)
     weights = list(model.parameters())
     features = images = torch.rand(3, *CIFAR)

@@ -4,7 +4,7 @@ from torch import nn
 
 from palimpsest.errors import CheckpointError, ConfigurationError, ModelError
 from palimpsest.gradients import per_sample_gradients
-from palimpsest.models import bare, build_own, count_classes, fill_own
+from palimpsest.models import bare, build_custom_model, count_classes, load_custom_model
 
 SHAPE = (3, 8, 8)
 
@@ -13,16 +13,18 @@ def small() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
 
 
-def test_a_factory_is_called_with_its_arguments_and_leaves_the_random_state_alone() -> None:
+def test_calls_a_factory_and_keeps_the_random_state() -> None:
     before = torch.random.get_rng_state()
-    model = build_own("torch.nn:Linear", {"in_features": 3, "out_features": 5}, shape=SHAPE, classes=1)
+    model = build_custom_model(
+        "torch.nn:Linear", {"in_features": 3, "out_features": 5}, shape=SHAPE, classes=1
+    )
     assert isinstance(model, nn.Linear)
     assert not model.training
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_an_architecture_of_this_package_is_found_by_its_name() -> None:
-    model = build_own("convnet", {"width": 8}, shape=SHAPE, classes=4)
+def test_finds_a_built_in_architecture_by_name() -> None:
+    model = build_custom_model("convnet", {"width": 8}, shape=SHAPE, classes=4)
     assert count_classes(model, SHAPE) == 4
 
 
@@ -35,16 +37,16 @@ def test_an_architecture_of_this_package_is_found_by_its_name() -> None:
         ("torch:zeros", {"size": (1,)}, ModelError, "Tensor, not an nn.Module"),
     ],
 )
-def test_what_makes_no_network_is_refused(
+def test_rejects_a_name_or_arguments_that_build_no_network(
     name: str, arguments: dict[str, object], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        build_own(name, arguments, shape=SHAPE, classes=4)
+        build_custom_model(name, arguments, shape=SHAPE, classes=4)
 
 
-def test_normalization_is_part_of_the_model_and_of_no_gradient() -> None:
+def test_normalization_adds_no_parameters() -> None:
     network = small()
-    model = fill_own(small(), network.state_dict(), mean=[0.1, 0.2, 0.3], std=[0.5, 0.4, 0.3])
+    model = load_custom_model(small(), network.state_dict(), mean=[0.1, 0.2, 0.3], std=[0.5, 0.4, 0.3])
     images, labels = torch.rand(5, *SHAPE), torch.arange(5) % 4
     mean, std = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1), torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)
     torch.testing.assert_close(model(images), network((images - mean) / std))
@@ -60,21 +62,23 @@ def test_normalization_is_part_of_the_model_and_of_no_gradient() -> None:
 
 
 @pytest.mark.parametrize(("mean", "std"), [([0.1], None), ([0.1], [0.2, 0.3]), ([0.1], [0.0]), ([], [])])
-def test_a_normalization_that_is_none_is_refused(mean: list[float], std: list[float] | None) -> None:
+def test_rejects_an_invalid_normalization(mean: list[float], std: list[float] | None) -> None:
     with pytest.raises(ConfigurationError, match="mean"):
-        fill_own(small(), small().state_dict(), mean=mean, std=std)
+        load_custom_model(small(), small().state_dict(), mean=mean, std=std)
 
 
-def test_half_precision_is_brought_to_float32_and_frozen_layers_have_gradients() -> None:
+def test_converts_to_float32_and_unfreezes_layers() -> None:
     model = small()
     model[1].bias.requires_grad_(False)  # type: ignore[index]
-    filled = fill_own(model, {name: value.half() for name, value in small().state_dict().items()})
-    assert all(one.dtype == torch.float32 and one.requires_grad for one in filled.parameters())
+    loaded = load_custom_model(model, {name: value.half() for name, value in small().state_dict().items()})
+    assert all(
+        parameter.dtype == torch.float32 and parameter.requires_grad for parameter in loaded.parameters()
+    )
 
 
-def test_parameters_of_another_network_are_refused() -> None:
+def test_rejects_parameters_of_another_network() -> None:
     with pytest.raises(CheckpointError, match=r"1.weight"):
-        fill_own(small(), {"0.weight": torch.zeros(1)})
+        load_custom_model(small(), {"0.weight": torch.zeros(1)})
 
 
 class Pair(nn.Module):
@@ -94,6 +98,6 @@ class Pair(nn.Module):
         (Pair(), "tuple"),
     ],
 )
-def test_what_returns_no_logits_is_refused(model: nn.Module, words: str) -> None:
+def test_rejects_a_model_that_returns_no_logits(model: nn.Module, words: str) -> None:
     with pytest.raises(ModelError, match=words):
         count_classes(model.eval(), SHAPE)

@@ -19,12 +19,12 @@ def test_has_the_published_number_of_parameters(shape, classes, count):
 @pytest.mark.parametrize(
     ("activation", "kind"), [("sigmoid", nn.Sigmoid), ("relu", nn.ReLU), ("tanh", nn.Tanh)]
 )
-def test_lenet_uses_the_chosen_activation(activation, kind):
+def test_uses_the_configured_activation(activation, kind):
     layers = list(LeNet(activation=activation)(DIGITS, 10))
     assert [isinstance(layer, kind) for layer in layers] == [False, True] * 3 + [False, False]
 
 
-def test_it_is_three_convolutions_and_a_linear_layer():
+def test_is_three_convolutions_and_a_linear_layer():
     model = LeNet()(CIFAR, 10)
     weights = list(model.parameters())
     features = images = torch.rand(3, *CIFAR)

@@ -16,11 +16,11 @@ def test_width_scales_the_channels():
     assert parameter_count(ResNet20(width=3)(CIFAR, 10)) < parameter_count(ResNet20(width=4)(CIFAR, 10))
 
 
-def test_shortcut_keeps_every_other_pixel_and_adds_zero_channels_on_both_sides():
+def test_shortcut_subsamples_and_pads_channels_with_zeros():
     model = ResNet20(width=2)(CIFAR, 10)
     block = next(module for module in model if getattr(module, "stride", 1) == 2)
     with torch.no_grad():
-        block.normalization2.weight.zero_()  # nothing but the shortcut is left
+        block.normalization2.weight.zero_()  # leaves only the shortcut
     images = torch.rand(1, 2, 8, 8)
     output = block(images)
     assert output.shape == (1, 4, 4, 4)

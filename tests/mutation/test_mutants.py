@@ -1,4 +1,4 @@
-"""The changes that are tried, and the list of those that need not be noticed."""
+"""Mutants of a source file, and the list of explained ones."""
 
 import ast
 from pathlib import Path
@@ -23,13 +23,13 @@ def area(width: int = 2, *, scale: float = 1.5) -> int | None:
 
 
 def changed(source: str) -> dict[str, str]:
-    """Each mutant's whole source, by its name."""
-    found = {}
-    for name in [one.name for one in mutants(ast.parse(source))]:
+    """Return the whole source of each mutant, by its name."""
+    sources = {}
+    for name in [mutant.name for mutant in mutants(ast.parse(source))]:
         tree = ast.parse(source)
-        next(one for one in mutants(tree) if one.name == name).apply()
-        found[name] = ast.unparse(tree)
-    return found
+        next(mutant for mutant in mutants(tree) if mutant.name == name).apply()
+        sources[name] = ast.unparse(tree)
+    return sources
 
 
 def test_operators_numbers_conditions_calls_and_results_are_changed() -> None:
@@ -50,7 +50,7 @@ def test_operators_numbers_conditions_calls_and_results_are_changed() -> None:
     }
 
 
-def test_each_changes_one_place_and_compiles() -> None:
+def test_each_mutant_changes_one_line_and_compiles() -> None:
     plain = ast.unparse(ast.parse(SOURCE)).splitlines()
     for name, source in changed(SOURCE).items():
         compile(source, name, "exec")
@@ -58,13 +58,13 @@ def test_each_changes_one_place_and_compiles() -> None:
         assert len(different) == 1, name
 
 
-def test_the_same_change_twice_in_a_function_has_two_names() -> None:
+def test_repeated_changes_in_a_function_are_numbered() -> None:
     assert list(changed("def f(a):\n    return a + 1, a + 1\n")).count("f: a + 1 -> a - 1 (number 2)") == 1
 
 
-def test_methods_are_named_after_their_class_and_inner_functions_after_the_outer_one() -> None:
+def test_names_contain_the_class_and_the_outermost_function() -> None:
     source = "class A:\n    limit = 3\n    def f(self):\n        def g():\n            return -1\n        return g()\n"
-    functions = {one.name: one.function for one in mutants(ast.parse(source))}
+    functions = {mutant.name: mutant.function for mutant in mutants(ast.parse(source))}
     assert functions["module: 3 -> 4"] is None
     assert functions["A.f: -1 -> 1"] == "A.f"
 
@@ -78,22 +78,20 @@ def test_every_target_has_files_and_tests(name: str) -> None:
         assert (ROOT / path).exists(), path
 
 
-def test_every_explanation_is_of_a_mutant_that_is_there_and_has_a_reason() -> None:
+def test_every_explanation_has_an_existing_mutant_and_a_reason() -> None:
     for file, reasons in Explanations.read().reasons.items():
-        names = {one.name for one in mutants(ast.parse((ROOT / file).read_text()))}
+        names = {mutant.name for mutant in mutants(ast.parse((ROOT / file).read_text()))}
         for mutant, reason in reasons.items():
-            assert mutant in names, f"{file} has no mutant {mutant!r} any more"
+            assert mutant in names, f"{file} no longer has the mutant {mutant!r}"
             assert len(reason) > 15, mutant
 
 
-def test_the_report_counts_and_names_what_survived(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_report_counts_and_lists_survivors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = tmp_path / "results.json"
     results.write_text('{"a.py": {"x": "killed", "y": "survived", "z": "survived", "t": "timeout"}}')
     explanations = Explanations({"a.py": {"y": "It is the same function."}})
     assert print_report("target", Target(("a.py",), ()), results, explanations) == 1
     out = capsys.readouterr().out
-    assert "target: 4 mutants, 2 killed (50.0%), 1 explained, 1 not" in out
+    assert "target: 4 mutants, 2 killed (50.0%), 1 explained, 1 unexplained" in out
     assert "a.py: z [survived]" in out
     assert "a.py: y" not in out

@@ -1,4 +1,4 @@
-"""The runner on a module of a few lines: what its tests notice is killed, and what they do not survives."""
+"""The mutation session on a small module: detected mutants are killed, and the others survive."""
 
 import ast
 import importlib
@@ -45,7 +45,7 @@ import pytest
 from mutation.session import MutationSession
 sys.path.insert(0, sys.argv[1])
 folder = Path(sys.argv[1])
-session = MutationSession({"tried": folder / "tried.py"}, {}, lambda: None, lambda every: every)
+session = MutationSession({"tried": folder / "tried.py"}, {}, lambda: None, lambda candidates: candidates)
 pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)], plugins=[session])
 (folder / "results.json").write_text(json.dumps(session.known))
 """
@@ -60,44 +60,44 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_each_mutant_is_killed_or_survives_or_takes_an_import(folder: Path) -> None:
+def test_each_mutant_is_killed_survives_or_needs_an_import(folder: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", SCRIPT, str(folder)], env=environment, cwd=folder, check=True)
     (results,) = json.loads((folder / "results.json").read_text()).values()
     assert results["bounded: value > LIMIT -> value >= LIMIT"] == "killed"
     assert results["bounded: return value -> return None"] == "killed"
-    # A loop without an end.
+    # This mutant loops forever.
     assert results["bounded: value - 1 -> value + 1"] == "timeout"
-    # Nought is its own double, and its own half.
+    # Doubling and halving zero give the same result.
     assert results["doubled: value * 2 -> value / 2"] == "survived"
     assert results["doubled: 2 -> 3"] == "survived"
     assert results["forgotten: value + 1 -> value - 1"] == "survived"
     assert results["module: 3 -> 4"] == "by import"
 
 
-def test_a_function_is_changed_for_who_has_imported_it_before(folder: Path) -> None:
+def test_swap_code_affects_earlier_imports(folder: Path) -> None:
     module = importlib.import_module("tried")
-    held = module.bounded
+    imported = module.bounded
     tree = ast.parse(MODULE)
-    next(one for one in mutants(tree) if one.name == "bounded: value - 1 -> value + 1").apply()
-    assert held(5) == 3
+    next(mutant for mutant in mutants(tree) if mutant.name == "bounded: value - 1 -> value + 1").apply()
+    assert imported(5) == 3
     tree.body[1].body[0].test = ast.Constant(False)  # type: ignore[attr-defined]
     assert swap_code(module, ast.fix_missing_locations(tree), "bounded")
-    assert held(5) == 5
+    assert imported(5) == 5
     assert not swap_code(module, tree, "nothing")
     assert find_function(module, "LIMIT") is None
 
 
-def test_a_module_can_be_imported_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imports_changed_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = ast.parse(MODULE)
-    next(one for one in mutants(tree) if one.name == "module: 3 -> 4").apply()
+    next(mutant for mutant in mutants(tree) if mutant.name == "module: 3 -> 4").apply()
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     ChangedSource("tried", folder / "tried.py", tree).install()
     assert importlib.import_module("tried").LIMIT == 4
     assert importlib.import_module("tried").bounded(9) == 4
 
 
-def test_a_fork_gives_its_status_or_is_killed_with_all_it_started() -> None:
+def test_a_fork_returns_its_status_or_is_killed() -> None:
     assert in_fork(lambda: 3, timeout=30) == 3
 
     def broken() -> int:

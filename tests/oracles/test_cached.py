@@ -14,8 +14,8 @@ from palimpsest.storage import read_tensors, save_tensors
 WEIGHT = torch.rand(4, 6, generator=torch.Generator().manual_seed(1))
 
 
-class Asked:
-    """Answers with a linear function, and counts."""
+class LinearOracle:
+    """Answers with a linear function, and counts the samples of each query."""
 
     def __init__(self) -> None:
         self.counts: list[int] = []
@@ -38,55 +38,58 @@ def whole(oracle: RecordedOracle, rows: list[int]) -> torch.Tensor:
 @given(
     st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=9), min_size=1, max_size=5), st.integers(1, 4)
 )
-def test_every_answer_is_the_askeds_and_no_question_is_asked_twice(
+def test_answers_are_those_of_the_oracle_and_no_sample_is_queried_twice(
     tmp_path_factory: pytest.TempPathFactory, questions: list[list[int]], batch: int
 ) -> None:
-    folder, asked = tmp_path_factory.mktemp("answers"), Asked()
+    folder, source = tmp_path_factory.mktemp("answers"), LinearOracle()
     for rows in questions:
-        # A new oracle each time, as after a run was killed.
-        oracle = RecordedOracle(asked, 6, folder=folder, batch_size=batch)
-        torch.testing.assert_close(whole(oracle, rows), Asked()(*samples(rows)))
-        assert oracle.asked == sum(asked.counts)
-    assert sum(asked.counts) == len({row for rows in questions for row in rows})
-    assert max(asked.counts) <= batch
+        # A new cache each time, as after a run was killed.
+        oracle = RecordedOracle(source, 6, folder=folder, batch_size=batch)
+        torch.testing.assert_close(whole(oracle, rows), LinearOracle()(*samples(rows)))
+        assert oracle.asked == sum(source.counts)
+    assert sum(source.counts) == len({row for rows in questions for row in rows})
+    assert max(source.counts) <= batch
 
 
 def test_the_budget_counts_samples_of_earlier_runs(tmp_path: Path) -> None:
-    asked = Asked()
-    whole(RecordedOracle(asked, 6, folder=tmp_path, batch_size=4, budget=7), [0, 1, 2, 3, 4])
-    oracle = RecordedOracle(asked, 6, folder=tmp_path, batch_size=4, budget=7)
+    source = LinearOracle()
+    whole(RecordedOracle(source, 6, folder=tmp_path, batch_size=4, budget=7), [0, 1, 2, 3, 4])
+    oracle = RecordedOracle(source, 6, folder=tmp_path, batch_size=4, budget=7)
     whole(oracle, [0, 1, 2, 3, 5, 6])
-    with pytest.raises(OracleError, match="budget of 7 samples is spent"):
+    with pytest.raises(OracleError, match="budget of 7 samples is exhausted"):
         whole(oracle, [7])
-    assert sum(asked.counts) == 7
+    assert sum(source.counts) == 7
 
 
-def test_answers_kept_in_half_of_the_room_are_rounded_the_first_time_too(tmp_path: Path) -> None:
+def test_bfloat16_answers_are_rounded_before_their_first_use(tmp_path: Path) -> None:
     first, again = (
-        whole(RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4, storage_dtype="bfloat16"), [1, 2, 3])
+        whole(
+            RecordedOracle(LinearOracle(), 6, folder=tmp_path, batch_size=4, storage_dtype="bfloat16"),
+            [1, 2, 3],
+        )
         for _ in range(2)
     )
-    exact = Asked()(*samples([1, 2, 3]))
+    exact = LinearOracle()(*samples([1, 2, 3]))
     assert torch.equal(first, again)
     assert torch.equal(first, exact.bfloat16().float())
     assert not torch.equal(first, exact)
     (file,) = tmp_path.iterdir()
     assert read_tensors(file)[0]["vectors"].dtype == torch.bfloat16
-    # What was kept in other numbers is another oracle's.
+    # Answers stored in another type belong to another oracle.
     with pytest.raises(CheckpointError, match="BF16"):
-        RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4)
+        RecordedOracle(LinearOracle(), 6, folder=tmp_path, batch_size=4)
 
 
 def test_answers_are_readable_by_their_owner_only(tmp_path: Path) -> None:
-    whole(RecordedOracle(Asked(), 6, folder=tmp_path / "oracle", batch_size=4), [1])
+    whole(RecordedOracle(LinearOracle(), 6, folder=tmp_path / "oracle", batch_size=4), [1])
     (file,) = (tmp_path / "oracle").iterdir()
     assert file.stat().st_mode & 0o077 == 0
 
 
-def test_a_damaged_file_of_answers_is_named(tmp_path: Path) -> None:
+def test_names_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / "answers-0.safetensors").write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="answers-0"):
-        RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4)
+        RecordedOracle(LinearOracle(), 6, folder=tmp_path, batch_size=4)
 
 
 @pytest.mark.parametrize(
@@ -99,19 +102,19 @@ def test_a_damaged_file_of_answers_is_named(tmp_path: Path) -> None:
         {"vectors": torch.zeros(2, 6)},
     ],
 )
-def test_answers_that_somebody_else_put_there_are_checked(tmp_path: Path, stored: dict) -> None:
+def test_checks_files_from_other_sources(tmp_path: Path, stored: dict) -> None:
     save_tensors(tmp_path / "answers-0.safetensors", stored)
     with pytest.raises(CheckpointError, match="answers-0"):
-        RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4)
+        RecordedOracle(LinearOracle(), 6, folder=tmp_path, batch_size=4)
 
 
-def test_a_kept_answer_that_is_not_finite_is_refused(tmp_path: Path) -> None:
-    whole(RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4), [1])
+def test_rejects_a_stored_answer_that_is_not_finite(tmp_path: Path) -> None:
+    whole(RecordedOracle(LinearOracle(), 6, folder=tmp_path, batch_size=4), [1])
     (file,) = tmp_path.iterdir()
     tensors, _ = read_tensors(file)
     save_tensors(file, tensors | {"vectors": torch.full((1, 6), torch.inf)})
     with pytest.raises(OracleError, match="not finite"):
-        whole(RecordedOracle(Asked(), 6, folder=tmp_path, batch_size=4), [1])
+        whole(RecordedOracle(LinearOracle(), 6, folder=tmp_path, batch_size=4), [1])
 
 
 @pytest.mark.parametrize(
@@ -124,10 +127,10 @@ def test_a_kept_answer_that_is_not_finite_is_refused(tmp_path: Path) -> None:
         (None, "NoneType"),
     ],
 )
-def test_what_is_no_answer_is_refused(answer: object, words: str) -> None:
+def test_rejects_an_invalid_answer(answer: object, words: str) -> None:
     with pytest.raises(OracleError, match=words):
         check_answer(answer, 2, 6)
 
 
-def test_numbers_of_other_libraries_are_taken() -> None:
+def test_accepts_numpy_arrays() -> None:
     assert check_answer(np.ones((2, 6)), 2, 6).dtype == torch.float32

@@ -8,8 +8,8 @@ from palimpsest.oracles import DefendedOracle
 from palimpsest.randomness import make_generator
 
 
-class Plain:
-    """Answers with the images' own pixels, and counts."""
+class PixelOracle:
+    """Answers with the images' pixels, and counts the samples."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -29,7 +29,7 @@ def ask(oracle: DefendedOracle) -> Tensor:
 
 
 def test_answers_are_defended() -> None:
-    oracle = DefendedOracle(Plain(), [SignCompression()], generator=make_generator(2))
+    oracle = DefendedOracle(PixelOracle(), [SignCompression()], generator=make_generator(2))
     assert torch.equal(ask(oracle), IMAGES.flatten(1).sign())
     assert oracle.dimension == 12
     assert not oracle.stochastic
@@ -37,8 +37,8 @@ def test_answers_are_defended() -> None:
 
 
 @pytest.mark.parametrize("defense", [GaussianNoise(sigma=0.1), ClipNoise(), Seeded(key=5)])
-def test_each_question_gets_fresh_randomness_and_the_askers_own_secrets(defense) -> None:
-    oracle = DefendedOracle(Plain(), [defense], generator=make_generator(2))
+def test_each_query_gets_fresh_randomness_and_secrets_unlike_the_clients(defense) -> None:
+    oracle = DefendedOracle(PixelOracle(), [defense], generator=make_generator(2))
     assert oracle.stochastic
     first, second = ask(oracle), ask(oracle)
     assert not torch.equal(first, second)
@@ -46,14 +46,14 @@ def test_each_question_gets_fresh_randomness_and_the_askers_own_secrets(defense)
     assert not torch.equal(first, clients)
 
 
-def test_the_dimension_is_that_of_what_comes_out() -> None:
-    oracle = DefendedOracle(Plain(), [RandomProjection(dimensions=5)], generator=make_generator(2))
+def test_the_dimension_is_that_of_a_defended_vector() -> None:
+    oracle = DefendedOracle(PixelOracle(), [RandomProjection(dimensions=5)], generator=make_generator(2))
     assert oracle.dimension == ask(oracle).shape[1] == 5
 
 
 @pytest.mark.parametrize(("budget", "asked"), [(0, 16), (10_000, 8)])
-def test_what_fits_is_remembered_and_defended_anew(budget: int, asked: int) -> None:
-    plain = Plain()
+def test_cached_answers_are_defended_again(budget: int, asked: int) -> None:
+    plain = PixelOracle()
     oracle = DefendedOracle(
         plain, [GaussianNoise(sigma=0.1)], generator=make_generator(2), memory_budget=budget
     )
@@ -63,12 +63,14 @@ def test_what_fits_is_remembered_and_defended_anew(budget: int, asked: int) -> N
     torch.testing.assert_close(first, IMAGES.flatten(1), atol=0.6, rtol=0)
 
 
-def test_answers_at_hand_are_defended_as_those_to_a_question() -> None:
-    plain = Plain()
-    asked, given = (DefendedOracle(plain, [ClipNoise()], generator=make_generator(2)) for _ in range(2))
-    first, second = ask(asked), ask(asked)
+def test_defending_answers_at_hand_equals_querying() -> None:
+    plain = PixelOracle()
+    querying, defending = (
+        DefendedOracle(plain, [ClipNoise()], generator=make_generator(2)) for _ in range(2)
+    )
+    first, second = ask(querying), ask(querying)
     plain.asked = 0
     answers = IMAGES.flatten(1)
-    assert torch.equal(torch.cat([*given.defend(answers.split(5))]), first)
-    assert torch.equal(torch.cat([*given.defend([answers])]), second)
+    assert torch.equal(torch.cat([*defending.defend(answers.split(5))]), first)
+    assert torch.equal(torch.cat([*defending.defend([answers])]), second)
     assert plain.asked == 0

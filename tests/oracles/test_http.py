@@ -1,4 +1,4 @@
-"""The asking side of the protocol, against endpoints that misbehave; the reference server is in tests/examples."""
+"""The client side of the HTTP protocol against misbehaving endpoints; tests/examples has the reference server."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ DESCRIPTION = {
 
 
 class Stub:
-    """An endpoint that gives the replies that it was told, and remembers what came."""
+    """An endpoint that sends prepared replies, and records requests."""
 
     def __init__(self) -> None:
         self.replies: list[Reply] = []
@@ -47,7 +47,7 @@ class Stub:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                # Who asked may have gone.
+                # The client may have closed the connection.
                 with suppress(OSError):
                     for place in range(0, len(body), stub.piece):
                         self.wfile.write(body[place : place + stub.piece])
@@ -68,9 +68,9 @@ class Stub:
 
 @pytest.fixture
 def stub() -> Iterator[Stub]:
-    one = Stub()
-    yield one
-    one.close()
+    opened = Stub()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def question() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(2, 1, 2, 2), torch.tensor([0, 2])
 
 
-def test_it_asks_with_its_token_and_gets_vectors(stub: Stub, oracle: RemoteOracle) -> None:
+def test_sends_its_token_and_receives_vectors(stub: Stub, oracle: RemoteOracle) -> None:
     stub.replies.append(vectors())
     assert torch.equal(oracle(*question()), torch.ones(2, 5))
     assert stub.paths == ["GET /v1/oracle", "POST /v1/differences"]
@@ -109,13 +109,13 @@ def test_it_asks_with_its_token_and_gets_vectors(stub: Stub, oracle: RemoteOracl
     assert oracle.description.classes == 3
 
 
-def test_it_comes_again_where_it_is_asked_to(stub: Stub, oracle: RemoteOracle, waits: list[float]) -> None:
+def test_retries_after_the_requested_wait(stub: Stub, oracle: RemoteOracle, waits: list[float]) -> None:
     stub.replies += [(503, {}, b""), (429, {"Retry-After": "7"}, b'{"error": "slowly"}'), vectors()]
     assert oracle(*question()).shape == (2, 5)
     assert waits == [1.0, 7.0]
 
 
-def test_it_gives_up_after_its_attempts_and_says_why(
+def test_gives_up_after_its_attempts_with_the_reason(
     stub: Stub, oracle: RemoteOracle, waits: list[float]
 ) -> None:
     stub.replies += [(500, {"Retry-After": "1e9"}, b'{"error": "out of\\u0007 memory"}')] * 4
@@ -125,7 +125,7 @@ def test_it_gives_up_after_its_attempts_and_says_why(
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 413])
-def test_a_refusal_is_not_argued_with(stub: Stub, oracle: RemoteOracle, status: int) -> None:
+def test_a_refusal_is_not_retried(stub: Stub, oracle: RemoteOracle, status: int) -> None:
     stub.replies += [(status, {"Location": "http://127.0.0.1:1"}, b'{"error": "no more"}')]
     with pytest.raises(OracleError, match=f"refused .{status} no more"):
         oracle(*question())
@@ -135,14 +135,14 @@ def test_a_refusal_is_not_argued_with(stub: Stub, oracle: RemoteOracle, status: 
     ("reply", "words"),
     [
         ((200, {}, b"\x00" * 9000), "more than the 4,136 bytes"),
-        ((200, {}, b"nonsense"), "no safetensors"),
+        ((200, {}, b"nonsense"), "safetensors format"),
         (vectors(count=1), "shape"),
         (vectors(dimension=4), "shape"),
         (vectors(value=float("nan")), "not finite"),
-        (vectors(name="gradients"), "not with 'vectors'"),
+        (vectors(name="gradients"), "Only 'vectors' is expected"),
     ],
 )
-def test_what_is_no_answer_is_refused(stub: Stub, oracle: RemoteOracle, reply: Reply, words: str) -> None:
+def test_rejects_an_invalid_answer(stub: Stub, oracle: RemoteOracle, reply: Reply, words: str) -> None:
     stub.replies.append(reply)
     with pytest.raises(OracleError, match=words):
         oracle(*question())
@@ -151,43 +151,41 @@ def test_what_is_no_answer_is_refused(stub: Stub, oracle: RemoteOracle, reply: R
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (described(protocol="palimpsest-oracle-9"), "speaks 'palimpsest-oracle-9'"),
-        (described(dimension=0), "no oracle"),
-        (described(models="x" * 500), "no oracle"),
-        ((200, {}, b"<html>"), "no oracle"),
+        (described(protocol="palimpsest-oracle-9"), "uses the protocol 'palimpsest-oracle-9'"),
+        (described(dimension=0), "not a Palimpsest oracle"),
+        (described(models="x" * 500), "not a Palimpsest oracle"),
+        ((200, {}, b"<html>"), "not a Palimpsest oracle"),
     ],
 )
-def test_another_protocol_is_refused(stub: Stub, endpoint: Endpoint, reply: Reply, words: str) -> None:
+def test_rejects_another_protocol(stub: Stub, endpoint: Endpoint, reply: Reply, words: str) -> None:
     stub.replies.append(reply)
     with pytest.raises(OracleError, match=words):
         RemoteOracle.connect(endpoint)
 
 
-def test_a_wait_that_is_no_number_of_seconds_is_the_usual_one(
-    stub: Stub, oracle: RemoteOracle, waits: list[float]
-) -> None:
-    stub.replies += [(503, {"Retry-After": told}, b"") for told in ("nan", "-inf", "soon")] + [vectors()]
+def test_ignores_a_wait_that_is_not_a_number(stub: Stub, oracle: RemoteOracle, waits: list[float]) -> None:
+    stub.replies += [(503, {"Retry-After": wait}, b"") for wait in ("nan", "-inf", "soon")] + [vectors()]
     oracle(*question())
     assert waits == [1.0, 0.0, 4.0]
 
 
-def test_an_answer_that_drips_is_not_waited_for(stub: Stub, waits: list[float]) -> None:
+def test_gives_up_on_an_answer_that_drips(stub: Stub, waits: list[float]) -> None:
     stub.piece, stub.pause = 1, 0.1
     stub.replies += [described()] * 2
     slow = Endpoint(stub.url, "secret", timeout=0.4, attempts=2, sleep=waits.append)
     start = time.monotonic()
-    with pytest.raises(OracleError, match=r"no whole answer within 0\.4 s"):
+    with pytest.raises(OracleError, match=r"no complete answer within oracle\.timeout, 0\.4 s"):
         RemoteOracle.connect(slow)
     assert time.monotonic() - start < 5
 
 
-def test_a_packed_answer_is_not_unpacked(stub: Stub, endpoint: Endpoint) -> None:
+def test_does_not_decompress_answers(stub: Stub, endpoint: Endpoint) -> None:
     stub.replies.append((200, {"Content-Encoding": "gzip"}, gzip.compress(b" " * 2**16)))
-    with pytest.raises(OracleError, match="no oracle"):
+    with pytest.raises(OracleError, match="not a Palimpsest oracle"):
         RemoteOracle.connect(endpoint)
 
 
-def test_nobody_there() -> None:
+def test_gives_up_on_a_silent_host() -> None:
     waits: list[float] = []
     silent = Endpoint("http://127.0.0.1:9", "secret", timeout=1, attempts=3, sleep=waits.append)
     with pytest.raises(OracleError, match="in 3 attempts"):
@@ -201,12 +199,12 @@ def test_nobody_there() -> None:
         (lambda: Endpoint("http://example.org", "secret"), "in the clear"),
         (lambda: Endpoint("https://example.org", ""), "needs a token"),
         (lambda: Endpoint("https://example.org", "two\nlines"), "has a line break"),
-        (lambda: Endpoint("https://", "secret"), "no address"),
-        (lambda: Endpoint("https://example.org:port", "secret"), "no address"),
-        (lambda: Endpoint("http://[::1", "secret"), "no address"),
-        (lambda: Endpoint("https://example.org/a b", "secret"), "no address"),
+        (lambda: Endpoint("https://", "secret"), "not a valid address"),
+        (lambda: Endpoint("https://example.org:port", "secret"), "not a valid address"),
+        (lambda: Endpoint("http://[::1", "secret"), "not a valid address"),
+        (lambda: Endpoint("https://example.org/a b", "secret"), "not a valid address"),
     ],
 )
-def test_a_token_is_needed_and_never_sent_in_the_clear(make: Callable[[], Endpoint], words: str) -> None:
+def test_requires_a_token_and_an_encrypted_connection(make: Callable[[], Endpoint], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         make()

@@ -14,7 +14,7 @@ from palimpsest.oracles import PrecomputedOracle
 @pytest.fixture
 def images() -> ImageSet:
     generator = torch.Generator().manual_seed(0)
-    return ImageSet("some", torch.rand(10, 1, 4, 4, generator=generator), torch.arange(10) % 3, 3)
+    return ImageSet("drawn", torch.rand(10, 1, 4, 4, generator=generator), torch.arange(10) % 3, 3)
 
 
 @pytest.fixture
@@ -22,9 +22,7 @@ def vectors() -> torch.Tensor:
     return torch.rand(10, 7, generator=torch.Generator().manual_seed(1))
 
 
-def test_any_order_of_the_images_gets_their_vectors(
-    tmp_path: Path, images: ImageSet, vectors: torch.Tensor
-) -> None:
+def test_answers_queries_in_any_order(tmp_path: Path, images: ImageSet, vectors: torch.Tensor) -> None:
     save_file({"vectors": vectors[:4].clone()}, tmp_path / "a.safetensors")
     save_file({"original": vectors[4:] + 2, "unlearned": torch.full((6, 7), 2.0)}, tmp_path / "b.safetensors")
     oracle = PrecomputedOracle(tmp_path, images)
@@ -35,7 +33,7 @@ def test_any_order_of_the_images_gets_their_vectors(
     )
 
 
-def test_a_sample_that_was_not_asked_about_is_refused(
+def test_rejects_samples_without_a_precomputed_gradient(
     tmp_path: Path, images: ImageSet, vectors: torch.Tensor
 ) -> None:
     save_file({"vectors": vectors}, tmp_path / "a.safetensors")
@@ -56,7 +54,7 @@ def test_a_sample_that_was_not_asked_about_is_refused(
         ({"original": torch.zeros(10, 7), "unlearned": torch.zeros(10, 6)}, "shapes"),
     ],
 )
-def test_files_of_another_form_are_refused(
+def test_rejects_files_of_another_format(
     tmp_path: Path, images: ImageSet, tensors: dict[str, torch.Tensor], words: str
 ) -> None:
     save_file(tensors, tmp_path / "a.safetensors")
@@ -64,26 +62,26 @@ def test_files_of_another_form_are_refused(
         PrecomputedOracle(tmp_path, images)
 
 
-def test_an_empty_folder_and_a_broken_file_are_refused(tmp_path: Path, images: ImageSet) -> None:
+def test_rejects_an_empty_folder_and_a_broken_file(tmp_path: Path, images: ImageSet) -> None:
     with pytest.raises(OracleError, match=r"no \.safetensors files"):
         PrecomputedOracle(tmp_path, images)
     (tmp_path / "a.safetensors").write_bytes(b"\x00" * 20)
-    with pytest.raises(OracleError, match="not a whole safetensors file"):
+    with pytest.raises(OracleError, match="not a complete safetensors file"):
         PrecomputedOracle(tmp_path, images)
 
 
-def test_a_pipe_and_rows_without_numbers_are_refused(tmp_path: Path, images: ImageSet) -> None:
+def test_rejects_a_pipe_and_empty_rows(tmp_path: Path, images: ImageSet) -> None:
     os.mkfifo(tmp_path / "a.safetensors")
-    with pytest.raises(OracleError, match="no regular file"):
+    with pytest.raises(OracleError, match="not a regular file"):
         PrecomputedOracle(tmp_path, images)
     header = json.dumps({"vectors": {"dtype": "F32", "shape": [2**33, 0], "data_offsets": [0, 0]}}).encode()
     path = tmp_path / "b"
     path.write_bytes(len(header).to_bytes(8, "little") + header)
-    with pytest.raises(OracleError, match="it must hold floating-point"):
+    with pytest.raises(OracleError, match="It must hold floating-point"):
         PrecomputedOracle(path, images)
 
 
-def test_a_vector_that_is_not_finite_is_refused_when_it_is_asked_for(
+def test_rejects_a_vector_that_is_not_finite_when_it_is_queried(
     tmp_path: Path, images: ImageSet, vectors: torch.Tensor
 ) -> None:
     vectors[3, 2] = torch.inf

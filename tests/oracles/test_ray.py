@@ -32,96 +32,96 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-# In a process of its own: Ray leaves others behind for a while.
+# Runs in a separate process, because Ray's processes linger for a while.
 TWO_WORKERS = """
 import os, sys, time
 import ray, torch
 import palimpsest.system.telemetry
 palimpsest.system.telemetry.switch_off()
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-sys.path.insert(0, {here!r})
-import test_ray as here
+sys.path.insert(0, {folder!r})
+import test_ray
 from palimpsest.oracles import ShardedOracle
 from palimpsest.reduction import CountSketch
 
-def who(vectors):
+def process_id(vectors):
     time.sleep(0.3)
     return torch.full((len(vectors), 1), float(os.getpid()))
 
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-ray.cloudpickle.register_pickle_by_value(here)
-oracle = ShardedOracle(*here.models(), memory_budget=here.BUDGET)
-images, labels = here.questions(700)
-sketch = CountSketch.draw(oracle.dimension, 100, generator=here.generator())
+ray.cloudpickle.register_pickle_by_value(test_ray)
+oracle = ShardedOracle(*test_ray.models(), memory_budget=test_ray.BUDGET)
+images, labels = test_ray.questions(700)
+sketch = CountSketch.draw(oracle.dimension, 100, generator=test_ray.generator())
 torch.save(
     {{
         "whole": torch.cat(list(oracle.differences(images, labels))),
-        "short": torch.cat(list(oracle.read(images, labels, sketch, together=1))),
-        "workers": torch.cat(list(oracle.read(images, labels, who, together=1))).unique(),
+        "short": torch.cat(list(oracle.read(images, labels, sketch, min_rows=1))),
+        "workers": torch.cat(list(oracle.read(images, labels, process_id, min_rows=1))).unique(),
     }},
     {out!r},
 )
 del oracle
-assert ray.is_initialized(), "it ran before, and is left running"
+assert ray.is_initialized(), "Ray ran before, and must keep running"
 ray.shutdown()
 """
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    # Else Ray's workers give way to everybody else, who may be many on a machine that runs tests.
+    # Without this, Ray's workers are starved by other processes on a busy test machine.
     environment = os.environ | {"RAY_worker_niceness": "0"}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_two_workers_answer_as_one_process_does(tmp_path: Path) -> None:
+def test_two_workers_answer_like_a_single_process(tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    out = tmp_path / "told.pt"
-    script = TWO_WORKERS.format(here=str(Path(__file__).parent), out=str(out))
-    told = run(sys.executable, "-c", script)
-    assert told.returncode == 0, told.stderr
+    out = tmp_path / "answers.pt"
+    script = TWO_WORKERS.format(folder=str(Path(__file__).parent), out=str(out))
+    process = run(sys.executable, "-c", script)
+    assert process.returncode == 0, process.stderr
     found = torch.load(out)
     assert len(found["workers"]) == 2
     images, labels = questions(700)
     oracle = ModelOracle(*models(), memory_budget=BUDGET)
-    alone = torch.cat(list(oracle.differences(images, labels)))
-    torch.testing.assert_close(found["whole"], alone, rtol=1e-4, atol=1e-6)
+    single = torch.cat(list(oracle.differences(images, labels)))
+    torch.testing.assert_close(found["whole"], single, rtol=1e-4, atol=1e-6)
     sketch = CountSketch.draw(oracle.dimension, 100, generator=generator())
-    torch.testing.assert_close(found["short"], sketch.transform(alone), rtol=1e-4, atol=1e-5)
-    ours, theirs = (
+    torch.testing.assert_close(found["short"], sketch.transform(single), rtol=1e-4, atol=1e-5)
+    expected, projection = (
         fit_projection(vectors, explained_variance=0.95, generator=generator())
-        for vectors in (alone, found["whole"])
+        for vectors in (single, found["whole"])
     )
-    assert theirs.components == ours.components
-    torch.testing.assert_close(theirs.singular_values, ours.singular_values, rtol=1e-4, atol=1e-6)
-    overlap = torch.linalg.svdvals(ours.basis.T.double() @ theirs.basis.double())
+    assert projection.components == expected.components
+    torch.testing.assert_close(projection.singular_values, expected.singular_values, rtol=1e-4, atol=1e-6)
+    overlap = torch.linalg.svdvals(expected.basis.T.double() @ projection.basis.double())
     torch.testing.assert_close(overlap, torch.ones_like(overlap), rtol=0, atol=1e-4)
 
 
-def test_an_audit_on_ray_finds_what_one_process_finds(tmp_path: Path) -> None:
+def test_an_audit_on_ray_scores_like_a_single_process(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     flags = ["--data.auxiliary-size", "60", "--federation.rounds", "2", "--unlearning.count", "5"]
     command = [sys.executable, "-m", "palimpsest", "audit", "digits", *flags, "--attack.epochs", "1"]
     found = {}
     for engine in ("in-process", "ray"):
         folder = tmp_path / engine
-        told = run(*command, "--oracle.engine", engine, "--out", str(folder))
-        assert told.returncode == 0, told.stderr
+        process = run(*command, "--oracle.engine", engine, "--out", str(folder))
+        assert process.returncode == 0, process.stderr
         found[engine] = json.loads((folder / "metrics.json").read_text())["reconstruction"]["mse"]
     assert found["ray"] == pytest.approx(found["in-process"], rel=1e-3)
 
 
-class Plain:
-    """An oracle that answers with whole vectors and nothing else."""
+class FullVectors:
+    """An oracle that only answers with full vectors."""
 
     def __init__(self, oracle: ModelOracle) -> None:
         self.dimension, self.differences = oracle.dimension, oracle.differences
 
 
-@pytest.mark.parametrize("together", [1, 50, 1000])
-@pytest.mark.parametrize("whole", [False, True])
-def test_answers_are_read_by_the_oracle_or_for_it(together: int, whole: bool) -> None:
+@pytest.mark.parametrize("min_rows", [1, 50, 1000])
+@pytest.mark.parametrize("full", [False, True])
+def test_answers_are_transformed_with_or_without_support_by_the_oracle(min_rows: int, full: bool) -> None:
     oracle = ModelOracle(*models(), memory_budget=BUDGET)
-    asked = Plain(oracle) if whole else oracle
+    queried = FullVectors(oracle) if full else oracle
     images, labels = questions(100)
     rows: list[int] = []
 
@@ -129,19 +129,19 @@ def test_answers_are_read_by_the_oracle_or_for_it(together: int, whole: bool) ->
         rows.append(len(vectors))
         return vectors.norm(dim=1, keepdim=True)
 
-    read = torch.cat(list(read_answers(asked, images, labels, lengths, together=together)))
+    read = torch.cat(list(read_answers(queried, images, labels, lengths, min_rows=min_rows)))
     torch.testing.assert_close(read[:, 0], torch.cat(list(oracle.differences(images, labels))).norm(dim=1))
-    assert all(count >= together for count in rows[:-1])
+    assert all(count >= min_rows for count in rows[:-1])
 
 
-def test_turns_are_whole_chunks_within_the_budget() -> None:
+def test_tasks_are_whole_chunks_within_the_budget() -> None:
     oracle = ShardedOracle(*models(), memory_budget=BUDGET)
     d = oracle.dimension
-    assert [oracle._turn(16 * d * chunk) for chunk in (1, 10, 64)] == [2, 20, 128]
-    assert oracle._turn(2**30) == 128 * 8
+    assert [oracle._task_rows(16 * d * chunk) for chunk in (1, 10, 64)] == [2, 20, 128]
+    assert oracle._task_rows(2**30) == 128 * 8
 
 
-def test_the_engine_is_chosen_by_name_and_ray_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_selects_the_engine_by_name_and_reports_a_missing_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(oracle_of(*models(), memory_budget=BUDGET), ModelOracle)
     oracle = oracle_of(*models(), engine="ray", memory_budget=BUDGET)
     monkeypatch.setitem(sys.modules, "ray", None)

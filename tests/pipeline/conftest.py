@@ -13,7 +13,7 @@ from palimpsest.runs import Run
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
-    """An open run folder for stages that are tested by themselves."""
+    """An open run folder for tests of single stages."""
     config = build_config({"data": {"name": "digits"}})
     with Run.open(tmp_path / "stages", config, console=Console(quiet=True)) as opened:
         yield opened

@@ -23,41 +23,43 @@ def images_of(result: AuditResult) -> torch.Tensor:
     return Reconstruction.load(result.folder / "reconstructions.safetensors").images
 
 
-def test_without_the_truth_it_reconstructs_and_scores_nothing(case: Make, here: Path) -> None:
+def test_without_the_truth_nothing_is_scored(case: Make, here: Path) -> None:
     result = attack(case(), out=here / "run", command="palimpsest attack ...")
     assert images_of(result).shape == (12, 1, 8, 8)
     written = json.loads((here / "run" / "metrics.json").read_text())
     assert written == result.metrics.tree()
     assert "reconstruction" not in written
-    assert "without the truth" in result.verdict
+    assert "Without the forgotten samples" in result.verdict
     page = (here / "run" / "report.html").read_text()
-    assert "how close they are is not known" in page
+    assert "How close the images are to the originals is not known" in page
     assert "MSE" not in page
     assert page.count('alt="Reconstruction of proof') == 12
 
 
-def test_with_the_truth_it_is_scored_and_reported_as_an_audit_is(
-    case: Make, here: Path, pieces: Path
-) -> None:
+def test_with_the_truth_scores_are_reported_as_in_an_audit(case: Make, here: Path, pieces: Path) -> None:
     result = attack(case(truth=str(pieces / "forgotten")), out=here / "run")
     assert result.metrics.reconstruction.count == 12
     assert result.metrics.linkage.statistic
     page = (here / "run" / "report.html").read_text()
-    for words in ("Best, median, worst", "Mean image", "class2", "own_nets:Net"):
+    for words in ("Best, median and worst", "Mean image", "class2", "own_nets:Net"):
         assert words in page
 
 
-def test_the_attack_is_the_one_of_an_audit(case: Make, here: Path) -> None:
+def test_reconstructs_the_same_as_the_attack_itself(case: Make, here: Path) -> None:
     config = case()
-    pieces = load(config, here)
+    artifacts = load(config, here)
     view = AuditorView(
-        pieces.proofs.vectors, pieces.oracle_source.oracle, pieces.auxiliary, "cpu", config.memory_budget
+        artifacts.proofs.vectors,
+        artifacts.oracle_source.oracle,
+        artifacts.auxiliary,
+        "cpu",
+        config.memory_budget,
     )
     expected = config.attack.build()(view, generator=make_generator(config.seed, "attack"))
     assert torch.equal(images_of(attack(config, out=here / "run")), expected.images)
 
 
-def test_it_goes_on_where_it_stopped(case: Make, here: Path) -> None:
+def test_resumes_after_the_last_finished_stage(case: Make, here: Path) -> None:
     first = attack(case(), out=here / "run")
     (here / "run" / "reconstructions.safetensors").unlink()
     console = Console(record=True, file=io.StringIO())
@@ -68,9 +70,9 @@ def test_it_goes_on_where_it_stopped(case: Make, here: Path) -> None:
     assert "kept" not in lines["reconstructions"]
 
 
-def test_another_case_in_the_same_folder_is_refused(case: Make, here: Path) -> None:
+def test_rejects_the_folder_of_another_configuration(case: Make, here: Path) -> None:
     attack(case(), out=here / "run")
-    with pytest.raises(RunError, match="seed: 1234 there, 5 here"):
+    with pytest.raises(RunError, match="seed: 1234 in the folder, 5 now"):
         attack(case(seed=5), out=here / "run")
     Run.open(here / "audit", AuditConfig(), console=Console(quiet=True)).close()
     with pytest.raises(RunError, match="another command"):
@@ -78,7 +80,7 @@ def test_another_case_in_the_same_folder_is_refused(case: Make, here: Path) -> N
 
 
 @pytest.mark.parametrize(("budget", "expected"), [(30, (30, 30)), (60, (48, 48)), (96, (48, 96))])
-def test_the_attack_makes_do_with_its_budget(
+def test_stays_within_the_query_budget(
     case: Make,
     here: Path,
     pieces: Path,
@@ -98,7 +100,7 @@ def test_the_attack_makes_do_with_its_budget(
     assert result.metrics.linkage is None
 
 
-def test_igf_plus_takes_its_probes_from_the_budget(
+def test_probes_count_towards_the_query_budget(
     case: Make, here: Path, counting_oracle: CountingOracle
 ) -> None:
     small = {"name": "igf-plus", "epochs": 1, "width": 8, "components": 4, "queries": 8}
@@ -113,7 +115,7 @@ def test_igf_plus_takes_its_probes_from_the_budget(
     assert result.metrics.attack["queries"] == 8 * 48
 
 
-def test_an_attack_that_can_not_run_is_refused_before_there_is_a_folder(case: Make, here: Path) -> None:
+def test_rejects_an_unsuitable_attack_before_it_creates_the_folder(case: Make, here: Path) -> None:
     with pytest.raises(KnowledgeError, match="attack from the server"):
         attack(case(attack={"name": "dragd"}), out=here / "run")
     assert not (here / "run").exists()
@@ -122,9 +124,7 @@ def test_an_attack_that_can_not_run_is_refused_before_there_is_a_folder(case: Ma
 @pytest.mark.parametrize(
     ("keys", "possible"), [({}, True), ({"remaining_queries": 100}, False), ({"memory_budget": 2**20}, False)]
 )
-def test_candidates_are_linked_where_the_oracle_and_memory_allow_it(
-    keys: dict[str, Any], possible: bool
-) -> None:
+def test_links_candidates_if_oracle_and_memory_allow_it(keys: dict[str, Any], possible: bool) -> None:
     settings = {"memory_budget": 2**21} | keys
     view = AuditorView(torch.zeros(60, 300), FlatOracle(), small_images(240, seed=3), "cpu", **settings)
     assert can_link(view, small_images(60, seed=2)) is possible

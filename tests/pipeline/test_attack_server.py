@@ -29,7 +29,7 @@ def test_without_the_truth_nothing_is_scored(served: Make, here: Path) -> None:
     assert result.metrics.reconstruction is None
     page = (here / "run" / "report.html").read_text()
     assert "4 forgotten samples were reconstructed from gradients" in page
-    assert "What the verifier accepted" not in page
+    assert "Verification of the proofs" not in page
     assert 'alt="Reconstruction of sample 3"' in page
 
 
@@ -48,15 +48,15 @@ def test_with_the_truth_it_is_scored(served: Make, client: Client, here: Path) -
     assert rate.low < rate.value == 1 == rate.high
     assert rate.chance is not None
     assert 0 < rate.chance < 1
-    # Pairs that were chosen by their closeness can't be tested.
+    # Pairs that were chosen by similarity can't be tested.
     assert result.metrics.permutation_test is None
     page = (here / "run" / "report.html").read_text()
     assert "paired with its originals" in page
-    assert "What the verifier accepted" not in page
+    assert "Verification of the proofs" not in page
     assert len(result.per_image()) == 4
 
 
-def test_labels_can_be_inferred_where_none_came(served: Make, client: Client, here: Path) -> None:
+def test_missing_labels_can_be_inferred(served: Make, client: Client, here: Path) -> None:
     path = client.write(client.flat, "bare.safetensors")
     with pytest.raises(KnowledgeError, match="labels inferred"):
         attack(served(path=path), out=here / "known")
@@ -64,11 +64,9 @@ def test_labels_can_be_inferred_where_none_came(served: Make, client: Client, he
     assert attack(inferred, out=here / "inferred").metrics.attack["labels_inferred"] == 1
 
 
-def test_gradients_that_can_not_be_matched_end_with_their_cause(
-    served: Make, client: Client, here: Path
-) -> None:
+def test_reports_gradients_that_can_not_be_matched(served: Make, client: Client, here: Path) -> None:
     for value, optimizer in ((3e38, "lbfgs"), (3e38, "adam"), (0.0, "lbfgs")):
-        flat = {name: torch.full_like(one, value) for name, one in client.flat.items()}
+        flat = {name: torch.full_like(gradients, value) for name, gradients in client.flat.items()}
         path = client.write(flat | client.labels, f"{value}.safetensors")
         config = served(path=path, attack=QUICK | {"precision": "float32", "optimizer": optimizer})
         folder = here / f"{value}-{optimizer}"
@@ -78,6 +76,6 @@ def test_gradients_that_can_not_be_matched_end_with_their_cause(
 
 
 @pytest.mark.parametrize("name", [name for name, kind in ATTACKS if hasattr(kind, "check_objective")])
-def test_every_attack_from_the_server_runs_on_brought_gradients(served: Make, here: Path, name: str) -> None:
+def test_every_server_attack_runs_on_supplied_gradients(served: Make, here: Path, name: str) -> None:
     config = served(attack={"name": name, "iterations": 2})
     assert attack(config, out=here / name).metrics.attack

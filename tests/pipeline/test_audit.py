@@ -47,12 +47,12 @@ def without_seconds(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def differences_of(folder: Path, samples: ImageSet) -> torch.Tensor:
-    """What an oracle answers that is made from a finished run's two models."""
+    """The gradient differences by the two models of a finished run."""
     data = load_data(tiny().data, clients=4, seed=1234)
     federation = Federation(data, tiny().model, tiny().federation, 1234, "cpu")
     original = Training.load(folder / "original.safetensors").parameters
     unlearned = Unlearning.load(folder / "unlearned.safetensors").parameters
-    models = [load_parameters(federation.network(), one) for one in (original, unlearned)]
+    models = [load_parameters(federation.network(), parameters) for parameters in (original, unlearned)]
     return torch.cat(list(ModelOracle(*models).differences(samples.images, samples.labels)))
 
 
@@ -63,7 +63,7 @@ def test_the_run_folder_holds_everything(finished_audit: Path) -> None:
         assert (finished_audit / name).is_file()
 
 
-def test_proofs_are_the_differences_that_the_auditors_oracle_would_give(finished_audit: Path) -> None:
+def test_proofs_equal_the_answers_of_the_auditors_oracle(finished_audit: Path) -> None:
     proofs = load_proofs(finished_audit / "proofs.safetensors")
     data = load_data(tiny().data, clients=4, seed=1234)
     forgotten = data.train.subset(make_request(tiny().unlearning, data, seed=1234).rows)
@@ -82,18 +82,18 @@ def test_two_runs_of_one_seed_are_equal(finished_audit: Path, tmp_path: Path) ->
     )
 
 
-def test_another_seed_is_another_run(finished_audit: Path, tmp_path: Path) -> None:
+def test_another_seed_gives_other_results(finished_audit: Path, tmp_path: Path) -> None:
     config = tiny().model_copy(update={"seed": 5})
     other = bits(audit(config, out=tmp_path / "other").folder)
-    # Every proof confirms its sample, whatever the seed.
-    certain = other.pop("scores-linkage")
-    assert not set(other.values()) & (set(bits(finished_audit).values()) - {certain})
+    # Every proof is linked to its sample, whatever the seed.
+    same = other.pop("scores-linkage")
+    assert not set(other.values()) & (set(bits(finished_audit).values()) - {same})
 
 
 @pytest.mark.parametrize(
     "last", ["original", "unlearned", "forgetting", "proofs", "verdicts", "reconstructions"]
 )
-def test_a_run_that_stopped_after_any_stage_goes_on_and_ends_with_the_same_bits(
+def test_a_run_that_stopped_after_any_stage_resumes_with_the_same_results(
     finished_audit: Path, tmp_path: Path, last: str
 ) -> None:
     folder = tmp_path / "run"
@@ -111,7 +111,7 @@ def test_a_run_that_stopped_after_any_stage_goes_on_and_ends_with_the_same_bits(
     assert (folder / "report.html").is_file()
 
 
-def test_a_killed_process_goes_on_and_ends_with_the_same_bits(finished_audit: Path, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_with_the_same_results(finished_audit: Path, tmp_path: Path) -> None:
     config = tmp_path / "tiny.yaml"
     config.write_text(tiny().to_yaml())
     folder = tmp_path / "run"
@@ -131,7 +131,7 @@ def test_a_killed_process_goes_on_and_ends_with_the_same_bits(finished_audit: Pa
     assert bits(folder) == bits(finished_audit)
 
 
-def test_defended_proofs_are_what_is_verified_and_attacked(tmp_path: Path, finished_audit: Path) -> None:
+def test_defended_proofs_are_verified_and_attacked(tmp_path: Path, finished_audit: Path) -> None:
     config = AuditConfig.model_validate(
         {**tiny().model_dump(), "defenses": [{"name": "orthogonal"}, {"name": "sign"}]}
     )
@@ -139,12 +139,15 @@ def test_defended_proofs_are_what_is_verified_and_attacked(tmp_path: Path, finis
     clean, defended = (load_proofs(folder / f"{name}.safetensors") for name in ("proofs", "defended"))
     assert torch.equal(clean.vectors, load_proofs(finished_audit / "proofs.safetensors").vectors)
     assert set(defended.vectors.unique().tolist()) <= {-1.0, 0.0, 1.0}
-    assert [one["name"] for one in json.loads(defended.metadata["defenses"])] == ["orthogonal", "sign"]
+    assert [defense["name"] for defense in json.loads(defended.metadata["defenses"])] == [
+        "orthogonal",
+        "sign",
+    ]
     norms = load_file(folder / "verdicts.safetensors")["norms"]
     torch.testing.assert_close(norms, defended.vectors.norm(dim=1))
 
 
-def test_an_attack_that_needs_more_than_its_view_holds_is_refused_before_work(
+def test_rejects_an_attack_without_its_knowledge_before_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from palimpsest.attacks import IGF, Knowledge
@@ -155,7 +158,7 @@ def test_an_attack_that_needs_more_than_its_view_holds_is_refused_before_work(
     assert not (tmp_path / "run").exists()
 
 
-def test_bad_input_loses_nothing_that_was_computed(finished_audit: Path, tmp_path: Path) -> None:
+def test_another_configuration_leaves_a_finished_run_intact(finished_audit: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(finished_audit, folder)
     with pytest.raises(RunError, match="another configuration"):
@@ -163,13 +166,13 @@ def test_bad_input_loses_nothing_that_was_computed(finished_audit: Path, tmp_pat
     assert bits(folder) == bits(finished_audit)
 
 
-def test_a_request_to_forget_what_is_not_there_is_refused_before_work(tmp_path: Path) -> None:
+def test_rejects_an_impossible_request_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(PalimpsestError, match="100,000"):
         audit(tiny(unlearning={"count": 100000}), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_the_forgotten_samples_are_the_requests(finished_audit: Path) -> None:
+def test_forgets_the_requested_samples(finished_audit: Path) -> None:
     data = load_data(tiny().data, clients=4, seed=1234)
     request = make_request(tiny().unlearning, data, seed=1234)
     assert torch.equal(load_file(finished_audit / "unlearned.safetensors")["forgotten"], request.rows)

@@ -1,4 +1,4 @@
-"""Networks of other people's size, from the command line and within the memory budget."""
+"""Large networks, from the command line and within the memory budget."""
 
 import json
 from pathlib import Path
@@ -37,14 +37,14 @@ def run(*arguments: str) -> None:
     assert not stop.value.code
 
 
-def write_pieces(name: str, arguments: dict[str, Any]) -> None:
+def write_artifacts(name: str, arguments: dict[str, Any]) -> None:
     factory = load_reference(name, what="model")
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = factory(**arguments)
     if hasattr(model, "heads"):
-        # torchvision's starts at zero, where no gradient reaches what is before it.
+        # torchvision initializes this layer with zeros, which would stop all gradients to earlier layers.
         torch.nn.init.normal_(model.heads.head.weight, std=0.1, generator=generator)
     torch.save(model.state_dict(), "original.pt")
     with torch.no_grad():
@@ -63,12 +63,12 @@ def write_pieces(name: str, arguments: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_proved_and_attacked_from_the_command_line(
+def test_proves_and_attacks_from_the_command_line(
     network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     name, arguments, dimension = NETWORKS[network]
-    write_pieces(name, arguments)
+    write_artifacts(name, arguments)
     models = ["--original", "original.pt", "--unlearned", "unlearned.pt", "--model", name]
     models += ["--model-arguments", json.dumps(arguments), "--memory-budget", "1GiB", "--device", "cpu"]
     run("prove", *models, "--samples", "forgotten")
@@ -90,7 +90,7 @@ def test_proved_and_attacked_from_the_command_line(
     metrics = json.loads(Path("run", "metrics.json").read_text())
     assert metrics["proofs"] == {"count": 3, "dimension": dimension, "attested": True}
     assert metrics["reconstruction"]["count"] == 3
-    # What a process holds besides: torch and the three copies of the network, and pages of the file of answers.
+    # The process also holds torch, three copies of the network, and pages of the file of answers.
     manifest = json.loads(Path("run", "manifest.json").read_text())
     answers = 4 * dimension * 9
     peaks = [stage["peak_memory_mib"] * 2**20 for stage in manifest["stages"].values()]

@@ -43,7 +43,7 @@ def test_every_combination_is_a_point(tmp_path: Path) -> None:
     assert points[3].config.defenses[0].name == "sign"
 
 
-def test_naming_another_component_leaves_the_first_ones_settings_behind(tmp_path: Path) -> None:
+def test_another_component_drops_the_settings_of_the_first(tmp_path: Path) -> None:
     points = read_grid("digits", grid(tmp_path, "attack.name: [igf, igf-plus]"))
     assert [point.config.attack.name for point in points] == ["igf", "igf-plus"]
 
@@ -51,11 +51,11 @@ def test_naming_another_component_leaves_the_first_ones_settings_behind(tmp_path
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("attack.epochs: 5", "give a list"),
+        ("attack.epochs: 5", "Give a list"),
         ("attack.epochs: []", "at least one"),
         ("attack.epoch: [5]", "epochs"),
         ("attack.epochs: [0]", "greater than 0"),
-        ("attack.epochs: {a: 1}", "give a list"),
+        ("attack.epochs: {a: 1}", "Give a list"),
         ("attack.epochs: [5, 5]", "two combinations have the name 'epochs-5'"),
         (
             "\n".join(f"a{axis}: [1, 2, 3, 4, 5, 6, 7, 8, 9]" for axis in range(20)),
@@ -63,22 +63,22 @@ def test_naming_another_component_leaves_the_first_ones_settings_behind(tmp_path
         ),
     ],
 )
-def test_what_is_not_accepted_is_told_before_any_work(tmp_path: Path, text: str, words: str) -> None:
+def test_rejects_an_invalid_grid_before_any_audit(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         read_grid("digits", grid(tmp_path, text))
 
 
-def test_a_grid_is_run_and_not_run_again(tmp_path: Path) -> None:
+def test_a_finished_grid_is_not_run_again(tmp_path: Path) -> None:
     points = read_grid("digits", grid(tmp_path, "defenses: [[], [{name: sign}]]"), TINY)
     folders = sweep(points, out=tmp_path / "out")
     times = [(folder / "reconstructions.safetensors").stat().st_mtime_ns for folder in folders]
     shared = [(folder / "original.safetensors").stat().st_ino for folder in folders]
-    assert shared[0] == shared[1], "both start from one training"
+    assert shared[0] == shared[1], "both audits share one training"
     assert sweep(points, out=tmp_path / "out") == folders
     assert times == [(folder / "reconstructions.safetensors").stat().st_mtime_ns for folder in folders]
 
 
-def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+def test_a_failed_audit_does_not_stop_the_others(tmp_path: Path) -> None:
     points = read_grid("digits", grid(tmp_path, "unlearning.count: [100000, 10]"), TINY)
     with pytest.raises(ReproductionError, match=r"1 of 2 audits could not be run.*count-100000"):
         sweep(points, out=tmp_path / "out")
@@ -86,21 +86,21 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_ray_runs_the_same_audits(tmp_path: Path) -> None:
-    """In a process of its own: Ray leaves others behind for a while."""
+    """Use a separate process, because Ray's processes linger for a while."""
     pytest.importorskip("ray")
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     path = grid(tmp_path, "seed: [1, 2]")
-    here = sweep(read_grid(str(tmp_path / "tiny.yaml"), path), out=tmp_path / "here")
+    folders = sweep(read_grid(str(tmp_path / "tiny.yaml"), path), out=tmp_path / "here")
     command = [sys.executable, "-m", "palimpsest", "sweep", str(tmp_path / "tiny.yaml"), str(path)]
-    told = subprocess.run(
+    process = subprocess.run(
         [*command, "--engine", "ray", "--out", str(tmp_path / "there")],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.returncode == 0, told.stderr
-    assert "| seed-1 | 1 |" in told.stdout
-    for folder in here:
+    assert process.returncode == 0, process.stderr
+    assert "| seed-1 | 1 |" in process.stdout
+    for folder in folders:
         first, second = (
             json.loads((tmp_path / place / folder.name / "metrics.json").read_text())
             for place in ("here", "there")

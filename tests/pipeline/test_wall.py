@@ -1,4 +1,4 @@
-"""No attack can reach a forgotten sample: not in an audit, and not where the truth is given for the scores."""
+"""No attack can reach a forgotten sample, neither in an audit nor if the truth is supplied for scoring."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,18 +37,18 @@ from palimpsest.runs import Run
 from palimpsest.unlearning import make_request
 
 LEARNED = {"learn": 2, "invert": 3}
-"""Calls where proofs are defended: by who knows the defense, by who does not, and on undefended proofs."""
+"""Calls on defended proofs: by attackers with and without knowledge of the defense, and on undefended proofs."""
 
 
 def truth_of(config: AuditConfig) -> tuple[FederatedData, Tensor]:
-    """An audit's data, and the images that it forgets."""
+    """Return an audit's data, and the images that it forgets."""
     data = load_data(config.data, clients=config.federation.clients, seed=config.seed)
     return data, data.train.images[make_request(config.unlearning, data, seed=config.seed).rows]
 
 
 @pytest.fixture(scope="module")
 def forgotten() -> Forgotten:
-    """What every audit here forgets; the attacker's own images are others."""
+    """The images that every audit in this file forgets; the attacker's images are different."""
     data, images = truth_of(audit_of("igf"))
     found = Forgotten(images)
     assert found.in_tensor(data.train.images)
@@ -59,7 +59,7 @@ def forgotten() -> Forgotten:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished audit, whose two trainings the others take over."""
+    """A finished audit, whose two trainings the other audits reuse."""
     return audit(audit_of("dragd"), out=tmp_path_factory.mktemp("trained") / "run").folder
 
 
@@ -84,9 +84,9 @@ def test_an_audit_by_a_server(
     name: str, forgotten: Forgotten, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probe = watched(name, forgotten, monkeypatch)
-    # The finished audit is dragd's own: nothing would be left to attack.
+    # The finished audit used dragd, so its attack would be reused instead of run.
     audit(audit_of(name), out=tmp_path / "run", siblings=[trained] if name != "dragd" else [])
-    # On the gradients as the clients send them, and on what they were before the defense.
+    # One call on the gradients that the clients send, and one on those before the defense.
     assert probe.calls == {"__call__": 2}
     assert not probe.leaks
 
@@ -103,7 +103,7 @@ def test_an_audit_without_defenses(
 
 @pytest.mark.parametrize("name", AUDITORS)
 @pytest.mark.parametrize("defenses", [[], ["sign"]])
-def test_an_attack_on_proofs_with_the_truth_at_hand(
+def test_an_attack_on_proofs_with_the_truth_supplied(
     name: str,
     defenses: list[str],
     case: Callable[..., ArtifactsConfig],
@@ -123,11 +123,11 @@ def test_an_attack_on_proofs_with_the_truth_at_hand(
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_an_attack_on_rows_or_tokens_with_the_truth_at_hand(
+def test_an_attack_on_rows_or_tokens_with_the_truth_supplied(
     name: str, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = table_case(name, here)
-    # A proof of a first linear layer holds multiples of the row by right.
+    # Proofs legitimately contain multiples of the row: the gradients of the first linear layer.
     truth = Forgotten(samples_at(here / "forgotten.csv").inputs, affine=False)
     assert not truth.in_tensor(samples_at(here / "auxiliary.csv").inputs)
     probe = watched(name, truth, monkeypatch)
@@ -139,7 +139,7 @@ def test_an_attack_on_rows_or_tokens_with_the_truth_at_hand(
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_an_attack_on_gradients_with_the_truth_at_hand(
+def test_an_attack_on_gradients_with_the_truth_supplied(
     name: str,
     here: Path,
     pieces: Path,
@@ -160,7 +160,7 @@ def test_an_attack_on_gradients_with_the_truth_at_hand(
 
 @dataclass(frozen=True)
 class LeakingView(AuditorView):
-    """A view with more in it than an auditor holds."""
+    """A view that holds more than an auditor may know."""
 
     hint: Any = None
 
@@ -218,7 +218,7 @@ def save_bytes(images: Tensor, folder: Path) -> None:
 
 
 def leak_by_scratch(save: Callable[[Tensor, Path], None]) -> Callable[[Tensor, pytest.MonkeyPatch], None]:
-    """A run that leaves the images where the attack may keep what does not fit into memory."""
+    """A run that leaves the images in the scratch folder of the attack."""
 
     def leak(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
         plain = Run.stage
@@ -256,7 +256,7 @@ def test_an_audit_that_leaks_is_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Caught(Exception):  # noqa: N818
-        """The run need not go on."""
+        """Ends the run once the leak is found."""
 
     config = audit_of("igf", defenses=())
     leak(truth_of(config)[1], monkeypatch)

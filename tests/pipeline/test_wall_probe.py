@@ -1,4 +1,4 @@
-"""The probe of the wall's tests finds a forgotten image in every form and place, and nothing where there is none."""
+"""The probe of test_wall.py finds a forgotten image in every form and place, and reports nothing else."""
 
 import functools
 import io
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 
 def drawn(count: int, seed: int) -> Tensor:
-    """Smooth images `[count, 1, 8, 8]` in [0, 1], as similar to each other as pictures of one kind are."""
+    """Smooth images `[count, 1, 8, 8]` in [0, 1], about as similar to each other as real ones."""
     coarse = torch.rand(count, 1, 3, 3, generator=torch.Generator().manual_seed(seed))
     return nn.functional.interpolate(coarse, size=(8, 8), mode="bilinear")
 
@@ -78,14 +78,14 @@ def found(value: object) -> list[str]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_found(form: str) -> None:
+def test_finds_every_form(form: str) -> None:
     kept = FORMS[form](IMAGES)
     assert found(kept)
     assert not found(FORMS[form](OTHERS[20:23].clone()))
 
 
 class Holder:
-    """Whatever holds something."""
+    """An object with an attribute and a method that returns it."""
 
     def __init__(self, value: object) -> None:
         self.value = value
@@ -106,7 +106,7 @@ def in_closure(value: object) -> Callable[[], object]:
 
 
 def in_generator(value: Tensor) -> Iterator[Tensor]:
-    generator = (one for one in value)
+    generator = (row for row in value)
     next(generator)
     return generator
 
@@ -180,20 +180,20 @@ PLACES: dict[str, Callable[[Tensor], Any]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_every_place_is_found(place: str) -> None:
+def test_finds_every_place(place: str) -> None:
     kept = IMAGES.clone()
     assert found(PLACES[place](kept))
     assert not found(PLACES[place](OTHERS.clone()))
 
 
-def test_a_module_variable_is_found_that_a_function_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finds_a_module_variable_that_a_function_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(HELD, "images", OTHERS)
     assert not found(names_a_module_variable)
     monkeypatch.setitem(HELD, "images", IMAGES)
     assert found(names_a_module_variable)
 
 
-def test_files_are_found_that_a_path_leads_to_or_that_are_open(tmp_path: Path) -> None:
+def test_finds_files_by_their_path_or_if_they_are_open(tmp_path: Path) -> None:
     np.save(tmp_path / "others.npy", OTHERS.numpy())
     assert not found(Holder(tmp_path))
     np.save(tmp_path / "kept.npy", IMAGES.numpy())
@@ -207,7 +207,7 @@ def test_files_are_found_that_a_path_leads_to_or_that_are_open(tmp_path: Path) -
     assert not found(None)
 
 
-def test_multiples_of_a_row_are_found_only_where_no_proof_holds_them() -> None:
+def test_finds_multiples_of_a_row_only_if_affine_copies_count() -> None:
     rows = torch.randn(4, 12, generator=torch.Generator().manual_seed(3))
     strict, values_alone = Forgotten(rows), Forgotten(rows, affine=False)
     gradient = torch.outer(torch.tensor([0.3, -2.0]), rows[1])
@@ -217,7 +217,7 @@ def test_multiples_of_a_row_are_found_only_where_no_proof_holds_them() -> None:
         assert values_alone.in_tensor(kept)
 
 
-def test_nothing_is_found_in_noise_constants_and_what_is_not_finite() -> None:
+def test_finds_nothing_in_noise_constants_and_non_finite_values() -> None:
     forgotten = Forgotten(IMAGES)
     generator = torch.Generator().manual_seed(0)
     broken = torch.full((500,), torch.inf)
@@ -230,8 +230,8 @@ def test_nothing_is_found_in_noise_constants_and_what_is_not_finite() -> None:
     )
 
 
-def test_a_module_and_a_frame_are_not_entered_and_the_way_is_named() -> None:
-    ways = {id(value): way for value, way in reachable(Holder([IMAGES]), ignored=(Forgotten,))}
-    assert ways[id(IMAGES)] == "Holder > list > Tensor"
+def test_does_not_enter_modules_and_names_the_path_to_a_value() -> None:
+    paths = {id(value): path for value, path in reachable(Holder([IMAGES]), ignored=(Forgotten,))}
+    assert paths[id(IMAGES)] == "Holder > list > Tensor"
     assert not any(isinstance(value, type(pytest)) for value, _ in reachable(Holder(pytest)))
     assert not list(reachable(Forgotten(IMAGES), ignored=(Forgotten,)))

@@ -31,20 +31,20 @@ EVENTS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def test_these_are_all_the_events() -> None:
+def test_covers_every_event() -> None:
     methods = inspect.getmembers(Callback, inspect.isfunction)
     assert {name for name, _ in methods if name.startswith("on_")} == set(EVENTS)
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_an_event_changes_nothing_and_fails_nowhere(event: str) -> None:
+def test_default_events_do_nothing(event: str) -> None:
     callback = Callback()
     assert getattr(callback, event)(*EVENTS[event]) is None
     assert vars(callback) == {}
     assert (LINE.done, LINE.values) == (0, {})
 
 
-def test_a_callback_is_its_own_context_and_hides_no_error() -> None:
+def test_context_returns_the_callback_and_propagates_errors() -> None:
     callback = Callback()
     with callback as entered:
         assert entered is callback

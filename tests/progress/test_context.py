@@ -22,7 +22,7 @@ class Closing(Callback):
         self.open = False
 
 
-def test_callbacks_join_those_that_are_active_and_leave_in_the_end() -> None:
+def test_callbacks_are_active_within_their_context() -> None:
     before = callbacks()
     outer, inner = Closing(), Closing()
     with with_callbacks(outer):
@@ -35,7 +35,7 @@ def test_callbacks_join_those_that_are_active_and_leave_in_the_end() -> None:
     assert not outer.open
 
 
-def test_callbacks_leave_after_an_error() -> None:
+def test_callbacks_are_removed_after_an_error() -> None:
     before = callbacks()
     callback = Closing()
     with suppress(ZeroDivisionError), with_callbacks(callback), in_stage("train"):
@@ -45,7 +45,7 @@ def test_callbacks_leave_after_an_error() -> None:
     assert not callback.open
 
 
-def test_a_callback_that_can_not_start_leaves_none_active() -> None:
+def test_failing_callback_leaves_none_active() -> None:
     class Broken(Callback):
         def __enter__(self) -> "Broken":
             raise ZeroDivisionError
@@ -58,14 +58,14 @@ def test_a_callback_that_can_not_start_leaves_none_active() -> None:
     assert not first.open
 
 
-def test_the_outer_stage_goes_on_after_the_inner_one() -> None:
+def test_outer_stage_continues_after_the_inner_one() -> None:
     with in_stage("outer"):
         with in_stage("inner"):
             assert current_stage() == "inner"
         assert current_stage() == "outer"
 
 
-def test_concurrent_contexts_do_not_see_each_other() -> None:
+def test_concurrent_contexts_are_independent() -> None:
     async def work(callback: Callback, stage: str) -> tuple[Callback, int, str]:
         with with_callbacks(callback), in_stage(stage):
             await asyncio.sleep(0)
@@ -79,12 +79,12 @@ def test_concurrent_contexts_do_not_see_each_other() -> None:
             (second, count, "b"),
         ]
 
-    # In a thread of its own: a browser of other tests may run an event loop in this one.
+    # A separate thread is needed, because a browser of other tests may run an event loop in this one.
     with ThreadPoolExecutor(1) as executor:
         executor.submit(copy_context().run, asyncio.run, both()).result()
 
 
-def test_a_callback_need_not_override_anything(tmp_path: Path) -> None:
+def test_base_callback_accepts_every_event(tmp_path: Path) -> None:
     line = ProgressLine("train", 1)
     with Callback() as callback:
         callback.on_run_start(tmp_path, {})

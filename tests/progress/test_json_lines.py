@@ -8,7 +8,7 @@ from palimpsest.progress import JsonLines, Stage, finite, in_stage, progress_lin
 from palimpsest.progress import json_lines as machine
 
 
-def test_every_line_is_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_line_is_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_EVERY", 0)
     file = io.StringIO()
     with with_callbacks(lines := JsonLines(file)), in_stage("inverter"):
@@ -20,7 +20,7 @@ def test_every_line_is_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (progress["stage"], progress["done"], progress["total"]) == ("inverter", 1, 2)
     assert progress["values"] == {"loss": None}
     assert progress["rate"] > 0
-    # One of two is done: what is left takes as long again.
+    # One of two steps is done, so the other takes equally long.
     assert progress["seconds_left"] == pytest.approx(1 / progress["rate"], rel=0.1, abs=1e-2)
     assert stage == {
         "event": "stage",
@@ -31,5 +31,5 @@ def test_every_line_is_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-def test_what_is_no_number_becomes_null() -> None:
+def test_nan_and_infinity_become_null() -> None:
     assert finite({"a": [math.inf, 1, "x", (2.0, -math.inf)]}) == {"a": [None, 1, "x", [2.0, None]]}

@@ -14,19 +14,19 @@ from palimpsest.progress import (
 
 class Recorder(Callback):
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.events: list[Any] = []
 
     def on_start(self, line: ProgressLine) -> None:
-        self.told.append("began")
+        self.events.append("started")
 
     def on_step(self, line: ProgressLine) -> None:
-        self.told.append((line.stage, line.done, line.values))
+        self.events.append((line.stage, line.done, line.values))
 
     def on_end(self, line: ProgressLine) -> None:
-        self.told.append("ended")
+        self.events.append("ended")
 
 
-def test_watchers_are_told_while_they_watch_and_of_the_stage() -> None:
+def test_active_callbacks_receive_progress_with_its_stage() -> None:
     recorder = Recorder()
     with with_callbacks(recorder), in_stage("original"):
         assert callbacks()[1:] == (recorder,)
@@ -35,11 +35,11 @@ def test_watchers_are_told_while_they_watch_and_of_the_stage() -> None:
             raise ZeroDivisionError
     assert recorder not in callbacks()
     line.advance()
-    assert recorder.told == ["began", ("original", 1, {"loss": 1.0}), "ended"]
+    assert recorder.events == ["started", ("original", 1, {"loss": 1.0}), "ended"]
 
 
-def test_iterating_tells_each_step() -> None:
+def test_track_reports_each_step() -> None:
     recorder = Recorder()
     with with_callbacks(recorder):
         assert list(track(iter("ab"), "letters", 2)) == ["a", "b"]
-    assert recorder.told == ["began", ("", 1, {}), ("", 2, {}), "ended"]
+    assert recorder.events == ["started", ("", 1, {}), ("", 2, {}), "ended"]

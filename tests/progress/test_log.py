@@ -16,7 +16,7 @@ METRICS = Metrics.model_validate(
 )
 
 
-def test_each_stage_and_slow_work_has_a_line_with_its_time(tmp_path: Path) -> None:
+def test_logs_stages_and_slow_work_with_the_time(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "log.txt"
     for _ in range(2):
         with with_callbacks(log := LogFile(path, every=0)), in_stage("original"):
@@ -35,21 +35,21 @@ def test_each_stage_and_slow_work_has_a_line_with_its_time(tmp_path: Path) -> No
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_quick_work_leaves_no_line(tmp_path: Path) -> None:
+def test_does_not_log_quick_work(tmp_path: Path) -> None:
     with with_callbacks(LogFile(tmp_path / "log.txt")), progress_line("train", 3) as line:
         line.advance()
     assert (tmp_path / "log.txt").read_text() == ""
 
 
-def test_a_place_where_nothing_can_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
+def test_rejects_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="name another file"):
+    with pytest.raises(RunError, match="Choose another file"):
         LogFile(tmp_path / "file" / "log.txt")
 
 
-def test_a_full_disk_stops_nothing() -> None:
+def test_full_disk_does_not_stop_the_run() -> None:
     full = Path("/dev/full")
     if not full.exists():
-        pytest.skip("There is no /dev/full here")
+        pytest.skip("This system has no /dev/full")
     with with_callbacks(log := LogFile(full)):
         log.on_stage_end(Stage("original", 1.0))

@@ -1,4 +1,4 @@
-"""The logger `palimpsest`: what a host program's handler receives, and that nothing is printed without one."""
+"""The records of the logger `palimpsest`, and that nothing is printed without a handler."""
 
 import logging
 import subprocess
@@ -21,12 +21,12 @@ def records(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     return [(level, text) for name, level, text in caplog.record_tuples if name == "palimpsest"]
 
 
-def test_the_logger_is_always_among_the_callbacks() -> None:
+def test_logger_is_always_active() -> None:
     with with_callbacks(Callback()):
         assert [type(callback) for callback in callbacks()] == [LogRecords, Callback]
 
 
-def test_a_finished_stage_and_a_warning_have_their_levels(caplog: pytest.LogCaptureFixture) -> None:
+def test_stages_are_info_and_warnings_are_warning(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="palimpsest")
     for callback in callbacks():
         callback.on_stage_end(Stage("train", 2.0, 2**30))
@@ -37,7 +37,7 @@ def test_a_finished_stage_and_a_warning_have_their_levels(caplog: pytest.LogCapt
     ]
 
 
-def test_progress_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_is_logged_at_intervals(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="palimpsest")
     often, seldom = LogRecords(every=0), LogRecords(every=3600)
     line = ProgressLine("inverter", 3, stage="attack")
@@ -52,7 +52,7 @@ def test_progress_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) ->
     assert text.startswith("attack: inverter 1/3")
 
 
-def test_progress_costs_nothing_where_nobody_asked_for_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_is_not_logged_above_debug(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="palimpsest")
     with progress_line("inverter", 1) as line:
         line.advance()
@@ -60,7 +60,7 @@ def test_progress_costs_nothing_where_nobody_asked_for_it(caplog: pytest.LogCapt
     assert records(caplog) == []
 
 
-def test_a_tracker_that_fails_is_a_warning(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_failing_tracker_is_a_warning(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     def start(*_: object) -> None:
         raise OSError("no server")
 
@@ -70,7 +70,7 @@ def test_a_tracker_that_fails_is_a_warning(caplog: pytest.LogCaptureFixture, tmp
     assert "OSError: no server" in text
 
 
-def test_a_folder_that_others_can_read_is_a_warning(
+def test_readable_folder_is_a_warning(
     caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "run").mkdir()
@@ -79,10 +79,10 @@ def test_a_folder_that_others_can_read_is_a_warning(
     Run.open(tmp_path / "run", AuditConfig(), console=Console(quiet=True)).close()
     ((level, text),) = records(caplog)
     assert level == logging.WARNING
-    assert "can be read by others" in text
+    assert "can be read by other users" in text
 
 
-def test_a_command_that_fails_is_an_error(
+def test_failing_command_is_an_error(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -93,7 +93,7 @@ def test_a_command_that_fails_is_an_error(
     assert capsys.readouterr().err.count("digts") == 1
 
 
-def test_nothing_is_printed_unless_the_host_configures_a_handler() -> None:
+def test_prints_nothing_without_a_handler() -> None:
     code = "from palimpsest.progress import LOGGER, warn; warn('quiet'); LOGGER.error('quiet')"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert (printed.stdout, printed.stderr) == ("", "")

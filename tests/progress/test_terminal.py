@@ -6,7 +6,7 @@ from rich.console import Console
 from palimpsest.progress import Terminal, progress_line, with_callbacks
 
 
-def test_a_terminal_sees_rate_and_time_left() -> None:
+def test_shows_rate_and_time_left() -> None:
     screen = io.StringIO()
     terminal = Terminal(Console(file=screen, force_terminal=True, width=120))
     with with_callbacks(terminal), progress_line("count", 4) as line:
@@ -17,7 +17,7 @@ def test_a_terminal_sees_rate_and_time_left() -> None:
         assert word in text
 
 
-def test_what_is_no_terminal_stays_quiet() -> None:
+def test_shows_nothing_without_a_terminal() -> None:
     screen = io.StringIO()
     with (
         with_callbacks(Terminal(Console(file=screen, force_terminal=False))),

@@ -8,7 +8,7 @@ from palimpsest.registry import DEFENSES, VERIFIERS
 
 
 def samples(count: int, seed: int) -> torch.Tensor:
-    """Differences that lie near five directions, of varying length."""
+    """Return differences of varying norm that lie near five directions."""
     directions = torch.randn(5, 60, generator=make_generator(1))
     generator = make_generator(seed)
     return torch.randn(count, 5, generator=generator) @ directions + 0.01 * torch.randn(
@@ -31,28 +31,28 @@ def submission(proofs: torch.Tensor, responses: torch.Tensor | None = None) -> S
 
 
 @pytest.mark.parametrize("name", VERIFIERS.names())
-def test_a_suspicion_for_each_proof_or_response(name: str) -> None:
-    suspicions = VERIFIERS.get(name)().prepare(evidence())(submission(samples(20, 7)))
-    assert suspicions.shape == ((12,) if name == "spot-check" else (20,))
-    assert suspicions.isfinite().all()
+def test_scores_each_proof_or_response(name: str) -> None:
+    scores = VERIFIERS.get(name)().prepare(evidence())(submission(samples(20, 7)))
+    assert scores.shape == ((12,) if name == "spot-check" else (20,))
+    assert scores.isfinite().all()
     assert VERIFIERS.get(name).needs
 
 
-def test_the_norm_accepts_zeros_before_all_else() -> None:
+def test_the_norm_check_prefers_zeros() -> None:
     check = NormCheck().prepare(evidence())
     proofs = torch.cat([torch.zeros(1, 60), samples(5, 7)])
     assert check(submission(proofs)).argmin() == 0
     torch.testing.assert_close(check(submission(proofs)), proofs.double().norm(dim=1))
 
 
-def test_the_range_refuses_what_is_too_short_and_what_is_too_long() -> None:
+def test_the_range_check_suspects_short_and_long_proofs() -> None:
     check = RangeCheck().prepare(evidence())
     usual = check(submission(samples(40, 7)))
     for factor in (0.0, 1e-3, 1e3):
         assert check(submission(factor * samples(40, 8))).min() > usual.max()
 
 
-def test_the_subspace_refuses_directions_that_no_sample_has() -> None:
+def test_the_subspace_check_suspects_unusual_directions() -> None:
     check = SubspaceCheck().prepare(evidence())
     honest = check(submission(samples(40, 7)))
     assert honest.max() < 0.1
@@ -64,7 +64,7 @@ def test_the_subspace_refuses_directions_that_no_sample_has() -> None:
 
 
 @pytest.mark.parametrize("defense", [None, "sign", "orthogonal", "norm-only"])
-def test_the_spot_check_finds_the_property_by_which_a_defended_proof_fits(defense: str | None) -> None:
+def test_the_spot_check_recognizes_defended_proofs(defense: str | None) -> None:
     defenses = [defense] if defense else []
     gathered = evidence(*defenses)
     check = SpotCheck().prepare(gathered)
@@ -76,41 +76,39 @@ def test_the_spot_check_finds_the_property_by_which_a_defended_proof_fits(defens
     assert trusted.max() < check(submission(honest, honest.roll(1, 0))).min()
 
 
-def test_the_range_is_the_distance_from_the_median_in_deviations_of_the_logarithm() -> None:
+def test_the_range_score_is_the_standardized_distance_from_the_median_log_norm() -> None:
     gathered, proofs = evidence(), samples(9, 7)
-    usual = gathered.own.double().norm(dim=1).log()
+    usual = gathered.reference.double().norm(dim=1).log()
     expected = ((proofs.double().norm(dim=1).log() - usual.median()) / usual.std()).abs()
     torch.testing.assert_close(RangeCheck().prepare(gathered)(submission(proofs)), expected)
 
 
-def test_the_subspace_is_spanned_by_the_first_half_of_the_own_samples() -> None:
+def test_the_subspace_is_spanned_by_the_first_half_of_the_reference_samples() -> None:
     gathered, proofs = evidence(), torch.cat([samples(9, 7), torch.randn(9, 60, generator=make_generator(9))])
     for components, share in ((3, 1.0), (128, 0.6)):
         check = SubspaceCheck(components=components, share=share).prepare(gathered)
-        directions = torch.nn.functional.normalize(gathered.own[:30].double(), dim=1)
+        directions = torch.nn.functional.normalize(gathered.reference[:30].double(), dim=1)
         _, values, basis = torch.linalg.svd(directions - directions.mean(0), full_matrices=False)
         explained = values.square().cumsum(0) / values.square().sum()
-        kept = basis[: min(components, 1 + int((explained < share).sum()))]
-        inside = (proofs.double() @ kept.T).square().sum(1)
+        spanning = basis[: min(components, 1 + int((explained < share).sum()))]
+        inside = (proofs.double() @ spanning.T).square().sum(1)
         expected = 1 - inside / proofs.double().square().sum(1)
         torch.testing.assert_close(check(submission(proofs)), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_subspace_takes_two_samples_and_a_zero_proof_is_wholly_outside() -> None:
+def test_the_subspace_check_works_with_two_samples_and_zero_proofs() -> None:
     two = evidence()
-    few = Evidence(two.own[:3], two.answers, two.imitations, two.trials)
-    suspicions = SubspaceCheck().prepare(few)(submission(torch.cat([torch.zeros(2, 60), two.own[:1]])))
-    assert suspicions[:2].tolist() == [1, 1]
-    # Two samples span one direction: that of their difference.
-    directions = torch.nn.functional.normalize(two.own[:2].double(), dim=1)
+    small = Evidence(two.reference[:3], two.answers, two.imitations, two.trials)
+    scores = SubspaceCheck().prepare(small)(submission(torch.cat([torch.zeros(2, 60), two.reference[:1]])))
+    assert scores[:2].tolist() == [1, 1]
+    # Two samples span one direction, that of their difference.
+    directions = torch.nn.functional.normalize(two.reference[:2].double(), dim=1)
     line = torch.nn.functional.normalize(directions[0] - directions[1], dim=0)
-    proof = two.own[0].double()
-    assert float(suspicions[2]) == pytest.approx(
-        float(1 - (proof @ line) ** 2 / proof.square().sum()), rel=1e-4
-    )
+    proof = two.reference[0].double()
+    assert float(scores[2]) == pytest.approx(float(1 - (proof @ line) ** 2 / proof.square().sum()), rel=1e-4)
 
 
-def test_the_spot_check_is_the_misfit_to_seven_decimals() -> None:
+def test_the_spot_check_score_is_the_misfit_rounded_to_seven_decimals() -> None:
     gathered, responses = evidence(), samples(12, 31)
     check = SpotCheck().prepare(gathered)
     cosines = torch.nn.functional.cosine_similarity(responses.double(), gathered.imitations.double())
@@ -119,5 +117,5 @@ def test_the_spot_check_is_the_misfit_to_seven_decimals() -> None:
     assert torch.equal(misfit, misfit.round(decimals=7))
 
 
-def test_the_subspace_has_128_directions_or_99_percent_of_the_variance() -> None:
+def test_default_settings_of_the_subspace_check() -> None:
     assert SubspaceCheck().model_dump() == {"components": 128, "share": 0.99}

@@ -7,7 +7,7 @@ from palimpsest.proofs import check_commitment, commit
 PROOFS = torch.randn(4, 9)
 
 
-def test_the_same_proofs_open_it_and_no_others_do() -> None:
+def test_only_the_same_proofs_open_a_commitment() -> None:
     commitment, opening = commit(PROOFS)
     check_commitment(commitment, opening, PROOFS.clone())
     changed = PROOFS.clone()
@@ -17,15 +17,15 @@ def test_the_same_proofs_open_it_and_no_others_do() -> None:
             check_commitment(commitment, opening, other)
 
 
-def test_another_nonce_does_not_open_it() -> None:
+def test_another_nonce_does_not_open_a_commitment() -> None:
     commitment, _ = commit(PROOFS)
     other, opening = commit(PROOFS)
-    assert commitment != other, "equal proofs are not recognized"
-    with pytest.raises(ProofError, match="refuse the whole submission"):
+    assert commitment != other, "equal proofs must have different commitments"
+    with pytest.raises(ProofError, match="Reject the whole submission"):
         check_commitment(commitment, opening, PROOFS)
 
 
-def test_the_nonce_has_32_bytes_and_is_new_each_time() -> None:
+def test_each_commitment_has_a_new_nonce_of_32_bytes() -> None:
     (first, opening), (second, other) = commit(torch.ones(2, 3)), commit(torch.ones(2, 3))
     assert len(opening.nonce) == len(other.nonce) == 32
     assert first != second

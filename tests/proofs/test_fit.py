@@ -11,7 +11,7 @@ ANSWERS = torch.randn(6, 50, generator=make_generator(1))
 
 
 @given(st.integers(0, 2**31), st.integers(1, 300))
-def test_statistics_are_what_a_loop_gives(seed: int, count: int) -> None:
+def test_statistics_equal_a_reference_implementation(seed: int, count: int) -> None:
     generator = make_generator(seed)
     proofs = torch.randn(count, 50, generator=generator)
     imitations = torch.randn(6, 50, generator=generator)
@@ -32,7 +32,7 @@ def test_statistics_are_what_a_loop_gives(seed: int, count: int) -> None:
 
 
 @given(st.integers(0, 2**31), st.integers(1, 300))
-def test_pairs_are_the_diagonal(seed: int, count: int) -> None:
+def test_paired_statistics_are_the_diagonal(seed: int, count: int) -> None:
     generator = make_generator(seed)
     proofs, answers, imitations = (torch.randn(count, 50, generator=generator) for _ in range(3))
     whole = fit_statistics(proofs, answers, imitations)
@@ -43,34 +43,34 @@ def test_pairs_are_the_diagonal(seed: int, count: int) -> None:
         assert torch.equal(fit_statistics(proofs, answers, imitations, only=name)[name], values)
 
 
-def test_what_is_orthogonal_is_told_from_what_nearly_is() -> None:
+def test_distinguishes_orthogonal_from_nearly_orthogonal_proofs() -> None:
     answer = torch.randn(1, 5000, generator=make_generator(2)).double()
     proofs = torch.randn(2, 5000, generator=make_generator(3)).double()
     proofs -= (proofs @ answer.T) / answer.square().sum() * answer
     proofs[1] += 1e-7 * answer[0]
-    found = fit_statistics(proofs, answer, answer, only="orthogonality")["orthogonality"]
-    assert found[0, 0] > -1e-15
-    assert found[1, 0] < -9e-8
+    scores = fit_statistics(proofs, answer, answer, only="orthogonality")["orthogonality"]
+    assert scores[0, 0] > -1e-15
+    assert scores[1, 0] < -9e-8
 
 
-def test_proofs_of_another_length_are_compared_with_imitations_alone() -> None:
+def test_compares_proofs_of_another_length_only_with_imitations() -> None:
     short = torch.randn(3, 8)
     assert fit_statistics(short, ANSWERS, torch.randn(6, 8)).keys() == {"imitation", "norm"}
 
 
-def test_zeros_fit_nothing_and_everything_stays_finite() -> None:
+def test_statistics_of_zeros_are_finite() -> None:
     statistics = fit_statistics(torch.zeros(2, 50), ANSWERS, torch.zeros(6, 50))
     assert all(values.isfinite().all() for values in statistics.values())
 
 
-def test_a_tie_identifies_nobody() -> None:
+def test_a_tie_is_not_an_identification() -> None:
     assert identified(torch.eye(3)) == 1
     assert identified(torch.ones(3, 3)) == 0
     assert identified(torch.tensor([[2.0, 1.0], [3.0, 1.0]])) == 0.5
 
 
 @given(st.integers(0, 2**31), st.sampled_from([1e-38, 1e-20, 1e-3, 1.0, 1e15, 1e30]))
-def test_norms_have_all_digits_whatever_their_size(seed: int, size: float) -> None:
+def test_norms_are_precise_at_every_scale(seed: int, size: float) -> None:
     vectors = size * torch.randn(3, 5000, generator=make_generator(seed))
     vectors[1] = 0
     expected = torch.linalg.vector_norm(vectors.double(), dim=1)
@@ -82,7 +82,7 @@ def test_a_row_that_is_not_finite_has_no_finite_norm() -> None:
     assert norms.isfinite().tolist() == [False, False, True]
 
 
-def test_vectors_of_other_lengths_and_pairs_of_other_numbers_are_an_error() -> None:
+def test_rejects_mismatched_lengths_and_pairs() -> None:
     proofs = torch.rand(2, 1024)
     with pytest.raises(ValueError, match="zip"):
         fit_statistics(proofs, proofs, torch.rand(2, 512), only="imitation")

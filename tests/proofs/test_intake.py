@@ -1,4 +1,4 @@
-"""Clients that hand in anything: each is named with what is wrong, and the others' proofs are used."""
+"""Validation of clients' proofs: faulty clients get a reason, and the other proofs are used."""
 
 import inspect
 
@@ -17,8 +17,8 @@ def proofs(seed, count=3, dimension=8, **claims):
 
 def receive(*deliveries, asked=None, known=()):
     asked = asked or dict.fromkeys((2, 5, 7), 3)
-    handed = [Delivery(client, some.vectors, some.metadata) for client, some in deliveries]
-    return receive_proofs(handed, asked, dimension=8, known=known, **MODELS)
+    untrusted = [Delivery(client, sent.vectors, sent.metadata) for client, sent in deliveries]
+    return receive_proofs(untrusted, asked, dimension=8, known=known, **MODELS)
 
 
 def with_value(value):
@@ -27,7 +27,7 @@ def with_value(value):
     return Proofs(broken, dict(MODELS))
 
 
-def test_honest_proofs_come_in_the_order_of_the_clients():
+def test_returns_honest_proofs_in_the_order_of_the_clients():
     received = receive((7, proofs(7)), (2, proofs(2)), (5, proofs(5)))
     assert received.faults == {}
     assert received.owners.tolist() == [2, 2, 2, 5, 5, 5, 7, 7, 7]
@@ -38,55 +38,58 @@ def test_honest_proofs_come_in_the_order_of_the_clients():
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
-        (with_value(torch.nan), "Its proof 1 holds values that are not finite."),
-        (with_value(torch.inf), "Its proof 1 holds values that are not finite."),
-        (with_value(1e30), "Its proof 1 holds values that are too large to be gradients."),
-        (proofs(5, dimension=9), "Handed in proofs of length 9, not 8: they are another model's."),
-        (proofs(5, count=2), "Handed in 2 proofs and owes 3."),
+        (with_value(torch.nan), "Its proof 1 has values that are not finite."),
+        (with_value(torch.inf), "Its proof 1 has values that are not finite."),
+        (with_value(1e30), "Its proof 1 has values that are too large for gradients."),
+        (proofs(5, dimension=9), "Sent proofs of length 9, not 8. They belong to another model."),
+        (proofs(5, count=2), "Sent 2 proofs instead of 3."),
         (
             proofs(5, unlearned="cc" * 32),
-            "Its proofs are for another unlearned model, 'cccccccccccc' and not 'bbbbbbbbbbbb'.",
+            "Its proofs are for the unlearned model 'cccccccccccc' instead of 'bbbbbbbbbbbb'.",
         ),
-        (Proofs(proofs(5).vectors[[0, 1, 1]], dict(MODELS)), "Its proof 1 comes twice."),
+        (Proofs(proofs(5).vectors[[0, 1, 1]], dict(MODELS)), "Its proof 1 appears twice."),
     ],
 )
-def test_a_client_with_a_fault_is_left_out_and_named(broken, reason):
+def test_excludes_a_client_with_a_faulty_proof(broken, reason):
     received = receive((2, proofs(2)), (5, broken), (7, proofs(7)))
     assert received.faults == {5: reason}
     assert received.owners.tolist() == [2, 2, 2, 7, 7, 7]
 
 
-def test_a_replayed_proof_names_both_for_nobody_can_tell_who_copied():
+def test_excludes_both_clients_of_a_replayed_proof():
     stolen = Proofs(torch.cat([proofs(2).vectors[:1], proofs(5).vectors[1:]]), dict(MODELS))
     received = receive((2, proofs(2)), (5, stolen), (7, proofs(7)))
-    assert received.faults == {2: "Its proof 0 is also client 5's.", 5: "Its proof 0 is also client 2's."}
+    assert received.faults == {
+        2: "Its proof 0 was also sent by client 5.",
+        5: "Its proof 0 was also sent by client 2.",
+    }
     assert received.owners.tolist() == [7, 7, 7]
 
 
-def test_a_proof_of_an_earlier_request_is_known_again():
+def test_recognizes_a_proof_of_an_earlier_request():
     earlier = receive((2, proofs(2)), asked={2: 3})
     received = receive((2, proofs(2)), asked={2: 3}, known=earlier.digests)
-    assert received.faults == {2: "Its proof 0 was handed in before, for another request."}
+    assert received.faults == {2: "Its proof 0 was already sent for another request."}
     assert received.vectors.shape == (0, 8)
 
 
-def test_who_is_silent_uninvited_or_hands_in_twice_is_named():
+def test_excludes_silent_unrequested_and_repeated_deliveries():
     received = receive((2, proofs(2)), (9, proofs(9)), (5, proofs(5)), (5, proofs(6)))
     assert received.faults == {
-        5: "Handed in what it was not asked for.",
-        7: "Handed in nothing.",
-        9: "Handed in what it was not asked for.",
+        5: "Sent proofs that it was not asked for.",
+        7: "Sent no proofs.",
+        9: "Sent proofs that it was not asked for.",
     }
     assert received.owners.tolist() == [2, 2, 2]
 
 
-def test_unattested_proofs_are_used_and_named():
+def test_uses_and_reports_unattested_proofs():
     received = receive((2, Proofs(proofs(2).vectors)), (5, proofs(5)), (7, proofs(7)))
     assert received.unattested == (2,)
     assert len(received.vectors) == 9
 
 
-def test_reordered_proofs_and_another_samples_are_found_by_a_spot_check():
+def test_finds_proofs_of_other_samples():
     expected = proofs(0, count=6, dimension=50).vectors
     noisy = expected + 0.1 * proofs(1, count=6, dimension=50).vectors
     assert misplaced(noisy, expected) == {}
@@ -97,15 +100,15 @@ def test_reordered_proofs_and_another_samples_are_found_by_a_spot_check():
 @pytest.mark.parametrize(
     "nonsense", [None, "vectors", torch.ones(3), torch.ones(3, 8).double(), [[1, 2], [3]], {}]
 )
-def test_what_are_no_proofs_at_all_is_told(nonsense):
+def test_rejects_a_delivery_without_valid_proofs(nonsense):
     received = receive_proofs([Delivery(2, nonsense)], {2: 3}, dimension=8, **MODELS)
-    assert received.faults[2].startswith("Handed in no proofs: ")
+    assert received.faults[2].startswith("Sent no valid proofs: ")
 
 
-def test_values_up_to_the_sixtieth_power_of_two_can_be_gradients():
+def test_accepts_values_up_to_2_to_the_60():
     assert receive((2, proofs(2)), (5, with_value(2.0**60)), (7, proofs(7))).faults == {}
     assert 5 in receive((2, proofs(2)), (5, with_value(1.5 * 2.0**60)), (7, proofs(7))).faults
 
 
-def test_another_sample_has_to_fit_better_by_a_hundredth():
+def test_the_default_margin_is_a_hundredth():
     assert inspect.signature(misplaced).parameters["margin"].default == 0.01

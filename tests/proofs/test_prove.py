@@ -20,7 +20,7 @@ FORGOTTEN = ImageSet("forgotten", torch.rand(6, 1, 4, 4), torch.arange(6) % 3, 3
 
 
 def reference_gradient(model: nn.Module, row: int) -> torch.Tensor:
-    """One backward pass for one sample, in evaluation mode: correct, slow."""
+    """Return the gradient of one sample from a backward pass in eval mode: correct, slow."""
     model = copy.deepcopy(model).eval()
     F.cross_entropy(model(FORGOTTEN.images[[row]]), FORGOTTEN.labels[[row]]).backward()
     return torch.cat(
@@ -28,17 +28,17 @@ def reference_gradient(model: nn.Module, row: int) -> torch.Tensor:
     )
 
 
-def test_a_proof_is_the_difference_of_a_samples_gradients() -> None:
+def test_a_proof_is_the_difference_of_the_samples_gradients() -> None:
     proofs = prove(ORIGINAL, UNLEARNED, FORGOTTEN)
     expected = [reference_gradient(ORIGINAL, row) - reference_gradient(UNLEARNED, row) for row in range(6)]
     torch.testing.assert_close(proofs.vectors, torch.stack(expected))
 
 
-def test_the_same_model_twice_proves_nothing() -> None:
+def test_the_same_model_twice_gives_zero_proofs() -> None:
     assert prove(ORIGINAL, ORIGINAL, FORGOTTEN).vectors.count_nonzero() == 0
 
 
-def test_proofs_say_how_they_were_made(tmp_path) -> None:
+def test_metadata_describe_the_proofs(tmp_path) -> None:
     proofs = prove(ORIGINAL, UNLEARNED, FORGOTTEN)
     assert proofs.attested
     assert proofs.metadata == {
@@ -61,7 +61,7 @@ def test_the_memory_budget_does_not_change_a_proof(budget: int) -> None:
     )
 
 
-def test_rows_of_a_table_have_proofs_as_well() -> None:
+def test_proves_rows_of_a_table() -> None:
     rows = RowSet("rows", FORGOTTEN.images.flatten(1), FORGOTTEN.labels, 3, tuple(map(str, range(16))))
     proofs: Proofs = prove(ORIGINAL, UNLEARNED, rows)
     torch.testing.assert_close(proofs.vectors, prove(ORIGINAL, UNLEARNED, FORGOTTEN).vectors)

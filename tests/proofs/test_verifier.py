@@ -20,7 +20,7 @@ def test_accepts_a_norm_of_exactly_tau():
     assert verdicts.norms[0] == 5
 
 
-def test_a_threshold_that_float32_rounds_is_still_met_by_itself():
+def test_accepts_a_norm_equal_to_a_tau_that_float32_rounds():
     assert verify(torch.tensor([[0.1]]), tau=0.1).accepted.all()
 
 
@@ -33,20 +33,20 @@ def test_gives_a_reason_for_each_proof():
 
 
 @given(n=st.integers(1, 20), d=st.integers(1, 50), seed=st.integers(0, 100))
-def test_norms_equal_a_sum_in_float64(n, d, seed):
+def test_norms_equal_sums_in_float64(n, d, seed):
     vectors = random(n, d, seed=seed)
     expected = [math.sqrt(math.fsum(value**2 for value in row)) for row in vectors.double().tolist()]
     torch.testing.assert_close(verify(vectors, tau=1).norms, torch.tensor(expected, dtype=torch.float32))
 
 
-def test_the_norm_of_many_values_does_not_lose_the_small_ones():
+def test_the_norm_includes_many_small_values():
     vectors = torch.full((1, 3_000_000), 1e-3)
     vectors[0, 0] = 1e4  # its square swallows a float32 sum of the others
     expected = math.sqrt(1e8 + 2_999_999 * float(torch.tensor(1e-3)) ** 2)
     assert verify(vectors, tau=1).norms.item() == pytest.approx(expected, rel=1e-7)
 
 
-def test_squares_that_float32_cannot_hold_are_summed():
+def test_sums_squares_beyond_the_range_of_float32():
     assert verify(torch.tensor([[3e30, 4e30], [3e-30, 4e-30]]), tau=1).norms.tolist() == pytest.approx(
         [5e30, 5e-30]
     )
@@ -60,7 +60,7 @@ def test_blocks_cover_every_row_once():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_refuses_a_proof_that_is_not_finite_and_judges_the_others(value):
+def test_refuses_only_the_proof_that_is_not_finite(value):
     verdicts = verify(torch.tensor([[1.0, value], [1.0, 0.0]]), tau=1e30)
     assert verdicts.accepted.tolist() == [False, True]
     assert verdicts.reasons[0] == "Refused: a value is not finite."
@@ -73,7 +73,7 @@ def test_takes_proofs_as_well_as_vectors():
     )
 
 
-def test_verdicts_are_a_record(tmp_path):
+def test_verdicts_can_be_saved_and_loaded(tmp_path):
     verdicts = verify(random(4, 3), tau=1.5)
     verdicts.save(tmp_path / "verdicts.safetensors")
     loaded = Verdicts.load(tmp_path / "verdicts.safetensors")
@@ -84,7 +84,7 @@ def test_verdicts_are_a_record(tmp_path):
 
 
 @pytest.mark.parametrize("tau", [-1, math.nan, math.inf])
-def test_refuses_a_tau_that_is_no_norm(tau):
+def test_rejects_a_tau_that_is_not_a_norm(tau):
     with pytest.raises(ProofError, match="tau is"):
         verify(torch.zeros(1, 1), tau=tau)
 
@@ -94,14 +94,14 @@ def test_refuses_a_tau_that_is_no_norm(tau):
     quantile=st.integers(1, 100).map(lambda percent: percent / 100),
     seed=st.integers(0, 20),
 )
-def test_the_calibrated_tau_is_the_smallest_that_lets_the_share_pass(count, quantile, seed):
+def test_the_calibrated_tau_is_the_smallest_at_which_the_share_passes(count, quantile, seed):
     norms = random(count, seed=seed).abs()
     tau = calibrate_tau(norms, quantile=quantile)
     assert (norms <= tau).double().mean() >= quantile - 1e-9
     assert (norms < tau).double().mean() < quantile
 
 
-def test_the_calibration_set_passes_its_own_tau():
+def test_the_calibration_set_passes_at_the_chosen_share():
     vectors = random(100, 40)
     tau = calibrate_tau(verify(vectors, tau=0).norms, quantile=0.9)
     assert verify(vectors, tau=tau).accepted.sum() == 90
@@ -111,12 +111,12 @@ def test_the_calibration_set_passes_its_own_tau():
     ("norms", "quantile"),
     [([], 0.9), ([1.0, math.nan], 0.9), ([1.0, math.inf], 0.9), ([1.0], 0), ([1.0], 1.01)],
 )
-def test_refuses_to_calibrate_on_nothing(norms, quantile):
+def test_rejects_invalid_norms_and_quantiles(norms, quantile):
     with pytest.raises(ProofError):
         calibrate_tau(torch.tensor(norms), quantile=quantile)
 
 
-def test_a_notebook_shows_twenty_refusals_and_how_many_more_there_are():
+def test_a_notebook_shows_twenty_refusals_and_counts_the_rest():
     for count, more in ((20, False), (21, True)):
         shown = verify(torch.ones(count, 4), tau=1)._repr_html_()
         assert f"<strong>0 of {count} proofs accepted" in shown

@@ -10,17 +10,17 @@ from palimpsest.report import ReportInput
 
 @pytest.fixture(scope="session")
 def report() -> ReportInput:
-    """An audit of 120 digits; not to be changed."""
+    """The page of an audit of 120 digits, shared by all tests; do not modify it."""
     return synthetic_report()
 
 
 @pytest.fixture(scope="session")
 def make_report() -> Callable[..., ReportInput]:
-    """Makes audits of other sizes, with fields replaced."""
+    """A function that makes pages of other sizes, with fields replaced."""
     return synthetic_report
 
 
 @pytest.fixture
 def config() -> dict[str, Any]:
-    """A configuration that the test may change."""
+    """A configuration that the test may modify."""
     return copy.deepcopy(CONFIG)

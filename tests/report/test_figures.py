@@ -14,22 +14,22 @@ def label(svg: str) -> str:
     return ElementTree.fromstring(svg).get("aria-label") or ""
 
 
-def test_histogram_tells_its_numbers():
+def test_histogram_describes_its_values():
     drawn = figures.score_histogram("mse", torch.tensor([0.1, 0.2, 0.4]), {"mean image": 0.3})
-    assert label(drawn) == "Histogram of MSE over 3 images: median 0.2, from 0.1 to 0.4; mean image 0.3."
-    assert "this attack" in drawn
+    assert label(drawn.svg) == "Histogram of MSE over 3 images: median 0.2, from 0.1 to 0.4; mean image 0.3."
+    assert "this attack" in drawn.svg
 
 
 @pytest.mark.parametrize("values", [[math.inf, 20.0, 30.0], [5.0], [5.0] * 4, [math.inf]])
-def test_histogram_bears_any_values(values):
+def test_histogram_accepts_any_values(values):
     drawn = figures.score_histogram("psnr", torch.tensor(values), {"mean image": math.nan})
     finite = sum(map(math.isfinite, values))
-    assert f"over {finite} images" in label(drawn)
-    assert ("1 not finite left out" in drawn) == (finite < len(values))
+    assert f"over {finite} images" in label(drawn.svg)
+    assert ("1 not finite left out" in drawn.svg) == (finite < len(values))
 
 
 @pytest.mark.parametrize("values", [[1e-11, 3e-11], [0.0199, 0.0201], [0.02] * 3])
-def test_scores_all_alike_are_still_seen_beside_a_baseline_far_away(values):
+def test_nearly_equal_scores_stay_visible_beside_a_distant_baseline(values):
     edges = figures._edges(torch.tensor(values).double().numpy(), {"mean image": 0.08})
     assert edges[0] <= min(values)
     assert max(values) <= edges[-1]
@@ -40,7 +40,7 @@ def test_scores_all_alike_are_still_seen_beside_a_baseline_far_away(values):
     st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=30),
     st.floats(-1e6, 1e6, width=32),
 )
-def test_bins_leave_no_value_out(values, mark):
+def test_bins_contain_every_value(values, mark):
     finite = torch.tensor(values).double().numpy()
     counts, _ = np.histogram(finite, bins=figures._edges(finite, {"mark": mark}))
     assert counts.sum() == len(values)
@@ -49,29 +49,29 @@ def test_bins_leave_no_value_out(values, mark):
 
 def test_identification_curve_counts_ranks():
     drawn = figures.identification_curve(torch.tensor([1, 1, 3, 7, 2, 30] + [40] * 34))
-    assert "5.0\N{NO-BREAK SPACE}% within 1" in label(drawn)
-    assert "10.0\N{NO-BREAK SPACE}% within 5" in label(drawn)
-    assert "within 100" not in label(drawn)
+    assert "5.0\N{NO-BREAK SPACE}% within 1" in label(drawn.svg)
+    assert "10.0\N{NO-BREAK SPACE}% within 5" in label(drawn.svg)
+    assert "within 100" not in label(drawn.svg)
 
 
-def test_norms_show_tau():
-    assert "tau = 2.5" in figures.norm_histogram(torch.tensor([1.0, 2.0]), 2.5)
+def test_norm_histogram_shows_tau():
+    assert "tau = 2.5" in figures.norm_histogram(torch.tensor([1.0, 2.0]), 2.5).svg
 
 
-def test_losses_share_a_figure_and_other_curves_do_not():
+def test_losses_share_a_plot_and_other_series_do_not():
     curves = {"training_loss": [2.0, 1.0], "validation loss": [2.5, math.nan], "distance": [9.0], "empty": []}
     drawn = figures.training_curves(curves)
     assert len(drawn) == 2
-    assert label(drawn[0]).startswith(
+    assert label(drawn[0].svg).startswith(
         "Curves over training: training loss from 2 to 1; validation loss from 2.5"
     )
-    assert "distance" in drawn[1]
+    assert "distance" in drawn[1].svg
 
 
-def test_no_curve_gives_no_figure():
+def test_empty_history_gives_no_plot():
     assert figures.training_curves({}) == []
 
 
 def test_participation_marks_clients_that_forget():
-    assert "clients that forget" in figures.participation_bars([3, 0, 5], {1})
-    assert "clients that forget" not in figures.participation_bars([3, 0, 5], {0, 1, 2})
+    assert "clients that forget" in figures.participation_bars([3, 0, 5], {1}).svg
+    assert "clients that forget" not in figures.participation_bars([3, 0, 5], {0, 1, 2}).svg

@@ -16,11 +16,11 @@ def decode(text: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_images_come_back_pixel_for_pixel(channels):
+def test_encoding_is_lossless(channels):
     images = torch.rand(3, channels, 6, 5, generator=torch.Generator().manual_seed(0))
     for image, text in zip(images, encode_images(images), strict=True):
         expected = (image.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
-        # WebP knows no gray: its three channels are the same then.
+        # WebP has no gray mode: all three channels are equal.
         assert (decode(text) == expected).all()
 
 
@@ -29,13 +29,13 @@ def test_values_outside_the_range_are_clamped():
     assert decode(encode_images(image)[0])[0, :, 0].tolist() == [0, 0, 255, 255]
 
 
-def test_sorts_by_lpips_or_else_by_mse(report):
+def test_sorts_by_lpips_or_by_mse_without_lpips(report):
     assert sorting_score(report.per_image) == "lpips"
     without = {name: values for name, values in report.per_image.items() if name != "lpips"}
     assert sorting_score(without) == "mse"
 
 
-def test_order_runs_from_the_best_to_what_is_no_number():
+def test_order_is_from_best_to_worst_with_nan_last():
     assert order("mse", torch.tensor([0.3, math.nan, 0.1, 0.2])) == [2, 3, 0, 1]
     assert order("psnr", torch.tensor([10.0, math.nan, math.inf, 30.0])) == [2, 3, 0, 1]
 
@@ -52,7 +52,7 @@ def test_examples_never_repeat_an_image(count):
     assert len(rows) == len(set(rows)) > 0
 
 
-def test_payload_is_json_with_columns_of_equal_length(make_report):
+def test_gallery_is_json_with_columns_of_equal_length(make_report):
     report = make_report(12)
     report.per_image["psnr"][3] = math.inf
     gallery = json.loads(json.dumps(build_gallery(report), allow_nan=False))
@@ -64,7 +64,7 @@ def test_payload_is_json_with_columns_of_equal_length(make_report):
     assert gallery["size"] == [32, 32]
 
 
-def test_a_small_budget_compresses_and_then_keeps_a_spread_and_the_examples(report):
+def test_small_budget_compresses_and_then_selects_images_including_the_examples(report):
     whole = build_gallery(report)
     size = sum(len(text) for name in ("originals", "reconstructions") for text in whole[name])
     assert whole["exact"]
@@ -82,6 +82,6 @@ def test_a_small_budget_compresses_and_then_keeps_a_spread_and_the_examples(repo
         assert part["values"]["mse"][position] == whole["values"]["mse"][row]
 
 
-def test_classes_bear_their_names(make_report):
+def test_classes_have_their_names(make_report):
     gallery = build_gallery(make_report(12, class_names=["zero", "one", "2"]))
     assert gallery["classes"][:3] == [[0, "zero"], [1, "one"], [2, "class 2"]]

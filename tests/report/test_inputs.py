@@ -7,7 +7,7 @@ from tests.support.pages import unscored_page
 from palimpsest.report import ReportInput
 
 
-def test_a_page_is_stored_whole(report: ReportInput, tmp_path: Path) -> None:
+def test_saves_and_loads_every_field(report: ReportInput, tmp_path: Path) -> None:
     report.save(tmp_path / "report.safetensors")
     loaded = ReportInput.load(tmp_path / "report.safetensors")
     assert loaded.metrics == report.metrics
@@ -17,7 +17,7 @@ def test_a_page_is_stored_whole(report: ReportInput, tmp_path: Path) -> None:
     assert (loaded.config, loaded.history) == (report.config, report.history)
 
 
-def test_what_is_not_known_is_stored_as_such(tmp_path: Path) -> None:
+def test_unknown_fields_stay_unknown(tmp_path: Path) -> None:
     unscored_page(accepted=None).save(tmp_path / "report.safetensors")
     loaded = ReportInput.load(tmp_path / "report.safetensors")
     assert loaded.originals is loaded.labels is loaded.accepted is None
@@ -25,7 +25,7 @@ def test_what_is_not_known_is_stored_as_such(tmp_path: Path) -> None:
     assert loaded.per_image == {}
 
 
-def test_the_truth_is_the_originals_with_their_classes(report: ReportInput) -> None:
+def test_truth_is_the_originals_and_their_labels(report: ReportInput) -> None:
     originals, labels = report.truth
     assert originals is report.originals
     assert labels is report.labels
@@ -33,12 +33,12 @@ def test_the_truth_is_the_originals_with_their_classes(report: ReportInput) -> N
         _ = unscored_page().truth
 
 
-def test_participation_is_that_of_the_federation(report: ReportInput) -> None:
+def test_participation_comes_from_the_federation(report: ReportInput) -> None:
     assert report.metrics.federation is not None
     assert report.participation == report.metrics.federation.participation
     assert unscored_page().participation == ()
 
 
-def test_a_page_is_printed_without_its_images(report: ReportInput) -> None:
+def test_repr_contains_no_pixels(report: ReportInput) -> None:
     assert "reconstructions=[120, 3, 32, 32]" in repr(report)
     assert "tensor" not in repr(report)

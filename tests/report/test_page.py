@@ -10,20 +10,20 @@ from palimpsest.report import ReportInput, judge, load_page, write_page
 from palimpsest.report.page import draw_again
 
 
-def test_a_page_is_rendered_again_as_it_was(report: ReportInput, tmp_path: Path) -> None:
+def test_rendering_again_gives_the_same_page(report: ReportInput, tmp_path: Path) -> None:
     write_page(tmp_path, report, judge(report))
     assert draw(load_page(tmp_path)) == (tmp_path / "report.html").read_text()
     assert (tmp_path / "report.safetensors").stat().st_mode & 0o077 == 0
 
 
-def test_a_redacted_page_comes_from_the_same_file(report: ReportInput, tmp_path: Path) -> None:
+def test_redacted_page_is_rendered_from_the_same_file(report: ReportInput, tmp_path: Path) -> None:
     write_page(tmp_path, report, judge(report))
     redacted = draw(load_page(tmp_path), redact=True)
     assert "UklGR" not in redacted
     assert len(redacted) < len((tmp_path / "report.html").read_text())
 
 
-def test_an_attack_without_the_truth_has_a_page_and_no_redacted_one(tmp_path: Path) -> None:
+def test_unscored_attack_has_no_redacted_page(tmp_path: Path) -> None:
     unscored = unscored_page()
     write_page(tmp_path, unscored, judge(unscored))
     page = load_page(tmp_path)
@@ -33,7 +33,7 @@ def test_an_attack_without_the_truth_has_a_page_and_no_redacted_one(tmp_path: Pa
         draw(page, redact=True)
 
 
-def test_a_run_without_a_page_is_told_apart(tmp_path: Path) -> None:
+def test_rejects_a_run_without_a_page(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="has no report"):
         load_page(tmp_path)
 
@@ -48,10 +48,10 @@ def test_a_run_without_a_page_is_told_apart(tmp_path: Path) -> None:
         {"config": {"seed": {"a": {"b": [{}]}}}},
     ],
 )
-def test_a_strangers_page_is_drawn_or_refused_in_a_sentence(changes: dict, tmp_path: Path) -> None:
+def test_untrusted_page_is_rendered_or_rejected(changes: dict, tmp_path: Path) -> None:
     replace(unscored_page(), **changes).save(tmp_path / "report.safetensors")
     try:
-        told = draw_again(load_page(tmp_path))
+        result = draw_again(load_page(tmp_path))
     except RunError as error:
-        told = str(error)
-    assert "</html>" in told or "can't be drawn" in told
+        result = str(error)
+    assert "</html>" in result or "can't be rendered" in result

@@ -13,7 +13,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)><b title='\"&amp;"
 
 
 class Tags(HTMLParser):
-    """Collects elements, their attributes and identifiers."""
+    """Collects elements and their attributes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ def test_policy_allows_only_this_script_and_this_style(page):
         assert f"{tag}-src 'sha256-{digest}'" in policy
 
 
-def test_nothing_points_outside(page):
+def test_contains_no_external_reference(page):
     elements = Tags(page).elements
     assert sum("src" in attributes or "href" in attributes for _, attributes in elements) > 5
     for tag, attributes in elements:
@@ -50,7 +50,7 @@ def test_nothing_points_outside(page):
         assert not [name for name in attributes if name.startswith("on")]
 
 
-def test_identifiers_are_unique_and_links_lead_somewhere(page):
+def test_identifiers_are_unique_and_links_have_targets(page):
     elements = Tags(page).elements
     identifiers = [attributes["id"] for _, attributes in elements if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
@@ -58,16 +58,16 @@ def test_identifiers_are_unique_and_links_lead_somewhere(page):
     assert links <= set(identifiers)
 
 
-def test_every_image_has_an_alternative(page):
+def test_every_image_has_alternative_text(page):
     assert all("alt" in attributes for tag, attributes in Tags(page).elements if tag == "img")
 
 
-def test_says_what_it_holds(page):
+def test_warns_that_it_contains_the_forgotten_images(page):
     assert "Keep this file private." in page
     assert "contains the forgotten images themselves" in page
 
 
-def test_hostile_text_stays_text(page, make_report, config):
+def test_hostile_text_is_escaped(page, make_report, config):
     config["data"]["name"] = HOSTILE
     config["attack"][HOSTILE] = HOSTILE
     config["defenses"][0]["name"] = HOSTILE
@@ -99,7 +99,7 @@ def test_is_deterministic(report, page):
     assert draw(report) == page
 
 
-def test_redacted_holds_no_image_and_no_sample(report, make_report, config):
+def test_redacted_page_contains_no_image_and_no_sample(report, make_report, config):
     config["unlearning"]["indices"] = [31337, 31338]
     secret = make_report(
         120,
@@ -123,33 +123,33 @@ def test_redacted_holds_no_image_and_no_sample(report, make_report, config):
     assert "2 indices, left out" in text
 
 
-def test_redaction_keeps_a_command_that_names_nobody(report):
+def test_redaction_keeps_a_command_without_indices(report):
     assert report.command in draw(report, redact=True)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_few_images_are_enough(count, make_report):
+def test_renders_pages_of_few_images(count, make_report):
     assert "<h1>" in draw(make_report(count))
 
 
-def test_exact_unlearning_and_a_single_client_are_told_in_words(make_report):
+def test_describes_exact_unlearning_and_a_single_client(make_report):
     distance = FORGETTING["distance"] | {"absolute": 0.0, "relative": 0.0}
     trained = {"original_accuracy": 1.0, "unlearned_accuracy": 1.0, "faults": 0, "participation": [1]}
     exact = {"forgetting": FORGETTING | {"distance": distance}, "federation": trained}
     text = draw(make_report(12, parts=exact))
     assert "unlearning was exact" in text
-    assert "away (L2)" not in text
+    assert "L2 distance" not in text
     assert "There was one client, and it took part in 1 round." in text
-    assert "away (L2)" in draw(make_report(12))
+    assert "L2 distance" in draw(make_report(12))
 
 
-def test_gray_images_without_lpips_owners_curves_or_forgetting(report, make_report):
+def test_renders_gray_images_without_lpips_owners_history_or_forgetting(report, make_report):
     changed = make_report(12, channels=1, owners=None, history={}, parts=NO_FEDERATION)
     per_image = {name: values for name, values in changed.per_image.items() if name == "mse"}
-    absent = {"lpips": "The weights of its trunk are not here."}
+    absent = {"lpips": "The weights of its trunk are missing."}
     text = draw(type(changed)(**{**vars(changed), "per_image": per_image, "absent": absent}))
     assert "chosen by MSE" in text
-    assert "LPIPS is absent: The weights of its trunk are not here.<" in text
-    assert "This attack recorded no curve." in text
+    assert "LPIPS was not computed: The weights of its trunk are missing.<" in text
+    assert "This attack recorded no training history." in text
     assert "Not measured in this audit." in text
     assert "participation" not in text

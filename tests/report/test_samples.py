@@ -24,7 +24,7 @@ def metrics(top1: float = 0.9, mse: float = 0.2) -> Metrics:
 
 def page(**changed: Any) -> ReportInput:
     values = {
-        "title": "igf-rows against <b>proofs</b>",
+        "title": "igf-rows attack on <b>proofs</b>",
         "config": {"seed": 1, "attack": {"name": "igf-rows"}},
         "reconstructions": torch.rand(2, 2),
         "accepted": torch.tensor([True, False]),
@@ -38,7 +38,7 @@ def page(**changed: Any) -> ReportInput:
     return unscored_page(**(values | changed))
 
 
-def test_reconstructions_stand_beside_what_was_forgotten() -> None:
+def test_shows_reconstructed_and_forgotten_samples() -> None:
     text = draw(page())
     for value in (
         "41",
@@ -54,13 +54,13 @@ def test_reconstructions_stand_beside_what_was_forgotten() -> None:
     assert "http://" not in text.replace("http://www.w3.org", "")
 
 
-def test_without_the_truth_nothing_is_scored() -> None:
+def test_is_not_scored_without_the_forgotten_samples() -> None:
     text = draw(page(truth_cells=[], metrics=unscored_metrics()))
     assert "nothing is scored" in text
     assert 'id="scores"' not in text
 
 
-def test_a_written_page_is_rendered_again(tmp_path) -> None:
+def test_rendering_again_gives_the_same_page(tmp_path) -> None:
     written = page()
     write_page(tmp_path, written, judge(written))
     assert draw(load_page(tmp_path)) == (tmp_path / "report.html").read_text()
@@ -71,13 +71,13 @@ def test_a_written_page_is_rendered_again(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("top1", "mse", "headline"),
     [
-        (0.9, 0.2, "can be read back"),
+        (0.9, 0.2, "can be reconstructed"),
         (0.9, 1.5, "traces"),
         (0.05, 0.2, "traces"),
         (0.05, 1.5, "did not recover"),
     ],
 )
-def test_the_headline_claims_what_the_intervals_carry(top1: float, mse: float, headline: str) -> None:
+def test_headline_follows_the_intervals(top1: float, mse: float, headline: str) -> None:
     verdict = judge(page(metrics=metrics(top1, mse)))
     assert headline in verdict.headline
     assert "rows of a table" in verdict.findings[0]

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from palimpsest.report.scores import change, count, duration, number, percent, written
+from palimpsest.report.scores import change, count, duration, format_score, number, percent
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ def test_number(value, text):
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
-def test_what_is_no_number_is_a_dash(value):
+def test_missing_and_non_finite_values_are_a_dash(value):
     assert number(value) == percent(value) == "–"
 
 
@@ -22,7 +22,7 @@ def test_count_separates_thousands():
     assert count(1000.2) == "1,000"
 
 
-def test_percent_has_one_decimal_and_does_not_break():
+def test_percent_has_one_decimal_and_a_no_break_space():
     assert percent(0.8124) == "81.2\N{NO-BREAK SPACE}%"
     assert percent(None) == "–"
 
@@ -38,5 +38,5 @@ def test_duration(seconds, text):
 
 
 def test_shares_are_written_as_percentages():
-    assert written("identification_top1", 0.5) == "50.0\N{NO-BREAK SPACE}%"
-    assert written("mse", 0.5) == "0.5"
+    assert format_score("identification_top1", 0.5) == "50.0\N{NO-BREAK SPACE}%"
+    assert format_score("mse", 0.5) == "0.5"

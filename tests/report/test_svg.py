@@ -17,7 +17,7 @@ def figure() -> Figure:
     return figure
 
 
-def test_holds_nothing_that_the_policy_forbids(figure):
+def test_contains_nothing_that_the_policy_forbids(figure):
     text = inline_svg(figure, name="a", description="A line.")
     assert "style" not in text
     assert "<!DOCTYPE" not in text
@@ -32,7 +32,7 @@ def test_colors_become_classes(figure):
     assert 'stroke-dasharray="' in text
 
 
-def test_text_stays_text_and_is_escaped(figure):
+def test_text_is_escaped(figure):
     assert "epochs &lt;&amp;&gt;" in inline_svg(figure, name="a", description="A line.")
 
 
@@ -42,7 +42,7 @@ def test_description_is_an_attribute(figure):
     assert root.get("aria-label") == 'a "quoted" <b>'
 
 
-def test_identifiers_are_apart_and_every_reference_is_met(figure):
+def test_identifiers_are_unique_and_references_have_targets(figure):
     first, second = (inline_svg(figure, name=name, description="A line.") for name in "ab")
     identifiers = [set(re.findall(r' id="([^"]+)"', text)) for text in (first, second)]
     assert not identifiers[0] & identifiers[1]

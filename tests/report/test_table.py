@@ -8,7 +8,7 @@ from palimpsest.report import ReportInput
 from palimpsest.report.table import per_image_columns
 
 
-def test_a_scored_page_has_a_column_for_each_property(report: ReportInput) -> None:
+def test_scored_page_has_all_columns(report: ReportInput) -> None:
     columns = per_image_columns(report)
     assert list(columns) == [
         *("image", "client", "label", "accepted", "norm"),
@@ -21,7 +21,7 @@ def test_a_scored_page_has_a_column_for_each_property(report: ReportInput) -> No
     assert type(columns["accepted"][0]) is bool
 
 
-def test_without_the_originals_there_are_no_scores() -> None:
+def test_unscored_page_has_no_scores() -> None:
     columns = per_image_columns(unscored_page(2))
     assert columns == {"image": [0, 1], "accepted": [False, True], "norm": [0.0, 1.0]}
 
@@ -30,13 +30,11 @@ def test_without_the_originals_there_are_no_scores() -> None:
     ("changes", "missing"),
     [({"owners": None}, {"client"}), ({"accepted": None, "norms": None}, {"accepted", "norm"})],
 )
-def test_a_column_that_is_not_known_is_left_out(
-    changes: dict[str, Any], missing: set[str], make_report
-) -> None:
+def test_leaves_out_unknown_columns(changes: dict[str, Any], missing: set[str], make_report) -> None:
     whole, partial = per_image_columns(make_report(3)), per_image_columns(make_report(3, **changes))
     assert set(whole) - set(partial) == missing
 
 
-def test_numbers_are_those_of_the_reconstructions() -> None:
+def test_numbers_the_reconstructions() -> None:
     page = unscored_page(3, accepted=None, norms=None, reconstructions=torch.rand(5, 1, 8, 8))
     assert per_image_columns(page) == {"image": [0, 1, 2, 3, 4]}

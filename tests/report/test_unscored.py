@@ -3,15 +3,15 @@ from tests.support.pages import draw, unscored_page
 from palimpsest.report.unscored import MOST_IMAGES
 
 
-def test_it_shows_every_reconstruction_and_says_that_nothing_is_known_of_them() -> None:
+def test_shows_every_reconstruction_without_scores() -> None:
     text = draw(unscored_page())
     assert text.count('alt="Reconstruction of proof') == 3
     assert "is not known" in text
-    assert "2 of 3 are" in text
+    assert "2 of 3 proofs" in text
     assert "<svg" in text
 
 
-def test_it_has_no_script_and_loads_nothing() -> None:
+def test_has_no_script_and_loads_nothing() -> None:
     text = draw(unscored_page())
     assert "<script" not in text
     assert "default-src &#39;none&#39;" in text
@@ -19,11 +19,11 @@ def test_it_has_no_script_and_loads_nothing() -> None:
     assert "&lt;b&gt;proofs" in text
 
 
-def test_a_page_of_many_says_how_many_it_shows() -> None:
+def test_states_how_many_of_many_it_shows() -> None:
     text = draw(unscored_page(MOST_IMAGES + 5))
     assert text.count('alt="Reconstruction of proof') == MOST_IMAGES
-    assert f"Shown are the first {MOST_IMAGES}" in text
+    assert f"The first {MOST_IMAGES} reconstructions are shown." in text
 
 
-def test_an_attack_without_curves() -> None:
-    assert "recorded no curve" in draw(unscored_page(history={}))
+def test_attack_without_history() -> None:
+    assert "recorded no training history" in draw(unscored_page(history={}))

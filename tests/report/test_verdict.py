@@ -21,30 +21,31 @@ def verdict_of(
     parts: dict[str, Any] | None = None,
     **numbers: Any,
 ) -> Verdict:
-    """The verdict on so many images; the image's pixels play no part in it."""
+    """The verdict on a page with one image for each label; the pixels do not matter."""
     metrics = make_metrics(**numbers, **{"federation": None, "forgetting": None, **(parts or {})})
     images = torch.zeros(len(labels), 1, 2, 2)
     return judge(unscored_page(len(labels), metrics=metrics, originals=images, labels=labels, owners=owners))
 
 
-def test_states_the_numbers_that_it_rests_on():
+def test_findings_state_their_numbers():
     verdict = verdict_of(mse=0.0211, top1=0.812, count=1000)
     assert verdict.findings[0].startswith(
-        "812 of 1,000 forgotten images can be told apart from the others by their reconstruction "
-        "(81.2\N{NO-BREAK SPACE}%"
+        "812 of 1,000 forgotten images can be identified by their reconstruction (81.2\N{NO-BREAK SPACE}%"
     )
-    assert verdict.findings[0].endswith("chance is 1, and knowing the class alone gives 10.")
+    assert verdict.findings[0].endswith(
+        "A random guess would identify 1, and a guess within the correct class 10."
+    )
     assert "0.0211" in verdict.findings[1]
-    assert "gives 0.08: the reconstructions are closer." in verdict.findings[1]
+    assert "gives 0.08: the reconstructions are closer to the originals." in verdict.findings[1]
 
 
 @pytest.mark.parametrize(
     ("mse", "top1", "level"),
     [
         (0.02, 0.8, Level.RECOVERED),
-        (0.12, 0.8, Level.TOLD_APART),
+        (0.12, 0.8, Level.IDENTIFIED),
         (0.02, 0.012, Level.TRACES),  # above chance, but within what ten classes explain
-        (0.02, 0.001, Level.TRACES),  # closer than the mean image, but not told apart
+        (0.02, 0.001, Level.TRACES),  # closer than the mean image, but not identified
         (0.12, 0.012, Level.TRACES),
         (0.12, 0.001, Level.NOT_RECOVERED),
         (0.08, 0.002, Level.NOT_RECOVERED),  # both intervals hold the baseline
@@ -54,41 +55,44 @@ def test_level_follows_chance_class_and_mean_image(mse, top1, level):
     assert verdict_of(mse=mse, top1=top1, count=1000).level is level
 
 
-def test_a_failed_attack_is_not_called_protection():
+def test_failed_attack_is_not_called_protection():
     verdict = verdict_of(mse=0.12, top1=0.001, count=1000)
-    assert verdict.headline == "This attack did not recover the forgotten images; that is no proof of safety."
+    assert verdict.headline == "This attack did not recover the forgotten images. That is no proof of safety."
     text = " ".join((verdict.headline, *verdict.findings)).lower()
     for claim in ("protected", "protects", "is safe", "is private", "secure"):
         assert claim not in text
     assert any("Another attack" in finding for finding in verdict.findings)
 
 
-def test_one_image_per_class_can_not_be_told_apart_beyond_its_class():
+def test_one_image_per_class_is_not_identified_beyond_its_class():
     verdict = verdict_of(mse=0.12, top1=1.0, count=10, labels=torch.arange(10))
     assert verdict.level is Level.TRACES
     assert "no more than the class explains" in verdict.findings[0]
 
 
-def test_one_class_has_no_separate_class_chance():
+def test_single_class_has_no_separate_class_chance():
     verdict = verdict_of(mse=0.02, top1=0.5, count=100, labels=torch.ones(100))
     assert "class" not in verdict.findings[0]
     assert verdict.level is Level.RECOVERED
 
 
-def test_a_single_image_is_not_told_apart():
+def test_single_image_is_not_identified():
     verdict = verdict_of(mse=0.12, top1=1.0, count=1, labels=torch.zeros(1))
-    assert verdict.findings[0] == "Only one image was forgotten, so that there is none to tell it apart from."
+    assert verdict.findings[0] == (
+        "Only one image was forgotten, so there is no other image to distinguish it from."
+    )
     assert verdict.level is Level.NOT_RECOVERED
 
 
 @pytest.mark.parametrize(
-    ("mse", "words"), [(0.02, "are closer."), (0.12, "are farther away."), (0.08, "holds both")]
+    ("mse", "words"),
+    [(0.02, "are closer to"), (0.12, "are farther from"), (0.08, "no significant difference")],
 )
 def test_compares_the_interval_with_the_mean_image(mse, words):
     assert words in verdict_of(mse=mse, top1=0.5, count=1000).findings[1]
 
 
-def test_acceptance_is_not_called_proof():
+def test_acceptance_is_not_called_proof_of_unlearning():
     findings = verdict_of(mse=0.02, top1=0.5, count=1000).findings
     verification = next(finding for finding in findings if "verifier" in finding)
     assert "accepted 996 of 1,000 proofs (norm at most tau = 3.2)" in verification
@@ -103,29 +107,34 @@ def test_names_forgetting_clients_that_never_took_part():
         parts = {"federation": trained | {"participation": participation}}
         return str(verdict_of(mse=0.02, top1=0.5, count=1000, owners=owners, parts=parts))
 
-    assert "No round used" not in findings([1, 1, 1, 0])
-    assert "No round used a reply of client 1: those" in findings([1, 0, 1, 1])
-    assert "No round used a reply of 2 clients that forget (0, 1): those" in findings([0, 0, 1, 1])
+    assert "No training round used" not in findings([1, 1, 1, 0])
+    assert "No training round used a reply of client 1. These" in findings([1, 0, 1, 1])
+    assert "No training round used a reply of 2 clients that forget (0, 1). These" in findings([0, 0, 1, 1])
 
 
-def test_says_what_unlearning_did_to_accuracy():
+def test_reports_accuracy_before_and_after_unlearning():
     without = verdict_of(mse=0.02, top1=0.5, count=1000)
     assert "classified" not in str(without)
     verdict = verdict_of(mse=0.02, top1=0.5, count=1000, parts={"forgetting": FORGETTING})
     assert "99.2\N{NO-BREAK SPACE}% of the forgotten images correctly before" in verdict.findings[-1]
-    assert "test images, which it never saw, 96.8\N{NO-BREAK SPACE}% and 95.5" in verdict.findings[-1]
+    assert (
+        "which it never saw, its accuracy was 96.8\N{NO-BREAK SPACE}% before and 95.5" in verdict.findings[-1]
+    )
 
 
-def test_without_the_truth_nothing_is_claimed():
+def test_unscored_attack_has_no_claims():
     verdict = judge(unscored_page(3))
     assert verdict.level is Level.NOT_SCORED
     assert verdict.identification is None
-    assert "3 proofs were turned into images; without the truth nothing is scored." in verdict.headline
+    assert (
+        "3 proofs were turned into images. Without the forgotten samples, nothing is scored."
+        in verdict.headline
+    )
     assert "accepted 2 of them" in verdict.findings[0]
 
 
 @given(st.integers(1, 60).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))
-def test_interval_leaves_a_fortieth_on_each_side(sample):
+def test_interval_leaves_2_5_percent_on_each_side(sample):
     successes, trials = sample
     lower, upper = binomial_interval(successes, trials)
     assert 0 <= lower <= successes / trials <= upper <= 1
@@ -135,6 +144,6 @@ def test_interval_leaves_a_fortieth_on_each_side(sample):
         assert binom.cdf(successes, trials, upper) == pytest.approx(0.025)
 
 
-def test_interval_of_none_and_all_is_closed_at_the_end():
+def test_interval_of_zero_and_all_successes_reaches_the_end():
     assert binomial_interval(0, 10)[0] == 0
     assert binomial_interval(10, 10)[1] == 1

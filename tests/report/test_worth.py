@@ -43,17 +43,17 @@ TREE: dict[str, Any] = {
 
 
 def metrics(**changes: Any) -> Metrics:
-    """The metrics with parts replaced; None leaves one out."""
+    """The metrics with parts replaced; a part set to None is left out."""
     return Metrics.model_validate({name: part for name, part in (TREE | changes).items() if part is not None})
 
 
-def test_each_attacker_has_a_row_the_knowing_one_first() -> None:
+def test_attacker_rows_start_with_the_adaptive_attacker() -> None:
     rows = attacker_rows(metrics())
     assert [row[0] for row in rows] == ["adaptive", "non-adaptive", "undefended"]
     assert rows[1][2] == [("0.09", "0.08 to 0.1"), ("11.6", ""), ("1.0\N{NO-BREAK SPACE}%", "")]
 
 
-def test_a_row_for_each_forger_and_a_column_for_each_verifier() -> None:
+def test_soundness_rows_have_a_row_for_each_forgery() -> None:
     table = soundness_rows(metrics())
     assert table is not None
     assert table["verifiers"] == ["norm", "spot-check"]
@@ -65,23 +65,23 @@ def test_a_row_for_each_forger_and_a_column_for_each_verifier() -> None:
     assert not table["recognized"]
 
 
-def test_findings_say_what_the_numbers_show() -> None:
-    defended, confirmed, sound = worth_findings(metrics())
-    assert "without the defenses the same attack tells 135 of 200 apart" in defended
-    assert "an attacker who does not know of them tells 2 of 200 apart (0.1" in defended
-    assert "200 of 200" in confirmed
-    assert "its norm is that of the image" in confirmed
-    assert "the spot check tells every forgery" in sound
+def test_findings_state_the_numbers() -> None:
+    defended, linked, sound = worth_findings(metrics())
+    assert "without the defenses, the same attack identifies 135 of 200" in defended
+    assert "an attacker who does not know the defenses identifies 2 of 200 (0.1" in defended
+    assert "200 of 200" in linked
+    assert "has the norm of the image" in linked
+    assert "the spot check detects every forgery" in sound
 
 
-def test_a_proof_without_a_defense_is_confirmed_by_being_the_difference() -> None:
+def test_undefended_proofs_are_linked_by_the_gradient_difference() -> None:
     linkage = TREE["linkage"] | {"statistic": "imitation"}
     plain = metrics(linkage=linkage, attackers=None, soundness=None)
-    assert next(worth_findings(plain)).endswith(": it is the image's gradient difference.")
+    assert next(worth_findings(plain)).endswith(", because the proof is the image's gradient difference.")
     assert "imitation of the defenses" in list(worth_findings(metrics(linkage=linkage)))[1]
 
 
-def test_an_attack_that_fails_anyway_says_nothing_about_the_defense() -> None:
+def test_attack_that_fails_without_defenses_says_nothing_about_them() -> None:
     failed = {
         "passed": False,
         "interval": (0.0, 0.02),
@@ -94,26 +94,26 @@ def test_an_attack_that_fails_anyway_says_nothing_about_the_defense() -> None:
     assert "says nothing about them" in findings[1]
     assert "0.0 % to 2.0 %" in findings[1].replace("\N{NO-BREAK SPACE}", " ")
     assert not any(
-        "says nothing" in one
-        for one in worth_findings(metrics(undefended_baseline=failed | {"passed": True}))
+        "says nothing" in finding
+        for finding in worth_findings(metrics(undefended_baseline=failed | {"passed": True}))
     )
 
 
-def test_proofs_that_came_defended_have_no_undefended_control() -> None:
-    brought = {"non-adaptive": TREE["attackers"]["non-adaptive"]}
-    sentence = next(worth_findings(metrics(attackers=brought)))
+def test_supplied_defended_proofs_have_no_undefended_baseline() -> None:
+    attackers = {"non-adaptive": TREE["attackers"]["non-adaptive"]}
+    sentence = next(worth_findings(metrics(attackers=attackers)))
     assert "without the defenses" not in sentence
-    assert len(attacker_rows(metrics(attackers=brought))) == 2
+    assert len(attacker_rows(metrics(attackers=attackers))) == 2
 
 
-def test_no_check_is_praised_that_a_forger_deceives() -> None:
+def test_does_not_recommend_a_check_that_misses_a_forgery() -> None:
     worst = {"areas": {}, "needs": {}, "worst": {"norm": [0.0, 0.0, 0.0], "range": [0.52, 0.4, 0.6]}}
-    assert "no check tells all forgeries" in list(worth_findings(metrics(soundness=worst)))[-1]
+    assert "none detects all forgeries" in list(worth_findings(metrics(soundness=worst)))[-1]
 
 
 @pytest.mark.parametrize("missing", ["attackers", "linkage", "soundness"])
-def test_what_was_not_measured_is_left_out(missing: str) -> None:
-    few = metrics(**{missing: None})
-    assert len(list(worth_findings(few))) == 2
-    assert bool(attacker_rows(few)) == (missing != "attackers")
-    assert (soundness_rows(few) is None) == (missing == "soundness")
+def test_leaves_out_what_was_not_measured(missing: str) -> None:
+    partial = metrics(**{missing: None})
+    assert len(list(worth_findings(partial))) == 2
+    assert bool(attacker_rows(partial)) == (missing != "attackers")
+    assert (soundness_rows(partial) is None) == (missing == "soundness")

@@ -9,24 +9,24 @@ from palimpsest.reproduce.catalog import TABLES
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES.keys())
-def test_every_cell_is_a_valid_audit_and_no_two_are_the_same(study: Study) -> None:
+def test_every_cell_is_a_valid_and_distinct_audit(study: Study) -> None:
     cells = study.cells()
     assert len({cell.name for cell in cells}) == len(cells) > 1
     configs = [cell.config({}, seed=1) for cell in cells]
     settings = [config.model_dump_json(exclude={"description", "paper"}) for config in configs]
-    # Among the aggregations, FedAvg's preset is the default's twin and stands once.
+    # The FedAvg preset equals the default, and only one of the two may be a cell.
     assert len(set(settings)) == len(cells)
     if study.picture == "curve":
         assert [cell.position for cell in cells] == sorted({cell.position for cell in cells})
 
 
-def test_every_command_has_a_name_of_its_own() -> None:
+def test_command_names_are_unique() -> None:
     assert not set(STUDIES) & set(TABLES)
     assert all(study.name == name for name, study in STUDIES.items())
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
-def test_the_function_of_every_table_takes_what_the_command_passes(table) -> None:
+def test_every_table_function_accepts_the_commands_arguments(table) -> None:
     function = getattr(importlib.import_module(table.module), table.function)
     parameters = list(inspect.signature(function).parameters)
     assert parameters[0] == "config"

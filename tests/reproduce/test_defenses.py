@@ -1,4 +1,4 @@
-"""The studies of defenses, in small."""
+"""Studies of defenses on tiny data."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from palimpsest.reproduce import STUDIES, Cell, reproduce
 from palimpsest.reproduce.recommendation import recommend
 
 
-def test_the_frontier_has_a_row_a_picture_and_a_conclusion(tmp_path: Path) -> None:
+def test_the_frontier_writes_rows_a_figure_and_a_conclusion(tmp_path: Path) -> None:
     study = STUDIES["defense-frontier"]
     cells = [Cell(one.name, one.preset, {**TINY, **one.changes}) for one in study.cells()]
     wanted = ["digits-none", "digits-orthogonal", "digits-noise-epsilon-8", "digits-project-64"]
@@ -23,18 +23,18 @@ def test_the_frontier_has_a_row_a_picture_and_a_conclusion(tmp_path: Path) -> No
     table = (tmp_path / "defense-frontier.md").read_text()
     rows = {line.split(" | ")[0].strip("| "): line for line in table.splitlines() if line.startswith("| ")}
     assert re.search(r"100\.0% \(\d\d\.\d% to 100\.0%\)", rows["digits-orthogonal"]), (
-        "orthogonality confirms the sample"
+        "orthogonality reveals which sample a proof belongs to"
     )
     assert "absent" in rows["digits-project-64"], (
-        "a projected proof means nothing to who expects another length"
+        "an attacker that expects another length can't use a projected proof"
     )
-    # One pass of training leaves the attack at chance, and of the conclusions that is the one to be drawn.
+    # One epoch of training leaves the attack at chance, so this is the only conclusion.
     (conclusion,) = recommend(summaries)
-    assert conclusion.startswith("Without a defense the attack")
+    assert conclusion.startswith("Without a defense, the attack")
     assert conclusion in table
     assert "is enough" not in table
-    assert "None hides" not in table
+    assert "No tested defense" not in table
     tree = json.loads((tmp_path / "defense-frontier.json").read_text())
-    assert set(tree["cells"][0]["columns"]) >= {"confirmed", "norm check", "spot check", "accuracy"}
+    assert set(tree["cells"][0]["columns"]) >= {"linked", "norm check", "spot check", "accuracy"}
     with Image.open(tmp_path / "defense-frontier.png") as image:
         image.load()

@@ -1,4 +1,4 @@
-"""The studies of the server's attacks, in small."""
+"""Studies of server attacks on tiny data."""
 
 import dataclasses
 from pathlib import Path
@@ -25,7 +25,7 @@ TINY: dict[str, Any] = {
 
 
 def tiny(study: Study) -> Study:
-    """The same cells on digits, with a few steps; batches and defenses stay as they are."""
+    """Run the same cells on digits with few steps; batches and defenses are unchanged."""
 
     def small(cell: Cell) -> dict[str, Any]:
         changes = merged(cell.changes, TINY)
@@ -48,7 +48,7 @@ def tiny(study: Study) -> Study:
         ("dragd-domains", ["mnist-*"]),
     ],
 )
-def test_each_study_makes_its_table(name: str, chosen: list[str], tmp_path: Path) -> None:
+def test_each_study_writes_its_table(name: str, chosen: list[str], tmp_path: Path) -> None:
     summaries = reproduce(tiny(STUDIES[name]), out=tmp_path, cells=chosen, command="palimpsest reproduce")
     assert [summary.failure for summary in summaries] == [""] * len(summaries)
     table = (tmp_path / f"{name}.md").read_text()
@@ -66,23 +66,24 @@ def test_all_attacks_of_the_table_see_the_same_observations(tmp_path: Path) -> N
     assert first == other
 
 
-def test_the_table_has_the_part_and_the_prior_where_there_are_any(tmp_path: Path) -> None:
+def test_the_table_has_retained_and_prior_columns_if_available(tmp_path: Path) -> None:
     cells = ["mnist-dragd", "mnist-dragdp", "mnist-giamu"]
     summaries = {
         summary.cell.name: summary.columns
         for summary in reproduce(tiny(STUDIES["dragd-table"]), out=tmp_path, cells=cells)
     }
-    assert summaries["mnist-dragdp"].keys() == {"part", "prior alone: MSE", "SSIM", "moved"}
-    assert summaries["mnist-dragd"].keys() == {"part", "moved"}
-    assert summaries["mnist-giamu"].keys() == {"moved"}
-    assert "| part | prior alone: MSE |" in (tmp_path / "dragd-table.md").read_text()
+    distance = "parameter distance"
+    assert summaries["mnist-dragdp"].keys() == {"retained: MSE", "prior alone: MSE", "SSIM", distance}
+    assert summaries["mnist-dragd"].keys() == {"retained: MSE", distance}
+    assert summaries["mnist-giamu"].keys() == {distance}
+    assert "| retained: MSE | prior alone: MSE |" in (tmp_path / "dragd-table.md").read_text()
 
 
-def test_a_step_has_the_length_that_is_asked_for(tmp_path: Path) -> None:
+def test_an_unlearning_step_has_the_requested_length(tmp_path: Path) -> None:
     cells = ["distance-0.01", "learning-rate-0.01"]
-    exact, plain = reproduce(tiny(STUDIES["dragd-distance"]), out=tmp_path, cells=cells)
-    assert exact.columns["moved"].mean == pytest.approx(0.01, rel=1e-3)
-    assert plain.columns["moved"].mean > 0.02
+    exact, unclipped = reproduce(tiny(STUDIES["dragd-distance"]), out=tmp_path, cells=cells)
+    assert exact.columns["parameter distance"].mean == pytest.approx(0.01, rel=1e-3)
+    assert unclipped.columns["parameter distance"].mean > 0.02
 
 
 def test_noise_makes_the_attack_worse(tmp_path: Path) -> None:

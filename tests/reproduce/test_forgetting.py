@@ -7,7 +7,7 @@ from tests.support.studies import tiny_config
 from palimpsest.reproduce.forgetting import ForgettingRow, forgetting_table, markdown
 
 
-def test_each_method_has_a_row_beside_the_original_and_exact_retraining(tmp_path: Path) -> None:
+def test_rows_of_the_original_of_retraining_and_of_each_method(tmp_path: Path) -> None:
     rows = forgetting_table(tiny_config("digits"), out=tmp_path, methods=("ascent",))
     assert [row.method for row in rows] == ["original", "retrain", "ascent"]
     original, retrained, ascent = rows
@@ -27,8 +27,8 @@ def test_each_method_has_a_row_beside_the_original_and_exact_retraining(tmp_path
     assert (tmp_path / "ascent" / "forgetting.safetensors").exists()
 
 
-def test_the_table_leaves_out_what_is_not_known() -> None:
+def test_unknown_values_are_empty_cells() -> None:
     row = ForgettingRow("original", 0.9, 0.8, 0.7, 0.5125, None, None, None, {"test": (0.65, 0.75)})
     table = markdown([row], classes=4)
     assert "| original | 90.0% | 80.0% | 70.0% (65.0% to 75.0%) | 0.512 |  |  |  |\n" in table
-    assert "By chance an accuracy is 25.0%" in table
+    assert "Chance: 25.0% for accuracies" in table

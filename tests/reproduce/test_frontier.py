@@ -9,13 +9,13 @@ from palimpsest.reproduce.summary import Estimate, Summary
 
 
 @pytest.mark.parametrize("lpips", [{}, {"lpips": Estimate(0.4, 0.38, 0.42)}])
-def test_the_frontier_shows_leaks_worth_and_accuracy_beside_each_other(lpips: dict[str, Estimate]) -> None:
+def test_the_frontier_draws_leakage_soundness_and_accuracy(lpips: dict[str, Estimate]) -> None:
     one = Estimate(0.5, 0.4, 0.6)
-    columns = {"confirmed": one, "accuracy": Estimate(0.617, None, None), **dict.fromkeys(CHECKS, one)}
+    columns = {"linked": one, "accuracy": Estimate(0.617, None, None), **dict.fromkeys(CHECKS, one)}
     plain = Summary(
         Cell("none", "digits", {}), (1,), {"identification_top1": one, **lpips}, columns, {}, 5, 1.0
     )
-    both = replace(plain, columns={**columns, "non-adaptive top 1": one})
+    both = replace(plain, columns={**columns, "non-adaptive identified (top-1)": one})
     panels = draw_frontier(Study("study", "A title", "A source", list), [plain, both]).axes
     assert len(panels) == 2 + len(lpips)
     assert [label.get_text() for label in panels[0].get_yticklabels()] == ["none", "none"]

@@ -1,4 +1,4 @@
-"""The studies of IGF's tables and figures, in small."""
+"""Studies of IGF's tables and figures on tiny data."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ SMALL = [name for name in STUDIES if name.startswith("igf") and name not in ("ig
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_each_study_makes_its_table_and_picture(name: str, tmp_path: Path) -> None:
+def test_each_study_writes_its_table_and_figure(name: str, tmp_path: Path) -> None:
     study = tiny(STUDIES[name])
     summaries = reproduce(study, out=tmp_path, command="palimpsest reproduce ...")
     assert [summary.failure for summary in summaries] == [""] * len(summaries)
@@ -36,7 +36,7 @@ def test_every_scenario_and_method_of_table_1(tmp_path: Path) -> None:
     assert all(summary.scores["mse"].mean > 0 for summary in summaries)
 
 
-def test_ingredients_are_switched_cell_by_cell(tmp_path: Path) -> None:
+def test_ablation_cells_run(tmp_path: Path) -> None:
     study = tiny(STUDIES["igf-ablation"])
     names = ["igf-plus", "signs-alone", "matching", "igf-white-matching"]
     summaries = reproduce(study, out=tmp_path, cells=names)
@@ -44,7 +44,7 @@ def test_ingredients_are_switched_cell_by_cell(tmp_path: Path) -> None:
     assert [summary.cell.name for summary in summaries] == names
 
 
-def test_each_ablation_differs_from_igf_plus_in_its_attack_alone() -> None:
+def test_each_ablation_differs_in_the_attack_only() -> None:
     whole, *others = STUDIES["igf-ablation"].cells()
     reference = whole.config({}, seed=1)
     assert reference.attack.build() == IGFPlus(queries=4, width=96, matching=0)
@@ -54,7 +54,7 @@ def test_each_ablation_differs_from_igf_plus_in_its_attack_alone() -> None:
         assert config.attack != reference.attack
 
 
-def test_ablations_of_the_queries_take_as_many_steps() -> None:
+def test_ablations_of_the_queries_take_the_same_number_of_steps() -> None:
     cells = {cell.name: cell.config({}, seed=1).attack.build() for cell in STUDIES["igf-ablation"].cells()}
     for name in ("auxiliary-images-alone", "mirrored-queries", "more-queries"):
         assert (

@@ -11,7 +11,7 @@ from palimpsest.metrics import right_ranks
 from palimpsest.reproduce.intersection import IntersectionRow, intersection_table, markdown, right_ranks_among
 
 
-def test_intersection_gains_with_fresh_proofs_alone(tmp_path: Path) -> None:
+def test_only_fresh_proofs_improve_the_intersection(tmp_path: Path) -> None:
     rows = intersection_table(
         tiny_config("digits-directions", attack={"components": 6}), out=tmp_path, samples=4
     )
@@ -24,11 +24,11 @@ def test_intersection_gains_with_fresh_proofs_alone(tmp_path: Path) -> None:
     assert len({row.alignment for row in seeded.values()}) == 1
     assert all(row.interval[0] <= row.identified <= row.interval[1] for row in rows)
     table = (tmp_path / "intersection.md").read_text()
-    assert "of each sample." in table
+    assert "80 % of the rate without a defense" in table
     assert re.search(r"\| none \| 1 \| \d+\.0% \(\d+\.\d% to \d+\.\d%\) \|", table)
 
 
-def test_intersection_needs_directions(tmp_path: Path) -> None:
+def test_requires_normalized_proofs(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="normalize"):
         intersection_table(tiny_config("digits"), out=tmp_path, samples=2)
 
@@ -42,10 +42,12 @@ def test_ranks_are_among_all_forgotten_images() -> None:
     assert torch.equal(right_ranks_among(forgotten, forgotten), right_ranks(forgotten, forgotten))
 
 
-@pytest.mark.parametrize(("last", "sentence"), [(0.75, "first reached with 64 proofs"), (0.5, "not reached")])
-def test_the_table_says_when_the_rate_without_a_defense_is_reached(last: float, sentence: str) -> None:
+@pytest.mark.parametrize(
+    ("last", "sentence"), [(0.75, "first reached with 64 proofs of each sample"), (0.5, "not reached")]
+)
+def test_the_table_names_the_number_of_proofs_that_undoes_the_defense(last: float, sentence: str) -> None:
     rows = [
         IntersectionRow(defense, proofs, identified, (0.25, 1.0), 0.125, 0.01, 0.5)
         for defense, proofs, identified in (("none", 1, 0.75), ("sign", 1, 0.25), ("sign", 64, last))
     ]
-    assert f"80 % of the rate without a defense, 60.0%, was {sentence} of each sample." in markdown(rows)
+    assert f"80 % of the rate without a defense (60.0%) was {sentence}." in markdown(rows)

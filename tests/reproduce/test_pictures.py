@@ -26,7 +26,7 @@ def summaries(count: int, seeds: int) -> list[Summary]:
 
 @pytest.mark.parametrize("picture", ["bars", "curve"])
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_both_formats_are_drawn_with_the_cells_names(picture: str, seeds: int, tmp_path: Path) -> None:
+def test_draws_png_and_svg(picture: str, seeds: int, tmp_path: Path) -> None:
     study = Study("study", "A title", "A source", list, picture, axis="images")
     png, svg = draw(study, summaries(3, seeds), tmp_path)
     with Image.open(png) as image:
@@ -42,7 +42,7 @@ def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in draw(study, summaries(2, 1), tmp_path)] == first
 
 
-def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:
+def test_draws_nothing_without_a_finished_cell(tmp_path: Path) -> None:
     study = Study("study", "A title", "A source", list)
     failed = summarize(Cell("cell", "digits", {}), {}, "no data")
     assert draw(study, [failed], tmp_path) == []

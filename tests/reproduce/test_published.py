@@ -2,7 +2,7 @@ from palimpsest.reproduce import STUDIES
 from palimpsest.reproduce.published import TABLE_1, TABLE_2, TABLE_5
 
 
-def test_the_published_figures_stand_in_their_cells() -> None:
+def test_published_values_are_in_their_cells() -> None:
     cells = {cell.name: cell for cell in STUDIES["igf-table1"].cells()}
     assert len(cells) == len(TABLE_1) == 24
     assert cells["cifar10-convnet-sample-EFU"].published.mse == 0.0211
@@ -15,13 +15,13 @@ def test_the_published_figures_stand_in_their_cells() -> None:
         assert f"{scenario}-level, {method}" in config.paper
 
 
-def test_printed_errors_and_ratios_agree_with_each_other() -> None:
-    """A mean of per-image PSNRs is at least the PSNR of the mean error: a misprint would break that."""
+def test_published_mse_and_psnr_are_consistent() -> None:
+    """The mean of per-image PSNRs is at least the PSNR of the mean error, which a misprint would violate."""
     import math
 
-    for one in [*TABLE_1.values(), *TABLE_2.values()]:
-        assert 0 <= one.psnr + 10 * math.log10(one.mse) < 1.0
+    for published in [*TABLE_1.values(), *TABLE_2.values()]:
+        assert 0 <= published.psnr + 10 * math.log10(published.mse) < 1.0
 
 
-def test_lengths_follow_from_the_parameters() -> None:
+def test_published_hash_length_is_half_the_vector() -> None:
     assert TABLE_5["none"] // 2 == TABLE_5["hash"]

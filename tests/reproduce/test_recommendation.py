@@ -3,16 +3,16 @@ from palimpsest.reproduce.recommendation import CHECKS, recommend
 from palimpsest.reproduce.summary import Estimate
 
 
-def cell(name: str, told: float, confirmed: float, worth: float, preset: str = "digits") -> Summary:
+def cell(name: str, identified: float, linked: float, area: float, preset: str = "digits") -> Summary:
     def share(value: float) -> Estimate:
         return Estimate(value, max(0.0, value - 0.02), value + 0.02)
 
     return Summary(
         cell=Cell(name, preset, {} if name == "none" else {"defenses": [{"name": name}]}),
         seeds=(1,),
-        scores={"identification_top1": share(told)},
-        columns={"confirmed": share(confirmed), **{check: Estimate(0.5, 0.4, 0.6) for check in CHECKS}}
-        | {"spot check": Estimate(worth, worth, worth)},
+        scores={"identification_top1": share(identified)},
+        columns={"linked": share(linked), **{check: Estimate(0.5, 0.4, 0.6) for check in CHECKS}}
+        | {"spot check": Estimate(area, area, area)},
         facts={},
         forgotten=200,
         seconds=1.0,
@@ -22,37 +22,40 @@ def cell(name: str, told: float, confirmed: float, worth: float, preset: str = "
 NONE = cell("none", 0.7, 1.0, 1.0)
 
 
-def test_what_hides_the_image_and_can_be_checked_is_recommended() -> None:
+def test_recommends_a_defense_that_hides_images_and_stays_sound() -> None:
     first, second = recommend([NONE, cell("orthogonal", 0.005, 1.0, 1.0)])
     assert "orthogonal is enough" in first
-    assert "spot check still tells forgeries" in first
-    assert "None hides which image" in second
+    assert "spot check still separates forgeries" in first
+    assert "No tested defense stops both" in second
 
 
-def test_what_hides_even_which_image_it_is_says_what_it_costs() -> None:
+def test_recommends_noise_against_linkage_with_its_cost() -> None:
     sentences = recommend([NONE, cell("orthogonal", 0.005, 1.0, 1.0), cell("noise", 0.01, 0.02, 0.56)])
-    assert "under noise" in sentences[1]
-    assert "hardly tells them from forgeries any more (area 0.56)" in sentences[1]
+    assert "use noise" in sentences[1]
+    assert "hardly separates forgeries from proofs (area 0.56)" in sentences[1]
 
 
-def test_nothing_is_recommended_that_hides_nothing() -> None:
-    assert recommend([NONE])[0] == "No defense here stops the reconstruction."
+def test_recommends_no_defense_if_none_helps() -> None:
+    assert recommend([NONE])[0] == "No tested defense stops the reconstruction."
 
 
-def test_a_proof_that_is_worth_nothing_is_no_answer() -> None:
-    assert "no check tells from a forgery" in recommend([NONE, cell("noise", 0.005, 0.005, 0.5)])[0]
+def test_recommends_no_defense_with_unsound_proofs() -> None:
+    assert (
+        "no verifier separates proofs from forgeries"
+        in recommend([NONE, cell("noise", 0.005, 0.005, 0.5)])[0]
+    )
 
 
-def test_an_attack_that_fails_without_a_defense_recommends_none() -> None:
+def test_draws_no_conclusion_from_an_attack_at_chance() -> None:
     (sentence,) = recommend([cell("none", 0.005, 1.0, 1.0), cell("orthogonal", 0.005, 1.0, 1.0)])
-    assert "says nothing" in sentence
+    assert "can't evaluate any defense" in sentence
 
 
-def test_each_preset_has_sentences_of_its_own() -> None:
+def test_each_preset_has_its_own_sentences() -> None:
     better, worse = (
-        cell("orthogonal", 0.005, 1.0, worth, preset) for preset, worth in (("a", 1.0), ("b", 0.5))
+        cell("orthogonal", 0.005, 1.0, area, preset) for preset, area in (("a", 1.0), ("b", 0.5))
     )
     sentences = recommend([better, worse])
     assert [sentence[:3] for sentence in sentences] == ["a: ", "a: ", "b: ", "b: "]
     assert "orthogonal is enough" in sentences[0]
-    assert "no check tells" in sentences[2]
+    assert "no verifier separates" in sentences[2]

@@ -1,4 +1,4 @@
-"""What a study computes, what it keeps, and what it shares with others."""
+"""Running, reusing and sharing of a study's cells."""
 
 import importlib
 import json
@@ -18,7 +18,7 @@ federation_side = importlib.import_module("palimpsest.pipeline.stages.federate")
 
 @pytest.fixture
 def audits(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The folders of the audits that were run, in order."""
+    """Record the folders of the audits that were run, in order."""
     folders: list[Path] = []
     real = run_module.audit
 
@@ -30,9 +30,7 @@ def audits(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return folders
 
 
-def test_finished_cells_are_not_computed_again_and_seeds_are_added(
-    tmp_path: Path, audits: list[Path]
-) -> None:
+def test_finished_cells_are_reused_and_seeds_added(tmp_path: Path, audits: list[Path]) -> None:
     study = tiny(STUDIES["igf-table4"])
     reproduce(study, out=tmp_path, seeds=[1])
     assert len(audits) == 2
@@ -43,12 +41,12 @@ def test_finished_cells_are_not_computed_again_and_seeds_are_added(
     assert first.seeds == (1, 2)
     assert first.scores["mse"].low < first.scores["mse"].mean < first.scores["mse"].high
     reproduce(study, out=tmp_path, seeds=[1], overrides={"attack": {"batch_size": 16}})
-    assert len(audits) == 4, "the cell's own batch size wins, and nothing has changed"
+    assert len(audits) == 4, "the cell's own batch size wins, so nothing has changed"
     reproduce(study, out=tmp_path, seeds=[1], overrides={"federation": {"local_epochs": 2}}, cells=["in-*"])
     assert len(audits) == 5
 
 
-def test_cells_share_the_training_that_they_have_in_common(tmp_path: Path) -> None:
+def test_cells_share_a_common_training(tmp_path: Path) -> None:
     study = tiny(STUDIES["igf-table2"])
     reproduce(study, out=tmp_path, cells=["none", "sign"])
     first, second = (tmp_path / name / "seed-1234" / "original.safetensors" for name in ("none", "sign"))
@@ -61,7 +59,7 @@ def test_cells_share_the_training_that_they_have_in_common(tmp_path: Path) -> No
     assert manifests[0]["reconstructions"] != manifests[1]["reconstructions"]
 
 
-def test_a_cell_that_can_not_be_computed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_failed_cell_is_reported_and_the_others_continue(tmp_path: Path) -> None:
     good = Cell("good", "digits", TINY)
     bad = Cell("bad", "digits", {**TINY, "unlearning": {"count": 10_000}})
     study = Study("study", "A title", "A source", lambda: [bad, good])
@@ -71,7 +69,7 @@ def test_a_cell_that_can_not_be_computed_is_told_and_the_others_go_on(tmp_path: 
     assert failed.failure in (tmp_path / "study.md").read_text()
 
 
-def test_an_unknown_cell_is_refused_before_any_work(tmp_path: Path, audits: list[Path]) -> None:
+def test_rejects_an_unknown_cell_before_any_work(tmp_path: Path, audits: list[Path]) -> None:
     with pytest.raises(ConfigurationError, match="no cell 'nothing'"):
         reproduce(STUDIES["igf-table4"], out=tmp_path, cells=["nothing"])
     assert audits == []
@@ -79,7 +77,7 @@ def test_an_unknown_cell_is_refused_before_any_work(tmp_path: Path, audits: list
 
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one with every federation that is trained."""
+    """Record an item for every federation that is trained."""
     counted: list[int] = []
     real = federation_side.train
 
@@ -91,7 +89,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counted
 
 
-def test_a_replacement_that_was_killed_is_not_taken_for_the_run_before_it(
+def test_an_interrupted_replacement_is_not_mistaken_for_the_old_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = tiny_study("study", cell={})
@@ -111,9 +109,7 @@ def test_a_replacement_that_was_killed_is_not_taken_for_the_run_before_it(
     assert json.loads(metrics.read_text())["verification"]["tau"] < first
 
 
-def test_a_study_takes_stages_from_another_in_a_folder_of_its_name(
-    tmp_path: Path, trainings: list[int]
-) -> None:
+def test_studies_in_folders_of_their_names_share_stages(tmp_path: Path, trainings: list[int]) -> None:
     reproduce(tiny_study("first", cell={}), out=tmp_path / "first")
     (tmp_path / "first" / "cell" / "seed-1").mkdir()
     (tmp_path / "first" / "cell" / "seed-1" / "metrics.json").write_text("{}")
@@ -122,7 +118,7 @@ def test_a_study_takes_stages_from_another_in_a_folder_of_its_name(
     reproduce(second, out=tmp_path / "second")
     assert len(trainings) == 1
     reproduce(second, out=tmp_path / "elsewhere")
-    assert len(trainings) == 2, "a folder of another name asks for runs of its own"
+    assert len(trainings) == 2, "a folder of another name shares no stages"
 
 
 def test_a_method_that_needs_the_clients_updates_trains_in_each_cell(tmp_path: Path) -> None:
@@ -134,7 +130,7 @@ def test_a_method_that_needs_the_clients_updates_trains_in_each_cell(tmp_path: P
     assert [summary.failure for summary in reproduce(eraser, out=tmp_path)] == ["", ""]
 
 
-def test_a_failures_sentence_stays_in_its_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_message_stays_in_its_table_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise run_module.PalimpsestError("One | two\nlines.")
 

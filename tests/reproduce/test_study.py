@@ -16,23 +16,23 @@ STUDY = Study("study", "A title", "A source", lambda: CELLS)
         (["resnet20*", "convnet-class"], ["convnet-class", "resnet20-sample"]),
     ],
 )
-def test_cells_are_chosen_by_wildcards_in_the_studys_order(patterns: list[str], names: list[str]) -> None:
+def test_cells_are_selected_by_wildcards_in_order(patterns: list[str], names: list[str]) -> None:
     assert [cell.name for cell in STUDY.choose(patterns)] == names
 
 
-def test_a_pattern_that_matches_nothing_is_refused() -> None:
+def test_rejects_a_pattern_without_a_match() -> None:
     with pytest.raises(ConfigurationError, match=r"no cell 'convnet-clas': did you mean 'convnet-class'"):
         STUDY.choose(["convnet-clas"])
 
 
-def test_a_cells_changes_win_over_what_is_asked_of_every_cell() -> None:
+def test_a_cells_changes_win_over_overrides() -> None:
     cell = Cell("cell", "digits", {"attack": {"epochs": 3}})
     config = cell.config({"attack": {"epochs": 7, "width": 16}, "seed": 5}, seed=9)
     attack = config.attack.build()
     assert (attack.epochs, attack.width, config.seed) == (3, 16, 9)
 
 
-def test_another_attack_brings_its_own_settings() -> None:
+def test_another_attack_has_its_own_defaults() -> None:
     cell = Cell("cell", "cifar10-convnet-retrain-sample", {"attack": {"name": "igf-plus"}})
     assert cell.config({}, seed=1).attack.build() == IGFPlus()
     asked = cell.config({"attack": {"batch_size": 9}}, seed=1).attack.build()

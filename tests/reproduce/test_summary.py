@@ -31,7 +31,7 @@ def metrics(mse: float, lpips: float | None = 0.25, top1: float = 0.5) -> Metric
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=8))
-def test_the_interval_is_students(values: list[float]) -> None:
+def test_the_interval_is_students_t(values: list[float]) -> None:
     ours = estimate(values)
     spread = stats.sem(values)
     low, high = (
@@ -43,7 +43,7 @@ def test_the_interval_is_students(values: list[float]) -> None:
     assert ours.high == pytest.approx(high, abs=1e-9)
 
 
-def test_the_interval_of_a_share_stays_within_its_ends() -> None:
+def test_the_interval_of_a_share_is_clipped() -> None:
     runs = {seed: metrics(0.02, top1=share) for seed, share in ((1, 0.0), (2, 0.02))}
     top = summarize(CELL, runs).scores["identification_top1"]
     assert top.low == 0
@@ -57,7 +57,7 @@ def test_one_seed_has_no_interval() -> None:
 
 
 @pytest.mark.parametrize(("errors", "reached"), [((0.019, 0.020), "yes"), ((0.019, 0.022), "no")])
-def test_the_table_says_whether_the_mean_reaches_the_papers_figure(
+def test_the_table_compares_the_mean_with_the_published_error(
     errors: tuple[float, float], reached: str
 ) -> None:
     summary = summarize(CELL, {seed: metrics(error) for seed, error in enumerate(errors)})
@@ -72,26 +72,26 @@ def test_the_table_says_whether_the_mean_reaches_the_papers_figure(
     assert len(widths) == 1
 
 
-def test_a_score_that_any_seed_lacks_is_absent() -> None:
+def test_a_score_missing_for_one_seed_is_absent() -> None:
     summary = summarize(CELL, {1: metrics(0.02), 2: metrics(0.02, lpips=None)})
     assert "lpips" not in summary.scores
     assert "| absent |" in markdown(STUDY, [summary], "")
 
 
-def test_a_cell_that_failed_says_why() -> None:
+def test_a_failed_cell_shows_the_reason() -> None:
     failed = summarize(CELL, {}, "There is no data: fetch it.")
     assert "| the-cell | There is no data: fetch it. |" in markdown(STUDY, [failed], "")
     half = summarize(CELL, {1: metrics(0.02)}, "The disk is full.")
-    assert "the-cell lacks a seed: The disk is full." in markdown(STUDY, [half], "")
+    assert "the-cell is missing a seed: The disk is full." in markdown(STUDY, [half], "")
 
 
-def test_lengths_stand_beside_the_papers() -> None:
+def test_lengths_are_shown_next_to_published_ones() -> None:
     cell = replace(CELL, published=None, size=269_722)
     table = markdown(STUDY, [summarize(cell, {1: metrics(0.02)})], "")
     assert "| the-cell | 269,722 | 433 |" in table
 
 
-def test_the_json_holds_all_digits() -> None:
+def test_the_json_keeps_all_digits() -> None:
     summary = summarize(CELL, {7: metrics(0.0123456789)})
     tree = json.loads(json.dumps(as_json(STUDY, [summary])))
     assert tree["cells"][0]["scores"]["mse"]["mean"] == 0.0123456789

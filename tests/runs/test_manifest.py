@@ -23,35 +23,35 @@ def manifest(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def put(folder: Path, tree: Any) -> Path:
+def write(folder: Path, tree: Any) -> Path:
     (folder / MANIFEST).write_text(json.dumps(tree), encoding="utf-8")
     return folder
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
-    assert read_manifest(put(tmp_path, manifest()), AuditConfig) == manifest()
+def test_reads_a_manifest(tmp_path: Path) -> None:
+    assert read_manifest(write(tmp_path, manifest()), AuditConfig) == manifest()
 
 
-def test_an_older_manifest_without_format_and_kind_is_an_audits(tmp_path: Path) -> None:
+def test_older_manifest_without_format_and_kind_is_of_an_audit(tmp_path: Path) -> None:
     older = {key: value for key, value in manifest().items() if key not in ("format", "kind")}
-    assert read_manifest(put(tmp_path, older), AuditConfig) == older
+    assert read_manifest(write(tmp_path, older), AuditConfig) == older
 
 
-@pytest.mark.parametrize("strangers", [[], ["config.yaml"], [".lock"]])
-def test_a_folder_where_nothing_has_run_has_none(strangers: list[str], tmp_path: Path) -> None:
-    for name in strangers:
+@pytest.mark.parametrize("names", [[], ["config.yaml"], [".lock"]])
+def test_folder_without_a_run_has_no_manifest(names: list[str], tmp_path: Path) -> None:
+    for name in names:
         (tmp_path / name).touch()
     assert read_manifest(tmp_path) is None
 
 
-def test_a_folder_of_other_things_is_no_run(tmp_path: Path) -> None:
+def test_rejects_a_folder_of_other_files(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(RunError, match=r"not empty and holds no run \(thesis\.tex"):
+    with pytest.raises(RunError, match=r"not empty and holds no run \(found thesis\.tex"):
         read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"format": FORMAT + 1}, "its format is"),
         ({"threads": "two"}, "threads"),
@@ -61,23 +61,21 @@ def test_a_folder_of_other_things_is_no_run(tmp_path: Path) -> None:
         ({"kind": "Sweep"}, "another command"),
     ],
 )
-def test_what_is_no_manifest_of_an_audit_is_refused_in_a_sentence(
-    changes: dict[str, Any], told: str, tmp_path: Path
-) -> None:
-    with pytest.raises(RunError, match=told):
-        read_manifest(put(tmp_path, manifest(**changes)), AuditConfig)
+def test_rejects_invalid_manifests(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=message):
+        read_manifest(write(tmp_path, manifest(**changes)), AuditConfig)
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "Infinity", "NaN"])
-def test_numbers_that_are_none_are_refused(number: str, tmp_path: Path) -> None:
-    put(tmp_path, manifest())
+def test_rejects_numbers_that_are_not_finite(number: str, tmp_path: Path) -> None:
+    write(tmp_path, manifest())
     text = (tmp_path / MANIFEST).read_text(encoding="utf-8").replace("0.5", number)
     (tmp_path / MANIFEST).write_text(text, encoding="utf-8")
-    with pytest.raises(RunError, match="no finite number"):
+    with pytest.raises(RunError, match="not a finite number"):
         read_manifest(tmp_path, AuditConfig)
 
 
-def test_a_stage_counts_as_finished_with_its_key_and_its_bits(tmp_path: Path) -> None:
+def test_finished_stage_needs_its_key_and_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "proofs.safetensors"
     path.write_bytes(b"all of it")
     held: Any = manifest()
@@ -90,16 +88,16 @@ def test_a_stage_counts_as_finished_with_its_key_and_its_bits(tmp_path: Path) ->
     assert finished_stage(tmp_path, None, "proofs", "k") is None
 
 
-def test_changed_keys_are_named_with_both_values() -> None:
+def test_changed_keys_show_both_values() -> None:
     held: Any = manifest()
     same, other = (
         build_config({"data": {"name": "digits"}}),
         build_config({"data": {"name": "digits"}, "seed": 7}),
     )
     assert changed_keys(held, same) == []
-    assert changed_keys(held, other) == ["seed: 1234 there, 7 here"]
+    assert changed_keys(held, other) == ["seed: 1234 in the folder, 7 now"]
     assert changed_keys({**held, "stages": {}}, other) == []
     held["config"]["seed"] = int("3" * 1000)
-    (told,) = changed_keys(held, same)
-    assert len(told) < 150
+    (message,) = changed_keys(held, same)
+    assert len(message) < 150
     assert changed_keys(None, other) == []

@@ -1,4 +1,4 @@
-"""What is sensitive goes, the scores stay."""
+"""Purging removes what is sensitive and keeps the scores."""
 
 import json
 import os
@@ -19,11 +19,11 @@ from palimpsest.runs.run import lock_folder
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A finished run, a link that leads out of it, and unfinished work."""
-    wanted = build_config(
+    """A finished run with a link to another folder and unfinished work."""
+    configuration = build_config(
         {**CONFIG, "unlearning": {"indices": [3, 5, 8, 13]}, "defenses": [{"name": "sign"}]}
     )
-    folder = audit(wanted, out=tmp_path / "run").folder
+    folder = audit(configuration, out=tmp_path / "run").folder
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "letter").write_text("dear")
     (folder / "link").symlink_to(tmp_path / "outside")
@@ -33,7 +33,7 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
-def test_only_figures_stay(run: Path, tmp_path: Path) -> None:
+def test_keeps_only_scores_and_settings(run: Path, tmp_path: Path) -> None:
     metrics = (run / "metrics.json").read_bytes()
     result = purge(run)
     left = {path.name for path in run.iterdir()}
@@ -60,7 +60,7 @@ def test_only_figures_stay(run: Path, tmp_path: Path) -> None:
     assert purge(run).removed == ()
 
 
-def test_no_image_and_no_name_of_a_forgotten_row_is_left(run: Path) -> None:
+def test_removes_every_image_and_index_of_a_forgotten_row(run: Path) -> None:
     images = load_data(config().data, clients=4, seed=1234).train.images[torch.tensor([3, 5, 8, 13])]
     purge(run)
     for path in run.iterdir():
@@ -73,28 +73,28 @@ def test_no_image_and_no_name_of_a_forgotten_row_is_left(run: Path) -> None:
     assert "13" not in json.dumps(json.loads((run / "manifest.json").read_text())["config"]["unlearning"])
 
 
-def test_a_rehearsal_removes_nothing(run: Path) -> None:
+def test_dry_run_removes_nothing(run: Path) -> None:
     before = sorted(run.rglob("*"))
-    assert "original.safetensors" in purge(run, rehearse=True).removed
+    assert "original.safetensors" in purge(run, dry_run=True).removed
     assert sorted(run.rglob("*")) == before
 
 
-def test_files_that_another_run_shares_are_named(run: Path, tmp_path: Path) -> None:
+def test_names_files_that_another_run_shares(run: Path, tmp_path: Path) -> None:
     (tmp_path / "other").hardlink_to(run / "original.safetensors")
     assert purge(run).shared == ("original.safetensors",)
     assert (tmp_path / "other").exists()
 
 
-def test_a_study_is_purged_with_its_runs_and_its_gallery(run: Path, tmp_path: Path) -> None:
+def test_purges_the_runs_and_the_plots_of_a_study(run: Path, tmp_path: Path) -> None:
     study = tmp_path / "study"
     (study / "cell").mkdir(parents=True)
     run.rename(study / "cell" / "seed-1")
     for name in ("study.json", "study.md", "study.png", "study.svg", "mine.png"):
         (study / name).write_text("drawn")
-    rehearsed = purge(study, rehearse=True)
+    expected = purge(study, dry_run=True)
     assert (study / "study.png").exists()
     result = purge(study)
-    assert result == rehearsed
+    assert result == expected
     assert {"cell/seed-1/proofs.safetensors", "study.png", "study.svg"} <= set(result.removed)
     assert {path.name for path in study.iterdir()} == {"study.json", "study.md", "mine.png", "cell"}
     assert not (study / "cell" / "seed-1" / "proofs.safetensors").exists()
@@ -102,7 +102,7 @@ def test_a_study_is_purged_with_its_runs_and_its_gallery(run: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("content", [None, "{}", '{"format": 7}'])
-def test_a_folder_that_holds_no_run_is_left_alone(tmp_path: Path, content: str | None) -> None:
+def test_rejects_a_folder_that_holds_no_run(tmp_path: Path, content: str | None) -> None:
     (tmp_path / "letter").write_text("dear")
     if content is not None:
         (tmp_path / "manifest.json").write_text(content)
@@ -111,7 +111,7 @@ def test_a_folder_that_holds_no_run_is_left_alone(tmp_path: Path, content: str |
     assert (tmp_path / "letter").read_text() == "dear"
 
 
-def test_a_run_that_goes_on_is_left_alone(run: Path) -> None:
+def test_rejects_a_run_that_is_in_use(run: Path) -> None:
     lock = lock_folder(run)
     try:
         with pytest.raises(RunError, match="Another process"):
@@ -121,7 +121,7 @@ def test_a_run_that_goes_on_is_left_alone(run: Path) -> None:
     assert (run / "original.safetensors").exists()
 
 
-def test_the_command_says_what_it_did(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_reports_what_it_removed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for flag, verb, left in (("--dry-run", "would remove", True), ("", "removed", False)):
         with pytest.raises(SystemExit) as stop:
             main([word for word in ["purge", str(run), flag] if word])

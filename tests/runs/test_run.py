@@ -26,7 +26,7 @@ class Sum(Record):
 
 
 class Counter:
-    """Computes, and counts how often it had to."""
+    """Makes sums, and counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -40,7 +40,7 @@ def opened(folder: Path, config: AuditConfig | None = None, *, replace: bool = F
     return Run.open(folder, config or AuditConfig(), console=Console(quiet=True), replace=replace)
 
 
-def test_a_finished_stage_is_read_back_and_not_computed_again(tmp_path: Path) -> None:
+def test_loads_a_finished_stage(tmp_path: Path) -> None:
     count = Counter()
     for _ in range(2):
         with opened(tmp_path / "run") as run:
@@ -53,7 +53,7 @@ def test_a_finished_stage_is_read_back_and_not_computed_again(tmp_path: Path) ->
     ("first", "second"),
     [(1, 2), ("a", "b"), (torch.ones(2), torch.zeros(2)), ((1, 2), (2, 1)), ({"a": 1}, {"a": 2}), (None, 0)],
 )
-def test_another_input_is_another_result(tmp_path: Path, first: object, second: object) -> None:
+def test_computes_a_stage_again_for_other_inputs(tmp_path: Path, first: object, second: object) -> None:
     count = Counter()
     with opened(tmp_path) as run:
         for value in (first, second, second):
@@ -61,7 +61,7 @@ def test_another_input_is_another_result(tmp_path: Path, first: object, second: 
     assert count.calls == 2
 
 
-def test_a_stage_depends_on_the_stages_before_it(tmp_path: Path) -> None:
+def test_stage_depends_on_earlier_stages(tmp_path: Path) -> None:
     count = Counter()
     for value in (1.0, 2.0):
         with opened(tmp_path) as run:
@@ -74,7 +74,7 @@ def test_a_stage_depends_on_the_stages_before_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "delete"])
-def test_a_damaged_file_does_not_pass_for_whole(tmp_path: Path, damage: str) -> None:
+def test_computes_a_damaged_stage_again(tmp_path: Path, damage: str) -> None:
     count = Counter()
     path = tmp_path / "sum.safetensors"
     with opened(tmp_path) as run:
@@ -92,13 +92,13 @@ def test_a_damaged_file_does_not_pass_for_whole(tmp_path: Path, damage: str) -> 
     assert count.calls == 2
 
 
-def test_a_stage_that_failed_keeps_its_scratch_and_a_finished_one_does_not(tmp_path: Path) -> None:
-    seen: list[str] = []
+def test_scratch_folder_is_kept_until_the_stage_is_finished(tmp_path: Path) -> None:
+    found: list[str] = []
 
     def work(scratch: Path) -> Sum:
         scratch.mkdir(parents=True, exist_ok=True)
-        seen.extend(item.name for item in scratch.iterdir())
-        if not seen:
+        found.extend(item.name for item in scratch.iterdir())
+        if not found:
             (scratch / "half").write_text("")
             raise KeyboardInterrupt
         return Sum(torch.ones(()))
@@ -107,22 +107,22 @@ def test_a_stage_that_failed_keeps_its_scratch_and_a_finished_one_does_not(tmp_p
         run.stage("sum", Sum, work, key=())
     with opened(tmp_path) as run:
         run.stage("sum", Sum, work, key=())
-    assert seen == ["half"]
+    assert found == ["half"]
     assert list((tmp_path / ".unfinished").iterdir()) == []
 
 
-def test_one_process_at_a_time(tmp_path: Path) -> None:
-    with opened(tmp_path), pytest.raises(RunError, match="Another process works"):
+def test_only_one_process_can_use_a_folder(tmp_path: Path) -> None:
+    with opened(tmp_path), pytest.raises(RunError, match="Another process is using"):
         opened(tmp_path)
     with opened(tmp_path):
         pass
 
 
-def test_another_configuration_is_refused_by_key_unless_it_replaces(tmp_path: Path) -> None:
+def test_rejects_another_configuration_unless_it_replaces(tmp_path: Path) -> None:
     with opened(tmp_path) as run:
         run.stage("sum", Sum, lambda _: Sum(torch.ones(())), key=())
     other = build_config({"attack": {"epochs": 7}})
-    with pytest.raises(RunError, match=r"attack.epochs: 100 there, 7 here.*--replace"):
+    with pytest.raises(RunError, match=r"attack.epochs: 100 in the folder, 7 now.*--replace"):
         opened(tmp_path, other)
     with opened(tmp_path, other, replace=True):
         pass
@@ -130,7 +130,7 @@ def test_another_configuration_is_refused_by_key_unless_it_replaces(tmp_path: Pa
         pass
 
 
-def test_a_run_that_finished_nothing_may_be_configured_anew(tmp_path: Path) -> None:
+def test_accepts_another_configuration_if_no_stage_is_finished(tmp_path: Path) -> None:
     with opened(tmp_path):
         pass
     with opened(tmp_path, build_config({"attack": {"epochs": 7}})) as run:
@@ -138,20 +138,20 @@ def test_a_run_that_finished_nothing_may_be_configured_anew(tmp_path: Path) -> N
     assert json.loads((tmp_path / "manifest.json").read_text())["config"]["attack"]["epochs"] == 7
 
 
-def test_a_strangers_folder_is_left_alone(tmp_path: Path) -> None:
+def test_rejects_a_folder_of_other_files(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(RunError, match="holds no run"):
         opened(tmp_path)
     assert (tmp_path / "letter.txt").read_text() == "dear"
 
 
-def test_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_damaged_manifest(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(RunError, match="damaged or of another version"):
         opened(tmp_path)
 
 
-def test_the_manifest_tells_what_was_done(tmp_path: Path) -> None:
+def test_manifest_records_the_stages(tmp_path: Path) -> None:
     with opened(tmp_path / "run") as run:
         run.stage("sum", Sum, lambda _: Sum(torch.ones(())), key=(1,))
         assert run.seconds().keys() == {"sum"}
@@ -169,7 +169,7 @@ def test_the_manifest_tells_what_was_done(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700
 
 
-def test_a_siblings_finished_stage_is_taken_over_and_its_damaged_or_other_one_is_not(tmp_path: Path) -> None:
+def test_reuses_finished_stages_of_siblings_if_intact(tmp_path: Path) -> None:
     count = Counter()
     with opened(tmp_path / "first") as run:
         run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
@@ -181,7 +181,7 @@ def test_a_siblings_finished_stage_is_taken_over_and_its_damaged_or_other_one_is
 
     assert sibling("same", 3.0).total == 3
     assert count.calls == 1
-    # A whole stage of its own by now: it outlives the sibling's.
+    # The reused stage remains when the sibling's file is removed.
     (tmp_path / "first" / "sum.safetensors").unlink()
     with opened(tmp_path / "same") as run:
         assert run.stage("sum", Sum, lambda _: count(3.0), key=(3,)).total == 3
@@ -192,7 +192,7 @@ def test_a_siblings_finished_stage_is_taken_over_and_its_damaged_or_other_one_is
     assert count.calls == 3
 
 
-def test_a_folder_that_stood_open_is_shut_and_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+def test_opening_makes_a_folder_private_and_removes_partial_files(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir(mode=0o755)
     (folder / ".proofs.safetensors.17.partial").write_bytes(b"half")
@@ -203,7 +203,7 @@ def test_a_folder_that_stood_open_is_shut_and_what_a_killed_process_left_is_remo
         assert not list(folder.rglob("*.partial"))
 
 
-def test_a_folder_that_can_not_be_shut_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warns_if_a_folder_cannot_be_made_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     change_mode = Path.chmod
 
     def refuse(path: Path, mode: int) -> None:
@@ -216,7 +216,7 @@ def test_a_folder_that_can_not_be_shut_is_told(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "chmod", refuse)
     console = Console(record=True, quiet=False, file=io.StringIO(), width=200)
     with Run.open(folder, AuditConfig(), console=console):
-        assert "can be read by others" in console.export_text()
+        assert "can be read by other users" in console.export_text()
 
 
 _HOLD = """
@@ -228,7 +228,7 @@ with open(sys.argv[1], "r+") as lock:
 """
 
 
-def test_two_processes_can_not_work_in_one_folder(tmp_path: Path) -> None:
+def test_lock_holds_across_processes(tmp_path: Path) -> None:
     with opened(tmp_path / "run"):
         pass
     other = subprocess.Popen(
@@ -238,28 +238,28 @@ def test_two_processes_can_not_work_in_one_folder(tmp_path: Path) -> None:
     )
     assert other.stdout is not None
     assert other.stdout.readline() == b"held\n"
-    with pytest.raises(RunError, match="Another process works in"):
+    with pytest.raises(RunError, match="Another process is using"):
         opened(tmp_path / "run")
     other.kill()
     other.communicate()
-    # The lock went with its holder, however that ended.
+    # The lock is released when its holder is killed.
     with opened(tmp_path / "run"):
         pass
 
 
 @pytest.mark.parametrize("name", ["log.txt", ".unfinished", "manifest.json", "oracle"])
-def test_a_link_in_a_run_folder_is_not_followed(tmp_path: Path, name: str) -> None:
+def test_does_not_follow_links_in_a_run_folder(tmp_path: Path, name: str) -> None:
     with opened(tmp_path / "run"):
         pass
     (tmp_path / "elsewhere").write_text("mine")
     (tmp_path / "run" / name).unlink(missing_ok=True)
     (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(RunError, match="is a link or no regular file"):
+    with pytest.raises(RunError, match="is a link or a special file"):
         opened(tmp_path / "run")
     assert (tmp_path / "elsewhere").read_text() == "mine"
 
 
-def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_does_not_follow_a_lock_that_is_a_link(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RunError, match="can't be used"):
@@ -267,7 +267,7 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_folder_without_a_format_is_older_and_goes_on(tmp_path: Path) -> None:
+def test_resumes_an_older_folder_without_a_format(tmp_path: Path) -> None:
     count = Counter()
     with opened(tmp_path) as run:
         run.stage("sum", Sum, lambda _: count(3.0), key=(3,))
@@ -290,14 +290,12 @@ def test_a_folder_without_a_format_is_older_and_goes_on(tmp_path: Path) -> None:
         {"threads": None},
     ],
 )
-def test_a_folder_of_a_later_version_is_refused_in_a_sentence_and_left_alone(
-    tmp_path: Path, change: dict[str, Any]
-) -> None:
+def test_rejects_a_folder_of_another_version(tmp_path: Path, change: dict[str, Any]) -> None:
     with opened(tmp_path):
         pass
     manifest = json.loads((tmp_path / "manifest.json").read_text()) | change
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(RunError, match="go on there with the version that wrote it"):
+    with pytest.raises(RunError, match="resume with the version that wrote it"):
         opened(tmp_path)
     assert json.loads((tmp_path / "manifest.json").read_text()) == manifest
 
@@ -305,18 +303,18 @@ def test_a_folder_of_a_later_version_is_refused_in_a_sentence_and_left_alone(
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user"
 )
-def test_a_folder_that_one_may_not_write_is_a_sentence(tmp_path: Path) -> None:
+def test_rejects_a_folder_without_write_permission(tmp_path: Path) -> None:
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     folder.chmod(0o755)
     os.seteuid(65534)
     try:
         for out in (folder, folder / "run"):
-            with pytest.raises(RunError, match=r"can't be used \(Permission denied\): choose another"):
+            with pytest.raises(RunError, match=r"can't be used \(Permission denied\)\. Choose another"):
                 opened(out)
     finally:
         os.seteuid(0)
         folder.rmdir()
 
 
-def test_a_record_is_printed_without_its_numbers() -> None:
+def test_repr_of_a_record_has_no_values() -> None:
     assert repr(Sum(torch.full((2, 3), 0.123))) == "<Sum total=[2, 3]>"

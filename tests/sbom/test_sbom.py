@@ -1,4 +1,4 @@
-"""What the program may be made of."""
+"""Checks of the dependencies' licenses, pins and advisories."""
 
 import re
 import tomllib
@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from sbom.__main__ import ROOT, check_advisories, exceptions, refused_licenses
+from sbom.__main__ import ROOT, check_advisories, exceptions, rejected_licenses
 
 
 def package(*licenses: dict[str, object]) -> dict[str, object]:
@@ -22,7 +22,7 @@ def package(*licenses: dict[str, object]) -> dict[str, object]:
     ],
 )
 def test_permissive_licenses_are_accepted(entry: dict[str, object]) -> None:
-    assert list(refused_licenses([package(entry)], {})) == []
+    assert list(rejected_licenses([package(entry)], {})) == []
 
 
 @pytest.mark.parametrize(
@@ -33,14 +33,14 @@ def test_permissive_licenses_are_accepted(entry: dict[str, object]) -> None:
         {"license": {"name": "Proprietary"}},
     ],
 )
-def test_others_are_named_unless_excepted(entry: dict[str, object]) -> None:
-    (sentence,) = refused_licenses([package({"license": {"id": "MIT"}}, entry)], {})
-    assert sentence.startswith("x 1 has ")
-    assert list(refused_licenses([package(entry)], {"x": "a reason"})) == []
+def test_other_licenses_are_reported_unless_excepted(entry: dict[str, object]) -> None:
+    (message,) = rejected_licenses([package({"license": {"id": "MIT"}}, entry)], {})
+    assert message.startswith("x 1 has ")
+    assert list(rejected_licenses([package(entry)], {"x": "a reason"})) == []
 
 
-def test_a_package_without_a_license_is_named() -> None:
-    assert list(refused_licenses([package()], {})) != []
+def test_a_package_without_a_license_is_reported() -> None:
+    assert list(rejected_licenses([package()], {})) != []
 
 
 def test_every_exception_has_a_reason() -> None:
@@ -49,7 +49,7 @@ def test_every_exception_has_a_reason() -> None:
         assert all(len(reason) > 20 for reason in table.values())
 
 
-def test_an_unreachable_database_is_told_and_passes(
+def test_an_unreachable_database_skips_the_check(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -57,10 +57,10 @@ def test_an_unreachable_database_is_told_and_passes(
 
     monkeypatch.setattr("socket.create_connection", refuse)
     assert check_advisories(Path("nowhere")) == 0
-    assert capsys.readouterr().out.startswith("Skipped: the advisory database")
+    assert capsys.readouterr().out.startswith("Skipped. The advisory database")
 
 
-def test_required_dependencies_are_pinned_and_installed_as_pinned() -> None:
+def test_required_dependencies_are_installed_as_pinned() -> None:
     required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = dict(

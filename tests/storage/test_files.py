@@ -7,7 +7,7 @@ from palimpsest.errors import ResourceError, RunError
 from palimpsest.storage import remove_partial, write_json, write_text, written_whole
 
 
-def test_nobody_else_may_read_a_file_while_it_is_written(tmp_path: Path) -> None:
+def test_temporary_file_is_private(tmp_path: Path) -> None:
     with written_whole(tmp_path / "secret") as temporary:
         temporary.write_text("half")
         assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
@@ -15,7 +15,7 @@ def test_nobody_else_may_read_a_file_while_it_is_written(tmp_path: Path) -> None
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
 
 
-def test_a_link_in_the_place_of_the_file_is_replaced_and_not_followed(tmp_path: Path) -> None:
+def test_replaces_a_link_without_following_it(tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("dear")
     (tmp_path / "link").symlink_to(tmp_path / "outside")
     with written_whole(tmp_path / "link") as temporary:
@@ -24,39 +24,39 @@ def test_a_link_in_the_place_of_the_file_is_replaced_and_not_followed(tmp_path: 
     assert not (tmp_path / "link").is_symlink()
 
 
-def test_only_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+def test_removes_only_partial_files(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
-    left = [tmp_path / ".a.7.partial", tmp_path / "deep" / ".b.8.partial"]
+    partial = [tmp_path / ".a.7.partial", tmp_path / "deep" / ".b.8.partial"]
     kept = [tmp_path / "a.partial", tmp_path / "deep" / ".b"]
-    for path in (*left, *kept):
+    for path in (*partial, *kept):
         path.write_text("")
     remove_partial(tmp_path)
-    assert [path.exists() for path in (*left, *kept)] == [False, False, True, True]
+    assert [path.exists() for path in (*partial, *kept)] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("name", ["text", ".hidden", "with space", "ü"])
-def test_any_name_will_do(tmp_path: Path, name: str) -> None:
+def test_accepts_any_file_name(tmp_path: Path, name: str) -> None:
     with written_whole(tmp_path / name) as temporary:
         temporary.write_text("x")
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_a_write_that_breaks_off_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_interrupted_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "text"
     write_text(path, "old")
 
-    def break_off() -> None:
+    def interrupt() -> None:
         with written_whole(path) as temporary:
             temporary.write_text("half")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        break_off()
+        interrupt()
     assert path.read_text() == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["text"]
 
 
-def test_a_full_disk_says_what_to_do() -> None:
+def test_full_disk_raises_a_resource_error() -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("This system has no /dev/full")
@@ -69,12 +69,12 @@ def test_a_full_disk_says_what_to_do() -> None:
         fill(Path("x"))
 
 
-def test_a_folder_that_can_not_be_made_is_one_sentence(tmp_path: Path) -> None:
+def test_rejects_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="choose a folder"):
+    with pytest.raises(RunError, match="Choose a writable folder"):
         write_json(tmp_path / "file" / "value.json", {})
 
 
-def test_json_refuses_what_is_not_a_number(tmp_path: Path) -> None:
+def test_json_rejects_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "x", {"a": float("nan")})

@@ -48,7 +48,7 @@ def sample() -> Sample:
     )
 
 
-def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
+def test_saves_and_loads_every_field(tmp_path: Path) -> None:
     value = sample()
     value.save(tmp_path / "value.safetensors")
     loaded = Sample.load(tmp_path / "value.safetensors")
@@ -58,55 +58,55 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     assert (loaded.parts, loaded.counts, loaded.pair) == (value.parts, value.counts, value.pair)
 
 
-def test_equal_values_make_equal_files(tmp_path: Path) -> None:
+def test_equal_records_give_equal_files(tmp_path: Path) -> None:
     value = sample()
     for name in "ab":
         value.save(tmp_path / name)
     assert file_hash(tmp_path / "a") == file_hash(tmp_path / "b")
 
 
-def test_a_file_is_its_owners_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     sample().save(tmp_path / "value")
     assert stat.S_IMODE((tmp_path / "value").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("length", [0, 4, 20, 200])
-def test_a_truncated_file_is_one_sentence(tmp_path: Path, length: int) -> None:
+def test_rejects_a_truncated_file(tmp_path: Path, length: int) -> None:
     path = tmp_path / "value"
     sample().save(path)
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match="not a complete safetensors file"):
         Sample.load(path)
 
 
-def test_another_record_is_refused(tmp_path: Path) -> None:
+def test_rejects_another_record(tmp_path: Path) -> None:
     Other(torch.ones(1)).save(tmp_path / "value")
-    with pytest.raises(CheckpointError, match="holds 'Other', not 'Sample'"):
+    with pytest.raises(CheckpointError, match="holds 'Other', expected 'Sample'"):
         Sample.load(tmp_path / "value")
 
 
-def test_a_record_without_a_tensor_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_record_without_its_tensor(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"x": torch.ones(1)}, tmp_path / "value", {"record": "Other", "fields": "{}"})
-    with pytest.raises(CheckpointError, match="lacks part of a Other"):
+    with pytest.raises(CheckpointError, match="not a complete Other"):
         Other.load(tmp_path / "value")
 
 
-def test_records_hold_records_of_the_declared_type_and_below(tmp_path: Path) -> None:
+def test_nested_records_may_be_of_subclasses(tmp_path: Path) -> None:
     value = Holder(Special(torch.ones(2), 3), (Other(torch.zeros(1)), Special(torch.arange(4), 5)))
     value.save(tmp_path / "value.safetensors")
     loaded = Holder.load(tmp_path / "value.safetensors")
-    assert [type(one) for one in (loaded.one, *loaded.many)] == [Special, Other, Special]
+    assert [type(record) for record in (loaded.one, *loaded.many)] == [Special, Other, Special]
     assert torch.equal(loaded.many[1].vector, torch.arange(4))
     assert isinstance(loaded.one, Special)
     assert loaded.one.size == 3
 
 
-def test_a_record_of_a_type_that_does_not_belong_is_refused(tmp_path: Path) -> None:
+def test_rejects_nested_records_of_other_types(tmp_path: Path) -> None:
     Holder(Other(torch.ones(2)), ()).save(tmp_path / "value.safetensors")
     tensors, metadata = read_tensors(tmp_path / "value.safetensors")
     metadata["fields"] = metadata["fields"].replace("Other", "Sample")
     save_tensors(tmp_path / "value.safetensors", tensors, metadata)
-    with pytest.raises(CheckpointError, match="lacks part of a Holder"):
+    with pytest.raises(CheckpointError, match="not a complete Holder"):
         Holder.load(tmp_path / "value.safetensors")

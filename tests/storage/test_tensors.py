@@ -21,7 +21,7 @@ shapes = st.lists(st.integers(0, 4), max_size=3)
         max_size=4,
     )
 )
-def test_tensors_of_any_name_type_and_shape_read_back(tmp_path_factory, described) -> None:
+def test_saves_and_loads_tensors_of_any_name_type_and_shape(tmp_path_factory, described) -> None:
     tensors = {name: torch.ones(shape).to(dtype) for name, (shape, dtype) in described.items()}
     path = tmp_path_factory.getbasetemp() / "tensors.safetensors"
     save_tensors(path, tensors, {"kind": "example"})
@@ -33,42 +33,42 @@ def test_tensors_of_any_name_type_and_shape_read_back(tmp_path_factory, describe
         assert torch.equal(read[name], tensor)
 
 
-def test_views_and_tied_weights_are_stored_as_tensors_of_their_own(tmp_path: Path) -> None:
+def test_saves_views_and_tied_weights_as_separate_tensors(tmp_path: Path) -> None:
     whole = torch.arange(12.0).view(3, 4)
     tied = nn.Linear(2, 2).weight
-    save_tensors(tmp_path / "a", {"column": whole[:, 1], "turned": whole.T, "one": tied, "other": tied})
+    save_tensors(tmp_path / "a", {"column": whole[:, 1], "transposed": whole.T, "one": tied, "other": tied})
     read, _ = read_tensors(tmp_path / "a")
     assert read["column"].tolist() == [1, 5, 9]
-    assert torch.equal(read["turned"], whole.T)
+    assert torch.equal(read["transposed"], whole.T)
     assert torch.equal(read["one"], read["other"])
 
 
-def test_the_order_of_the_metadata_does_not_change_the_file(tmp_path: Path) -> None:
+def test_order_of_metadata_does_not_change_the_file(tmp_path: Path) -> None:
     metadata = {name: name for name in "dacb"}
     save_tensors(tmp_path / "a", {"x": torch.ones(2)}, metadata)
     save_tensors(tmp_path / "b", {"x": torch.ones(2)}, dict(sorted(metadata.items())))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_a_header_longer_than_the_file_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_header_longer_than_the_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes((2**40).to_bytes(8, "little") + b"{}")
     with pytest.raises(CheckpointError, match="can't hold a header of 1,099,511,627,776"):
         read_tensors(tmp_path / "a")
 
 
-def test_rows_without_values_are_refused(tmp_path: Path) -> None:
+def test_rejects_rows_without_values(tmp_path: Path) -> None:
     header = json.dumps({"a": {"dtype": "F32", "shape": [2**33, 0], "data_offsets": [0, 0]}}).encode()
     (tmp_path / "a").write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(CheckpointError, match="has rows without values"):
         read_tensors(tmp_path / "a")
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"nothing\.safetensors"):
         read_tensors(tmp_path / "nothing.safetensors")
 
 
-def test_hashes_tell_values_types_shapes_and_names_apart() -> None:
+def test_hashes_depend_on_values_types_shapes_and_names() -> None:
     a = torch.arange(4.0)
     hashes = {tensor_hash(a), tensor_hash(a.view(2, 2)), tensor_hash(a.double()), tensor_hash(a + 1)}
     assert len(hashes) == 4

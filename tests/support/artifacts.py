@@ -1,4 +1,4 @@
-"""A small case of somebody's own: a network in a module, two checkpoints, image folders and proofs."""
+"""Small artifacts of a user: a network in a module, two checkpoints, image folders and proofs."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -40,9 +40,9 @@ def broken():
     raise ZeroDivisionError("by zero")
 """
 Make = Callable[..., ArtifactsConfig]
-"""What the fixture `case` is."""
+"""Type of the fixture `case`."""
 NO_MODELS: dict[str, Any] = {"original": None, "unlearned": None, "model": None}
-"""The keys of a case without models."""
+"""Keys of a configuration without models."""
 SMALL = {
     "name": "igf",
     "epochs": 1,
@@ -53,11 +53,11 @@ SMALL = {
     "queries": 2,
     "horizontal_flip": False,
 }
-"""An attack of less than a second."""
+"""Settings of an attack that takes less than a second."""
 
 
 def write_folder(folder: Path, per_class: int, *, seed: int) -> None:
-    """Images of three classes, each a prototype with noise."""
+    """Write images of three classes, each a prototype with noise."""
     prototypes = np.random.default_rng(9).integers(40, 215, (3, 8, 8))
     random = np.random.default_rng(seed)
     for label, prototype in enumerate(prototypes):
@@ -68,13 +68,13 @@ def write_folder(folder: Path, per_class: int, *, seed: int) -> None:
 
 
 def load(config: ArtifactsConfig, folder: Path) -> AuditorArtifacts:
-    """Everything that a case names, on the CPU."""
+    """Load all artifacts that a configuration names, on the CPU."""
     return load_auditor_artifacts(config, folder=folder, data_dir=None, device="cpu")
 
 
 @pytest.fixture(scope="session")
 def pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with everything; `Case` makes configurations of it."""
+    """Make a folder with all artifacts; the fixture `case` makes configurations from it."""
     folder = tmp_path_factory.mktemp("case")
     (folder / "own_nets.py").write_text(NETS)
     write_folder(folder / "images", 16, seed=1)
@@ -94,7 +94,7 @@ def pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(pieces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The working directory: modules of the case are found from here."""
+    """Make a working directory from which the user's modules are imported."""
     (tmp_path / "own_nets.py").write_text(NETS)
     monkeypatch.chdir(tmp_path)
     path = list(sys.path)
@@ -105,7 +105,7 @@ def here(pieces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @pytest.fixture
 def models(pieces: Path) -> dict[str, Any]:
-    """The keys that name the two models."""
+    """Return the keys that name the two models."""
     return {
         "original": str(pieces / "original.pt"),
         "unlearned": str(pieces / "unlearned.safetensors"),
@@ -116,7 +116,7 @@ def models(pieces: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def proofs(pieces: Path, here: Path, models: dict[str, Any]) -> Path:
-    """The proofs of the forgotten images."""
+    """Make the proof file of the forgotten images."""
     path = pieces / "proofs.safetensors"
     if not path.exists():
         config = validate(ProveConfig, models | {"samples": str(pieces / "forgotten")}, where="test")
@@ -126,7 +126,7 @@ def proofs(pieces: Path, here: Path, models: dict[str, Any]) -> Path:
 
 @pytest.fixture
 def case(pieces: Path, proofs: Path, models: dict[str, Any]) -> Callable[..., ArtifactsConfig]:
-    """Makes the configuration of the case, with some keys replaced; a key set to none is left out."""
+    """Return a function that makes a configuration; keys replace the default ones, and a key of None is left out."""
 
     def make(**keys: Any) -> ArtifactsConfig:
         tree = models | {"proofs": str(proofs), "auxiliary": str(pieces / "images"), "attack": SMALL}

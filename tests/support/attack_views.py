@@ -1,4 +1,4 @@
-"""Small views of an auditor and of a server, with the truth that the tests compare against."""
+"""Small views of an auditor and of a server, with the true samples."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,12 +15,12 @@ from palimpsest.storage import Parameters
 
 
 def seeded(seed: int = 0) -> torch.Generator:
-    """A generator with a seed."""
+    """Make a generator with a seed."""
     return torch.Generator().manual_seed(seed)
 
 
 class LinearOracle:
-    """An oracle whose answers are a fixed linear map of the image, so that a network can learn to invert it."""
+    """Oracle whose answers are a fixed linear map of the image, which a network can learn to invert."""
 
     def __init__(self, dimension: int = 40, pixels: int = 64) -> None:
         self.matrix = torch.randn(pixels, dimension, generator=seeded(1))
@@ -37,13 +37,13 @@ class LinearOracle:
 
 
 def smooth_images(count: int, seed: int) -> Tensor:
-    """Smooth random images, 1 x 8 x 8, of four numbers each."""
+    """Make smooth random images, 1 x 8 x 8, each interpolated from four numbers."""
     corners = torch.rand(count, 1, 2, 2, generator=seeded(seed))
     return nn.functional.interpolate(corners, size=(8, 8), mode="bilinear", align_corners=True)
 
 
 def linear_view(forgotten: Tensor) -> AuditorView:
-    """An auditor with a linear oracle and 300 auxiliary images of one class."""
+    """Make the view of an auditor with a linear oracle and 300 auxiliary images of one class."""
     oracle = LinearOracle()
     auxiliary = ImageSet("auxiliary", smooth_images(300, seed=3), torch.zeros(300, dtype=torch.int64), 1)
     proofs = torch.cat(list(oracle.differences(forgotten, torch.zeros(len(forgotten)))))
@@ -52,7 +52,7 @@ def linear_view(forgotten: Tensor) -> AuditorView:
 
 
 def coarse_images(count: int, seed: int, *, cells: int = 4) -> ImageSet:
-    """Images of 16 pixels, three classes, and cells x cells numbers each."""
+    """Make images of 16 x 16 pixels in three classes, each interpolated from cells x cells numbers."""
     corners = torch.rand(count, 1, cells, cells, generator=seeded(seed))
     images = nn.functional.interpolate(corners, size=(16, 16), mode="bilinear")
     return ImageSet("coarse", images, torch.arange(count) % 3, 3)
@@ -61,7 +61,7 @@ def coarse_images(count: int, seed: int, *, cells: int = 4) -> ImageSet:
 def model_view(
     build: Callable[[], nn.Module], forgotten: SampleSet, auxiliary: SampleSet, **settings: Any
 ) -> ArchitectView[Any]:
-    """An auditor of two models with different random parameters."""
+    """Make the view of an auditor of two models with different random parameters."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         models = build(), build()
@@ -72,24 +72,24 @@ def model_view(
 
 
 def rows(count: int, seed: int) -> RowSet:
-    """Rows of four columns, of two numbers each, in two classes."""
+    """Make rows of four columns that depend on two numbers each, in two classes."""
     values = torch.randn(count, 2, generator=seeded(seed)) @ torch.tensor([[1.0, 0, 2, -1], [0, 1, 1, 3]])
     return RowSet("rows", values, (values[:, 0] > 0).long(), 2, tuple("abcd"))
 
 
 def row_model() -> nn.Module:
-    """A perceptron for `rows`."""
+    """Make a perceptron for `rows`."""
     return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
 
 
 def tokens(count: int, seed: int) -> TokenSet:
-    """Sequences of four of eight tokens, in two classes."""
+    """Make sequences of length four over eight tokens, in two classes."""
     values = torch.randint(0, 8, (count, 4), generator=seeded(seed))
     return TokenSet("tokens", values, (values[:, 0] > 3).long(), 2)
 
 
 class TokenModel(nn.Module):
-    """A linear classifier of the embeddings, for `tokens`."""
+    """Linear classifier of embeddings, for `tokens`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class TokenModel(nn.Module):
 
 
 class CountingOracle(ModelOracle):
-    """An oracle of two models that counts its queries."""
+    """Oracle of two models that counts its queries."""
 
     queries = 0
 
@@ -111,7 +111,7 @@ class CountingOracle(ModelOracle):
 
 
 def small_network(channels: int) -> nn.Module:
-    """A smooth network with wide random weights, which gradient matching inverts easily."""
+    """Make a smooth network with large random weights, which gradient matching inverts easily."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
         network = nn.Sequential(
@@ -126,7 +126,7 @@ def small_network(channels: int) -> nn.Module:
 
 
 def small_images(count: int, channels: int, seed: int) -> ImageSet:
-    """Images of 6 pixels, four classes."""
+    """Make images of 6 x 6 pixels in four classes."""
     generator = seeded(seed)
     coarse = torch.rand(count, channels, 3, 3, generator=generator)
     images = nn.functional.interpolate(coarse, size=(6, 6), mode="bilinear", align_corners=True)
@@ -134,7 +134,7 @@ def small_images(count: int, channels: int, seed: int) -> ImageSet:
 
 
 class World:
-    """The clients' truth, and a server's view of it."""
+    """The clients' true samples, and a server's view of them."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class World:
         self.view = self.view_of(before, after, local_steps)
 
     def view_of(self, before: Parameters, after: Parameters, local_steps: int = 1) -> ServerView:
-        """The server's view of other parameters."""
+        """Make the server's view of other parameters."""
         return ServerView(
             observation=observe(
                 self.network,
@@ -190,12 +190,12 @@ class World:
         return retained, forgotten, self.labels
 
 
-def tensors(value: object, seen: set[int] | None = None) -> list[Tensor]:
-    """All tensors that can be reached from a value through attributes and containers."""
-    seen = set() if seen is None else seen
-    if id(value) in seen:
+def tensors(value: object, visited: set[int] | None = None) -> list[Tensor]:
+    """Return all tensors that are reachable from a value through attributes and containers."""
+    visited = set() if visited is None else visited
+    if id(value) in visited:
         return []
-    seen.add(id(value))
+    visited.add(id(value))
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, dict):
@@ -204,4 +204,4 @@ def tensors(value: object, seen: set[int] | None = None) -> list[Tensor]:
         parts = list(value)
     else:
         parts = list(getattr(value, "__dict__", {}).values())
-    return [tensor for part in parts for tensor in tensors(part, seen)]
+    return [tensor for part in parts for tensor in tensors(part, visited)]

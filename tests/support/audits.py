@@ -1,4 +1,4 @@
-"""An audit of a few seconds, run once for all tests that read its folder."""
+"""Audit of a few seconds that runs once for all tests that read its folder."""
 
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ TINY: dict[str, Any] = {
 
 
 def tiny(**changes: dict[str, Any]) -> AuditConfig:
-    """The configuration of the audit, with some keys replaced."""
+    """Make the configuration of the audit, with changed keys."""
     return build_config({key: {**TINY.get(key, {}), **value} for key, value in {**TINY, **changes}.items()})
 
 
 @pytest.fixture(scope="session")
 def finished_audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a finished audit; not to be changed."""
+    """Run the audit, and return its run folder, which tests must not change."""
     return audit(tiny(), out=tmp_path_factory.mktemp("audit") / "run", command="palimpsest audit tiny").folder

@@ -1,4 +1,4 @@
-"""A headless browser that opens pages without a network, and what axe-core finds on them."""
+"""Headless browser without a network, and accessibility checks by axe-core."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,7 +13,13 @@ PHONE = {"width": 360, "height": 740}
 
 @dataclass
 class Opened:
-    """A page in the browser, and what it did that it should not."""
+    """Page in the browser.
+
+    Args:
+        page: The page.
+        complaints: Console messages and errors.
+        requests: URLs that the page requested besides its own file.
+    """
 
     page: Any
     complaints: list[str] = field(default_factory=list)
@@ -22,7 +28,7 @@ class Opened:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """A headless Chromium; without one the test is skipped."""
+    """Start a headless Chromium; skip the test if there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     names = "chromium", "chromium-browser", "google-chrome"
     chromium = next(filter(None, map(shutil.which, names)), None)
@@ -36,7 +42,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
-    """Opens a page of HTML by itself: it reaches nothing, and what it asks for is written down."""
+    """Return a function that opens HTML without network access and records the page's requests."""
     contexts = []
 
     def open_page(html: str, **settings: object) -> Opened:
@@ -65,17 +71,17 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
 
 
 def serious(page: Any) -> list[str]:
-    """The serious and critical violations of accessibility rules that axe-core finds."""
+    """Return the serious and critical accessibility violations that axe-core finds."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
     return [
-        f"{one['id']}: {one['help']} ({one['nodes'][0]['html'][:120]})"
-        for one in axe.Axe().run(page).response["violations"]
-        if one["impact"] in ("serious", "critical")
+        f"{violation['id']}: {violation['help']} ({violation['nodes'][0]['html'][:120]})"
+        for violation in axe.Axe().run(page).response["violations"]
+        if violation["impact"] in ("serious", "critical")
     ]
 
 
 def check_readable(opened: Opened) -> None:
-    """Assert that the page is accessible, fits a phone, and asks for nothing outside itself."""
+    """Assert that the page is accessible, fits a phone, and makes no requests."""
     page = opened.page
     assert serious(page) == []
     page.set_viewport_size(PHONE)

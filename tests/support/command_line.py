@@ -1,4 +1,4 @@
-"""The command line, run in this process."""
+"""Run the command line in this process."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from palimpsest.cli import main
 
 
 def run(*arguments: object) -> int:
-    """The code that a command ends with."""
+    """Run a command and return its exit code."""
     try:
         main([str(argument) for argument in arguments])
     except SystemExit as stop:
@@ -18,14 +18,14 @@ def run(*arguments: object) -> int:
 
 
 def outcome(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """The code that a command ends with, and what it writes to the standard output and to the standard error."""
+    """Run a command and return its exit code, standard output and standard error."""
     code = run(*arguments)
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
 def json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """What a command wrote for machines, and nothing else."""
+    """Parse the JSON lines that a command printed, and assert that it printed nothing else."""
     captured = capsys.readouterr()
     assert captured.err == ""
     return [json.loads(line) for line in captured.out.splitlines()]

@@ -1,4 +1,4 @@
-"""An oracle that a case names as a function, and that counts the samples that it is asked about."""
+"""Oracle that a configuration names as a function, and that counts the queried samples."""
 
 import sys
 from dataclasses import dataclass, field
@@ -16,18 +16,18 @@ from palimpsest.oracles import ModelOracle
 
 @dataclass
 class CountingOracle:
-    """Answers as the case's two models do."""
+    """Oracle that answers with the user's two models."""
 
     oracle: ModelOracle
     asked: list[int] = field(default_factory=list)
-    """The number of samples in each question."""
+    """Number of samples in each query."""
     fail_after: int = 10**9
-    """The number of samples after which the oracle fails."""
+    """Number of samples after which the oracle fails."""
     source: str = "own_oracle:answers"
-    """What a case names as `oracle.source`."""
+    """Value of `oracle.source` in a configuration."""
 
     def answers(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The function that the case names."""
+        """Answer a query; this is the function that the configuration names."""
         if sum(self.asked) >= self.fail_after:
             raise OracleError("The line is cut.")
         self.asked.append(len(images))
@@ -36,7 +36,7 @@ class CountingOracle:
 
 @pytest.fixture
 def counting_oracle(case: Make, here: Path, monkeypatch: pytest.MonkeyPatch) -> CountingOracle:
-    """The oracle, importable under the name of its `source`."""
+    """Make the oracle, importable under the name of its `source`."""
     models = load(case(), here).models
     assert models is not None
     made, module = CountingOracle(ModelOracle(models.original, models.unlearned)), ModuleType("own_oracle")

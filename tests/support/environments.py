@@ -1,7 +1,7 @@
-"""Environments as somebody else's machine has them: palimpsest as a wheel, what was asked for with it, and no more.
+"""Clean environments with palimpsest as a wheel, the requested packages and their declared dependencies only.
 
-Whatever else is needed is linked from where these tests run, distribution by distribution as requirements name them, so
-that no network is needed and that a package which nobody declared is missing here too.
+The dependencies are linked from the tests' own environment, distribution by distribution. This needs no network, and an
+undeclared dependency is missing as it would be on a user's machine.
 """
 
 import os
@@ -21,12 +21,12 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 OFFLINE = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
-_KEPT = ("HOME", "LANG", "OMP_NUM_THREADS", "TORCH_HOME")
+_INHERITED = ("HOME", "LANG", "OMP_NUM_THREADS", "TORCH_HOME")
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment, and how commands are run in it."""
+    """Virtual environment in which commands run."""
 
     folder: Path
 
@@ -35,9 +35,9 @@ class Environment:
         return self.folder / "bin" / "python"
 
     def variables(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """What a process sees: nothing of the tests' own environment but where the machine keeps things."""
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        return kept | {"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin"} | dict(more or {})
+        """Return the variables of a process, without those of the tests' environment except for a few folders."""
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return inherited | {"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin"} | dict(more or {})
 
     def run(
         self,
@@ -48,7 +48,7 @@ class Environment:
         code: int = 0,
         variables: Mapping[str, str] | None = None,
     ) -> "subprocess.CompletedProcess[str]":
-        """Run one command line of a README; `pip` is the tests' own, working on this environment."""
+        """Run one command line of a README; `pip` is that of the tests, applied to this environment."""
         program, *words = shlex.split(line) + shlex.split(extra)
         if program == "pip":
             start = [sys.executable, "-m", "pip", "--python", str(self.python)]
@@ -68,7 +68,7 @@ class Environment:
 
 
 def build_wheel(folder: Path) -> Path:
-    """Palimpsest's wheel, from a copy of its sources."""
+    """Build Palimpsest's wheel from a copy of its sources."""
     source = folder / "source"
     shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -80,44 +80,49 @@ def build_wheel(folder: Path) -> Path:
 
 
 def make_environment(folder: Path, wheel: Path, *requirements: str) -> Environment:
-    """A new environment with the wheel, what it declares, and what else is asked for.
+    """Make an environment with the wheel, its dependencies and additional requirements.
 
     Args:
-        folder: Where it will be.
-        wheel: Palimpsest's.
-        requirements: As pip takes them: `palimpsest[flower]`, `uvicorn`.
+        folder: Folder of the environment.
+        wheel: Palimpsest's wheel.
+        requirements: Requirements in pip's syntax, such as `palimpsest[flower]` or `uvicorn`.
     """
     venv.create(folder, symlinks=True)
-    made = Environment(folder)
-    made.run("pip install", folder, extra=shlex.join([*OFFLINE, "--no-compile", str(wheel)]))
+    environment = Environment(folder)
+    environment.run("pip install", folder, extra=shlex.join([*OFFLINE, "--no-compile", str(wheel)]))
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
     (installed,) = site.glob("palimpsest-*.dist-info")
     ours = Distribution.at(installed)
-    for other in closure(ours, ["palimpsest", *requirements]):
-        link(other, site)
-    return made
+    for dependency in closure(ours, ["palimpsest", *requirements]):
+        link(dependency, site)
+    return environment
 
 
 def closure(ours: Distribution, requirements: Iterable[str]) -> list[Distribution]:
-    """The distributions that requirements lead to, without palimpsest itself, whose own are those of its wheel."""
-    pending, seen = [Requirement(one) for one in requirements], set[tuple[str, str]]()
+    """Return all distributions that the requirements need, without palimpsest itself.
+
+    Args:
+        ours: Palimpsest's installed distribution, whose requirements are followed.
+        requirements: Requirements in pip's syntax.
+    """
+    pending, visited = [Requirement(text) for text in requirements], set[tuple[str, str]]()
     found: dict[str, Distribution] = {}
     while pending:
-        wanted = pending.pop()
-        name = canonicalize_name(wanted.name)
-        one = ours if name == "palimpsest" else distribution(name)
-        found[name] = one
-        for extra in {"", *wanted.extras} - {extra for known, extra in seen if known == name}:
-            seen.add((name, extra))
-            needed = map(Requirement, one.requires or ())
+        requirement = pending.pop()
+        name = canonicalize_name(requirement.name)
+        found[name] = ours if name == "palimpsest" else distribution(name)
+        for extra in {"", *requirement.extras} - {extra for known, extra in visited if known == name}:
+            visited.add((name, extra))
+            needed = map(Requirement, found[name].requires or ())
             pending += [need for need in needed if not need.marker or need.marker.evaluate({"extra": extra})]
-    return [one for name, one in sorted(found.items()) if name != "palimpsest"]
+    return [found[name] for name in sorted(found) if name != "palimpsest"]
 
 
-def link(one: Distribution, site: Path) -> None:
-    """Put a distribution's packages and modules in a folder, as links; its scripts are left out."""
-    root = Path(str(one.locate_file("")))
-    for entry in {_package(root, PurePath(file)) for file in one.files or () if ".." not in file.parts}:
+def link(installed: Distribution, site: Path) -> None:
+    """Link a distribution's packages and modules, but not its scripts, into a folder."""
+    root = Path(str(installed.locate_file("")))
+    files = installed.files or ()
+    for entry in {_package(root, PurePath(file)) for file in files if ".." not in file.parts}:
         place = site / entry
         if (root / entry).exists() and not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -125,8 +130,8 @@ def link(one: Distribution, site: Path) -> None:
 
 
 def _package(root: Path, file: PurePath) -> PurePath:
-    """The outermost folder around a file that is one distribution's alone; the file, where there is none."""
-    for around in reversed(file.parents[:-1]):
-        if (root / around / "__init__.py").is_file() or around.suffix in (".dist-info", ".libs"):
-            return around
+    """Return the outermost folder around a file that belongs to a single distribution, or else the file."""
+    for parent in reversed(file.parents[:-1]):
+        if (root / parent / "__init__.py").is_file() or parent.suffix in (".dist-info", ".libs"):
+            return parent
     return file

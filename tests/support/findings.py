@@ -1,4 +1,4 @@
-"""What an examination finds, as tests read it."""
+"""Findings of the doctor as text."""
 
 from pathlib import Path
 
@@ -7,10 +7,12 @@ from palimpsest.doctor import Finding, Level, examine
 
 
 def examined(config: ArtifactsConfig, folder: Path) -> list[Finding]:
-    """All findings."""
+    """Return all findings for a configuration."""
     return list(examine(config, folder=folder))
 
 
 def sentences(findings: list[Finding], level: Level) -> str:
-    """The findings of one level as text, a line for each."""
-    return "\n".join(f"{one.subject}: {one.message}" for one in findings if one.level is level)
+    """Return the findings of one level as text, a line for each."""
+    return "\n".join(
+        f"{finding.subject}: {finding.message}" for finding in findings if finding.level is level
+    )

@@ -1,4 +1,4 @@
-"""An oracle without models, for stages that only ask."""
+"""Oracle without models, for stages that only need answers."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from palimpsest.datasets import ImageSet
 
 
 class FlatOracle:
-    """Answers in six directions of three hundred, with norms as differences have them."""
+    """Oracle whose answers span six of three hundred directions, with norms like those of differences."""
 
     dimension = 300
 
@@ -21,6 +21,6 @@ class FlatOracle:
 
 
 def small_images(count: int, seed: int) -> ImageSet:
-    """Images of six pixels, all of one class."""
+    """Make images of six pixels of a single class."""
     drawn = torch.rand(count, 1, 2, 3, generator=torch.Generator().manual_seed(seed))
     return ImageSet("drawn", drawn, torch.zeros(count, dtype=torch.int64), 1)

@@ -1,13 +1,13 @@
-"""The example's Flower app in one process: Flower's own messages, and no network."""
+"""The example's Flower app in one process, with Flower's messages and without a network."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-NODES = (7, 2**63 + 5)  # Flower's numbers go beyond int64.
+NODES = (7, 2**63 + 5)  # Flower's node ids exceed int64.
 
 
 class Local:
-    """Flower's grid: each message goes to the app at once, with the state that its node keeps."""
+    """Stand-in for Flower's grid that passes each message directly to the app, with its node's state."""
 
     def __init__(self, app: Any, *, lose: Callable[[Any], bool] = lambda message: False) -> None:
         from flwr.app import Context, RecordDict
@@ -43,7 +43,7 @@ class Local:
 
 
 def client(example: Any, *mods: Any) -> Any:
-    """The example's client with these mods in place of its own."""
+    """Make the example's client with other mods."""
     import app.client as module  # pyright: ignore[reportMissingImports]
     from flwr.clientapp import ClientApp
 

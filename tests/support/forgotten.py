@@ -1,4 +1,4 @@
-"""Recognize forgotten samples in tensors, arrays, bytes and files, whatever form they are kept in."""
+"""Detection of forgotten samples in tensors, arrays, bytes and files, in any representation."""
 
 import io
 import stat
@@ -14,11 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 _ALIKE = 1e-3
-"""One minus the correlation below which two windows are one picture; rounding to 8 bits makes 1e-5 of it."""
+"""Largest difference from a correlation of 1 at which windows are the same image; rounding to 8 bits causes 1e-5."""
 LIBRARIES = tuple(
     str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
-"""Folders of code that is not ours, which hold fonts and the like besides."""
+"""Folders of third-party code, which also contain fonts and other data."""
 _WINDOWS = 2**15
 _ELEMENTS = [np.dtype(kind) for kind in ("u1", "i2", "f2", "i4", "f4", "i8", "f8")]
 _LARGEST = 2**26
@@ -27,29 +27,29 @@ _LARGEST = 2**26
 class Forgotten:
     """Samples that must not be found anywhere.
 
-    A sample is found where its values, flattened, follow one another in whatever is searched: in a copy, a slice, a
-    batch, or a flattened one, as floating-point numbers or integers of any size.
+    A sample is found if its flattened values are consecutive in the searched object, for example in a copy, a slice or
+    a batch, as floating-point numbers or integers of any size.
 
     Args:
         samples: `[n, ...]`, none of them constant.
-        affine: Whether a sample is also found when its values were scaled or shifted, as normalization and a range of
-            0 to 255 do. Not where a proof holds multiples of the samples by right, as the gradients of a first linear
-            layer do; then the values themselves and 255 times them are found.
+        affine: Also find samples whose values were scaled or shifted, as by normalization. Use False if a proof
+            legitimately contains multiples of the samples, as the gradients of a first linear layer do; then only the
+            values themselves and 255 times the values are found.
     """
 
     def __init__(self, samples: Tensor, *, affine: bool = True) -> None:
         self._samples = samples.detach().flatten(1).double()
         self._centered = self._samples - self._samples.mean(1, keepdim=True)
         self._affine = affine
-        assert (self._centered.norm(dim=1) > 0).all(), "a constant sample can be found anywhere"
+        assert (self._centered.norm(dim=1) > 0).all(), "a constant sample would be found anywhere"
 
     @property
     def size(self) -> int:
-        """Values of a sample."""
+        """Number of values of a sample."""
         return self._samples.shape[1]
 
     def in_tensor(self, values: Tensor) -> bool:
-        """Whether a sample is in a tensor, or in the rest of the memory that it is a view of."""
+        """Return whether a sample is in a tensor, or elsewhere in the memory that the tensor views."""
         if values.is_meta or values.numel() == 0:
             return False
         values = values.detach()
@@ -59,7 +59,7 @@ class Forgotten:
         return any(self._in_row(form.cpu().double()) for form in _forms(values))
 
     def in_bytes(self, content: bytes) -> bool:
-        """Whether a sample is among these bytes, as numbers of any type, in a zip archive or in an image file."""
+        """Return whether a sample is in bytes, as numbers of any type, in a zip archive or in an image file."""
         content = bytes(content)
         for element in _ELEMENTS:
             for start in range(element.itemsize):
@@ -73,21 +73,21 @@ class Forgotten:
         return any(map(self.in_bytes, _unpacked(content)))
 
     def in_file(self, path: Path) -> bool:
-        """Whether a sample is in a file, among its bytes or packed."""
+        """Return whether a sample is in a file, packed or not."""
         assert path.stat().st_size <= _LARGEST, f"{path} is too large to be searched"
         return self.in_bytes(path.read_bytes())
 
     def in_folder(self, folder: Path) -> list[Path]:
-        """The files below a folder, or the file itself, that hold a sample."""
+        """Return the files in a folder, or the file itself, that contain a sample."""
         files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
         return [path for path in files if path.is_file() and self.in_file(path)]
 
     def in_open_files(self) -> list[str]:
-        """The regular files that this process holds open and that hold a sample."""
+        """Return this process's open regular files that contain a sample."""
         return [name for name, content in open_files() if self.in_bytes(content)]
 
     def _in_row(self, row: Tensor) -> bool:
-        """Whether a sample is among consecutive values, `[m]` float64."""
+        """Return whether a sample is among consecutive values, `[m]` float64."""
         row = row.nan_to_num(0, 0, 0)
         starts = range(0, len(row) - self.size + 1, _WINDOWS)
         return any(self._in_windows(row[start : start + _WINDOWS + self.size - 1]) for start in starts)
@@ -107,7 +107,7 @@ class Forgotten:
                 )
                 for scale in (1, 255)
             )
-        # A window that does not change is no picture; neither is one whose changes are rounding.
+        # A window that is constant up to rounding is not an image.
         spread = squares - sums.square() / self.size
         changing = spread > 1e-9 * squares
         scale = (spread.clamp(min=0)[:, None] * norms).sqrt()
@@ -115,9 +115,9 @@ class Forgotten:
 
 
 def open_files() -> Iterator[tuple[str, bytes]]:
-    """The regular files that this process holds open, with what they hold, also after they were removed."""
+    """Yield name and content of this process's open regular files, including removed ones."""
     for place in Path("/proc/self/fd").iterdir():
-        # The folder's own descriptor is gone when it is looked at.
+        # The descriptor of the listing itself is closed by now.
         with suppress(FileNotFoundError):
             status, target = place.stat(), str(place.readlink())
             if (
@@ -129,7 +129,7 @@ def open_files() -> Iterator[tuple[str, bytes]]:
 
 
 def _forms(values: Tensor) -> Iterator[Tensor]:
-    """Rows of numbers: a tensor's whole memory, its own values in order, and with the last dimension first."""
+    """Yield rows of numbers: a tensor's whole memory, its values in order, and those with the last dimension first."""
     whole = torch.empty(0, dtype=values.dtype, device=values.device).set_(values.untyped_storage())
     yield whole
     if not (values.is_contiguous() and whole.numel() >= values.numel()):

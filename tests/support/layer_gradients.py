@@ -1,4 +1,4 @@
-"""Layer-by-layer gradients beside those of `vmap(grad)`, in float64."""
+"""Comparison of layer-by-layer gradients with `vmap(grad)`, in float64."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ BATCHES, SAMPLES = 3, 2
 
 
 def parameters_of(model: nn.Module) -> Parameters:
-    """Another state dict of the model: all different, and none of its own."""
+    """Make another state dict of the model, with all values different."""
     return {
         name: 0.3 * noise(*value.shape, seed=place).abs_().add_(0.2) * (-1) ** place
         if name.endswith("running_mean")
@@ -30,7 +30,7 @@ def parameters_of(model: nn.Module) -> Parameters:
 
 
 def assert_batched_equal(model: nn.Module, *shape: int, fast: bool = True) -> None:
-    """Gradients, and derivatives of a function of them by images and targets, are those of vmap(grad)."""
+    """Assert that gradients, and derivatives of a function of them by images and targets, equal vmap(grad)'s."""
     model.double().eval()
     parameters = parameters_of(model)
     images, targets = noise(BATCHES, SAMPLES, *shape), noise(BATCHES, SAMPLES, CLASSES, seed=1).softmax(2)
@@ -40,18 +40,18 @@ def assert_batched_equal(model: nn.Module, *shape: int, fast: bool = True) -> No
     slow = vmap(partial(gradient, parameters))
     torch.testing.assert_close(batched(images, targets), slow(images, targets), rtol=1e-6, atol=1e-10)
 
-    def derivatives(of: object) -> tuple[Tensor, ...]:
+    def derivatives(function: object) -> tuple[Tensor, ...]:
         unknowns = images.clone().requires_grad_(), targets.clone().requires_grad_()
-        found = of(*unknowns)  # type: ignore[operator]
-        return torch.autograd.grad((found.sin() * noise(*found.shape, seed=2)).sum(), unknowns)
+        values = function(*unknowns)  # type: ignore[operator]
+        return torch.autograd.grad((values.sin() * noise(*values.shape, seed=2)).sum(), unknowns)
 
-    for found, expected in zip(derivatives(batched), derivatives(slow), strict=True):
+    for actual, expected in zip(derivatives(batched), derivatives(slow), strict=True):
         assert float(expected.norm()) > 0
-        assert (found - expected).norm() <= 1e-6 * expected.norm()
+        assert (actual - expected).norm() <= 1e-6 * expected.norm()
 
 
 def both(model: nn.Module, images: Tensor, *, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Gradients layer by layer, and of vmap(grad)."""
+    """Compute gradients layer by layer, and with vmap(grad)."""
     labels = torch.randint(CLASSES, (len(images),), generator=torch.Generator().manual_seed(seed))
     layerwise = Layerwise(model.eval())
     assert layerwise.supports(images)
@@ -72,7 +72,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def shaken(model: nn.Module) -> nn.Module:
-    """The model with parameters and statistics that are all different, in float64."""
+    """Give the model distinct parameters and statistics, in float64."""
     generator = torch.Generator().manual_seed(1)
     model.double().eval()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A case of the LeNet of this package: checkpoints, folders of images, proofs, and an attack that ran on them."""
+"""Artifacts of the built-in LeNet: checkpoints, image folders, proofs, and a finished attack on them."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import palimpsest as pp
-from palimpsest.models import build_own
+from palimpsest.models import build_custom_model
 from palimpsest.pipeline.results.result import AuditResult
 
 ATTACK: dict[str, Any] = {
@@ -22,14 +22,14 @@ ATTACK: dict[str, Any] = {
     "queries": 2,
     "horizontal_flip": False,
 }
-"""An attack of less than a second."""
+"""Settings of an attack that takes less than a second."""
 KEYS = "original", "unlearned", "model", "auxiliary"
 """The keys of the case that an attack takes as well."""
 
 
 @pytest.fixture(scope="session")
 def lenet_case(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The keys of two checkpoints of a LeNet and of folders of images; nothing there is to be changed."""
+    """Make two checkpoints of a LeNet and image folders, and return their keys; tests must not change the files."""
     folder = tmp_path_factory.mktemp("lenet")
     random = np.random.default_rng(1)
     for place, count in (("auxiliary", 12), ("forgotten", 4)):
@@ -39,7 +39,7 @@ def lenet_case(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
                 pixels = random.integers(0, 255, (8, 8)).astype(np.uint8)
                 Image.fromarray(pixels).save(folder / place / f"class{label}" / f"{row:02}.png")
     torch.manual_seed(0)
-    network = build_own("lenet", {}, shape=(1, 8, 8), classes=2)
+    network = build_custom_model("lenet", {}, shape=(1, 8, 8), classes=2)
     for name in ("original", "unlearned"):
         state = {key: value + 0.1 * torch.randn(value.shape) for key, value in network.state_dict().items()}
         save_file(state, folder / f"{name}.safetensors")
@@ -54,7 +54,7 @@ def lenet_case(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def lenet_proofs(lenet_case: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of the forgotten images' proofs; not to be changed."""
+    """Make the proof file of the forgotten images, which tests must not change."""
     path = tmp_path_factory.mktemp("lenet") / "proofs.safetensors"
     pair = lenet_case["original"], lenet_case["unlearned"]
     pp.prove(*pair, lenet_case["forgotten"], model="lenet", out=path)
@@ -65,6 +65,6 @@ def lenet_proofs(lenet_case: dict[str, Any], tmp_path_factory: pytest.TempPathFa
 def lenet_attack(
     lenet_case: dict[str, Any], lenet_proofs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AuditResult:
-    """The result of the attack; its folder is not to be changed."""
+    """Run the attack, and return its result; tests must not change its folder."""
     keys = {key: lenet_case[key] for key in KEYS}
     return pp.attack(proofs=lenet_proofs, **keys, attack=ATTACK, out=tmp_path_factory.mktemp("lenet") / "run")

@@ -13,12 +13,12 @@ _INDENTED = re.compile(r"^    (?P<line>.*\S)\s*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block.
+    """Fenced block.
 
     Args:
-        language: What follows the fence, such as `python`.
-        title: The file that the block is, as in a title after the language; empty for no file.
-        code: The lines between the fences.
+        language: Language after the fence, such as `python`.
+        title: File name in the block's title; empty if the block is not a file.
+        code: Lines between the fences.
     """
 
     language: str
@@ -27,35 +27,35 @@ class Block:
 
 
 def page_name(path: Path) -> str:
-    """The page's path in the repository."""
+    """Return the page's path in the repository."""
     return str(path.relative_to(ROOT))
 
 
 def read_blocks(path: Path) -> list[Block]:
-    """All fenced blocks of a page, in order."""
+    """Return all fenced blocks of a page, in order."""
     text = path.read_text(encoding="utf-8")
     return [Block(match["language"], match["title"] or "", match["code"]) for match in _FENCE.finditer(text)]
 
 
 def files(path: Path) -> list[Block]:
-    """The blocks that are files."""
+    """Return the blocks that are files."""
     return [block for block in read_blocks(path) if block.title]
 
 
 def snippets(path: Path, language: str) -> list[str]:
-    """The code of each block in a language that is no file."""
+    """Return the code of each block in a language that is not a file."""
     return [block.code for block in read_blocks(path) if block.language == language and not block.title]
 
 
 def join_lines(code: str) -> list[str]:
-    """The commands of a console block: without prompts and comments, continued lines joined."""
+    """Return the commands of a console block, without prompts and comments, with continued lines joined."""
     lines = [line.strip().removeprefix("$ ") for line in code.replace("\\\n", " ").splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def commands(path: Path) -> list[str]:
-    """Each `palimpsest ...` of a page, in fenced blocks first and then in indented ones."""
+    """Return each `palimpsest ...` command of a page, in fenced blocks first and then in indented ones."""
     text = path.read_text(encoding="utf-8")
-    shown = [*snippets(path, "console"), *snippets(path, "bash")]
-    shown.append("\n".join(match["line"] for match in _INDENTED.finditer(_FENCE.sub("", text))))
-    return [line for line in join_lines("\n".join(shown)) if line.startswith("palimpsest ")]
+    blocks = [*snippets(path, "console"), *snippets(path, "bash")]
+    blocks.append("\n".join(match["line"] for match in _INDENTED.finditer(_FENCE.sub("", text))))
+    return [line for line in join_lines("\n".join(blocks)) if line.startswith("palimpsest ")]

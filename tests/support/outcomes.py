@@ -1,4 +1,4 @@
-"""Outcomes of an audit and of attacks on artifacts, put together by hand: nothing is trained or attacked."""
+"""Handmade outcomes of an audit and of attacks on artifacts, without training or attacking."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,14 +26,14 @@ FOUND = Reconstruction(TRUTH.images / 2, {"loss": [2.0, 1.0]}, {"queries": 6.0})
 
 
 def scores(truth: ImageSet = TRUTH) -> Scores:
-    """Scores of the reconstructions."""
+    """Score the reconstructions."""
     return evaluate(
         truth.images / 2, truth, AUXILIARY, bootstrap=10, generator=torch.Generator().manual_seed(1)
     )
 
 
 def proofs_outcome(*, metadata: dict[str, str] | None = None, scored: bool = False, **keys: Any) -> Outcome:
-    """An attack on four proofs of norm 1 to 4, of which tau = 3 accepts three."""
+    """Make the outcome of an attack on four proofs of norms 1 to 4, of which tau = 3 accepts three."""
     config = read_artifacts_config(None, {"proofs": "held/proofs.safetensors", "auxiliary": "own", **keys})
     proofs = Proofs(torch.eye(4, 300) * torch.arange(1.0, 5.0)[:, None], metadata or {})
     source = OracleSource(FlatOracle(), "six directions", "", None, None)
@@ -43,7 +43,7 @@ def proofs_outcome(*, metadata: dict[str, str] | None = None, scored: bool = Fal
 
 
 def gradients_outcome(*, label_accuracy: float | None = 0.5, **keys: Any) -> Outcome:
-    """An attack on two batches of three retained and two forgotten samples."""
+    """Make the outcome of an attack on two batches of three retained and two forgotten samples."""
     tree = {"gradients": "seen.safetensors", "auxiliary": "own", "attack": {"name": "dragd"}}
     config = read_artifacts_config(None, {**tree, "observation": {"retained": 3, "forgotten": 2}, **keys})
     observation = Observation({}, {}, torch.rand(2, 7), torch.rand(2, 7), retained=3, forgotten=2)
@@ -54,14 +54,14 @@ def gradients_outcome(*, label_accuracy: float | None = 0.5, **keys: Any) -> Out
 
 
 def measured() -> Measured:
-    """Scores of retained samples."""
+    """Score retained samples."""
     return measure(
         AUXILIARY.images, AUXILIARY.images, bootstrap=10, generator=torch.Generator().manual_seed(1)
     )
 
 
 def audit_outcome(data: FederatedData, *, server: bool = False, **keys: Any) -> Outcome:
-    """An audit whose client 1 sent numbers that were not finite; four samples of client 2 are forgotten."""
+    """Make the outcome of an audit in which client 1 sent NaN or infinity, and client 2 forgot four samples."""
     config = build_config(
         {"data": {"name": "digits"}, "attack": {"name": "dragd" if server else "igf"}, **keys}
     )

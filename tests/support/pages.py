@@ -1,4 +1,4 @@
-"""Pages made up from real images: scikit-learn's digits and blurred copies of them."""
+"""Synthetic report pages with scikit-learn's digits and blurred copies as reconstructions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ _YAML = "data:\n  name: digits\nseed: 1234\n"
 
 
 def digits(count: int, *, size: int = 32, channels: int = 3) -> tuple[Tensor, Tensor]:
-    """Digits as `[n, c, size, size]` in [0, 1], tinted where they have colors, with their labels."""
+    """Load digits as `[n, c, size, size]` in [0, 1], randomly tinted, with their labels."""
     data = load_digits()
     rows = torch.arange(count) % len(data.target)
     images = torch.tensor(data.images, dtype=torch.float32)[rows].unsqueeze(1) / 16
@@ -40,20 +40,20 @@ def digits(count: int, *, size: int = 32, channels: int = 3) -> tuple[Tensor, Te
 
 
 def blurred(images: Tensor) -> Tensor:
-    """The images through a box filter; the later an image stands, the nearer it comes to the mean image."""
+    """Blur the images with a box filter; later images are closer to the mean image."""
     soft = F.avg_pool2d(images, 7, stride=1, padding=3)
     share = torch.linspace(0.1, 0.97, len(images)).view(-1, 1, 1, 1)
     return (1 - share) * soft + share * images.mean(0, keepdim=True)
 
 
 def ranks(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """The place of the right image among all by squared distance, 1 is first."""
+    """Rank the correct image among all images by distance; 1 means nearest."""
     distances = torch.cdist(reconstructions.flatten(1), images.flatten(1))
     return (distances < distances.diagonal().unsqueeze(1)).sum(1) + 1
 
 
 def scores_of(mse: float, top1: float, count: int) -> dict[str, Any]:
-    """Scores that belong together, from an error and a share of right guesses."""
+    """Make consistent scores from an error and an identification rate."""
     psnr = float(-10 * torch.tensor(mse).log10())
     return {
         "mse": mse,
@@ -88,7 +88,7 @@ FORGETTING: dict[str, Any] = {
 def metrics_tree(
     *, mse: float, top1: float, count: int, mean_image: float = 0.08, **changes: Any
 ) -> dict[str, Any]:
-    """The contents of a metrics.json around the numbers that a verdict rests on; a part set to None is left out."""
+    """Make the contents of a metrics.json from the numbers of a verdict; a section of None is left out."""
     tree: dict[str, Any] = {
         "attack": {"queries": 800.0},
         "federation": {
@@ -112,12 +112,12 @@ def metrics_tree(
 
 
 def make_metrics(**numbers: Any) -> Metrics:
-    """See `metrics_tree`."""
+    """Make metrics from the arguments of `metrics_tree`."""
     return Metrics.model_validate(metrics_tree(**numbers))
 
 
 def unscored_metrics(**changes: Any) -> Metrics:
-    """The metrics of an attack without the forgotten samples."""
+    """Make the metrics of an attack without the forgotten samples."""
     tree = {
         "attack": {},
         "seconds": {"attack": 1.0},
@@ -127,14 +127,14 @@ def unscored_metrics(**changes: Any) -> Metrics:
 
 
 def draw(page: ReportInput, *, redact: bool = False) -> str:
-    """The page as HTML."""
+    """Render the page as HTML."""
     return render_page(page, judge(page), redact=redact)
 
 
 def unscored_page(count: int = 3, **changes: Any) -> ReportInput:
-    """The page of an attack without the forgotten images."""
+    """Make the page of an attack without the forgotten images."""
     fields: dict[str, Any] = {
-        "title": "igf against <b>proofs</b>",
+        "title": "igf attack on <b>proofs</b>",
         "command": "palimpsest attack",
         "facts": [("Attack", "igf")],
         "config": {"seed": 1, "attack": {"name": "igf"}},
@@ -159,14 +159,14 @@ def synthetic_report(
     parts: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> ReportInput:
-    """The page of an audit of so many digits.
+    """Make the page of an audit of digits.
 
     Args:
-        count: How many were forgotten.
-        size: Their height and width.
-        channels: 1 or 3.
-        parts: Parts of the metrics that are replaced.
-        changes: Fields of the page that are replaced.
+        count: Number of forgotten digits.
+        size: Height and width of the images in pixels.
+        channels: Number of channels, 1 or 3.
+        parts: Sections of the metrics to replace.
+        changes: Fields of the page to replace.
     """
     originals, labels = digits(count, size=size, channels=channels)
     reconstructions = blurred(originals)
@@ -202,7 +202,7 @@ def synthetic_report(
             "validation loss": [0.09 * 0.94**epoch + 0.019 for epoch in range(40)],
         },
         "knowledge": [
-            "Gradients of any sample it likes, from the original and the unlearned model.",
+            "Gradients of any sample, from the original and the unlearned model.",
             "800 images.",
         ],
         "notes": ["digits has 1,797 images of 8 x 8 pixels."],

@@ -1,4 +1,4 @@
-"""The public API as text: every name with its signature, one a line. Run it to write down what a release promises."""
+"""Public API as text, with every name and its signature on a line. Run this file to record the API of a release."""
 
 import dataclasses
 import importlib
@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "python.md"
 
 
 def below() -> dict[str, Any]:
-    """What the reference names of the modules below the package, by its path: for extensions, and for Flower."""
+    """Return the names of the package's modules, by path, that the reference documents for extensions and Flower."""
     paths = re.findall(
         r"^::: (palimpsest\.(?!api\.)\w+\.\w+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -28,11 +28,11 @@ def below() -> dict[str, Any]:
         for path in paths
     }
     listed = [getattr(palimpsest, name) for name in palimpsest.__all__]
-    return {path: value for path, value in found.items() if not any(value is one for one in listed)}
+    return {path: value for path, value in found.items() if not any(value is other for other in listed)}
 
 
 def describe() -> dict[str, str]:
-    """Each public name, members of classes as `Class.member`, with what a caller relies on."""
+    """Return each public name, with members of classes as `Class.member`, and its signature."""
     listed = {name: getattr(palimpsest, name) for name in palimpsest.__all__}
     return dict(line for name, value in (listed | below()).items() for line in _lines(name, value))
 
@@ -42,7 +42,7 @@ def as_text(described: dict[str, str]) -> str:
 
 
 def from_text(text: str) -> dict[str, str]:
-    """The inverse of `as_text`."""
+    """Parse the result of `as_text`."""
     lines = {}
     for line in text.splitlines():
         end = min(place for place in (*map(line.find, "(: "), len(line)) if place > 0)
@@ -91,7 +91,7 @@ def _written(annotation: Any) -> str:
 
 
 def _short(text: str) -> str:
-    # In which module a type is defined differs between versions of Python, and is nobody's business.
+    # The module that defines a type differs between versions of Python and is not part of the API.
     return re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", text)
 
 

@@ -1,3 +1,5 @@
+"""Handmade run folder for tests of tables and comparisons."""
+
 import json
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A server's case: gradients of two batches, the true images, and the configuration that names them."""
+"""Artifacts of a server: gradients of two batches, the true images, and the configuration that names them."""
 
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from palimpsest.artifacts.server import images_of
 
 QUICK = {"name": "dragd", "iterations": 3}
 SHAPES = {"retained": 6, "forgotten": 4}
-"""Batches of three retained samples and two forgotten ones: two of them."""
+"""Number of samples in two batches of three retained and two forgotten samples."""
 
 
 def plain_gradient(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """The mean loss's gradient as anybody's code computes it."""
+    """Compute the gradient of the mean loss with plain autograd."""
     loss = F.cross_entropy(model(images), labels)
     return dict(
         zip(
@@ -33,7 +33,7 @@ def plain_gradient(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str
 
 
 class Client:
-    """Who computed the gradients, and the file that the server kept."""
+    """Client that computes gradients, and writes the file that the server stores."""
 
     def __init__(self, folder: Path, models: dict[str, Any]) -> None:
         self.folder = folder
@@ -51,17 +51,17 @@ class Client:
 
     @property
     def named(self) -> dict[str, Tensor]:
-        """A tensor for each parameter, `[2, *shape]`."""
+        """Gradients by parameter, `[2, *shape]` each."""
         tensors: dict[str, list[Tensor]] = {}
         for batch in range(2):
             stay = self.stay.subset(torch.arange(3 * batch, 3 * batch + 3))
             leave = self.leave.subset(torch.arange(2 * batch, 2 * batch + 2))
             whole = torch.cat([stay.images, leave.images]), torch.cat([stay.labels, leave.labels])
-            for when, model, some in (
+            for when, model, samples in (
                 ("before", self.models.original, whole),
                 ("after", self.models.unlearned, (stay.images, stay.labels)),
             ):
-                for name, value in plain_gradient(model, *some).items():
+                for name, value in plain_gradient(model, *samples).items():
                     tensors.setdefault(f"gradients_{when}/{name}", []).append(value)
         return {name: torch.stack(values) for name, values in tensors.items()}
 
@@ -89,7 +89,7 @@ class Client:
 
 
 def write_table(client: Client, part: str) -> str:
-    """The true images in the order of the batches: a table of file names and labels."""
+    """Write a table of file names and labels of the true images, in the order of the batches."""
     files = sorted((client.folder / part).glob("class*/*.png"))
     lines = [f"{path},{path.parent.name.removeprefix('class')}" for path in files[: SHAPES[part]]]
     listed = client.folder / f"{part}.csv"
@@ -104,7 +104,7 @@ def client(pieces: Path, here: Path, models: dict[str, Any]) -> Client:
 
 @pytest.fixture
 def served(client: Client, pieces: Path, models: dict[str, Any]) -> Make:
-    """Makes the configuration of the server's case, with some keys replaced; a key set to none is left out."""
+    """Return a function that makes a server's configuration; its keys replace the defaults, and None removes a key."""
 
     def make(**keys: Any) -> ArtifactsConfig:
         path = keys.pop("path", None) or client.write(client.flat | client.labels)

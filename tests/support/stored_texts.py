@@ -1,4 +1,4 @@
-"""Digests of configurations' texts, which run folders and finished stages are found by. Run it to write them anew."""
+"""Digests of configurations as text, which identify run folders and finished stages. Run this file to update them."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _OTHER_ORDER = {
 
 
 def configurations() -> Iterator[tuple[str, AuditConfig]]:
-    """Every preset, the defaults of every component, and settings given in another order."""
+    """Yield every preset, the defaults of every component, and settings in another order."""
     yield from ((name, read_config(name)) for name in preset_names())
     for section, key, registry in _SELECTORS:
         yield from ((f"{section}.{name}", build_config({section: {key: name}})) for name in registry.names())
@@ -36,7 +36,7 @@ def configurations() -> Iterator[tuple[str, AuditConfig]]:
 
 
 def digests() -> dict[str, list[str]]:
-    """The digests of each configuration as JSON, which stages are hashed by, and as YAML."""
+    """Return two digests of each configuration: of its JSON, which identifies stages, and of its YAML."""
     texts = {name: (config.model_dump_json(), config.to_yaml()) for name, config in configurations()}
     return {name: [sha256(text.encode()).hexdigest()[:8] for text in both] for name, both in texts.items()}
 

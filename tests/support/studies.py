@@ -1,4 +1,4 @@
-"""Studies in small: the cells' own presets on the embedded digits, with a few rounds and epochs."""
+"""Tiny studies: the cells' presets on the embedded digits, with few rounds and epochs."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,22 +14,22 @@ TINY: dict[str, Any] = {
     "attack": {"epochs": 1, "queries": 2, "components": 10, "width": 8, "batch_size": 32, "beta": 0},
     "scoring": {"bootstrap": 20},
 }
-"""An audit of a second."""
+"""Configuration keys of an audit that takes a second."""
 
 
 def tiny_config(preset: str, **changes: Any) -> AuditConfig:
-    """The preset's configuration with `TINY` and these changes."""
+    """Make the preset's configuration with `TINY` and further changes."""
     return read_config(preset, merged(TINY, changes))
 
 
 def tiny_study(name: str, /, **cells: dict[str, Any]) -> Study:
-    """A study of tiny audits of the digits: the changes of each cell by its name."""
+    """Make a study of tiny audits of digits, from the changes of each cell by its name."""
     made = [Cell(cell, "digits", {**TINY, **changes}) for cell, changes in cells.items()]
     return Study(name, "A title", "A source", lambda: made)
 
 
 def tiny(study: Study) -> Study:
-    """The same cells by name, with shorter trainings whatever a cell itself asks for."""
+    """Shorten the training of every cell of a study."""
 
     def small(cell: Cell) -> dict[str, Any]:
         changes = cell.changes
@@ -40,13 +40,11 @@ def tiny(study: Study) -> Study:
         attack |= {"beta": 0} if "beta" in attack else {}
         if attack.get("name") in ("igf-plus", "igf-white") and attack["components"] is None:
             attack["components"] = 0
-        few = dict(TINY)
+        tree = dict(TINY)
         if read_config(cell.preset).unlearning.scenario != "sample":
-            del few["unlearning"]
-        kept = {key: one for key, one in changes.items() if key not in ("attack", "data")}
-        return {**few, **kept, "attack": attack}
+            del tree["unlearning"]
+        others = {key: value for key, value in changes.items() if key not in ("attack", "data")}
+        return {**tree, **others, "attack": attack}
 
-    cells = [
-        Cell(one.name, one.preset, small(one), one.published, one.size, one.position) for one in study.cells()
-    ]
+    cells = [replace(cell, changes=small(cell)) for cell in study.cells()]
     return replace(study, cells=lambda: cells)

@@ -1,4 +1,4 @@
-"""The events of an audit for trackers that run offline."""
+"""Events of an audit for trackers that run offline."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ METRICS = Metrics.model_validate(
 
 
 def feed(callback: Callback, folder: Path) -> None:
-    """Send what an audit sends: two lines of one name, a stage and its scores."""
+    """Send the events of an audit: two progress lines of one name, a stage and its scores."""
     folder.mkdir(exist_ok=True)
     config = read_config("digits", {"unlearning": {"indices": [31337, 31338]}}).model_dump(mode="json")
     with with_callbacks(callback):
@@ -54,9 +54,9 @@ def track_offline(name: str, folder: Path, **environment: str) -> None:
     Args:
         name: The tracker's name.
         folder: The run folder.
-        environment: Variables that are added to the environment.
+        environment: Additional environment variables.
     """
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", _OFFLINE, name, str(folder)],
         capture_output=True,
         check=False,
@@ -64,4 +64,4 @@ def track_offline(name: str, folder: Path, **environment: str) -> None:
         env=os.environ | environment,
         timeout=200,
     )
-    assert told.returncode == 0, told.stderr
+    assert done.returncode == 0, done.stderr

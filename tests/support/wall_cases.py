@@ -1,4 +1,4 @@
-"""The smallest runs in which each attack is made: audits, and attacks on artifacts with the truth at hand."""
+"""Smallest runs of each attack: audits, and attacks on artifacts with known truth."""
 
 import sys
 from pathlib import Path
@@ -57,24 +57,24 @@ SERVERS = [name for name, kind in ATTACKS if not issubclass(kind, Attack)]
 
 
 def least(name: str) -> dict[str, Any]:
-    """An attack with as little work as its settings allow."""
+    """Return the settings of an attack with the least possible work."""
     return {"name": name} | {
         key: value for key, value in _LEAST.items() if key in ATTACKS.get(name).model_fields
     }
 
 
 def samples_at(path: Path) -> SampleSet:
-    """The samples of a folder or table, as an attack on artifacts loads them."""
+    """Load the samples of a folder or table as an attack on artifacts does."""
     return load_samples(str(path)).samples
 
 
 def audit_of(name: str, *, defenses: tuple[str, ...] = DEFENSES) -> AuditConfig:
-    """The configuration of an audit with this attack."""
+    """Make the configuration of an audit with this attack."""
     return build_config(AUDIT | {"attack": least(name), "defenses": list(defenses)})
 
 
 def table_case(name: str, here: Path) -> ArtifactsConfig:
-    """The configuration of an attack on rows or tokens, with the truth; all files stand in the working directory."""
+    """Make the configuration of an attack on rows or tokens, with the truth, and its files in the working directory."""
     kind = "tokens" if ATTACKS.get(name).takes is TokenSet else "rows"
     (here / "own_tables.py").write_text(_TABLES)
     sys.modules.pop("own_tables", None)
@@ -113,7 +113,7 @@ def _write_table(path: Path, kind: str, count: int) -> None:
 
 
 def server_case(name: str, here: Path, pieces: Path, models: dict[str, Any]) -> ArtifactsConfig:
-    """The configuration of an attack on a server's gradients, with the truth of both parts."""
+    """Make the configuration of an attack on a server's gradients, with the truth of both parts."""
     for part, seed in (("retained", 7), ("forgotten", 8)):
         write_folder(here / part, 2, seed=seed)
     retained, forgotten = samples_at(here / "retained"), samples_at(here / "forgotten")
@@ -132,11 +132,13 @@ def server_case(name: str, here: Path, pieces: Path, models: dict[str, Any]) -> 
     )
     assert held is not None
     network: nn.Module = held.original
-    seen = observe(network, snapshot(held.original), snapshot(held.unlearned), retained, forgotten, batches=3)
+    observation = observe(
+        network, snapshot(held.original), snapshot(held.unlearned), retained, forgotten, batches=3
+    )
     save_file(
         {
-            "gradients_before": seen.gradients_before,
-            "gradients_after": seen.gradients_after,
+            "gradients_before": observation.gradients_before,
+            "gradients_after": observation.gradients_after,
             "labels_retained": retained.labels.view(3, 2),
             "labels_forgotten": forgotten.labels.view(3, 2),
         },

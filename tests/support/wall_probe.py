@@ -1,4 +1,4 @@
-"""Record what an attack can reach at the moment it is called, and whether a forgotten sample is among it."""
+"""Search of everything that an attack can reach when it is called, for forgotten samples."""
 
 import functools
 import gc
@@ -19,23 +19,23 @@ from tests.support.forgotten import LIBRARIES, Forgotten
 from torch import Tensor
 
 METHODS = ("__call__", "learn", "invert")
-"""By which a run calls an attack."""
+"""Names of the methods that a run calls on an attack."""
 _MOST = 1_000_000
 _OURS = ("palimpsest", "tests")
 _ROOT = Path(__file__).parents[2]
 
 
 class WallProbe:
-    """Watches attacks; the run itself is not changed.
+    """Probe that searches what attacks can reach, without changing the run.
 
-    Searched are the attack object, its arguments and all that Python's garbage collector finds from there: attributes,
-    closures, bound methods, generators, partial functions, caches, saved tensors of autograd; of functions and classes
-    outside the libraries also the module variables that their code names and the class attributes. Of a path to a file
-    or folder, such as the scratch folder, the files are searched, as are those that the process holds open. The frames
-    that call the attack are not searched.
+    It searches the attack object, its arguments and everything that Python's garbage collector reaches from them:
+    attributes, closures, bound methods, generators, partial functions, caches, and saved tensors of autograd. For
+    functions and classes outside of libraries, it also searches class attributes and the module variables that their
+    code names. For a path, such as the scratch folder, it searches the files. It also searches files that the process
+    has open. It does not search the frames that call the attack.
 
     Args:
-        forgotten: What must not be found.
+        forgotten: Samples that must not be found.
     """
 
     def __init__(self, forgotten: Forgotten) -> None:
@@ -45,7 +45,12 @@ class WallProbe:
         self.searched = 0
 
     def watch(self, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Search before each call of an attack of this class."""
+        """Search before each call of an attack of this class.
+
+        Args:
+            kind: The attack's class.
+            monkeypatch: Patch that undoes the change after the test.
+        """
         for name in METHODS:
             if hasattr(kind, name):
                 monkeypatch.setattr(kind, name, self._watched(kind, name, getattr(kind, name)))
@@ -60,14 +65,19 @@ class WallProbe:
         return called
 
     def look(self, place: str, roots: object) -> None:
-        """Search what can be reached from an object, and note what is found."""
+        """Search everything that is reachable from an object, and record leaks.
+
+        Args:
+            place: Name of the call, for the record.
+            roots: The object.
+        """
         memories: set[object] = set()
-        for value, way in reachable(roots, ignored=(WallProbe, Forgotten)):
+        for value, chain in reachable(roots, ignored=(WallProbe, Forgotten)):
             self.searched += 1
             if self._holds(value, memories):
-                self.leaks.append(f"{place}: {way}")
+                self.leaks.append(f"{place}: {chain}")
             if isinstance(value, Path) and not _of_program(value):
-                self.leaks += [f"{place}: {way} {path}" for path in self._forgotten.in_folder(value)]
+                self.leaks += [f"{place}: {chain} {path}" for path in self._forgotten.in_folder(value)]
         self.leaks += [f"{place}: open file {name}" for name in self._forgotten.in_open_files()]
 
     def _holds(self, value: object, memories: set[object]) -> bool:
@@ -91,32 +101,32 @@ class WallProbe:
 
 
 def reachable(roots: object, *, ignored: tuple[type, ...] = ()) -> Iterator[tuple[object, str]]:
-    """All objects that can be reached from these, each with the way to it.
+    """Yield all objects that are reachable from others, each with the chain of types that leads to it.
 
     Args:
-        roots: Where to begin.
+        roots: The objects to start from.
         ignored: Classes whose objects are not entered.
     """
-    # The objects are kept, so that no other one comes to have the number of one that was seen.
-    seen: dict[int, tuple[object, str]] = {}
+    # Keeping the objects alive prevents a new object from reusing the id of a visited one.
+    visited: dict[int, tuple[object, str]] = {}
     waiting = deque([(roots, "")])
     while waiting:
-        value, way = waiting.popleft()
-        if id(value) in seen or isinstance(value, ignored) or value is seen:
+        value, parent_chain = waiting.popleft()
+        if id(value) in visited or isinstance(value, ignored) or value is visited:
             continue
         if isinstance(value, types.ModuleType | types.FrameType | types.CodeType | str | int | float | None):
             continue
-        here = f"{way} > {type(value).__name__}" if way else type(value).__name__
+        chain = f"{parent_chain} > {type(value).__name__}" if parent_chain else type(value).__name__
         if isinstance(value, types.FunctionType | type):
-            here += f" {value.__qualname__}"
-        seen[id(value)] = (value, here)
-        assert len(seen) <= _MOST, f"more than {_MOST:,} objects can be reached, the last by {here}"
-        yield value, here
-        waiting.extend((other, here) for other in referents(value))
+            chain += f" {value.__qualname__}"
+        visited[id(value)] = (value, chain)
+        assert len(visited) <= _MOST, f"more than {_MOST:,} objects are reachable, the last one by {chain}"
+        yield value, chain
+        waiting.extend((other, chain) for other in referents(value))
 
 
 def referents(value: object) -> Iterable[object]:
-    """The objects that one leads to."""
+    """Yield the objects that an object refers to."""
     match value:
         case types.FunctionType():
             yield from (value.__closure__, value.__defaults__, value.__kwdefaults__, vars(value))
@@ -157,13 +167,13 @@ def _of_library(module: str | None) -> bool:
 
 
 def _names(code: types.CodeType) -> set[str]:
-    """The module variables that a function's code may name, with the functions inside it."""
+    """Return the module variables that a function's code, including nested functions, may name."""
     inside = (_names(constant) for constant in code.co_consts if isinstance(constant, types.CodeType))
     return set(code.co_names).union(*inside)
 
 
 def _numbers(values: object) -> Tensor | None:
-    """A list of numbers, or of lists of them, as a tensor."""
+    """Convert a list of numbers, or of lists of numbers, to a tensor; None if it is neither."""
     first = values
     while isinstance(first, list | tuple | array) and len(first):
         first = first[0]
@@ -176,7 +186,7 @@ def _numbers(values: object) -> Tensor | None:
 
 
 def _place(value: Tensor) -> object:
-    """The same for two views of one memory that show the same of it."""
+    """Return a key that is equal for two identical views of the same memory."""
     if value.layout != torch.strided or value.is_meta:
         return id(value)
     return (value.data_ptr(), value.untyped_storage().data_ptr(), value.dtype, value.shape, value.stride())

@@ -8,7 +8,7 @@ from palimpsest.system.import_by_name import is_reference, load_reference
 
 
 @pytest.mark.parametrize(
-    ("text", "right"),
+    ("text", "expected"),
     [
         ("a:b", True),
         ("a.b_c:d.e", True),
@@ -21,20 +21,18 @@ from palimpsest.system.import_by_name import is_reference, load_reference
         ("a:b()", False),
     ],
 )
-def test_the_form(text: str, right: bool) -> None:
-    assert is_reference(text) is right
+def test_recognizes_references(text: str, expected: bool) -> None:
+    assert is_reference(text) is expected
 
 
-def test_what_it_names_is_imported_from_the_working_directory_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert load_reference("pathlib:Path.cwd", what="thing")() == Path.cwd()
-    (tmp_path / "mine_alone.py").write_text("def make():\n    return 3\nvalue = 3\n")
+def test_imports_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_reference("pathlib:Path.cwd", what="object")() == Path.cwd()
+    (tmp_path / "my_module.py").write_text("def make():\n    return 3\nvalue = 3\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    assert load_reference("mine_alone:make", what="thing")() == 3
+    assert load_reference("my_module:make", what="object")() == 3
     with pytest.raises(ConfigurationError, match="int, which can't be called"):
-        load_reference("mine_alone:value", what="thing")
+        load_reference("my_module:value", what="object")
 
 
 @pytest.mark.parametrize(
@@ -45,10 +43,10 @@ def test_what_it_names_is_imported_from_the_working_directory_too(
         ("pathlib:Pth", "AttributeError"),
     ],
 )
-def test_what_can_not_be_imported_is_said_in_a_sentence(text: str, words: str) -> None:
+def test_reports_why_an_import_failed(text: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
-        load_reference(text, what="thing")
+        load_reference(text, what="object")
 
 
-def test_torchvision_can_be_named_though_its_operators_may_not_load() -> None:
+def test_imports_torchvision_even_if_its_operators_do_not_load() -> None:
     assert load_reference("torchvision.models:resnet18", what="model")

@@ -1,4 +1,4 @@
-"""What the package does when it is merely imported or run: little, soon, and to nobody's knowledge."""
+"""Import time, and network silence of the package and its dependencies."""
 
 import json
 import os
@@ -20,15 +20,15 @@ HEAVY = (
 )
 
 
-def in_a_fresh_interpreter(code: str, **environment: str) -> str:
-    kept = {name: value for name, value in os.environ.items() if name not in SWITCHES}
+def run_in_new_interpreter(code: str, **environment: str) -> str:
+    inherited = {name: value for name, value in os.environ.items() if name not in SWITCHES}
     result = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         check=False,
         text=True,
         timeout=250,
-        env=kept | environment,
+        env=inherited | environment,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout + result.stderr
@@ -43,21 +43,21 @@ heavy = [name for name in {HEAVY} if name in sys.modules]
 import huggingface_hub.constants as hub
 try:
     import flwr.supercore.telemetry as flower
-    flower_tells = flower.FLWR_TELEMETRY_ENABLED
+    flower_telemetry = flower.FLWR_TELEMETRY_ENABLED
 except ImportError:
-    flower_tells = "0"
-print(json.dumps([seconds, heavy, dict(os.environ), hub.HF_HUB_DISABLE_TELEMETRY, flower_tells]))
+    flower_telemetry = "0"
+print(json.dumps([seconds, heavy, dict(os.environ), hub.HF_HUB_DISABLE_TELEMETRY, flower_telemetry]))
 """
 
 
-def test_importing_is_quick_and_light_and_switches_telemetry_off_before_its_owners_look() -> None:
-    told = in_a_fresh_interpreter(_IMPORT, RAY_USAGE_STATS_ENABLED="1").splitlines()[-1]
-    # Beside torch's own; the processor's time, which others' work on the machine leaves alone.
-    seconds, heavy, environment, hub_is_off, flower = json.loads(told)
+def test_import_loads_no_heavy_module_and_switches_telemetry_off() -> None:
+    last_line = run_in_new_interpreter(_IMPORT, RAY_USAGE_STATS_ENABLED="1").splitlines()[-1]
+    seconds, heavy, environment, hub_is_off, flower_telemetry = json.loads(last_line)
+    # CPU time without the import of torch. Unlike wall-clock time it does not depend on the load of the machine.
     assert seconds < 2
     assert heavy == []
-    assert (hub_is_off, flower) == (True, "0")
-    # What its user has set is left alone.
+    assert (hub_is_off, flower_telemetry) == (True, "0")
+    # A variable that the user has set does not change.
     assert {name: environment[name] for name in SWITCHES} == SWITCHES | {"RAY_USAGE_STATS_ENABLED": "1"}
 
 
@@ -66,7 +66,7 @@ import logging, socket, sys, tempfile
 from pathlib import Path
 
 def refuse(*address, **_):
-    raise AssertionError(f"something connects to {address}")
+    raise AssertionError(f"unexpected connection to {address}")
 
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = socket.socket.sendto = refuse
 logging.basicConfig(level=logging.DEBUG)
@@ -80,13 +80,14 @@ print("silent")
 """
 
 
-def test_an_audit_of_the_embedded_data_connects_to_nothing_and_its_logs_hold_no_pixels() -> None:
-    told = in_a_fresh_interpreter(_SILENT)
-    assert told.startswith("silent\n")
-    # A line for each stage, and nothing like a row of numbers. Progress has a line a second, Matplotlib one a font.
+def test_an_audit_opens_no_connection_and_logs_no_pixels() -> None:
+    output = run_in_new_interpreter(_SILENT)
+    assert output.startswith("silent\n")
+    # There is about one line for each stage, and no row of numbers. Progress logs one line per second, and Matplotlib
+    # one per font.
     lines = [
-        line for line in told.splitlines() if not line.startswith(("DEBUG:palimpsest:", "DEBUG:matplotlib"))
+        line for line in output.splitlines() if not line.startswith(("DEBUG:palimpsest:", "DEBUG:matplotlib"))
     ]
     assert 8 < len(lines) < 60
-    assert "tensor(" not in told
-    assert max(map(len, told.splitlines())) < 400
+    assert "tensor(" not in output
+    assert max(map(len, output.splitlines())) < 400

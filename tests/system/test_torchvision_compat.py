@@ -8,7 +8,7 @@ from palimpsest.errors import MissingDependencyError
 from palimpsest.system.torchvision_compat import import_torchvision
 
 
-def in_a_fresh_interpreter(code):
+def run_in_new_interpreter(code):
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
@@ -16,8 +16,8 @@ def in_a_fresh_interpreter(code):
     return result.stdout
 
 
-def test_torchvision_and_torchmetrics_import_afterwards():
-    in_a_fresh_interpreter(
+def test_torchvision_and_torchmetrics_can_be_imported():
+    run_in_new_interpreter(
         "from palimpsest.system.torchvision_compat import import_torchvision\n"
         "torchvision = import_torchvision()\n"
         "import torchmetrics.functional.image\n"
@@ -27,14 +27,14 @@ def test_torchvision_and_torchmetrics_import_afterwards():
 
 
 def test_palimpsest_does_not_import_torchvision():
-    in_a_fresh_interpreter(
+    run_in_new_interpreter(
         "import sys, palimpsest, palimpsest.metrics, palimpsest.models, palimpsest.proofs\n"
         "assert not {'torchvision', 'torchmetrics'} & set(sys.modules)"
     )
 
 
-def test_declares_nothing_where_the_operators_load():
-    in_a_fresh_interpreter(
+def test_declares_nothing_if_the_operators_load():
+    run_in_new_interpreter(
         "import importlib, torch\n"
         "import palimpsest.system.torchvision_compat as compat\n"
         "compat._operators_load = lambda folder: True\n"
@@ -44,13 +44,13 @@ def test_declares_nothing_where_the_operators_load():
     )
 
 
-def test_a_library_that_cannot_load_is_noticed(tmp_path):
+def test_detects_a_library_that_does_not_load(tmp_path):
     assert not compat._operators_load(str(tmp_path))
     (tmp_path / "_C.so").write_bytes(b"no library")
     assert not compat._operators_load(str(tmp_path))
 
 
-def test_says_that_torchvision_is_not_installed(monkeypatch):
+def test_names_missing_torchvision(monkeypatch):
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     monkeypatch.setattr(compat, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="pip install torchvision"):

@@ -1,4 +1,4 @@
-"""What a strict type checker sees of `import palimpsest`: checked by pyright with the rest, and never run."""
+"""Types of the public API: pyright checks this file, which is never run."""
 
 from pathlib import Path
 from typing import assert_type
@@ -11,7 +11,7 @@ from palimpsest.flower import Audited, ProofMod
 
 
 def vectors(original: nn.Module, unlearned: nn.Module, images: pp.ImageSet) -> Tensor:
-    """Vectors, a projection, and a defense."""
+    """Make gradients, a projection and a defense."""
     generator = torch.Generator().manual_seed(0)
     gradients = pp.per_sample_gradients(original, images.images, images.labels)
     differences = pp.gradient_differences(original, unlearned, images.images, images.labels)
@@ -22,7 +22,7 @@ def vectors(original: nn.Module, unlearned: nn.Module, images: pp.ImageSet) -> T
 
 
 def proofs(original: nn.Module, unlearned: nn.Module, images: pp.ImageSet) -> pp.Verdicts:
-    """Proofs, made, written, read and verified."""
+    """Make, write, read and verify proofs."""
     made = assert_type(pp.prove(original, unlearned, images), pp.Proofs)
     pp.save_proofs(Path("proofs.safetensors"), made)
     read = assert_type(pp.load_proofs("proofs.safetensors"), pp.Proofs)
@@ -33,7 +33,7 @@ def proofs(original: nn.Module, unlearned: nn.Module, images: pp.ImageSet) -> pp
 
 
 def runs() -> None:
-    """Audits, and what is read off them."""
+    """Run audits and read their results."""
     config = assert_type(pp.read_config("digits", {"seed": 1}), pp.AuditConfig)
     result = assert_type(pp.audit(config, out="runs/one"), pp.AuditResult)
     assert_type(result.folder, Path)
@@ -50,11 +50,11 @@ def runs() -> None:
 
 
 def forgotten(context: object) -> tuple[Tensor, Tensor]:
-    """What a client forgets."""
+    """Return the samples that a client forgets."""
     return torch.zeros(1, 4), torch.zeros(1, dtype=torch.int64)
 
 
 def flower(strategy: object) -> Audited:
-    """Both halves of an audited app."""
+    """Make both halves of an audited app."""
     ProofMod(lambda: nn.Linear(4, 2), forgotten, folder="own", defenses=[{"name": "sign"}])
     return Audited(strategy, "audit", instruction="erase")

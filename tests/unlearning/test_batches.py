@@ -12,24 +12,24 @@ def request() -> Request:
     )
 
 
-def test_each_batch_is_filled_by_the_client_that_forgets() -> None:
+def test_each_batch_has_samples_of_a_single_client() -> None:
     rows = deal_retained(request(), retained=3, forgotten=2, seed=0).view(3, 3)
-    for batch, kept in zip(rows, (0, 0, 2), strict=True):
-        assert set(batch.tolist()) <= set(request().retained[kept].tolist())
+    for batch, client in zip(rows, (0, 0, 2), strict=True):
+        assert set(batch.tolist()) <= set(request().retained[client].tolist())
         assert len(set(batch.tolist())) == 3
 
 
-def test_the_seed_decides() -> None:
+def test_depends_only_on_the_seed() -> None:
     first, again, other = (deal_retained(request(), retained=3, forgotten=1, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_a_remainder_is_refused() -> None:
-    with pytest.raises(UnlearningError, match="Client 0 forgets 4 samples, which is no multiple"):
+def test_rejects_a_remainder() -> None:
+    with pytest.raises(UnlearningError, match="Client 0 forgets 4 samples, which is not a multiple"):
         deal_retained(request(), retained=3, forgotten=3, seed=0)
 
 
-def test_too_few_remaining_samples_are_refused() -> None:
+def test_rejects_too_few_retained_samples() -> None:
     with pytest.raises(UnlearningError, match="Client 0 keeps 7 samples"):
         deal_retained(request(), retained=8, forgotten=1, seed=0)

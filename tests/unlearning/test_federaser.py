@@ -25,22 +25,22 @@ def run(method, trained, request):
 
 
 @given(st.integers(0, 2**31))
-def test_calibration_keeps_the_new_direction_and_the_old_length(seed):
+def test_calibration_keeps_the_new_direction_and_the_old_norm(seed):
     new, old = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(seed)).double()
     result = calibrated(new, old)
     assert result.norm() == pytest.approx(old.norm().item())
     assert F.cosine_similarity(result.flatten(), new.flatten(), dim=0) == pytest.approx(1)
 
 
-def test_nothing_divided_by_nothing_is_nothing():
+def test_calibration_handles_zero_updates():
     zero = torch.zeros(3)
     assert torch.equal(calibrated(zero, zero), zero)
     assert torch.equal(calibrated(zero, torch.ones(3)), zero)
     assert torch.equal(calibrated(torch.ones(3), zero), zero)
 
 
-def test_full_calibration_of_every_round_has_retrainings_directions(trained, data):
-    """Interval 1 and all local epochs: each tensor's first update points where retraining's points."""
+def test_full_calibration_has_the_directions_of_retraining(trained, data):
+    """With interval 1 and all local epochs, each tensor's first update has the direction of retraining."""
     federation, original, _ = trained
     request = make_request(UnlearningConfig(scenario="client", clients=(1,)), data, seed=1)
     full = FedEraser(interval=1, calibration=1.0)
@@ -55,14 +55,14 @@ def test_full_calibration_of_every_round_has_retrainings_directions(trained, dat
         assert F.cosine_similarity(one.double(), other.double(), dim=0).item() == pytest.approx(1, abs=1e-5)
 
 
-def test_full_calibration_with_nothing_to_forget_is_the_original(trained, data):
+def test_full_calibration_without_forgotten_samples_gives_the_original(trained, data):
     _, original, _ = trained
     result = run(FedEraser(interval=1, calibration=1.0), trained, Request({}, data.clients))
     for name, value in original.parameters.items():
         torch.testing.assert_close(result.parameters[name], value, rtol=1e-3, atol=1e-4)
 
 
-def test_equals_the_algorithm_written_out(trained, data):
+def test_equals_a_reference_implementation(trained, data):
     federation, original, history = trained
     request = make_request(UnlearningConfig(scenario="client", clients=(3,)), data, seed=1)
     result = run(FedEraser(interval=2, calibration=0.5), trained, request)
@@ -74,34 +74,34 @@ def test_equals_the_algorithm_written_out(trained, data):
         schedule = Schedule(((),) * place + (tuple(clients),))
         trained_new = federation.run("oracle", request.retained, schedule, start=current, work=work)
         new = {name: trained_new.parameters[name] - value for name, value in start.items()}
-        olds = [
-            torch_load(history / f"round-{index:04d}" / f"client-{client:06d}.safetensors")
+        old_updates = [
+            load_change(history / f"round-{index:04d}" / f"client-{client:06d}.safetensors")
             for client in clients
         ]
         weights = torch.tensor([float(len(data.clients[client])) for client in clients])
         weights /= weights.sum()
         with torch.no_grad():
             for name, parameter in current.named_parameters():
-                old = sum(weight * one[name] for weight, one in zip(weights, olds, strict=True))
+                old = sum(weight * update[name] for weight, update in zip(weights, old_updates, strict=True))
                 parameter.copy_(start[name] + old.norm() * new[name] / new[name].norm())
     for name, value in current.named_parameters():
         torch.testing.assert_close(result.parameters[name], value.detach(), rtol=1e-3, atol=1e-5)
 
 
-def torch_load(path):
+def load_change(path):
     from palimpsest.federation import Update
 
     return Update.load(path).change
 
 
-def test_training_without_history_is_refused(trained, data):
+def test_rejects_training_without_history(trained, data):
     federation, original, _ = trained
     request = make_request(UnlearningConfig(scenario="client"), data, seed=1)
-    with pytest.raises(UnlearningError, match="train with a history folder first"):
+    with pytest.raises(UnlearningError, match="Train with a history folder first"):
         FedEraser()(original, request, federation, schedule=Schedule(()), place=Place())
 
 
-def test_a_lost_update_is_named(trained, data, tmp_path):
+def test_names_a_missing_update(trained, data, tmp_path):
     federation, original, _ = trained
     request = make_request(UnlearningConfig(scenario="client"), data, seed=1)
     with pytest.raises(UnlearningError, match="in round 0 is not in"):

@@ -25,7 +25,7 @@ def forgotten_class(data, lenet, config):
     return Federation(data, lenet, settings, 1), original.parameters, retrained.parameters, request
 
 
-def test_retraining_is_at_distance_0(forgotten_class, data, lenet):
+def test_retraining_has_distance_0(forgotten_class, data, lenet):
     federation, original, retrained, request = forgotten_class
     result = measure_forgetting(original, retrained, dict(retrained), federation, request)
     assert result == measure_forgetting(original, retrained, retrained, federation, request)
@@ -36,18 +36,18 @@ def test_retraining_is_at_distance_0(forgotten_class, data, lenet):
     assert result.unlearned == result.retrained
 
 
-def test_the_original_is_at_distance_1(forgotten_class, data, lenet):
+def test_the_original_has_distance_1(forgotten_class, data, lenet):
     federation, original, retrained, request = forgotten_class
     result = measure_forgetting(original, original, retrained, federation, request)
     assert result.distance.relative == 1
     assert result.distance.absolute > 0
     assert result.distance.divergence > 0.1
     assert result.distance.agreement < 0.9
-    nowhere = measure_forgetting(original, original, original, federation, request)
-    assert nowhere.distance.relative is None
+    unchanged = measure_forgetting(original, original, original, federation, request)
+    assert unchanged.distance.relative is None
 
 
-def test_accuracies_and_divergence_are_what_they_say(forgotten_class, data, lenet):
+def test_accuracies_and_divergence_equal_reference_values(forgotten_class, data, lenet):
     federation, original, retrained, request = forgotten_class
     result = measure_forgetting(original, original, retrained, federation, request)
     exact = load_parameters(federation.network(), retrained).eval()
@@ -63,11 +63,11 @@ def test_accuracies_and_divergence_are_what_they_say(forgotten_class, data, lene
     assert result.distance.divergence == pytest.approx(expected, rel=1e-4)
 
 
-def test_members_are_compared_with_their_own_classes(forgotten_class, data, lenet):
+def test_compares_members_with_the_same_classes(forgotten_class, data, lenet):
     federation, original, retrained, request = forgotten_class
     result = measure_forgetting(original, retrained, retrained, federation, request)
     assert result.others == int((data.held_out.labels == 1).sum())
-    # Never seen, both are equally foreign; with other classes as others the attack would be certain.
+    # Retraining saw neither group. With non-members of other classes, the attack would separate them perfectly.
     assert abs(result.retrained.membership.auc - 0.5) < 0.25
     others = (data.held_out.labels != 1).nonzero().squeeze(1)
     bare = dataclasses.replace(data, held_out=data.held_out.subset(others))
@@ -77,7 +77,7 @@ def test_members_are_compared_with_their_own_classes(forgotten_class, data, lene
         )
 
 
-def test_an_overfitted_model_gives_its_members_away(data, lenet, config):
+def test_membership_inference_works_on_an_overfitted_model(data, lenet, config):
     generator = torch.Generator().manual_seed(0)
     noise = ImageSet("noise", torch.rand(75, 1, 8, 8, generator=generator), torch.arange(75) % 3, 3)
     others = dataclasses.replace(noise, images=torch.rand(75, 1, 8, 8, generator=generator))
@@ -95,7 +95,7 @@ def test_an_overfitted_model_gives_its_members_away(data, lenet, config):
     assert result.retrained.membership.auc < 0.7
 
 
-def test_survives_the_disk(forgotten_class, data, lenet, tmp_path):
+def test_can_be_saved_and_loaded(forgotten_class, data, lenet, tmp_path):
     federation, original, retrained, request = forgotten_class
     result = measure_forgetting(original, retrained, retrained, federation, request)
     result.save(tmp_path / "forgetting.safetensors")

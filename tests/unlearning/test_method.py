@@ -7,25 +7,25 @@ from palimpsest.registry import METHODS
 from palimpsest.unlearning import Method, Place, Unlearned
 
 
-def test_each_part_of_a_method_has_its_own_folder(tmp_path: Path) -> None:
+def test_each_part_of_a_method_has_a_separate_folder(tmp_path: Path) -> None:
     place = Place(scratch=tmp_path)
     assert place.room("ascent") == tmp_path / "ascent"
     assert place.room("ascent") != place.room("tuning")
 
 
-def test_without_a_scratch_folder_nothing_is_kept() -> None:
+def test_returns_no_folder_without_scratch() -> None:
     assert Place().room("ascent") is None
     assert Place(history=Path("history")).room("ascent") is None
 
 
-def test_every_registered_method_is_one() -> None:
+def test_registered_methods_extend_the_base_class() -> None:
     methods = dict(METHODS)
     assert len(methods) >= 4
     assert all(issubclass(method, Method) for method in methods.values())
     assert [name for name, method in methods.items() if method.needs_history] == ["federaser"]
 
 
-def test_a_method_must_say_how_it_unlearns() -> None:
+def test_a_method_must_implement_call() -> None:
     class Incomplete(Method):
         pass
 
@@ -33,7 +33,7 @@ def test_a_method_must_say_how_it_unlearns() -> None:
         Incomplete()  # type: ignore[abstract]
 
 
-def test_a_result_has_no_facts_unless_the_method_gives_some() -> None:
+def test_results_do_not_share_facts() -> None:
     first, second = (Unlearned({"weight": torch.zeros(1)}, []) for _ in range(2))
     first.facts["steps"] = 3.0
     assert second.facts == {}

@@ -11,7 +11,7 @@ from palimpsest.unlearning import DiagonalNewton, Place, RapidRetraining, block_
 
 
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=20), st.integers(1, 7))
-def test_block_means(values, block):
+def test_block_means_equal_a_reference_implementation(values, block):
     expected = []
     for start in range(0, len(values), block):
         part = values[start : start + block]
@@ -20,12 +20,12 @@ def test_block_means(values, block):
     torch.testing.assert_close(result, torch.tensor(expected, dtype=torch.float64))
 
 
-def test_blocks_run_over_the_flattened_tensor():
+def test_blocks_are_those_of_the_flattened_tensor():
     values = torch.arange(6.0).view(2, 3)
     assert block_mean(values, 4).tolist() == [[1.5, 1.5, 1.5], [1.5, 4.5, 4.5]]
 
 
-def test_steps_are_the_formula_written_out():
+def test_steps_equal_the_formula():
     parameter = nn.Parameter(torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64))
     optimizer = DiagonalNewton(
         [parameter],
@@ -50,7 +50,7 @@ def test_steps_are_the_formula_written_out():
     assert parameter.grad is None
 
 
-def test_retrains_in_half_the_rounds_and_learns_what_is_left(data, lenet, config):
+def test_learns_the_retained_samples_in_half_the_rounds(data, lenet, config):
     settings = config(rounds=16, local_epochs=3)
     original = train(Federation(data, lenet, settings, 1))
     federation = Federation(data, lenet, settings, 1)
@@ -63,7 +63,7 @@ def test_retrains_in_half_the_rounds_and_learns_what_is_left(data, lenet, config
 
 
 @pytest.mark.parametrize(("share", "rounds"), [(1.0, 3), (0.5, 2), (0.01, 1)])
-def test_the_share_of_rounds_is_rounded_up(data, lenet, config, share, rounds):
+def test_rounds_the_share_of_rounds_up(data, lenet, config, share, rounds):
     federation = Federation(data, lenet, config(), 1)
     original = train(Federation(data, lenet, config(), 1))
     request = make_request(UnlearningConfig(count=3), data, seed=1)

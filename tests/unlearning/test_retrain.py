@@ -10,7 +10,7 @@ def retrain(federation, original, request, scratch=None):
     return Retraining()(original, request, federation, schedule=schedule, place=Place(scratch))
 
 
-def test_nothing_forgotten_gives_the_original_bit_for_bit(data, resnet, config):
+def test_gives_the_original_bits_if_nothing_is_forgotten(data, resnet, config):
     settings = config(rounds=2, fraction=0.4, momentum=0.9)
     original = train(Federation(data, resnet, settings, 1), ensure=(2,))
     result = retrain(Federation(data, resnet, settings, 1), original, Request({}, data.clients))
@@ -19,7 +19,7 @@ def test_nothing_forgotten_gives_the_original_bit_for_bit(data, resnet, config):
         assert torch.equal(value, result.parameters[name])
 
 
-def test_equals_training_on_what_is_retained(data, lenet, config):
+def test_equals_training_on_the_retained_samples(data, lenet, config):
     original = train(Federation(data, lenet, config(), 1))
     request = make_request(UnlearningConfig(count=20), data, seed=1)
     result = retrain(Federation(data, lenet, config(), 1), original, request)
@@ -28,7 +28,7 @@ def test_equals_training_on_what_is_retained(data, lenet, config):
         assert torch.equal(value, result.parameters[name])
 
 
-def test_a_client_that_left_is_left_out_and_the_others_train(data, lenet, config):
+def test_trains_without_a_client_that_left(data, lenet, config):
     original = train(Federation(data, lenet, config(), 1), ensure=(2,))
     request = make_request(UnlearningConfig(scenario="client"), data, seed=1)
     result = retrain(Federation(data, lenet, config(), 1), original, request)
@@ -37,7 +37,7 @@ def test_a_client_that_left_is_left_out_and_the_others_train(data, lenet, config
         assert after.excluded == ({2: "no data"} if 2 in before.drawn else {})
 
 
-def test_minimum_replies_do_not_count_a_client_that_left(data, lenet, config):
+def test_does_not_require_replies_of_a_client_that_left(data, lenet, config):
     settings = config(minimum_replies=3)
     original = train(Federation(data, lenet, settings, 1), ensure=(2,))
     request = make_request(UnlearningConfig(scenario="client"), data, seed=1)

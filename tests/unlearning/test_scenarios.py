@@ -21,13 +21,13 @@ SCENARIOS = [
 ]
 
 
-def asked(**settings):
+def unlearning(**settings):
     return UnlearningConfig(**({"scenario": "sample"} | settings))
 
 
 @pytest.mark.parametrize("settings", SCENARIOS)
-def test_forgotten_and_retained_rows_divide_what_each_client_holds(data, settings):
-    request = make_request(asked(**settings), data, seed=1)
+def test_forgotten_and_retained_rows_partition_each_client(data, settings):
+    request = make_request(unlearning(**settings), data, seed=1)
     for client, rows in enumerate(data.clients):
         forgotten = request.forgotten_by_client[client].tolist()
         retained = request.retained[client].tolist()
@@ -44,35 +44,35 @@ def test_forgotten_and_retained_rows_divide_what_each_client_holds(data, setting
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 74), st.integers(0, 2**31))
 def test_a_count_is_exact_and_follows_the_seed(data, count, seed):
-    request = make_request(asked(count=count), data, seed=seed)
+    request = make_request(unlearning(count=count), data, seed=seed)
     assert len(request.rows) == len(request.rows.unique()) == count
-    assert torch.equal(request.rows, make_request(asked(count=count), data, seed=seed).rows)
+    assert torch.equal(request.rows, make_request(unlearning(count=count), data, seed=seed).rows)
 
 
-def test_another_seed_forgets_other_samples(data):
-    one, other = (make_request(asked(count=20), data, seed=seed).rows for seed in (1, 2))
+def test_another_seed_chooses_other_samples(data):
+    one, other = (make_request(unlearning(count=20), data, seed=seed).rows for seed in (1, 2))
     assert sorted(one.tolist()) != sorted(other.tolist())
 
 
 def test_samples_come_from_the_chosen_clients_only(data):
-    request = make_request(asked(fraction=0.5, clients=(1, 4)), data, seed=1)
+    request = make_request(unlearning(fraction=0.5, clients=(1, 4)), data, seed=1)
     assert request.clients == (1, 4)
     assert len(request.rows) == round(0.5 * (15 + 20))
 
 
-def test_indices_are_taken_as_they_are(data):
-    assert sorted(make_request(asked(indices=(5, 70)), data, seed=1).rows.tolist()) == [5, 70]
+def test_forgets_the_given_indices(data):
+    assert sorted(make_request(unlearning(indices=(5, 70)), data, seed=1).rows.tolist()) == [5, 70]
 
 
-def test_class_level_leaves_no_sample_of_the_class_at_any_client(data):
-    request = make_request(asked(scenario="class", classes=(0, 2)), data, seed=1)
+def test_class_level_forgets_the_class_at_every_client(data):
+    request = make_request(unlearning(scenario="class", classes=(0, 2)), data, seed=1)
     assert set(data.train.labels[request.rows].tolist()) == {0, 2}
     for rows in request.retained:
         assert set(data.train.labels[rows].tolist()) <= {1}
 
 
-def test_client_level_takes_all_and_by_default_the_papers_third_client(data):
-    request = make_request(asked(scenario="client"), data, seed=1)
+def test_client_level_forgets_the_papers_third_client_by_default(data):
+    request = make_request(unlearning(scenario="client"), data, seed=1)
     assert request.clients == (2,)
     assert len(request.retained[2]) == 0
     assert torch.equal(request.forgotten[2], data.clients[2])
@@ -83,12 +83,12 @@ def test_client_level_takes_all_and_by_default_the_papers_third_client(data):
     [
         ({}, "neither count, fraction nor indices"),
         ({"count": 2, "fraction": 0.5}, "count and fraction"),
-        ({"count": 76}, r"unlearning.count asks for 76 samples .* hold 75.*: set"),
+        ({"count": 76}, r"unlearning.count asks to forget 76 samples.* hold 75\. Set"),
         ({"count": 75}, "forgets every training sample"),
-        ({"fraction": 0.001}, "unlearning.fraction asks for 0 samples"),
+        ({"fraction": 0.001}, "unlearning.fraction asks to forget 0 samples"),
         ({"indices": (75,)}, "row 75, which none"),
         ({"indices": ()}, "indices is empty"),
-        ({"count": 1, "clients": (5,)}, "client 5, but there are clients 0 to 4"),
+        ({"count": 1, "clients": (5,)}, "client 5, but the clients are 0 to 4"),
         ({"count": 1, "clients": ()}, "clients is empty"),
         (
             {"scenario": "class", "classes": (3,)},
@@ -96,27 +96,27 @@ def test_client_level_takes_all_and_by_default_the_papers_third_client(data):
         ),
         ({"scenario": "class", "classes": ()}, "classes is empty"),
         ({"scenario": "class", "classes": (0, 1, 2)}, "forgets every training sample"),
-        ({"scenario": "class", "count": 3}, r"unlearning\.count has no meaning at class level"),
-        ({"scenario": "class", "clients": (1,)}, r"unlearning\.clients has no meaning at class level"),
+        ({"scenario": "class", "count": 3}, r"unlearning\.count has no effect at class level"),
+        ({"scenario": "class", "clients": (1,)}, r"unlearning\.clients has no effect at class level"),
         ({"scenario": "client", "clients": (9,)}, "client 9"),
         ({"scenario": "client", "clients": (0, 1, 2, 3, 4)}, "forgets every training sample"),
-        ({"scenario": "client", "fraction": 0.5}, r"unlearning\.fraction has no meaning at client level"),
+        ({"scenario": "client", "fraction": 0.5}, r"unlearning\.fraction has no effect at client level"),
     ],
 )
-def test_what_names_nothing_everything_or_nobody_is_refused(data, settings, message):
+def test_rejects_an_invalid_request(data, settings, message):
     with pytest.raises(UnlearningError, match=message):
-        make_request(asked(**settings), data, seed=1)
+        make_request(unlearning(**settings), data, seed=1)
 
 
-def test_rows_of_other_clients_are_not_there(data):
+def test_rejects_rows_of_other_clients(data):
     row = int(data.clients[0][0])
     with pytest.raises(UnlearningError, match=f"row {row}, which none of the chosen clients holds"):
-        make_request(asked(indices=(row,), clients=(1,)), data, seed=1)
+        make_request(unlearning(indices=(row,), clients=(1,)), data, seed=1)
 
 
-def test_a_client_without_samples_can_not_leave(data):
+def test_rejects_a_leaving_client_without_samples(data):
     import dataclasses
 
     bare = dataclasses.replace(data, clients=(*data.clients[:4], torch.empty(0, dtype=torch.int64)))
-    with pytest.raises(UnlearningError, match="Client 4 holds no sample"):
-        make_request(asked(scenario="client", clients=(4,)), bare, seed=1)
+    with pytest.raises(UnlearningError, match="Client 4 holds no samples"):
+        make_request(unlearning(scenario="client", clients=(4,)), bare, seed=1)

@@ -1,4 +1,4 @@
-"""The grid: every scenario, method and aggregation, each cell checked against what must hold."""
+"""Unlearning with every combination of scenario, method and aggregation."""
 
 import dataclasses
 import itertools
@@ -27,23 +27,23 @@ def same(one, other):
 
 @pytest.fixture(scope="module")
 def trained(data, lenet, config, tmp_path_factory):
-    """Originals with their histories, one for each aggregation and set of guaranteed clients."""
-    known = {}
+    """Return trained models with their histories, one for each aggregation and set of guaranteed clients."""
+    cache = {}
 
     def get(aggregation, ensure):
         key = aggregation, ensure
-        if key not in known:
+        if key not in cache:
             history = tmp_path_factory.mktemp("history")
             settings = config(aggregation=aggregation, rounds=4)
             original = train(Federation(data, lenet, settings, 1), ensure=ensure, history=history)
-            known[key] = settings, original, history
-        return known[key]
+            cache[key] = settings, original, history
+        return cache[key]
 
     return get
 
 
 @pytest.mark.parametrize("cell", CELLS, ids="-".join)
-def test_grid(trained, data, lenet, cell):
+def test_every_combination(trained, data, lenet, cell):
     scenario, method, aggregation = cell
     unlearning = UnlearningConfig(**SCENARIOS[scenario], method=method)
     request = make_request(unlearning, data, seed=1)
@@ -74,7 +74,7 @@ def test_grid(trained, data, lenet, cell):
         assert 0 < result.facts["distance_before_fine_tuning"] <= 1 + 1e-5
         after_ascent = result.rounds[1:]
     else:
-        # Poison: methods that train again never touch what is forgotten.
+        # Methods that train again never use the forgotten samples, so NaN in them must not change the result.
         images = data.train.images.clone()
         poisoned = dataclasses.replace(data, train=data.train.subset(torch.arange(len(data.train))))
         poisoned.train.images[request.rows] = float("nan")
@@ -93,7 +93,7 @@ def network(data, lenet, parameters):
     return load_parameters(model, parameters)
 
 
-def test_ascent_at_client_level_asks_the_leaving_client_once_and_never_again(trained, data, lenet):
+def test_ascent_at_client_level_asks_the_leaving_client_only_once(trained, data, lenet):
     settings, original, _ = trained("fedavg", (2,))
     unlearning = UnlearningConfig(scenario="client", method="ascent", fine_tune_rounds=4)
     result = unlearn(
@@ -119,8 +119,8 @@ def test_retraining_forgets_the_class(data, lenet, config):
 def test_a_fresh_seed_changes_initialization_and_draws(trained, data, lenet, method):
     settings, original, history = trained("fedavg", (2,))
 
-    def forget(**more):
-        unlearning = UnlearningConfig(scenario="client", method=method, **more)
+    def forget(**overrides):
+        unlearning = UnlearningConfig(scenario="client", method=method, **overrides)
         return unlearn(
             original,
             Federation(data, lenet, settings, 1),
@@ -137,7 +137,7 @@ def test_a_fresh_seed_changes_initialization_and_draws(trained, data, lenet, met
         assert [one.drawn for one in fresh.rounds] != [one.drawn for one in original.rounds]
 
 
-def test_says_who_was_put_into_training_and_who_was_never_there(data, lenet, config):
+def test_notes_clients_that_were_swapped_in_or_absent(data, lenet, config):
     settings = config(fraction=0.2, rounds=2)
     seed = next(
         seed
@@ -154,19 +154,19 @@ def test_says_who_was_put_into_training_and_who_was_never_there(data, lenet, con
     )
     assert result.participation == {2: 1}
     assert "Client 2 was never drawn for training and was put into round" in result.notes[0]
-    assert "1 rounds of unlearning had no client with data left" in result.notes[1]
+    assert "1 of 2 unlearning rounds changed nothing" in result.notes[1]
     absent = train(Federation(data, lenet, settings, seed))
     result = unlearn(
         absent, Federation(data, lenet, settings, seed), make_request(unlearning, data, seed=seed), unlearning
     )
     assert result.participation == {2: 0}
     (note,) = result.notes
-    assert note.startswith("Client 2 took part in no round of training: the original model knows nothing")
+    assert note.startswith("Client 2 took part in no training round, so the original model never learned")
     assert same(result.parameters, absent.parameters)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_killed_run_goes_on_with_the_same_bits(trained, data, lenet, method, tmp_path_factory):
+def test_a_killed_run_resumes_with_the_same_bits(trained, data, lenet, method, tmp_path_factory):
     settings, original, history = trained("fedadam", (0, 1, 2, 3, 4))
     unlearning = UnlearningConfig(count=12, method=method)
 
@@ -202,7 +202,7 @@ def test_a_killed_run_goes_on_with_the_same_bits(trained, data, lenet, method, t
     assert len(calls) == len(whole.rounds) + 1
 
 
-def test_survives_the_disk(trained, data, lenet, tmp_path):
+def test_can_be_saved_and_loaded(trained, data, lenet, tmp_path):
     settings, original, _ = trained("fedavg", (2,))
     unlearning = UnlearningConfig(scenario="client", method="ascent")
     result = unlearn(

@@ -1,4 +1,4 @@
-"""The client: trains, with or without what it is told to forget."""
+"""Client of the app: trains with or without the images that it has to forget."""
 
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
@@ -11,7 +11,7 @@ app = ClientApp(mods=[ProofMod(Net, forgotten)])  # audited; it was: app = Clien
 
 @app.train()
 def train(message: Message, context: Context) -> Message:
-    """A round of training; told to unlearn, without the forgotten images."""
+    """Train for one round, without the forgotten images if the server asks to unlearn."""
     config = message.content["config"]
     images, labels = load_data(int(context.node_config["partition-id"]))
     if config.get("unlearn", False):

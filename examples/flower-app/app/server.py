@@ -1,4 +1,4 @@
-"""The server: trains, and trains again when clients have to forget."""
+"""Server of the app: trains, and trains again without the images that the clients have to forget."""
 
 import torch
 from flwr.app import ArrayRecord, ConfigRecord, Context
@@ -13,7 +13,7 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Train; then train anew from the same start, with the instruction to leave out what is forgotten."""
+    """Train, then retrain from the same initial model with the instruction to unlearn."""
     config = {"num-server-rounds": 6, "local-epochs": 2, "learning-rate": 0.05, **context.run_config}
     rounds = int(config["num-server-rounds"])
     settings = {name: config[name] for name in ("local-epochs", "learning-rate")}

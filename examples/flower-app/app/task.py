@@ -1,4 +1,4 @@
-"""The app's network, its data, and which of them each client is asked to forget."""
+"""The app's network, its data, and the images that each client has to forget."""
 
 import numpy as np
 import torch
@@ -10,20 +10,21 @@ CLIENTS, FORGOTTEN = 2, 15
 
 
 class Net(nn.Module):
-    """A small convolutional network for gray images of 8 x 8 pixels."""
+    """Small convolutional network for gray images of 8 x 8 pixels."""
 
     def __init__(self) -> None:
+        """Create the layers."""
         super().__init__()
         self.convolution = nn.Conv2d(1, 16, 3, padding=1)
         self.head = nn.Linear(16 * 16, 10)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits."""
+        """Return the logits."""
         return self.head(F.max_pool2d(F.relu(self.convolution(images)), 2).flatten(1))
 
 
 def load_data(partition: int) -> tuple[Tensor, Tensor]:
-    """A client's images and labels: half of the digits are the clients', the rest are nobody's."""
+    """Load a client's images and labels. The clients share half of the digits; no client has the rest."""
     pixels, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(labels))[: len(labels) // 2]
     rows = order[partition::CLIENTS]
@@ -32,13 +33,13 @@ def load_data(partition: int) -> tuple[Tensor, Tensor]:
 
 
 def forgotten(context) -> tuple[Tensor, Tensor]:
-    """What this client is asked to forget: its first images, as if a person had asked for them to be deleted."""
+    """Return the samples that this client has to forget: its first images, as if a person had requested deletion."""
     images, labels = load_data(int(context.node_config["partition-id"]))
     return images[:FORGOTTEN], labels[:FORGOTTEN]
 
 
 def fit(model: Net, images: Tensor, labels: Tensor, *, epochs: int, learning_rate: float) -> float:
-    """Train, and say the last loss."""
+    """Train the model, and return the last loss."""
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate, momentum=0.9)
     loss = torch.tensor(0.0)

@@ -1,0 +1,1 @@
+"""A Flower app that trains, unlearns and proves, for palimpsest to audit."""

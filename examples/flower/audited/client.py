@@ -1,9 +1,9 @@
-"""The client: trains on what it holds, trains again on what it retains, and proves what it forgot."""
+"""Client of the app: trains, retrains without the forgotten samples, and computes its proofs."""
 
 from flwr.app import Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from audited.federation import agreed
+from audited.federation import load_setup
 from palimpsest.federation import Shard, answer
 from palimpsest.federation.flower_records import (
     pack_parameters,
@@ -19,27 +19,27 @@ app = ClientApp()
 
 @app.query()
 def who(message: Message, context: Context) -> Message:
-    """Tell which client this node is."""
+    """Return the number of the client that this node is."""
     number = int(context.node_config["partition-id"])
     return Message(content=RecordDict({"who": MetricRecord({"client": number})}), reply_to=message)
 
 
 @app.train()
 def train(message: Message, context: Context) -> Message:
-    """A round of training on everything that the client holds."""
+    """Train for one round on all of the client's samples."""
     return _work(message, context, retained=False)
 
 
 @app.train("retained")
 def retrain(message: Message, context: Context) -> Message:
-    """A round of training on what is left after the request to forget."""
+    """Train for one round on the retained samples."""
     return _work(message, context, retained=True)
 
 
 @app.query("prove")
 def prove(message: Message, context: Context) -> Message:
-    """One gradient difference for each forgotten sample; the samples themselves stay here."""
-    _, federation, request = _agreed(context)
+    """Return one gradient difference for each forgotten sample. The samples do not leave the client."""
+    _, federation, request = _load_setup(context)
     number = int(context.node_config["partition-id"])
     rows = request.forgotten_by_client[number]
     before, after = (
@@ -55,7 +55,7 @@ def prove(message: Message, context: Context) -> Message:
 
 
 def _work(message: Message, context: Context, *, retained: bool) -> Message:
-    _, federation, request = _agreed(context)
+    _, federation, request = _load_setup(context)
     number = int(context.node_config["partition-id"])
     train_set = federation.data.train
     rows = request.retained[number] if retained else federation.data.clients[number]
@@ -66,5 +66,5 @@ def _work(message: Message, context: Context, *, retained: bool) -> Message:
     )
 
 
-def _agreed(context: Context):
-    return agreed(str(context.run_config["configuration"]), str(context.run_config["data-dir"]))
+def _load_setup(context: Context):
+    return load_setup(str(context.run_config["configuration"]), str(context.run_config["data-dir"]))

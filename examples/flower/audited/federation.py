@@ -1,4 +1,4 @@
-"""What server and clients agree on: the configuration, and which samples are to be forgotten."""
+"""Setup that server and clients share: the configuration, the data and the request to forget."""
 
 from functools import cache
 from pathlib import Path
@@ -10,10 +10,10 @@ from palimpsest.unlearning import Request, make_request
 
 
 @cache
-def agreed(configuration: str, data_dir: str) -> tuple[AuditConfig, Federation, Request]:
+def load_setup(configuration: str, data_dir: str) -> tuple[AuditConfig, Federation, Request]:
     """Read the configuration, load the data, and resolve the request to forget.
 
-    In a real federation a client reads its own images and its own requests; here both follow from the seed.
+    In a real federation each client reads its own images and requests. In this example both follow from the seed.
     """
     config = read_config(Path(configuration))
     data = load_data(

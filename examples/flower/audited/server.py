@@ -1,4 +1,4 @@
-"""The server: trains, has the clients train again without what is forgotten, and collects their proofs."""
+"""Server of the app: trains, retrains without the forgotten samples, and collects the clients' proofs."""
 
 from logging import WARN
 from pathlib import Path
@@ -7,7 +7,7 @@ from flwr.app import Context, Message, MessageType, RecordDict
 from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
-from audited.federation import agreed
+from audited.federation import load_setup
 from palimpsest.federation import FlowerClients, Plan, Training, run_rounds, snapshot
 from palimpsest.federation.flower_records import pack_parameters, unpack_parameters
 from palimpsest.gradients import parameter_count
@@ -19,9 +19,9 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Train, unlearn, prove; leave `original`, `unlearned` and `proofs` as safetensors."""
+    """Train, unlearn, collect the proofs, and write both models and the proofs as safetensors."""
     settings = context.run_config
-    config, federation, request = agreed(str(settings["configuration"]), str(settings["data-dir"]))
+    config, federation, request = load_setup(str(settings["configuration"]), str(settings["data-dir"]))
     out = Path(str(settings["out"]))
     clients = FlowerClients(grid, config.federation.clients)
 
@@ -51,7 +51,7 @@ def main(grid: Grid, context: Context) -> None:
         for client in request.clients
     ]
     models = {"original": parameters_hash(original), "unlearned": parameters_hash(unlearned)}
-    # Who sent what is known from the node, not from what the message says.
+    # The sender is identified by its node, because a message could claim any client.
     numbers = {node: client for client, node in clients.nodes.items()}
     received = receive_proofs(
         [
@@ -67,7 +67,7 @@ def main(grid: Grid, context: Context) -> None:
         **models,
     )
     for client, reason in received.faults.items():
-        log(WARN, "The proofs of client %s are left out. %s", client, reason)
+        log(WARN, "The proofs of client %s are excluded. %s", client, reason)
     proofs = Proofs(received.vectors, {**models, "loss": "cross_entropy"})
     save_tensors(out / "original.safetensors", original)
     save_tensors(out / "unlearned.safetensors", unlearned)

@@ -1,1 +1,1 @@
-"""One extension of each kind for palimpsest: a file each, found through the entry points in pyproject.toml."""
+"""One palimpsest extension of each kind, one per file, registered by the entry points in pyproject.toml."""

@@ -1,4 +1,4 @@
-"""An attack: answer each proof with the auxiliary image whose gradient difference points the same way."""
+"""Attack that returns, for each proof, the auxiliary image with the most similar gradient difference."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from palimpsest.attacks import Attack, AuditorView, Knowledge, Reconstruction
 
 
 class NearestDifference(Attack):
-    """Retrieval instead of inversion: nothing is learned, and nothing new can come out."""
+    """Retrieve the nearest auxiliary image by cosine similarity. Nothing is trained."""
 
     source = "this example"
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
@@ -18,12 +18,12 @@ class NearestDifference(Attack):
     )
 
     def __call__(self, view: AuditorView, *, generator: Generator) -> Reconstruction:
-        """See `Attack`: the view is all that there is; it has no forgotten image."""
+        """Attack the proofs; see `Attack`. The view holds all that an attack may use, and no forgotten image."""
         proofs = F.normalize(view.proofs)
         chunks = view.oracle.differences(view.auxiliary.images, view.auxiliary.labels)
-        # A chunk at a time: all differences at once may be more than memory holds.
-        similar = torch.cat([proofs @ F.normalize(chunk.cpu()).T for chunk in chunks], dim=1)
-        best = similar.max(dim=1)
+        # The differences come in chunks, because all of them together may not fit into memory.
+        similarities = torch.cat([proofs @ F.normalize(chunk.cpu()).T for chunk in chunks], dim=1)
+        best = similarities.max(dim=1)
         return Reconstruction(
             images=view.auxiliary.images[best.indices],
             history={},

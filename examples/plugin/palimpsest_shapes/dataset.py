@@ -1,4 +1,4 @@
-"""A data set: discs, squares, crosses and rings of any size, place and gray."""
+"""Data set of discs, squares, crosses and rings with random sizes, positions and gray values."""
 
 from dataclasses import dataclass, replace
 
@@ -15,24 +15,24 @@ COUNTS = {"train": 600, "test": 600}
 
 @dataclass(frozen=True)
 class Shapes(Source):
-    """Drawn anew from a fixed seed each time: no file, no download, the same images everywhere."""
+    """Shapes that are generated from a fixed seed on every read, without files or downloads."""
 
     def count(self, split: str) -> int:
-        """See `Source.count`."""
+        """Return the number of images in a split; see `Source.count`."""
         return COUNTS[split]
 
     def read(
         self, split: str, *, rows: Tensor | None = None, size: tuple[int, int] | None = None
     ) -> ImageSet:
-        """See `Source.read`."""
+        """Generate a split; see `Source.read`."""
         images, labels = draw(COUNTS[split], split)
-        drawn = ImageSet("shapes", images, labels, CLASSES)
-        drawn = drawn if rows is None else drawn.subset(rows)
-        return drawn if size is None else replace(drawn, images=F.interpolate(drawn.images, size))
+        samples = ImageSet("shapes", images, labels, CLASSES)
+        samples = samples if rows is None else samples.subset(rows)
+        return samples if size is None else replace(samples, images=F.interpolate(samples.images, size))
 
 
 def draw(count: int, split: str) -> tuple[Tensor, Tensor]:
-    """Images `[n, 1, 12, 12]` in [0, 1], and which shape each shows, `[n]`."""
+    """Draw images `[n, 1, 12, 12]` in [0, 1], and return them with the shape that each shows, `[n]`."""
     generator = make_generator(0, "shapes", split)
     center = 4 + (SIDE - 9) * torch.rand(2, count, 1, 1, generator=generator)
     radius = 2.5 + 1.5 * torch.rand(count, 1, 1, generator=generator)
@@ -40,8 +40,8 @@ def draw(count: int, split: str) -> tuple[Tensor, Tensor]:
         0.6 + 0.4 * torch.rand(count, 1, 1, generator=generator),
         0.2 * torch.rand(count, 1, 1, generator=generator),
     )
-    place = torch.arange(SIDE, dtype=torch.float32)
-    down, right = (place[:, None] - center[0]).abs(), (place - center[1]).abs()
+    position = torch.arange(SIDE, dtype=torch.float32)
+    down, right = (position[:, None] - center[0]).abs(), (position - center[1]).abs()
     distance, farther = (down.square() + right.square()).sqrt(), torch.maximum(down, right)
     inside = torch.stack(
         [
@@ -52,5 +52,5 @@ def draw(count: int, split: str) -> tuple[Tensor, Tensor]:
         ]
     )
     labels = torch.arange(count) % CLASSES
-    shown = inside[labels, torch.arange(count)]
-    return torch.where(shown, ink, paper)[:, None], labels
+    mask = inside[labels, torch.arange(count)]
+    return torch.where(mask, ink, paper)[:, None], labels

@@ -1,4 +1,4 @@
-"""A defense: few levels in place of float32, rounded at random so that the mean stays right."""
+"""Defense that quantizes proofs to a few levels with unbiased stochastic rounding."""
 
 from pydantic import PositiveInt
 from torch import Generator, Tensor
@@ -7,16 +7,16 @@ from palimpsest.defenses import Defense, row_by_row
 
 
 class Quantization(Defense):
-    """Round each coordinate's share of the proof's norm up or down to one of so many levels."""
+    """Round the ratio of each coordinate to the proof's norm to one of a few levels, up or down at random."""
 
     source = "QSGD (Alistarh et al., 2017), Eq. 3.2"
     randomized = True
 
     levels: PositiveInt = 4
-    """Levels between zero and the proof's norm."""
+    """Number of levels between zero and the proof's norm."""
 
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
-        """See `Defense`: one proof at a time, random numbers in their order."""
+        """Defend the proofs; see `Defense`. Random numbers are drawn one proof at a time, in order."""
 
         def write(proof: Tensor, out: Tensor) -> None:
             norm = proof.norm()
@@ -24,7 +24,7 @@ class Quantization(Defense):
                 out.zero_()
                 return
             position = self.levels * proof.abs() / norm
-            # Rounded up with the probability of the fraction: the expectation is the proof.
+            # Rounding up with the probability of the fraction keeps the expectation equal to the proof.
             up = out.uniform_(generator=generator) < position.frac()
             out.copy_((position.floor() + up) * proof.sign() * norm / self.levels)
 

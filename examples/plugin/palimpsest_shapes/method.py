@@ -1,4 +1,4 @@
-"""An unlearning method: go on training without the forgotten samples, and let the model forget by itself."""
+"""Unlearning method that continues training without the forgotten samples."""
 
 from pydantic import PositiveInt
 
@@ -8,12 +8,12 @@ from palimpsest.unlearning import Method, Place, Request, Unlearned
 
 
 class FineTuning(Method):
-    """Some more rounds on what is retained: the baseline that every method should beat."""
+    """Train for a few more rounds on the retained samples: the baseline for other methods."""
 
     source = "Golatkar et al., 2020, section 4.1, 'Fine-tune'"
 
     tuning_rounds: PositiveInt = 2
-    """Rounds on the retained samples."""
+    """Number of rounds on the retained samples."""
 
     def __call__(
         self,
@@ -24,7 +24,7 @@ class FineTuning(Method):
         schedule: Schedule,
         place: Place,
     ) -> Unlearned:
-        """See `Method`."""
+        """Unlearn the requested samples; see `Method`."""
         holders = [client for client, rows in enumerate(request.retained) if len(rows)]
         drawn = draw_schedule(
             len(holders), federation.config.fraction, self.tuning_rounds, seed=federation.seed + 1

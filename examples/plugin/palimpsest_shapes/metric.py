@@ -1,4 +1,4 @@
-"""A metric: are the outlines in the right place?"""
+"""Metric of the error in the position of outlines."""
 
 from torch import Tensor
 
@@ -6,14 +6,14 @@ from palimpsest.metrics import Metric
 
 
 class EdgeError(Metric):
-    """The mean squared error of differences between neighboring pixels: blind to brightness."""
+    """Mean squared error of the differences between neighboring pixels, which ignores brightness."""
 
     label = "Edge error"
     meaning = "mean squared error of the differences between neighboring pixels"
     better = "low"
 
     def __call__(self, reconstructions: Tensor, originals: Tensor) -> Tensor:
-        """See `Metric`."""
-        wrong = reconstructions.double() - originals.double()
-        down, right = (wrong.diff(dim=side).square().flatten(1).mean(1) for side in (2, 3))
+        """Compute the error of each image; see `Metric`."""
+        error = reconstructions.double() - originals.double()
+        down, right = (error.diff(dim=side).square().flatten(1).mean(1) for side in (2, 3))
         return (down + right) / 2

@@ -1,4 +1,4 @@
-"""A model: its fields are configuration keys and flags, such as `--model.hidden 64`."""
+"""Model whose fields are configuration keys and flags, such as `--model.hidden 64`."""
 
 from pydantic import PositiveInt
 from torch import nn
@@ -7,7 +7,7 @@ from palimpsest.models import Classifier
 
 
 class Perceptron(Classifier):
-    """One hidden layer."""
+    """Perceptron with one hidden layer."""
 
     source = "Rumelhart et al., 1986"
 
@@ -15,7 +15,7 @@ class Perceptron(Classifier):
     """Units of the hidden layer."""
 
     def layers(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """See `Classifier.layers`."""
+        """Build the network; see `Classifier.layers`."""
         channels, height, width = shape
         return nn.Sequential(
             nn.Flatten(),

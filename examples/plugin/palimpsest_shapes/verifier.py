@@ -1,4 +1,4 @@
-"""A verifier: a gradient difference is exactly zero where no activation was, and a forgery rarely is."""
+"""Verifier that counts exact zeros: a gradient difference is zero where a unit was inactive, a forgery rarely is."""
 
 import torch
 from torch import Tensor
@@ -7,22 +7,22 @@ from palimpsest.proofs import Evidence, Submission, Suspicion, Verifier
 
 
 class ZerosCheck(Verifier):
-    """How far a proof's share of exact zeros is from that of the auditor's own samples."""
+    """Deviation of a proof's share of exact zeros from that of the auditor's own samples."""
 
     source = "this example"
     needs = "the oracle, for differences of the auditor's own samples"
 
     def prepare(self, evidence: Evidence) -> Suspicion:
-        """See `Verifier.prepare`."""
-        usual = share_of_zeros(evidence.own)
-        middle, spread = usual.mean(), usual.std().clamp_min(1e-6)
+        """Estimate mean and standard deviation on the auditor's samples; see `Verifier.prepare`."""
+        shares = share_of_zeros(evidence.reference)
+        mean, std = shares.mean(), shares.std().clamp_min(1e-6)
 
         def suspicion(submission: Submission) -> Tensor:
-            return (share_of_zeros(submission.proofs) - middle).abs() / spread
+            return (share_of_zeros(submission.proofs) - mean).abs() / std
 
         return suspicion
 
 
 def share_of_zeros(vectors: Tensor) -> Tensor:
-    """`[n]` of vectors `[n, d]`."""
+    """Return the share of zeros of each vector, `[n]` for vectors `[n, d]`."""
     return torch.stack([(vector == 0).double().mean() for vector in vectors])

@@ -1,4 +1,4 @@
-"""Attacks on the user's own artifacts, such as proofs, checkpoints and images, and their examination."""
+"""Attacks on the user's own artifacts, such as proofs, checkpoints and images, and checks of these artifacts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
@@ -26,25 +26,42 @@ def attack(
     track: Sequence[str] = (),
     **keys: Any,
 ) -> AuditResult:
-    """Attack proofs of a federation of your own: nothing is trained but the attack, without `truth` nothing is scored.
+    """Attack the proofs or gradients of an existing federation.
+
+    Nothing is trained except the attack itself. The attack is scored only if `truth`, the forgotten samples, is given.
+    An attack that was stopped resumes with the same call.
 
     Args:
-        artifacts: A case, or a YAML file of its keys; none where the keys say it all.
-        out: The run folder; none for one under `runs/`, named after the proofs and a hash of the case.
-        data_dir: A folder that mirrors the published sets; what it lacks comes from the hub.
-        replace: Go on in a folder that holds another case, keeping the stages that are the same.
+        artifacts: The artifacts and the attack: a configuration or the path of a YAML file. If omitted, `keys` must
+            hold all required settings.
+        out: The run folder. If omitted, a folder under `runs/` named after the attacked file and a hash of the
+            configuration.
+        data_dir: A folder that mirrors the published data sets; sets that it lacks come from the Hugging Face Hub.
+        replace: Reuse a folder that holds another configuration, and keep its stages whose inputs are the same.
         quiet: Show no progress.
-        log: A file that grows by a line for each stage, and now and then for what takes long.
-        track: Trackers that receive curves and scores, and no image: tensorboard, wandb, mlflow.
-        keys: Those of `ArtifactsConfig`, sections as mappings: `proofs="proofs.safetensors", original="a.pt",
-            unlearned="b.pt", model="mypackage.nets:Net", auxiliary="images/", attack={"epochs": 5}`; they win over
+        log: A log file to append to: one line for each stage, and occasional progress of long stages.
+        track: Experiment trackers that receive training history and scores, but no images: `tensorboard`, `wandb`,
+            `mlflow`.
+        keys: Fields of `ArtifactsConfig`, with sections as mappings, such as `attack={"epochs": 5}`. They override
             those of a file.
 
+    Returns:
+        The run folder, the metrics and the report's verdict.
+
     Raises:
-        PalimpsestError: A piece is missing or does not fit another; `doctor` says more.
+        PalimpsestError: An artifact is missing or inconsistent with another; `doctor` gives details.
+
+    Example:
+        >>> import palimpsest
+        >>> artifacts = {"proofs": "proofs.safetensors", "auxiliary": "images/", "oracle": {"source": "gradients/"}}
+        >>> result = palimpsest.attack(**artifacts, attack={"epochs": 5})  # doctest: +SKIP
+        >>> palimpsest.attack(proofs="proofs.safetensors")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        palimpsest.errors.ConfigurationError: ...auxiliary is missing...
     """
     config = _read(artifacts, keys)
-    folder = Path(out) if out else default_folder(config.brought.stem, config)
+    folder = Path(out) if out else default_folder(config.attacked_file.stem, config)
     with reporting(quiet=quiet, log=log, track=track) as active:
         return run_attack(
             config,
@@ -63,16 +80,29 @@ def doctor(
     data_dir: str | PathLike[str] | None = None,
     **keys: Any,
 ) -> Examination:
-    """Say, before hours are spent, whether the pieces of an attack fit; some twenty samples are asked about.
+    """Check that the artifacts of an attack are present and consistent, before a long run.
+
+    The check sends at most about twenty samples to the oracle.
 
     Args:
-        artifacts: As for `attack`.
-        out: Where the run would stand; nothing is written there.
-        data_dir: As for `attack`.
-        keys: As for `attack`.
+        artifacts: The artifacts and the attack, as for `attack`.
+        out: The folder that the run would use. Nothing is written there.
+        data_dir: A folder that mirrors the published data sets, as for `attack`.
+        keys: Fields of `ArtifactsConfig`, as for `attack`.
+
+    Returns:
+        The findings, each with a level (ok, warning or error), a subject and a message.
 
     Raises:
         ConfigurationError: A key is missing, or a key or value is not accepted.
+
+    Example:
+        >>> import palimpsest
+        >>> examination = palimpsest.doctor(proofs="missing.safetensors", auxiliary="digits")
+        >>> examination.ok
+        False
+        >>> examination.findings[0].subject
+        'proofs'
     """
     return Examination(tuple(findings(artifacts, out=out, data_dir=data_dir, **keys)))
 
@@ -84,7 +114,7 @@ def findings(
     data_dir: str | PathLike[str] | None = None,
     **keys: Any,
 ) -> Iterator[Finding]:
-    """What `doctor` finds, one finding after the other as they are made; arguments and errors as for `doctor`."""
+    """Yield the findings of `doctor` one by one as the checks complete; arguments and errors as for `doctor`."""
     config = _read(artifacts, keys)
     return examine(config, folder=Path(out), data_dir=Path(data_dir) if data_dir else None)
 
@@ -96,5 +126,7 @@ def _read(
     if not isinstance(artifacts, ArtifactsConfig):
         return read_artifacts_config(Path(artifacts) if artifacts is not None else None, plain)
     if plain:
-        raise ConfigurationError("Keys go with a file or alone: build the case with them.")
+        raise ConfigurationError(
+            "Keyword settings can't be combined with an ArtifactsConfig. Pass them when you build it."
+        )
     return artifacts

@@ -1,4 +1,4 @@
-"""Whole audits: one, a grid of them, and those of a published table."""
+"""Complete audits: a single one, a grid of them, and those behind a published table."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -29,22 +29,37 @@ def audit(
     log: str | PathLike[str] | None = None,
     track: Sequence[str] = (),
 ) -> AuditResult:
-    """Train a federation, unlearn, prove, defend, verify, attack, score and report.
+    """Audit unlearning: train a federation, unlearn, prove, defend, verify, attack, score and report.
 
-    An audit that was stopped goes on, with the same call, from its last finished stage.
+    An audit that was stopped resumes after its last finished stage with the same call.
 
     Args:
         config: A configuration, a preset's name (see `preset_names`), or the path of a YAML file.
-        overrides: Nested keys that win over those of a preset or a file: `{"attack": {"epochs": 5}}`.
-        out: The run folder; none for one under `runs/`, named after the preset and a hash of the configuration.
-        data_dir: A folder that mirrors the data sets; what it lacks comes from the hub.
-        replace: Go on in a folder that holds another configuration, keeping the stages that are the same.
+        overrides: Nested keys that override those of the preset or file, such as `{"attack": {"epochs": 5}}`.
+        out: The run folder. If omitted, a folder under `runs/` named after the preset and a hash of the configuration.
+        data_dir: A folder that mirrors the published data sets; sets that it lacks come from the Hugging Face Hub.
+        replace: Reuse a folder that holds another configuration, and keep its stages whose inputs are the same.
         quiet: Show no progress.
-        log: A file that grows by a line for each stage, and now and then for what takes long.
-        track: Trackers that receive curves and scores, and no image: tensorboard, wandb, mlflow.
+        log: A log file to append to: one line for each stage, and occasional progress of long stages.
+        track: Experiment trackers that receive training history and scores, but no images: `tensorboard`, `wandb`,
+            `mlflow`.
+
+    Returns:
+        The run folder, the metrics and the report's verdict.
 
     Raises:
-        PalimpsestError: What was asked for can't be done; the message says what to change.
+        ConfigurationError: `config` is of another type, or a key or value is not accepted.
+        PalimpsestError: The audit can't be carried out as configured; the message says what to change.
+
+    Example:
+        >>> import palimpsest
+        >>> result = palimpsest.audit("digits", {"attack": {"epochs": 5}})  # doctest: +SKIP
+        >>> "digits" in palimpsest.preset_names()
+        True
+        >>> palimpsest.audit({"attack": {"epochs": 5}})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        palimpsest.errors.ConfigurationError: config is a dict, ...
     """
     name = "audit" if isinstance(config, AuditConfig) else str(config)
     chosen = _read(config, overrides)
@@ -72,27 +87,41 @@ def sweep(
     log: str | PathLike[str] | None = None,
     track: Sequence[str] = (),
 ) -> Comparison:
-    """Audit every combination of some keys' values, and compare them; what is finished is not computed twice.
+    """Audit every combination of the values in a grid, and compare the audits.
 
-    The comparison's page and tables are written beside the runs, as `comparison.html`, `.md`, `.csv` and `.json`.
+    Audits that are already finished are not run again. The comparison is written next to the runs, as
+    `comparison.html`, `.md`, `.csv` and `.json`.
 
     Args:
-        preset: Where each audit starts from: a preset's name or the path of a YAML file.
-        grid: Lists of values by key, a dot leading into a section, `{"attack.epochs": [5, 10]}`; or a YAML file.
-        overrides: Nested keys that every audit has.
-        out: The folder of the runs; None takes `sweep_folder`.
-        data_dir: A folder that mirrors the data sets; what it lacks comes from the hub.
-        engine: One audit after the other, or several at a time on Ray.
+        preset: The base configuration of every audit: a preset's name or the path of a YAML file.
+        grid: Lists of values by dotted key, such as `{"attack.epochs": [5, 10]}`, or the path of a YAML file of them.
+        overrides: Nested keys that override those of the preset in every audit.
+        out: The folder of the runs. If omitted, the folder under `runs/` that `sweep_folder` returns.
+        data_dir: A folder that mirrors the published data sets; sets that it lacks come from the Hugging Face Hub.
+        engine: `in-process` runs one audit after the other, `ray` several at a time on Ray.
         quiet: Show no progress.
-        log: A file that grows by a line for each stage, and now and then for what takes long.
-        track: Trackers that receive curves and scores, and no image: tensorboard, wandb, mlflow.
+        log: A log file to append to: one line for each stage, and occasional progress of long stages.
+        track: Experiment trackers that receive training history and scores, but no images: `tensorboard`, `wandb`,
+            `mlflow`.
+
+    Returns:
+        The runs, in the order of the grid.
 
     Raises:
-        PalimpsestError: A combination is not accepted, or an audit could not be run; the others were.
+        ConfigurationError: The grid or a combination of its values is not accepted, or `track` is used with Ray.
+        ReproductionError: At least one audit failed. The others have been run.
+
+    Example:
+        >>> import palimpsest
+        >>> comparison = palimpsest.sweep("digits", {"attack.epochs": [5, 10]})  # doctest: +SKIP
+        >>> palimpsest.sweep("digits", {"attack.epochs": 5})
+        Traceback (most recent call last):
+        ...
+        palimpsest.errors.ConfigurationError: attack.epochs is 5 in the grid. Give a list of at least one value.
     """
     if track and engine == "ray":
         raise ConfigurationError(
-            "Audits on Ray run in processes of their own and can't be tracked: leave track out."
+            "Audits on Ray run in separate processes and can't be tracked. Leave track out, or run in-process."
         )
     values = grid if isinstance(grid, Mapping) else Path(grid)
     folder = Path(out) if out else sweep_folder(preset, grid)
@@ -109,7 +138,7 @@ def sweep(
 def sweep_folder(
     preset: str | PathLike[str], grid: Mapping[str, Sequence[Any]] | str | PathLike[str]
 ) -> Path:
-    """The folder of a sweep whose user names none: under `runs/`, named after the preset and the grid's file."""
+    """The default folder of a sweep: under `runs/`, named after the preset and the grid's file."""
     return Path("runs") / f"{Path(preset).stem}-{_grid_name(grid)}"
 
 
@@ -129,22 +158,37 @@ def reproduce(
     log: str | PathLike[str] | None = None,
     track: Sequence[str] = (),
 ) -> Reproduction:
-    """Make a published table or figure again; what is finished is not computed twice.
+    """Reproduce a published table or figure.
+
+    Runs that are already finished are not run again. Most tables are a grid of audits with a run for each cell and
+    seed; `cells` and `seeds` select among them. Tables with a computation of their own accept neither.
 
     Args:
-        name: The table's, such as `igf-table1`; see `palimpsest reproduce --help`.
-        overrides: Nested keys that every audit has.
-        cells: Only cells of these names, in which * stands for anything; not for tables of their own making.
-        seeds: Seeds of the repeats, 1234 alone by default; not for tables of their own making.
-        out: The folder of the table and of its runs; none for `runs/<name>`.
-        data_dir: A folder that mirrors the data sets; what it lacks comes from the hub.
+        name: Name of the table, such as `igf-table1`. `palimpsest reproduce --help` lists them.
+        overrides: Nested keys that override those of every audit.
+        cells: Names of the cells to compute, with `*` as a wildcard. If empty, all cells.
+        seeds: Seeds of the repetitions. If empty, the seed in `overrides`, or else 1234.
+        out: The folder of the table and its runs. If omitted, `runs/<name>`.
+        data_dir: A folder that mirrors the published data sets; sets that it lacks come from the Hugging Face Hub.
         quiet: Show no progress.
-        log: A file that grows by a line for each stage, and now and then for what takes long.
-        track: Trackers that receive curves and scores, and no image: tensorboard, wandb, mlflow.
+        log: A log file to append to: one line for each stage, and occasional progress of long stages.
+        track: Experiment trackers that receive training history and scores, but no images: `tensorboard`, `wandb`,
+            `mlflow`.
+
+    Returns:
+        The table, with the published values next to the reproduced ones.
 
     Raises:
-        ReproductionError: A cell could not be computed; the others were, and the table stands without it.
-        ConfigurationError: There is no such table, or it takes no cells and seeds.
+        ReproductionError: At least one cell could not be computed. The table has been written with the others.
+        ConfigurationError: The table does not exist, or it does not accept cells and seeds.
+
+    Example:
+        >>> import palimpsest
+        >>> table = palimpsest.reproduce("igf-table2", cells=["none"], seeds=[1, 2])  # doctest: +SKIP
+        >>> palimpsest.reproduce("igf-table9")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        palimpsest.errors.ConfigurationError: There is no table 'igf-table9'. Available tables: ...
     """
     table, failure = remake(
         name,
@@ -163,11 +207,20 @@ def reproduce(
 
 
 def _read(config: AuditConfig | str | PathLike[str], overrides: Mapping[str, Any] | None) -> AuditConfig:
-    if not isinstance(config, AuditConfig):
-        return read_config(str(config), overrides)
-    if overrides:
-        raise ConfigurationError("Overrides go with a preset or a file: build the configuration with them.")
-    return config
+    if isinstance(config, AuditConfig):
+        if overrides:
+            raise ConfigurationError(
+                "Overrides can't be combined with an AuditConfig. Pass them when you build it."
+            )
+        return config
+    # Callers without a type checker pass a dict by mistake; its text would be taken for a file's name.
+    if not isinstance(config, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"config is a {type(config).__name__}, but must be a preset's name, the path of a YAML file, or an "
+            'AuditConfig. Pass a dict as overrides, as in audit("digits", {"seed": 1}), or convert it with '
+            "build_config."
+        )
+    return read_config(str(config), overrides)
 
 
 def _folder(path: str | PathLike[str] | None) -> Path | None:

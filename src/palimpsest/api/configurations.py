@@ -1,4 +1,4 @@
-"""The configurations that commands take keys of, by the command's name."""
+"""The configuration class of each command."""
 
 from collections.abc import Mapping
 
@@ -13,4 +13,4 @@ CONFIGURATIONS: Mapping[str, type[RunConfig]] = {
     "doctor": ArtifactsConfig,
     "prove": ProveConfig,
 }
-"""What the keys of each command, in a file and as flags, are validated as."""
+"""The class that validates a command's keys, given in a file or as flags, by the command's name."""

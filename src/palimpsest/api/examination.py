@@ -1,4 +1,4 @@
-"""The findings of `doctor` as one value."""
+"""The result of `doctor`: its findings, as a table in notebooks."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,31 +15,45 @@ _COLUMNS = ("level", "subject", "message")
 
 @dataclass(frozen=True)
 class Examination:
-    """The findings of `doctor`; a notebook shows them as a table.
+    """The findings of `doctor`. Notebooks display them as a table.
 
     Args:
         findings: The findings in the order of the checks; each has a `level` (`ok`, `warning` or `error`), a `subject`
             and a `message`.
+
+    Example:
+        >>> from palimpsest import Examination
+        >>> from palimpsest.doctor.finding import Finding, Level
+        >>> examination = Examination((Finding(Level.WARNING, "images", "Only 40 auxiliary images."),))
+        >>> examination.ok, len(examination)
+        (True, 1)
+        >>> print(examination)
+        warning images        Only 40 auxiliary images.
     """
 
     findings: tuple[Finding, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether no finding is an error; there may be warnings."""
+        """True if no finding is an error; warnings are allowed."""
         return all(finding.level is not Level.ERROR for finding in self.findings)
 
     def __iter__(self) -> Iterator[Finding]:
+        """Iterate over the findings in the order of the checks."""
         return iter(self.findings)
 
     def __len__(self) -> int:
+        """Return the number of findings."""
         return len(self.findings)
 
     def __str__(self) -> str:
-        return "\n".join(f"{one.level:<7} {one.subject:<13} {one.message}" for one in self.findings)
+        """Return the findings as text, one per line."""
+        return "\n".join(
+            f"{finding.level:<7} {finding.subject:<13} {finding.message}" for finding in self.findings
+        )
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row for each finding.
+        """Return a data frame with one row for each finding.
 
         Raises:
             ConfigurationError: pandas is not installed.
@@ -48,4 +62,5 @@ class Examination:
         return frame(rows, columns=_COLUMNS)
 
     def _repr_html_(self) -> str:
-        return html_table(_COLUMNS, [[one.level, one.subject, one.message] for one in self.findings])
+        rows = [[finding.level, finding.subject, finding.message] for finding in self.findings]
+        return html_table(_COLUMNS, rows)

@@ -1,4 +1,4 @@
-"""Where a call reports its progress: a terminal, a notebook, a log file, JSON lines, trackers."""
+"""Progress reports of a call: to a terminal, a notebook, a log file, JSON lines or trackers."""
 
 import sys
 from collections.abc import Generator, Sequence
@@ -15,11 +15,11 @@ from palimpsest.progress import Callback, JsonLines, LogFile, Notebook, Terminal
 
 @dataclass(frozen=True)
 class Reporting:
-    """What a running call prints to and is called by.
+    """The output of a running call.
 
     Args:
-        console: Where each stage prints its line.
-        command: The command line that makes the result again; empty for a call from Python.
+        console: The console on which each stage prints a line.
+        command: The command line that reproduces the result; empty for a call from Python.
     """
 
     console: Console
@@ -39,17 +39,21 @@ def reporting(
     everywhere: bool = False,
     command: str = "",
 ) -> Generator[Reporting]:
-    """Report the stages and the progress of the calls in this context; inside another such context that one goes on.
+    """Report the stages and the progress of all calls in this context.
 
-    The command line opens one around the function that it calls, with what only a command has.
+    A nested context has no effect: the outermost one stays active. The command line opens one around the function that
+    it calls, with the settings that only a command has.
 
     Args:
-        quiet: Show nothing; logs and trackers still receive everything.
-        machine: Write JSON lines to the standard output instead.
-        log: A file that grows by a line for each stage, and now and then for what takes long.
-        track: Trackers to pass curves and scores on to, by their modules' names: tensorboard, wandb, mlflow.
-        everywhere: Print the stages' lines also where the standard output is neither a terminal nor a notebook.
-        command: The command line, for the report's "how to make it again".
+        quiet: Show nothing. Logs and trackers still receive everything.
+        machine: Write JSON lines to standard output instead.
+        log: A log file to append to: one line for each stage, and occasional progress of long stages.
+        track: Trackers that receive training history and scores, by module name: `tensorboard`, `wandb`, `mlflow`.
+        everywhere: Print the stages' lines even if standard output is neither a terminal nor a notebook.
+        command: The command line, which the report shows for reproducing the run.
+
+    Yields:
+        The active output: that of the outermost context.
 
     Raises:
         ConfigurationError: A tracker does not exist or is not installed.
@@ -88,8 +92,8 @@ def _trackers(names: Sequence[str]) -> list[Callback]:
         return []
     from palimpsest.progress.trackers import make_tracker
 
-    complaints = Console(stderr=True, soft_wrap=True)
+    warnings = Console(stderr=True, soft_wrap=True)
     return [
-        make_tracker(name, lambda text: complaints.print(text, highlight=False, markup=False))
+        make_tracker(name, lambda text: warnings.print(text, highlight=False, markup=False))
         for name in dict.fromkeys(names)
     ]

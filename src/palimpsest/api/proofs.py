@@ -1,4 +1,4 @@
-"""Proofs: made, defended and checked, in memory or as files."""
+"""Making, defending and verifying proofs, in memory or as files."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -57,31 +57,45 @@ def prove(
 ) -> Proofs:
     """Make proofs of unlearning: one gradient difference for each sample.
 
+    Pass either two modules and an `ImageSet`, or the paths of two checkpoints and of the samples.
+
     Args:
-        original: The model before unlearning: a module, or the file of its state dict.
-        unlearned: The model after it, in the same form.
-        samples: The forgotten samples: an `ImageSet` with modules; with files a folder of class folders, a `.parquet`
-            file, a `.csv` table, a known set, or `hf:owner/name`.
-        model: With files, what makes the network: `mypackage.nets:Net`, or an architecture of this package.
-        out: Where to write the proof file, readable by its owner only; none writes nothing.
-        memory_budget: Bytes that the work may take.
-        data_dir: With files, a folder that mirrors the published sets.
-        keys: With files, the other keys of `palimpsest prove`: `model_arguments`, `mean`, `std`, `image_size`,
-            `defenses`, `device` and so on.
+        original: The model before unlearning: a module, or the path of its state dict.
+        unlearned: The model after unlearning, in the same form.
+        samples: The forgotten samples. With modules, an `ImageSet`. With files, a folder of class folders, a
+            `.parquet` file, a `.csv` table, the name of a known data set, or `hf:owner/name`.
+        model: Files only: the factory of the network, such as `mypackage.nets:Net`, or an architecture of this package.
+        out: The proof file to write, readable by its owner only. If omitted, nothing is written.
+        memory_budget: Memory for the computation, in bytes; 4 GiB by default.
+        data_dir: Files only: a folder that mirrors the published data sets.
+        keys: Files only: the other keys of `palimpsest prove`, such as `model_arguments`, `mean`, `std`, `image_size`,
+            `defenses` and `device`.
 
     Returns:
-        Proofs in the order of the samples.
+        The proofs, in the order of the samples.
 
     Raises:
-        PalimpsestError: A piece is missing or does not fit another.
+        ConfigurationError: Modules and files are mixed, or a key or value is not accepted.
+        PalimpsestError: An artifact is missing or inconsistent with another.
+
+    Example:
+        >>> import palimpsest
+        >>> import torch
+        >>> original, unlearned = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2)) for _ in range(2))
+        >>> samples = palimpsest.ImageSet("toy", torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 1]), 2)
+        >>> palimpsest.prove(original, unlearned, samples).vectors.shape
+        torch.Size([3, 34])
     """
     if isinstance(original, nn.Module) and isinstance(unlearned, nn.Module) and isinstance(samples, ImageSet):
         if model is not None or keys or data_dir is not None:
-            raise ConfigurationError("model, data_dir and further keys go with files, not with modules.")
+            raise ConfigurationError(
+                "model, data_dir and other keys apply to files only. Leave them out when you pass modules."
+            )
         proofs = prove_models(original, unlearned, samples, memory_budget=memory_budget)
     elif isinstance(original, nn.Module) or isinstance(unlearned, nn.Module) or isinstance(samples, ImageSet):
         raise ConfigurationError(
-            "Give two modules and an ImageSet, or two checkpoints and a place of samples."
+            "Modules and files can't be mixed. Pass two modules and an ImageSet, or the paths of two checkpoints and "
+            "of the samples."
         )
     else:
         tree = keys | {"original": fspath(original), "unlearned": fspath(unlearned), "model": model}
@@ -99,18 +113,21 @@ def prove_files(
     data_dir: str | PathLike[str] | None = None,
     quiet: bool = True,
 ) -> Proofs:
-    """Make proofs from two checkpoints and a place of samples, as `palimpsest prove` does.
+    """Make proofs from two checkpoints and a path of samples, as `palimpsest prove` does.
 
     Args:
-        keys: Those of `palimpsest prove`.
-        out: Where to write the proof file, readable by its owner only; None writes nothing.
-        data_dir: A folder that mirrors the published sets.
+        keys: The keys of `palimpsest prove`.
+        out: The proof file to write, readable by its owner only. If omitted, nothing is written.
+        data_dir: A folder that mirrors the published data sets.
         quiet: Show no progress.
 
+    Returns:
+        The proofs, in the order of the samples.
+
     Raises:
-        PalimpsestError: A piece is missing or does not fit another.
+        PalimpsestError: An artifact is missing or inconsistent with another.
     """
-    config = validate(ProveConfig, keys, where="prove")
+    config = validate(ProveConfig, keys, where="the artifacts")
     with reporting(quiet=quiet):
         proofs = make_proofs(config, data_dir=Path(data_dir) if data_dir else None)
     if out is not None:
@@ -139,62 +156,76 @@ def defend(
     out: str | PathLike[str] | None = None,
     **settings: Any,
 ) -> Tensor | Proofs:
-    """Defend proofs: what a client does before it hands them in.
+    """Apply defenses to proofs, as a client does before it submits them.
 
     Args:
-        proofs: Gradient differences `[n, d]`, or proofs, or the path of a proof file; left as they are.
-        defense: A defense's name; or, for proofs, a list of defenses with their settings, applied in order:
+        proofs: Gradient differences `[n, d]`, `Proofs`, or the path of a proof file. The input is not modified.
+        defense: A defense's name, or, except for a tensor, a list of defenses with their settings, applied in order:
             `[{"name": "prune", "ratio": 0.9}, {"name": "sign"}]`.
-        generator: Where random numbers come from; for proofs none takes the operating system's, as it should be for
-            real ones.
-        seed: For proofs, a seed in the place of a generator, as `palimpsest defend --seed` takes it.
-        out: For proofs, where to write the defended ones; none writes nothing.
-        settings: The one defense's own; the paper's by default.
+        generator: Source of randomness; required for a tensor. If both it and `seed` are omitted, the operating
+            system's randomness is used, as real proofs require.
+        seed: Not for a tensor: a seed instead of a generator, as in `palimpsest defend --seed`.
+        out: Not for a tensor: the file to write the defended proofs to. If omitted, nothing is written.
+        settings: Settings of the defense if `defense` is a name; the paper's values by default.
 
     Returns:
-        Defended vectors for vectors; for proofs, proofs whose metadata names what was done, and no secrets.
+        A tensor of defended vectors for a tensor; otherwise `Proofs` whose metadata names the defenses, but no secrets.
 
     Raises:
-        ConfigurationError: There is no such defense, or it does not accept a setting.
-        ProofError: The proofs are not a finite matrix, the file holds none, or `out` is the same file.
+        ConfigurationError: The defense does not exist or does not accept a setting, or arguments contradict each other.
+        ProofError: The proofs are not a finite matrix, the file holds no proofs, or `out` is the input file.
+
+    Example:
+        >>> import palimpsest
+        >>> import torch
+        >>> vectors = torch.tensor([[0.5, -2.0, 0.1]])
+        >>> palimpsest.defend(vectors, "sign", generator=torch.Generator().manual_seed(0))
+        tensor([[ 1., -1.,  1.]])
     """
     if isinstance(proofs, Tensor):
         if not isinstance(defense, str) or generator is None or seed is not None or out is not None:
-            raise ConfigurationError("Vectors take one defense's name and a generator, and are not written.")
+            raise ConfigurationError(
+                "A tensor needs one defense's name and a generator, without seed and out. Pass Proofs for the rest."
+            )
         return defend_vectors(proofs, defense, generator=generator, **settings)
     if not isinstance(defense, str) and settings:
-        raise ConfigurationError("Settings go into the list, beside each defense's name.")
+        raise ConfigurationError(
+            "Keyword settings can't be combined with a list of defenses. Put them into the list, next to the name."
+        )
     if generator is not None and seed is not None:
-        raise ConfigurationError("Random numbers come from a generator or from a seed: give one of them.")
-    asked = [{"name": defense, **settings}] if isinstance(defense, str) else defense
+        raise ConfigurationError("Both generator and seed are given. Pass only one of them.")
+    defenses = [{"name": defense, **settings}] if isinstance(defense, str) else defense
     if isinstance(proofs, Proofs):
-        given = proofs
+        undefended = proofs
     else:
         if out is not None:
             refuse_same_file(Path(proofs), Path(out))
-        given = load_proofs(Path(proofs))
+        undefended = load_proofs(Path(proofs))
     if seed is None:
         seed = secrets.randbits(62) if generator is None else fork(generator)
-    result = defended(given, asked, seed=seed)
+    result = defended(undefended, defenses, seed=seed)
     if out is not None:
         save_proofs(Path(out), result)
     return result
 
 
 def read_defenses(text: str) -> list[dict[str, Any]]:
-    """Read defenses as a command line gives them.
+    """Parse the defenses of a command line.
 
     Args:
         text: A defense's name, or a YAML list of names and of defenses with settings:
             `[{name: prune, ratio: 0.9}, sign]`.
 
+    Returns:
+        A mapping with `name` and settings for each defense, in order.
+
     Raises:
-        ConfigurationError: The text is something else.
+        ConfigurationError: The text is neither.
     """
     try:
         return listed_defenses(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"--with is {text!r}, which is not YAML: give a name or a list.") from error
+        raise ConfigurationError(f"--with is {text!r}, which is not YAML. Give a name or a list.") from error
     except ValueError as error:
         raise ConfigurationError(f"--with is {text!r}: {error}") from error
 
@@ -206,35 +237,42 @@ def verify(
     calibrate: Tensor | Proofs | str | PathLike[str] | None = None,
     quantile: float = 0.99,
 ) -> Verdicts:
-    """Accept each proof whose norm is at most tau, as the papers' auditor does (IGF, section 3.1).
+    """Accept each proof whose L2 norm is at most tau, as the papers' auditor does (IGF, section 3.1).
 
-    The rule is unsound: zeros, or anything small, pass as well as an honest difference does. Acceptance says that the
-    norm is small and nothing about what was forgotten.
+    The rule is unsound: a zero vector, or any small one, passes as easily as an honest gradient difference. Acceptance
+    shows that the norm is small, and nothing about what was forgotten.
 
     Args:
-        proofs: Gradient differences `[n, d]`, or proofs, or the path of a proof file, read as if a stranger had
-            written it.
-        tau: The largest norm to accept, at least 0; the verdicts hold it.
-        calibrate: In the place of tau, proofs of samples that nobody forgot: tau is taken from their norms.
-        quantile: The share of those that must pass, in (0, 1].
+        proofs: Gradient differences `[n, d]`, `Proofs`, or the path of a proof file, which is read as untrusted input.
+        tau: The largest norm to accept, at least 0. Give either `tau` or `calibrate`.
+        calibrate: Proofs of samples that were not forgotten, in any of the forms above: tau becomes a quantile of
+            their norms.
+        quantile: Fraction of the calibration proofs that must be accepted, in (0, 1].
 
     Returns:
-        Verdicts in the order of the proofs; a proof with a value that is not finite is refused.
+        Verdicts in the order of the proofs, with the threshold. Proofs with non-finite values are rejected.
 
     Raises:
-        ProofError: The vectors are not a float32 matrix, the file holds none, tau is negative or not finite, or not
-            one of tau and `calibrate` is given.
+        ProofError: The vectors are not a float32 matrix, the file holds no proofs, tau is negative or not finite, or
+            both or neither of `tau` and `calibrate` are given.
+
+    Example:
+        >>> import palimpsest
+        >>> import torch
+        >>> verdicts = palimpsest.verify(torch.tensor([[0.3, 0.4], [3.0, 4.0]]), tau=1.0)
+        >>> verdicts.accepted
+        tensor([ True, False])
     """
     if (tau is None) == (calibrate is None):
         raise ProofError(
-            "The verifier needs a threshold: give tau, or calibrate with other proofs, not both."
+            "The verifier needs one threshold. Give either tau or other proofs to calibrate it, not both."
         )
     submitted = _loaded(proofs)
     if calibrate is not None:
-        others = _loaded(calibrate)
-        vectors = others.vectors if isinstance(others, Proofs) else others
+        reference = _loaded(calibrate)
+        vectors = reference.vectors if isinstance(reference, Proofs) else reference
         tau = calibrate_tau(proof_norms(vectors), quantile=quantile)
-    assert tau is not None, "one of both was given"
+    assert tau is not None, "tau or calibrate is given"
     return verify_proofs(submitted, tau=tau)
 
 

@@ -1,4 +1,4 @@
-"""Making a published table or figure again, and the names of those there are."""
+"""Reproduction of published tables and figures, and the catalog of them."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -19,7 +19,7 @@ __all__ = ["Study", "Table", "catalog", "remake"]
 
 
 def catalog() -> Mapping[str, Study | Table]:
-    """Every study, which is a grid of audits, and every table of its own making, by name."""
+    """Every study (a grid of audits) and every table with a computation of its own, by name."""
     return {**TABLES, **STUDIES}
 
 
@@ -36,46 +36,46 @@ def remake(
     log: str | PathLike[str] | None = None,
     track: Sequence[str] = (),
 ) -> tuple[Reproduction, str]:
-    """Make a table, as far as its cells can be computed; arguments and errors as for `palimpsest.reproduce`.
+    """Reproduce a table, even if some of its cells can't be computed; errors as for `palimpsest.reproduce`.
 
     Args:
-        name: The table's.
-        overrides: Nested keys that every audit has.
-        preset: Where a table of its own making starts from; None takes the table's own.
-        cells: Only cells of these names.
-        seeds: Seeds of the repeats.
-        out: The folder of the table and of its runs; None for `runs/<name>`.
-        data_dir: A folder that mirrors the data sets.
+        name: Name of the table.
+        overrides: Nested keys that override those of every audit.
+        preset: The base configuration of a table with a computation of its own. If omitted, the table's default.
+        cells: Names of the cells to compute. If empty, all cells.
+        seeds: Seeds of the repetitions. If empty, the seed in `overrides`, or else 1234.
+        out: The folder of the table and its runs. If omitted, `runs/<name>`.
+        data_dir: A folder that mirrors the published data sets.
         quiet: Show no progress.
-        log: A log file.
-        track: Trackers.
+        log: A log file to append to.
+        track: Experiment trackers.
 
     Returns:
-        The table, and why cells are missing in it; empty if none is.
+        The table, and the reason why cells are missing from it: an empty string if it is complete.
     """
     table = catalog().get(name)
     if table is None:
         raise ConfigurationError(
-            f"There is no table {name[:200]!r}: {', '.join(sorted(catalog()))} are there."
+            f"There is no table {name[:200]!r}. Available tables: {', '.join(sorted(catalog()))}."
         )
     folder = out or Path("runs") / name
-    asked = dict(overrides or {})
+    keys = dict(overrides or {})
     with reporting(quiet=quiet, log=log, track=track) as active:
         if isinstance(table, Table):
             if cells or seeds:
-                raise ConfigurationError(f"{name} is made whole: leave cells and seeds out.")
-            config = read_config(str(preset or table.preset), asked)
+                raise ConfigurationError(f"{name} can only be made as a whole: leave cells and seeds out.")
+            config = read_config(str(preset or table.preset), keys)
             table.make(config, out=folder, data_dir=data_dir, console=active.console)
             return Reproduction(name, folder), ""
-        # The module brings the whole audit along.
+        # This module imports the whole audit, which the catalog alone does not need.
         from palimpsest.reproduce.run import reproduce as run_study
 
         summaries = run_study(
             table,
             out=folder,
             cells=cells,
-            seeds=seeds or (asked.get("seed", 1234),),
-            overrides=asked,
+            seeds=seeds or (keys.get("seed", 1234),),
+            overrides=keys,
             data_dir=data_dir,
             console=active.console,
             command=active.command or f"palimpsest reproduce {name}",
@@ -84,11 +84,11 @@ def remake(
 
 
 def _failure(summaries: "Sequence[Summary]") -> str:
-    """Why cells are missing; empty if none is."""
+    """The reason why cells are missing; an empty string if the table is complete."""
     failed = [summary for summary in summaries if summary.failure]
     if not failed:
         return ""
     return (
-        f"{len(failed)} of {len(summaries)} cells could not be computed, the first one, {failed[0].cell.name}, "
-        f"because: {failed[0].failure}"
+        f"{len(failed)} of {len(summaries)} cells could not be computed. The first is {failed[0].cell.name}: "
+        f"{failed[0].failure}"
     )

@@ -1,4 +1,4 @@
-"""Finished runs: their reports, runs beside each other, and the removal of what is sensitive."""
+"""Reports, comparisons and lists of finished runs, and the removal of their sensitive files."""
 
 from os import PathLike
 from pathlib import Path
@@ -20,19 +20,29 @@ def report(
     pictures: bool = False,
     out: str | PathLike[str] | None = None,
 ) -> Path:
-    """Render a run's report again, or one that may be shown to others.
+    """Render the report of a finished run again, in full or redacted for sharing.
 
     Args:
         run: The run folder.
         redact: Leave out every image and every row about a single sample.
-        pictures: Write the gallery, the curves and the distributions beside it as well, as PNG and SVG, for papers.
-        out: The file to write; none for `report.html` in the run folder, or `report-redacted.html`.
+        pictures: Also write the gallery, training history and distributions as PNG and SVG files for papers, to the
+            folder `pictures` next to the page.
+        out: The file to write. If omitted, `report.html` in the run folder, or `report-redacted.html` if redacted.
 
     Returns:
-        The page's path. Unless redacted it holds the forgotten images: keep it private.
+        Path of the page. Unless redacted, it contains the forgotten images: keep it private.
 
     Raises:
-        RunError: The run is not finished, was purged or is damaged, or nothing of the page would be left.
+        RunError: The run is unfinished, purged or damaged, or redaction would leave nothing of the page.
+
+    Example:
+        >>> import palimpsest
+        >>> palimpsest.report("runs/first", redact=True)  # doctest: +SKIP
+        PosixPath('runs/first/report-redacted.html')
+        >>> palimpsest.report("runs/missing")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        palimpsest.errors.RunError: runs/missing ...
     """
     page = load_page(Path(run))
     path = Path(out) if out else Path(run) / ("report-redacted.html" if redact else "report.html")
@@ -50,23 +60,35 @@ def compare(
     title: str = "Comparison of runs",
     pictures: bool = False,
 ) -> Comparison:
-    """Put runs beside each other.
+    """Compare runs side by side.
 
     Args:
-        runs: Run folders, or folders of them.
-        out: A folder where `comparison.html`, `.md`, `.csv` and `.json` are written; none writes nothing.
+        runs: Run folders, or folders that contain them.
+        out: A folder to write `comparison.html`, `.md`, `.csv` and `.json` to. If omitted, nothing is written.
         title: The page's heading.
-        pictures: Write each score's picture beside it as well, as PNG and SVG, for papers.
+        pictures: Also write a figure of each score as PNG and SVG files for papers; requires `out`.
+
+    Returns:
+        The runs, with their configurations and scores.
 
     Raises:
-        RunError: There is no run there, or one is damaged.
-        ConfigurationError: Pictures are asked for and no folder.
+        RunError: No runs are found, or a run is damaged.
+        ConfigurationError: `pictures` is set without `out`.
+
+    Example:
+        >>> import palimpsest
+        >>> comparison = palimpsest.compare("runs/first", "runs/second", out="comparison")  # doctest: +SKIP
+        >>> palimpsest.compare("runs/missing")
+        Traceback (most recent call last):
+        ...
+        palimpsest.errors.RunError: There is no run in runs/missing. Pass run folders, or folders that contain them.
     """
-    folders = [folder for one in runs for folder in find_runs(Path(one))]
+    folders = [folder for place in runs for folder in find_runs(Path(place))]
     if not folders:
-        raise RunError(f"There is no run in {', '.join(map(str, runs)) or 'no folder'}: name run folders.")
+        places = ", ".join(map(str, runs)) or "an empty list"
+        raise RunError(f"There is no run in {places}. Pass run folders, or folders that contain them.")
     if pictures and out is None:
-        raise ConfigurationError("Pictures go beside the page: name a folder with out.")
+        raise ConfigurationError("Pictures are written next to the page. Set out to a folder.")
     comparison = Comparison.read(folders)
     if out is not None:
         comparison.save(Path(out), title=title, pictures=pictures)
@@ -74,9 +96,19 @@ def compare(
 
 
 def runs(folder: str | PathLike[str] = "runs") -> Comparison:
-    """List the runs under a folder: what each was, and what came out; those that can't be read are in `damaged`.
+    """List the runs under a folder, with their configurations and scores.
 
     Args:
-        folder: Where to look.
+        folder: The folder to search.
+
+    Returns:
+        The runs. Folders of runs that can't be read are in its attribute `damaged`.
+
+    Example:
+        >>> import tempfile
+        >>> import palimpsest
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     len(palimpsest.runs(folder))
+        0
     """
     return Comparison.read(find_runs(Path(folder)), damaged=True)

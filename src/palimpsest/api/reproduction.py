@@ -1,4 +1,4 @@
-"""A published table, made again."""
+"""The result of `reproduce`: a published table next to its reproduction."""
 
 import json
 from collections.abc import Mapping
@@ -14,26 +14,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A published table, made again; in a notebook it shows itself.
+    """A reproduced table or figure. Notebooks display it as a table.
 
     Args:
-        name: The table's.
-        folder: Where `<name>.md` and `<name>.json` stand, and its runs.
+        name: Name of the table.
+        folder: The folder with `<name>.md`, `<name>.json` and the runs.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from palimpsest import Reproduction
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "mine.json").write_text('{"cells": [{"name": "igf", "scores": {"mse": 0.02}}]}')
+        ...     Reproduction("mine", Path(folder)).to_json()["cells"][0]["name"]
+        'igf'
     """
 
     name: str
     folder: Path
 
     def to_markdown(self) -> str:
-        """The table, the published figures beside ours."""
+        """Return the table as Markdown, with the published values next to the reproduced ones."""
         return (self.folder / f"{self.name}.md").read_text(encoding="utf-8")
 
     def to_json(self) -> Any:
-        """The table as plain values, whole."""
+        """Return the complete table as parsed JSON."""
         return json.loads((self.folder / f"{self.name}.json").read_text(encoding="utf-8"))
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row for each cell of the table; an estimate has its mean, and the ends of its 95 % interval.
+        """Return a data frame with one row for each cell of the table.
+
+        Nested values become columns with dotted names, such as the mean of a score and the ends of its 95% interval.
 
         Raises:
             ConfigurationError: pandas is not installed.
@@ -48,7 +59,7 @@ class Reproduction:
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values under their keys, joined by dots; lists stay as they are."""
+    """Flatten nested mappings to dotted keys; lists stay as they are."""
     row: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):

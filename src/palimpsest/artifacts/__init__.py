@@ -1,4 +1,4 @@
-"""What a user supplies: proofs, checkpoints, images, gradients and an oracle."""
+"""The artifacts that a user supplies: proofs, checkpoints, images, gradients and an oracle."""
 
 from palimpsest.artifacts.attestation import attestation_checks
 from palimpsest.artifacts.auditor import AuditorArtifacts, load_auditor_artifacts

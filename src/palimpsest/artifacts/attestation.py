@@ -1,4 +1,4 @@
-"""What of the proofs that were brought can't be as their senders say."""
+"""Attestation checks: do proofs match the checkpoints that they name, and are all of them distinct?"""
 
 from collections.abc import Iterator
 
@@ -7,15 +7,18 @@ from palimpsest.models import bare
 from palimpsest.proofs import Proofs
 from palimpsest.storage import parameters_hash, tensor_hash
 
-_NAMED = 10
+_MOST_NAMED = 10
 
 
 def named_models(proofs: Proofs, models: Models) -> dict[str, bool]:
-    """For each of `original` and `unlearned` that the proofs name by its hash, whether it is the checkpoint.
+    """Compare the model hashes in the proofs' metadata with the checkpoints.
 
     Args:
-        proofs: As they were handed in.
-        models: The two checkpoints' networks.
+        proofs: The submitted proofs.
+        models: The two models.
+
+    Returns:
+        For each of `original` and `unlearned` whose hash the metadata contains: True if the checkpoint has that hash.
     """
     both = {"original": models.original, "unlearned": models.unlearned}
     return {
@@ -26,25 +29,28 @@ def named_models(proofs: Proofs, models: Models) -> dict[str, bool]:
 
 
 def attestation_checks(proofs: Proofs, models: Models | None) -> Iterator[str]:
-    """Sentences for the report: proofs for other models, and proofs that came more than once.
+    """Find proofs that were made for other models, and duplicate proofs.
 
     Args:
-        proofs: As they were handed in.
-        models: The two checkpoints' networks, where they are held.
+        proofs: The submitted proofs.
+        models: The two models. If None, only duplicates are looked for.
+
+    Yields:
+        A sentence for the report about each problem.
     """
-    for which, same in (named_models(proofs, models) if models else {}).items():
-        if not same:
+    for which, matches in (named_models(proofs, models) if models else {}).items():
+        if not matches:
             yield (
-                f"The proofs name another {which} model ({proofs.metadata[which][:16]!r}) than the checkpoint: they "
-                "may have been handed in for another request, and the figures are then of no worth."
+                f"The proofs name another {which} model ({proofs.metadata[which][:16]!r}) than the checkpoint. They "
+                "may have been submitted for another unlearning request; the scores would then be meaningless."
             )
     rows: dict[str, list[int]] = {}
     for row, vector in enumerate(proofs.vectors):
         if vector.any():
             rows.setdefault(tensor_hash(vector), []).append(row)
-    copies = [places for places in rows.values() if len(places) > 1]
-    for places in copies[:_NAMED]:
-        told = ", ".join(map(str, places[:_NAMED])) + (" and more" if len(places) > _NAMED else "")
-        yield f"Proofs {told} are one and the same: all but one of them are copies, unless their samples are."
-    if len(copies) > _NAMED:
-        yield f"So are {len(copies) - _NAMED:,} more groups of proofs."
+    copies = [group for group in rows.values() if len(group) > 1]
+    for group in copies[:_MOST_NAMED]:
+        numbers = ", ".join(map(str, group[:_MOST_NAMED])) + (" and more" if len(group) > _MOST_NAMED else "")
+        yield f"Proofs {numbers} are identical. All but one are copies, unless their samples are identical too."
+    if len(copies) > _MOST_NAMED:
+        yield f"There are {len(copies) - _MOST_NAMED:,} more groups of identical proofs."

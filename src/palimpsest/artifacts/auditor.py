@@ -1,9 +1,9 @@
-"""The pieces of a case, read and fitted to each other."""
+"""The artifacts of an attack by the auditor, loaded and checked against each other."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from palimpsest.artifacts.config import ArtifactsConfig, OwnModels
+from palimpsest.artifacts.config import ArtifactsConfig, CheckpointsConfig
 from palimpsest.artifacts.images import draw, in_classes, load_for
 from palimpsest.artifacts.models import Models, load_models
 from palimpsest.artifacts.oracle import OracleSource, open_oracle
@@ -16,16 +16,16 @@ from palimpsest.proofs import Proofs, load_proofs
 
 @dataclass(frozen=True)
 class AuditorArtifacts:
-    """All that an attack on a case needs, and the truth, which it does not get.
+    """Everything that an attack by the auditor needs, and the truth, which the attack never receives.
 
     Args:
-        proofs: As they were handed in.
-        models: The two models, where they are held.
-        auxiliary: The auditor's own samples that are used.
-        truth: The forgotten samples, for scores, or none.
-        oracle_source: Who answers the auditor's questions.
-        class_names: Names of the classes, where folders tell them.
-        notes: What differs from what was asked for, in sentences for the report.
+        proofs: The submitted proofs.
+        models: The two models, or None if the user holds no checkpoints.
+        auxiliary: The auditor's own samples, after `auxiliary_size` and the query budget were applied.
+        truth: The forgotten samples, used only for scores, or None.
+        oracle_source: The oracle that the auditor queries.
+        class_names: Names of the classes if they come from folders, else empty.
+        notes: Deviations from the configuration, as sentences for the report.
     """
 
     proofs: Proofs
@@ -37,14 +37,14 @@ class AuditorArtifacts:
     notes: tuple[str, ...]
 
     def view(self, *, device: str, memory_budget: int) -> AuditorView[SampleSet]:
-        """What the auditor holds; the truth is not in it.
+        """Return the auditor's view, which does not contain the truth.
 
         Args:
-            device: Where the attack computes.
-            memory_budget: Bytes that it may hold.
+            device: The device that the attack runs on.
+            memory_budget: Bytes that the attack may hold.
         """
         budget = self.oracle_source.budget
-        # The oracle's chunks, and what a fit copies, are held beside the answers.
+        # The other half is for the oracle's chunks and for the copies that a fit makes.
         return AuditorView(
             self.proofs.vectors,
             self.oracle_source.oracle,
@@ -58,76 +58,80 @@ class AuditorArtifacts:
 def load_auditor_artifacts(
     config: ArtifactsConfig, *, folder: Path, data_dir: Path | None, device: str
 ) -> AuditorArtifacts:
-    """Read everything that a case names, and refuse what does not fit together.
+    """Load the artifacts of an attack on proofs, and check that they are consistent.
 
     Args:
-        config: The case.
-        folder: The run's folder, where an oracle's answers are kept.
-        data_dir: A mirror of the published sets.
-        device: Where the models compute.
+        config: The artifacts and the attack.
+        folder: The run's folder, where an oracle's answers are cached.
+        data_dir: A local mirror of the published data sets. If None, they come from the hub.
+        device: The device of the models.
 
     Raises:
-        PalimpsestError: A piece is missing, damaged, or does not fit another; the message says which.
+        PalimpsestError: An artifact is missing, damaged, or inconsistent with another; the message says which.
     """
-    proofs = load_proofs(config.brought)
-    brought = load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
-    everything = brought.samples
-    models = models_of(config, everything, device=device)
+    proofs = load_proofs(config.attacked_file)
+    loaded = load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
+    samples = loaded.samples
+    models = models_of(config, samples, device=device)
     oracle_source = open_oracle(
         config.oracle,
         models=models,
-        auxiliary=everything if models is None else in_classes(everything, models.classes),
+        auxiliary=samples if models is None else in_classes(samples, models.classes),
         dimension=proofs.vectors.shape[1] if models is None else parameter_count(models.original),
         folder=folder / "oracle",
         memory_budget=config.memory_budget // 4,
     )
     if not config.defenses and oracle_source.oracle.dimension != proofs.vectors.shape[1]:
         raise ProofError(
-            f"{config.brought} holds proofs of {proofs.vectors.shape[1]:,} numbers, and answers from "
-            f"{oracle_source.source} have {oracle_source.oracle.dimension:,}: give the model that the proofs were made "
-            "with, or name what defended them in defenses."
+            f"{config.attacked_file} holds proofs of {proofs.vectors.shape[1]:,} numbers, but answers from "
+            f"{oracle_source.source} have {oracle_source.oracle.dimension:,}. Pass the model that the proofs were made "
+            "from, or list the proofs' defenses in defenses."
         )
-    classes = oracle_source.classes or (models.classes if models else everything.classes)
+    classes = oracle_source.classes or (models.classes if models else samples.classes)
     notes = []
-    auxiliary = draw(in_classes(everything, classes), config.auxiliary_size, seed=config.seed)
+    auxiliary = draw(in_classes(samples, classes), config.auxiliary_size, seed=config.seed)
     if oracle_source.budget is not None and oracle_source.budget < len(auxiliary):
         notes.append(
-            f"The query budget of {oracle_source.budget:,} samples allows {oracle_source.budget:,} of the "
-            f"{len(auxiliary):,} auxiliary samples."
+            f"Only {oracle_source.budget:,} of the {len(auxiliary):,} auxiliary samples were used, because the query "
+            f"budget is {oracle_source.budget:,} samples."
         )
         auxiliary = draw(auxiliary, oracle_source.budget, seed=config.seed)
     return AuditorArtifacts(
         proofs,
         models,
         auxiliary,
-        truth_of(config, auxiliary, len(proofs.vectors), names=brought.names, data_dir=data_dir),
+        truth_of(config, auxiliary, len(proofs.vectors), names=loaded.names, data_dir=data_dir),
         oracle_source,
-        brought.names,
+        loaded.names,
         tuple(notes),
     )
 
 
-def models_of(config: OwnModels, samples: SampleSet, *, device: str) -> Models | None:
-    """The two models that were brought, or none where none were.
+def models_of(config: CheckpointsConfig, samples: SampleSet, *, device: str) -> Models | None:
+    """Load the two models that a configuration names.
 
     Args:
-        config: What names them.
-        samples: Such as they take.
-        device: Where they compute.
+        config: The checkpoints and their network.
+        samples: Samples in the models' input shape.
+        device: The device of the models.
+
+    Returns:
+        The models, or None if the configuration names neither checkpoints nor a network.
 
     Raises:
-        ConfigurationError: Some of what names them is missing, or the samples have no channels to normalize.
+        ConfigurationError: Only one or two of `original`, `unlearned` and `model` are given, or `mean` is given for
+            samples that are not images.
     """
     wanted = {"original": config.original, "unlearned": config.unlearned, "model": config.model}
     missing = [name for name, value in wanted.items() if value is None]
     if len(missing) == len(wanted):
         return None
     if config.model is None or config.original is None or config.unlearned is None:
-        raise ConfigurationError(f"{missing[0]} is missing: original, unlearned and model belong together.")
+        raise ConfigurationError(f"{missing[0]} is missing: give original, unlearned and model together.")
     if config.mean is not None and not isinstance(samples, ImageSet):
         raise ConfigurationError(
-            f"mean and std are for the channels of images, and {samples.name} holds {samples.kind}: write the values "
-            "as the network takes them."
+            f"mean and std apply to the channels of images, but {samples.name} holds {samples.kind}. Leave them out, "
+            "and write the values into the file as the network expects them."
         )
     return load_models(
         config.model,
@@ -151,18 +155,28 @@ def truth_of(
     names: tuple[str, ...],
     data_dir: Path | None,
 ) -> SampleSet | None:
-    """The forgotten samples of a case, or none where nobody brought them.
+    """Load the forgotten samples.
+
+    Args:
+        config: The artifacts.
+        auxiliary: The auxiliary samples, whose kind, shape and classes the truth must have.
+        count: Number of proofs.
+        names: Names of the classes in the model's order.
+        data_dir: A local mirror of the published data sets. If None, they come from the hub.
+
+    Returns:
+        The forgotten samples in the order of the proofs, or None if the user did not supply them.
 
     Raises:
-        DatasetError: They are not as many as the proofs, or of another kind or shape than the auxiliary samples.
+        DatasetError: Their number differs from that of the proofs, or their kind or shape from the auxiliary samples'.
     """
     if config.truth is None:
         return None
     truth = load_for(config, config.truth, split=config.truth_split, names=names, data_dir=data_dir).samples
     if len(truth) != count or truth.shape != auxiliary.shape or type(truth) is not type(auxiliary):
         raise DatasetError(
-            f"{config.truth} holds {len(truth):,} {truth.kind} of {list(truth.shape)}, and there are {count:,} proofs "
-            f"and auxiliary {auxiliary.kind} of {list(auxiliary.shape)}: give one sample for each proof, in their "
-            "order and of one shape."
+            f"{config.truth} holds {len(truth):,} {truth.kind} of shape {list(truth.shape)}, but there are {count:,} "
+            f"proofs and auxiliary {auxiliary.kind} of shape {list(auxiliary.shape)}. Give one sample for each proof, "
+            "in the order of the proofs and in the shape of the auxiliary samples."
         )
     return in_classes(truth, auxiliary.classes)

@@ -1,4 +1,4 @@
-"""What somebody brings to be examined: proofs, models, images and an oracle of their own."""
+"""Configurations of the commands that work on a user's artifacts: attack, doctor and prove."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,115 +23,129 @@ from palimpsest.system.memory import Bytes
 
 
 class OracleConfig(EngineConfig):
-    """Who answers the auditor's questions, and how many it may ask."""
+    """The oracle that the auditor queries for gradient differences, and its limits."""
 
     source: str | None = None
-    """Where gradient differences of the auditor's samples come from: none computes them from the two checkpoints;
-    module:function calls Python; a folder or file holds precomputed ones; https://... asks an endpoint."""
+    """Source of gradient differences. If omitted, those of the auditor's samples are computed from the two
+    checkpoints; module:function calls a Python function; a folder or file holds precomputed gradients; https://...
+    queries an endpoint."""
     query_budget: PositiveInt | None = None
-    """Samples that may be asked about in all; the attack makes do with them; none for no limit."""
+    """Maximum number of samples to query. If omitted, there is no limit; an attack adapts to the limit."""
     batch_size: PositiveInt = 64
-    """Samples in a question to a function or an endpoint; an endpoint may take fewer."""
+    """Samples per query of a function or an endpoint; an endpoint may accept fewer."""
     storage_dtype: StorageDtype = "float32"
-    """In which numbers their answers are kept in the run folder, and used: bfloat16 takes half of the room."""
+    """Dtype of cached answers; answers of a function or an endpoint are stored in the run folder and used in this
+    format. bfloat16 takes half the space."""
     attempts: PositiveInt = 6
-    """How often a question is sent to an endpoint before the run ends; the same command goes on later."""
+    """Attempts per query before the run stops. If an endpoint failed, the same command resumes the run later."""
     timeout: PositiveFloat = 120.0
-    """Seconds that an endpoint has for an answer."""
+    """Seconds that an endpoint has to answer."""
 
 
 def _gray_or_color(channels: int) -> int:
     if channels not in (1, 3):
-        raise ValueError("give 1 for gray images or 3 for color.")
+        raise ValueError("give 1 for gray images or 3 for color images.")
     return channels
 
 
-class OwnModels(RunConfig):
-    """Two models of somebody's own, and how images come to them."""
+class CheckpointsConfig(RunConfig):
+    """The user's two checkpoints, their network, and the preprocessing of its input."""
 
     original: Path | None = None
-    """The model before unlearning: a state dict in safetensors, or in a torch file of nothing but tensors."""
+    """Model before unlearning. A state dict in a safetensors file, or in a torch file that holds only tensors."""
     unlearned: Path | None = None
-    """The model after it."""
+    """Model after unlearning, in the same format."""
     model: str | None = None
-    """What makes the network: module:factory, such as mypackage.nets:Net, or an architecture of this package."""
+    """Network as module:factory or as a built-in architecture. Examples are mypackage.nets:Net and lenet."""
     model_arguments: dict[str, Any] = Field(default_factory=dict)
-    """What the factory is called with, by keyword; on the command line as YAML: '{num_classes: 10}'."""
+    """Keyword arguments of the factory. On the command line they are YAML, such as '{num_classes: 10}'."""
     mean: tuple[float, ...] | None = None
-    """What is subtracted from each channel of images in [0, 1], where the network does not normalize them itself."""
+    """Mean of each channel, subtracted from images in [0, 1]. Leave it out if the network normalizes images itself."""
     std: tuple[PositiveFloat, ...] | None = None
-    """What each channel is then divided by."""
+    """Standard deviation that each channel is divided by."""
     image_size: Annotated[int, Field(ge=4)] | None = None
-    """Scale every image to so many pixels a side; none leaves them as they are."""
+    """Scale images to this side length in pixels. If omitted, images keep their size."""
     channels: Annotated[int, AfterValidator(_gray_or_color)] | None = None
-    """Bring every image to gray (1) or to color (3), as torchvision's ImageFolder does; none leaves them as they
-    are."""
+    """Convert images to 1 gray or 3 color channels. If omitted, images keep their channels; torchvision's ImageFolder
+    converts to 3."""
     class_names: tuple[str, ...] | None = None
-    """Names of the class folders in the model's order; none takes the auxiliary images' folders in alphabetical order,
-    as torchvision does."""
+    """Names of the class folders in the model's order. If omitted, the auxiliary images' folders in alphabetical order,
+    as in torchvision."""
     defenses: Defenses = ()
-    """What clients do to their proofs, in order: a name such as sign, or on the command line as YAML a list such as
-    '[{name: prune, ratio: 0.9}, sign]'; an attack imitates it."""
+    """Defenses that clients apply to their proofs, in order. A name such as sign, or a list such as
+    '[{name: prune, ratio: 0.9}, sign]', which is YAML on the command line. An attack imitates the defenses."""
     seed: NonNegativeInt = 1234
-    """Everything random follows from it."""
+    """Seed of all random numbers."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where tensors are computed; auto takes a GPU if there is one."""
+    """Device to compute on; auto uses a GPU if there is one."""
     memory_budget: Bytes = 4 * 2**30
-    """What may be held at once, such as 500MB or 4GiB (the default)."""
+    """Memory limit, such as 500MB; by default 4GiB."""
 
 
-class ProveConfig(OwnModels):
-    """What proofs are made of."""
+class ProveConfig(CheckpointsConfig):
+    """The inputs of `palimpsest prove`: two checkpoints and the forgotten samples."""
 
     samples: str
-    """The forgotten samples: a folder of class folders, a .parquet file, a .csv table of file names and labels, a
-    known set, or hf:owner/name for any on the hub. Or what are no images: a .csv or .parquet table with the column
-    label and columns of numbers, or with the column tokens."""
+    """Forgotten samples. Images come from a folder of class folders, a .parquet file, a .csv table of file names and
+    labels, a known data set, or hf:owner/name for a data set on the hub. Other samples come from a .csv or .parquet
+    table with a column label and columns of numbers, or with a column tokens."""
     samples_split: str | None = None
-    """Take only this split of them; none takes all."""
+    """Use only this split of the samples. If omitted, all splits are used."""
 
 
-class ArtifactsConfig(OwnModels):
-    """A case: what is brought, and what is done with it."""
+class ArtifactsConfig(CheckpointsConfig):
+    """The artifacts that a user supplies for an attack, and the attack's settings.
+
+    Either `proofs` or `gradients` is required, and so is `auxiliary`.
+
+    Example:
+        >>> config = ArtifactsConfig(proofs="proofs.safetensors", auxiliary="digits")
+        >>> config.attack.name
+        'igf'
+    """
 
     proofs: Path | None = None
-    """The clients' proofs, which an auditor attacks: safetensors with one float32 tensor `vectors` [n, d]."""
+    """Proofs of the clients, for an attack by the auditor. A safetensors file with one float32 tensor `vectors`
+    [n, d]."""
     gradients: Path | None = None
-    """What a server saw of b batches, instead of proofs: safetensors with `gradients_before` and `gradients_after`
-    [b, d], or the clients' updates as `updates_before` and `updates_after`."""
+    """Gradients of b batches, for an attack by the server. Instead of proofs, a safetensors file with
+    `gradients_before` and `gradients_after` [b, d], or the clients' updates as `updates_before` and `updates_after`."""
     observation: ObservationConfig = Field(default_factory=ObservationConfig)
     retained_truth: str | None = None
-    """A server's attack: the images that stay, in the order of the batches, for scores and the examination alone."""
+    """Retained images of a server's attack, for scoring. They are in the order of the batches, and only scores and
+    `palimpsest doctor` use them."""
     auxiliary: str
-    """The auditor's own samples: images as a folder of class folders, a .parquet file, a .csv table, a known set, or
-    hf:owner/name for any on the hub; or a table of rows or tokens, as prove takes it."""
+    """Auxiliary samples of the attacker. Images come from a folder of class folders, a .parquet file, a .csv table, a
+    known data set, or hf:owner/name for a data set on the hub; other samples from a table of rows or tokens, as in
+    `palimpsest prove`."""
     auxiliary_split: str | None = None
-    """Take only this split of them, such as test; none takes all."""
+    """Use only this split of the auxiliary samples, such as test. If omitted, all splits are used."""
     auxiliary_size: PositiveInt | None = None
-    """Take only so many, drawn at random; none takes all."""
+    """Use only this many auxiliary samples, drawn at random. If omitted, all are used."""
     truth: str | None = None
-    """The forgotten samples, in the order of the proofs or batches, for scores alone; none scores nothing."""
+    """Forgotten samples, in the order of the proofs or batches. Only scores use them; if omitted, nothing is scored."""
     vocabulary: Path | None = None
-    """For sequences of tokens: a text file with a token on each line, in order, to tell reconstructions in words."""
+    """Text file with one token per line. The lines are in the order of the tokens' numbers, and turn reconstructed
+    sequences of tokens into words."""
     truth_split: str | None = None
-    """Take only this split of them; none takes all."""
+    """Use only this split of the truth, such as test. If omitted, all splits are used."""
     oracle: OracleConfig = Field(default_factory=OracleConfig)
     verification: VerificationConfig = Field(default_factory=VerificationConfig)
     attack: AttackConfig = Field(default_factory=AttackConfig)
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)
 
     @property
-    def brought(self) -> Path:
-        """The file that is attacked."""
+    def attacked_file(self) -> Path:
+        """The file of proofs or of gradients, whichever is given."""
         path = self.proofs or self.gradients
         assert path is not None, "one of them is given"
         return path
 
     @model_validator(mode="after")
-    def _one_thing_is_attacked(self) -> Self:
+    def _check_the_attacked_file(self) -> Self:
         if (self.proofs is None) == (self.gradients is None):
             raise ValueError(
-                "give either proofs, which an auditor attacks, or gradients, which a server saw."
+                "give either proofs, for an attack by the auditor, or gradients, for an attack by the server."
             )
         return self
 
@@ -139,15 +153,21 @@ class ArtifactsConfig(OwnModels):
 def read_artifacts_config(
     path: Path | None = None, overrides: Mapping[str, Any] | None = None
 ) -> ArtifactsConfig:
-    """Build a case from a YAML file, or from keys alone.
+    """Build a configuration of a user's artifacts from a YAML file, from keys, or from both.
 
     Args:
-        path: The keys of `ArtifactsConfig`, as a run folder's `config.yaml` has them; none for none.
-        overrides: Nested keys; they win over the file.
+        path: A YAML file with the keys of `ArtifactsConfig`, such as a run folder's `config.yaml`. If None, only
+            `overrides` count.
+        overrides: Nested keys, as in `{"attack": {"epochs": 5}}`. They take precedence over the file.
 
     Raises:
-        ConfigurationError: A key is missing, or a key or value is not accepted.
+        ConfigurationError: The file can't be read, a required key is missing, or a key or value is not accepted.
+
+    Example:
+        >>> config = read_artifacts_config(None, {"proofs": "proofs.safetensors", "auxiliary": "digits", "seed": 5})
+        >>> config.seed
+        5
     """
     tree = {} if path is None else read_mapping(path)
-    where = "the case" if path is None else str(path)
+    where = "the artifacts" if path is None else str(path)
     return validate(ArtifactsConfig, merged(tree, overrides or {}, ArtifactsConfig), where=where)

@@ -1,4 +1,4 @@
-"""The samples of a case, images or not, with the classes of one model."""
+"""Loading, drawing and relabeling of samples: images, rows of a table, or sequences of tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from palimpsest.artifacts.config import OwnModels
+from palimpsest.artifacts.config import CheckpointsConfig
 from palimpsest.datasets import ImageFolder, SampleSet, find_source, read_table
-from palimpsest.datasets.images import in_channels
+from palimpsest.datasets.images import convert_channels
 from palimpsest.errors import DatasetError
 from palimpsest.randomness import make_generator
 
@@ -18,11 +18,11 @@ T = TypeVar("T", bound=SampleSet)
 
 @dataclass(frozen=True)
 class LoadedSamples:
-    """Samples, and what their classes are called.
+    """Samples and the names of their classes.
 
     Args:
         samples: Labeled samples.
-        names: Names of the classes, where folders tell them.
+        names: Names of the classes if they come from folders, else empty.
     """
 
     samples: SampleSet
@@ -38,18 +38,18 @@ def load_samples(
     names: Sequence[str] = (),
     data_dir: Path | None = None,
 ) -> LoadedSamples:
-    """Load a set of samples as it was brought.
+    """Load a data set by name, from a folder, or from a file.
 
     Args:
-        name: As for `find_source`, or a table as for `read_table`.
-        split: Only this split; none takes all, in the source's own order.
-        image_size: Scale every image to so many pixels a side.
-        channels: Bring every image to gray (1) or to color (3).
-        names: The classes of a folder, where they are known already.
-        data_dir: A mirror of the published sets.
+        name: A name or path as for `find_source`, or the path of a table as for `read_table`.
+        split: The split to load. If None, all splits in the source's order.
+        image_size: Side length in pixels that every image is scaled to. If None, images keep their size.
+        channels: 1 converts every image to gray, 3 to color. If None, images keep their channels.
+        names: Names of a folder's classes in the order of their labels. If empty, alphabetical order.
+        data_dir: A local mirror of the published data sets. If None, they come from the hub.
 
     Raises:
-        DatasetError: There is no such set or split, or its images can't be used.
+        DatasetError: There is no such data set or split, or its images can't be used.
     """
     table = _table(name, split, image_size or channels)
     if table is not None:
@@ -63,27 +63,27 @@ def load_samples(
     elif split in source.splits:
         images = source.read(split, size=size)
     else:
-        raise DatasetError(f"{name} has no {split!r} split: it has {', '.join(source.splits)}.")
+        raise DatasetError(f"{name} has no split {split!r}: choose one of {', '.join(source.splits)}.")
     if channels is not None:
-        images = in_channels(images, channels)
+        images = convert_channels(images, channels)
     return LoadedSamples(images, source.class_names if isinstance(source, ImageFolder) else ())
 
 
 def load_for(
-    config: OwnModels,
+    config: CheckpointsConfig,
     name: str,
     *,
     split: str | None = None,
     names: Sequence[str] | None = None,
     data_dir: Path | None = None,
 ) -> LoadedSamples:
-    """Load a set of samples in the size and the channels that a configuration's models take.
+    """Load samples with the image size, the channels and the class names of a configuration.
 
     Args:
-        config: What says so, and what classes are called.
+        config: The configuration with `image_size`, `channels` and `class_names`.
         name: As for `load_samples`.
         split: As for `load_samples`.
-        names: The classes of a folder; none takes the configuration's.
+        names: Names of a folder's classes. If None, the configuration's `class_names`.
         data_dir: As for `load_samples`.
 
     Raises:
@@ -106,19 +106,19 @@ def _table(name: str, split: str | None, scaled: int | None) -> SampleSet | None
     table = read_table(path)
     if table is not None and (split is not None or scaled is not None):
         raise DatasetError(
-            f"{name} holds {table.kind}, which have no split, image_size or channels: leave them out, and give a "
-            "file for each part."
+            f"{name} holds {table.kind}, which have no split, image_size or channels. Leave these keys out, and write "
+            "each split to its own file."
         )
     return table
 
 
 def draw(images: T, limit: int | None, *, seed: int) -> T:
-    """At most so many of the samples, drawn at random, in their order.
+    """Draw samples at random without replacement, and keep their order.
 
     Args:
         images: Labeled samples.
-        limit: How many; none for all.
-        seed: The run's.
+        limit: Number of samples to draw. If None, or if there are no more than that, all are returned.
+        seed: The run's seed.
     """
     if limit is None or limit >= len(images):
         return images
@@ -127,11 +127,11 @@ def draw(images: T, limit: int | None, *, seed: int) -> T:
 
 
 def in_classes(images: T, classes: int) -> T:
-    """The same samples, labeled for a model.
+    """Return the same samples with the number of classes that a model has.
 
     Args:
         images: Labeled samples.
-        classes: How many the model has.
+        classes: Number of the model's classes.
 
     Raises:
         DatasetError: A label is not one of the model's classes.
@@ -139,8 +139,8 @@ def in_classes(images: T, classes: int) -> T:
     highest = int(images.labels.max())
     if highest >= classes:
         raise DatasetError(
-            f"{images.name} has labels up to {highest}, and the model has {classes} classes: number the classes as the "
-            "model does."
+            f"{images.name} has labels up to {highest}, but the model has {classes} classes. Number the labels as the "
+            "model does, from 0."
         )
     same: Any = images
     return replace(same, classes=classes)

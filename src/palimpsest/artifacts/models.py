@@ -1,4 +1,4 @@
-"""The two models of a case."""
+"""The two models that a user supplies: before and after unlearning."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from palimpsest.errors import CheckpointError
-from palimpsest.models import build_own, count_classes, fill_own, read_state_dict
+from palimpsest.models import build_custom_model, count_classes, load_custom_model, read_state_dict
 from palimpsest.storage import parameters_hash
 
 
@@ -20,10 +20,10 @@ class Models:
     """The model before and after unlearning, in evaluation mode.
 
     Args:
-        original: Before.
-        unlearned: After.
-        architecture: On torch's meta device: layers and shapes, no numbers.
-        classes: How many logits both return.
+        original: The model before unlearning.
+        unlearned: The model after unlearning.
+        architecture: The network on torch's meta device: layers and shapes without parameter values.
+        classes: Number of logits that both models return.
     """
 
     original: nn.Module
@@ -33,7 +33,7 @@ class Models:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of layers and parameters, in hexadecimal."""
+        """A hash of the layers and of both models' parameters, in hexadecimal."""
         parts = [repr(self.architecture)]
         parts += [parameters_hash(model.state_dict()) for model in (self.original, self.unlearned)]
         return sha256("\n".join(parts).encode()).hexdigest()
@@ -52,33 +52,33 @@ def load_models(
     std: Sequence[float] | None = None,
     device: str = "cpu",
 ) -> Models:
-    """Build the network twice and fill it from two checkpoints.
+    """Build the network twice, and load the two checkpoints into it.
 
     Args:
-        name: As for `build_own`.
-        arguments: As for `build_own`.
-        original: The checkpoint before unlearning.
-        unlearned: The checkpoint after it.
-        shape: Of one sample: of an image channels, height and width.
-        classes: As for `build_own`.
-        dtype: Of a sample: int64 for tokens.
-        mean: As for `fill_own`.
-        std: As for `fill_own`.
-        device: Where the models compute.
+        name: As for `build_custom_model`.
+        arguments: As for `build_custom_model`.
+        original: Path of the checkpoint before unlearning.
+        unlearned: Path of the checkpoint after unlearning.
+        shape: Shape of one sample; of an image `(channels, height, width)`.
+        classes: As for `build_custom_model`.
+        dtype: Data type of a sample; int64 for tokens.
+        mean: As for `load_custom_model`.
+        std: As for `load_custom_model`.
+        device: The device of the models.
 
     Raises:
         CheckpointError: A checkpoint can't be read, or belongs to another network.
-        ConfigurationError: The network can't be made.
-        ModelError: It does not take such images.
+        ConfigurationError: The network can't be built.
+        ModelError: The network does not accept samples of that shape.
     """
 
     def build() -> nn.Module:
-        return build_own(name, arguments, shape=shape, classes=classes)
+        return build_custom_model(name, arguments, shape=shape, classes=classes)
 
     def fill(path: Path) -> nn.Module:
         parameters = read_state_dict(path)
         try:
-            return fill_own(build(), parameters, mean=mean, std=std).to(device)
+            return load_custom_model(build(), parameters, mean=mean, std=std).to(device)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Who answers the auditor's questions: the checkpoints, a function, precomputed files, or an endpoint."""
+"""The auditor's oracle, opened from the checkpoints, a function, precomputed files or an endpoint."""
 
 import os
 from collections.abc import Callable
@@ -20,14 +20,14 @@ from palimpsest.system.import_by_name import is_reference, load_reference
 
 @dataclass(frozen=True)
 class OracleSource:
-    """An oracle, and what is known of it.
+    """An oracle and its properties.
 
     Args:
-        oracle: Answers questions.
-        source: What it is, in words.
-        fingerprint: What its answers depend on, hashed.
-        classes: How many classes its model has; none where it does not tell.
-        budget: Samples that it answers for in all; none for no limit.
+        oracle: The oracle.
+        source: A description for messages, such as `the two checkpoints`.
+        fingerprint: A hash of everything that its answers depend on.
+        classes: Number of classes of its model, or None if unknown.
+        budget: Number of samples that may be queried, or None if there is no limit.
     """
 
     oracle: Oracle
@@ -46,25 +46,25 @@ def open_oracle(
     folder: Path,
     memory_budget: int,
 ) -> OracleSource:
-    """Find who answers, without asking anything yet but an endpoint's description.
+    """Open an oracle without querying any sample; only an endpoint is asked for its description.
 
     Args:
-        config: Where answers come from.
-        models: The two models, where they are held.
+        config: The oracle's source and limits.
+        models: The two models, or None if the user holds no checkpoints.
         auxiliary: All of the auditor's own samples.
-        dimension: Length of an undefended proof; what a function's answers must have.
-        folder: Where answers are kept.
+        dimension: Length of an undefended proof, which a function's answers must have.
+        folder: The folder that caches answers of a function or an endpoint.
         memory_budget: Bytes that a chunk of answers may take.
 
     Raises:
         ConfigurationError: There is no such source.
-        OracleError: It does not answer, or not to questions about these images.
+        OracleError: The oracle does not respond, or does not accept samples of this shape.
     """
     source = config.source
     if source is None:
         if models is None:
             raise ConfigurationError(
-                "Nobody answers the auditor's questions: give original, unlearned and model, or an oracle.source."
+                "The auditor has no oracle. Give original, unlearned and model, or set oracle.source."
             )
         oracle = oracle_of(
             models.original, models.unlearned, engine=config.engine, memory_budget=memory_budget
@@ -79,10 +79,10 @@ def open_oracle(
         length = int(getattr(function, "dimension", dimension))
         fingerprint = _hash(source, str(length), *_rounding(config))
         oracle = RecordedOracle(
-            _asking(function, source),
+            _reporting_failures(function, source),
             length,
             folder=folder / fingerprint[:16],
-            batch_size=_batch(config.batch_size, length, memory_budget),
+            batch_size=_batch_size(config.batch_size, length, memory_budget),
             budget=config.query_budget,
             storage_dtype=config.storage_dtype,
         )
@@ -90,8 +90,8 @@ def open_oracle(
     path = Path(source).expanduser()
     if not path.exists():
         raise ConfigurationError(
-            f"oracle.source is {source!r}, which is no file or folder: give module:function, a folder of precomputed "
-            "gradients, or a URL."
+            f"oracle.source is {source!r}, which is not a file or folder. Give module:function, a file or folder of "
+            "precomputed gradients, or a URL."
         )
     oracle = PrecomputedOracle(path, auxiliary)
     budget = min(len(auxiliary), config.query_budget or len(auxiliary))
@@ -105,31 +105,33 @@ def _remote(
         url, os.environ.get(TOKEN, "").strip(), timeout=config.timeout, attempts=config.attempts
     )
     remote = RemoteOracle.connect(endpoint)
-    told = remote.description
-    if told.shape != auxiliary.shape:
+    description = remote.description
+    if description.shape != auxiliary.shape:
         raise OracleError(
-            f"{url} takes images of {list(told.shape)}, and {auxiliary.name} has images of {list(auxiliary.shape)}: "
-            "set image_size, or give other images."
+            f"{url} accepts images of shape {list(description.shape)}, but {auxiliary.name} has images of shape "
+            f"{list(auxiliary.shape)}. Set image_size, or give other images."
         )
-    if 8 * told.dimension > memory_budget:
+    if 8 * description.dimension > memory_budget:
         raise OracleError(
-            f"{url} says that its vectors have {told.dimension:,} numbers, which memory_budget does not hold: raise it "
-            "if the models are that large."
+            f"{url} reports vectors of {description.dimension:,} numbers, which do not fit into memory_budget. Raise "
+            "memory_budget if the models are that large."
         )
-    fingerprint = _hash(url, told.models, str(told.dimension), *_rounding(config))
+    fingerprint = _hash(url, description.models, str(description.dimension), *_rounding(config))
     oracle = RecordedOracle(
         remote,
-        told.dimension,
+        description.dimension,
         folder=folder / fingerprint[:16],
-        batch_size=_batch(min(config.batch_size, told.largest_batch), told.dimension, memory_budget),
+        batch_size=_batch_size(
+            min(config.batch_size, description.largest_batch), description.dimension, memory_budget
+        ),
         budget=config.query_budget,
         storage_dtype=config.storage_dtype,
     )
-    return OracleSource(oracle, url, fingerprint, told.classes, config.query_budget)
+    return OracleSource(oracle, url, fingerprint, description.classes, config.query_budget)
 
 
-def _asking(function: Callable[..., object], name: str) -> Ask:
-    """A function of somebody's own, whose failures are told as its own."""
+def _reporting_failures(function: Callable[..., object], name: str) -> Ask:
+    """Wrap a user's function so that its failures become an `OracleError` with its name."""
 
     def ask(images: Tensor, labels: Tensor) -> object:
         try:
@@ -138,19 +140,19 @@ def _asking(function: Callable[..., object], name: str) -> Ask:
             raise
         except Exception as error:
             raise OracleError(
-                f"The oracle {name} failed ({type(error).__name__}: {error}): it is called with images and labels."
+                f"The oracle {name} failed ({type(error).__name__}: {error}). It is called with images and labels."
             ) from error
 
     return ask
 
 
-def _batch(wanted: int, dimension: int, memory_budget: int) -> int:
-    """Samples in a question: an answer is held twice while it is read."""
-    return max(1, min(wanted, memory_budget // (8 * dimension)))
+def _batch_size(largest: int, dimension: int, memory_budget: int) -> int:
+    """Return the samples per query that fit into memory; an answer is held twice while it is read."""
+    return max(1, min(largest, memory_budget // (8 * dimension)))
 
 
 def _rounding(config: OracleConfig) -> list[str]:
-    """What answers depend on besides: nothing where they are not rounded, so that earlier ones are found."""
+    """Return the storage dtype if it rounds answers; float32 adds nothing, so that earlier caches are found."""
     return [] if config.storage_dtype == "float32" else [config.storage_dtype]
 
 

@@ -1,4 +1,4 @@
-"""The pieces of a server's case: what it saw, the models, public images, and the truth, which no attack gets."""
+"""The artifacts of an attack by the server, loaded and checked against each other."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,15 @@ from palimpsest.errors import ConfigurationError, DatasetError, KnowledgeError
 
 @dataclass(frozen=True)
 class ServerArtifacts:
-    """All that an attack from the server needs, and the truth.
+    """Everything that an attack by the server needs, and the truth, which the attack never receives.
 
     Args:
-        observed: The batches' gradients before and after unlearning, and labels where they were brought.
-        models: The model before and after it.
-        public: Images that anybody could have.
-        forgotten: The forgotten images, batch by batch, or none.
-        retained: The images that stay, batch by batch, or none.
-        class_names: Names of the classes, where folders tell them.
+        observed: The batches' gradients before and after unlearning, and labels if the file has them.
+        models: The model before and after unlearning.
+        public: Public images.
+        forgotten: The forgotten images, batch by batch, or None.
+        retained: The retained images, batch by batch, or None.
+        class_names: Names of the classes if they come from folders, else empty.
     """
 
     observed: ObservationFile
@@ -34,12 +34,12 @@ class ServerArtifacts:
     class_names: tuple[str, ...]
 
     def view(self, attack: ServerAttack, *, device: str, memory_budget: int) -> ServerView:
-        """What the server holds, with labels only for an attack that declares that it knows them.
+        """Return the server's view, with labels only for an attack that declares that it knows them.
 
         Args:
-            attack: Which one.
-            device: Where it computes.
-            memory_budget: Bytes that it may hold.
+            attack: The attack that receives the view.
+            device: The device that the attack runs on.
+            memory_budget: Bytes that the attack may hold.
         """
         return ServerView(
             observation=self.observed.observation,
@@ -52,36 +52,36 @@ class ServerArtifacts:
 
 
 def load_server_artifacts(config: ArtifactsConfig, *, data_dir: Path | None, device: str) -> ServerArtifacts:
-    """Read everything that a server's case names, and refuse what does not fit together.
+    """Load the artifacts of an attack on gradients, and check that they are consistent.
 
     Args:
-        config: The case.
-        data_dir: A mirror of the published sets.
-        device: Where the models compute.
+        config: The artifacts and the attack.
+        data_dir: A local mirror of the published data sets. If None, they come from the hub.
+        device: The device of the models.
 
     Raises:
-        PalimpsestError: A piece is missing, damaged, or does not fit another; the message says which.
+        PalimpsestError: An artifact is missing, damaged, or inconsistent with another; the message says which.
     """
-    brought = load_public(config, data_dir=data_dir)
-    images = images_of(brought)
+    loaded = load_public(config, data_dir=data_dir)
+    images = images_of(loaded)
     models = models_of(config, images, device=device)
     if models is None:
         raise ConfigurationError(
-            "No models are given, and a server holds them: name original, unlearned and model."
+            "The models are missing. An attack by the server needs original, unlearned and model."
         )
     public = draw(in_classes(images, models.classes), config.auxiliary_size, seed=config.seed)
-    observed = read_observation(config.brought, config.observation, models)
+    observed = read_observation(config.attacked_file, config.observation, models)
     batches = len(observed.observation.gradients_before)
 
     def truth(name: str | None, split: str | None, samples: int) -> ImageSet | None:
         if name is None:
             return None
-        images = images_of(load_for(config, name, split=split, names=brought.names, data_dir=data_dir))
+        images = images_of(load_for(config, name, split=split, names=loaded.names, data_dir=data_dir))
         if len(images) != batches * samples or images.shape != public.shape:
             raise DatasetError(
-                f"{name} holds {len(images):,} images of {list(images.shape)}, and {config.brought} is of {batches:,} "
-                f"batches of {samples} and the auxiliary images are of {list(public.shape)}: give {samples} for each "
-                "batch, in their order and of one shape."
+                f"{name} holds {len(images):,} images of shape {list(images.shape)}, but {config.attacked_file} holds "
+                f"{batches:,} batches and the auxiliary images have shape {list(public.shape)}. Give {samples} images "
+                "for each batch, in the order of the batches and in the shape of the auxiliary images."
             )
         return in_classes(images, models.classes)
 
@@ -91,24 +91,32 @@ def load_server_artifacts(config: ArtifactsConfig, *, data_dir: Path | None, dev
         public,
         truth(config.truth, config.truth_split, config.observation.forgotten),
         truth(config.retained_truth, None, config.observation.retained),
-        brought.names,
+        loaded.names,
     )
 
 
 def load_public(config: ArtifactsConfig, *, data_dir: Path | None) -> LoadedSamples:
-    """The case's auxiliary images: to a server they are public ones."""
+    """Load the auxiliary images, which are public images in an attack by the server.
+
+    Args:
+        config: The artifacts.
+        data_dir: A local mirror of the published data sets. If None, they come from the hub.
+    """
     return load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
 
 
-def images_of(brought: LoadedSamples) -> ImageSet:
-    """What was brought, if it is images.
+def images_of(loaded: LoadedSamples) -> ImageSet:
+    """Return loaded samples that are images.
+
+    Args:
+        loaded: Samples of any kind.
 
     Raises:
-        KnowledgeError: It is something else, which no attack from the server reconstructs.
+        KnowledgeError: The samples are not images; attacks by the server reconstruct nothing else.
     """
-    if not isinstance(brought.samples, ImageSet):
+    if not isinstance(loaded.samples, ImageSet):
         raise KnowledgeError(
-            f"The attacks from the server reconstruct images, and {brought.samples.name} holds {brought.samples.kind}: "
-            "give images, or attack proofs."
+            f"Attacks by the server reconstruct images, but {loaded.samples.name} holds {loaded.samples.kind}. "
+            "Give images, or attack proofs instead."
         )
-    return brought.samples
+    return loaded.samples

@@ -23,21 +23,21 @@ def attack(
     debug: Debug = False,
     overrides: Keys = None,
 ) -> None:
-    """Attack proofs of your own federation, or gradients that its server saw: nothing is trained but the attack.
+    """Attack proofs of your own federation, or gradients that its server observed.
 
-    Without --truth nothing is scored.
+    Only the attack is trained. Without --truth, nothing is scored.
 
-    Before hours are spent, `palimpsest doctor` with the same flags says whether the pieces fit.
+    An attack may take hours. Run `palimpsest doctor` with the same flags first to check the artifacts.
 
     Parameters
     ----------
     artifacts
-        A YAML file with the same keys as the flags, such as a run folder's config.yaml.
+        YAML file with the same keys as the flags. It may be a run folder's config.yaml.
     out
-        The run folder; by default it is under runs/ and named after the proofs (or gradients) and a hash of the
+        Run folder. By default, it is under runs/ and named after the proofs or gradients and a hash of the
         configuration.
     replace
-        Go on in a run folder that holds another case, keeping the stages that are the same.
+        Reuse a run folder of another configuration. Stages that have not changed are kept.
     """
     with reporting(
         quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True, command=command_line()

@@ -25,16 +25,16 @@ def audit(
 ) -> None:
     """Train a federation, unlearn, prove, defend, verify, attack, score and report.
 
-    A run that was killed goes on, with the same command, from its last finished stage.
+    An interrupted run resumes from its last finished stage with the same command.
 
     Parameters
     ----------
     preset
-        A preset's name (see `palimpsest presets`) or the path of a YAML file.
+        Name of a preset, or path of a YAML file. The command `palimpsest presets` lists the presets.
     out
-        The run folder; by default it is under runs/ and named after the preset and a hash of the configuration.
+        Run folder. By default, it is under runs/ and named after the preset and a hash of the configuration.
     replace
-        Go on in a run folder that holds another configuration, keeping the stages that are the same.
+        Reuse a run folder of another configuration. Stages that have not changed are kept.
     """
     with reporting(
         quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True, command=command_line()

@@ -1,4 +1,4 @@
-"""Help of commands with many flags: a line for each flag."""
+"""Brief help for commands with many flags, with one line per flag."""
 
 import re
 from collections.abc import Sequence
@@ -11,38 +11,38 @@ from rich.text import Text
 from palimpsest.display import escape_control_characters
 
 EVERYTHING = "--help-all"
-"""The flag that shows every flag, those of all components too, with its whole text."""
+"""The flag that shows the flags of all components with their full texts."""
 
-_NARROWEST = 24
-_MOST_CHOICES = 26
-_SHORTEST_TEXT = 14
+_MIN_WIDTH = 24
+_MAX_CHOICES = 26
+_MIN_TEXT = 14
 
 
 class BriefHelp:
-    """A help formatter of cyclopts that cuts each flag's text so that flag, text and default fit in one line."""
+    """A help formatter for cyclopts that shortens each flag's text so that flag, text and default fit on one line."""
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: Any) -> None:
-        """Print how the command is called."""
+        """Print the command's usage."""
         console.print(Text(f"Usage: {_plain(usage).removeprefix('Usage: ')}", style="bold"))
         console.print()
 
     def render_description(self, console: Console, options: ConsoleOptions, description: Any) -> None:
-        """Print what the command does, without the blanks that fill its lines."""
+        """Print the command's description without trailing spaces."""
         with console.capture() as capture:
             console.print(description)
         for line in capture.get().splitlines():
             console.out(line.rstrip(), highlight=False)
 
     def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
-        """Print a panel: its title, what it is, and its flags."""
+        """Print a panel: its title, its description and its flags."""
         if not panel.entries:
             return
         console.print(Text(escape_control_characters(str(panel.title)), style="bold"))
-        about = _plain(panel.description)
-        if about:
-            console.print(Text(about, style="dim"))
+        description = _plain(panel.description)
+        if description:
+            console.print(Text(description, style="dim"))
         names = [_name(entry) for entry in panel.entries]
-        left = min(max(map(len, names)), options.max_width - _NARROWEST)
+        left = min(max(map(len, names)), options.max_width - _MIN_WIDTH)
         for name, entry in zip(names, panel.entries, strict=True):
             line = Text(f"  {name:<{left}}  ", style="cyan")
             line.append(_one_line(entry, options.max_width - max(left, len(name)) - 4), style="default")
@@ -57,37 +57,37 @@ def _name(entry: HelpEntry) -> str:
 
 
 def _one_line(entry: HelpEntry, space: int) -> str:
-    """The beginning of an entry's text, its choices and its default, in so many characters."""
+    """Return the beginning of an entry's text, its choices and its default, in at most `space` characters."""
     text, _, default = _plain(entry.description).partition(" [default: ")
     default = default.removesuffix("]") or str(entry.default or "")
-    facts = []
+    suffixes = []
     choices = "|".join(map(str, entry.choices or ()))
-    if 0 < len(choices) <= _MOST_CHOICES:
-        facts.append(choices)
+    if 0 < len(choices) <= _MAX_CHOICES:
+        suffixes.append(choices)
     if entry.required:
-        facts.append("[required]")
+        suffixes.append("[required]")
     elif default not in ("", "None", "False"):
-        facts.append("[on]" if default == "True" else f"[{default}]")
-    behind = " ".join(["", *facts])
-    if len(behind) > space - _SHORTEST_TEXT:
-        behind = ""
-    return f"{_beginning(text, space - len(behind))}{behind}"
+        suffixes.append("[on]" if default == "True" else f"[{default}]")
+    suffix = " ".join(["", *suffixes])
+    if len(suffix) > space - _MIN_TEXT:
+        suffix = ""
+    return f"{_beginning(text, space - len(suffix))}{suffix}"
 
 
 def _beginning(text: str, space: int) -> str:
-    """As much of a text as fits: to the end of a sentence or to a parenthesis if it does, or to the end of a word."""
+    """Cut a text to `space` characters, if possible at the end of a sentence or before a parenthesis."""
     text = text.removesuffix(".")
     ends = [match.start() for match in re.finditer(r"\. (?=[A-Z(])|; | \((?!\))", text)]
-    whole = [
+    fitting = [
         end for end in (*ends, len(text)) if end <= space and text[:end].count("(") == text[:end].count(")")
     ]
-    if whole:
-        return text[: whole[0] if whole[-1] != len(text) else len(text)]
+    if fitting:
+        return text[: fitting[0] if fitting[-1] != len(text) else len(text)]
     return text[: space - 1].rsplit(" ", 1)[0].rstrip(",:;(") + "…"
 
 
 def _plain(text: Any) -> str:
-    """The text of whatever cyclopts hands over, on one line."""
+    """Return the text of any renderable that cyclopts passes, on one line."""
     if text is None:
         return ""
     if isinstance(text, Text | str):
@@ -101,5 +101,9 @@ def _plain(text: Any) -> str:
 
 
 def wants_everything(arguments: Sequence[str]) -> bool:
-    """Whether the command line asks for the whole help."""
+    """Return whether a command line asks for the complete help.
+
+    Args:
+        arguments: The command line.
+    """
     return EVERYTHING in arguments

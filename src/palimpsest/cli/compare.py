@@ -17,18 +17,18 @@ def compare(
     machine: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Put runs beside each other: one page and one table.
+    """Compare runs on one page and in one table.
 
     Parameters
     ----------
     runs
-        Run folders, or folders of them.
+        Run folders, or folders that contain run folders.
     out
-        The folder of comparison.html, .md, .csv and .json.
+        Folder for comparison.html, .md, .csv and .json.
     title
-        The page's heading.
+        Heading of the page.
     pictures
-        Write each score's picture beside the page as well, as PNG and SVG files, for papers.
+        Also write a chart of each score as PNG and SVG files, for papers.
     """
     comparison = compare_runs(*runs, out=out, title=title, pictures=pictures)
     print_comparison(comparison, folder=out, machine=machine)

@@ -23,18 +23,18 @@ def defend(
     machine: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Defend a proof file: what a client does before it hands its proofs in.
+    """Apply defenses to a proof file, as a client does before it submits its proofs.
 
     Parameters
     ----------
     proofs
-        The proof file, safetensors.
+        Proof file in safetensors format.
     with_
-        A defense's name, or a YAML list of names and of defenses with settings: '[{name: prune, ratio: 0.9}, sign]'.
+        Name of a defense, or a YAML list of names and of defenses with settings: '[{name: prune, ratio: 0.9}, sign]'.
     out
-        The file to write; its metadata names what was done, and no secrets.
+        File to write. Its metadata names the defenses, but contains no secrets.
     seed
-        Where the random numbers come from; by default the operating system, as it should be for real proofs.
+        Seed of the random numbers. By default, they come from the operating system, as they should for real proofs.
     """
     load_imports({"imports": modules})
     defended = defend_proofs(proofs, read_defenses(with_), out=out, seed=seed)
@@ -42,7 +42,7 @@ def defend(
     if machine:
         return print_json(proofs=str(out), count=count, dimension=dimension, metadata=defended.metadata)
     return Console(soft_wrap=True).print(
-        f"{count:,} proofs of {dimension:,} numbers, defended with {defended.metadata['defenses']}, stand in {out}.",
+        f"Wrote {count:,} proofs of {dimension:,} numbers, defended with {defended.metadata['defenses']}, to {out}.",
         highlight=False,
         markup=False,
     )

@@ -28,20 +28,20 @@ def doctor(
     """Check the artifacts of an attack before running it; takes the flags of `palimpsest attack`.
 
     Each line reports one check: ok, warning or error. The command ends with code 2 if there is an error. An oracle is
-    queried about 20 samples.
+    queried about at most 20 samples.
 
     Parameters
     ----------
     artifacts
-        A YAML file with the same keys as the flags.
+        YAML file with the same keys as the flags.
     out
-        The run folder that the attack would use; nothing is written.
+        Run folder that the attack would use. Nothing is written to it.
     """
     console = Console()
-    errors, found = 0, list[dict[str, str]]()
+    errors, listed = 0, list[dict[str, str]]()
     for finding in findings(artifacts, out=out, data_dir=data_dir, **given_keys(overrides)):
         errors += finding.level == "error"
-        found.append(asdict(finding))
+        listed.append(asdict(finding))
         if machine:
             continue
         line = Table.grid(padding=(0, 1))
@@ -53,8 +53,8 @@ def doctor(
         )
         console.print(line)
     if machine:
-        print_json(ok=not errors, findings=found)
+        print_json(ok=not errors, findings=listed)
     if errors:
         raise ArtifactsError(
-            f"Found {errors} error{'s' if errors > 1 else ''}: correct what is listed above, then run the attack."
+            f"Found {errors} error{'s' if errors > 1 else ''}. Correct what is listed above, then run the attack."
         )

@@ -1,4 +1,4 @@
-"""The commands together, and what their failures look like."""
+"""The app with all commands, and the presentation of their errors."""
 
 import os
 import sys
@@ -35,17 +35,18 @@ from palimpsest.system.memory import keep_freed_memory
 
 _COMMANDS = (audit, attack, prove, defend, verify, doctor, report, runs, compare, sweep, presets, purge)
 _EPILOGUE = (
-    "A component's flags are shown when it is named, as in --attack.name igf-plus --help. All are accepted, and "
-    f"{EVERYTHING} shows all with their whole texts. A switch is turned off with no-: --attack.no-horizontal-flip."
+    "Help lists the flags of the selected components. To see those of another component, name it, as in --attack.name "
+    f"igf-plus --help. {EVERYTHING} lists all flags with their full texts. To turn a switch off, write no- before its "
+    "name, as in --attack.no-horizontal-flip."
 )
 
 
 def make_app(arguments: Sequence[str] | None = None) -> App:
-    """The commands, with a flag for every key of their configurations.
+    """Build the app, whose commands have a flag for every key of their configurations.
 
     Args:
-        arguments: A command line: only its command gets flags, and its help shows those of the components that the
-            line names. None gives every command all flags, and their help shows all.
+        arguments: A command line. Only its command gets flags, and its help shows those of the components that the
+            command line selects. If None, every command gets all flags, and help shows all of them.
 
     Raises:
         ConfigurationError: A module that the command line imports can't be imported.
@@ -58,7 +59,7 @@ def make_app(arguments: Sequence[str] | None = None) -> App:
     )
     tables = App(
         name="reproduce",
-        help="Make a published table or figure again; finished cells are not computed twice.",
+        help="Reproduce a published table or figure; finished cells are not recomputed.",
     )
     if arguments is not None:
         import_named_modules(arguments)
@@ -73,7 +74,7 @@ def make_app(arguments: Sequence[str] | None = None) -> App:
 def _add(
     app: App, command: Callable[..., Any], name: str, kind: str, arguments: Sequence[str] | None
 ) -> None:
-    """Add a command, with flags if the command line is for it."""
+    """Add a command to the app, with flags if the command line calls it."""
     config = CONFIGURATIONS.get(kind)
     if config is None or (arguments is not None and name not in arguments):
         app.command(command, name=name)
@@ -87,43 +88,53 @@ def _add(
 
 
 def __getattr__(name: str) -> Any:
-    # The app with all flags is made when it is asked for: `main` makes another one, for its command line.
+    """Return the app with all flags, which is slow to build, only when it is used."""
     if name == "app":
         return make_app()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 2 for what its user can put right, 1 for a bug."""
+    """Run a command line and exit with code 0 on success, 2 on an error that the user can correct, and 1 on a bug.
+
+    Args:
+        arguments: The command line. If omitted, `sys.argv`.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     errors = Console(stderr=True, soft_wrap=True)
     debug = "--debug" in arguments
-    # The process is the command line's own: no host's allocator is retuned.
+    # The command line owns its process, so no host program's allocator is changed.
     keep_freed_memory()
     try:
         app = make_app(arguments)
-        shown = ["--help" if argument == EVERYTHING else argument for argument in arguments]
-        app(shown, exit_on_error=False, print_error=False)
+        parsed = ["--help" if argument == EVERYTHING else argument for argument in arguments]
+        app(parsed, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(errors, _parse_error(error, arguments), 2, debug)
     except PalimpsestError as error:
         _fail(errors, str(error), 2, debug)
     except KeyboardInterrupt:
-        _fail(errors, "Interrupted: the same command goes on from the last finished stage.", 130, debug)
+        _fail(
+            errors,
+            "Interrupted. Run the same command again to resume from the last finished stage.",
+            130,
+            debug,
+        )
     except BrokenPipeError:
-        # Whoever read the output has gone, as `head` does; Python would complain once more while it ends.
+        # The reader has closed the pipe, as `head` does. Python would report the error again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
         _fail(
             errors,
-            f"This is a bug in palimpsest ({type(error).__name__}: {error}): see it whole with --debug.",
+            f"This is a bug in palimpsest ({type(error).__name__}: {error}). Run with --debug to see the traceback.",
             1,
             debug,
         )
 
 
 def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:
+    """Log and print an error, and exit."""
     LOGGER.error(sentence)
     if debug:
         console.print(Traceback())

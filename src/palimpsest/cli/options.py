@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Flags that several commands share."""
 
 import shlex
 import sys
@@ -14,30 +14,32 @@ FLAG = Parameter(negative="")
 SEVERAL = Parameter(negative="", consume_multiple=True)
 
 Keys = Annotated[BaseModel | None, Parameter(name="*")]
-"""Stands in a command for the flags of its configuration, which `with_flags` puts in its place."""
+"""A placeholder in a command's signature, which `with_flags` replaces by the flags of its configuration."""
 DataDir = Annotated[
     Path | None,
     Parameter(
-        help="A folder that mirrors the data sets under the hub's names; what it lacks comes from the hub."
+        help="Local mirror of the data sets, under the hub's names. Missing data sets are fetched from the hub."
     ),
 ]
-Quiet = Annotated[bool, Parameter(negative="", help="Print nothing but errors.")]
+Quiet = Annotated[bool, Parameter(negative="", help="Print only errors.")]
 Json = Annotated[
     bool,
     Parameter(
-        name="--json", negative="", help="Print JSON for machines: an object a line, the last the result."
+        name="--json", negative="", help="Print JSON lines instead of text. The last line is the result."
     ),
 ]
 Log = Annotated[
     Path | None,
-    Parameter(help="Add a line for each stage, and now and then for what takes long, to this file."),
+    Parameter(
+        help="Append progress to this file. Each stage adds a line, and long stages add one now and then."
+    ),
 ]
 Track = Annotated[
     list[str] | None,
     Parameter(
         negative="",
         consume_multiple=True,
-        help="Pass curves and scores, and no image, to these trackers; each needs its own package: "
+        help="Send curves and scores, but no images, to these trackers. Each needs its own package: "
         f"{', '.join(tracker_names())}.",
     ),
 ]
@@ -46,13 +48,13 @@ Import = Annotated[
     Parameter(
         name="--import",
         negative="",
-        help="A module to import first, which registers components, such as my_attack for my_attack.py in the working "
-        "directory; may be repeated.",
+        help="Module to import first, which registers components. For example, my_attack is the file my_attack.py in "
+        "the working directory. May be repeated.",
     ),
 ]
-Debug = Annotated[bool, Parameter(negative="", help="Show a traceback with an error.")]
+Debug = Annotated[bool, Parameter(negative="", help="Show the traceback of an error.")]
 
 
 def command_line() -> str:
-    """The command that is running, as one would type it."""
+    """Return the running command as it would be typed in a shell."""
     return shlex.join(["palimpsest", *sys.argv[1:]])

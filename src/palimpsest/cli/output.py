@@ -1,4 +1,4 @@
-"""What a command prints for machines."""
+"""Output of results as text for people and as JSON for programs."""
 
 import sys
 from pathlib import Path
@@ -13,12 +13,22 @@ if TYPE_CHECKING:
 
 
 def print_json(**values: Any) -> None:
-    """The result as the last line of JSON; numbers that are none become null."""
+    """Print a result as one line of JSON, in which NaN and infinity are null.
+
+    Args:
+        values: The keys and values of the result.
+    """
     JsonLines(sys.stdout).write("result", **values)
 
 
 def print_result(result: "AuditResult", *, quiet: bool, machine: bool) -> None:
-    """The result of an audit or an attack."""
+    """Print the result of an audit or an attack.
+
+    Args:
+        result: The result.
+        quiet: Print nothing, unless `machine` is set.
+        machine: Print JSON instead of text.
+    """
     if machine:
         print_json(
             folder=str(result.folder),
@@ -33,7 +43,14 @@ def print_result(result: "AuditResult", *, quiet: bool, machine: bool) -> None:
 def print_comparison(
     comparison: "Comparison", *, folder: Path, quiet: bool = False, machine: bool = False
 ) -> None:
-    """The table of a comparison whose page is in a folder."""
+    """Print the table of a comparison.
+
+    Args:
+        comparison: The comparison.
+        folder: The folder of its page.
+        quiet: Print nothing, unless `machine` is set.
+        machine: Print JSON instead of text.
+    """
     page = folder / "comparison.html"
     if machine:
         print_json(page=str(page), runs=comparison.to_json())

@@ -1,4 +1,4 @@
-"""Flags for every key of a configuration: nothing required, documented by the configuration itself."""
+"""Optional flags for every key of a configuration, with help texts from the configuration's docstrings."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -22,17 +22,17 @@ from palimpsest.registry import ATTACKS, DEFENSES
 _YAML = ("defenses", "model_arguments")
 _NOT_FLAGS = ("description", "paper")
 _IMPORTS = "imports"
-_FURTHER = Group("Further keys", sort_key=1000)
+_OTHER = Group("Other settings", sort_key=1000)
 
 
 def override_model(
     config: type[RunConfig] = AuditConfig, selection: Selection | None = None
 ) -> type[BaseModel]:
-    """A model with every key of a configuration and of every registered component, each of them optional.
+    """Create a model with every key of a configuration and of every registered component, all optional.
 
     Args:
-        config: The kind of configuration.
-        selection: The components whose flags help shows; None shows every component's.
+        config: The class of the configuration.
+        selection: The components whose flags help shows. If None, help shows those of all components.
     """
     parts = dict(sections(config))
     fields: dict[str, Any] = {}
@@ -56,7 +56,12 @@ def override_model(
 
 
 def with_flags(command: Callable[..., Any], model: type[BaseModel]) -> Callable[..., Any]:
-    """A copy of a command whose parameter `overrides` takes the flags of a model."""
+    """Copy a command, and replace the type of its parameter `overrides` by a model.
+
+    Args:
+        command: The command.
+        model: The model with the flags, from `override_model`.
+    """
     assert isinstance(command, FunctionType), "commands are plain functions"
     copy = FunctionType(
         command.__code__, command.__globals__, command.__name__, command.__defaults__, command.__closure__
@@ -68,10 +73,13 @@ def with_flags(command: Callable[..., Any], model: type[BaseModel]) -> Callable[
 
 
 def given_keys(overrides: BaseModel | None) -> dict[str, Any]:
-    """The nested keys that were given, ready for `read_config`.
+    """Return the nested keys that were given on the command line, in the form that `read_config` takes.
+
+    Args:
+        overrides: The parsed flags, or None if the command has none.
 
     Raises:
-        ConfigurationError: A list or mapping is not YAML.
+        ConfigurationError: The value of `--defenses` or `--model-arguments` is not YAML.
     """
     if overrides is None:
         return {}
@@ -82,7 +90,7 @@ def given_keys(overrides: BaseModel | None) -> dict[str, Any]:
                 tree[name] = yaml.safe_load(tree[name])
             except yaml.YAMLError as error:
                 raise ConfigurationError(
-                    f"--{name.replace('_', '-')} is {tree[name]!r}, which is not YAML: write "
+                    f"--{name.replace('_', '-')} is {tree[name]!r}, which is not YAML. Write "
                     "a list such as '[{name: sign}]', or keys such as '{num_classes: 10}'."
                 ) from error
     return {key: value for key, value in tree.items() if value != {}}
@@ -91,26 +99,26 @@ def given_keys(overrides: BaseModel | None) -> dict[str, Any]:
 def _section_flags(
     name: str, section: type[Section], place: int, selection: Selection | None
 ) -> tuple[Any, None]:
-    shown = None if selection is None else {key: selection[name, key] for key in section.selectors}
-    matters = selection is None or _matters(name, selection)
-    model = _section_model(section, shown, show=matters)
+    chosen = None if selection is None else {key: selection[name, key] for key in section.selectors}
+    show = selection is None or _has_effect(name, selection)
+    model = _section_model(section, chosen, show=show)
     if selection is None:
         group = Group(section.__name__.removesuffix("Config"), sort_key=place)
     else:
-        group = Group(*_heading(name, section, selection), sort_key=place) if section.selectors else _FURTHER
+        group = Group(*_heading(name, section, selection), sort_key=place) if section.selectors else _OTHER
     return Annotated[model, Parameter(group=group)], None
 
 
-def _matters(name: str, selection: Selection) -> bool:
-    """Whether a section has an effect beside the chosen attack."""
+def _has_effect(name: str, selection: Selection) -> bool:
+    """Return whether a section has an effect on the chosen attack."""
     attack = selection.get(("attack", "name"), "")
     return name != "observation" or (attack in ATTACKS and issubclass(ATTACKS.get(attack), ServerAttack))
 
 
 def _heading(name: str, section: type[Section], selection: Selection) -> tuple[str, str]:
-    """A section's title, and the components that could be named in the place of the chosen ones."""
+    """Return a section's title and the names of the components that were not chosen."""
     title = section.__name__.removesuffix("Config")
-    texts = [f"Known sets: {', '.join(dataset_names())}."] if name == "data" else []
+    texts = [f"Data sets: {', '.join(dataset_names())}."] if name == "data" else []
     for key, registry in section.selectors.items():
         chosen = selection[name, key]
         if key == "name":
@@ -121,14 +129,14 @@ def _heading(name: str, section: type[Section], selection: Selection) -> tuple[s
 
 
 def _section_model(
-    section: type[Section], shown: dict[str, str] | None, *, show: bool = True
+    section: type[Section], chosen: dict[str, str] | None, *, show: bool = True
 ) -> type[BaseModel]:
-    """The flags of a section; those of components that are not shown are accepted all the same.
+    """Create the flags of a section; hidden flags are accepted too.
 
     Args:
-        section: The section as it is declared.
-        shown: The component of each selector that help shows; None shows all.
-        show: Whether help shows the section at all.
+        section: The declared section.
+        chosen: The component of each selector whose flags help shows. If None, help shows those of all components.
+        show: Show the section in help.
     """
     kinds: dict[str, Any] = {}
     texts: dict[str, list[tuple[str, str]]] = {}
@@ -137,11 +145,11 @@ def _section_model(
         kind, text = _description(info)
         kinds[name] = kinds[name] | kind if name in kinds and kinds[name] != kind else kind
         texts.setdefault(name, []).append((owner, text))
-        if shown is not None and (not owner or shown[key] == owner):
+        if chosen is not None and (not owner or chosen[key] == owner):
             visible.setdefault(name, []).append(("", text))
     fields = {
         name: _flag(
-            kind, _joined(visible.get(name, texts[name])), show=show and (shown is None or name in visible)
+            kind, _joined(visible.get(name, texts[name])), show=show and (chosen is None or name in visible)
         )
         for name, kind in kinds.items()
     }
@@ -149,13 +157,13 @@ def _section_model(
 
 
 def _model(name: str, fields: dict[str, Any]) -> type[BaseModel]:
-    # The overloads of create_model take its own options for fields of other types.
+    # Type checkers take the fields for options of create_model.
     create: Any = create_model
     return create(name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def _fields(section: type[Section]) -> Iterator[tuple[str, str, str, FieldInfo]]:
-    """Selector, component, setting: the section's own fields, which have no component, then every component's."""
+    """Yield selector, component, name and field; the section's own fields, which come first, have no component."""
     for name, info in section.model_fields.items():
         yield "", "", name, info
     for key, registry in section.selectors.items():
@@ -176,19 +184,19 @@ def _flag(kind: Any, text: str, **settings: Any) -> tuple[Any, None]:
 
 
 def _description(info: FieldInfo) -> tuple[Any, str]:
-    """A flag's type and help: the field's docstring, and its default."""
+    """Return a flag's type and its help text: the field's docstring and its default."""
     kind = info.annotation
     text = re.sub(r"\s+", " ", info.description or "")
-    default = "" if info.is_required() else _written(info.default)
+    default = "" if info.is_required() else _default_text(info.default)
     default = f" [default: {default}]" if default else ""
     if any(isinstance(extra, BeforeValidator) for extra in info.metadata):
-        # Written as text, such as 4GiB; the configuration reads it.
+        # The configuration parses the text, such as 4GiB.
         return str, text
-    # Bounds are checked with the whole configuration, which names the key and what is accepted.
+    # Validation of the configuration checks the bounds; its message names the key and the accepted values.
     return _plain(kind), f"{text}{default}"
 
 
-def _written(default: Any) -> str:
+def _default_text(default: Any) -> str:
     if isinstance(default, tuple):
         return ", ".join(map(str, default))
     return "" if default is None else str(default)
@@ -201,12 +209,12 @@ def _plain(kind: Any) -> Any:
     if get_origin(kind) is tuple:
         return list[_plain(arguments[0])]
     if arguments and get_origin(kind) is not Literal and type(None) in arguments:
-        return reduce(or_, [_plain(one) for one in arguments if one is not type(None)])
+        return reduce(or_, [_plain(argument) for argument in arguments if argument is not type(None)])
     return kind
 
 
 def _joined(texts: list[tuple[str, str]]) -> str:
-    """Texts of several components, each once, with the names of those that it is of."""
+    """Join the texts of several components; each distinct text appears once, after the names of its components."""
     unique: dict[str, list[str]] = {}
     for owner, text in texts:
         unique.setdefault(text, []).append(owner)

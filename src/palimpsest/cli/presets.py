@@ -8,16 +8,16 @@ from palimpsest.config import preset_names, read_config
 
 
 def presets(*, machine: Json = False) -> None:
-    """List the presets: what each is, and the paper's table and row."""
+    """List the presets with their descriptions and the paper's table and row."""
     configs = {name: read_config(name) for name in preset_names()}
     if machine:
-        told = (
-            {"name": name, "description": one.description, "paper": one.paper}
-            for name, one in configs.items()
-        )
-        return print_json(presets=list(told))
+        listed = [
+            {"name": name, "description": config.description, "paper": config.paper}
+            for name, config in configs.items()
+        ]
+        return print_json(presets=listed)
     console = Console(soft_wrap=True)
-    # A name has a line of its own: a table of three columns breaks every one of them on a narrow terminal.
+    # On a narrow terminal, a table of three columns would break the lines of each column.
     for name, config in configs.items():
         console.print(
             f"[bold]{name}[/bold]\n  {config.description} [dim]{config.paper}[/dim]", highlight=False

@@ -20,21 +20,21 @@ def prove(
     debug: Debug = False,
     overrides: Keys = None,
 ) -> None:
-    """Make proofs of unlearning from two checkpoints and a list of samples: one gradient difference for each.
+    """Make proofs of unlearning, one gradient difference for each sample, from two checkpoints.
 
     Parameters
     ----------
     out
-        The proof file, readable by its owner only.
+        Proof file to write, readable only by its owner.
     """
     with reporting(quiet=quiet, machine=machine, everywhere=True):
         proofs = prove_files(given_keys(overrides), out=out, data_dir=data_dir)
     count, dimension = proofs.vectors.shape
     norms = proofs.vectors.norm(dim=1)
     if machine:
-        ends = [float(norms.min()), float(norms.max())]
-        return print_json(proofs=str(out), count=count, dimension=dimension, norms=ends)
+        extremes = [float(norms.min()), float(norms.max())]
+        return print_json(proofs=str(out), count=count, dimension=dimension, norms=extremes)
     return Console(quiet=quiet, soft_wrap=True).print(
-        f"{count:,} proofs of {dimension:,} numbers, norms {norms.min():.4g} to {norms.max():.4g}: {out}",
+        f"Wrote {count:,} proofs of {dimension:,} numbers, norms {norms.min():.4g} to {norms.max():.4g}, to {out}",
         highlight=False,
     )

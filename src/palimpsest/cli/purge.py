@@ -21,21 +21,21 @@ def purge(
     machine: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Remove what is sensitive from run folders: models, proofs, reconstructions, reports. The scores stay.
+    """Remove sensitive data from run folders: models, proofs, reconstructions and reports. Scores are kept.
 
-    Nothing brings it back but running the audit again.
+    Removed files can't be restored; only another run can compute them again.
 
     Parameters
     ----------
     runs
-        Run folders, or folders of them, such as a study's.
+        Run folders, or folders that contain run folders, such as a study's.
     dry_run
-        Remove nothing; say what would be removed.
+        Remove nothing, and list what would be removed.
     """
     console = Console(soft_wrap=True, quiet=machine)
     purged = {}
     for folder in runs:
-        result = purge_run(folder, rehearse=dry_run)
+        result = purge_run(folder, dry_run=dry_run)
         purged[str(folder)] = asdict(result)
         verb = "would remove" if dry_run else "removed"
         kept = ", ".join(result.kept) if len(result.kept) <= _LISTED else f"{len(result.kept):,} files"
@@ -46,9 +46,9 @@ def purge(
         )
         if result.shared:
             console.print(
-                f"  Another run's folder still holds {', '.join(result.shared)}: purge that one as well.",
+                f"  Another run folder still holds {', '.join(result.shared)}. Purge that one too.",
                 highlight=False,
                 markup=False,
             )
     if machine:
-        print_json(rehearsed=dry_run, purged=purged)
+        print_json(dry_run=dry_run, purged=purged)

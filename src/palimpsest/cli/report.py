@@ -19,18 +19,18 @@ def report(
     machine: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Render a run's report again, or one that may be shown to others.
+    """Render a run's report again, or a redacted report that can be shared.
 
     Parameters
     ----------
     run
-        A run folder.
+        Run folder.
     redact
-        Leave out every image and every row about a single sample.
+        Leave out all images and all rows about single samples.
     pictures
-        Write the gallery, the curves and the distributions as PNG and SVG files, for papers.
+        Also write the gallery, the curves and the distributions as PNG and SVG files, for papers.
     out
-        The file to write; by default report.html in the run folder, or report-redacted.html. Pictures go beside it.
+        File to write. By default, report.html or report-redacted.html in the run folder. Pictures are beside it.
     """
     page = render(run, redact=redact, pictures=pictures, out=out)
     drawn = sorted((page.parent / "pictures").iterdir()) if pictures else []

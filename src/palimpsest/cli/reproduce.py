@@ -1,4 +1,4 @@
-"""`palimpsest reproduce`: a command for each published table and figure."""
+"""`palimpsest reproduce`, with a subcommand for each published table and figure."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -16,10 +16,10 @@ from palimpsest.errors import ReproductionError
 
 
 def reproduce_commands() -> Mapping[str, Callable[..., None]]:
-    """A command for each table and study, by its name."""
+    """Return a command for each table and study, by name."""
     return {
-        name: _table_command(name, made) if isinstance(made, Table) else _study_command(made)
-        for name, made in catalog().items()
+        name: _table_command(name, entry) if isinstance(entry, Table) else _study_command(entry)
+        for name, entry in catalog().items()
     }
 
 
@@ -36,14 +36,14 @@ def _table_command(name: str, table: Table) -> Callable[..., None]:
         debug: Debug = False,
         overrides: Keys = None,
     ) -> None:
-        """Run what it needs and write the table; what is finished is not computed twice.
+        """Run the audits that the table needs, and write it; finished runs are not recomputed.
 
         Parameters
         ----------
         preset
-            Data, model, federation and what is forgotten; see `palimpsest audit`.
+            Preset of data, model, federation and unlearning, as for `palimpsest audit`.
         out
-            The folder of the table and of its runs; by default it is under runs/.
+            Folder of the table and of its runs. By default, it is under runs/.
         """
         with reporting(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True):
             _remake(
@@ -74,16 +74,16 @@ def _study_command(study: Study) -> Callable[..., None]:
         debug: Debug = False,
         overrides: Keys = None,
     ) -> None:
-        """Run the cells and write the table and its picture; a cell that is finished is not computed twice.
+        """Run the cells and write the table and its figure; finished cells are not recomputed.
 
         Parameters
         ----------
         out
-            The folder of the table and of each cell's runs; by default it is under runs/.
+            Folder of the table and of each cell's runs. By default, it is under runs/.
         cells
-            Only cells of these names, in which * stands for anything.
+            Run only the cells with these names. An asterisk matches any text.
         seeds
-            The seeds of the repeats, in place of --seed; several give means with their intervals.
+            Seeds of the repetitions, in place of --seed. Several seeds give means with intervals.
         """
         with reporting(
             quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True, command=command_line()
@@ -104,7 +104,7 @@ def _study_command(study: Study) -> Callable[..., None]:
 
 
 def _remake(name: str, keys: Mapping[str, Any], *, quiet: bool, machine: bool, **settings: Any) -> None:
-    """Make the table and print it, also where cells are missing in it."""
+    """Compute the table and print it, even if cells are missing."""
     table, failure = remake(name, keys, **settings)
     if machine:
         print_json(folder=str(table.folder), table=table.to_json())

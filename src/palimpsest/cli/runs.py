@@ -9,33 +9,35 @@ from palimpsest.api.reports import COLUMNS, ComparedRun
 from palimpsest.api.reports import runs as list_runs
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
-from palimpsest.display import escape_control_characters, in_form
+from palimpsest.display import escape_control_characters, format_number
 
 _NUMBERS = tuple(column for column in COLUMNS if column.name in ("mse", "top1"))
 
 
 def runs(folder: Path = Path("runs"), *, machine: Json = False, debug: Debug = False) -> None:
-    """List the runs under a folder: what each was, and what came out.
+    """List the runs under a folder with their attacks and scores.
 
     Parameters
     ----------
     folder
-        Where to look.
+        Folder to search.
     """
     found = list_runs(folder)
     if machine:
-        damaged = {str(path): why for path, why in found.damaged.items()}
+        damaged = {str(path): reason for path, reason in found.damaged.items()}
         return print_json(runs=found.to_json(), damaged=damaged)
     console = Console()
     if not found.runs and not found.damaged:
         console.print(
-            f"There is no run under {folder}: `palimpsest audit` makes one.", highlight=False, markup=False
+            f"There are no runs under {folder}. `palimpsest audit` creates one.",
+            highlight=False,
+            markup=False,
         )
     if found.runs:
         console.print(_table(folder, found.runs))
-    for path, why in found.damaged.items():
+    for path, reason in found.damaged.items():
         console.print(
-            f"{escape_control_characters(str(path))}: {escape_control_characters(why)}",
+            f"{escape_control_characters(str(path))}: {escape_control_characters(reason)}",
             highlight=False,
             markup=False,
         )
@@ -43,28 +45,29 @@ def runs(folder: Path = Path("runs"), *, machine: Json = False, debug: Debug = F
 
 
 def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
-    """A row of short words and numbers, and under a run's name, over the whole of its column, what it attacked.
+    """Build a table with a row for each run: its name, its numbers, and below the name what it attacked.
 
-    The name has a line of its own, so that a narrow terminal breaks neither names nor numbers.
+    Each name has its own line, so that a narrow terminal breaks neither names nor numbers.
     """
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("run", overflow="fold", ratio=1)
-    for heading in (*(column.heading for column in _NUMBERS), "seconds"):
+    # A narrow terminal has no room for the part of a heading in parentheses.
+    for heading in (*(column.heading.partition(" (")[0] for column in _NUMBERS), "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for run in listed:
         name = run.folder.relative_to(folder) if run.folder != folder else run.folder
-        what = f"{run.what['attack']} on {run.what['data']}"
+        summary = f"{run.what['attack']} on {run.what['data']}"
         if run.what["defenses"] != "none":
-            what += f", defended with {run.what['defenses']}"
+            summary += f", defended with {run.what['defenses']}"
         if "top1" in run.intervals and "top1" in run.chances:
             low, high = run.intervals["top1"]
-            what += f"; told apart {low:.1%} to {high:.1%}, chance {run.chances['top1']:.1%}"
+            summary += f"; identified {low:.1%} to {high:.1%}, chance {run.chances['top1']:.1%}"
         numbers = [
-            in_form(run.values[column.name], column.form) if column.name in run.values else ""
+            format_number(run.values[column.name], column.form) if column.name in run.values else ""
             for column in _NUMBERS
         ]
         seconds = f"{run.seconds:,.0f}" if run.finished else "stopped"
-        table.add_row(f"{_escaped(str(name))}\n  [dim]{_escaped(what)}[/dim]", *numbers, seconds)
+        table.add_row(f"{_escaped(str(name))}\n  [dim]{_escaped(summary)}[/dim]", *numbers, seconds)
     return table
 
 

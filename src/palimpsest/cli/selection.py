@@ -1,4 +1,4 @@
-"""The components that a command line names, known before its flags are made: help shows these components' flags."""
+"""The components that a command line selects, found before its flags are made, so that help shows their flags."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,13 +8,17 @@ from palimpsest.config import AuditConfig, RunConfig, Section, load_imports, pre
 from palimpsest.errors import ConfigurationError
 
 Selection = Mapping[tuple[str, str], str]
-"""The name of the chosen component by the section's key and the selecting key, such as `("attack", "name")`."""
+"""Names of the chosen components, by the keys of section and selector, such as `("attack", "name")`."""
 
 _IMPORT = "--import"
 
 
 def sections(config: type[RunConfig]) -> Iterator[tuple[str, type[Section]]]:
-    """The sections of a configuration by their keys."""
+    """Iterate over the sections of a configuration and their keys.
+
+    Args:
+        config: The class of the configuration.
+    """
     for name, info in config.model_fields.items():
         kind = info.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
@@ -24,6 +28,9 @@ def sections(config: type[RunConfig]) -> Iterator[tuple[str, type[Section]]]:
 def import_named_modules(arguments: Sequence[str]) -> None:
     """Import the modules that `--import` names, so that the flags of their components are known.
 
+    Args:
+        arguments: The command line.
+
     Raises:
         ConfigurationError: A module can't be imported.
     """
@@ -31,10 +38,10 @@ def import_named_modules(arguments: Sequence[str]) -> None:
 
 
 def select(config: type[RunConfig], arguments: Sequence[str]) -> Selection:
-    """The components that flags, a preset or a YAML file on the command line name, and the defaults of the others.
+    """Find the components that the flags, preset or YAML file on a command line select; the others are defaults.
 
     Args:
-        config: The configuration that the command takes keys of.
+        config: The class of the command's configuration.
         arguments: The command line.
 
     Raises:
@@ -53,7 +60,7 @@ def select(config: type[RunConfig], arguments: Sequence[str]) -> Selection:
 
 
 def _values(arguments: Sequence[str], flag: str) -> Iterator[str]:
-    """What a flag is given as its value, each time that it stands on the command line."""
+    """Yield the value of each occurrence of a flag on the command line."""
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         if argument == flag and following:
             yield following
@@ -62,7 +69,7 @@ def _values(arguments: Sequence[str], flag: str) -> Iterator[str]:
 
 
 def _named_file(config: type[RunConfig], arguments: Sequence[str]) -> dict[Any, Any]:
-    """The keys of the first preset or YAML file on the command line; what is wrong with it is said by the command."""
+    """Read the first preset or YAML file on the command line; the command itself reports errors in it later."""
     presets = preset_names() if config is AuditConfig else []
     for argument in arguments:
         if argument in presets or (argument.endswith((".yaml", ".yml")) and Path(argument).is_file()):

@@ -25,20 +25,21 @@ def sweep(
     debug: Debug = False,
     overrides: Keys = None,
 ) -> None:
-    """Audit every combination of some keys' values, and compare them.
+    """Audit every combination of values of chosen keys, and compare the audits.
 
-    A sweep that was stopped goes on with the same command: what is finished is kept.
+    An interrupted sweep resumes with the same command; finished audits are kept.
 
     Parameters
     ----------
     preset
-        Where each audit starts from: a preset's name or the path of a YAML file.
+        Base configuration of every audit. It is a preset's name or the path of a YAML file.
     grid
-        A YAML file of lists, such as `attack.epochs: [5, 10]`; a dot leads into a section.
+        YAML file with a list of values for each key. An example is `attack.epochs: [5, 10]`, with a dot between section
+        and key.
     out
-        The folder of the runs and of their comparison; by default it is under runs/ and named after both files.
+        Folder of the runs and their comparison. By default, it is under runs/ and named after both files.
     engine
-        One audit after the other, or several at a time on Ray.
+        Run one audit after the other, or several at a time on Ray.
     """
     folder = out or sweep_folder(preset, grid)
     with reporting(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True):

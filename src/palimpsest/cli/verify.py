@@ -17,29 +17,30 @@ from palimpsest.storage import write_json
 if TYPE_CHECKING:
     from palimpsest import Proofs, Verdicts
 
-_LONGEST, _LISTED = 2000, 20
+_LONGEST_METADATA, _LISTED = 2000, 20
 
 
 def verify(
     proofs: Path,
     *,
-    tau: Annotated[float | None, Parameter(help="The largest norm to accept.")] = None,
+    tau: Annotated[float | None, Parameter(help="Largest norm to accept.")] = None,
     calibrate: Annotated[
-        Path | None, Parameter(help="Proofs of samples that nobody forgot: tau is taken from their norms.")
+        Path | None,
+        Parameter(help="Proofs of samples that were not forgotten. Tau is a quantile of their norms."),
     ] = None,
-    quantile: Annotated[float, Parameter(help="The share of those that must pass.")] = 0.99,
-    out: Annotated[Path | None, Parameter(help="Write the verdicts there, as JSON.")] = None,
+    quantile: Annotated[float, Parameter(help="Quantile of these norms.")] = 0.99,
+    out: Annotated[Path | None, Parameter(help="Write the verdicts to this file, as JSON.")] = None,
     machine: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Check a proof file as the papers' auditor does: ||difference|| <= tau, and say what that is worth.
+    """Verify a proof file as the auditor in the papers does: accept a proof if ||difference|| <= tau.
 
-    The command ends with code 3 where a proof is refused.
+    The command ends with code 3 if a proof is refused.
 
     Parameters
     ----------
     proofs
-        The proof file, safetensors; it is read as if a stranger had written it.
+        Proof file in safetensors format. Files from untrusted sources are safe to read.
     """
     from palimpsest.proofs import load_proofs
 
@@ -62,14 +63,14 @@ def verify(
 
 
 def _print(submitted: "Proofs", verdicts: "Verdicts") -> None:
-    """The verdicts, the sender's metadata, and the first refused proofs."""
+    """Print the verdicts, the sender's metadata and the first refused proofs."""
     console = Console(soft_wrap=True)
-    said = "; ".join(f"{name}: {value}" for name, value in sorted(submitted.metadata.items()))
+    metadata = "; ".join(f"{name}: {value}" for name, value in sorted(submitted.metadata.items()))
     console.print(
         f"{int(verdicts.accepted.sum()):,} of {len(verdicts.accepted):,} proofs accepted "
         f"(norm at most tau = {verdicts.tau:.6g}).\n"
-        f"The sender says: {escape_control_characters(said[:_LONGEST]) or 'nothing (unattested)'}.\n"
-        "Acceptance says that a norm is small and nothing else: a proof of zeros would be accepted too.",
+        f"The sender says: {escape_control_characters(metadata[:_LONGEST_METADATA]) or 'nothing (unattested)'}.\n"
+        "Acceptance means only that a norm is small. A proof of zeros would be accepted too.",
         highlight=False,
         markup=False,
     )

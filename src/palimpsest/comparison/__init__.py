@@ -1,4 +1,4 @@
-"""Many runs beside each other: what each was, and what came out."""
+"""Comparison of runs: their settings and scores as a table and as a page."""
 
 from palimpsest.comparison.columns import COLUMNS, Column, Read, read_accuracy, read_linkage, score_column
 from palimpsest.comparison.run_summary import ComparedRun, find_runs, read_run
@@ -6,10 +6,10 @@ from palimpsest.comparison.table import (
     as_csv,
     as_json,
     as_markdown,
+    format_cell,
+    format_parts,
     run_names,
     varying_keys,
-    written,
-    written_apart,
 )
 
 __all__ = [
@@ -21,12 +21,12 @@ __all__ = [
     "as_json",
     "as_markdown",
     "find_runs",
+    "format_cell",
+    "format_parts",
     "read_accuracy",
     "read_linkage",
     "read_run",
     "run_names",
     "score_column",
     "varying_keys",
-    "written",
-    "written_apart",
 ]

@@ -1,4 +1,4 @@
-"""The numbers that runs are compared by."""
+"""The columns of a comparison: scores that are read from the metrics of a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from functools import partial
 from palimpsest.metrics import Metrics, Reading
 
 Read = Callable[[Metrics], Reading | None]
-"""Reads one number out of a run's metrics; None where it is absent."""
+"""Reads one number from the metrics of a run; returns None if it is absent."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A number that runs are compared by.
+    """A score by which runs are compared.
 
     Args:
-        name: Its key in the table's JSON and CSV.
-        heading: Its heading.
-        read: Where the number comes from.
-        form: How it is printed.
-        meaning: What it measures, in a few words.
-        better: `low` or `high`.
+        name: Its key in JSON and CSV.
+        heading: Its heading in tables.
+        read: Reads the score from the metrics of a run.
+        form: Its format specification, such as `.1%`.
+        meaning: A short description for the legend.
+        better: Whether better values are `low` or `high`.
         bounded: Whether it has an interval.
-        guessed: Whether its chance level is known.
+        guessed: Whether it has a chance level.
     """
 
     name: str
@@ -36,17 +36,17 @@ class Column:
 
 
 def score_column(name: str, attacker: str = "") -> Read:
-    """Reads a mean score.
+    """Return a function that reads a mean score.
 
     Args:
         name: The score's name in `metrics.json`.
-        attacker: One of `Metrics.attackers`; empty means the first attacker.
+        attacker: One of `Metrics.attackers`. The default, an empty text, means the first attacker.
     """
     return partial(Metrics.score, name=name, attacker=attacker)
 
 
 def read_linkage(metrics: Metrics) -> Reading | None:
-    """The share of proofs that the linkage attack matches with their samples."""
+    """Return the share of proofs that the linkage attack links to their samples."""
     linkage = metrics.linkage
     if linkage is None:
         return None
@@ -55,7 +55,7 @@ def read_linkage(metrics: Metrics) -> Reading | None:
 
 
 def read_accuracy(metrics: Metrics) -> Reading | None:
-    """The unlearned model's accuracy on test samples."""
+    """Return the accuracy of the unlearned model on test samples."""
     if metrics.federation is None:
         return None
     value = metrics.federation.unlearned_accuracy
@@ -69,50 +69,50 @@ COLUMNS = (
         "MSE",
         score_column("mse"),
         ".4f",
-        "mean squared error of the reconstructions, pixels in [0, 1]",
+        "mean squared error of the reconstructions, with pixels in [0, 1]; 0 is identical",
         "low",
     ),
     Column(
         "psnr",
-        "PSNR",
+        "PSNR (dB)",
         score_column("psnr"),
         ".2f",
-        "peak signal-to-noise ratio in dB, mean over images",
+        "peak signal-to-noise ratio in dB, averaged over images",
         "high",
     ),
-    Column("ssim", "SSIM", score_column("ssim"), ".3f", "structural similarity, 1 is identical", "high"),
+    Column("ssim", "SSIM", score_column("ssim"), ".3f", "structural similarity; 1 is identical", "high"),
     Column(
         "lpips",
         "LPIPS",
         score_column("lpips"),
         ".3f",
-        "learned perceptual distance, 0 is identical",
+        "learned perceptual distance; 0 is identical",
         "low",
     ),
     Column(
         "top1",
-        "told apart",
+        "identified (top-1)",
         score_column("identification_top1"),
         ".1%",
-        "forgotten samples whose reconstruction is nearest to themselves",
+        "share of reconstructions that are closer to their own original than to any other forgotten sample",
         "high",
         guessed=True,
     ),
     Column(
-        "confirmed",
-        "confirmed",
+        "linked",
+        "linked",
         read_linkage,
         ".1%",
-        "proofs that an auditor who holds the samples already matches with theirs",
+        "share of proofs that an auditor who already has the samples can link to the right one",
         "high",
         guessed=True,
     ),
     Column(
         "accuracy",
-        "accuracy",
+        "test accuracy",
         read_accuracy,
         ".1%",
-        "of the unlearned model on test samples",
+        "accuracy of the unlearned model on test samples",
         "high",
         guessed=True,
     ),

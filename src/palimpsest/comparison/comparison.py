@@ -1,4 +1,4 @@
-"""Runs beside each other, as one value that shows itself, converts and is written down."""
+"""The comparison of runs as a value: displayed in notebooks, converted to tables, and saved as files."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from palimpsest.comparison.columns import COLUMNS
 from palimpsest.comparison.run_summary import ComparedRun, read_run
-from palimpsest.comparison.table import as_csv, as_json, as_markdown, run_names, varying_keys, written
+from palimpsest.comparison.table import as_csv, as_json, as_markdown, format_cell, run_names, varying_keys
 from palimpsest.display import frame, html_paragraph, html_table
 from palimpsest.errors import RunError
 from palimpsest.storage import write_json, write_text
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs beside each other; in a notebook it shows its table.
+    """A comparison of runs. In a notebook, it is displayed as a table.
 
     Args:
-        runs: What each was, and what came out.
-        damaged: Why a folder's run can't be read.
+        runs: The settings and scores of each run.
+        damaged: The folders of runs that can't be read, with the reasons.
+
+    Example:
+        >>> comparison = Comparison(())
+        >>> len(comparison), comparison.to_json()
+        (0, [])
     """
 
     runs: tuple[ComparedRun, ...]
@@ -36,42 +41,47 @@ class Comparison:
 
         Args:
             folders: The run folders.
-            damaged: Set aside what can't be read, and say why.
+            damaged: Collect runs that can't be read in `damaged` instead of raising an error.
+
+        Returns:
+            The comparison, with runs in the order of `folders`.
 
         Raises:
-            RunError: One is no run or is damaged, and `damaged` does not set it aside.
+            RunError: A folder holds no run or a damaged one, and `damaged` is False.
         """
         runs: list[ComparedRun] = []
-        aside: dict[Path, str] = {}
+        unreadable: dict[Path, str] = {}
         for folder in folders:
             try:
                 runs.append(read_run(folder))
             except RunError as error:
                 if not damaged:
                     raise
-                aside[folder] = str(error)
-        return cls(tuple(runs), aside)
+                unreadable[folder] = str(error)
+        return cls(tuple(runs), unreadable)
 
     def __len__(self) -> int:
+        """Return the number of runs."""
         return len(self.runs)
 
     def __iter__(self) -> Iterator[ComparedRun]:
+        """Iterate over the runs."""
         return iter(self.runs)
 
     def to_markdown(self) -> str:
-        """The table, with intervals."""
+        """Return the table as Markdown, with intervals."""
         return as_markdown(self.runs)
 
     def to_csv(self) -> str:
-        """The table with full numbers, each interval in two columns of its own, and chance in one."""
+        """Return the table as CSV with full precision; intervals take two columns, chance takes one."""
         return as_csv(self.runs)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The table as plain values."""
+        """Return the table as plain values."""
         return as_json(self.runs)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row for each run, as in the CSV.
+        """Return a data frame with one row for each run and the columns of the CSV.
 
         Raises:
             ConfigurationError: pandas is not installed.
@@ -90,17 +100,21 @@ class Comparison:
         return frame(rows, columns=list(columns) or ["run"], index="run")
 
     def save(self, folder: Path, *, title: str = "Comparison of runs", pictures: bool = False) -> Path:
-        """Write `comparison.html`, `.md`, `.csv` and `.json`; they hold numbers and no image of a sample.
+        """Write `comparison.html`, `.md`, `.csv` and `.json`, which hold numbers but no samples.
 
         Args:
-            folder: Where they go.
-            title: The page's heading.
-            pictures: Write each score's picture into `pictures/` beside it as well, as PNG and SVG, for papers.
+            folder: The folder to write to.
+            title: The heading of the page.
+            pictures: Also write the plot of each score to `pictures/` as PNG and SVG, for papers.
 
         Returns:
-            The page's path.
+            The path of the page.
+
+        Raises:
+            ResourceError: The disk is full.
+            RunError: The folder can't be written.
         """
-        # The page stands on Matplotlib and Jinja, which the table alone can do without.
+        # Imported late, because only the page needs Matplotlib and Jinja.
         from palimpsest.comparison.page import render_comparison, save_comparison_pictures
 
         write_text(folder / "comparison.md", self.to_markdown())
@@ -112,20 +126,21 @@ class Comparison:
         return folder / "comparison.html"
 
     def _repr_html_(self) -> str:
-        shown = self._table() if self.runs else html_paragraph("There is no run that can be read.")
-        for path, why in self.damaged.items():
-            shown += html_paragraph(f"{path}: {why}")
-        return shown
+        """Return the table as HTML for a notebook."""
+        html = self._table() if self.runs else html_paragraph("There is no run that can be read.")
+        for path, reason in self.damaged.items():
+            html += html_paragraph(f"{path}: {reason}")
+        return html
 
     def _table(self) -> Markup:
         keys = varying_keys(self.runs)
-        shown = [column for column in COLUMNS if any(column.name in run.values for run in self.runs)]
-        headings = ["run", *keys, *(column.heading for column in shown), "seconds"]
+        columns = [column for column in COLUMNS if any(column.name in run.values for run in self.runs)]
+        headings = ["run", *keys, *(column.heading for column in columns), "seconds"]
         rows = [
             [
                 name,
                 *(run.what[key] for key in keys),
-                *(written(column, run) for column in shown),
+                *(format_cell(column, run) for column in columns),
                 f"{run.seconds:,.0f}" if run.finished else "stopped",
             ]
             for name, run in zip(run_names(self.runs), self.runs, strict=True)

@@ -1,4 +1,4 @@
-"""One of many runs: what it was, and what came out; read as if a stranger wrote it."""
+"""The settings and scores of one run, read from an untrusted run folder."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,16 +17,16 @@ _LONGEST = 200
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run.
+    """The settings and scores of one run.
 
     Args:
-        folder: Where it stands.
-        what: Data, model, unlearning, defenses and attack, by name.
-        values: The columns' numbers by name; what the run does not have is absent.
-        intervals: Their 95 % intervals, where they have one.
-        chances: What chance gives, where that is known.
-        seconds: What its stages took in all.
-        finished: Whether it ran to the end.
+        folder: The run folder.
+        what: The main settings by name: data, model, unlearning, defenses, attack and seed.
+        values: Scores by the names of `COLUMNS`. Scores that the run does not have are absent.
+        intervals: 95 % intervals of the scores that have one.
+        seconds: Total running time of its stages, in seconds.
+        finished: Whether the run is complete.
+        chances: Expected scores of a random guess, for the scores that have one.
     """
 
     folder: Path
@@ -39,13 +39,16 @@ class ComparedRun:
 
 
 def read_run(folder: Path) -> ComparedRun:
-    """What a run folder says about itself.
+    """Read the settings and scores of a run.
+
+    Args:
+        folder: The run folder.
 
     Raises:
-        RunError: It is no run folder, or is damaged.
+        RunError: The folder is not a run folder, or it is damaged.
     """
     if not (folder / MANIFEST).is_file():
-        raise RunError(f"{folder} holds no run (it has no {MANIFEST}): name the run folder itself.")
+        raise RunError(f"{folder} holds no run (it has no {MANIFEST}). Pass the run folder itself.")
     manifest = read_manifest(folder)
     assert manifest is not None, "the manifest was there a moment ago"
     path = folder / "metrics.json"
@@ -57,7 +60,7 @@ def read_run(folder: Path) -> ComparedRun:
         what = _what(manifest["config"])
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(
-            f"{folder / MANIFEST} holds no configuration of a run: choose another folder."
+            f"{folder / MANIFEST} does not hold the configuration of a run. Choose another folder."
         ) from error
     return ComparedRun(
         folder=folder,
@@ -71,7 +74,7 @@ def read_run(folder: Path) -> ComparedRun:
 
 
 def find_runs(folder: Path) -> Iterator[Path]:
-    """The run folders under a folder, itself included, in the order of their names."""
+    """Yield the run folders under a folder, including the folder itself, ordered by path."""
     if (folder / MANIFEST).is_file():
         yield folder
         return
@@ -79,25 +82,25 @@ def find_runs(folder: Path) -> Iterator[Path]:
 
 
 def _what(config: dict[str, Any]) -> dict[str, str]:
-    # An attack on what somebody brought names its own images and model, and has no federation.
+    # An attack on artifacts names the images and the model directly, and has no federation.
     data, model, unlearning = config.get("data"), config.get("model"), config.get("unlearning")
-    defenses = ", ".join(_defense(one) for one in config.get("defenses") or ()) or "none"
+    defenses = ", ".join(_defense(defense) for defense in config.get("defenses") or ()) or "none"
     return {
         "data": str(data["name"] if data else config.get("auxiliary")),
         "model": str(model["name"] if isinstance(model, dict) else model),
-        "unlearning": f"{unlearning['scenario']}, {unlearning['method']}" if unlearning else "brought",
+        "unlearning": f"{unlearning['scenario']}, {unlearning['method']}" if unlearning else "supplied",
         "defenses": defenses,
         "attack": str(config["attack"]["name"]),
         "seed": str(config.get("seed", "–")),
     }
 
 
-def _defense(one: dict[str, Any]) -> str:
-    """A defense's name, and what of its settings is not the default."""
-    usual = DEFENSES.get(one["name"]).model_fields if one["name"] in DEFENSES.names() else {}
+def _defense(defense: dict[str, Any]) -> str:
+    """Return a defense's name and the settings that differ from the defaults."""
+    known = DEFENSES.get(defense["name"]).model_fields if defense["name"] in DEFENSES.names() else {}
     settings = ", ".join(
         f"{name} {value}"
-        for name, value in one.items()
-        if name != "name" and (name not in usual or usual[name].default != value)
+        for name, value in defense.items()
+        if name != "name" and (name not in known or known[name].default != value)
     )
-    return f"{one['name']} ({settings})" if settings else str(one["name"])
+    return f"{defense['name']} ({settings})" if settings else str(defense["name"])

@@ -1,4 +1,4 @@
-"""The table of runs beside each other: what differs between them, and their numbers."""
+"""The table of a comparison: the settings that differ between runs, and their scores."""
 
 import csv
 import io
@@ -7,30 +7,30 @@ from typing import Any
 
 from palimpsest.comparison.columns import COLUMNS, Column
 from palimpsest.comparison.run_summary import ComparedRun
-from palimpsest.display import escape_control_characters, in_form
+from palimpsest.display import escape_control_characters, format_number
 
 
 def as_markdown(runs: Sequence[ComparedRun]) -> str:
-    """The table as Markdown, with intervals."""
+    """Return the table as Markdown, with intervals."""
     names = run_names(runs)
-    shown = [column for column in COLUMNS if any(column.name in run.values for run in runs)]
-    heads = ["run", *varying_keys(runs), *(column.heading for column in shown), "seconds"]
-    lines = [heads, ["---"] * len(heads)]
+    columns = [column for column in COLUMNS if any(column.name in run.values for run in runs)]
+    headings = ["run", *varying_keys(runs), *(column.heading for column in columns), "seconds"]
+    lines = [headings, ["---"] * len(headings)]
     for name, run in zip(names, runs, strict=True):
-        numbers = [written(column, run) for column in shown]
+        numbers = [format_cell(column, run) for column in columns]
         lines.append([name, *(run.what[key] for key in varying_keys(runs)), *numbers, f"{run.seconds:,.0f}"])
-    # A bar would end the column.
+    # An unescaped bar would end the column.
     rows = ([cell.replace("|", r"\|") for cell in line] for line in lines)
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def as_csv(runs: Sequence[ComparedRun]) -> str:
-    """The table as CSV: full numbers, each interval in two columns of its own, and chance in one."""
+    """Return the table as CSV with full precision; intervals take two columns, chance takes one."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     keys = list(runs[0].what) if runs else []
-    heads = [head for column in COLUMNS for head in _csv_heads(column)]
-    writer.writerow(["run", *keys, *heads, "seconds"])
+    headings = [heading for column in COLUMNS for heading in _csv_headings(column)]
+    writer.writerow(["run", *keys, *headings, "seconds"])
     for name, run in zip(run_names(runs), runs, strict=True):
         numbers: list[Any] = []
         for column in COLUMNS:
@@ -44,7 +44,7 @@ def as_csv(runs: Sequence[ComparedRun]) -> str:
 
 
 def as_json(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
-    """The table as plain values."""
+    """Return the table as plain values."""
     return [
         {
             "run": name,
@@ -59,28 +59,28 @@ def as_json(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
     ]
 
 
-def written(column: Column, run: ComparedRun) -> str:
-    """One number of one run, with its interval, and with what chance gives where that is known."""
-    value, interval, chance = written_apart(column, run)
-    told = "; ".join(filter(None, [interval, chance]))
-    return f"{value} ({told})" if told else value
+def format_cell(column: Column, run: ComparedRun) -> str:
+    """Format one score of one run, with its interval and chance if it has them."""
+    value, interval, chance = format_parts(column, run)
+    remark = "; ".join(filter(None, [interval, chance]))
+    return f"{value} ({remark})" if remark else value
 
 
-def written_apart(column: Column, run: ComparedRun) -> tuple[str, str, str]:
-    """One number of one run, the ends of its interval, and what chance gives; what is not known is empty."""
+def format_parts(column: Column, run: ComparedRun) -> tuple[str, str, str]:
+    """Format one score of one run, its interval and its chance; missing parts are empty."""
     value = run.values.get(column.name)
     if value is None:
         return "–", "", ""
     ends, chance = run.intervals.get(column.name), run.chances.get(column.name)
     return (
-        in_form(value, column.form),
-        " to ".join(in_form(end, column.form) for end in ends) if ends else "",
-        f"chance {in_form(chance, column.form)}" if chance is not None else "",
+        format_number(value, column.form),
+        " to ".join(format_number(end, column.form) for end in ends) if ends else "",
+        f"chance {format_number(chance, column.form)}" if chance is not None else "",
     )
 
 
 def varying_keys(runs: Sequence[ComparedRun]) -> list[str]:
-    """What differs between the runs; all of it for a single run."""
+    """Return the settings that differ between the runs; all settings for a single run."""
     keys = list(runs[0].what) if runs else []
     return [key for key in keys if len({run.what[key] for run in runs}) > 1] or (
         keys if len(runs) == 1 else []
@@ -88,17 +88,17 @@ def varying_keys(runs: Sequence[ComparedRun]) -> list[str]:
 
 
 def run_names(runs: Sequence[ComparedRun]) -> list[str]:
-    """What of the runs' paths tells them apart, without what all of them begin or end with."""
+    """Return the distinguishing part of each run's path, without common leading and trailing folders."""
     parts = [run.folder.resolve().parts for run in runs]
     if len(parts) == 1:
         return [escape_control_characters(parts[0][-1])]
-    while len({one[0] for one in parts}) == 1 and min(map(len, parts)) > 1:
-        parts = [one[1:] for one in parts]
-    while len({one[-1] for one in parts}) == 1 and min(map(len, parts)) > 1:
-        parts = [one[:-1] for one in parts]
-    return [escape_control_characters("/".join(one)) for one in parts]
+    while len({path[0] for path in parts}) == 1 and min(map(len, parts)) > 1:
+        parts = [path[1:] for path in parts]
+    while len({path[-1] for path in parts}) == 1 and min(map(len, parts)) > 1:
+        parts = [path[:-1] for path in parts]
+    return [escape_control_characters("/".join(path)) for path in parts]
 
 
-def _csv_heads(column: Column) -> list[str]:
+def _csv_headings(column: Column) -> list[str]:
     ends = [f"{column.name}_low", f"{column.name}_high"] if column.bounded else []
     return [column.name, *ends, *([f"{column.name}_chance"] if column.guessed else [])]

@@ -1,4 +1,4 @@
-"""Configurations: schema, YAML files, presets, and why one is refused."""
+"""Configurations: schema, YAML files, presets, and validation messages."""
 
 from palimpsest.config.audit_sections import (
     AttackConfig,

@@ -21,31 +21,32 @@ from palimpsest.registry import (
 
 
 class DataConfig(Section):
-    """Which images, and who holds them."""
+    """Images, and their partition among the clients."""
 
     selectors: ClassVar = {"partition": PARTITIONS}
 
     name: str = "digits"
-    """A known set, such as digits or cifar10, a folder of class folders, a .parquet file, a .csv table of file names
-    and labels, or hf:owner/name for any on the hub."""
+    """Data set, such as digits or cifar10. It may also be a folder of class folders, a .parquet file, a .csv table of
+    file names and labels, or hf:owner/name for a data set on the hub."""
     auxiliary: str | None = None
-    """The attacker's own images: another set, or none for the test split of the same one (in distribution)."""
+    """Data set of the attacker's auxiliary images. If omitted, the test split of the federation's data set, which has
+    the same distribution."""
     auxiliary_size: PositiveInt = 800
-    """How many auxiliary images the attacker holds; fewer are taken where the set has fewer, and the report says so."""
+    """Number of the attacker's auxiliary images. If the data set has fewer, all are used, and the report notes it."""
     partition: str = "iid"
-    """How the training images are dealt to the clients."""
+    """Partition of the data among the clients."""
     train_size: PositiveInt | None = None
-    """Take only so many training images, drawn at random; none takes all."""
+    """Use only this many training images, drawn at random. If omitted, all are used."""
     image_size: Annotated[int, Field(ge=4)] | None = None
-    """Scale every image to so many pixels a side; none leaves them as they are."""
+    """Scale images to this side length in pixels. If omitted, images keep their size."""
 
     def build_partition(self) -> Any:
-        """The partition that `partition` names, with its settings."""
+        """Build the partition that `partition` names, with its settings."""
         return self.component("partition")
 
     @cached_property
     def packages(self) -> tuple[str, ...]:
-        """See `Section.packages`; a set's images tell their own version, so this is for the record alone."""
+        """The third-party packages, as in `Section.packages`, including those of the data sets."""
         sets = {DATASETS.package_of(name) for name in (self.name, self.auxiliary) if name}
         return tuple(sorted({*super().packages, *sets} - {""}))
 
@@ -56,178 +57,187 @@ class ModelConfig(Section):
     selectors: ClassVar = {"name": MODELS}
 
     name: str = "convnet"
-    """The architecture."""
+    """Architecture of the classifier."""
 
     def build(self) -> Any:
-        """The architecture that `name` names, with its settings: called with shape and classes, it makes a network."""
+        """Build the architecture that `name` names; called with shape and classes, it makes a network."""
         return self.component("name")
 
 
 class FederationConfig(Section):
-    """How the classifier is trained (IGF, section 4.1)."""
+    """Federated training of the classifier (IGF, section 4.1)."""
 
     selectors: ClassVar = {"aggregation": AGGREGATIONS}
 
     clients: PositiveInt = 40
-    """How many clients hold the data."""
+    """Number of clients that hold the data."""
     fraction: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """The share of clients that train in a round; at least one does."""
+    """Fraction of clients that train in a round; at least one does."""
     rounds: PositiveInt = 20
     """Rounds of training."""
     local_epochs: PositiveInt = 1
-    """Passes over a client's images in a round."""
+    """Epochs over a client's images in a round."""
     batch_size: PositiveInt = 32
-    """Images in a local step."""
+    """Batch size of local SGD."""
     learning_rate: PositiveFloat = 0.05
-    """Step size of local SGD."""
+    """Learning rate of local SGD."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Momentum of local SGD; it starts at zero in every round."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Weight decay of local SGD."""
     aggregation: str = "fedavg"
-    """How the server combines what the clients send."""
+    """Aggregation of the clients' models."""
     minimum_replies: PositiveInt = 1
-    """A round that fewer clients answer is tried again, then refused."""
+    """Minimum number of replies in a round. A round with fewer is repeated."""
     attempts: PositiveInt = 3
-    """How often a round is tried before the run ends with an error."""
+    """Attempts at a round before the run fails."""
     engine: Literal["in-process", "flower-simulation"] = "in-process"
-    """What runs the clients: in-process, or flower-simulation (Flower on Ray; needs the extra `flower`)."""
+    """Engine that runs the clients; flower-simulation is Flower on Ray and needs the extra `flower`."""
 
     def build_aggregation(self) -> Any:
-        """The aggregation that `aggregation` names, with its settings."""
+        """Build the aggregation that `aggregation` names, with its settings."""
         return self.component("aggregation")
 
 
 class UnlearningConfig(Section):
-    """What is forgotten, and how (IGF, section 3.1)."""
+    """Samples to forget, and the unlearning method (IGF, section 3.1)."""
 
     selectors: ClassVar = {"method": METHODS}
 
     scenario: Literal["sample", "class", "client"] = "sample"
-    """Forget single samples, all samples of some classes, or all samples of some clients."""
+    """Unit to forget; single samples, all samples of some classes, or all samples of some clients."""
     count: PositiveInt | None = None
-    """Sample level: how many samples are forgotten."""
+    """Sample level: number of forgotten samples."""
     fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Sample level: the share of the chosen clients' samples that is forgotten."""
+    """Sample level: fraction of forgotten samples; it counts the samples of the chosen clients."""
     indices: tuple[NonNegativeInt, ...] | None = None
-    """Sample level: exactly these samples, as rows of the training set."""
+    """Sample level: rows of the training set. Exactly these samples are forgotten."""
     classes: tuple[NonNegativeInt, ...] = (1,)
-    """Class level: the classes removed at every client (the paper: 1)."""
+    """Class level: classes to forget. All clients forget them; the paper uses class 1."""
     clients: tuple[NonNegativeInt, ...] | None = None
-    """Client level: the clients that leave (none: client 2, the paper's third). Sample level: whose samples are drawn
-    (none: everybody's)."""
+    """Client level: clients to forget. If omitted, client 2, the paper's third. Sample level: the clients whose samples
+    are drawn; if omitted, all clients."""
     method: str = "retrain"
-    """How the model is made to forget."""
+    """Unlearning method."""
     ensure_participation: bool = True
-    """Put every unlearning client into at least one round, in place of a client that was drawn."""
+    """Include unlearning clients in training. Each takes part in at least one round, in place of a client that was
+    drawn."""
     fresh_seed: bool = False
-    """Retrain from another initialization and sampling stream, so that a difference also holds the seeds' noise."""
+    """Retrain with another seed. Initialization and client sampling then differ, so that a gradient difference also
+    contains their noise."""
 
     def build(self) -> Any:
-        """The unlearning method that `method` names, with its settings."""
+        """Build the unlearning method that `method` names, with its settings."""
         return self.component("method")
 
     def by(self, method: str, *, fresh_seed: bool = False) -> "UnlearningConfig":
-        """The same request, answered by another method with its defaults."""
-        asked = self.model_dump(include=set(UnlearningConfig.model_fields))
-        return UnlearningConfig.model_validate({**asked, "method": method, "fresh_seed": fresh_seed})
+        """Return the same unlearning request with another method.
+
+        Args:
+            method: Name of the method, which gets its default settings.
+            fresh_seed: The new value of `fresh_seed`.
+        """
+        request = self.model_dump(include=set(UnlearningConfig.model_fields))
+        return UnlearningConfig.model_validate({**request, "method": method, "fresh_seed": fresh_seed})
 
 
 class EngineConfig(Section):
-    """Who computes the answers to the auditor's questions."""
+    """Computation of the oracle's answers."""
 
     engine: Literal["in-process", "ray"] = "in-process"
-    """What computes the two models' gradients: this process, or Ray's workers, a share of the questions each (needs the
-    extra `flower`)."""
+    """Gradient computation; in this process, or shared among Ray's workers (needs the extra `flower`)."""
 
 
 class VerificationConfig(Section):
-    """What the auditor accepts (IGF, section 3.1)."""
+    """Verification of the proofs (IGF, section 3.1)."""
 
     tau: PositiveFloat | Literal["calibrated"] = "calibrated"
-    """The largest norm that a proof may have; calibrated takes it from samples that were never trained on."""
+    """Largest norm of a valid proof; calibrated derives it from samples that were never trained on."""
     quantile: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """Calibration: the share of held-out samples whose difference must pass."""
+    """Quantile of the calibration samples' norms. This fraction of held-out samples is accepted."""
 
 
 class DefenseConfig(Section):
-    """What a client does to its proofs before they leave; a list of these is applied in order."""
+    """A defense that clients apply to their proofs before they submit them."""
 
     selectors: ClassVar = {"name": DEFENSES}
 
     name: str
-    """The defense."""
+    """Name of the defense."""
 
     def build(self) -> Any:
-        """The defense that `name` names, with its settings."""
+        """Build the defense that `name` names, with its settings."""
         return self.component("name")
 
 
 def listed_defenses(value: Any) -> list[Any]:
-    """Defenses as a list, each with its settings; a name alone takes the defaults, and a single one needs no list.
+    """Return defenses as a list of mappings or configurations.
+
+    Args:
+        value: A list of names, mappings and configurations, or one of them alone. A name gets the default settings.
 
     Raises:
-        ValueError: Something is neither a name nor a mapping.
+        ValueError: An entry is not a name, a mapping or a configuration.
     """
-    several = value if isinstance(value, list | tuple) else [value]
-    if not all(isinstance(one, str | Mapping | DefenseConfig) for one in several):
+    entries = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(entry, str | Mapping | DefenseConfig) for entry in entries):
         raise ValueError("give a defense's name, or a list such as '[{name: prune, ratio: 0.9}, sign]'.")
-    return [{"name": one} if isinstance(one, str) else one for one in several]
+    return [{"name": entry} if isinstance(entry, str) else entry for entry in entries]
 
 
 Defenses = Annotated[tuple[DefenseConfig, ...], BeforeValidator(listed_defenses)]
 
 
 class ObservationConfig(Section):
-    """What a server sees of the unlearning clients, for the attacks from the server (DRAGD, threat model)."""
+    """Batches of the unlearning clients that the server observes, for attacks by the server (DRAGD, threat model)."""
 
     retained: PositiveInt = 4
-    """Samples of a batch that stay."""
+    """Retained samples in a batch."""
     forgotten: PositiveInt = 1
-    """Samples of a batch that are unlearned; it divides the number that each client forgets."""
+    """Forgotten samples in a batch. It must divide the number of samples that each client forgets."""
     local_steps: PositiveInt = 1
-    """Full-batch steps that a client takes: for one the server sees its gradient, for more its update."""
+    """Full-batch steps of a client. The server observes the gradient of one step, or the update of several."""
     learning_rate: PositiveFloat = 0.1
-    """Their size; without effect for a single step."""
+    """Learning rate of the local steps; without effect for a single step."""
 
 
 class AttackConfig(Section):
-    """Who attacks, and how."""
+    """The attack and its settings."""
 
     selectors: ClassVar = {"name": ATTACKS}
 
     name: str = "igf"
-    """The attack."""
+    """Name of the attack."""
 
     def build(self) -> Any:
-        """The attack that `name` names, with its settings."""
+        """Build the attack that `name` names, with its settings."""
         return self.component("name")
 
 
 class ScoringConfig(Section):
-    """How reconstructions are compared with the originals."""
+    """Comparison of the reconstructions with the originals."""
 
     lpips_network: Literal["alex", "squeeze", "vgg"] = "alex"
-    """The network whose features LPIPS compares."""
+    """Network of the LPIPS metric."""
     bootstrap: PositiveInt = 1000
-    """Resamples behind each 95 % interval."""
+    """Bootstrap resamples for each 95 % interval."""
     metrics: tuple[str, ...] = ()
-    """Further metrics by name, such as mae, or those of installed packages; MSE, PSNR, SSIM and LPIPS are always
-    measured."""
+    """Additional metrics, such as mae. Metrics of installed packages can be named too; MSE, PSNR, SSIM and LPIPS are
+    always computed."""
 
     @field_validator("metrics")
     @classmethod
-    def _metrics_are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         try:
             for name in names:
                 METRICS.get(name)
         except ConfigurationError as error:
             raise ValueError(str(error)) from error
         if len(set(names)) < len(names):
-            raise ValueError("a metric is named twice: name each once.")
+            raise ValueError("a metric is named twice: name each metric once.")
         return names
 
     @cached_property
     def packages(self) -> tuple[str, ...]:
-        """See `Section.packages`."""
+        """The third-party packages of the additional metrics, as in `Section.packages`."""
         return tuple(sorted({METRICS.package_of(name) for name in self.metrics} - {""}))

@@ -1,4 +1,4 @@
-"""Why a configuration is refused, in sentences for whoever wrote it."""
+"""Messages about configurations that fail validation."""
 
 from pydantic import BaseModel, ValidationError
 
@@ -10,11 +10,11 @@ _LONGEST_REASON, _MOST_PROBLEMS = 500, 10
 
 
 def explain_validation(error: ValidationError, keys: list[str] | None = None) -> str:
-    """Each key that was refused, its value, and what is accepted, on one line.
+    """Describe each refused key, its value, and what is accepted, on one line.
 
     Args:
-        error: What pydantic found.
-        keys: Those that there are, to name the nearest; none where there are none to choose from.
+        error: The error that pydantic raised.
+        keys: The accepted keys, from which the closest one to an unknown key is suggested. If None, none is suggested.
     """
     sentences = []
     for problem in error.errors(include_url=False)[:_MOST_PROBLEMS]:
@@ -28,20 +28,26 @@ def explain_validation(error: ValidationError, keys: list[str] | None = None) ->
         reason = problem["msg"].removeprefix("Value error, ")[:_LONGEST_REASON]
         if problem["type"] == "dict_type":
             reason = "give a mapping in YAML, such as '{name: value}'"
-        shown = repr(problem["input"])
-        shown = shown if len(shown) <= LONGEST_VALUE else f"{shown[:LONGEST_VALUE]}..."
-        value = "" if isinstance(problem["input"], dict | BaseModel) else f" is {shown}"
-        sentences.append(f"{key}{value}: {reason}" if key else reason)
+        text = repr(problem["input"])
+        text = text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+        if not key:
+            sentences.append(reason)
+        elif isinstance(problem["input"], dict | BaseModel):
+            sentences.append(f"{key} is not accepted. {reason}")
+        else:
+            sentences.append(f"{key} is {text}: {reason}")
     more = error.error_count() - _MOST_PROBLEMS
-    return "; ".join([*sentences, *([f"and {more:,} more like these"] if more > 0 else [])])
+    if more > 0:
+        sentences.append(f"and {more:,} more problems")
+    return f"{'; '.join(sentence.removesuffix('.') for sentence in sentences)}."
 
 
 def unknown_key(key: str, accepted: list[str], section: str = "") -> str:
-    """The sentence that refuses an unknown key: its new name if it was renamed, or else a likely name.
+    """Return the message about an unknown key, with its new name if it was renamed, or else the closest accepted key.
 
     Args:
-        key: The key, without its section.
-        accepted: The section's keys; may be empty.
+        key: The key without its section.
+        accepted: The accepted keys of the section; may be empty.
         section: The section's name, such as `attack`; empty at the top level.
     """
     renamed = new_name(".".join(filter(None, (section, key))))

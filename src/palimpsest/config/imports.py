@@ -1,4 +1,4 @@
-"""Modules that a configuration asks to import, because they register components that it names."""
+"""Imports of modules that register the components of a configuration."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,18 +9,23 @@ KEY = "imports"
 
 
 def imported_names(tree: Mapping[str, Any]) -> list[Any]:
-    """What stands under `imports`, as a list; a single name needs none."""
+    """Return the value of `imports` as a list.
+
+    Args:
+        tree: Keys and values as in a preset; `imports` may be a list or a single name.
+    """
     value = tree.get(KEY) or []
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def load_imports(tree: Mapping[str, Any]) -> None:
-    """Import the modules under a mapping's key `imports`.
+    """Import the modules that a mapping lists under `imports`.
 
-    Importing runs a module, so this is done for what a user gives, and never for what a run folder holds.
+    An import runs the module's code, so call this only for a user's own configuration, never for one that is read from
+    a run folder.
 
     Args:
-        tree: Keys and values as in a preset. A value that is no text is left to the validation.
+        tree: Keys and values as in a preset. Values that are not strings are ignored here and refused by validation.
 
     Raises:
         ConfigurationError: A module can't be imported.

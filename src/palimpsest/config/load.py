@@ -1,4 +1,4 @@
-"""Build a configuration: read a preset or a YAML file, replace single keys, validate."""
+"""Building of configurations from presets, YAML files and single keys."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,25 +21,39 @@ PRESETS = Path(__file__).parent / "presets"
 
 
 def preset_names() -> list[str]:
-    """The names of the presets, sorted."""
+    """Return the names of the presets, sorted.
+
+    Example:
+        >>> "digits" in preset_names()
+        True
+    """
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
 
 def read_config(preset: str | Path, overrides: Mapping[str, Any] | None = None) -> AuditConfig:
-    """Build a configuration from a preset's name or a YAML file, with single keys replaced.
+    """Build an audit's configuration from a preset or a YAML file, and replace single keys.
 
     Args:
         preset: A name from `preset_names`, or the path of a YAML file.
-        overrides: Nested keys, as in `{"federation": {"rounds": 5}}`; they win over the file.
+        overrides: Nested keys, as in `{"federation": {"rounds": 5}}`. They take precedence over the file. If omitted,
+            no key is replaced.
 
     Raises:
         ConfigurationError: The preset is unknown, the YAML is not a mapping, or a key or value is not accepted.
+
+    Example:
+        >>> config = read_config("digits", {"federation": {"rounds": 5}})
+        >>> config.federation.rounds
+        5
     """
     return build_config(merged(read_preset(preset), overrides or {}), where=str(preset))
 
 
 def read_preset(preset: str | Path) -> dict[Any, Any]:
-    """The keys and values of a preset or a YAML file, before validation.
+    """Read the keys and values of a preset or a YAML file without validating them.
+
+    Args:
+        preset: A name from `preset_names`, or the path of a YAML file.
 
     Raises:
         ConfigurationError: The preset is unknown, or the YAML is not a mapping.
@@ -50,52 +64,63 @@ def read_preset(preset: str | Path) -> dict[Any, Any]:
         if path.suffix not in (".yaml", ".yml"):
             raise ConfigurationError(
                 f"There is no preset {str(preset)[:LONGEST_VALUE]!r}: {likely(str(preset), preset_names())}"
-                "`palimpsest presets` lists them, and a file of your own ends in .yaml."
+                "`palimpsest presets` lists them, and a file of your own must end in .yaml."
             )
     return read_mapping(path)
 
 
 def build_config(tree: Mapping[str, Any], *, where: str = "the configuration") -> AuditConfig:
-    """Validate a nested mapping.
+    """Build an audit's configuration from a nested mapping.
 
     Args:
-        tree: Keys and values as in a preset.
-        where: What an error message calls the source.
+        tree: Keys and values as in a preset. Missing keys have their defaults.
+        where: Name of the source in error messages.
 
     Raises:
-        ConfigurationError: A key or value is not accepted; the message names all of them.
+        ConfigurationError: A key or value is not accepted; the message lists all of them.
+
+    Example:
+        >>> build_config({"attack": {"name": "lti"}, "seed": 5}).seed
+        5
     """
     return validate(AuditConfig, tree, where=where)
 
 
 def validate(kind: type[K], tree: Mapping[str, Any], *, where: str, imports: bool = True) -> K:
-    """Validate a nested mapping as a configuration of any kind; arguments and errors as for `build_config`.
+    """Build a configuration of any class from a nested mapping.
 
     Args:
-        kind: The kind of configuration.
-        tree: Keys and values.
-        where: What an error message calls the source.
-        imports: Import the modules under `imports` first. False for a mapping that a stranger may have written.
+        kind: The class of the configuration.
+        tree: Keys and values. Missing keys have their defaults.
+        where: Name of the source in error messages.
+        imports: Import the modules under `imports` first. Pass False for a mapping from an untrusted source.
+
+    Raises:
+        ConfigurationError: A key or value is not accepted; the message lists all of them.
     """
     if imports:
         load_imports(tree)
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        raise ConfigurationError(f"{where}: {explain_validation(error, list(kind.model_fields))}") from error
+        explanation = explain_validation(error, list(kind.model_fields))
+        raise ConfigurationError(f"In {where}, {explanation}") from error
 
 
 def merged(
     tree: Mapping[str, Any], overrides: Mapping[str, Any], kind: type[RunConfig] = AuditConfig
 ) -> dict[str, Any]:
-    """Nested keys with others put in. Naming another component leaves the settings of the one before behind.
+    """Merge nested keys. Where an override names another component, the previous component's settings are dropped.
 
-    The modules under `imports` of both are imported: the components that are named may be theirs.
+    The modules under `imports` of both mappings are imported, because they may register the components.
 
     Args:
         tree: Keys and values as in a preset.
-        overrides: Keys that win.
-        kind: Of which configuration.
+        overrides: Keys that take precedence.
+        kind: The class of the configuration.
+
+    Raises:
+        ConfigurationError: A module can't be imported, or a component's name is unknown.
     """
     result = dict(tree)
     overrides = dict(overrides)
@@ -107,14 +132,14 @@ def merged(
         below = result.get(key)
         if isinstance(value, Mapping) and isinstance(below, Mapping):
             section = kind.model_fields[key].annotation if key in kind.model_fields else None
-            result[key] = {**_kept(section, below, value), **value}
+            result[key] = {**_without_replaced(section, below, value), **value}
         else:
             result[key] = value
     return result
 
 
-def _kept(section: Any, below: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
-    """What stays of a section's keys when others are put in."""
+def _without_replaced(section: Any, below: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section's keys without the settings of components that an override replaces."""
     if not (isinstance(section, type) and issubclass(section, Section)):
         return dict(below)
     kept = dict(below)
@@ -122,5 +147,5 @@ def _kept(section: Any, below: Mapping[str, Any], value: Mapping[str, Any]) -> d
         before = below.get(key, section.model_fields[key].default)
         if key in value and value[key] != before:
             settings = set(registry.get(before).model_fields) - set(section.model_fields)
-            kept = {name: one for name, one in kept.items() if name not in settings}
+            kept = {name: setting for name, setting in kept.items() if name not in settings}
     return kept

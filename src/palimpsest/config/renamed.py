@@ -1,4 +1,4 @@
-"""Settings that had another name in version 0.1, for error messages that name the new one."""
+"""Settings that were renamed since version 0.1, so that error messages can give the new name."""
 
 RENAMED = {
     "attack.grid": "attack.feature_map_layout",
@@ -16,7 +16,7 @@ RENAMED = {
 
 
 def new_name(key: str) -> str | None:
-    """The new name of a setting, or None if it was not renamed.
+    """Return the new name of a setting, or None if it was not renamed.
 
     Args:
         key: A key as in a YAML file, such as `attack.normalise`, or a flag such as `--attack.no-normalise`; a flag's

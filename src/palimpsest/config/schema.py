@@ -1,4 +1,4 @@
-"""What an audit does, as frozen and validated values; a preset, a YAML file and the command line all build one."""
+"""The configuration of an audit, and the base class and protocols of all configurations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Protocol
@@ -34,92 +34,100 @@ def _restored(kind: type["RunConfig"], tree: Mapping[str, Any]) -> "RunConfig":
 
 
 class RunConfig(BaseModel):
-    """Base of what a run folder can hold: all that decides a run's results."""
+    """Base class of the configurations that a run folder can hold; it contains everything that decides the results."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     imports: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         default=(), exclude_if=lambda names: not names
     )
-    """Modules to import first, which register components: my_attack for the file my_attack.py in the working
-    directory."""
+    """Modules to import first, which register components. For example, my_attack is the file my_attack.py in the
+    working directory."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by value: another process imports the modules first."""
+        """Pickle by value, so that another process imports the modules first."""
         return _restored, (type(self), self.model_dump())
 
     def to_yaml(self) -> str:
-        """The configuration as YAML that reads back to an equal value."""
+        """Return the configuration as YAML; `read_config` turns it back into an equal value."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
     @property
     def packages(self) -> dict[str, str]:
-        """The versions of third parties' packages whose components are named, by package."""
+        """Versions of the third-party packages whose components are used, by package."""
         values = [getattr(self, name) for name in type(self).model_fields]
         parts = [part for value in values for part in (value if isinstance(value, tuple) else [value])]
-        named = {one for part in parts if isinstance(part, Section) for one in part.packages}
-        return dict(one.rsplit(" ", 1) for one in sorted(named))
+        named = {package for part in parts if isinstance(part, Section) for package in part.packages}
+        return dict(package.rsplit(" ", 1) for package in sorted(named))
 
 
 class DefendingConfig(Protocol):
-    """What the clients' side of a run needs to know."""
+    """The part of a configuration that defending the proofs needs."""
 
     @property
     def defenses(self) -> Sequence[DefenseConfig]:
-        """What clients do to their proofs, in order."""
+        """Defenses that clients apply to their proofs, in order."""
         ...
 
     @property
     def seed(self) -> int:
-        """Everything random follows from it."""
+        """Seed of all random numbers."""
         ...
 
 
 class AttackingConfig(DefendingConfig, Protocol):
-    """What the auditor's side of a run needs to know, whoever trained the models."""
+    """The part of a configuration that attacking and scoring need."""
 
     @property
     def attack(self) -> AttackConfig:
-        """Who attacks, and how."""
+        """The attack and its settings."""
         ...
 
     @property
     def scoring(self) -> ScoringConfig:
-        """How reconstructions are compared with the originals."""
+        """Comparison of the reconstructions with the originals."""
         ...
 
 
 class ObservingConfig(AttackingConfig, Protocol):
-    """What the server's side of a run needs to know besides."""
+    """The part of a configuration that an attack by the server needs."""
 
     @property
     def observation(self) -> ObservationConfig:
-        """The batches that the server sees."""
+        """The batches that the server observes."""
         ...
 
 
 class AuditConfig(RunConfig):
-    """A whole audit; see the sections for what each key means."""
+    """The configuration of an audit; each section documents its keys.
+
+    Build one with `read_config` or `build_config`, or call the class.
+
+    Example:
+        >>> config = AuditConfig(seed=5)
+        >>> config.attack.name, config.federation.rounds
+        ('igf', 20)
+    """
 
     description: str = ""
-    """What the preset stands for; printed by `palimpsest presets`."""
+    """Description of the preset, printed by `palimpsest presets`."""
     paper: str = ""
-    """The paper's table and row that the preset follows."""
+    """Table and row of the paper that the preset follows."""
     data: DataConfig = Field(default_factory=DataConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     federation: FederationConfig = Field(default_factory=FederationConfig)
     unlearning: UnlearningConfig = Field(default_factory=lambda: UnlearningConfig(fraction=0.1))
     defenses: Defenses = ()
-    """What clients do to their proofs, in order: a name such as sign, or on the command line as YAML a list such as
-    '[{name: prune, ratio: 0.9}, sign]'."""
+    """Defenses that clients apply to their proofs, in order. A name such as sign, or a list such as
+    '[{name: prune, ratio: 0.9}, sign]', which is YAML on the command line."""
     verification: VerificationConfig = Field(default_factory=VerificationConfig)
     oracle: EngineConfig = Field(default_factory=EngineConfig)
     observation: ObservationConfig = Field(default_factory=ObservationConfig)
     attack: AttackConfig = Field(default_factory=AttackConfig)
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)
     seed: NonNegativeInt = 1234
-    """Everything random follows from it (the paper: 1234)."""
+    """Seed of all random numbers; the paper uses 1234."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where tensors are computed; auto takes a GPU if there is one."""
+    """Device to compute on; auto uses a GPU if there is one."""
     memory_budget: Bytes = 4 * 2**30
-    """What a stage may hold at once, such as 500MB or 4GiB (the default); chunk sizes follow from it."""
+    """Memory limit of a stage, such as 500MB; by default 4GiB. Chunk sizes follow from it."""

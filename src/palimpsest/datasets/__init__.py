@@ -1,4 +1,4 @@
-"""Where images come from, and who holds which."""
+"""Data sets, their partitions among clients, and the sample sets of an audit."""
 
 from palimpsest.datasets.catalog import dataset_names, find_source, load_images
 from palimpsest.datasets.decode import decode_images

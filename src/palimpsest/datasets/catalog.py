@@ -1,4 +1,4 @@
-"""Images by name: a known set, a folder, a parquet file, or a table."""
+"""Image sets by name: a known set, a folder, a parquet file, or a table."""
 
 from pathlib import Path
 
@@ -15,21 +15,24 @@ from palimpsest.registry import DATASETS, closest
 
 
 def dataset_names() -> list[str]:
-    """The names of the known sets, sorted."""
+    """Return the names of the known sets, sorted."""
     return sorted([*DATASETS.names(), *PUBLISHED])
 
 
 def find_source(name: str, *, data_dir: Path | None = None) -> Source:
-    """Find where images come from, without reading them.
+    """Find the source of an image set, without reading images.
 
     Args:
         name: A known set, any set on the hub as `hf:owner/name`, a folder of class folders, a `.parquet` file, or a
-            `.csv` table of file names and labels, which may also be the `metadata.csv` of a folder. A known
-            name goes before a folder of that name in the working directory: write `./mnist` for the folder.
-        data_dir: A mirror of the published sets; what it has is never fetched from the network.
+            `.csv` table of file names and labels, which may also be the `metadata.csv` of a folder. A known set takes
+            precedence over a folder of the same name in the working directory: write `./mnist` for the folder.
+        data_dir: A local mirror of the published sets, which takes precedence over downloads. Default: no mirror.
+
+    Returns:
+        The source.
 
     Raises:
-        DatasetError: There is nothing of that name.
+        DatasetError: There is no such set, folder or file.
     """
     mirror = None if data_dir is None else data_dir.resolve()
     if name in PUBLISHED:
@@ -47,33 +50,48 @@ def find_source(name: str, *, data_dir: Path | None = None) -> Source:
             return ParquetFile(path)
         if path.suffix == ".csv" and path.is_file():
             return ImageList(path)
-    # A name may be too long for a path, hold a zero byte, or name a home that nobody has.
+    # A name may be too long for a path, hold a zero byte, or name the home of an unknown user.
     except (OSError, ValueError, RuntimeError) as error:
-        raise DatasetError(f"{name[:200]!r} is no path ({error}): check the name.") from error
+        raise DatasetError(f"{name[:200]!r} is not a valid path ({error}). Check the name.") from error
     if path.suffix in (".parquet", ".csv") or "/" in name:
-        raise DatasetError(f"There is no folder, parquet file or CSV table {name!r}: check the path.")
+        raise DatasetError(f"There is no folder, parquet file or CSV table {name!r}. Check the path.")
     raise DatasetError(
         f"There is no data set {name!r}: {closest(name, dataset_names())} "
-        "A folder of class folders, a .parquet file, a .csv table or hf:owner/name will also do."
+        "A folder of class folders, a .parquet file, a .csv table and hf:owner/name are also accepted."
     )
 
 
 def load_images(
     name: str, split: str, *, data_dir: Path | None = None, image_size: int | Size | None = None
 ) -> ImageSet:
-    """Load one split of a set.
+    """Load one split of an image set.
 
     Args:
-        name: As for `find_source`.
-        split: `train`, `test`, or `public` where the set has it.
-        data_dir: As for `find_source`.
-        image_size: Scale every image to so many pixels a side, or to this height and width.
+        name: A known set such as `digits` or `mnist`, any set on the hub as `hf:owner/name`, a folder of class folders,
+            a `.parquet` file, or a `.csv` table of file names and labels.
+        split: `train` or `test`, or `public` if the set has unlabeled images.
+        data_dir: A local mirror of the published sets, which takes precedence over downloads. Default: no mirror.
+        image_size: Side in pixels, or height and width, to scale every image to. If omitted, images keep their size.
 
     Returns:
         All images of the split, in the order of their rows or file names.
 
     Raises:
-        DatasetError: There is no such set or split, or its images can't be used; the message names the first.
+        DatasetError: There is no such set or split, or an image can't be used; the message names the first one.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
+        >>> from palimpsest import load_images
+        >>> with TemporaryDirectory() as folder:
+        ...     for name in ("cat", "dog"):
+        ...         Path(folder, name).mkdir()
+        ...         for row in range(5):
+        ...             Image.new("L", (8, 8)).save(Path(folder, name, f"{row}.png"))
+        ...     train = load_images(folder, "train")
+        >>> len(train), train.shape, train.classes
+        (8, (1, 8, 8), 2)
     """
     source = find_source(name, data_dir=data_dir)
     if split not in source.splits:

@@ -1,4 +1,4 @@
-"""Handwritten digits, 8 x 8: scikit-learn carries them, so this set needs no file and no network."""
+"""Handwritten digits of 8 x 8 pixels, which scikit-learn includes: no files and no network are needed."""
 
 from dataclasses import dataclass
 
@@ -19,18 +19,18 @@ _TRAIN = 897
 @DATASETS.register("digits")
 @dataclass(frozen=True)
 class Digits(Source):
-    """The 1,797 test digits of the UCI set "Optical Recognition of Handwritten Digits", divided in half.
+    """The 1,797 test digits of the UCI set "Optical Recognition of Handwritten Digits", split in half.
 
-    The rows are shuffled once and for all, because neighbors were written by the same person.
+    The rows are shuffled with a fixed seed before the split, because neighboring rows were written by the same person.
     """
 
     def count(self, split: str) -> int:
-        """897 images to train, 900 to test."""
+        """Return the size of a split: 897 training images, 900 test images."""
         return _TRAIN if split == "train" else 1797 - _TRAIN
 
     def read(self, split: str, *, rows: Tensor | None = None, size: Size | None = None) -> ImageSet:
-        """Read a split; arguments as for `Source.read`."""
-        # Imported late: scikit-learn takes a second.
+        """Read a split; see `Source.read`."""
+        # Importing scikit-learn takes a second.
         from sklearn.datasets import load_digits
 
         pixels, labels = map(np.asarray, load_digits(return_X_y=True))

@@ -1,4 +1,4 @@
-"""Which images the clients train on, which are held out, and which an attacker holds."""
+"""Division of an audit's images among clients, attacker, held-out set and test set."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch import Tensor
 from palimpsest.config import DataConfig
 from palimpsest.datasets.catalog import find_source
 from palimpsest.datasets.hub import PUBLISHED
-from palimpsest.datasets.images import ImageSet, in_channels
+from palimpsest.datasets.images import ImageSet, convert_channels
 from palimpsest.datasets.partitions import check_partition
 from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
@@ -26,18 +26,19 @@ _RESERVED = 0.1
 
 @dataclass(frozen=True, eq=False)
 class FederatedData:
-    """The images of one audit, by who holds them.
+    """The images of one audit, grouped by their holder.
 
     Attributes:
-        train: What the clients hold together.
-        clients: Rows of `train`, int64, one tensor for each client: disjoint, none empty, together all rows.
-        test: The test split, for accuracy; `auxiliary` (in distribution) and `held_out` are parts of it.
-        auxiliary: The attacker's own images, of the shape and the classes of `train`.
-        held_out: Never trained on and not the attacker's: for calibration and membership inference.
-        public: Images that anybody could have, as priors: the set's public split, whose labels mean nothing,
-            or else the auxiliary images, which give the attacker nothing new.
-        notes: What differs from what was asked for or published, in sentences for the report.
-        class_names: The classes' names, in the order of their numbers; empty where they are not known.
+        train: The training images of all clients.
+        clients: For each client its rows of `train`, int64. They are disjoint and not empty, and cover all rows.
+        test: The test split, for accuracy. `held_out`, and `auxiliary` if it is in distribution, are subsets of it.
+        auxiliary: The attacker's images, with the shape and the classes of `train`.
+        held_out: Images that are neither trained on nor known to the attacker, for calibration and membership
+            inference.
+        public: Publicly available images that serve as a prior: the set's public split, whose labels have no meaning,
+            or else the auxiliary images, which add nothing to the attacker's knowledge.
+        notes: Differences from the configuration or the published set, in sentences for the report.
+        class_names: Names of the classes, in the order of their numbers; empty if unknown.
     """
 
     train: ImageSet
@@ -51,7 +52,7 @@ class FederatedData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all images, labels and who holds them, in hexadecimal."""
+        """Hash of all images, labels and their division, in hexadecimal."""
         sets = (self.train, self.test, self.auxiliary, self.held_out, self.public)
         sizes = torch.tensor([len(rows) for rows in self.clients])
         parts = [*(images.fingerprint for images in sets), tensor_hash(sizes, *self.clients)]
@@ -64,14 +65,17 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
     The same configuration, seed and files give the same data.
 
     Args:
-        config: Which images, and how they are dealt.
-        clients: How many clients hold the training images.
-        seed: The run's seed: it draws the training images, deals them, and draws the attacker's.
-        data_dir: A mirror of the published sets; what it has is never fetched from the network.
+        config: The data set, its sizes and the partition.
+        clients: Number of clients that hold the training images.
+        seed: The run's seed. It selects the training images, partitions them, and selects the attacker's images.
+        data_dir: A local mirror of the published sets, which takes precedence over downloads. Default: no mirror.
+
+    Returns:
+        The images of all parties.
 
     Raises:
-        DatasetError: A set is unknown, missing, unreadable or too small, its images have several sizes, or
-            the training images can't be dealt so.
+        DatasetError: A set is unknown, missing, unreadable or too small, its images differ in size, or the training
+            images can't be partitioned as configured.
     """
     source = find_source(config.name, data_dir=data_dir)
     size = None if config.image_size is None else (config.image_size, config.image_size)
@@ -80,29 +84,36 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
     if test.shape[1:] != train.shape[1:]:
         raise DatasetError(
             f"{config.name} has training images of {list(train.shape[1:])} pixels and test images of "
-            f"{list(test.shape[1:])}: scale all to one size with image_size."
+            f"{list(test.shape[1:])}. Scale all images to one size with image_size."
         )
     channels = max(train.shape[0], test.shape[0])
-    train, test = in_channels(train, channels), in_channels(test, channels)
+    train, test = convert_channels(train, channels), convert_channels(test, channels)
     notes += _size_notes(config.name, source)
 
     other = None if config.auxiliary is None else find_source(config.auxiliary, data_dir=data_dir)
     generator = make_generator(seed, "datasets", "auxiliary")
     order = torch.randperm(len(test), generator=generator)
     if other is None or other == source:
-        auxiliary, held_out, more = _from_test_split(test, order, config.auxiliary_size)
+        auxiliary, held_out, auxiliary_notes = _from_test_split(test, order, config.auxiliary_size)
     else:
         held_out = test.subset(order[:HELD_OUT])
-        auxiliary, more = _from_another_set(other, train, config.auxiliary_size, generator)
+        auxiliary, auxiliary_notes = _from_another_set(other, train, config.auxiliary_size, generator)
     public = auxiliary
     if "public" in source.splits:
-        public = in_channels(source.read("public", size=train.shape[1:]), channels)
+        public = convert_channels(source.read("public", size=train.shape[1:]), channels)
 
-    deal: Any = config.build_partition()
-    dealt = deal(train.labels, clients, generator=make_generator(seed, "datasets", "partition"))
-    check_partition(dealt, clients, rows=len(train))
+    partition: Any = config.build_partition()
+    client_rows = partition(train.labels, clients, generator=make_generator(seed, "datasets", "partition"))
+    check_partition(client_rows, clients, rows=len(train))
     return FederatedData(
-        train, dealt, test, auxiliary, held_out, public, tuple(notes + more), source.class_names
+        train,
+        client_rows,
+        test,
+        auxiliary,
+        held_out,
+        public,
+        tuple(notes + auxiliary_notes),
+        source.class_names,
     )
 
 
@@ -114,7 +125,8 @@ def _training_images(
         return source.read("train", size=size), []
     if config.train_size > count:
         note = (
-            f"All {count:,} training images of {config.name} are taken; {config.train_size:,} were asked for."
+            f"All {count:,} training images of {config.name} are used, fewer than the requested "
+            f"{config.train_size:,}."
         )
         return source.read("train", size=size), [note]
     drawn = _draw(count, config.train_size, make_generator(seed, "datasets", "train"))
@@ -124,68 +136,72 @@ def _training_images(
 def _size_notes(name: str, source: Source) -> list[str]:
     published = PUBLISHED[name].sizes if name in PUBLISHED else {}
     kinds = {"train": "training", "test": "test"}
-    here = {split: source.count(split) for split in published}
+    counts = {split: source.count(split) for split in published}
     return [
-        f"{name} has {here[split]:,} {kinds[split]} images here, not {published[split]:,}."
+        f"This copy of {name} has {counts[split]:,} {kinds[split]} images; the published set has "
+        f"{published[split]:,}."
         for split in published
-        if here[split] != published[split]
+        if counts[split] != published[split]
     ]
 
 
 def _from_test_split(test: ImageSet, order: Tensor, wanted: int) -> tuple[ImageSet, ImageSet, list[str]]:
-    """Auxiliary images and held-out images; at least a tenth of the split is held out."""
+    """Return auxiliary images, held-out images and notes; at least a tenth of the split is held out."""
     if len(test) < 2:
-        raise DatasetError(f"{test.name} has {len(test)} test images: give at least two (one is held out).")
+        raise DatasetError(
+            f"{test.name} has {len(test)} test images, but at least two are needed, of which one is held out."
+        )
     reserved = math.ceil(_RESERVED * len(test))
-    taken = min(wanted, len(test) - reserved)
+    auxiliary_size = min(wanted, len(test) - reserved)
     notes = []
-    if taken < wanted:
+    if auxiliary_size < wanted:
         notes.append(
-            f"The auxiliary set has {taken:,} images, not the {wanted:,} asked for: "
+            f"The auxiliary set has {auxiliary_size:,} images instead of the requested {wanted:,}: "
             f"{test.name} has {len(test):,} test images, of which {reserved:,} are held out."
         )
-    return test.subset(order[:taken]), test.subset(order[taken : taken + HELD_OUT]), notes
+    held_out = order[auxiliary_size : auxiliary_size + HELD_OUT]
+    return test.subset(order[:auxiliary_size]), test.subset(held_out), notes
 
 
 def _from_another_set(
     source: Source, train: ImageSet, wanted: int, generator: torch.Generator
 ) -> tuple[ImageSet, list[str]]:
-    """Images of another set, its test split first, in the training images' shape."""
+    """Return auxiliary images of another set in the training images' shape, its test split first, and notes."""
     channels, height, width = train.shape
-    images, labels, short, name, classes = [], [], wanted, "", 0
+    images, labels, missing, name, classes = [], [], wanted, "", 0
     for split in ("test", "train"):
         available = source.count(split)
-        if short and available:
-            drawn = _draw(available, min(short, available), generator)
-            part = in_channels(source.read(split, rows=drawn, size=(height, width)), channels)
+        if missing and available:
+            drawn = _draw(available, min(missing, available), generator)
+            part = convert_channels(source.read(split, rows=drawn, size=(height, width)), channels)
             images.append(part.images)
             labels.append(part.labels % train.classes)
-            short, name, classes = short - len(part), part.name, part.classes
+            missing, name, classes = missing - len(part), part.name, part.classes
     auxiliary = ImageSet(name, torch.cat(images), torch.cat(labels), train.classes)
     notes = [
-        f"The auxiliary images come from {name}, brought to {channels} x {height} x {width}: "
-        f"another distribution than {train.name}."
+        f"The auxiliary images come from {name}, converted to {channels} x {height} x {width}. "
+        f"Their distribution differs from that of {train.name}."
     ]
     if classes > train.classes:
         notes.append(
-            f"The {classes} classes of {name} are folded to {train.classes}: label modulo {train.classes}."
+            f"The {classes} classes of {name} are mapped to {train.classes}: label modulo {train.classes}."
         )
-    shared = _shared(auxiliary.images, train.images)
+    shared = _count_shared(auxiliary.images, train.images)
     if shared:
         notes.append(
-            f"{shared:,} of the auxiliary images are also training images: the attack's scores flatter it."
+            f"{shared:,} of the auxiliary images are also training images, so the attack's scores are too optimistic."
         )
-    if short:
+    if missing:
         notes.append(
-            f"The auxiliary set has {len(auxiliary):,} images, all of {name}; {wanted:,} were asked for."
+            f"The auxiliary set has {len(auxiliary):,} images, all of {name}, instead of the requested {wanted:,}."
         )
     return auxiliary, notes
 
 
-def _shared(some: Tensor, others: Tensor) -> int:
-    """How many images are, bit for bit, among the others."""
-    known = {_digest(image) for image in others}
-    return sum(_digest(image) in known for image in some)
+def _count_shared(images: Tensor, others: Tensor) -> int:
+    """Count the images that are, bit for bit, among the others."""
+    digests = {_digest(image) for image in others}
+    return sum(_digest(image) in digests for image in images)
 
 
 def _digest(image: Tensor) -> bytes:
@@ -193,5 +209,5 @@ def _digest(image: Tensor) -> bytes:
 
 
 def _draw(available: int, count: int, generator: torch.Generator) -> Tensor:
-    """So many rows at random, ascending."""
+    """Draw this number of rows at random, in ascending order."""
     return torch.randperm(available, generator=generator)[:count].sort().values

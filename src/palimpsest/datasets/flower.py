@@ -1,4 +1,4 @@
-"""Any partitioner of flwr-datasets as a partition of this package."""
+"""Adapter that uses any partitioner of flwr-datasets as a partition."""
 
 import importlib
 import inspect
@@ -17,30 +17,31 @@ from palimpsest.registry import PARTITIONS, Component, closest
 
 @PARTITIONS.register("flower")
 class FlowerPartition(Component):
-    """Deal rows as a partitioner of flwr-datasets does."""
+    """Partition rows with a partitioner of flwr-datasets."""
 
     source: ClassVar[str] = "flwr-datasets, flwr_datasets.partitioner"
 
     partitioner: str = "IidPartitioner"
-    """The class's name in `flwr_datasets.partitioner`."""
+    """Name of a class in `flwr_datasets.partitioner`."""
     partitioner_arguments: dict[str, Any] = Field({})
-    """The class's arguments. Left out, `num_partitions`, `partition_by` and `seed` are filled in: the
-    clients, the column `label`, and a seed that follows from the run's."""
+    """Arguments of the class. By default `num_partitions` is the number of clients, `partition_by` the column `label`,
+    and `seed` is derived from the run's seed."""
 
     def __call__(self, labels: Tensor, clients: int, *, generator: Generator) -> tuple[Tensor, ...]:
         """Divide rows among clients.
 
         Args:
-            labels: `[n]`, int64; the partitioner finds them in the column `label`.
-            clients: How many clients there are.
-            generator: Shuffles the rows before the partitioner sees them, and seeds it.
+            labels: `[n]`, int64; the partitioner gets them as the column `label`.
+            clients: Number of clients.
+            generator: Random generator that shuffles the rows before the partitioner gets them, and seeds it.
 
         Returns:
-            Each client's rows, int64, ascending: disjoint, none empty, together all n.
+            Each client's rows, int64, ascending. They are disjoint and not empty, and cover all n rows.
 
         Raises:
             MissingDependencyError: flwr-datasets is not installed.
-            DatasetError: There is no such partitioner, it refuses its arguments or labels, or it loses rows.
+            DatasetError: There is no such partitioner, it does not accept its arguments or the labels, or it loses
+                rows.
         """
         try:
             module = importlib.import_module("flwr_datasets.partitioner")
@@ -49,27 +50,27 @@ class FlowerPartition(Component):
             raise MissingDependencyError(
                 f"data.partition 'flower' needs flwr-datasets ({error}): pip install flwr-datasets."
             ) from error
-        rows = hugging_face.Dataset.from_dict({"row": list(range(len(labels))), "label": labels.tolist()})
-        kind = self._find(module)
-        filled = {"num_partitions": clients, "partition_by": "label", "seed": fork(generator)}
-        accepted = inspect.signature(kind).parameters
-        arguments = {name: value for name, value in filled.items() if name in accepted}
-        arguments |= {name: _array(value) for name, value in self.partitioner_arguments.items()}
+        dataset = hugging_face.Dataset.from_dict({"row": list(range(len(labels))), "label": labels.tolist()})
+        partitioner_class = self._find_class(module)
+        defaults = {"num_partitions": clients, "partition_by": "label", "seed": fork(generator)}
+        accepted = inspect.signature(partitioner_class).parameters
+        arguments = {name: value for name, value in defaults.items() if name in accepted}
+        arguments |= {name: _to_array(value) for name, value in self.partitioner_arguments.items()}
         try:
-            partitioner = kind(**arguments)
-            partitioner.dataset = rows.shuffle(seed=fork(generator))
-            dealt = [partitioner.load_partition(client)["row"] for client in range(clients)]
-        # A partitioner says with errors of many types what it can't do.
+            partitioner = partitioner_class(**arguments)
+            partitioner.dataset = dataset.shuffle(seed=fork(generator))
+            partitions = [partitioner.load_partition(client)["row"] for client in range(clients)]
+        # Partitioners raise errors of many types for arguments that they do not support.
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise DatasetError(
-                f"{self.partitioner} can't deal {len(labels)} rows to {clients} clients ({error}): "
-                "change data.partitioner_arguments or federation.clients."
+                f"{self.partitioner} can't divide {len(labels)} rows among {clients} clients ({error}). "
+                "Change data.partitioner_arguments or federation.clients."
             ) from error
-        result = tuple(torch.tensor(sorted(some), dtype=torch.int64) for some in dealt)
+        result = tuple(torch.tensor(sorted(rows), dtype=torch.int64) for rows in partitions)
         check_partition(result, clients, rows=len(labels))
         return result
 
-    def _find(self, module: Any) -> Any:
+    def _find_class(self, module: Any) -> Any:
         if self.partitioner not in module.__all__:
             raise DatasetError(
                 f"flwr-datasets has no {self.partitioner!r}: {closest(self.partitioner, module.__all__)}"
@@ -77,6 +78,6 @@ class FlowerPartition(Component):
         return getattr(module, self.partitioner)
 
 
-def _array(value: Any) -> Any:
-    """A list of lists as the array that it is: JSON has no other way to spell one."""
+def _to_array(value: Any) -> Any:
+    """Convert a list of lists to an array, which YAML and JSON can't express otherwise."""
     return np.array(value) if isinstance(value, list) and value and isinstance(value[0], list) else value

@@ -1,4 +1,4 @@
-"""Published sets: from a mirror on this machine, or else from the Hugging Face hub."""
+"""Published image sets, from a local mirror or the Hugging Face hub."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,14 +15,14 @@ from palimpsest.errors import DatasetError
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of a set without its files.
+    """Description of a published set.
 
     Attributes:
-        folder: Where a mirror keeps it; for a set on the hub this is its repository.
-        hub_folder: Where its repository keeps the parquet files; none says that the hub has no such set.
-        classes: How many classes there are; none takes it from the labels.
-        sizes: How many images each published split has.
-        splits: The splits' names.
+        folder: Its folder in a mirror, which is also its repository on the hub.
+        hub_folder: The folder of the parquet files in the repository. None means that the hub does not have the set.
+        classes: Number of classes. None means to count the labels.
+        sizes: Number of images in each published split.
+        splits: Names of the splits.
     """
 
     folder: str
@@ -32,12 +32,12 @@ class Published:
     splits: tuple[str, ...] = ("train", "test")
 
     def files(self, split: str) -> tuple[str, ...]:
-        """Where a mirror may keep a split: the short name, or the hub's own layout."""
+        """Return the names under which a mirror may hold a split: the short name, or that of the hub's layout."""
         short = f"{split}.parquet"
         return (short,) if self.hub_folder is None else (short, self.hub_file(split))
 
     def hub_file(self, split: str) -> str:
-        """The split's file in its repository."""
+        """Return the path of a split's file in the repository."""
         return f"{self.hub_folder}/{split}-00000-of-00001.parquet"
 
 
@@ -48,7 +48,7 @@ PUBLISHED = {
     ),
     "cifar10": Published("uoft-cs/cifar10", "plain_text", 10, {"train": 50_000, "test": 10_000}),
     "cifar100": Published("uoft-cs/cifar100", "cifar100", 100, {"train": 50_000, "test": 10_000}),
-    # Which people, and how many, depends on who made the mirror.
+    # The number of people depends on the selection that the mirror was made with.
     "lfw": Published("lfw", None, None, {}, ("train", "test", "public")),
 }
 
@@ -59,7 +59,7 @@ class PublishedSet(Source):
 
     Attributes:
         name: A key of `PUBLISHED`.
-        data_dir: The mirror, or none.
+        data_dir: The mirror. None means to download from the hub.
     """
 
     name: str
@@ -67,17 +67,17 @@ class PublishedSet(Source):
 
     @property
     def published(self) -> Published:
-        """What is known of the set without its files."""
+        """Description of the set."""
         return PUBLISHED[self.name]
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits' names."""
+        """Names of the splits."""
         return self.published.splits
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes' names, where the training images' file tells them."""
+        """Names of the classes from the file of the training images; empty if it has none."""
         return read_class_names(self._file("train"))
 
     @cached_property
@@ -87,25 +87,25 @@ class PublishedSet(Source):
         return 1 + max(int(read_labels(self._file(split)).max()) for split in ("train", "test"))
 
     def count(self, split: str) -> int:
-        """How many images a split has here."""
+        """Return the number of images in this copy of a split."""
         return count_rows(self._file(split))
 
     def read(self, split: str, *, rows: Tensor | None = None, size: Size | None = None) -> ImageSet:
-        """Read a split; arguments as for `Source.read`. Public images without labels get zeros."""
+        """Read a split; see `Source.read`. Public images without labels get label 0."""
         path = self._file(split)
         labels = read_labels(path, classes=self._classes, required=split != "public")
         images = read_images(path, rows=rows, size=size)
         return ImageSet(self.name, images, labels if rows is None else labels[rows], self._classes)
 
     def _file(self, split: str) -> Path:
-        mirrored = None if self.data_dir is None else _mirrored(self.published, split, self.data_dir)
-        return mirrored or _downloaded(self.name, self.published, split)
+        mirrored = None if self.data_dir is None else _find_in_mirror(self.published, split, self.data_dir)
+        return mirrored or _download(self.name, self.published, split)
 
 
-def _mirrored(published: Published, split: str, data_dir: Path) -> Path | None:
-    """The split's file in a mirror, or none where the mirror lacks the whole set."""
+def _find_in_mirror(published: Published, split: str, data_dir: Path) -> Path | None:
+    """Return the split's file in a mirror; None if the mirror does not have the set."""
     if not data_dir.is_dir():
-        raise DatasetError(f"--data-dir {data_dir} is not a folder: check the path.")
+        raise DatasetError(f"--data-dir {data_dir} is not a folder. Check the path.")
     folder = data_dir / published.folder
     if not folder.is_dir():
         return None
@@ -113,29 +113,29 @@ def _mirrored(published: Published, split: str, data_dir: Path) -> Path | None:
         if (folder / file).is_file():
             return folder / file
     raise DatasetError(
-        f"{folder} lacks {split}.parquet: complete the mirror, or remove the folder to fetch the set."
+        f"{folder} lacks {split}.parquet. Complete the mirror, or remove the folder to download the set."
     )
 
 
-def _downloaded(name: str, published: Published, split: str) -> Path:
-    """The split's file in the hub's cache, downloaded if it is not there yet."""
-    where = f"pass --data-dir with a folder that holds {published.folder}/{split}.parquet"
+def _download(name: str, published: Published, split: str) -> Path:
+    """Return the split's file in the hub's cache, and download it if it is not there yet."""
+    remedy = f"pass --data-dir with a folder that holds {published.folder}/{split}.parquet"
     if published.hub_folder is None:
-        raise DatasetError(f"{name} is not on the hub: {where}.")
+        raise DatasetError(f"{name} is not on the hub: {remedy}.")
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     repository, file = published.folder, published.hub_file(split)
     try:
         try:
-            # Asked first, because the hub's client goes to the network even for what it has.
+            # The cache is tried first, because the hub's client contacts the network even for cached files.
             return Path(hf_hub_download(repository, file, repo_type="dataset", local_files_only=True))
         except LocalEntryNotFoundError:
             return Path(hf_hub_download(repository, file, repo_type="dataset"))
-    # The client raises its HTTP library's errors too, and that library changes with its version.
+    # The client also raises errors of its HTTP library, which differs between its versions.
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
         raise DatasetError(
             f"The {split} images of {name} could not be downloaded from huggingface.co/datasets/{repository} "
-            f"({reason}): run the same command again to go on where it stopped, or {where}."
+            f"({reason}). To resume the download, run the same command again. Or {remedy}."
         ) from error

@@ -1,4 +1,4 @@
-"""Labeled images in memory, checked once when they are made."""
+"""Labeled images in memory, validated on construction."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -10,7 +10,7 @@ from torch import Tensor
 from palimpsest.datasets.samples import SampleSet, check_label_type, check_labels
 from palimpsest.errors import DatasetError
 
-__all__ = ["ImageSet", "check_labels", "in_channels"]
+__all__ = ["ImageSet", "check_labels", "convert_channels"]
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -20,13 +20,22 @@ class ImageSet(SampleSet):
     """Labeled images.
 
     Attributes:
-        name: What messages and reports call the set.
+        name: Name of the set in messages and reports.
         images: `[n, channels, height, width]`, float32 in [0, 1]; n may be 0 in a subset.
-        labels: `[n]`, int64 in 0 ... classes - 1.
-        classes: How many classes there are, also those that no image here belongs to.
+        labels: `[n]`, int64 from 0 to `classes - 1`.
+        classes: Number of classes, including those without an image in this set.
 
     Raises:
-        DatasetError: A type, shape, pixel or label that is not as above; a wrong row is named.
+        DatasetError: A type, shape, pixel or label is not as described; the message names the first wrong row.
+
+    Example:
+        >>> import torch
+        >>> from palimpsest import ImageSet
+        >>> noise = ImageSet("noise", torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 0, 2]), classes=3)
+        >>> len(noise), noise.shape
+        (4, (1, 8, 8))
+        >>> noise.subset(torch.tensor([3, 0])).labels.tolist()
+        [2, 0]
     """
 
     field: ClassVar[str] = "images"
@@ -37,6 +46,7 @@ class ImageSet(SampleSet):
     classes: int
 
     def __post_init__(self) -> None:
+        """Validate images and labels."""
         _check_images(self.images, self.name)
         check_label_type(self.labels, len(self.images), self.name)
         check_labels(self.labels, self.classes, self.name)
@@ -51,32 +61,35 @@ class ImageSet(SampleSet):
 def _check_images(images: Tensor, name: str) -> None:
     if images.dtype != torch.float32 or images.dim() != 4 or 0 in images.shape[1:]:
         raise DatasetError(
-            f"{name} has images of type {images.dtype} and shape {list(images.shape)}: "
-            "give float32 of shape [n, channels, height, width]."
+            f"{name} has images of type {images.dtype} and shape {list(images.shape)}. "
+            "Pass float32 of shape [n, channels, height, width]."
         )
     if not images.numel():
         return
     low, high = images.aminmax()
-    # A NaN fails both comparisons, as an infinity fails one.
+    # NaN fails both comparisons, and infinity fails one.
     if not (low >= 0 and high <= 1):
-        fine = ((images >= 0) & (images <= 1)).flatten(1).all(dim=1)
-        row = int((~fine).nonzero()[0])
+        valid = ((images >= 0) & (images <= 1)).flatten(1).all(dim=1)
+        row = int((~valid).nonzero()[0])
         raise DatasetError(
-            f"Row {row} of {name} has pixels outside [0, 1] or not finite: "
-            "scale 8-bit images by 1/255 and leave normalization to the model."
+            f"Row {row} of {name} has pixels that are outside [0, 1] or not finite. "
+            "Scale 8-bit images by 1/255, and leave normalization to the model."
         )
 
 
-def in_channels(some: ImageSet, channels: int) -> ImageSet:
-    """Gray images repeated to color, or color images weighted to gray (ITU-R 601-2 luma).
+def convert_channels(samples: ImageSet, channels: int) -> ImageSet:
+    """Convert between gray and color images.
 
     Args:
-        some: Gray or color images.
-        channels: 1 for gray, 3 for color.
+        samples: Gray or color images.
+        channels: 3 to repeat gray images in every channel; 1 to reduce color images to their luma (ITU-R 601-2).
+
+    Returns:
+        The converted images, or the same set if it has these channels already.
     """
-    if some.shape[0] == channels:
-        return some
-    if some.shape[0] == 1:
-        return replace(some, images=some.images.repeat(1, channels, 1, 1))
-    weights = some.images.new_tensor(_LUMA).view(1, 3, 1, 1)
-    return replace(some, images=F.conv2d(some.images, weights).clamp_(0, 1))
+    if samples.shape[0] == channels:
+        return samples
+    if samples.shape[0] == 1:
+        return replace(samples, images=samples.images.repeat(1, channels, 1, 1))
+    weights = samples.images.new_tensor(_LUMA).view(1, 3, 1, 1)
+    return replace(samples, images=F.conv2d(samples.images, weights).clamp_(0, 1))

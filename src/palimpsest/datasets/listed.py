@@ -1,4 +1,4 @@
-"""Images named in a table: a CSV file with a line for each, as Hugging Face's image folders have it."""
+"""Images listed in a CSV file, in the format of Hugging Face's image folders."""
 
 import csv
 from dataclasses import dataclass
@@ -20,10 +20,11 @@ _LONGEST = 200
 
 @dataclass(frozen=True)
 class ImageList(Source):
-    """A CSV file with the columns `file_name`, relative to it, and `label`, a number from 0; divided four to one.
+    """Images listed in a CSV file, split four to one into training and test images.
 
     Attributes:
-        path: The file, in UTF-8.
+        path: The file, in UTF-8. Its column `file_name` holds paths relative to the file, its column `label` class
+            numbers from 0.
     """
 
     path: Path
@@ -32,17 +33,17 @@ class ImageList(Source):
     def _files(self) -> tuple[list[Path], Tensor]:
         labels: list[int] = []
         names: list[str] = []
-        # A name may stand in many lines: it is looked up once.
+        # A file that many lines name is looked up once.
         known: dict[str, Path] = {}
         root = self.path.parent.resolve()
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as table:
                 lines = csv.DictReader(table)
                 if not set(COLUMNS) <= set(lines.fieldnames or ()):
-                    found = ", ".join(lines.fieldnames or ())[:_LONGEST] or "none"
+                    names_found = ", ".join(lines.fieldnames or ())[:_LONGEST] or "(none)"
                     raise DatasetError(
-                        f"{self.path} has the columns {found}: it needs "
-                        f"{' and '.join(COLUMNS)}, named in its first line."
+                        f"{self.path} has the columns {names_found}. It needs {' and '.join(COLUMNS)}, named in its "
+                        "first line."
                     )
                 for line in lines:
                     name = line["file_name"] or ""
@@ -52,10 +53,10 @@ class ImageList(Source):
                     labels.append(self._label(line["label"], lines.line_num))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DatasetError(
-                f"{self.path} can't be read as a table ({str(error)[:_LONGEST]}): save it as CSV in UTF-8."
+                f"{self.path} can't be read as a table ({str(error)[:_LONGEST]}). Save it as CSV in UTF-8."
             ) from error
         if not names:
-            raise DatasetError(f"{self.path} names no images: give it a line for each.")
+            raise DatasetError(f"{self.path} names no images. Add a line for each image.")
         return [known[name] for name in names], torch.tensor(labels, dtype=torch.int64)
 
     @cached_property
@@ -63,15 +64,15 @@ class ImageList(Source):
         return dict(zip(self.splits, split_rows(self._files[1]), strict=True))
 
     def count(self, split: str) -> int:
-        """How many images a split has."""
+        """Return the number of images in a split."""
         return len(self._rows[split])
 
     def read(self, split: str, *, rows: Tensor | None = None, size: Size | None = None) -> ImageSet:
-        """Read a split; arguments as for `Source.read`."""
+        """Read a split; see `Source.read`."""
         return self._read(self._rows[split] if rows is None else self._rows[split][rows], size)
 
     def read_all(self, *, size: Size | None = None) -> ImageSet:
-        """See `Source.read_all`: the table's order."""
+        """Read all images in the order of the lines; see `Source.read_all`."""
         return self._read(torch.arange(len(self._files[0])), size)
 
     def _read(self, rows: Tensor, size: Size | None) -> ImageSet:
@@ -86,15 +87,16 @@ class ImageList(Source):
         file = root / name
         if not name or not file.is_file() or not file.resolve().is_relative_to(root):
             raise DatasetError(
-                f"Line {line} of {self.path} names {name[:_LONGEST]!r}, which is no file in its folder: "
-                "mend or remove the line."
+                f"Line {line} of {self.path} names {name[:_LONGEST]!r}, but its folder has no such file. "
+                "Correct or remove the line."
             )
         return file
 
     def _label(self, text: str | None, line: int) -> int:
         if not text or not text.strip().isdecimal() or len(text) > _LONGEST or int(text) >= 2**16:
-            shown = text and text[:_LONGEST]
+            shortened = text and text[:_LONGEST]
             raise DatasetError(
-                f"Line {line} of {self.path} has the label {shown!r}: labels are class numbers from 0."
+                f"Line {line} of {self.path} has the label {shortened!r}. Labels must be class numbers from 0 to "
+                f"{2**16 - 1:,}."
             )
         return int(text)

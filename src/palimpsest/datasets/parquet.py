@@ -24,16 +24,16 @@ LABEL_COLUMNS = ("label", "fine_label", "labels")
 _BATCH, _LONGEST = 1024, 1000
 _MOST_CLASSES = 2**16
 _LONGEST_NAME = 100
-# Encoded images hardly shrink any more, and every row takes some bytes; a small file may repeat itself.
+# Encoded images hardly compress, and every row takes a few bytes. Small files may repeat a value many times.
 _MOST_UNPACKED, _SMALL_UNPACKED, _SMALL_ROWS = 64, 2**20, 2**16
 
 
 @dataclass(frozen=True)
 class ParquetFile(Source):
-    """One file of somebody's own, divided four to one into training and test images.
+    """A user's parquet file, split four to one into training and test images.
 
     Attributes:
-        path: The file; an `image` or `img` column of encoded images, and a column of labels.
+        path: The file, with a column `image` or `img` of encoded images, and a column of labels.
     """
 
     path: Path
@@ -47,20 +47,20 @@ class ParquetFile(Source):
         return dict(zip(self.splits, split_rows(self._labels), strict=True))
 
     def count(self, split: str) -> int:
-        """How many images a split has."""
+        """Return the number of images in a split."""
         return len(self._rows[split])
 
     def read(self, split: str, *, rows: Tensor | None = None, size: Size | None = None) -> ImageSet:
-        """Read a split; arguments as for `Source.read`."""
+        """Read a split; see `Source.read`."""
         return self._read(self._rows[split] if rows is None else self._rows[split][rows], size)
 
     def read_all(self, *, size: Size | None = None) -> ImageSet:
-        """See `Source.read_all`: the order of the rows."""
+        """Read all images in the order of the rows; see `Source.read_all`."""
         return self._read(torch.arange(len(self._labels)), size)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes' names, where the file tells them."""
+        """Names of the classes from the file's metadata; empty if it has none."""
         return read_class_names(self.path)
 
     def _read(self, rows: Tensor, size: Size | None) -> ImageSet:
@@ -70,12 +70,12 @@ class ParquetFile(Source):
 
 
 def count_rows(path: Path) -> int:
-    """How many rows a file has, from its footer.
+    """Return the number of rows from a file's footer.
 
     Raises:
-        DatasetError: The file is missing or not whole.
+        DatasetError: The file is missing or damaged.
     """
-    with opened_parquet(path) as file:
+    with open_parquet(path) as file:
         return file.metadata.num_rows
 
 
@@ -83,36 +83,36 @@ def read_labels(path: Path, *, classes: int | None = None, required: bool = True
     """Read the labels, without the images.
 
     Args:
-        path: The file; the labels are in its column `label`, `fine_label` or `labels`.
-        classes: Labels are below this number; none only asks that they are not negative.
-        required: False gives zeros where there is no such column: public images need no labels.
+        path: The file, with the labels in the column `label`, `fine_label` or `labels`.
+        classes: Number of classes. If omitted, labels may be any number from 0 to 65,535.
+        required: Whether the column must exist. If False and there is none, as for public images, labels are zeros.
 
     Returns:
         `[n]`, int64.
 
     Raises:
-        DatasetError: The file is not whole or empty, the column is missing or not of integers, or a label is
+        DatasetError: The file is damaged or empty, the column is missing or does not hold integers, or a label is
             missing or out of range.
     """
-    with opened_parquet(path) as file:
+    with open_parquet(path) as file:
         if not file.metadata.num_rows:
-            raise DatasetError(f"{path} holds no images: give a file that has some.")
+            raise DatasetError(f"{path} holds no images. Pass a file with images.")
         name = _column(file.schema_arrow, LABEL_COLUMNS)
         if name is None and not required:
             return torch.zeros(file.metadata.num_rows, dtype=torch.int64)
         if name is None or not pa.types.is_integer(file.schema_arrow.field(name).type):
             raise DatasetError(
-                f"{path} has the columns {_spell(file.schema_arrow)}: "
-                f"it needs one of integers named {', '.join(LABEL_COLUMNS[:-1])} or {LABEL_COLUMNS[-1]}."
+                f"{path} has the columns {_describe_columns(file.schema_arrow)}. It needs a column of integers named "
+                f"{', '.join(LABEL_COLUMNS[:-1])} or {LABEL_COLUMNS[-1]}."
             )
         column = file.read([name]).column(0).cast(pa.int64())
         if len(column) != file.metadata.num_rows:
             raise DatasetError(
-                f"{path} has {file.metadata.num_rows:,} rows and {len(column):,} labels: make it again."
+                f"{path} has {file.metadata.num_rows:,} rows but {len(column):,} labels. Write the file again."
             )
     if column.null_count:
         row = column.is_null().to_numpy().argmax()
-        raise DatasetError(f"Row {row} of {path} has no label: give it one or leave the row out.")
+        raise DatasetError(f"Row {row} of {path} has no label. Add the label or remove the row.")
     labels = torch.from_numpy(column.to_numpy().copy())
     if classes is None:
         classes = min(max(1, int(labels.max()) + 1), _MOST_CLASSES)
@@ -121,48 +121,48 @@ def read_labels(path: Path, *, classes: int | None = None, required: bool = True
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """The classes' names, which the Hugging Face hub's files keep beside their columns.
+    """Read the class names from the metadata that the Hugging Face hub adds to its files.
 
     Args:
         path: The file.
 
     Returns:
-        Names in the order of the labels; empty where the file tells none, or not as the hub does.
+        Names in the order of the labels; empty if the file has no names in the hub's format.
 
     Raises:
-        DatasetError: The file is missing or not whole.
+        DatasetError: The file is missing or damaged.
     """
-    with opened_parquet(path) as file:
+    with open_parquet(path) as file:
         column = _column(file.schema_arrow, LABEL_COLUMNS)
-        told = (file.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
+        metadata = (file.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
     try:
-        names = json.loads(told)["info"]["features"][column]["names"]
+        names = json.loads(metadata)["info"]["features"][column]["names"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ()
-    fit = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    return tuple(name[:_LONGEST_NAME] for name in names[:_MOST_CLASSES]) if fit else ()
+    valid = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return tuple(name[:_LONGEST_NAME] for name in names[:_MOST_CLASSES]) if valid else ()
 
 
 def read_images(path: Path, *, rows: Tensor | None = None, size: Size | None = None) -> Tensor:
-    """Decode the images of a file, or of some of its rows.
+    """Decode the images of a file, or of a selection of its rows.
 
     Args:
-        path: The file; its column `image` or `img` holds encoded images, as binary or `struct<bytes, path>`.
-        rows: Which rows, int64, ascending; none takes all.
-        size: As for `decode_images`.
+        path: The file. Its column `image` or `img` holds encoded images, as binary or `struct<bytes, path>`.
+        rows: The rows to read, int64, ascending. If omitted, all rows are read.
+        size: Height and width to scale every image to. If omitted, images keep their size.
 
     Returns:
         `[n, channels, height, width]`, float32 in [0, 1].
 
     Raises:
-        DatasetError: The file is not whole, the column is missing or of another type, or a row is no image.
+        DatasetError: The file is damaged, the column is missing or has another type, or a row is not an image.
     """
-    with opened_parquet(path) as file:
+    with open_parquet(path) as file:
         name = _column(file.schema_arrow, IMAGE_COLUMNS)
         if name is None or not _holds_bytes(file.schema_arrow.field(name).type):
             raise DatasetError(
-                f"{path} has the columns {_spell(file.schema_arrow)}: "
-                f"it needs one named {' or '.join(IMAGE_COLUMNS)} with the bytes of encoded images."
+                f"{path} has the columns {_describe_columns(file.schema_arrow)}. It needs one named "
+                f"{' or '.join(IMAGE_COLUMNS)} with the bytes of encoded images."
             )
         return decode_images(_encoded(file, name, path, None if rows is None else rows.numpy()), size)
 
@@ -179,41 +179,44 @@ def _encoded(file: pq.ParquetFile, name: str, path: Path, rows: np.ndarray | Non
         for row, content in zip(start + wanted, files.to_pylist(), strict=True):
             if content is None:
                 raise DatasetError(
-                    f"Row {row} of {path} has no image bytes: embed the image or leave the row out."
+                    f"Row {row} of {path} has no image bytes. Embed the image or remove the row."
                 )
             yield f"Row {row} of {path}", content
         start += len(batch)
 
 
 @contextmanager
-def opened_parquet(path: Path) -> Iterator[pq.ParquetFile]:
-    """A parquet file whose counts its own size can bear.
+def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a parquet file after checking that the sizes in its footer are plausible.
 
     Args:
         path: The file.
 
+    Yields:
+        The open file.
+
     Raises:
-        DatasetError: It is missing, damaged or a bomb, when it is opened or while it is read.
+        DatasetError: The file is missing, damaged or a decompression bomb, when it is opened or while it is read.
     """
     try:
         with pq.ParquetFile(path) as file:
             _check_sizes(file, path)
             yield file
     except FileNotFoundError as error:
-        raise DatasetError(f"There is no file {path}: check the path.") from error
-    # ValueError: names that are not UTF-8.
+        raise DatasetError(f"There is no file {path}. Check the path.") from error
+    # pyarrow raises a ValueError for names that are not UTF-8.
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise DatasetError(
-            f"{path} can't be read as a parquet file ({reason}): fetch or make it again."
+            f"{path} can't be read as a parquet file ({reason}). Download or write it again."
         ) from error
 
 
 def _check_sizes(file: pq.ParquetFile, path: Path) -> None:
-    """Believe no count that the file's own size can't bear: memory is taken by them."""
+    """Reject sizes in the footer that are implausible for the size of the file, as memory is allocated by them."""
     footer, size = file.metadata, path.stat().st_size
     groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
-    # Not the single columns' sizes: pyarrow aborts the process where a column's statistics are damaged.
+    # The sizes of single columns are not read: pyarrow aborts the process if a column's statistics are damaged.
     unpacked = sum(group.total_byte_size for group in groups)
     rows = [footer.num_rows, *(group.num_rows for group in groups)]
     if (
@@ -222,17 +225,18 @@ def _check_sizes(file: pq.ParquetFile, path: Path) -> None:
         or unpacked > max(_SMALL_UNPACKED, _MOST_UNPACKED * size)
     ):
         raise DatasetError(
-            f"{path} says that its {size:,} bytes hold {max(rows):,} rows and unpack to {unpacked:,} bytes: it is "
-            "damaged or a bomb; make it again with encoded images."
+            f"{path} has {size:,} bytes, but its footer declares {max(rows):,} rows and {unpacked:,} bytes of content. "
+            "The file is damaged or a decompression bomb. Write it again with encoded images."
         )
     if rows[0] != sum(rows[1:]):
         raise DatasetError(
-            f"{path} says that it has {rows[0]:,} rows, and its parts have {sum(rows[1:]):,}: make it again."
+            f"The footer of {path} declares {rows[0]:,} rows, but its row groups have {sum(rows[1:]):,}. Write the "
+            "file again."
         )
 
 
 def _column(schema: pa.Schema, accepted: tuple[str, ...]) -> str | None:
-    # pyarrow finds no column by a name that two have.
+    # pyarrow can't select a column by a name that occurs twice.
     return next((name for name in accepted if schema.names.count(name) == 1), None)
 
 
@@ -242,6 +246,6 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
-def _spell(schema: pa.Schema) -> str:
-    told = ", ".join(f"{field.name} ({field.type})" for field in schema)
-    return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}..."
+def _describe_columns(schema: pa.Schema) -> str:
+    columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    return columns if len(columns) <= _LONGEST else f"{columns[:_LONGEST]}..."

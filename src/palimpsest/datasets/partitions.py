@@ -1,4 +1,4 @@
-"""How training images are dealt to clients: who holds which rows."""
+"""Partitions of the training images among clients."""
 
 import heapq
 from typing import Annotated, ClassVar
@@ -15,7 +15,7 @@ from palimpsest.registry import PARTITIONS, Component
 
 @PARTITIONS.register("iid")
 class IidPartition(Component):
-    """Deal the shuffled rows evenly: sizes differ by one at most."""
+    """Divide the shuffled rows evenly; sizes differ by at most one."""
 
     source: ClassVar[str] = "McMahan et al. 2017 (arXiv 1602.05629), section 3"
 
@@ -24,16 +24,16 @@ class IidPartition(Component):
 
         Args:
             labels: `[n]`, int64.
-            clients: How many clients there are.
-            generator: Shuffles the rows.
+            clients: Number of clients.
+            generator: Random generator that shuffles the rows.
 
         Returns:
-            Each client's rows, int64, ascending: disjoint, none empty, together all n.
+            Each client's rows, int64, ascending. They are disjoint and not empty, and cover all n rows.
 
         Raises:
             DatasetError: There are fewer rows than clients.
         """
-        _require(labels, clients, each=1)
+        _require_rows(labels, clients, each=1)
         return _rows(
             torch.randperm(len(labels), generator=generator).numpy(), _even_sizes(len(labels), clients)
         )
@@ -46,20 +46,20 @@ class DirichletPartition(Component):
     source: ClassVar[str] = "Yurochkin et al. 2019 (arXiv 1905.12022), section 4"
 
     alpha: Annotated[float, Field(ge=1e-3, le=1e6)] = 0.5
-    """Concentration: small gives each client few classes, large comes near to iid."""
+    """Concentration: a small value gives each client rows of few classes, a large one is close to iid."""
     min_samples: PositiveInt = 1
-    """A client that was dealt fewer rows takes some from the largest clients."""
+    """Smallest number of rows of a client; a client that drew fewer gets rows of the largest clients."""
 
     def __call__(self, labels: Tensor, clients: int, *, generator: Generator) -> tuple[Tensor, ...]:
-        """Divide rows among clients; arguments and returns as for `IidPartition`.
+        """Divide rows among clients; arguments and return value as for `IidPartition`.
 
-        The usual way to a minimum is to draw again until every client has it, which need not end. Here one
-        draw is made, and the largest client gives up a row until nobody has too few.
+        A minimum is usually enforced by drawing again until every client reaches it, which may never end. Here the
+        partition is drawn once, and rows move from the largest client to clients below the minimum.
 
         Raises:
             DatasetError: There are fewer rows than `min_samples` for each client.
         """
-        _require(labels, clients, each=self.min_samples)
+        _require_rows(labels, clients, each=self.min_samples)
         rng = np.random.default_rng(fork(generator))
         order = rng.permutation(len(labels))
         shuffled = labels.numpy()[order]
@@ -80,29 +80,30 @@ class PathologicalPartition(Component):
     source: ClassVar[str] = "McMahan et al. 2017 (arXiv 1602.05629), section 3"
 
     classes_per_client: PositiveInt = 2
-    """How many classes each client holds, exactly."""
+    """Exact number of classes of each client."""
 
     def __call__(self, labels: Tensor, clients: int, *, generator: Generator) -> tuple[Tensor, ...]:
-        """Divide rows among clients; arguments and returns as for `IidPartition`.
+        """Divide rows among clients; arguments and return value as for `IidPartition`.
 
-        Each class is cut into shards of about the same size, and each client is dealt `classes_per_client`
-        shards of different classes. The paper cuts without regard to the classes' borders, so that a shard
-        may hold two.
+        Each class is cut into shards of about the same size, and each client gets `classes_per_client` shards of
+        different classes. In the paper, shards ignore class boundaries, so that one may hold two classes.
 
         Raises:
-            DatasetError: The classes or their rows are too few, or the clients too few to hold every class.
+            DatasetError: There are too few classes or rows, or too few clients to hold every class.
         """
-        _require(labels, clients, each=self.classes_per_client)
+        _require_rows(labels, clients, each=self.classes_per_client)
         rng = np.random.default_rng(fork(generator))
         order = rng.permutation(len(labels))
         shuffled = labels.numpy()[order]
         classes = rng.permutation(np.unique(shuffled))
         rows = [order[shuffled == label] for label in classes]
-        counts = self._shard_counts([len(some) for some in rows], clients)
+        counts = self._shard_counts([len(class_rows) for class_rows in rows], clients)
         shards = [
-            shard for some, count in zip(rows, counts, strict=True) for shard in np.array_split(some, count)
+            shard
+            for class_rows, count in zip(rows, counts, strict=True)
+            for shard in np.array_split(class_rows, count)
         ]
-        # A class has no more shards than there are clients: dealt in turn, no client meets a class twice.
+        # A class has at most one shard per client. Dealing them in turn gives no client a class twice.
         dealt = [np.concatenate(shards[client::clients]) for client in range(clients)]
         return tuple(torch.from_numpy(np.sort(dealt[client])) for client in rng.permutation(clients))
 
@@ -112,9 +113,9 @@ class PathologicalPartition(Component):
         if not len(sizes) <= total <= sum(room):
             raise DatasetError(
                 f"{clients} clients with {self.classes_per_client} classes each can't hold {sum(sizes)} rows "
-                f"of {len(sizes)} classes: change federation.clients or data.classes_per_client."
+                f"of {len(sizes)} classes. Change federation.clients or data.classes_per_client."
             )
-        # Highest averages: the next shard goes to the class whose shards are the largest.
+        # Highest averages method: the next shard goes to the class with the largest shards.
         counts = [1] * len(sizes)
         heap = [(-float(size), index) for index, size in enumerate(sizes)]
         heapq.heapify(heap)
@@ -128,41 +129,41 @@ class PathologicalPartition(Component):
 
 
 def check_partition(clients: tuple[Tensor, ...], count: int, *, rows: int) -> None:
-    """Refuse a partition that loses rows, deals one twice, or leaves a client empty.
+    """Check that a partition has the right number of clients, none of them empty, and every row exactly once.
 
     Args:
         clients: Each client's rows.
-        count: How many clients there should be.
-        rows: How many rows there are to deal.
+        count: Expected number of clients.
+        rows: Number of rows to divide.
 
     Raises:
-        DatasetError: Says what is wrong with the partition.
+        DatasetError: The partition is not valid.
     """
     if len(clients) != count:
         raise DatasetError(
-            f"The partition gave {len(clients)} clients, not {count}: change federation.clients."
+            f"The partition has {len(clients)} clients instead of {count}. Change federation.clients."
         )
-    empty = next((index for index, some in enumerate(clients) if not len(some)), None)
+    empty = next((index for index, client_rows in enumerate(clients) if not len(client_rows)), None)
     if empty is not None:
-        raise DatasetError(f"The partition left client {empty} without images: choose fewer clients.")
-    dealt = torch.cat(clients)
-    if dealt.dtype != torch.int64 or int(dealt.min()) < 0 or int(dealt.max()) >= rows:
+        raise DatasetError(f"The partition leaves client {empty} without images. Choose fewer clients.")
+    all_rows = torch.cat(clients)
+    if all_rows.dtype != torch.int64 or int(all_rows.min()) < 0 or int(all_rows.max()) >= rows:
         raise DatasetError(
-            f"The partition dealt rows other than int64 in 0 to {rows - 1}: choose another partition."
+            f"The partition has rows that are not int64 from 0 to {rows - 1}. Choose another partition."
         )
-    times = torch.bincount(dealt, minlength=rows)
+    times = torch.bincount(all_rows, minlength=rows)
     if not bool((times == 1).all()):
         row = int((times != 1).nonzero()[0])
         raise DatasetError(
-            f"The partition dealt row {row} {int(times[row])} times, not once: choose another partition."
+            f"The partition has row {row} {int(times[row])} times instead of once. Choose another partition."
         )
 
 
-def _require(labels: Tensor, clients: int, *, each: int) -> None:
+def _require_rows(labels: Tensor, clients: int, *, each: int) -> None:
     if len(labels) < clients * each:
         raise DatasetError(
-            f"{len(labels)} training images are too few for {clients} clients with at least {each} each: "
-            "lower federation.clients."
+            f"{len(labels)} training images are too few for {clients} clients with at least {each} each. "
+            "Lower federation.clients."
         )
 
 
@@ -175,17 +176,17 @@ def _rows(order: np.ndarray, sizes: np.ndarray) -> tuple[Tensor, ...]:
 
 
 def _fill_up(owner: np.ndarray, clients: int, minimum: int) -> None:
-    """Move places, one at a time, from the client that has most to those that have fewer than the minimum."""
+    """Move rows, one at a time, from the client with the most to clients with fewer than the minimum."""
     sizes = np.bincount(owner, minlength=clients)
     if sizes.min() >= minimum:
         return
     places = np.split(np.argsort(owner, kind="stable"), np.cumsum(sizes)[:-1])
-    left = sizes.tolist()
-    heap = [(-size, client) for client, size in enumerate(left) if size > minimum]
+    remaining = sizes.tolist()
+    heap = [(-size, client) for client, size in enumerate(remaining) if size > minimum]
     heapq.heapify(heap)
     for client in np.flatnonzero(sizes < minimum):
         for _ in range(minimum - int(sizes[client])):
             donor = heap[0][1]
-            left[donor] -= 1
-            owner[places[donor][left[donor]]] = client
-            heapq.heapreplace(heap, (-left[donor], donor))
+            remaining[donor] -= 1
+            owner[places[donor][remaining[donor]]] = client
+            heapq.heapreplace(heap, (-remaining[donor], donor))

@@ -1,4 +1,4 @@
-"""Any image set on the Hugging Face hub, by its repository: from a mirror here, or from the hub's parquet files."""
+"""Any image set of the Hugging Face hub by its repository, from a local mirror or the hub's parquet files."""
 
 import re
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
 
 PREFIX = "hf:"
-# Where the hub keeps every viewable set as parquet: <configuration>/<split>/0000.parquet.
+# The branch in which the hub converts every viewable set to <configuration>/<split>/0000.parquet.
 _CONVERTED = "refs/convert/parquet"
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
 @dataclass(frozen=True)
 class HubRepository(Source):
-    """A data set by its repository, `owner/name`, or `owner/name/configuration` where it has several.
+    """An image set by its repository on the hub.
 
     Attributes:
-        repository: `owner/name`.
-        configuration: One of its configurations; none where it has one alone.
-        data_dir: A mirror, whose folder `owner/name` goes before the hub; or none.
+        repository: The repository as `owner/name`.
+        configuration: One of the repository's configurations. None means that it has only one.
+        data_dir: A mirror, whose folder `owner/name` takes precedence over the hub, or None.
     """
 
     repository: str
@@ -36,50 +36,57 @@ class HubRepository(Source):
 
     @classmethod
     def parse(cls, name: str, data_dir: Path | None) -> "HubRepository":
-        """Read `hf:owner/name` or `hf:owner/name/configuration`.
+        """Parse `hf:owner/name` or `hf:owner/name/configuration`.
+
+        Args:
+            name: The name.
+            data_dir: A mirror; see the attribute.
+
+        Returns:
+            The source; its files are not read yet.
 
         Raises:
-            DatasetError: It has another form.
+            DatasetError: The name has another form.
         """
         parts = name.removeprefix(PREFIX).split("/")
         if len(parts) not in (2, 3) or not all(
             re.fullmatch(r"[\w.-]+", part) and part != ".." for part in parts
         ):
             raise DatasetError(
-                f"{name!r} names no set on the hub: write hf:owner/name, or hf:owner/name/configuration."
+                f"{name!r} is not the name of a set on the hub. Write hf:owner/name or hf:owner/name/configuration."
             )
         return cls("/".join(parts[:2]), parts[2] if len(parts) == 3 else None, data_dir)
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits' names, the training images' first."""
+        """Names of the splits, `train` first."""
         return tuple(sorted(self._shards, key=lambda split: (split != "train", split)))
 
     def count(self, split: str) -> int:
-        """How many images a split has."""
+        """Return the number of images in a split."""
         return sum(map(count_rows, self._files(split)))
 
     def read(self, split: str, *, rows: Tensor | None = None, size: Size | None = None) -> ImageSet:
-        """Read a split; arguments as for `Source.read`."""
+        """Read a split; see `Source.read`."""
         images, labels, start = [], [], 0
         for file in self._files(split):
-            told = read_labels(file)
-            chosen = torch.arange(len(told))
+            file_labels = read_labels(file)
+            chosen = torch.arange(len(file_labels))
             if rows is not None:
-                chosen = rows[(rows >= start) & (rows < start + len(told))] - start
+                chosen = rows[(rows >= start) & (rows < start + len(file_labels))] - start
             if len(chosen):
                 images.append(read_images(file, rows=chosen, size=size))
-                labels.append(told[chosen])
-            start += len(told)
+                labels.append(file_labels[chosen])
+            start += len(file_labels)
         if len({part.shape[1:] for part in images}) > 1:
             raise DatasetError(
-                f"The files of {self.repository} hold images of several sizes: bring them to one with image_size."
+                f"The files of {self.repository} hold images of several sizes. Scale them to one with image_size."
             )
         return ImageSet(self.repository, torch.cat(images), torch.cat(labels), self._classes)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes' names, where the first file tells them."""
+        """Names of the classes from the metadata of the first file; empty if it has none."""
         return read_class_names(self._files(self.splits[0])[0])
 
     @cached_property
@@ -94,54 +101,54 @@ class HubRepository(Source):
 
     @cached_property
     def _shards(self) -> dict[str, list[str]]:
-        """The files of each split, by their paths in the repository."""
+        """Paths of each split's files in the repository."""
         mirror = self._mirror
         if mirror is not None:
             names = [path.relative_to(mirror).as_posix() for path in sorted(mirror.rglob("*.parquet"))]
         else:
-            names = sorted(name for name in _listed(self.repository) if name.endswith(".parquet"))
+            names = sorted(name for name in _list_files(self.repository) if name.endswith(".parquet"))
         if self.configuration is not None:
             names = [name for name in names if PurePosixPath(name).parts[0] == self.configuration]
         configurations = sorted({str(PurePosixPath(name).parents[-2]) for name in names if "/" in name})
         if len(configurations) > 1:
             raise DatasetError(
-                f"{self.repository} has the configurations {', '.join(configurations[:10])}: name one, as in "
-                f"{PREFIX}{self.repository}/{configurations[0]}."
+                f"{self.repository} has the configurations {', '.join(configurations[:10])}. Name one of them, such "
+                f"as {PREFIX}{self.repository}/{configurations[0]}."
             )
         shards: dict[str, list[str]] = {}
         for name in names:
-            shards.setdefault(_split(PurePosixPath(name)), []).append(name)
+            shards.setdefault(_split_name(PurePosixPath(name)), []).append(name)
         if not shards:
             raise DatasetError(
-                f"{self.repository} has no parquet files: check the name, and its configuration."
+                f"{self.repository} has no parquet files. Check the name and the configuration."
             )
         return shards
 
     def _files(self, split: str) -> list[Path]:
         if split not in self._shards:
-            raise DatasetError(f"{self.repository} has no {split!r} split: it has {', '.join(self.splits)}.")
+            raise DatasetError(f"{self.repository} has no {split!r} split. It has {', '.join(self.splits)}.")
         mirror = self._mirror
         if mirror is not None:
             return [mirror / name for name in self._shards[split]]
-        return [_downloaded(self.repository, name) for name in self._shards[split]]
+        return [_download(self.repository, name) for name in self._shards[split]]
 
 
-def _split(path: PurePosixPath) -> str:
-    """`train` of `train.parquet`, of `train-00000-of-00002.parquet` and of `train/0000.parquet`."""
+def _split_name(path: PurePosixPath) -> str:
+    """Return `train` for `train.parquet`, `train-00000-of-00002.parquet` and `train/0000.parquet`."""
     return path.parent.name if path.stem.isdigit() else _SHARD.sub("", path.stem)
 
 
-def _listed(repository: str) -> list[str]:
+def _list_files(repository: str) -> list[str]:
     from huggingface_hub import HfApi
 
     try:
         return list(HfApi().list_repo_files(repository, repo_type="dataset", revision=_CONVERTED))
-    # The client raises its HTTP library's errors too, and that library changes with its version.
+    # The client also raises errors of its HTTP library, which differs between its versions.
     except Exception as error:
         raise _unreachable(repository, error) from error
 
 
-def _downloaded(repository: str, name: str) -> Path:
+def _download(repository: str, name: str) -> Path:
     from huggingface_hub import hf_hub_download
 
     try:
@@ -153,6 +160,6 @@ def _downloaded(repository: str, name: str) -> Path:
 def _unreachable(repository: str, error: Exception) -> DatasetError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
     return DatasetError(
-        f"{repository} could not be had from huggingface.co/datasets ({reason}): run the same command again, or pass "
-        f"--data-dir with a folder that holds {repository}/train.parquet."
+        f"{repository} could not be downloaded from huggingface.co/datasets ({reason}). Run the same command again, "
+        f"or pass --data-dir with a folder that holds {repository}/train.parquet."
     )

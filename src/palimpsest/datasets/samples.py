@@ -1,4 +1,4 @@
-"""Labeled samples of any kind: what proofs can be made of."""
+"""Base class of labeled samples: images, rows of a table, sequences of tokens."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -13,8 +13,11 @@ from palimpsest.storage import tensor_hash
 
 
 class SampleSet(ABC):
-    """Base of labeled samples in memory: a subclass is a frozen dataclass, names its tensor in `field`, and says in
-    `kind` what its samples are."""
+    """Base class of labeled samples in memory.
+
+    A subclass is a frozen dataclass. Its `field` names the attribute with the inputs, and its `kind` describes the
+    samples in messages.
+    """
 
     field: ClassVar[str]
     kind: ClassVar[str]
@@ -24,71 +27,76 @@ class SampleSet(ABC):
 
     @property
     def inputs(self) -> Tensor:
-        """What a network takes, `[n, *shape]`."""
+        """Inputs of a network, `[n, *shape]`."""
         return getattr(self, self.field)
 
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """Shape of one sample."""
 
     def __len__(self) -> int:
+        """Return the number of samples."""
         return len(self.labels)
 
     def subset(self, indices: Tensor) -> Self:
-        """Copy some samples, in the order given.
+        """Copy a selection of the samples.
 
         Args:
-            indices: Rows, `[m]` int64; a row may come twice.
+            indices: The rows to copy, `[m]` int64, in any order and with repetitions.
+
+        Returns:
+            A set of m samples, in the order of `indices`.
 
         Raises:
-            DatasetError: A row that is not there.
+            DatasetError: A row does not exist.
         """
         if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < len(self):
             wrong = indices[(indices < 0) | (indices >= len(self))][0]
-            raise DatasetError(f"{self.name} has no row {int(wrong)}: its rows are 0 to {len(self) - 1}.")
-        myself: Any = self
-        return replace(myself, **{self.field: self.inputs[indices], "labels": self.labels[indices]})
+            raise DatasetError(f"{self.name} has no row {int(wrong)}. Its rows are 0 to {len(self) - 1}.")
+        # The base class is not a dataclass itself, which a type checker does not accept in `replace`.
+        instance: Any = self
+        return replace(instance, **{self.field: self.inputs[indices], "labels": self.labels[indices]})
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of samples, labels and number of classes, in hexadecimal; the name does not matter."""
+        """Hash of samples, labels and number of classes, in hexadecimal; the name is not part of it."""
         return tensor_hash(self.inputs, self.labels, torch.tensor(self.classes))
 
 
 def check_labels(labels: Tensor, classes: int, place: str) -> None:
-    """Refuse labels outside 0 ... classes - 1.
+    """Check that all labels are from 0 to `classes - 1`.
 
     Args:
         labels: `[n]`, int64.
-        classes: How many classes there are.
-        place: What the message calls the set.
+        classes: Number of classes.
+        place: Name of the set in the error message.
 
     Raises:
-        DatasetError: Names the first wrong row and its label.
+        DatasetError: A label is out of range; the message names the first one and its row.
     """
     wrong = ((labels < 0) | (labels >= classes)).nonzero()
     if len(wrong):
         row = int(wrong[0])
         raise DatasetError(
-            f"Row {row} of {place} has label {int(labels[row])}, outside 0 to {classes - 1}: "
-            "mend the label or leave the row out."
+            f"Row {row} of {place} has label {int(labels[row])}, outside 0 to {classes - 1}. "
+            "Correct the label or remove the row."
         )
 
 
 def check_label_type(labels: Tensor, count: int, place: str) -> None:
-    """Refuse labels of another type or number than the samples.
+    """Check that there is one int64 label for each sample.
 
     Args:
-        labels: Expected to be int64 `[count]`.
-        count: Samples.
-        place: What the message calls the set.
+        labels: The labels.
+        count: Number of samples.
+        place: Name of the set in the error message.
 
     Raises:
-        DatasetError: They are something else.
+        DatasetError: The labels are not int64 of shape `[count]`.
     """
     if labels.dtype != torch.int64 or labels.shape != (count,):
         raise DatasetError(
-            f"{place} has labels of type {labels.dtype} and shape {list(labels.shape)}: "
-            f"give int64 of shape [{count}], one for each sample."
+            f"{place} has labels of type {labels.dtype} and shape {list(labels.shape)}. "
+            f"Pass int64 of shape [{count}], one for each sample."
         )

@@ -1,4 +1,4 @@
-"""What every place that images come from can do."""
+"""Base class of the sources of images."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -14,34 +14,43 @@ from palimpsest.errors import DatasetError
 
 
 class Source(ABC):
-    """Where images come from, found but not read yet; equal sources hold the same images.
+    """Source of images that reads them on demand. Equal sources hold the same images.
 
-    A subclass that is registered in `DATASETS`, or that an entry point of the group `palimpsest.datasets` names, is a
-    known set.
+    A subclass becomes a known set if it is registered in `DATASETS` or named by an entry point of the group
+    `palimpsest.datasets`.
     """
 
     @classmethod
     def open(cls, data_dir: Path | None) -> Self:
-        """The known set of this class; one that reads files overrides it.
+        """Create the known set of this class. Subclasses that read files override it.
 
         Args:
-            data_dir: A folder that mirrors data sets, absolute, or none.
+            data_dir: Absolute path of a folder that mirrors data sets, or None.
+
+        Returns:
+            The source.
         """
         return cls()
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits there are: `train`, `test`, and `public` where unlabeled images come with the set."""
+        """Names of the splits: `train`, `test`, and `public` if the set has unlabeled images."""
         return ("train", "test")
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes' names, in the order of their numbers; empty where they are not known."""
+        """Names of the classes, in the order of their numbers; empty if unknown."""
         return ()
 
     @abstractmethod
     def count(self, split: str) -> int:
-        """How many images a split has, without decoding them.
+        """Return the number of images in a split, without decoding them.
+
+        Args:
+            split: One of `splits`.
+
+        Returns:
+            The number of images.
 
         Raises:
             DatasetError: The images' files are missing or unreadable.
@@ -49,33 +58,39 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, split: str, *, rows: Tensor | None = None, size: Size | None = None) -> ImageSet:
-        """Decode a split, or some of its rows.
+        """Decode a split, or a selection of its rows.
 
         Args:
             split: One of `splits`.
-            rows: Only these rows of the split, int64, ascending; none takes all.
-            size: Scale every image to this height and width; none leaves them as they are.
+            rows: The rows of the split to read, int64, ascending. If omitted, all rows are read.
+            size: Height and width to scale every image to. If omitted, images keep their size.
+
+        Returns:
+            The images, in the order of their rows.
 
         Raises:
             DatasetError: An image or label is missing, unreadable or out of range, or sizes differ.
         """
 
     def read_all(self, *, size: Size | None = None) -> ImageSet:
-        """Decode everything: split by split, the training images first, or the source's own order where it has one.
+        """Decode all labeled images, in the order of `splits` unless a subclass defines another order.
 
         Args:
-            size: As for `read`.
+            size: Height and width to scale every image to. If omitted, images keep their size.
+
+        Returns:
+            The images of all splits except `public`.
 
         Raises:
-            DatasetError: As for `read`.
+            DatasetError: An image or label is missing, unreadable or out of range, or sizes differ.
         """
         parts = [
             self.read(split, size=size) for split in self.splits if split != "public" and self.count(split)
         ]
         if len({part.images.shape[1:] for part in parts}) > 1:
             raise DatasetError(
-                f"{parts[0].name} has images of {list(parts[0].shape)} and of {list(parts[1].shape)}: bring all to one "
-                "size with image_size."
+                f"{parts[0].name} has images of shape {list(parts[0].shape)} and of shape {list(parts[1].shape)}. "
+                "Scale all images to one size with image_size."
             )
         images, labels = (torch.cat([getattr(part, name) for part in parts]) for name in ("images", "labels"))
         return replace(parts[0], images=images, labels=labels, classes=max(part.classes for part in parts))

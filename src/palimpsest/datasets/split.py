@@ -1,4 +1,4 @@
-"""The test split of a set that comes without one."""
+"""Split into training and test rows for sets without a test split."""
 
 import torch
 from torch import Tensor
@@ -7,16 +7,16 @@ from palimpsest.randomness import make_generator
 
 
 def split_rows(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Divide rows into training and test rows, about four to one within every class.
+    """Split rows into training and test rows, about four to one within every class.
 
-    The division depends on the labels only, not on a run's seed: every run is tested on the same images.
+    The split depends only on the labels, not on a run's seed, so every run is tested on the same images.
 
     Args:
         labels: `[n]`, int64.
 
     Returns:
-        Training rows and test rows, int64, ascending. A class of one row has it in training; any other class
-        has rows in both.
+        Training rows and test rows, int64, ascending. The row of a class with a single row is a training row; every
+        other class has rows in both.
     """
     generator = make_generator(0, "datasets", "split")
     order = torch.randperm(len(labels), generator=generator)

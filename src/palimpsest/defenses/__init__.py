@@ -1,4 +1,4 @@
-"""What a client does to a proof before it leaves: one file each."""
+"""Defenses that a client applies to its proofs before they leave, one in each file."""
 
 from palimpsest.defenses.apply import apply_defenses, defend, defend_chunks, describe
 from palimpsest.defenses.clip_noise import ClipNoise

@@ -1,4 +1,4 @@
-"""Defenses by name, one after the other, and over chunks."""
+"""Application of defenses: one by name, several in sequence, and chunk by chunk."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -14,19 +14,19 @@ from palimpsest.registry import DEFENSES
 
 
 def defend(vectors: Tensor, name: str, *, generator: Generator, **settings: Any) -> Tensor:
-    """Defend proofs with one defense.
+    """Apply one defense to proofs.
 
     Args:
-        vectors: Gradient differences, `[n, d]`, float32 or float64; left as they are.
-        name: The defense: orthogonal, sign, prune, gaussian, perturb, smooth, or another that is registered.
-        generator: Where random numbers come from.
-        settings: The defense's own; the paper's by default.
+        vectors: Gradient differences, `[n, d]`, float32 or float64; not modified.
+        name: Name of the defense: orthogonal, sign, prune, gaussian, perturb, smooth, or another registered one.
+        generator: Source of random numbers.
+        **settings: Settings of the defense. If omitted, the paper's values.
 
     Returns:
         Defended proofs, `[n, d]`; `[n, dimensions]` for `project`.
 
     Raises:
-        ConfigurationError: There is no such defense, or it does not accept a setting.
+        ConfigurationError: The defense is unknown or does not accept a setting.
         ProofError: The proofs are not a finite `[n, d]` floating-point tensor.
     """
     try:
@@ -37,15 +37,15 @@ def defend(vectors: Tensor, name: str, *, generator: Generator, **settings: Any)
 
 
 def apply_defenses(vectors: Tensor, components: Sequence[Defense], *, generator: Generator) -> Tensor:
-    """Defend proofs with several defenses, one after the other, each with a generator of its own.
+    """Apply several defenses to proofs in sequence, each with a separate generator.
 
     Args:
-        vectors: Gradient differences, `[n, d]`, float32 or float64; left as they are.
-        components: The defenses, in the order in which they are applied; none gives the vectors themselves.
-        generator: Where the defenses' own generators come from; a second call gets others.
+        vectors: Gradient differences, `[n, d]`, float32 or float64; not modified.
+        components: Defenses, in the order of application. If empty, the vectors are returned unchanged.
+        generator: Source of the seed of the defenses' generators; a second call draws another seed.
 
     Returns:
-        Defended proofs, as the last defense leaves them.
+        Result of the last defense.
 
     Raises:
         ConfigurationError: A setting does not fit the proofs.
@@ -57,47 +57,50 @@ def apply_defenses(vectors: Tensor, components: Sequence[Defense], *, generator:
 def defend_chunks(
     chunks: Iterable[Tensor], components: Sequence[Defense], *, generator: Generator
 ) -> Iterator[Tensor]:
-    """Defend proofs chunk by chunk, with the result that `apply_defenses` has on all of them.
+    """Apply defenses chunk by chunk, with the same result as `apply_defenses` on all chunks together.
 
     Args:
         chunks: Consecutive rows of the gradient differences, `[m, d]` each.
-        components: As for `apply_defenses`.
-        generator: As for `apply_defenses`.
+        components: Defenses, in the order of application; see `apply_defenses`.
+        generator: Source of the seed of the defenses' generators; see `apply_defenses`.
 
     Yields:
-        Each chunk, defended.
+        The defended rows of each chunk.
 
     Raises:
         ConfigurationError: A setting does not fit the proofs.
         ProofError: The proofs are not a finite `[n, d]` floating-point tensor.
     """
     seed = fork(generator)
-    generators = [
-        make_generator(seed, "defence", position) for position in range(len(components))
-    ]  # codespell:ignore defence
+    # The purpose is part of the seed, so its spelling must not change.
+    purpose = "defence"  # codespell:ignore defence
+    generators = [make_generator(seed, purpose, position) for position in range(len(components))]
     for chunk in chunks:
         defended = chunk
-        for component, own in zip(components, generators, strict=True):
-            defended = component(defended, generator=own)
+        for component, component_generator in zip(components, generators, strict=True):
+            defended = component(defended, generator=component_generator)
         yield defended
 
 
 def describe(components: Iterable[Defense]) -> list[dict[str, Any]]:
-    """Name and settings of each defense, for JSON, as the configuration's `defenses` reads it; no secrets.
+    """Describe defenses by name and settings, without secrets.
 
     Args:
         components: Registered defenses, in order.
 
+    Returns:
+        A list that can be written as JSON and that the configuration's `defenses` accepts.
+
     Raises:
-        ConfigurationError: A defense has no name.
+        ConfigurationError: A defense is not registered.
     """
     names = {component: name for name, component in DEFENSES}
     described = []
     for component in components:
-        kind = type(component)
-        if kind not in names:
+        defense = type(component)
+        if defense not in names:
             raise ConfigurationError(
-                f"{kind.__qualname__} has no name: register it with `DEFENSES.register`."
+                f"{defense.__qualname__} has no name. Register it with `DEFENSES.register`."
             )
-        described.append({"name": names[kind], **component.model_dump(mode="json")})
+        described.append({"name": names[defense], **component.model_dump(mode="json")})
     return described

@@ -16,31 +16,30 @@ from palimpsest.registry import DEFENSES
 class ClipNoise(Defense):
     """Clip each proof's norm, then add the Gaussian noise that makes its release (epsilon, delta)-private.
 
-    Neighbors are any two samples: beyond epsilon and delta, nobody can tell from a proof which one was
-    forgotten. Two clipped proofs lie at most 2 * clip apart, and that is the sensitivity. The guarantee is
-    for real-valued noise: neither the generator nor float32 arithmetic is hardened against attacks on them. A
-    zero proof becomes pure noise.
+    Any two samples are neighbors: up to epsilon and delta, a proof does not reveal which of them was forgotten. Two
+    clipped proofs are at most 2 * clip apart, which is the sensitivity. The guarantee holds for real-valued noise:
+    neither the generator nor float32 arithmetic is hardened against attacks. A zero proof becomes pure noise.
     """
 
     source: ClassVar[str] = "Balle and Wang 2018 (analytic Gaussian mechanism), calibrated by dp-accounting"
     randomized: ClassVar[bool] = True
 
     clip: PositiveFloat = 1.0
-    """The largest norm before noise; longer proofs are scaled down to it."""
+    """Largest norm before the noise is added; longer proofs are scaled down to it."""
     epsilon: PositiveFloat = 8.0
-    """The privacy loss, over all releases of one proof together."""
+    """Privacy loss of all releases of one proof together."""
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
-    """The probability with which the loss may be larger."""
+    """Probability with which the privacy loss may exceed epsilon."""
     releases: PositiveInt = 1
-    """How often one proof will be issued, each time with fresh noise."""
+    """Number of times that one proof will be released, each time with fresh noise."""
 
     @cached_property
     def sigma(self) -> float:
-        """The noise's standard deviation; k Gaussian releases are worth one with sqrt(k) less noise."""
+        """Standard deviation of the noise; k releases are as private as one with 1/sqrt(k) of the noise."""
         return 2 * self.clip * math.sqrt(self.releases) * noise_multiplier(self.epsilon, self.delta)
 
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
-        """See `Defense`; draws d normal values for each proof."""
+        """Defend proofs; see `Defense`. Draws d normal values for each proof."""
         check_shape(proofs)
         noise = proofs.new_empty(proofs.shape[1])
 
@@ -54,7 +53,12 @@ class ClipNoise(Defense):
 
 @cache
 def noise_multiplier(epsilon: float, delta: float) -> float:
-    """The least standard deviation for (epsilon, delta)-privacy at sensitivity 1."""
+    """Return the smallest standard deviation for (epsilon, delta)-privacy at sensitivity 1.
+
+    Args:
+        epsilon: Privacy loss, positive.
+        delta: Probability, in (0, 1).
+    """
     from dp_accounting.pld.common import DifferentialPrivacyParameters
     from dp_accounting.pld.privacy_loss_mechanism import GaussianPrivacyLoss
 

@@ -1,4 +1,4 @@
-"""What every defense shares: one proof at a time, in order, from a checked input to one new tensor."""
+"""Base class of the defenses, and the functions that they share."""
 
 import math
 from abc import ABC, abstractmethod
@@ -11,42 +11,43 @@ from torch import Generator, Tensor
 from palimpsest.errors import ProofError
 from palimpsest.registry import Component
 
-# Where a sum of squares in float32 still has all its digits.
+# Above this, a sum of squares in float32 still has full precision.
 _LEAST = 1e-25
 
 
 class Defense(Component, ABC):
-    """What a client does to its proofs before they leave.
+    """Base class of the defenses, which change a client's proofs before they leave.
 
-    A defense treats each proof on its own, in row order, and draws its random numbers in that order from the
-    generator: calling it on chunks of rows, with the same generator, gives the rows of one call on the whole.
+    A defense processes each proof separately, in row order, and draws its random numbers from the generator in that
+    order. Calling it on chunks of rows with the same generator therefore gives the same rows as one call on all of
+    them.
     """
 
     randomized: ClassVar[bool] = False
-    """Whether others who run it on the same proof get another result: it draws random numbers or has a secret."""
+    """True if the result depends on random numbers or a secret, so that other parties get a different one."""
 
     @abstractmethod
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
         """Defend proofs.
 
         Args:
-            proofs: Gradient differences, `[n, d]`, float32 or float64; left as they are.
-            generator: Where random numbers come from, on any device; a deterministic defense ignores it.
+            proofs: Gradient differences, `[n, d]`, float32 or float64; not modified.
+            generator: Source of random numbers, on any device; a deterministic defense ignores it.
 
         Returns:
-            Defended proofs in a new tensor, `[n, d]` unless the defense says otherwise.
+            Defended proofs in a new tensor, `[n, d]` unless the defense documents another shape.
 
         Raises:
             ProofError: The proofs are not a finite `[n, d]` floating-point tensor.
         """
 
     def rekeyed(self, generator: Generator) -> Self:
-        """The same defense as another party runs it: with that party's secrets in place of this one's.
+        """Return the defense as another party runs it, with that party's secrets in place of these.
 
-        An attacker who trains through a defense takes this copy. A defense without secrets is its own copy.
+        An attacker that trains through a defense uses this copy. A defense without secrets returns itself.
 
         Args:
-            generator: Where the other party's secrets are drawn from.
+            generator: Source of the other party's secrets.
         """
         return self
 
@@ -54,15 +55,15 @@ class Defense(Component, ABC):
 def row_by_row(
     proofs: Tensor, write: Callable[[Tensor, Tensor], object], *, width: int | None = None
 ) -> Tensor:
-    """Apply a function to each proof in turn, so that a row and its result stay in the cache meanwhile.
+    """Apply a function to one proof at a time, so that the row and its result stay in the cache.
 
     Args:
         proofs: Gradient differences, `[n, d]`, float32 or float64.
-        write: Takes a proof `[d]` and writes its defended form into the second argument, `[width]`.
-        width: Coordinates of a defended proof; `d` by default.
+        write: Function that takes a proof, `[d]`, and writes its defended form to the second argument, `[width]`.
+        width: Number of coordinates of a defended proof. If omitted, `d`.
 
     Returns:
-        A new tensor, `[n, width]`.
+        Defended proofs in a new tensor, `[n, width]`.
 
     Raises:
         ProofError: The proofs are not a finite `[n, d]` floating-point tensor.
@@ -71,34 +72,37 @@ def row_by_row(
     with torch.no_grad():
         defended = proofs.new_empty(len(proofs), proofs.shape[1] if width is None else width)
         for index, (proof, out) in enumerate(zip(proofs, defended, strict=True)):
-            # Both extremes are finite exactly when all is, for NaN propagates; `isfinite` would be slower.
+            # Both extremes are finite exactly if all values are, because NaN propagates; `isfinite` is slower.
             if not all(math.isfinite(extreme) for extreme in torch.aminmax(proof)):
                 raise ProofError(
-                    f"Proof {index} holds a value that is not finite: compute it again or leave it out."
+                    f"Proof {index} has a value that is not finite. Compute it again or leave it out."
                 )
             write(proof, out)
     return defended
 
 
 def check_shape(proofs: Tensor) -> None:
-    """Refuse what is not a floating-point matrix with at least one column.
+    """Check that proofs are a floating-point matrix with at least one column.
+
+    Args:
+        proofs: Tensor to check.
 
     Raises:
-        ProofError: The proofs have another shape or type.
+        ProofError: The tensor has another shape or dtype.
     """
     if proofs.ndim != 2 or proofs.shape[1] == 0:
         raise ProofError(
-            f"Proofs have the shape {tuple(proofs.shape)}, not [n, d]: give one row for each sample."
+            f"Proofs have shape {tuple(proofs.shape)}, not [n, d] with d at least 1. Pass one row for each sample."
         )
     if proofs.dtype not in (torch.float32, torch.float64):
-        raise ProofError(f"Proofs are {proofs.dtype}, not float32 or float64: convert them first.")
+        raise ProofError(f"Proofs have dtype {proofs.dtype}, not float32 or float64. Convert them first.")
 
 
 def length(vector: Tensor) -> float:
-    """The Euclidean norm of a vector, `[d]`, to the last digits of float32.
+    """Return the Euclidean norm of a vector, `[d]`, to float32 precision.
 
-    Squares of small gradients vanish in float32, and those of large ones are infinite: only then it is summed in
-    float64, which takes ten times as long.
+    In float32, the squares of very small gradients underflow and those of large ones overflow. Only then are the
+    squares summed in float64, which takes ten times as long.
     """
     squares = float(vector.square().sum())
     if _LEAST < squares < math.inf:
@@ -109,12 +113,15 @@ def length(vector: Tensor) -> float:
 def fill_normal(buffer: Tensor, generator: Generator) -> Tensor:
     """Overwrite a buffer with independent N(0, 1) values, and return it.
 
-    They are drawn where the generator lives, so that a CPU generator serves proofs on a GPU as well. To fill
-    one buffer again and again takes half the time of new tensors, whose memory has to be found each time.
+    The values are drawn on the generator's device, so that a CPU generator also works for proofs on a GPU. Filling the
+    same buffer repeatedly takes half the time of creating new tensors, whose memory must be allocated each time.
 
     Args:
-        buffer: Any tensor; contiguous.
-        generator: Where random numbers come from.
+        buffer: Contiguous tensor of any shape.
+        generator: Source of random numbers.
+
+    Returns:
+        The buffer.
     """
     if buffer.device == generator.device:
         return buffer.normal_(generator=generator)

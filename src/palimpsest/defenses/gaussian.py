@@ -12,19 +12,19 @@ from palimpsest.registry import DEFENSES
 
 @DEFENSES.register("gaussian")
 class GaussianNoise(Defense):
-    """Add independent Gaussian noise of one standard deviation to every coordinate (IGF, Eq. 13).
+    """Add independent Gaussian noise with the same standard deviation to every coordinate (IGF, Eq. 13).
 
-    A zero proof becomes pure noise. Without clipping there is no (epsilon, delta): see `clip-noise`.
+    A zero proof becomes pure noise. Without clipping, there is no (epsilon, delta) guarantee; see `clip-noise`.
     """
 
     source: ClassVar[str] = "IGF, section B.3, Eq. 13; 0.1 in Table 2"
     randomized: ClassVar[bool] = True
 
     sigma: Annotated[float, Field(ge=0)] = 0.1
-    """The noise's standard deviation; a defended proof's norm is at least about sigma * sqrt(d)."""
+    """Standard deviation of the noise; the norm of a defended proof is at least about sigma * sqrt(d)."""
 
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
-        """See `Defense`; draws d normal values for each proof."""
+        """Defend proofs; see `Defense`. Draws d normal values for each proof."""
         check_shape(proofs)
         noise = proofs.new_empty(proofs.shape[1])
 

@@ -1,4 +1,4 @@
-"""Nothing but the norm."""
+"""Release of the norm alone."""
 
 from typing import ClassVar
 
@@ -10,16 +10,16 @@ from palimpsest.registry import DEFENSES
 
 @DEFENSES.register("norm-only")
 class NormOnly(Defense):
-    """Publish each proof's norm and nothing else: the least that the check `||Δg|| <= τ` needs.
+    """Release only each proof's norm, the minimum that the check `||Δg|| <= τ` needs.
 
-    The result keeps its shape, `[n, d]`, so that whatever reads proofs reads it too: the norm stands in the
-    first coordinate, all others are zero. A zero proof stays zero.
+    The first coordinate is the norm and all others are zero. The shape stays `[n, d]`, so that the result can be used
+    like any other proofs. A zero proof stays zero.
     """
 
     source: ClassVar[str] = "IGF, section 3.1: the auditor's check uses the norm alone"
 
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
-        """See `Defense`; deterministic."""
+        """Defend proofs deterministically; see `Defense`."""
 
         def keep_norm(proof: Tensor, out: Tensor) -> None:
             out.zero_()

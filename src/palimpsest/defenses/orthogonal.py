@@ -14,32 +14,32 @@ from palimpsest.registry import DEFENSES
 class OrthogonalObfuscation(Defense):
     """Replace each proof by a random vector orthogonal to it (IGF, Eq. 10).
 
-    A zero proof stays zero: it has no direction to hide. What is left of any other proof is its norm, and the
-    hyperplane in which the result lies: whoever guesses the proof can confirm it by either.
+    A zero proof stays zero, because it has no direction to hide. The result has the norm of the proof
+    and is orthogonal to it, and either property is enough to check a guess of the proof.
     """
 
     source: ClassVar[str] = "IGF, section 3.3, Eq. 10"
     randomized: ClassVar[bool] = True
 
     rescale: bool = True
-    """Give each result the norm of its proof, as section 3.3 intends; false leaves Eq. 10 as printed, whose
-    norm is about sqrt(d)."""
+    """Scale each result to the norm of its proof, as section 3.3 intends. With false, Eq. 10 as printed, where the norm
+    is about sqrt(d)."""
 
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
-        """See `Defense`; draws d normal values for each proof.
+        """Defend proofs; see `Defense`. Draws d normal values for each proof.
 
         Raises:
-            ProofError: As for `Defense`, or a proof has a single coordinate, to which nothing is orthogonal.
+            ProofError: See `Defense`. Also, a proof has a single coordinate, so that nothing is orthogonal to it.
         """
         check_shape(proofs)
         if proofs.shape[1] == 1:
             raise ProofError(
-                "A proof of a single coordinate has no orthogonal direction: use another defense."
+                "A proof with a single coordinate has no orthogonal direction. Use another defense."
             )
         noise, direction = proofs.new_empty(proofs.shape[1]), proofs.new_empty(proofs.shape[1])
 
         def obfuscate(proof: Tensor, out: Tensor) -> None:
-            # A zero proof takes its share of the random numbers as well, so that it doesn't change the next.
+            # A zero proof also consumes random numbers, so that it does not change the noise of the next proof.
             self.draw(noise, proof, generator)
             norm = length(proof)
             if norm == 0:
@@ -51,25 +51,32 @@ class OrthogonalObfuscation(Defense):
         return row_by_row(proofs, obfuscate)
 
     def draw(self, noise: Tensor, proof: Tensor, generator: Generator) -> None:
-        """Fill `noise`, `[d]`, with the random vector of Eq. 10 for one proof, `[d]`."""
+        """Fill a buffer with the random vector of Eq. 10 for one proof.
+
+        Args:
+            noise: Buffer to fill, `[d]`.
+            proof: The proof, `[d]`.
+            generator: Source of random numbers.
+        """
         fill_normal(noise, generator)
 
 
 def orthogonalize(noise: Tensor, direction: Tensor) -> float:
-    """Take a unit vector's component out of the noise, in place (Gram-Schmidt).
+    """Remove the component along a unit vector from the noise, in place (Gram-Schmidt).
 
-    Noise that lies close to the direction leaves mostly rounding errors: while half is lost, once more.
+    Noise nearly parallel to the direction leaves mostly rounding errors, so the step is repeated until it keeps at
+    least half of the length.
 
     Args:
-        noise: A random vector, `[d]`.
-        direction: What it shall be orthogonal to, `[d]`, of length 1.
+        noise: Random vector, `[d]`.
+        direction: Unit vector, `[d]`, to which the result is orthogonal.
 
     Returns:
-        The length of what is left.
+        Norm of the remaining noise.
     """
     while True:
         along = float(noise @ direction)
         left = length(noise.sub_(direction, alpha=along))
-        # By Pythagoras, at least half of the length before: measuring that as well would be one more pass.
+        # By Pythagoras, at least half of the length is then left. Measuring the length before costs another pass.
         if 3 * left**2 >= along**2:
             return left

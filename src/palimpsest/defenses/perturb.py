@@ -14,19 +14,19 @@ from palimpsest.registry import DEFENSES
 class GradientPerturbation(Defense):
     """Add Gaussian noise in proportion to each coordinate's magnitude (IGF, Eq. 14).
 
-    Zero coordinates stay zero. The paper gives one number, 0.01; only the settings' product matters.
+    Zero coordinates stay zero. The paper gives one number, 0.01: only the product of the two settings matters.
     """
 
     source: ClassVar[str] = "IGF, section B.3, Eq. 14; 0.01 in Table 2"
     randomized: ClassVar[bool] = True
 
     scale: Annotated[float, Field(ge=0)] = 0.01
-    """What the standard normal noise is multiplied by."""
+    """Factor of the standard normal noise."""
     factor: Annotated[float, Field(ge=0)] = 1.0
-    """What the coordinates' magnitudes are multiplied by."""
+    """Factor of the coordinates' magnitudes."""
 
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
-        """See `Defense`; draws d normal values for each proof."""
+        """Defend proofs; see `Defense`. Draws d normal values for each proof."""
         check_shape(proofs)
         noise = proofs.new_empty(proofs.shape[1])
 

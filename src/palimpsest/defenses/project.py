@@ -14,37 +14,36 @@ from palimpsest.registry import DEFENSES
 
 @DEFENSES.register("project")
 class RandomProjection(Defense):
-    """Project each proof to a few coordinates by one random matrix that everybody shares.
+    """Project each proof to fewer coordinates with one random matrix that all clients and the auditor share.
 
-    Every coordinate is added, with a random sign, to one random coordinate of the result (a count sketch).
-    Squared norms are kept in expectation, with a relative standard deviation of at most sqrt(2 / dimensions),
-    so that the check of the norm still means something. The matrix is public: what it drops is hidden, and no
-    more. A zero proof stays zero.
+    Every coordinate is added, with a random sign, to one random coordinate of the result (a count sketch). Squared
+    norms are preserved in expectation, with a relative standard deviation of at most sqrt(2 / dimensions), so that the
+    norm check remains meaningful. The matrix is public, so it hides only what it drops. A zero proof stays zero.
     """
 
     source: ClassVar[str] = "Charikar, Chen and Farach-Colton 2002; Weinberger et al. 2009"
 
     dimensions: PositiveInt = 1024
-    """Coordinates of a defended proof; at most d."""
+    """Number of coordinates of a defended proof, at most d."""
     seed: NonNegativeInt = 0
-    """Which matrix: the clients and the auditor agree on it, and all proofs share it."""
+    """Seed of the matrix, on which the clients and the auditor agree."""
 
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
-        """See `Defense`; the generator is not used, for the matrix follows from the seed.
+        """Defend proofs; see `Defense`. The generator is not used, because the matrix follows from the seed.
 
         Returns:
             Projected proofs in a new tensor, `[n, dimensions]`.
 
         Raises:
-            ConfigurationError: There are more dimensions than coordinates.
-            ProofError: As for `Defense`.
+            ConfigurationError: `dimensions` is larger than the number of coordinates of a proof.
+            ProofError: See `Defense`.
         """
         check_shape(proofs)
         dimension = proofs.shape[1]
         if self.dimensions > dimension:
             raise ConfigurationError(
-                f"project: {self.dimensions} dimensions are more than a proof's {dimension} coordinates: "
-                f"choose from 1 to {dimension}."
+                f"project has {self.dimensions} dimensions, but a proof has only {dimension} coordinates. "
+                f"Choose dimensions from 1 to {dimension}."
             )
         buckets, signs = self.matrix(dimension)
         buckets, signs = buckets.to(proofs.device), signs.to(proofs)
@@ -55,13 +54,13 @@ class RandomProjection(Defense):
         return row_by_row(proofs, project, width=self.dimensions)
 
     def matrix(self, dimension: int) -> tuple[Tensor, Tensor]:
-        """The shared matrix, one entry in each column.
+        """Return the shared matrix, which has one entry in each column.
 
         Args:
-            dimension: Coordinates of a proof, d.
+            dimension: Number of coordinates of a proof, d.
 
         Returns:
-            The row of each column's entry, `[d]`, int64, and its sign, `[d]`, int64, -1 or 1.
+            The row of each column's entry, `[d]` int64, and its sign, `[d]` int64, -1 or 1.
         """
         generator = make_generator(self.seed, "projection", self.dimensions, dimension)
         buckets = torch.randint(self.dimensions, (dimension,), generator=generator)

@@ -13,12 +13,11 @@ from palimpsest.registry import DEFENSES
 class SignCompression(Defense):
     """Keep only each coordinate's sign: -1, 0 or 1 (IGF, Eq. 11).
 
-    A proof's norm becomes the square root of its number of non-zero coordinates, whatever it was before. A
-    zero proof stays zero.
+    The norm of a defended proof is the square root of its number of nonzero coordinates. A zero proof stays zero.
     """
 
     source: ClassVar[str] = "IGF, section B.3, Eq. 11"
 
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
-        """See `Defense`; deterministic."""
+        """Defend proofs deterministically; see `Defense`."""
         return row_by_row(proofs, lambda proof, out: torch.sign(proof, out=out))

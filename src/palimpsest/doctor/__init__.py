@@ -1,4 +1,4 @@
-"""Whether the artifacts of an attack fit together, examined before the attack runs."""
+"""Checks of an attack's artifacts before the attack runs."""
 
 from palimpsest.doctor.examine import examine
 from palimpsest.doctor.finding import Finding, Level

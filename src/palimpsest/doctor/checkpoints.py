@@ -1,4 +1,4 @@
-"""Do the checkpoints belong to the network, and to each other?"""
+"""Checks of the two checkpoints against the network and against each other."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,67 +8,74 @@ from torch import Tensor, nn
 from palimpsest.doctor.finding import Finding, error, ok, warning
 from palimpsest.storage import Parameters
 
-_NAMED = 5
-_MIXING = (nn.modules.batchnorm._BatchNorm,)
+_MOST_NAMED = 5
+_BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)
 
 
 def check_names(which: str, parameters: Parameters, network: nn.Module) -> Iterator[Finding]:
-    """Names and shapes of a checkpoint beside the network's.
+    """Compare the names and shapes of a checkpoint's tensors with the network's.
 
     Args:
-        which: What the checkpoint is called.
-        parameters: Its tensors.
-        network: As the factory made it.
+        which: The checkpoint's name in findings: `original` or `unlearned`.
+        parameters: The checkpoint's tensors.
+        network: The network that the factory built.
     """
     expected: Mapping[str, Tensor] = network.state_dict()
     missing = [name for name in expected if name not in parameters]
-    strange = [name for name in parameters if name not in expected]
+    unexpected = [name for name in parameters if name not in expected]
     reshaped = [
-        f"{name} is {list(parameters[name].shape)}, the network's is {list(tensor.shape)}"
+        f"{name} is {list(parameters[name].shape)}, in the network {list(tensor.shape)}"
         for name, tensor in expected.items()
         if name in parameters and parameters[name].shape != tensor.shape
     ]
     if missing:
         yield error(
-            which, f"It lacks {_listed(missing)}: it belongs to another network, or to a part of this one."
+            which, f"It lacks {_listed(missing)}. It belongs to another network, or to a part of this one."
         )
-    if strange:
+    if unexpected:
         yield error(
-            which, f"The network has no {_listed(strange)}: name the factory that this checkpoint came from."
+            which,
+            f"The network has no {_listed(unexpected)}. Pass the model that this checkpoint was saved from.",
         )
     if reshaped:
-        yield error(which, f"{_listed(reshaped)}: set model_arguments to those that it was trained with.")
-    if not (missing or strange or reshaped):
-        yield ok(which, f"{len(expected):,} tensors, names and shapes as the network has them.")
+        yield error(which, f"{_listed(reshaped)}. Set model_arguments to those that it was trained with.")
+    if not (missing or unexpected or reshaped):
+        yield ok(which, f"{len(expected):,} tensors, with the names and shapes of the network.")
 
 
 def check_pair(before: Parameters, after: Parameters) -> Iterator[Finding]:
-    """Did anything change between the two checkpoints?"""
+    """Measure the change between the two checkpoints.
+
+    Args:
+        before: Tensors of the original model.
+        after: Tensors of the unlearned model.
+    """
     shared = [name for name in before if name in after and before[name].shape == after[name].shape]
-    moved = [name for name in shared if not torch.equal(before[name], after[name])]
-    if not moved:
+    changed = [name for name in shared if not torch.equal(before[name], after[name])]
+    if not changed:
         yield error(
-            "checkpoints", "They hold the same numbers: every proof is zero. Give the model after unlearning."
+            "checkpoints",
+            "Both hold the same values, so every proof is zero. Pass the model after unlearning as unlearned.",
         )
         return
     change = (
-        sum(float((after[name].double() - before[name].double()).square().sum()) for name in moved) ** 0.5
+        sum(float((after[name].double() - before[name].double()).square().sum()) for name in changed) ** 0.5
     )
     size = sum(float(before[name].double().square().sum()) for name in shared) ** 0.5
     yield ok(
         "checkpoints",
-        f"{len(moved):,} tensors differ; the distance is {change / max(size, 1e-30):.2%} of the norm.",
+        f"{len(changed):,} tensors differ; their distance is {change / max(size, 1e-30):.2%} of the parameters' norm.",
     )
 
 
 def check_layers(network: nn.Module, pixels: int) -> Iterator[Finding]:
-    """Layers whose behavior in training would make another proof, and how much a gradient holds.
+    """Check layers whose gradients depend on the training mode, and report the length of a gradient.
 
     Args:
-        network: With the original model's parameters.
-        pixels: Numbers in one image.
+        network: The network with the original model's parameters.
+        pixels: Number of values in one sample.
     """
-    norms = [(name, module) for name, module in network.named_modules() if isinstance(module, _MIXING)]
+    norms = [(name, module) for name, module in network.named_modules() if isinstance(module, _BATCH_NORMS)]
     without = [name for name, module in norms if module.running_mean is None]
     untouched = [
         name
@@ -78,26 +85,27 @@ def check_layers(network: nn.Module, pixels: int) -> Iterator[Finding]:
     if without:
         yield error(
             "batch norm",
-            f"{_listed(without)} keep no running statistics, so that samples of a batch mix: no sample has a gradient "
-            "of its own.",
+            f"{_listed(without)} keep no running statistics. Samples of a batch then affect each other, and no sample "
+            "has a gradient of its own.",
         )
     elif untouched:
         yield warning(
             "batch norm",
-            f"{_listed(untouched)} never counted a batch: if the running statistics were not saved, proofs are made by "
-            "another function than the federation's.",
+            f"{_listed(untouched)} have never processed a batch. If their running statistics were not saved, proofs "
+            "are gradients of another function than the federation trained.",
         )
     elif norms:
         yield ok(
             "batch norm",
-            f"{len(norms)} layers; proofs are made in evaluation mode, with their running statistics.",
+            f"{len(norms)} layers; proofs are made in evaluation mode, with the running statistics.",
         )
     dropping = [
         name for name, module in network.named_modules() if isinstance(module, nn.modules.dropout._DropoutNd)
     ]
     if dropping:
         yield ok(
-            "mode", f"{len(dropping)} dropout layers, which are off: proofs are made in evaluation mode."
+            "mode",
+            f"{len(dropping)} dropout layers, which are off because proofs are made in evaluation mode.",
         )
     count = sum(parameter.numel() for parameter in network.parameters())
     yield ok(
@@ -106,5 +114,5 @@ def check_layers(network: nn.Module, pixels: int) -> Iterator[Finding]:
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more

@@ -1,4 +1,4 @@
-"""The examination: piece by piece, so that one that does not fit hides as few others as can be."""
+"""Examination of an attack's artifacts, one by one, so that an error in one hides as few others as possible."""
 
 import tempfile
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from palimpsest.doctor.proofs import COMPARED, check_attestation, check_dimensio
 from palimpsest.doctor.server import examine_server
 from palimpsest.gradients import gradient_differences, parameter_count
 from palimpsest.metrics import evaluate
-from palimpsest.models import build_own
+from palimpsest.models import build_custom_model
 from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples
 from palimpsest.proofs import Proofs, load_proofs
 from palimpsest.randomness import make_generator
@@ -29,15 +29,17 @@ from palimpsest.system.device import pick_device
 
 
 def examine(config: ArtifactsConfig, *, folder: Path, data_dir: Path | None = None) -> Iterator[Finding]:
-    """Say, before hours are spent, whether the pieces of a case fit; at most twenty samples are asked about.
+    """Check whether the artifacts of an attack are consistent, before the attack takes hours.
+
+    An oracle is queried about at most twenty samples.
 
     Args:
-        config: The case.
-        folder: Where its run would stand; nothing is written there.
-        data_dir: A mirror of the published sets.
+        config: The artifacts and the attack.
+        folder: The folder that the attack's run would use; nothing is written there.
+        data_dir: A local mirror of the published data sets. If None, they come from the hub.
 
     Yields:
-        A finding for each thing that was looked at.
+        A finding for each check.
     """
     with tempfile.TemporaryDirectory() as scratch:
         yield from _Examination(
@@ -54,38 +56,35 @@ class _Examination:
     scratch: Path
 
     def findings(self) -> Iterator[Finding]:
-        """All of them; what depends on a piece that does not fit is passed over."""
+        """Yield all findings; checks that depend on an artifact with an error are skipped."""
         if self.config.gradients is not None:
-            yield from tried(
-                "attack",
-                self._check_attack,
-            )
+            yield from tried("attack", self._check_attack)
             yield from examine_server(self.config, data_dir=self.data_dir, device=self.device)
             return
-        whole = True
-        for finding in self._pieces():
-            # An attack never sees the truth.
-            whole = whole and (finding.level is not Level.ERROR or finding.subject == "truth")
+        complete = True
+        for finding in self._check_artifacts():
+            # An error in the truth doesn't stop the attack, which never uses the truth.
+            complete = complete and (finding.level is not Level.ERROR or finding.subject == "truth")
             yield finding
-        pieces = (yield from tried("case", self._gather)) if whole else None
-        if pieces is not None:
-            view = pieces.view(device=self.device, memory_budget=self.config.memory_budget)
+        artifacts = (yield from tried("artifacts", self._load_without_truth)) if complete else None
+        if artifacts is not None:
+            view = artifacts.view(device=self.device, memory_budget=self.config.memory_budget)
             yield from guarded("attack", check_plan(self.config, view, self.folder))
 
-    def _pieces(self) -> Iterator[Finding]:
+    def _check_artifacts(self) -> Iterator[Finding]:
         config = self.config
         yield from tried("attack", self._check_attack)
-        proofs = yield from tried("proofs", lambda: load_proofs(config.brought))
+        proofs = yield from tried("proofs", lambda: load_proofs(config.attacked_file))
         if proofs is not None:
             yield from check_vectors(proofs)
-        brought = yield from tried("images", self._images)
-        if brought is None:
+        loaded = yield from tried("images", self._load_images)
+        if loaded is None:
             return
-        models = yield from examine_models(config, brought.samples, device=self.device)
-        images = brought.samples
+        models = yield from examine_models(config, loaded.samples, device=self.device)
+        images = loaded.samples
         if models is not None:
             classes = models.classes
-            images = yield from tried("classes", lambda: in_classes(brought.samples, classes))
+            images = yield from tried("classes", lambda: in_classes(loaded.samples, classes))
         if images is None:
             return
         yield from check_range(images)
@@ -97,15 +96,15 @@ class _Examination:
         if models is not None:
             yield from check_attestation(proofs, models)
             if not config.defenses:
-                yield from check_dimension(proofs, models.original, self._frozen(images))
+                yield from check_dimension(proofs, models.original, self._count_frozen(images))
         if models is None and config.model is not None and config.oracle.source is None:
             return
-        oracle_source = yield from tried("oracle", lambda: self._oracle(models, images, proofs))
+        oracle_source = yield from tried("oracle", lambda: self._open_oracle(models, images, proofs))
         if oracle_source is not None:
             yield from guarded("oracle", check_answers(oracle_source, models, images))
-        yield from self._truth(proofs, models, images, brought.names, oracle_source)
+        yield from self._check_truth(proofs, models, images, loaded.names, oracle_source)
 
-    def _truth(
+    def _check_truth(
         self,
         proofs: Proofs,
         models: Models | None,
@@ -121,55 +120,59 @@ class _Examination:
         if truth is None and config.truth is None:
             yield warning(
                 "truth",
-                "The forgotten images are not given: nothing is scored, and the proofs can't be checked.",
+                "The forgotten images are not given. Nothing is scored, and the proofs can't be checked against them.",
             )
         if truth is None:
             return
-        few, vectors = truth.subset(torch.arange(min(COMPARED, len(truth)))), proofs.vectors[:COMPARED]
+        first, vectors = truth.subset(torch.arange(min(COMPARED, len(truth)))), proofs.vectors[:COMPARED]
         generator = make_generator(config.seed, "doctor")
-        if isinstance(few, ImageSet) and isinstance(images, ImageSet):
-            scores = evaluate(few.images, few, images, bootstrap=10, generator=generator)
+        if isinstance(first, ImageSet) and isinstance(images, ImageSet):
+            scores = evaluate(first.images, first, images, bootstrap=10, generator=generator)
             yield ok(
                 "scores",
-                f"True images given as reconstructions score an MSE of {float(scores.mse.max()):.1g}.",
+                f"The true images, scored as reconstructions, have an MSE of at most {float(scores.mse.max()):.1g}.",
             )
             if scores.lpips_reason:
                 yield warning("scores", f"LPIPS will be absent: {scores.lpips_reason}")
         if config.defenses:
             yield warning(
                 "truth",
-                "Defended proofs are not the true images' gradient differences: they are not compared.",
+                "The proofs are defended, so they are not compared with the true images' gradient differences.",
             )
         elif models is not None and parameter_count(models.original) == vectors.shape[1]:
-            ours = gradient_differences(models.original, models.unlearned, few.inputs, few.labels).cpu()
-            yield from check_truth(vectors, ours, few, models)
+            expected = gradient_differences(
+                models.original, models.unlearned, first.inputs, first.labels
+            ).cpu()
+            yield from check_truth(vectors, expected, first, models)
         elif (
             oracle_source is not None
             and oracle_source.budget is None
             and oracle_source.oracle.dimension == vectors.shape[1]
         ):
-            answers = yield from tried("truth", lambda: ask(oracle_source, few))
+            answers = yield from tried("truth", lambda: ask(oracle_source, first))
             if answers is not None:
-                yield from check_truth(vectors, answers, few, None)
+                yield from check_truth(vectors, answers, first, None)
         elif models is None:
             yield warning(
                 "truth",
-                "Whether the true images score zero is not known: without the models only the oracle could tell, and "
-                "it has a budget, knows the auxiliary images alone, or does not fit.",
+                "The proofs can't be compared with the true images' gradient differences. Without the models only the "
+                "oracle could compute those, and it has a budget, covers only the auxiliary images, or has errors.",
             )
 
-    def _images(self) -> LoadedSamples:
+    def _load_images(self) -> LoadedSamples:
         config = self.config
         return load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=self.data_dir)
 
-    def _frozen(self, images: SampleSet) -> int:
-        """Numbers in the parameters that the factory made with `requires_grad=False`."""
+    def _count_frozen(self, images: SampleSet) -> int:
+        """Count the values of the parameters that the factory created with `requires_grad=False`."""
         config = self.config
         assert config.model is not None, "models were loaded"
-        network = build_own(config.model, config.model_arguments, shape=images.shape, classes=images.classes)
-        return sum(one.numel() for one in network.parameters() if not one.requires_grad)
+        network = build_custom_model(
+            config.model, config.model_arguments, shape=images.shape, classes=images.classes
+        )
+        return sum(parameter.numel() for parameter in network.parameters() if not parameter.requires_grad)
 
-    def _oracle(self, models: Models | None, images: SampleSet, proofs: Proofs) -> OracleSource:
+    def _open_oracle(self, models: Models | None, images: SampleSet, proofs: Proofs) -> OracleSource:
         return open_oracle(
             self.config.oracle,
             models=models,
@@ -182,7 +185,7 @@ class _Examination:
     def _check_attack(self) -> None:
         check_attack_on_artifacts(self.config, self.config.attack.build())
 
-    def _gather(self) -> AuditorArtifacts:
+    def _load_without_truth(self) -> AuditorArtifacts:
         without_truth = self.config.model_copy(update={"truth": None})
         return load_auditor_artifacts(
             without_truth, folder=self.scratch, data_dir=self.data_dir, device=self.device

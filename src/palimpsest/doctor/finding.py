@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Level(StrEnum):
-    """How serious a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     """The artifact is as it should be."""
@@ -26,9 +26,9 @@ class Finding:
     """The result of one check.
 
     Args:
-        level: How serious the finding is.
-        subject: What was checked, in one or two words, such as `auxiliary`.
-        message: What was found, and what to do about it.
+        level: The severity of the finding.
+        subject: The artifact or property that was checked, in one or two words, such as `auxiliary`.
+        message: The result, and the remedy if there is a problem.
     """
 
     level: Level

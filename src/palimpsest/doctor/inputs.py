@@ -1,4 +1,4 @@
-"""Does the model recognize the auditor's images as they come to it?"""
+"""Checks of the auxiliary samples: range, classes, and whether the original model recognizes them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,51 +12,57 @@ from palimpsest.doctor.finding import Finding, ok, warning
 from palimpsest.metrics import binomial_interval
 from palimpsest.models import Normalized, bare
 
-_TRIED = 512
-# A share of images that is no accident, and a choice of input that is clearly better than the one given.
-_BETTER = 0.15
-# A model that is right so often knows its images, also where they are of one class.
-_SURE = 0.95
+_MOST_TESTED = 512
+# A gain in accuracy by more than this is not an accident.
+_CLEAR_GAIN = 0.15
+# A model with at least this accuracy recognizes its images, even if all of them belong to one class.
+_CERTAIN = 0.95
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A way in which images may come to a network.
+class InputScaling:
+    """A scaling of images that networks are commonly trained with.
 
     Args:
-        words: What it is.
-        mean: Of each channel, in pixels of [0, 1].
-        std: Of each channel.
+        name: Its name in messages.
+        mean: Mean of each channel, for pixels in [0, 1].
+        std: Standard deviation of each channel, for pixels in [0, 1].
     """
 
-    words: str
+    name: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
-READINGS = (
-    Reading("images in [0, 1]", (0.0,), (1.0,)),
-    Reading("images in 0 ... 255", (0.0,), (1 / 255,)),
-    Reading("images in [-1, 1]", (0.5,), (0.5,)),
-    Reading("ImageNet's normalization", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    Reading("CIFAR-10's normalization", (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
-    Reading("MNIST's normalization", (0.1307,), (0.3081,)),
+COMMON_SCALINGS = (
+    InputScaling("images in [0, 1]", (0.0,), (1.0,)),
+    InputScaling("images in [0, 255]", (0.0,), (1 / 255,)),
+    InputScaling("images in [-1, 1]", (0.5,), (0.5,)),
+    InputScaling("ImageNet's normalization", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    InputScaling("CIFAR-10's normalization", (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
+    InputScaling("MNIST's normalization", (0.1307,), (0.3081,)),
 )
 
 
-def own_reading(images: ImageSet) -> Reading:
-    """The normalization that many training codes make: of each channel by its own mean and standard deviation.
+def channel_scaling(images: ImageSet) -> InputScaling:
+    """Return the normalization of each channel by its mean and standard deviation over a set of images.
 
     Args:
-        images: Such as the network was trained on.
+        images: Images like those that the network was trained on.
     """
     channels = images.images.movedim(1, 0).flatten(1)
     mean, std = channels.mean(1), channels.std(1).clamp_min(1e-3)
-    return Reading("their own mean and standard deviation", tuple(mean.tolist()), tuple(std.tolist()))
+    return InputScaling(
+        "the images' own mean and standard deviation", tuple(mean.tolist()), tuple(std.tolist())
+    )
 
 
 def check_range(samples: SampleSet) -> Iterator[Finding]:
-    """The samples' kind and range, and which classes are there."""
+    """Report the samples' kind and range, and classes without samples.
+
+    Args:
+        samples: The auxiliary samples, with the model's number of classes.
+    """
     present = samples.labels.unique().numel()
     if isinstance(samples, ImageSet):
         yield from _check_pixels(samples)
@@ -69,7 +75,8 @@ def check_range(samples: SampleSet) -> Iterator[Finding]:
     if present < samples.classes:
         yield warning(
             "classes",
-            f"{present} of the model's {samples.classes} classes are among them: the attack never sees the others.",
+            f"Only {present} of the model's {samples.classes} classes have auxiliary samples. The attack learns "
+            "nothing about the others.",
         )
 
 
@@ -82,78 +89,80 @@ def _check_pixels(images: ImageSet) -> Iterator[Finding]:
     )
     if high <= 2 / 255:
         yield warning(
-            "images", "They are almost black: pixels of 0 to 255 may have been divided by 255 twice."
+            "images", "The images are almost black. Pixels of 0 to 255 may have been divided by 255 twice."
         )
 
 
 @torch.no_grad()
 def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator[Finding]:
-    """Whether the original model recognizes the images as they come to it, or would in another form or numbering.
+    """Check whether the original model recognizes the samples, or would with another scaling or numbering of classes.
 
     Args:
         model: The original model, with its normalization.
-        images: The auditor's, with labels.
-        device: Where the model is.
+        images: The labeled auxiliary samples.
+        device: The model's device.
     """
-    rows = torch.linspace(0, len(images) - 1, min(_TRIED, len(images))).round().long()
+    rows = torch.linspace(0, len(images) - 1, min(_MOST_TESTED, len(images))).round().long()
     pixels, labels = images.inputs[rows].to(device), images.labels[rows]
-    guesses = _guesses(model, pixels)
-    share = float((guesses == labels).double().mean())
-    often = float(labels.bincount().max()) / len(labels)
-    low, high = binomial_interval(round(share * len(labels)), len(labels))
-    told = (
-        f"The original model recognizes {share:.1%} of {len(labels)} auxiliary {images.kind} (95 % interval {low:.1%} "
-        f"to {high:.1%}); the commonest class is {often:.1%}."
+    predictions = _predict(model, pixels)
+    accuracy = float((predictions == labels).double().mean())
+    most_frequent = float(labels.bincount().max()) / len(labels)
+    low, high = binomial_interval(round(accuracy * len(labels)), len(labels))
+    result = (
+        f"The original model classifies {accuracy:.1%} of {len(labels)} auxiliary {images.kind} correctly (95 % "
+        f"interval {low:.1%} to {high:.1%}). The most frequent class makes up {most_frequent:.1%}."
     )
     network = bare(model)
-    best, reading = max(
+    best, scaling = max(
         (
             (
                 float(
-                    (_guesses(Normalized(network, one.mean, one.std).to(device), pixels) == labels)
+                    (_predict(Normalized(network, scaling.mean, scaling.std).to(device), pixels) == labels)
                     .double()
                     .mean()
                 ),
-                one,
+                scaling,
             )
-            for one in ((*READINGS, own_reading(images)) if isinstance(images, ImageSet) else ())
-            if len(one.mean) in (1, images.shape[0])
+            for scaling in (
+                (*COMMON_SCALINGS, channel_scaling(images)) if isinstance(images, ImageSet) else ()
+            )
+            if len(scaling.mean) in (1, images.shape[0])
         ),
         key=lambda pair: pair[0],
-        default=(0.0, READINGS[0]),
+        default=(0.0, COMMON_SCALINGS[0]),
     )
-    if best > share + _BETTER:
+    if best > accuracy + _CLEAR_GAIN:
         yield warning(
             "normalization",
-            f"{told} With {reading.words} it would be {best:.1%}: set --mean {_spelled(reading.mean)} --std "
-            f"{_spelled(reading.std)}.",
+            f"{result} With {scaling.name} it would be {best:.1%}: set --mean {_spelled(scaling.mean)} --std "
+            f"{_spelled(scaling.std)}.",
         )
         return
-    renamed = _best_numbering(guesses, labels, images.classes)
-    if renamed > share + _BETTER:
+    renumbered = _best_numbering(predictions, labels, images.classes)
+    if renumbered > accuracy + _CLEAR_GAIN:
         yield warning(
             "classes",
-            f"{told} With the classes numbered in another way it would be {renamed:.1%}: give their names in the "
-            "model's order as class_names, or mend the labels.",
+            f"{result} With another numbering of the classes it would be {renumbered:.1%}. Set class_names to the "
+            "names in the model's order, or correct the labels.",
         )
-    elif share <= min(often + 0.02, _SURE):
+    elif accuracy <= min(most_frequent + 0.02, _CERTAIN):
         yield warning(
             "normalization",
-            f"{told} It knows no more than that: check that these are images of its kind, their channels and their "
-            "normalization (mean and std).",
+            f"{result} That is no better than always predicting this class. Check that the model was trained on "
+            "samples of this kind, and check their channels and normalization (mean and std).",
         )
     else:
-        yield ok("normalization", told)
+        yield ok("normalization", result)
 
 
-def _guesses(model: nn.Module, pixels: Tensor) -> Tensor:
+def _predict(model: nn.Module, pixels: Tensor) -> Tensor:
     return torch.cat([model(part).argmax(dim=1).cpu() for part in pixels.split(64)])
 
 
-def _best_numbering(guesses: Tensor, labels: Tensor, classes: int) -> float:
-    """The share that is right if classes were renamed as well as possible."""
+def _best_numbering(predictions: Tensor, labels: Tensor, classes: int) -> float:
+    """Return the highest accuracy that a permutation of the classes reaches."""
     table = torch.zeros(classes, classes)
-    table.index_put_((labels, guesses), torch.ones(len(labels)), accumulate=True)
+    table.index_put_((labels, predictions), torch.ones(len(labels)), accumulate=True)
     rows, columns = linear_sum_assignment(table.numpy(), maximize=True)
     return float(table[rows, columns].sum()) / len(labels)
 

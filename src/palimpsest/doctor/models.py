@@ -1,4 +1,4 @@
-"""Can the two models be had, and do they belong together?"""
+"""Checks of the network and of both checkpoints."""
 
 from collections.abc import Generator
 
@@ -8,26 +8,30 @@ from palimpsest.artifacts.models import Models
 from palimpsest.datasets import SampleSet
 from palimpsest.doctor.checkpoints import check_layers, check_names, check_pair
 from palimpsest.doctor.finding import Finding, tried, warning
-from palimpsest.models import build_own, read_state_dict
+from palimpsest.models import build_custom_model, read_state_dict
 
 
 def examine_models(
     config: ArtifactsConfig, images: SampleSet, *, device: str
 ) -> Generator[Finding, None, Models | None]:
-    """Look at the network and both checkpoints.
+    """Build the network, load both checkpoints and check them.
 
     Args:
-        config: The case.
-        images: Such as the models take.
-        device: Where they compute.
+        config: The artifacts.
+        images: Samples in the models' input shape.
+        device: The device of the models.
+
+    Yields:
+        A finding for each check.
 
     Returns:
-        The models, or none where they can't be had.
+        The models, or None if they are missing or can't be loaded.
     """
     named = config.model, config.original, config.unlearned
     if named == (None, None, None):
         yield warning(
-            "model", "No model is held: whether the proofs are what they claim can't be checked here."
+            "model",
+            "No model is given, so the proofs can't be recomputed. Give original, unlearned and model to check them.",
         )
         return None
     if config.model is None or config.original is None or config.unlearned is None:
@@ -35,7 +39,7 @@ def examine_models(
     name, paths = config.model, (config.original, config.unlearned)
     network = yield from tried(
         "model",
-        lambda: build_own(name, config.model_arguments, shape=images.shape, classes=images.classes),
+        lambda: build_custom_model(name, config.model_arguments, shape=images.shape, classes=images.classes),
     )
     states = []
     for which, path in zip(("original", "unlearned"), paths, strict=True):

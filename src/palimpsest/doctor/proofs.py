@@ -1,4 +1,4 @@
-"""Were the proofs made by these models, of these samples, as they are made here?"""
+"""Checks of the proofs against the models and the true samples, and likely causes of a difference."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,20 +12,24 @@ from palimpsest.artifacts.attestation import named_models
 from palimpsest.artifacts.models import Models
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.doctor.finding import Finding, error, ok, warning
-from palimpsest.doctor.inputs import READINGS
+from palimpsest.doctor.inputs import COMMON_SCALINGS
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences, per_sample_gradients
 from palimpsest.models import Normalized, bare
 from palimpsest.proofs import Proofs
 
 COMPARED = 16
-"""True samples whose proofs are made again."""
+"""Number of true samples whose proofs are recomputed."""
 # Float32 gradients of one sample differ by up to 2e-3 between a batched and a single convolution (a ReLU at zero).
 _SAME = 1e-2
 
 
 def check_vectors(proofs: Proofs) -> Iterator[Finding]:
-    """Count, length and norms of the proofs, and what their sender says."""
+    """Report the proofs' count, length, norms and metadata.
+
+    Args:
+        proofs: The submitted proofs.
+    """
     norms = proofs.vectors.norm(dim=1)
     zeros = int((norms == 0).sum())
     count, dimension = proofs.vectors.shape
@@ -34,107 +38,125 @@ def check_vectors(proofs: Proofs) -> Iterator[Finding]:
         f"{count:,} of {dimension:,} numbers, all finite, norms {norms.min():.3g} to {norms.max():.3g}.",
     )
     if zeros:
-        yield warning("proofs", f"{zeros:,} of them are zero: there is nothing in them to attack.")
+        yield warning("proofs", f"{zeros:,} of them are zero. They leak nothing that could be attacked.")
     if not proofs.attested:
-        yield warning("proofs", "Nothing is said of how they were made: they are unattested.")
-    told = proofs.metadata.get("defenses", "[]")
-    if told != "[]":
+        yield warning("proofs", "They are unattested: their metadata does not say how they were made.")
+    defenses = proofs.metadata.get("defenses", "[]")
+    if defenses != "[]":
         yield warning(
             "proofs",
-            f"Their sender names the defenses {told[:200]}: set defenses, so that an attack can imitate them.",
+            f"Their metadata names the defenses {defenses[:200]}. Set defenses, so that an attack can imitate them.",
         )
 
 
 def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
-    """Whether the proofs name these two models."""
+    """Compare the model hashes in the proofs' metadata with the checkpoints.
+
+    Args:
+        proofs: The submitted proofs.
+        models: The two models.
+    """
     named = named_models(proofs, models)
     exchanged = named_models(proofs, replace(models, original=models.unlearned, unlearned=models.original))
     if len(named) == 2 and not any(named.values()) and all(exchanged.values()):
-        yield error(
-            "proofs", "They name the two checkpoints the other way round: exchange original and unlearned."
-        )
+        yield error("proofs", "They name the two checkpoints in reverse. Exchange original and unlearned.")
         return
-    for which, same in named.items():
-        if same:
+    for which, matches in named.items():
+        if matches:
             yield ok("proofs", f"They name the {which} checkpoint.")
         else:
             claimed = proofs.metadata[which][:16]
-            yield warning("proofs", f"They name another {which} model than the checkpoint: {claimed}...")
+            yield warning(
+                "proofs",
+                f"They name another {which} model than the checkpoint, {claimed}... Check that they belong to this "
+                "request.",
+            )
 
 
 def check_dimension(proofs: Proofs, network: nn.Module, frozen: int) -> Iterator[Finding]:
-    """Whether a proof is as long as the network's gradient, and if not, what it may be.
+    """Compare the length of a proof with the network's number of parameters, and guess the cause of a difference.
 
     Args:
-        proofs: As they were handed in, without defenses.
-        network: With all its parameters.
-        frozen: Parameters that the factory made with `requires_grad=False`.
+        proofs: The submitted proofs, without defenses.
+        network: The network with all its parameters.
+        frozen: Number of values in parameters that the factory created with `requires_grad=False`.
     """
     dimension = proofs.vectors.shape[1]
     counted = sum(parameter.numel() for parameter in network.parameters())
     if dimension == counted:
-        yield ok("dimension", f"A proof has a number for each of the {counted:,} parameters.")
+        yield ok("dimension", f"A proof has one number for each of the {counted:,} parameters.")
         return
     buffers = sum(buffer.numel() for buffer in network.buffers())
-    hint = "they belong to another network, or were defended"
+    hint = "The proofs belong to another network, or were defended."
     if dimension == counted - frozen:
-        hint = "they leave the frozen parameters out; put zeros in their places"
+        hint = "The proofs omit the frozen parameters. Put zeros in their places."
     elif dimension == counted + buffers:
-        hint = "they hold the buffers too; leave those out"
+        hint = "The proofs include the buffers. Leave these out."
     else:
         for name, parameter in network.named_parameters():
             if dimension == counted - parameter.numel():
-                hint = f"they may leave {name} out"
+                hint = f"The proofs may omit {name}."
     yield error(
-        "dimension", f"A proof has {dimension:,} numbers and the network {counted:,} parameters: {hint}."
+        "dimension", f"A proof has {dimension:,} numbers, but the network has {counted:,} parameters. {hint}"
     )
 
 
 def check_truth(
     vectors: Tensor, answers: Tensor, truth: SampleSet, models: Models | None
 ) -> Iterator[Finding]:
-    """That the true samples score zero: their gradient differences are the proofs.
+    """Check that the proofs are the true samples' gradient differences, and look for the cause if they are not.
 
     Args:
         vectors: The first proofs, `[n, d]`, without defenses.
         answers: The oracle's gradient differences of the first true samples, `[n, d]`.
-        truth: Those samples.
-        models: The two models, where they are held, to find out what was done otherwise.
+        truth: The first true samples.
+        models: The two models, with which more causes are tested. None if the user holds no checkpoints.
     """
-    off = distance(answers, vectors)
-    what = "images" if isinstance(truth, ImageSet) else "samples"
-    if off <= _SAME:
+    deviation = distance(answers, vectors)
+    kind = "images" if isinstance(truth, ImageSet) else "samples"
+    if deviation <= _SAME:
         yield ok(
             "truth",
-            f"The true {what} score zero: their gradient differences are the proofs (relative distance {off:.1e}, "
-            f"first {len(vectors)}).",
+            f"The proofs are the true {kind}' gradient differences (relative distance {deviation:.1e}, first "
+            f"{len(vectors)}).",
         )
         return
     for explanation in _explanations(vectors, answers, truth, models):
         if explanation.distance <= _SAME:
             yield error(
-                "truth", f"The proofs are not these {what}' gradient differences: {explanation.words}."
+                "truth",
+                f"The proofs are not the true {kind}' gradient differences. {explanation.sentence}",
             )
             return
     cosine = float(F.cosine_similarity(answers, vectors).median())
     yield error(
         "truth",
-        f"The proofs are not these {what}' gradient differences (relative distance {off:.2g}, cosine {cosine:.2f}): "
-        f"check the {what}' order, the labels, how they come to the network (mean, std, image_size, channels), the "
-        "loss (mean cross-entropy), defenses, and that the checkpoints are those that the proofs were made with.",
+        f"The proofs are not the true {kind}' gradient differences (relative distance {deviation:.2g}, cosine "
+        f"{cosine:.2f}). Check the {kind}' order, the labels, the preprocessing (mean, std, image_size, channels), the "
+        "loss (mean cross-entropy), the defenses, and that the proofs were made from these checkpoints.",
     )
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What may have been done otherwise, and how far the proofs are from that."""
+    """A possible cause of a difference, and the proofs' distance from the vectors that it predicts.
 
-    words: str
+    Args:
+        sentence: The cause and the remedy, for a message.
+        distance: The relative distance, as from `distance`.
+    """
+
+    sentence: str
     distance: float
 
 
 def distance(answers: Tensor, vectors: Tensor) -> float:
-    """The median over the rows of ||a - v|| / ||v||."""
+    """Return the median over the rows of ||a - v|| / ||v||.
+
+    Args:
+        answers: The vectors to compare, `[n, d]`.
+        vectors: The reference vectors, `[n, d]`.
+    """
     return float(((answers - vectors).norm(dim=1) / vectors.norm(dim=1).clamp_min(1e-30)).median())
 
 
@@ -142,66 +164,68 @@ def _explanations(
     vectors: Tensor, answers: Tensor, truth: SampleSet, models: Models | None
 ) -> Iterator[Explanation]:
     yield Explanation(
-        "they are unlearned minus original; exchange the checkpoints, or change their sign",
+        "They are unlearned minus original. Exchange the checkpoints, or change the proofs' sign.",
         distance(-answers, vectors),
     )
     scale = float((answers * vectors).sum() / answers.square().sum().clamp_min(1e-30))
     yield Explanation(
-        f"they are {scale:.4g} times as long; the loss or its mean is another",
+        f"They are {scale:.4g} times as long. Check the loss and whether it is a mean over the batch.",
         distance(scale * answers, vectors),
     )
-    alike = F.normalize(vectors) @ F.normalize(answers).T
-    order = torch.tensor(linear_sum_assignment(alike.numpy(), maximize=True)[1])
-    yield Explanation("they stand in another order than the images", distance(answers[order], vectors))
+    similarity = F.normalize(vectors) @ F.normalize(answers).T
+    order = torch.tensor(linear_sum_assignment(similarity.numpy(), maximize=True)[1])
+    yield Explanation("They are in another order than the true samples.", distance(answers[order], vectors))
     if models is not None:
-        yield from _otherwise(vectors, truth, models)
+        yield from _explanations_by_models(vectors, truth, models)
 
 
-def _otherwise(vectors: Tensor, truth: SampleSet, models: Models) -> Iterator[Explanation]:
-    """The same gradients, made in other ways."""
+def _explanations_by_models(vectors: Tensor, truth: SampleSet, models: Models) -> Iterator[Explanation]:
+    """Recompute the gradients in other ways, and compare each with the proofs."""
     images, labels, (first, second) = truth.inputs, truth.labels, (models.original, models.unlearned)
 
-    def explained(words: str, make: Callable[[], Tensor]) -> Explanation:
+    def explained(sentence: str, make: Callable[[], Tensor]) -> Explanation:
         try:
-            return Explanation(words, distance(make().cpu(), vectors))
+            return Explanation(sentence, distance(make().cpu(), vectors))
         except PalimpsestError:
-            return Explanation(words, float("inf"))
+            return Explanation(sentence, float("inf"))
 
     yield explained(
-        "they are the original model's gradients alone", lambda: per_sample_gradients(first, images, labels)
+        "They are gradients of the original model alone.", lambda: per_sample_gradients(first, images, labels)
     )
     yield explained(
-        "they are the unlearned model's gradients alone", lambda: per_sample_gradients(second, images, labels)
+        "They are gradients of the unlearned model alone.",
+        lambda: per_sample_gradients(second, images, labels),
     )
     yield explained(
-        "they hold the parameters in alphabetical order, not in that of named_parameters()",
+        "They hold the parameters in alphabetical order, not in the order of named_parameters().",
         lambda: _sorted(gradient_differences(first, second, images, labels), first),
     )
-    readings = READINGS if isinstance(truth, ImageSet) else ()
+    scalings = COMMON_SCALINGS if isinstance(truth, ImageSet) else ()
     networks = [bare(model) for model in (first, second)]
-    for reading in readings:
-        if len(reading.mean) in (1, truth.shape[0]):
+    for scaling in scalings:
+        if len(scaling.mean) in (1, truth.shape[0]):
             before, after = (
-                Normalized(one, reading.mean, reading.std).to(_device(first)) for one in networks
+                Normalized(network, scaling.mean, scaling.std).to(_device(first)) for network in networks
             )
             yield explained(
-                f"they were made of {reading.words}; set mean and std accordingly",
+                f"They were made with {scaling.name}. Set mean and std accordingly.",
                 lambda before=before, after=after: gradient_differences(before, after, images, labels),
             )
     yield explained(
-        "they were made in training mode; make them in evaluation mode, where a sample's gradient is its own",
+        "They were made in training mode. Make them in evaluation mode, where a sample's gradient does not depend on "
+        "other samples.",
         lambda: _in_training(first, images, labels) - _in_training(second, images, labels),
     )
 
 
 def _sorted(vectors: Tensor, model: nn.Module) -> Tensor:
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-    pieces = dict(zip(sizes, vectors.split(list(sizes.values()), dim=1), strict=True))
-    return torch.cat([pieces[name] for name in sorted(pieces)], dim=1)
+    blocks = dict(zip(sizes, vectors.split(list(sizes.values()), dim=1), strict=True))
+    return torch.cat([blocks[name] for name in sorted(blocks)], dim=1)
 
 
 def _in_training(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Each sample's gradient as a batch of one in training mode; the model is left as it was."""
+    """Compute each sample's gradient as a batch of one in training mode, and restore the model."""
     state = {name: value.clone() for name, value in model.state_dict().items()}
     device = _device(model)
     model.train()
@@ -209,16 +233,16 @@ def _in_training(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     try:
         for image, label in zip(images.to(device), labels.to(device), strict=True):
             loss = F.cross_entropy(model(image[None]), label[None])
-            pieces = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+            gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
             rows.append(
                 torch.cat(
                     [
-                        (torch.zeros_like(parameter) if piece is None else piece).flatten()
-                        for piece, parameter in zip(pieces, model.parameters(), strict=True)
+                        (torch.zeros_like(parameter) if gradient is None else gradient).flatten()
+                        for gradient, parameter in zip(gradients, model.parameters(), strict=True)
                     ]
                 )
             )
-    # A batch of one has no batch statistics at all in some layers.
+    # Some layers can't compute batch statistics of a single sample.
     except ValueError:
         return torch.full((len(images), sum(map(torch.numel, model.parameters()))), torch.inf)
     finally:

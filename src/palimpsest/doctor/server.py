@@ -1,4 +1,4 @@
-"""Do the pieces of a server's case fit: is the attack's objective zero where the true images are put in?"""
+"""Examination of the artifacts of an attack by the server, including its objective at the true images."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,19 +15,19 @@ from palimpsest.doctor.inputs import check_accuracy, check_range
 from palimpsest.doctor.models import examine_models
 from palimpsest.federation import Observation
 
-# Gradients in float32 and images in 8 bits leave less than this of an objective whose unit is the gradient itself.
+# Float32 gradients and 8-bit images leave less than this in an objective that is relative to the gradient.
 _ZERO = 1e-5
-# A gradient that is a multiple of ours to this precision was scaled, and is not another's.
+# A gradient that is a multiple of the expected one to this precision was scaled, and belongs to the same images.
 _PARALLEL = 1e-5
 
 
 def examine_server(config: ArtifactsConfig, *, data_dir: Path | None, device: str) -> Iterator[Finding]:
-    """Everything that a server's attack stands on; what depends on a piece that does not fit is passed over.
+    """Check the artifacts of an attack by the server; checks that depend on an artifact with an error are skipped.
 
     Args:
-        config: The case.
-        data_dir: A mirror of the published sets.
-        device: Where the models compute.
+        config: The artifacts and the attack.
+        data_dir: A local mirror of the published data sets. If None, they come from the hub.
+        device: The device of the models.
     """
     public = yield from tried("images", lambda: images_of(load_public(config, data_dir=data_dir)))
     if public is None:
@@ -40,23 +40,27 @@ def examine_server(config: ArtifactsConfig, *, data_dir: Path | None, device: st
         return
     yield from check_range(images)
     yield from check_accuracy(models.original, images, device)
-    seen = yield from tried(
+    artifacts = yield from tried(
         "gradients", lambda: load_server_artifacts(config, data_dir=data_dir, device=device)
     )
-    if seen is None:
+    if artifacts is None:
         return
-    yield from check_observation(seen)
-    yield from guarded("attack", check_objective(config, seen, device=device))
+    yield from check_observation(artifacts)
+    yield from guarded("attack", check_objective(config, artifacts, device=device))
 
 
-def check_observation(seen: ServerArtifacts) -> Iterator[Finding]:
-    """How many batches there are, how long their gradients, and whether labels came with them."""
-    observation = seen.observed.observation
+def check_observation(artifacts: ServerArtifacts) -> Iterator[Finding]:
+    """Report the number of batches and the length and norms of their gradients.
+
+    Args:
+        artifacts: The loaded artifacts.
+    """
+    observation = artifacts.observed.observation
     batches, dimension = observation.gradients_before.shape
     norms = torch.cat([observation.gradients_before, observation.gradients_after]).norm(dim=1)
     if not bool(norms.all()):
         yield error(
-            "gradients", f"{int((norms == 0).sum())} of {2 * batches} are zero: nothing can be read there."
+            "gradients", f"{int((norms == 0).sum())} of {2 * batches} gradients are zero. They leak nothing."
         )
     yield ok(
         "gradients",
@@ -64,130 +68,144 @@ def check_observation(seen: ServerArtifacts) -> Iterator[Finding]:
         f"{dimension:,} numbers each, norms {float(norms.min()):.3g} to {float(norms.max()):.3g}.",
     )
     if torch.equal(observation.gradients_before, observation.gradients_after):
-        yield error("gradients", "Those before and after unlearning are the same: nothing was forgotten.")
+        yield error(
+            "gradients", "The gradients before and after unlearning are equal, so nothing was forgotten."
+        )
 
 
-def check_objective(config: ArtifactsConfig, seen: ServerArtifacts, *, device: str) -> Iterator[Finding]:
-    """What the attack's objective says of the true images: zero where model, observation and loss fit together.
+def check_objective(config: ArtifactsConfig, artifacts: ServerArtifacts, *, device: str) -> Iterator[Finding]:
+    """Evaluate the attack's objective at the true images: zero if models, gradients and loss are consistent.
 
     Args:
-        config: The case.
-        seen: Its pieces.
-        device: Where the models compute.
+        config: The artifacts and the attack.
+        artifacts: The loaded artifacts.
+        device: The device of the models.
     """
     attack = config.attack.build()
-    if Knowledge.LABELS in attack.knowledge and seen.observed.labels is None:
+    if Knowledge.LABELS in attack.knowledge and artifacts.observed.labels is None:
         yield error(
             "labels",
-            f"{config.attack.name} is to know the labels, and the gradients' file has none: add labels_retained and "
+            f"{config.attack.name} needs the labels, but the file of gradients has none. Add labels_retained and "
             "labels_forgotten to it, or set --attack.labels inferred.",
         )
-    if seen.forgotten is None or seen.retained is None:
+    if artifacts.forgotten is None or artifacts.retained is None:
         yield warning(
             "truth",
-            "The forgotten and the retained images are not both given (truth, retained_truth): whether the attack's "
-            "objective is zero for them can't be said.",
+            "The attack's objective can't be checked at the true images. Give both the forgotten images (truth) and "
+            "the retained images (retained_truth).",
         )
         return
     if not isinstance(attack, MatchingAttack):
-        yield warning("truth", f"{config.attack.name} matches no gradients: it has no objective to check.")
+        yield warning(
+            "truth", f"{config.attack.name} does not match gradients, so it has no objective to check."
+        )
         return
-    batches = len(seen.observed.observation.gradients_before)
-    labels = BatchLabels(seen.retained.labels.view(batches, -1), seen.forgotten.labels.view(batches, -1))
-    if seen.observed.labels is not None:
-        yield from _check_labels(seen.observed.labels, labels)
-    yield from _check_zero(config, seen, attack, labels, device=device)
+    batches = len(artifacts.observed.observation.gradients_before)
+    labels = BatchLabels(
+        artifacts.retained.labels.view(batches, -1), artifacts.forgotten.labels.view(batches, -1)
+    )
+    if artifacts.observed.labels is not None:
+        yield from _check_labels(artifacts.observed.labels, labels)
+    yield from _check_zero(config, artifacts, attack, labels, device=device)
 
 
 def _check_zero(
     config: ArtifactsConfig,
-    seen: ServerArtifacts,
+    artifacts: ServerArtifacts,
     attack: MatchingAttack,
     labels: BatchLabels,
     *,
     device: str,
 ) -> Iterator[Finding]:
-    """Whether the true images bring the attack's objective to zero, and if not, why."""
-    assert seen.forgotten is not None, "refused without the truth"
-    assert seen.retained is not None, "refused without the truth"
-    observation = seen.observed.observation
+    """Check that the attack's objective is zero at the true images, and look for causes if it is not."""
+    assert artifacts.forgotten is not None, "check_objective returns without the truth"
+    assert artifacts.retained is not None, "check_objective returns without the truth"
+    observation = artifacts.observed.observation
     batches = len(observation.gradients_before)
-    stay, leave = (images.images.unflatten(0, (batches, -1)) for images in (seen.retained, seen.forgotten))
-    view = seen.view(attack, device=device, memory_budget=config.memory_budget)
+    retained, forgotten = (
+        images.images.unflatten(0, (batches, -1)) for images in (artifacts.retained, artifacts.forgotten)
+    )
+    view = artifacts.view(attack, device=device, memory_budget=config.memory_budget)
 
     def worst_objectives(precision: str) -> dict[str, float]:
         same = attack.model_copy(update={"precision": precision})
         return {
             name: float(values.max())
-            for name, values in same.check_objective(view, stay, leave, labels).items()
+            for name, values in same.check_objective(view, retained, forgotten, labels).items()
         }
 
-    # In the clients' own precision: their rounding is in what they sent.
+    # Clients compute in float32, so their gradients contain its rounding.
     worst = worst_objectives("float32")
-    told = ", ".join(f"{name} {value:.1g}" for name, value in worst.items())
+    values = ", ".join(f"{name} {value:.1g}" for name, value in worst.items())
     if max(worst.values()) <= _ZERO:
-        yield ok("objective", f"Zero for the true images ({told}; the gradient itself is 1).")
+        yield ok("objective", f"Zero at the true images ({values}, relative to the gradient).")
         floor = max(worst_objectives(attack.precision).values())
         if floor > _ZERO:
             yield warning(
                 "objective",
-                f"In {attack.precision}, in which the attack computes, the rounding in what clients sent leaves up to "
-                f"{floor:.1g}: of samples that the model fits well a gradient is little more than that.",
+                f"The attack computes in {attack.precision}, where rounding leaves up to {floor:.1g}. The gradient "
+                "of a sample that the model fits well is hardly larger.",
             )
         return
-    # Known causes are looked for with the plain gradient, whatever the attack makes of it.
-    causes = list(_causes(observation, seen, stay, leave, labels))
+    # The causes concern the gradients themselves, so they don't depend on the attack's objective.
+    causes = list(_causes(observation, artifacts, retained, forgotten, labels))
     if causes:
-        yield error("objective", f"Not zero for the true images ({told}). {' '.join(causes)}")
+        yield error("objective", f"Not zero at the true images ({values}). {' '.join(causes)}")
     else:
         yield warning(
             "objective",
-            f"Not zero for the true images ({told}), although both gradients are theirs: {config.attack.name} "
-            "estimates the forgotten samples' gradient from a difference, which is exact only where unlearning left "
-            "the parameters as they were (or, for the change of parameters, was one step on the forgotten samples).",
+            f"Not zero at the true images ({values}), although both gradients are correct. {config.attack.name} "
+            "estimates the forgotten samples' gradient from a difference. The estimate is exact only if unlearning did "
+            "not change the parameters, or, if it uses the change of parameters, was one step on the forgotten "
+            "samples.",
         )
 
 
 def _causes(
-    observation: Observation, seen: ServerArtifacts, stay: Tensor, leave: Tensor, labels: BatchLabels
+    observation: Observation,
+    artifacts: ServerArtifacts,
+    retained: Tensor,
+    forgotten: Tensor,
+    labels: BatchLabels,
 ) -> Iterator[str]:
-    """Why the true images do not explain a gradient, as far as can be told."""
-    gradient = observation.gradient(seen.models.architecture)
+    """Yield known causes of a gradient that is not the true images', as sentences."""
+    gradient = observation.gradient(artifacts.models.architecture)
     parts = {
         "before": (
             observation.before,
-            torch.cat([stay, leave], 1),
+            torch.cat([retained, forgotten], 1),
             torch.cat([labels.retained, labels.forgotten], 1),
         ),
-        "after": (observation.after, stay, labels.retained),
+        "after": (observation.after, retained, labels.retained),
     }
     for when, (parameters, images, classes) in parts.items():
-        targets = torch.nn.functional.one_hot(classes, seen.models.classes).float()
-        ours = torch.stack([gradient(parameters, *batch) for batch in zip(images, targets, strict=True)])
-        brought = observation.gradients_before if when == "before" else observation.gradients_after
-        ratio = float((ours * brought).sum() / ours.square().sum())
-        off = float((brought - ratio * ours).square().sum() / brought.square().sum())
-        if off > _PARALLEL:
+        targets = torch.nn.functional.one_hot(classes, artifacts.models.classes).float()
+        expected = torch.stack([gradient(parameters, *batch) for batch in zip(images, targets, strict=True)])
+        given = observation.gradients_before if when == "before" else observation.gradients_after
+        ratio = float((expected * given).sum() / expected.square().sum())
+        deviation = float((given - ratio * expected).square().sum() / given.square().sum())
+        if deviation > _PARALLEL:
             yield (
-                f"The gradients {when} unlearning are not the true images' ({off:.1%} of their square is something "
-                "else): check the order of the batches, the labels, the normalization, the steps, and that they were "
-                "taken in evaluation mode."
+                f"The gradients {when} unlearning are not the true images' (they differ in {deviation:.1%} of their "
+                "squared norm). Check the order of the batches, the labels, the normalization, the local steps, and "
+                "that the gradients were computed in evaluation mode."
             )
         elif abs(ratio - 1) > 1e-3:
             yield (
-                f"The gradients {when} unlearning are {ratio:.4g} times the true images': bring those of the mean loss "
-                f"over the batch, not of its sum (a batch has {images.shape[1]} samples), and of minus the step's size "
-                "for updates."
+                f"The gradients {when} unlearning are {ratio:.4g} times the true images'. Give gradients of the mean "
+                f"loss over the batch of {images.shape[1]} samples, not of the sum. For updates, check "
+                "observation.learning_rate and observation.local_steps."
             )
 
 
-def _check_labels(brought: BatchLabels, true: BatchLabels) -> Iterator[Finding]:
+def _check_labels(given: BatchLabels, true: BatchLabels) -> Iterator[Finding]:
+    """Compare the labels in the file with those of the true images; their order in a batch does not matter."""
     for part, tensor in (("retained", "labels_retained"), ("forgotten", "labels_forgotten")):
-        given, expected = (getattr(one, part).sort(dim=1).values for one in (brought, true))
-        if not torch.equal(given, expected):
-            wrong = int((given != expected).any(dim=1).sum())
+        found, expected = (getattr(labels, part).sort(dim=1).values for labels in (given, true))
+        if not torch.equal(found, expected):
+            wrong = int((found != expected).any(dim=1).sum())
             yield error(
                 "labels",
-                f"{tensor} are not those of the true images in {wrong} of {len(given)} batches: check the "
-                "order of the batches and the numbering of the classes.",
+                f"{tensor} differ from the true images' labels in {wrong} of {len(found)} batches. Check the order of "
+                "the batches and the numbering of the classes.",
             )

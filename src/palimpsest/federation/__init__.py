@@ -1,4 +1,4 @@
-"""Local training, aggregation, and the rounds that join them."""
+"""Federated training: clients, aggregation and the round loop."""
 
 from palimpsest.federation.aggregation import Aggregation, Aggregator, FedAvg, FedProx, weighted_mean
 from palimpsest.federation.client import (
@@ -14,7 +14,7 @@ from palimpsest.federation.client import (
     snapshot,
 )
 from palimpsest.federation.engine import Backend, InProcess, connect
-from palimpsest.federation.evaluation import accuracy, parameter_distance, predict, share_right
+from palimpsest.federation.evaluation import accuracy, parameter_distance, predict, top1_accuracy
 from palimpsest.federation.federation import Federation, train
 from palimpsest.federation.fedopt import FedAdagrad, FedAdam, FedOpt, FedYogi
 from palimpsest.federation.flower_engine import FlowerClients, client_app, flower_simulation
@@ -67,8 +67,8 @@ __all__ = [
     "parameter_distance",
     "predict",
     "run_rounds",
-    "share_right",
     "snapshot",
+    "top1_accuracy",
     "train",
     "weighted_mean",
 ]

@@ -1,4 +1,4 @@
-"""How the server combines what the clients send: federated averaging, with and without a proximal term."""
+"""Aggregation of client replies: the base class, FedAvg (McMahan et al. 2017) and FedProx (Li et al. 2020)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
@@ -14,7 +14,7 @@ from palimpsest.storage import Parameters
 
 
 class Aggregator(Protocol):
-    """What a round needs of an aggregation."""
+    """Callable that a round uses to aggregate replies."""
 
     def __call__(
         self,
@@ -25,28 +25,28 @@ class Aggregator(Protocol):
         round_index: int,
         trainable: Collection[str],
     ) -> tuple[Parameters, Parameters]:
-        """Make the next global parameters.
+        """Compute the next global parameters.
 
         Args:
-            current: The global parameters that the clients started from.
-            replies: At least one, in the order of the clients; they come one at a time, and an aggregation
-                that keeps none of them needs the same memory for any number of clients.
-            state: What the last round returned; empty at first.
-            round_index: From 0.
-            trainable: Names of the parameters; the other entries are buffers.
+            current: Global parameters that the clients started from.
+            replies: At least one reply, in the order of the clients. The iterable yields one reply at a time, so an
+                aggregation that stores none of them needs the same memory for any number of clients.
+            state: State that the previous round returned; empty in the first round.
+            round_index: Index of the round, from 0.
+            trainable: Names of the trainable parameters; all other entries are buffers.
 
         Returns:
-            The next global parameters, and the state to hand to the next round.
+            The next global parameters, and the state to pass to the next round.
         """
         ...
 
 
 class Aggregation(Component, ABC):
-    """Base of the aggregations that a configuration names; see `Aggregator` for the arguments."""
+    """Base class of the aggregations that a configuration can name; see `Aggregator` for the arguments."""
 
     @property
-    def local_pull(self) -> float:
-        """The mu of the proximal term that clients add to their loss."""
+    def client_proximal_mu(self) -> float:
+        """Weight mu of the proximal term in the clients' loss; 0 means that there is no such term."""
         return 0.0
 
     @abstractmethod
@@ -59,12 +59,12 @@ class Aggregation(Component, ABC):
         round_index: int,
         trainable: Collection[str],
     ) -> tuple[Parameters, Parameters]:
-        """Make the next global parameters; see `Aggregator`."""
+        """Compute the next global parameters; see `Aggregator` for the arguments."""
 
 
 @AGGREGATIONS.register("fedavg")
 class FedAvg(Aggregation):
-    """The mean of the clients' parameters, weighted by their samples (IGF, Eq. 1)."""
+    """Average the clients' parameters, weighted by their numbers of samples (IGF, Eq. 1)."""
 
     source: ClassVar[str] = "McMahan et al. 2017, Algorithm 1; IGF, Eq. 1"
 
@@ -77,46 +77,49 @@ class FedAvg(Aggregation):
         round_index: int,
         trainable: Collection[str],
     ) -> tuple[Parameters, Parameters]:
-        """The weighted mean; nothing is carried to the next round."""
+        """Return the weighted mean and an empty state; see `Aggregator` for the arguments."""
         return weighted_mean(replies), {}
 
 
 @AGGREGATIONS.register("fedprox")
 class FedProx(FedAvg):
-    """Federated averaging of clients whose loss also holds mu/2 ||w - w_t||^2."""
+    """Average the parameters of clients whose loss has a proximal term, mu/2 ||w - w_t||^2."""
 
     source: ClassVar[str] = "Li et al. 2020, Algorithm 2"
 
     proximal_mu: Annotated[float, Field(ge=0)] = 0.01
-    """How strongly a client is held to the global model; 0 is FedAvg."""
+    """Weight mu of the proximal term, which keeps a client near the global model; 0 is FedAvg."""
 
     @property
-    def local_pull(self) -> float:
-        """The mu of the proximal term that clients add to their loss."""
+    def client_proximal_mu(self) -> float:
+        """Weight mu of the proximal term in the clients' loss; 0 means that there is no such term."""
         return self.proximal_mu
 
 
 def weighted_mean(replies: Iterable[Reply]) -> Parameters:
-    """The mean of parameters and buffers, weighted by samples (IGF, Eq. 1).
+    """Return the mean of the replies' parameters and buffers, weighted by samples (IGF, Eq. 1).
 
-    Sums are kept in float64, where they are exact for equal float32 values: clients that agree are averaged
-    to the same bits. Whole-number buffers, such as batch norm's counter, are rounded.
+    The sums are accumulated in float64, where they are exact for equal float32 values. The mean of clients that agree
+    therefore has the same bits as each of them. Integer buffers, such as batch norm's counter, are rounded.
 
     Args:
-        replies: At least one; consumed one at a time.
+        replies: At least one reply; consumed one at a time.
+
+    Returns:
+        The mean, with the replies' names and dtypes.
     """
     sums: dict[str, Tensor] = {}
-    kinds: dict[str, torch.dtype] = {}
+    dtypes: dict[str, torch.dtype] = {}
     samples = 0
     for reply in replies:
         samples += reply.samples
         for name, value in reply.parameters.items():
             if name not in sums:
                 sums[name] = torch.zeros(value.shape, dtype=torch.float64)
-                kinds[name] = value.dtype
+                dtypes[name] = value.dtype
             sums[name].add_(value, alpha=reply.samples)
-    return {name: _cast(total.div_(samples), kinds[name]) for name, total in sums.items()}
+    return {name: _cast(total.div_(samples), dtypes[name]) for name, total in sums.items()}
 
 
-def _cast(value: Tensor, kind: torch.dtype) -> Tensor:
-    return value.to(kind) if kind.is_floating_point else value.round().to(kind)
+def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
+    return value.to(dtype) if dtype.is_floating_point else value.round().to(dtype)

@@ -1,4 +1,4 @@
-"""What a client does in a round: one function, the same for every engine."""
+"""Client side of a round, shared by all engines."""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,54 +19,78 @@ from palimpsest.storage import Parameters
 
 @dataclass(frozen=True)
 class Shard:
-    """What one client holds: `rows` of images and labels, whose other rows it never uses."""
+    """One client's share of a set of images and labels.
+
+    Args:
+        images: Images of all clients, `[N, channels, height, width]`.
+        labels: Labels of all clients, `[N]` int64.
+        rows: Indices of this client's samples, `[n]` int64; it never uses other samples.
+    """
 
     images: Tensor
     labels: Tensor
     rows: Tensor
 
     def __len__(self) -> int:
+        """Return the client's number of samples."""
         return len(self.rows)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a client's work went: the mean loss over its steps (NaN: it diverged) and the steps taken."""
+    """Result of a client's work.
+
+    Args:
+        loss: Mean loss over the steps; NaN if the client diverged.
+        steps: Number of steps taken.
+    """
 
     loss: float
     steps: int
 
 
 class Work(BaseModel, ABC):
-    """What the server asks of a client: frozen plain data, so that it can travel to another machine."""
+    """Task that the server sends to clients, as frozen plain data that can be sent to another machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @abstractmethod
     def __call__(self, model: nn.Module, shard: Shard, *, seed: int) -> Outcome:
-        """Change the model, which holds the global parameters, with what the client holds.
+        """Update the model, which holds the global parameters, on the client's data.
 
         Args:
-            model: Changed in place.
-            shard: At least one row.
-            seed: Of this client in this round.
+            model: Model to update in place.
+            shard: The client's data, at least one row.
+            seed: Seed of this client in this round.
+
+        Returns:
+            The mean loss and the number of steps.
         """
 
 
 class Optimizer(Protocol):
-    """What local training needs of an optimizer."""
+    """Interface that local training needs of an optimizer."""
 
     def zero_grad(self) -> None:
-        """Forget the last gradients."""
+        """Clear the parameters' gradients."""
         ...
 
     def step(self) -> object:
-        """Change the parameters by the gradients that they hold."""
+        """Update the parameters from their gradients."""
         ...
 
 
 class LocalTraining(Work):
-    """Passes of mini-batch SGD over the client's rows (McMahan et al. 2017), with FedProx's term."""
+    """Epochs of mini-batch SGD on the client's rows (McMahan et al. 2017), optionally with FedProx's proximal term.
+
+    Args:
+        epochs: Passes over the rows.
+        batch_size: Rows in a batch.
+        learning_rate: Step size.
+        momentum: SGD momentum.
+        weight_decay: L2 penalty of SGD.
+        proximal_mu: Weight mu of the proximal term; 0 means that there is no such term.
+    """
 
     epochs: int
     batch_size: int
@@ -76,11 +100,15 @@ class LocalTraining(Work):
     proximal_mu: float = 0.0
 
     def optimizer(self, parameters: list[nn.Parameter]) -> Optimizer:
-        """A fresh optimizer: clients keep no state from round to round."""
+        """Return a new optimizer; clients keep no optimizer state between rounds.
+
+        Args:
+            parameters: Parameters to train.
+        """
         return SGD(parameters, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay)
 
     def __call__(self, model: nn.Module, shard: Shard, *, seed: int) -> Outcome:
-        """Train the model, and stop at the first loss that is not finite; see `Work` for the arguments."""
+        """Train the model until the first loss that is not finite; see `Work` for the arguments."""
         model.train()
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         anchors = [parameter.detach().clone() for parameter in parameters] if self.proximal_mu else []
@@ -92,7 +120,7 @@ class LocalTraining(Work):
                 images = laid_out_for(model, shard.images[batch])
                 loss = F.cross_entropy(model(images), shard.labels[batch])
                 loss.backward()
-                _pull_back(parameters, anchors, self.proximal_mu)
+                _add_proximal_gradient(parameters, anchors, self.proximal_mu)
                 optimizer.step()
                 steps += 1
                 value = loss.item()
@@ -103,29 +131,32 @@ class LocalTraining(Work):
 
 
 def batches(rows: Tensor, batch_size: int, *, seed: int) -> Iterator[Tensor]:
-    """The rows in an order drawn from the seed, a batch at a time; the last batch may be smaller.
+    """Yield the rows in random order, one batch at a time; the last batch may be smaller.
 
-    A row's place follows from its own number and the seed, so that a client that lost a row goes through the
-    others in the same order: retraining differs by the forgotten data and not by another shuffle.
+    The order of two rows depends only on their numbers and the seed. A client that lost a row therefore visits the
+    others in the same order, and retraining differs by the forgotten data, not by a different shuffle.
 
     Args:
         rows: Distinct row numbers, `[n]` int64.
         batch_size: Rows in a batch.
-        seed: Of this pass.
+        seed: Seed of this epoch.
+
+    Yields:
+        Row numbers of a batch, `[batch_size]` int64.
     """
-    yield from rows[_scatter(rows.cpu(), seed).argsort().to(rows.device)].split(batch_size)
+    yield from rows[_sort_keys(rows.cpu(), seed).argsort().to(rows.device)].split(batch_size)
 
 
-def _scatter(rows: Tensor, seed: int) -> Tensor:
-    # SplitMix64 (Steele et al. 2014): a bijection of 64-bit integers, hence no ties. Torch's shifts are
-    # arithmetic, so the bits that they bring in are masked.
+def _sort_keys(rows: Tensor, seed: int) -> Tensor:
+    # SplitMix64 (Steele et al. 2014) is a bijection of 64-bit integers, so there are no ties. Torch shifts
+    # arithmetically, so the sign bits that are shifted in must be masked.
     keys = rows * (0x9E3779B97F4A7C15 - 2**64) + seed
     keys = (keys ^ (keys >> 30 & 2**34 - 1)) * (0xBF58476D1CE4E5B9 - 2**64)
     keys = (keys ^ (keys >> 27 & 2**37 - 1)) * (0x94D049BB133111EB - 2**64)
     return keys ^ (keys >> 31 & 2**33 - 1)
 
 
-def _pull_back(parameters: list[nn.Parameter], anchors: list[Tensor], mu: float) -> None:
+def _add_proximal_gradient(parameters: list[nn.Parameter], anchors: list[Tensor], mu: float) -> None:
     """Add the gradient of mu/2 ||w - w_t||^2 (FedProx, Li et al. 2020, Eq. 2)."""
     for parameter, anchor in zip(parameters, anchors, strict=False):
         if parameter.grad is not None:
@@ -134,7 +165,14 @@ def _pull_back(parameters: list[nn.Parameter], anchors: list[Tensor], mu: float)
 
 @dataclass(frozen=True)
 class Payload:
-    """What the server sends: the global parameters and what to do with them."""
+    """Message from the server to the clients.
+
+    Args:
+        round: Index of the round, from 0.
+        seed: Seed from which each client's seed is derived.
+        work: Task to carry out.
+        parameters: Global parameters.
+    """
 
     round: int
     seed: int
@@ -144,7 +182,14 @@ class Payload:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a client sends back; `samples` is its weight in the aggregation, 0 where it holds nothing."""
+    """Message from a client to the server.
+
+    Args:
+        client: Index of the client.
+        samples: Weight in the aggregation; 0 if the client holds no data.
+        parameters: The client's parameters and buffers; empty if it holds no data.
+        loss: Mean training loss.
+    """
 
     client: int
     samples: int
@@ -153,13 +198,16 @@ class Reply:
 
 
 def answer(model: nn.Module, client: int, shard: Shard, payload: Payload) -> Reply:
-    """Do the work and reply.
+    """Carry out a payload's work for one client.
 
     Args:
         model: Any instance of the architecture; its parameters are overwritten.
-        client: Who answers.
-        shard: What it holds, on the model's device.
-        payload: What the server sent.
+        client: Index of the client.
+        shard: The client's data, on the model's device.
+        payload: The server's message.
+
+    Returns:
+        The client's reply.
     """
     if not len(shard):
         return Reply(client, 0, {}, 0.0)
@@ -170,6 +218,6 @@ def answer(model: nn.Module, client: int, shard: Shard, payload: Payload) -> Rep
 
 
 def snapshot(model: nn.Module) -> Parameters:
-    """A copy of a model's parameters and buffers, in main memory."""
+    """Return a copy of a model's parameters and buffers in main memory."""
     with torch.no_grad():
         return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}

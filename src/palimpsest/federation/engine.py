@@ -1,4 +1,4 @@
-"""What runs the clients: the round loop sees nothing of it but `send`."""
+"""Engines that run the clients; the round loop only calls their `send`."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,40 +13,41 @@ from palimpsest.federation.flower_engine import flower_simulation
 
 
 class Backend(Protocol):
-    """A way to reach clients."""
+    """Interface through which the round loop reaches the clients."""
 
     def send(self, clients: Sequence[int], payload: Payload) -> Iterable[Reply]:
-        """Have clients do a round's work.
+        """Have clients carry out a round's work.
 
         Args:
-            clients: Who is asked, sorted.
-            payload: What each of them gets.
+            clients: Indices of the clients to ask, sorted.
+            payload: Message to each of them.
 
         Returns:
-            Their replies in the order of the clients, one at a time where that saves memory. A client that
-            does not answer is left out.
+            Their replies in the order of the clients, one at a time where that saves memory. A client that does not
+            answer is left out.
         """
         ...
 
 
 class InProcess:
-    """All clients in this process, one after the other, on one instance of the model.
+    """Backend that runs all clients in this process, one after another, on one instance of the model.
 
     Args:
-        model: Reused for every client; what it holds is overwritten.
-        images: What the clients' rows point into.
-        clients: Each client's rows, int64.
-        device: Where the work is done; the images are moved there once.
+        model: Instance of the architecture to reuse for every client; its parameters are overwritten.
+        images: Training images that the clients' rows index.
+        clients: Row indices of each client, int64.
+        device: Torch device to compute on; the images are moved there once.
     """
 
     def __init__(self, model: nn.Module, images: ImageSet, clients: Sequence[Tensor], *, device: str) -> None:
+        """Move the model and the images to the device."""
         self._model = model.to(device)
         self._images = images.images.to(device)
         self._labels = images.labels.to(device)
         self._clients = clients
 
     def send(self, clients: Sequence[int], payload: Payload) -> Iterator[Reply]:
-        """Each client's reply when its turn comes; see `Backend`."""
+        """Yield each client's reply; a client works when its reply is requested. See `Backend`."""
         for client in clients:
             shard = Shard(self._images, self._labels, self._clients[client])
             yield answer(self._model, client, shard, payload)
@@ -56,17 +57,20 @@ class InProcess:
 def connect(
     engine: str, model: nn.Module, images: ImageSet, clients: Sequence[Tensor], *, device: str
 ) -> Iterator[Backend]:
-    """The backend that a configuration names, for as long as the context lasts.
+    """Start an engine and keep it running while the context is open.
 
     Args:
-        engine: `federation.engine`.
-        model: An instance of the architecture, to be overwritten.
-        images: What the clients' rows point into.
-        clients: Each client's rows, int64.
-        device: Where the work is done.
+        engine: Value of `federation.engine`: "in-process" or "flower-simulation".
+        model: Instance of the architecture; its parameters are overwritten.
+        images: Training images that the clients' rows index.
+        clients: Row indices of each client, int64.
+        device: Torch device that the in-process engine computes on.
+
+    Yields:
+        The backend.
 
     Raises:
-        FederationError: There is no such engine, or it did not start.
+        FederationError: The engine is unknown or did not start.
         MissingDependencyError: Flower is not installed.
     """
     if engine == "in-process":
@@ -76,5 +80,5 @@ def connect(
             yield backend
     else:
         raise FederationError(
-            f"There is no engine {engine!r}: set federation.engine to 'in-process' or 'flower-simulation'."
+            f"There is no engine {engine!r}. Set federation.engine to 'in-process' or 'flower-simulation'."
         )

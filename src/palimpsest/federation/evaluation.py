@@ -1,4 +1,4 @@
-"""How good a classifier is on a set of images, and how far one is from another."""
+"""Accuracy of a classifier, and the distance between two models' parameters."""
 
 import torch
 from torch import Tensor, nn
@@ -7,21 +7,21 @@ from palimpsest.datasets import ImageSet
 from palimpsest.models import laid_out_for
 from palimpsest.storage import Parameters
 
-# What a network makes of more images leaves the cache before it is used.
+# The activations of larger batches do not stay in the cache.
 BATCH = 128
 
 
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor, *, batch_size: int = BATCH) -> Tensor:
-    """The model's logits in eval mode; its mode is put back afterwards.
+    """Return the model's logits in eval mode, and restore its mode afterwards.
 
     Args:
         model: A classifier.
         images: `[n, channels, height, width]` in [0, 1], at least one.
-        batch_size: Images at a time.
+        batch_size: Images in a batch.
 
     Returns:
-        `[n, classes]`, in main memory.
+        Logits, `[n, classes]`, in main memory.
     """
     device = next(model.parameters()).device
     training = model.training
@@ -34,33 +34,42 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = BATCH) -> Ten
 
 
 def accuracy(model: nn.Module, images: ImageSet, *, batch_size: int = BATCH) -> float:
-    """The share of images that the model puts into their class, in [0, 1].
+    """Return the share of images that the model classifies correctly, in [0, 1].
 
     Args:
         model: A classifier.
-        images: At least one.
-        batch_size: Images at a time.
+        images: Labeled images, at least one.
+        batch_size: Images in a batch.
+
+    Returns:
+        The accuracy.
     """
-    return share_right(predict(model, images.images, batch_size=batch_size), images.labels)
+    return top1_accuracy(predict(model, images.images, batch_size=batch_size), images.labels)
 
 
-def share_right(logits: Tensor, labels: Tensor) -> float:
-    """The share of rows whose largest logit is the label's, in [0, 1].
+def top1_accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Return the share of rows whose largest logit is the label's, in [0, 1].
 
     Args:
         logits: `[n, classes]`.
-        labels: `[n]`.
+        labels: Class indices, `[n]`.
+
+    Returns:
+        The accuracy.
     """
     return (logits.argmax(1) == labels).double().mean().item()
 
 
 def parameter_distance(one: Parameters, other: Parameters, model: nn.Module) -> float:
-    """The L2 distance of two models' parameters, buffers left out.
+    """Return the L2 distance between two models' parameters, without buffers.
 
     Args:
-        one: A state dict.
-        other: Another one.
-        model: An instance of their architecture, which tells parameters from buffers.
+        one: State dict of one model.
+        other: State dict of the other model.
+        model: Instance of their architecture, which distinguishes parameters from buffers.
+
+    Returns:
+        The distance.
     """
     squares = [
         (one[name].double() - other[name].double()).square().sum() for name, _ in model.named_parameters()

@@ -1,4 +1,4 @@
-"""A federation: data, a model and settings together; and training it from the beginning."""
+"""Federations (data, model and settings), and training from initialization."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from palimpsest.models import build_model
 
 @dataclass(frozen=True)
 class Federation:
-    """Who trains what, and how: all that training and unlearning share.
+    """Data, model and settings that training and unlearning share.
 
     Args:
-        data: The images, and which rows each client holds.
-        model: The architecture.
-        config: The settings.
-        seed: Initialization, sampling and shuffles follow from it, each on a stream of its own.
-        device: Where clients compute.
+        data: Images, and the rows that each client holds.
+        model: Architecture.
+        config: Settings of the federation.
+        seed: Seed of initialization, sampling and shuffles, each with a separate stream.
+        device: Torch device on which clients compute and models are evaluated.
     """
 
     data: FederatedData
@@ -37,36 +37,39 @@ class Federation:
 
     @property
     def aggregation(self) -> Aggregation:
-        """What the server does with replies."""
+        """Configured aggregation of replies."""
         component = self.config.build_aggregation()
         assert isinstance(component, Aggregation)
         return component
 
     def network(self) -> nn.Module:
-        """The model at its initialization."""
+        """Return the model at its initialization."""
         train = self.data.train
         return build_model(self.model, shape=train.shape, classes=train.classes, seed=self.seed)
 
     def local_training(self) -> LocalTraining:
-        """What clients do in a round of training."""
+        """Return the clients' work in a training round."""
         return LocalTraining(
             epochs=self.config.local_epochs,
             batch_size=self.config.batch_size,
             learning_rate=self.config.learning_rate,
             momentum=self.config.momentum,
             weight_decay=self.config.weight_decay,
-            proximal_mu=self.aggregation.local_pull,
+            proximal_mu=self.aggregation.client_proximal_mu,
         )
 
     def schedule(self, *, ensure: Sequence[int] = ()) -> Schedule:
-        """Who trains in which round.
+        """Draw the clients of each round.
 
         Args:
-            ensure: Clients that train at least once.
+            ensure: Clients that must train at least once.
+
+        Returns:
+            The clients of each round.
 
         Raises:
-            FederationError: A round never has as many clients as it needs, or there is no place for one in
-                `ensure`.
+            FederationError: A round has fewer clients than `federation.minimum_replies`, or the rounds have too few
+                places for the clients in `ensure`.
         """
         config = self.config
         schedule = draw_schedule(
@@ -75,8 +78,8 @@ class Federation:
         size = len(schedule.rounds[0])
         if size < config.minimum_replies:
             raise FederationError(
-                f"federation.minimum_replies is {config.minimum_replies}, but a round has {size} clients: "
-                "lower it, or raise federation.fraction."
+                f"federation.minimum_replies is {config.minimum_replies}, but a round has {size} clients. "
+                "Lower it, or raise federation.fraction."
             )
         return schedule
 
@@ -96,18 +99,23 @@ class Federation:
         """Run rounds on the configured engine.
 
         Args:
-            title: What the progress line says.
-            clients: Each client's rows of the training images.
-            schedule: Who works in which round.
-            start: The first global model, overwritten; none starts at the initialization.
-            work: What clients do; none is local training.
-            aggregation: What becomes of their replies; none is the configured one.
-            minimum_replies: How many replies a round needs; none is the configured number.
-            scratch: Where finished rounds are kept.
-            history: Where clients' updates are kept.
+            title: Label of the progress line.
+            clients: Rows of the training images that each client holds.
+            schedule: Clients of each round.
+            start: First global model, which is overwritten. If omitted, the model at its initialization.
+            work: The clients' work. If omitted, local training.
+            aggregation: Aggregation of their replies. If omitted, the configured one.
+            minimum_replies: Usable replies that a round needs. If omitted, `federation.minimum_replies`.
+            scratch: Folder that stores each finished round. If omitted, rounds are not stored.
+            history: Folder for the clients' updates. If omitted, updates are not stored.
+
+        Returns:
+            The global model after the last round, and the record of the rounds.
 
         Raises:
-            FederationError: See `run_rounds`, as for the other errors.
+            FederationError: The engine did not start, or a round had too few replies.
+            DivergenceError: No reply was finite, or the global model is not.
+            RunError: `scratch` holds the rounds of another training.
         """
         model = start or self.network()
         parameters = snapshot(model)
@@ -138,24 +146,27 @@ def train(
 
     Args:
         federation: Data, model and settings.
-        clients: Each client's rows of the training images; None takes those of the data.
-        ensure: Clients that take part in at least one round.
-        scratch: A folder that keeps each finished round, so that a killed server resumes after it.
-        history: A folder for every client's updates, for an unlearning method that needs them.
+        clients: Rows of the training images that each client holds. If omitted, those of the data.
+        ensure: Clients that must take part in at least one round.
+        scratch: Folder that stores each finished round, so that a killed server resumes after it. If omitted, rounds
+            are not stored.
+        history: Folder for every client's updates, for an unlearning method that needs them. If omitted, updates are
+            not stored.
 
     Returns:
-        The global model after the last round. The same arguments give the same bits.
+        The global model after the last round, and the record of the rounds. The same arguments give the same bits.
 
     Raises:
-        FederationError: The data have another number of clients, the engine is unknown, a round had too
-            few replies, or there is no place for a client in `ensure`.
-        DivergenceError: The model stopped being finite.
+        FederationError: The data have another number of clients, the engine is unknown, a round had too few replies,
+            or the rounds have too few places for the clients in `ensure`.
+        DivergenceError: The model is no longer finite.
         RunError: `scratch` holds the rounds of another training.
     """
     rows = federation.data.clients if clients is None else clients
     expected = federation.config.clients
     if len(rows) != expected:
         raise FederationError(
-            f"The data are dealt to {len(rows)} clients, but federation.clients is {expected}: load them for that many."
+            f"The data are split among {len(rows)} clients, but federation.clients is {expected}. "
+            f"Load the data for {expected} clients."
         )
     return federation.run("train", rows, federation.schedule(ensure=ensure), scratch=scratch, history=history)

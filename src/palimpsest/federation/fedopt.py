@@ -1,4 +1,4 @@
-"""Adaptive server optimizers: the clients' mean update is a gradient for Adam, Yogi or Adagrad."""
+"""Adaptive server optimizers: Adam, Yogi and Adagrad with the clients' mean update as the gradient."""
 
 import math
 from abc import abstractmethod
@@ -18,28 +18,39 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 class FedOpt(Aggregation):
-    """Base of the three: `w += eta m / (sqrt(v) + tau)`, with `m` the momentum of the clients' mean update.
+    """Base class of the adaptive aggregations: `w += eta m / (sqrt(v) + tau)`.
 
-    Buffers, such as batch norm's statistics, are averaged: an adaptive step could make a variance negative.
+    `m` is the momentum of the clients' mean update, `v` its second moment. Buffers, such as batch norm's statistics,
+    are averaged, because an adaptive step could make a variance negative.
     """
 
     source: ClassVar[str] = "Reddi et al. 2021, Algorithm 2; defaults and bias correction as in Flower"
 
     server_learning_rate: PositiveFloat = 0.1
-    """The server's step size, eta."""
+    """Step size of the server, eta."""
     tau: PositiveFloat = 1e-3
-    """Added to the root of the second moment: the larger, the less adaptive."""
+    """Constant added to the root of the second moment; the larger, the less adaptive."""
 
     @abstractmethod
     def first_moment(self, moment: Tensor, update: Tensor) -> Tensor:
-        """The next `m`."""
+        """Return the next `m`.
+
+        Args:
+            moment: Current `m` of one tensor; zero in the first round.
+            update: The clients' mean update of that tensor.
+        """
 
     @abstractmethod
     def second_moment(self, moment: Tensor, update: Tensor) -> Tensor:
-        """The next `v`."""
+        """Return the next `v`.
+
+        Args:
+            moment: Current `v` of one tensor; zero in the first round.
+            update: The clients' mean update of that tensor.
+        """
 
     def step_size(self, round_index: int) -> float:
-        """The server's step size in a round."""
+        """Return the server's step size in a round, counted from 0."""
         return self.server_learning_rate
 
     def __call__(
@@ -51,7 +62,10 @@ class FedOpt(Aggregation):
         round_index: int,
         trainable: Collection[str],
     ) -> tuple[Parameters, Parameters]:
-        """Step along the clients' mean update; the state holds the moments as `m/...` and `v/...`."""
+        """Step along the clients' mean update; see `Aggregator` for the arguments.
+
+        The state holds the moments of each tensor as `m/<name>` and `v/<name>`.
+        """
         result = weighted_mean(replies)
         eta = self.step_size(round_index)
         moments: Parameters = {}
@@ -75,15 +89,18 @@ class FedAdam(FedOpt):
     """Decay of the second moment."""
 
     def first_moment(self, moment: Tensor, update: Tensor) -> Tensor:
-        """Moving average of updates."""
+        """Return the moving average of updates."""
         return self.beta_1 * moment + (1 - self.beta_1) * update
 
     def second_moment(self, moment: Tensor, update: Tensor) -> Tensor:
-        """Moving average of squared updates."""
+        """Return the moving average of squared updates."""
         return self.beta_2 * moment + (1 - self.beta_2) * update.square()
 
     def step_size(self, round_index: int) -> float:
-        """Kingma and Ba's alpha_t; Flower counts rounds from 1 and adds one more."""
+        """Return the step size with bias correction, alpha_t of Kingma and Ba.
+
+        As in Flower, which counts rounds from 1 and adds one more, the exponent of the first round is 2.
+        """
         power = round_index + 2
         return self.server_learning_rate * math.sqrt(1 - self.beta_2**power) / (1 - self.beta_1**power)
 
@@ -93,30 +110,30 @@ class FedYogi(FedOpt):
     """Yogi on the server: the second moment moves by a fixed share of the squared update, up or down."""
 
     server_learning_rate: PositiveFloat = 0.01
-    """The server's step size, eta."""
+    """Step size of the server, eta."""
     beta_1: Momentum = 0.9
     """Decay of the first moment."""
     beta_2: Momentum = 0.99
     """Decay of the second moment."""
 
     def first_moment(self, moment: Tensor, update: Tensor) -> Tensor:
-        """Moving average of updates."""
+        """Return the moving average of updates."""
         return self.beta_1 * moment + (1 - self.beta_1) * update
 
     def second_moment(self, moment: Tensor, update: Tensor) -> Tensor:
-        """Yogi's additive change."""
+        """Return `v` moved toward the squared update by a fixed share of that square."""
         square = update.square()
         return moment - (1 - self.beta_2) * square * (moment - square).sign()
 
 
 @AGGREGATIONS.register("fedadagrad")
 class FedAdagrad(FedOpt):
-    """Adagrad on the server: no momentum, and squared updates that only add up."""
+    """Adagrad on the server: no momentum, and a running sum of squared updates."""
 
     def first_moment(self, moment: Tensor, update: Tensor) -> Tensor:
-        """The update itself."""
+        """Return the update itself."""
         return update
 
     def second_moment(self, moment: Tensor, update: Tensor) -> Tensor:
-        """The sum of squared updates."""
+        """Return the sum of squared updates."""
         return moment + update.square()

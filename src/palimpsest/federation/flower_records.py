@@ -1,4 +1,4 @@
-"""What travels over Flower: a round's payload there, a client's reply back."""
+"""Conversion of payloads and replies to Flower's records and back."""
 
 import importlib
 import json
@@ -14,35 +14,35 @@ from palimpsest.storage import Parameters
 
 
 def require_flower() -> None:
-    """Refuse in a sentence where Flower is not installed.
+    """Check that Flower is installed, and keep it from logging every step.
 
     Raises:
-        MissingDependencyError: It is not.
+        MissingDependencyError: Flower is not installed.
     """
     try:
         importlib.import_module("flwr")
     except ImportError as error:
         raise MissingDependencyError(
-            "This needs Flower, which is not installed: pip install 'palimpsest[flower]'."
+            "Flower is not installed. Install it with: pip install 'palimpsest[flower]'"
         ) from error
-    # It tells every step of every round; what a reader needs of them is in the run's own records.
+    # Flower logs every step of every round; the run's records already hold what a reader needs.
     logging.getLogger("flwr").setLevel(logging.WARNING)
 
 
 def pack_parameters(parameters: Parameters) -> Any:
-    """A state dict as Flower's `ArrayRecord`."""
+    """Convert a state dict to Flower's `ArrayRecord`."""
     from flwr.app import ArrayRecord
 
     return ArrayRecord(OrderedDict(parameters))
 
 
 def unpack_parameters(arrays: Any) -> Parameters:
-    """Flower's `ArrayRecord` as a state dict."""
+    """Convert Flower's `ArrayRecord` to a state dict."""
     return {name: torch.as_tensor(array.numpy().copy()) for name, array in arrays.items()}
 
 
 def pack_payload(payload: Payload) -> Any:
-    """A round's payload as Flower's `RecordDict`."""
+    """Convert a round's payload to Flower's `RecordDict`."""
     from flwr.app import ConfigRecord, RecordDict
 
     work = type(payload.work)
@@ -58,10 +58,10 @@ def pack_payload(payload: Payload) -> Any:
 
 
 def unpack_payload(content: Any) -> Payload:
-    """The payload that `pack_payload` packed.
+    """Recover the payload from the result of `pack_payload`.
 
     Raises:
-        FederationError: The work that it names is not a `Work` that this client has.
+        FederationError: The payload names a class that is not a `Work` known to this client.
     """
     config = content["config"]
     return Payload(
@@ -73,7 +73,7 @@ def unpack_payload(content: Any) -> Payload:
 
 
 def pack_reply(reply: Reply) -> Any:
-    """A client's reply as Flower's `RecordDict`; Flower's own strategies could read it."""
+    """Convert a client's reply to Flower's `RecordDict`, in the form that Flower's strategies read."""
     from flwr.app import MetricRecord, RecordDict
 
     metrics = MetricRecord({"num-examples": reply.samples, "train_loss": reply.loss, "client": reply.client})
@@ -81,7 +81,7 @@ def pack_reply(reply: Reply) -> Any:
 
 
 def unpack_reply(content: Any) -> Reply:
-    """The reply that `pack_reply` packed."""
+    """Recover the reply from the result of `pack_reply`."""
     metrics = content["metrics"]
     return Reply(
         client=int(metrics["client"]),
@@ -92,16 +92,17 @@ def unpack_reply(content: Any) -> Reply:
 
 
 def _find_work(name: str) -> type[Work]:
-    """The class that the server means: this package's own, or one that the client has imported itself."""
+    """Find the class that the server names: one of Palimpsest's, or one that the client has imported."""
     module, _, qualname = name.partition(":")
     if module.startswith("palimpsest."):
         importlib.import_module(module)
     pending = [Work]
     while pending:
-        kind = pending.pop()
-        if (kind.__module__, kind.__qualname__) == (module, qualname):
-            return kind
-        pending += kind.__subclasses__()
+        work = pending.pop()
+        if (work.__module__, work.__qualname__) == (module, qualname):
+            return work
+        pending += work.__subclasses__()
     raise FederationError(
-        f"The server asks for the work {name!r}, which this client does not have: install it there."
+        f"The server asks for the work {name!r}, which this client does not have. Install its package on the client, "
+        "and import it there."
     )

@@ -1,4 +1,4 @@
-"""Any Flower strategy as an aggregation: its arithmetic, this package's rounds."""
+"""Aggregation with any Flower strategy, in Palimpsest's round loop."""
 
 import importlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -16,23 +16,23 @@ from palimpsest.federation.flower_records import pack_parameters, require_flower
 from palimpsest.registry import AGGREGATIONS
 from palimpsest.storage import Parameters
 
-_EVERYONE = {"fraction_train": 1.0, "min_train_nodes": 1, "min_available_nodes": 1}
+_ALL_NODES = {"fraction_train": 1.0, "min_train_nodes": 1, "min_available_nodes": 1}
 
 
 @AGGREGATIONS.register("flower")
 class FlowerStrategy(Aggregation):
-    """What a strategy of Flower's, or of its interface, makes of the replies; sampling and faults stay this package's.
+    """Aggregate with a Flower strategy; Palimpsest still samples the clients and excludes unusable replies.
 
-    A strategy keeps its state in attributes. Arrays and numbers among them are carried from round to round outside of
-    it, so that a run that was stopped goes on with the same bits; a strategy that keeps anything else is refused.
+    A strategy keeps its state in attributes. Palimpsest stores those that are arrays and numbers after each round, so
+    that a stopped run resumes with the same bits. A strategy with any other state is refused.
     """
 
     source: ClassVar[str] = "flwr.serverapp.strategy"
 
     strategy: str = "FedAvg"
-    """A class of flwr.serverapp.strategy, such as FedAvgM, or `package.module:Class`."""
+    """Class of flwr.serverapp.strategy, such as FedAvgM, or any class with its interface as `package.module:Class`."""
     strategy_arguments: dict[str, Any] = Field(default_factory=dict)
-    """What its constructor is given, such as {server_momentum: 0.9}."""
+    """Arguments of its constructor, such as {server_momentum: 0.9}."""
 
     def __call__(
         self,
@@ -43,49 +43,51 @@ class FlowerStrategy(Aggregation):
         round_index: int,
         trainable: Collection[str],
     ) -> tuple[Parameters, Parameters]:
-        """Aggregate by the strategy; see `Aggregator` for the arguments.
+        """Aggregate with the strategy; see `Aggregator` for the arguments.
 
-        Buffers are handed to it with the parameters, as Flower's apps do.
+        The strategy gets the buffers together with the parameters, as in Flower's apps.
 
         Raises:
             MissingDependencyError: Flower is not installed.
-            ConfigurationError: There is no such strategy, or it does not take the arguments.
-            FederationError: The strategy returned nothing, or keeps a state that can't be carried.
+            ConfigurationError: The strategy is unknown or does not accept the arguments.
+            FederationError: The strategy returned no model, or its state can't be stored.
         """
         require_flower()
         from flwr.app import ArrayRecord, ConfigRecord
 
         strategy = self._build()
-        _restore(strategy, state)
+        _restore_state(strategy, state)
         collected = list(replies)
         arrays: ArrayRecord = pack_parameters(current)
         nodes = _Nodes([reply.client + 1 for reply in collected])
-        with _identity():
+        with _task_identity():
             strategy.configure_train(round_index + 1, arrays, ConfigRecord(), nodes)
-            result, _ = strategy.aggregate_train(round_index + 1, [_message(reply) for reply in collected])
+            result, _ = strategy.aggregate_train(
+                round_index + 1, [_reply_message(reply) for reply in collected]
+            )
         if result is None:
             raise FederationError(
-                f"The strategy {self.strategy!r} made no model in round {round_index}: give it more replies, or "
-                "choose another."
+                f"The strategy {self.strategy!r} returned no model in round {round_index}. Give it more replies, or "
+                "choose another strategy."
             )
-        kinds = {name: value.dtype for name, value in current.items()}
-        made = {name: value.to(kinds[name]) for name, value in unpack_parameters(result).items()}
-        return made, _state(strategy, self.strategy, self._build())
+        dtypes = {name: value.dtype for name, value in current.items()}
+        parameters = {name: value.to(dtypes[name]) for name, value in unpack_parameters(result).items()}
+        return parameters, _stored_state(strategy, self.strategy, self._build())
 
     def _build(self) -> Any:
         module, _, name = self.strategy.rpartition(":")
         try:
-            kind = getattr(importlib.import_module(module or "flwr.serverapp.strategy"), name)
-            return kind(**{**_EVERYONE, **self.strategy_arguments})
+            strategy = getattr(importlib.import_module(module or "flwr.serverapp.strategy"), name)
+            return strategy(**{**_ALL_NODES, **self.strategy_arguments})
         except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise ConfigurationError(
-                f"The Flower strategy {self.strategy!r} can't be made ({error}): name a class of "
-                "flwr.serverapp.strategy or package.module:Class, and the arguments that it takes."
+                f"The Flower strategy {self.strategy!r} can't be created ({error}). Name a class of "
+                "flwr.serverapp.strategy or package.module:Class, and arguments that it accepts."
             ) from error
 
 
 class _Nodes:
-    """The part of Flower's grid that a strategy asks for: who there is."""
+    """The part of Flower's grid that a strategy uses: the list of nodes."""
 
     def __init__(self, nodes: Sequence[int]) -> None:
         self._nodes = nodes
@@ -95,8 +97,8 @@ class _Nodes:
 
 
 @contextmanager
-def _identity() -> Iterator[None]:
-    """Flower makes messages only within one of its tasks; outside of one, the aggregation is a task of its own."""
+def _task_identity() -> Iterator[None]:
+    """Give the aggregation a task identity unless it has one; Flower creates messages only within a task."""
     from flwr.supercore.task_identity import TaskIdentity
 
     names = ("_task_id", "_run_id", "_node_id")
@@ -110,21 +112,21 @@ def _identity() -> Iterator[None]:
             setattr(TaskIdentity, name, before[name])
 
 
-def _message(reply: Reply) -> Any:
+def _reply_message(reply: Reply) -> Any:
     from flwr.app import Message, MessageType, MetricRecord, RecordDict
 
-    asked = Message(content=RecordDict(), message_type=MessageType.TRAIN, dst_node_id=reply.client + 1)
+    request = Message(content=RecordDict(), message_type=MessageType.TRAIN, dst_node_id=reply.client + 1)
     content = RecordDict(
         {
             "arrays": pack_parameters(reply.parameters),
             "metrics": MetricRecord({"num-examples": reply.samples, "train_loss": reply.loss}),
         }
     )
-    return Message(content=content, reply_to=asked)
+    return Message(content=content, reply_to=request)
 
 
-def _state(strategy: Any, name: str, fresh: Any) -> Parameters:
-    """The strategy's attributes as tensors: `attribute|kind|key`."""
+def _stored_state(strategy: Any, name: str, fresh: Any) -> Parameters:
+    """Convert the strategy's changed attributes to tensors, named `attribute|kind|key`."""
     from flwr.app import ArrayRecord
 
     state: Parameters = {}
@@ -132,27 +134,27 @@ def _state(strategy: Any, name: str, fresh: Any) -> Parameters:
         if isinstance(value, ArrayRecord):
             state |= {f"{attribute}|record|{key}": array for key, array in unpack_parameters(value).items()}
         elif isinstance(value, dict) and all(
-            isinstance(one, np.ndarray | np.generic) for one in value.values()
+            isinstance(item, np.ndarray | np.generic) for item in value.values()
         ):
             state |= {
-                f"{attribute}|dict|{key}": torch.from_numpy(np.array(one)) for key, one in value.items()
+                f"{attribute}|dict|{key}": torch.from_numpy(np.array(item)) for key, item in value.items()
             }
-        elif isinstance(value, list) and value and all(isinstance(one, np.ndarray) for one in value):
+        elif isinstance(value, list) and value and all(isinstance(item, np.ndarray) for item in value):
             state |= {
-                f"{attribute}|list|{index:06d}": torch.from_numpy(one.copy())
-                for index, one in enumerate(value)
+                f"{attribute}|list|{index:06d}": torch.from_numpy(item.copy())
+                for index, item in enumerate(value)
             }
         elif isinstance(value, float) and value != getattr(fresh, attribute):
             state[f"{attribute}|float|"] = torch.tensor(value, dtype=torch.float64)
         elif value != getattr(fresh, attribute) and not callable(value):
             raise FederationError(
-                f"The Flower strategy {name!r} keeps {attribute!r}, a {type(value).__name__}, from round to round, "
-                "which could not be taken up again after a stop: choose a strategy whose state is arrays and numbers."
+                f"The Flower strategy {name!r} keeps {attribute!r}, a {type(value).__name__}, between rounds, "
+                "which a resumed run can't restore. Choose a strategy whose state is arrays and numbers."
             )
     return state
 
 
-def _restore(strategy: Any, state: Parameters) -> None:
+def _restore_state(strategy: Any, state: Parameters) -> None:
     grouped: dict[tuple[str, str], Parameters] = {}
     for name, tensor in state.items():
         attribute, kind, key = name.split("|", 2)

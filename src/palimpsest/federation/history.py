@@ -1,4 +1,4 @@
-"""Every client's update of every round, on disk: what calibrated unlearning needs."""
+"""Clients' updates of every round on disk, for calibrated unlearning."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,12 @@ from palimpsest.storage import Parameters, Record
 
 @dataclass(frozen=True)
 class Update(Record):
-    """How a client changed the global parameters in a round, and how many samples it did that with."""
+    """A client's update of one round.
+
+    Args:
+        change: The client's floating-point parameters and buffers minus the global ones.
+        samples: The client's number of samples in that round.
+    """
 
     change: Parameters
     samples: int
@@ -20,17 +25,23 @@ class Update(Record):
 
 @dataclass(frozen=True)
 class History:
-    """A folder of updates, one file for each client and round: rounds x clients x the size of the model."""
+    """Folder of updates, one file for each client and round.
+
+    Its size is the product of the rounds, the clients of a round and the size of the model.
+
+    Args:
+        folder: Path of the folder.
+    """
 
     folder: Path
 
     def add(self, round_index: int, reply: Reply, start: Parameters) -> None:
-        """Keep what a reply changed.
+        """Store the update of a reply.
 
         Args:
-            round_index: From 0.
-            reply: A usable one.
-            start: The global parameters that the client started from.
+            round_index: Index of the round, from 0.
+            reply: A usable reply.
+            start: Global parameters that the client started from.
         """
         change = {
             name: value - start[name] for name, value in reply.parameters.items() if value.is_floating_point()
@@ -38,14 +49,19 @@ class History:
         Update(change, reply.samples).save(self._path(round_index, reply.client))
 
     def mean_update(self, round_index: int, clients: Sequence[int]) -> Parameters:
-        """The clients' mean update, weighted by the samples they had then; one update is in memory at a time.
+        """Return the clients' mean update of a round, weighted by their samples in that round.
+
+        Only one update is in memory at a time.
 
         Args:
-            round_index: From 0.
-            clients: Whose updates; at least one.
+            round_index: Index of the round, from 0.
+            clients: Clients to average over, at least one.
+
+        Returns:
+            Mean update of each floating-point tensor.
 
         Raises:
-            UnlearningError: An update was not kept.
+            UnlearningError: An update is missing or unreadable.
         """
         return weighted_mean(self._read(round_index, client) for client in clients)
 
@@ -54,8 +70,8 @@ class History:
             update = Update.load(self._path(round_index, client))
         except CheckpointError as error:
             raise UnlearningError(
-                f"The update of client {client} in round {round_index} is not in {self.folder} ({error}): "
-                "train again with a history, which this unlearning method needs."
+                f"The update of client {client} in round {round_index} is not in {self.folder} ({error}). "
+                "This unlearning method needs it: train again with a history folder."
             ) from error
         return Reply(client, update.samples, update.change, 0.0)
 

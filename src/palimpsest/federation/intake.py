@@ -1,4 +1,4 @@
-"""Which replies enter a round: what is missing, broken or empty is left out, and said so."""
+"""Validation of replies: missing, broken and empty ones are excluded, each with a reason."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,20 +15,24 @@ NOT_FINITE = "not finite"
 TOO_LARGE = "too large"
 NOT_ASKED = "not asked"
 
-# From here on float32 tells no number from the next: such a parameter means nothing, and its square overflows soon.
+# From 2^24 on, float32 can't represent every integer. Such a parameter means nothing, and its powers soon overflow.
 _LARGEST = 2.0**24
 _MOST_SAMPLES = 2**31
 
 
 class Intake:
-    """Iterates over the replies of one attempt that can be used, and keeps account of all.
+    """Iterator over the usable replies of one attempt, which records all others with a reason.
 
     Args:
-        replies: As they come; each is let go before the next is taken.
-        asked: Who was sent the round's work.
-        reference: The global parameters, for names and shapes.
-        history: Where the updates of used replies are kept.
-        round_index: Which round's they are.
+        replies: Replies in the order of arrival; each is released before the next is taken.
+        asked: Clients that were sent the round's work.
+        reference: Global parameters, for names, shapes and dtypes.
+        history: Where to store the updates of used replies. None means that they are not stored.
+        round_index: Index of the round, from 0.
+
+    Attributes:
+        used: Clients whose replies were used.
+        faults: The reason for each client whose reply was not used.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Intake:
         history: History | None,
         round_index: int,
     ) -> None:
+        """Wait for all the clients that were asked."""
         self._replies = replies
         self._waiting = set(asked)
         self._reference = reference
@@ -51,6 +56,7 @@ class Intake:
         self.faults: dict[int, str] = {}
 
     def __iter__(self) -> Iterator[Reply]:
+        """Yield the usable replies, and record the reason for every other client."""
         for reply in self._replies:
             if reply.client not in self._waiting:
                 self.faults.setdefault(reply.client, NOT_ASKED)
@@ -70,20 +76,23 @@ class Intake:
 
     @property
     def loss(self) -> float | None:
-        """The used clients' mean loss, weighted by samples."""
+        """Mean loss of the used clients, weighted by samples; None if no reply was used."""
         return self._weighted_loss / self._samples if self._samples else None
 
     def without_data(self) -> int:
-        """How many of the asked clients hold nothing, which is no fault of theirs."""
+        """Return the number of asked clients that hold no data, and so can't send a usable reply."""
         return sum(reason == NO_DATA for reason in self.faults.values())
 
 
 def fault(reply: Reply, reference: Parameters) -> str | None:
-    """Why a reply can't be used, or none.
+    """Check one reply.
 
     Args:
-        reply: From any client, trusted in nothing.
-        reference: The global parameters, for names and shapes.
+        reply: Untrusted reply of a client.
+        reference: Global parameters, for names, shapes and dtypes.
+
+    Returns:
+        The reason why the reply can't be used, or None if it can.
     """
     if reply.samples <= 0:
         return NO_DATA
@@ -99,16 +108,16 @@ def fault(reply: Reply, reference: Parameters) -> str | None:
 
 
 def _largest(parameters: Parameters) -> float:
-    sizes = [
+    magnitudes = [
         float(value.abs().amax())
         for value in parameters.values()
         if value.is_floating_point() and value.numel()
     ]
-    return max(sizes, default=0.0)
+    return max(magnitudes, default=0.0)
 
 
 def first_not_finite(parameters: Parameters) -> str | None:
-    """The name of the first tensor that holds a NaN or an infinity, or none."""
+    """Return the name of the first tensor with a NaN or an infinity, or None if all are finite."""
     return next((name for name, value in parameters.items() if not value.isfinite().all()), None)
 
 

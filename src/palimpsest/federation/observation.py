@@ -1,4 +1,4 @@
-"""What a server sees of a batch before and after a part of it is unlearned."""
+"""Batch gradients that a server observes before and after part of each batch is unlearned."""
 
 from dataclasses import dataclass
 
@@ -14,49 +14,50 @@ from palimpsest.storage import Parameters, Record
 
 @dataclass(frozen=True)
 class Observation(Record):
-    """The gradients of b batches before and after unlearning; no image and no label is in it.
+    """Gradients of b batches before and after unlearning, without any image or label.
 
-    Each batch has the same numbers of samples. Where clients take several local steps, a gradient is their update
+    All batches have the same numbers of samples. If clients take several local steps, a gradient is their update
     divided by minus the sum of the step sizes; see `BatchGradient`.
     """
 
     before: Parameters
-    """The global model before unlearning, as a state dict."""
+    """Global model before unlearning, as a state dict."""
     after: Parameters
-    """The unlearned global model."""
+    """Unlearned global model, as a state dict."""
     gradients_before: Tensor
-    """At `before`, over the retained and the forgotten samples, `[b, d]` float32 (DRAGD's grad L_*)."""
+    """Gradients at `before` on the retained and forgotten samples, `[b, d]` float32 (DRAGD's grad L_*)."""
     gradients_after: Tensor
-    """At `after`, over the retained samples, `[b, d]` float32 (DRAGD's grad L_u)."""
+    """Gradients at `after` on the retained samples, `[b, d]` float32 (DRAGD's grad L_u)."""
     retained: int
-    """Samples of a batch that stay."""
+    """Number of retained samples in each batch."""
     forgotten: int
-    """Samples of a batch that are unlearned."""
+    """Number of forgotten samples in each batch."""
     local_steps: int = 1
     """Full-batch steps that a client took for each gradient."""
     learning_rate: float = 0.1
-    """Their size."""
+    """Step size of the local steps."""
 
     @property
     def batch(self) -> int:
-        """Samples of a batch before unlearning."""
+        """Number of samples in each batch before unlearning."""
         return self.retained + self.forgotten
 
     @property
     def difference(self) -> Tensor:
-        """The forgotten samples' mean gradient at `before`, `[b, d]`, where both gradients were taken at one point.
+        """Estimated mean gradient of the forgotten samples at `before`, `[b, d]` (GIAMU's identity).
 
-        The whole batch's gradient is the weighted mean of two parts, and one part is seen alone (GIAMU's identity).
-        Where unlearning moved the parameters or clients took several steps, it is off by what that changed.
+        A batch's gradient is the weighted mean of the gradients of its two parts, and the server observes the batch and
+        one part. The estimate is exact if both gradients were taken at the same parameters, in one step. If unlearning
+        moved the parameters, or clients took several steps, it is off by the change that this caused.
         """
         whole, part = self.batch * self.gradients_before, self.retained * self.gradients_after
         return (whole - part) / self.forgotten
 
     def gradient(self, model: nn.Module) -> BatchGradient:
-        """What the clients computed, as a function of a batch.
+        """Return the function from a batch to the gradient that the clients computed.
 
         Args:
-            model: The architecture.
+            model: Instance of the architecture.
         """
         return BatchGradient(model, local_steps=self.local_steps, learning_rate=self.learning_rate)
 
@@ -72,33 +73,36 @@ def observe(
     local_steps: int = 1,
     learning_rate: float = 0.1,
 ) -> Observation:
-    """Compute, at the clients, what the server will see.
+    """Compute, at the clients, the gradients that the server will observe.
 
     Args:
-        model: The architecture.
-        before: The global model before unlearning.
-        after: The unlearned global model.
-        retained: What stays: the first n_r images belong to the first batch, and so on.
-        forgotten: What is unlearned, in the same order of batches.
-        batches: How many batches there are; it divides both numbers of images.
-        local_steps: Full-batch steps that a client takes.
-        learning_rate: Their size; without effect for a single step.
+        model: Instance of the architecture.
+        before: Global model before unlearning, as a state dict.
+        after: Unlearned global model, as a state dict.
+        retained: Retained images, in the order of the batches.
+        forgotten: Forgotten images, in the order of the batches.
+        batches: Number of batches. It must divide both numbers of images.
+        local_steps: Full-batch steps that a client takes for each gradient.
+        learning_rate: Step size of the local steps; without effect for a single step.
+
+    Returns:
+        The server's observation.
 
     Raises:
-        UnlearningError: The images can't be divided into that many batches, or there are none.
+        UnlearningError: There are no images, or they can't be split into that number of equal batches.
     """
     counts = (len(retained), len(forgotten))
     if batches < 1 or not all(counts) or any(count % batches for count in counts):
         raise UnlearningError(
-            f"{counts[0]} retained and {counts[1]} forgotten images can't be dealt to {batches} batches of one "
-            "size: give multiples of the number of batches."
+            f"{counts[0]} retained and {counts[1]} forgotten images can't be split into {batches} batches of "
+            "equal size. Pass multiples of the number of batches."
         )
     gradient = BatchGradient(model, local_steps=local_steps, learning_rate=learning_rate)
-    stay, leave = (
-        list(zip(some.images.chunk(batches), _one_hot(some).chunk(batches), strict=True))
-        for some in (retained, forgotten)
+    retained_batches, forgotten_batches = (
+        list(zip(part.images.chunk(batches), _one_hot(part).chunk(batches), strict=True))
+        for part in (retained, forgotten)
     )
-    pairs = list(zip(stay, leave, strict=True))
+    pairs = list(zip(retained_batches, forgotten_batches, strict=True))
     return Observation(
         before=before,
         after=after,

@@ -1,4 +1,4 @@
-"""The round loop: send, take in, aggregate, remember; a killed server goes on from its last round."""
+"""Round loop: send, validate, aggregate, store. A killed server resumes after its last finished round."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,46 +19,46 @@ from palimpsest.storage import Parameters, Record, parameters_hash
 
 @dataclass(frozen=True)
 class Round:
-    """What happened in one round."""
+    """Record of one round."""
 
     drawn: tuple[int, ...]
-    """Who was to train."""
+    """Clients that were drawn for the round."""
     used: tuple[int, ...]
-    """Whose replies made the next global model; nobody's where no drawn client holds data."""
+    """Clients whose replies were aggregated; empty if no drawn client holds data."""
     excluded: dict[int, str]
-    """Whose did not, and why."""
+    """The reason for each client whose reply was excluded."""
     attempts: int
-    """How often the round was tried."""
+    """Number of attempts that the round took."""
     loss: float | None
-    """The used clients' mean training loss, weighted by samples."""
+    """Mean training loss of the used clients, weighted by samples; None if there were none."""
 
 
 @dataclass(frozen=True)
 class Training(Record):
-    """A trained global model, and who took part in it."""
+    """Trained global model, and record of the rounds."""
 
     parameters: Parameters
     participation: list[int]
-    """In how many rounds each client's reply was used."""
+    """Number of rounds in which each client's reply was used."""
     rounds: list[Round]
     swaps: list[Swap]
-    """Who was put into which round to guarantee participation."""
+    """Clients that were put into a round to guarantee their participation."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sequence of rounds does, whoever runs the clients.
+    """Description of a sequence of rounds, independent of the engine that runs the clients.
 
     Args:
-        title: What the progress line says.
-        clients: How many clients there are.
-        schedule: Who trains in each round.
-        work: What they are asked to do.
-        aggregation: What becomes of their replies.
-        trainable: Names of the parameters; the model's other tensors are buffers.
-        seed: Clients' streams in each round follow from it.
-        minimum_replies: How many usable replies a round needs of the clients that hold data.
-        attempts: How often a round is tried.
+        title: Label of the progress line.
+        clients: Number of clients.
+        schedule: Clients of each round.
+        work: The clients' work.
+        aggregation: Aggregation of their replies.
+        trainable: Names of the trainable parameters; the model's other tensors are buffers.
+        seed: Seed from which each client's seed in each round is derived.
+        minimum_replies: Usable replies that a round needs. If fewer of its clients hold data, their number is enough.
+        attempts: Largest number of attempts at a round.
     """
 
     title: str
@@ -74,7 +74,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _State(Record):
-    """All that the next round depends on."""
+    """Everything that the next round depends on."""
 
     plan: str
     parameters: Parameters
@@ -93,14 +93,19 @@ def run_rounds(
     """Run the plan's rounds.
 
     Args:
-        plan: What to do.
-        backend: Reaches the clients.
-        start: The first global parameters, in main memory.
-        scratch: A folder where each finished round is kept; a run that finds one there goes on after it.
-        history: A folder for every used client's update, where a method will need them.
+        plan: Description of the rounds.
+        backend: Backend that reaches the clients.
+        start: First global parameters, in main memory.
+        scratch: Folder that stores each finished round; a later call resumes after it. If omitted, rounds are not
+            stored.
+        history: Folder for the update of every used client, for an unlearning method that needs them. If omitted,
+            updates are not stored.
+
+    Returns:
+        The global model after the last round, and the record of the rounds.
 
     Raises:
-        FederationError: Too few clients answered, however often a round was tried.
+        FederationError: A round had too few usable replies in every attempt.
         DivergenceError: No reply was finite, or the global model is not.
         RunError: `scratch` holds the rounds of another plan.
     """
@@ -116,8 +121,8 @@ def run_rounds(
             loss = state.rounds[-1].loss
             line.advance(values={} if loss is None else {"loss": loss})
     participation = [0] * plan.clients
-    for one in state.rounds:
-        for client in one.used:
+    for finished in state.rounds:
+        for client in finished.used:
             participation[client] += 1
     return Training(state.parameters, participation, state.rounds, list(plan.schedule.swaps))
 
@@ -133,18 +138,18 @@ def _next_round(plan: Plan, backend: Backend, state: _State, history: History | 
         parameters, server = _aggregate(plan, intake, state)
         answerable = len(drawn) - intake.without_data()
         if len(intake.used) >= min(plan.minimum_replies, answerable):
-            _refuse_not_finite(parameters, index)
-            done = Round(drawn, tuple(intake.used), intake.faults, attempt, intake.loss)
-            return _State(state.plan, parameters, server, [*state.rounds, done])
+            _check_finite(parameters, index)
+            finished = Round(drawn, tuple(intake.used), intake.faults, attempt, intake.loss)
+            return _State(state.plan, parameters, server, [*state.rounds, finished])
         faults = intake.faults
         if faults and not intake.used and set(faults.values()) <= {NOT_FINITE, TOO_LARGE}:
             raise DivergenceError(
                 f"Training diverged in round {index}: every client's loss or parameters became NaN, "
-                "infinite or absurdly large; lower federation.learning_rate."
+                "infinite or too large. Try a lower federation.learning_rate."
             )
     raise FederationError(
         f"Round {index} was tried {plan.attempts} times and had fewer than {plan.minimum_replies} usable "
-        f"replies from {len(drawn)} clients ({_listed(faults)}): see to those clients, or lower "
+        f"replies from {len(drawn)} clients ({_describe(faults)}). Check these clients, or lower "
         "federation.minimum_replies."
     )
 
@@ -155,24 +160,24 @@ def _aggregate(plan: Plan, intake: Intake, state: _State) -> tuple[Parameters, P
     if first is None:
         return state.parameters, state.server
     replies: Iterable[Reply] = chain([first], usable)
-    del first  # else the first reply would be held until the last one is in
+    del first  # otherwise, it would stay in memory until the last reply has arrived
     return plan.aggregation(
         state.parameters, replies, state.server, round_index=len(state.rounds), trainable=plan.trainable
     )
 
 
-def _refuse_not_finite(parameters: Parameters, index: int) -> None:
+def _check_finite(parameters: Parameters, index: int) -> None:
     name = first_not_finite(parameters)
     if name is not None:
         raise DivergenceError(
-            f"The global model's {name!r} is not finite after round {index}: lower federation.learning_rate, "
+            f"The global model's {name!r} is not finite after round {index}. Lower federation.learning_rate, "
             "or the aggregation's step size."
         )
 
 
-def _listed(faults: dict[int, str]) -> str:
-    shown = [f"client {client}: {reason}" for client, reason in sorted(faults.items())[:5]]
-    return "; ".join([*shown, f"and {len(faults) - 5} more"] if len(faults) > 5 else shown)
+def _describe(faults: dict[int, str]) -> str:
+    first = [f"client {client}: {reason}" for client, reason in sorted(faults.items())[:5]]
+    return "; ".join([*first, f"and {len(faults) - 5} more"] if len(faults) > 5 else first)
 
 
 def _fingerprint(plan: Plan, start: Parameters) -> str:
@@ -183,6 +188,6 @@ def _resume(file: Path, fresh: _State) -> _State:
     state = _State.load(file)
     if state.plan != fresh.plan:
         raise RunError(
-            f"{file} holds the rounds of another training: remove it, or give another scratch folder."
+            f"{file} holds the rounds of another training. Remove it, or choose another scratch folder."
         )
     return state

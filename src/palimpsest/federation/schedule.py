@@ -1,4 +1,4 @@
-"""Who trains when: drawn up front from the seed, so that retraining can follow the same draws."""
+"""Client sampling, drawn in advance from the seed so that retraining can repeat it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +12,13 @@ from palimpsest.randomness import make_generator
 
 @dataclass(frozen=True)
 class Swap:
-    """A client that was never drawn, put into a round in place of one that was."""
+    """Replacement of a drawn client by a required client that was never drawn.
+
+    Args:
+        round: Index of the round, from 0.
+        client: Client that was put in.
+        replaced: Client that was taken out.
+    """
 
     round: int
     client: int
@@ -21,7 +27,12 @@ class Swap:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The clients of each round, sorted, and the swaps that brought required clients in."""
+    """Clients of each round.
+
+    Args:
+        rounds: Sorted client indices of each round.
+        swaps: Replacements that were made so that every required client takes part.
+    """
 
     rounds: tuple[tuple[int, ...], ...]
     swaps: tuple[Swap, ...] = ()
@@ -33,28 +44,31 @@ def draw_schedule(
     """Draw each round's clients without replacement.
 
     Args:
-        clients: How many there are.
-        fraction: The share that trains in a round, in (0, 1]; at least one client does.
-        rounds: How many rounds.
-        seed: Of the run; round t draws from its own stream, whatever the other rounds do.
-        ensure: Clients that train in at least one round. One that is never drawn takes the place of a client
-            that is not in this list or trains in another round too, in a round chosen from the seed.
+        clients: Number of clients.
+        fraction: Share of the clients that trains in a round, in (0, 1]; at least one client does.
+        rounds: Number of rounds.
+        seed: Seed of the run. Each round has a separate stream, so that its draw does not depend on the other rounds.
+        ensure: Clients that must train in at least one round. One that is never drawn replaces, in a round chosen from
+            the seed, a client that is not in this list or also trains in another round.
+
+    Returns:
+        The clients of each round, and the replacements.
 
     Raises:
-        FederationError: There are fewer places than clients in `ensure`.
+        FederationError: The rounds have fewer places than `ensure` has clients.
     """
     size = max(1, round(fraction * clients))
     drawn = [_draw(clients, size, seed, index) for index in range(rounds)]
-    swaps = tuple(_bring_in(set(ensure), drawn, seed))
+    swaps = tuple(_swap_in(set(ensure), drawn, seed))
     return Schedule(tuple(tuple(sorted(members)) for members in drawn), swaps)
 
 
-def _bring_in(ensure: set[int], drawn: list[list[int]], seed: int) -> Iterator[Swap]:
-    """Change `drawn` so that it holds every client of `ensure`."""
+def _swap_in(ensure: set[int], drawn: list[list[int]], seed: int) -> Iterator[Swap]:
+    """Change `drawn` so that it contains every client of `ensure`, and yield the replacements."""
     times = Counter(member for members in drawn for member in members)
     places = [(index, place) for index, members in enumerate(drawn) for place in range(len(members))]
     generator = make_generator(seed, "federation", "ensure")
-    # One pass is enough: a client that is needed where it is stays needed there.
+    # One pass is enough: a client that can't be replaced now can't be replaced later either.
     order = iter(torch.randperm(len(places), generator=generator).tolist())
     for client in sorted(ensure - set(times)):
         for position in order:
@@ -68,7 +82,7 @@ def _bring_in(ensure: set[int], drawn: list[list[int]], seed: int) -> Iterator[S
         else:
             raise FederationError(
                 f"{len(ensure)} clients must take part, but {len(drawn)} rounds have {len(places)} places "
-                f"and none is left for client {client}: raise federation.rounds or federation.fraction, name "
+                f"and none is left for client {client}. Raise federation.rounds or federation.fraction, name "
                 "fewer unlearning.clients, or set unlearning.ensure_participation to false."
             )
 

@@ -1,4 +1,4 @@
-"""An existing Flower app, audited: a mod for its clients, a wrapper for its server's strategy."""
+"""Audit of an existing Flower app: a mod for its clients and a wrapper for its server's strategy."""
 
 from palimpsest.flower.client import ProofMod
 from palimpsest.flower.messages import INSTRUCTION

@@ -1,4 +1,4 @@
-"""The client's side: a mod that notes the instruction to forget, and proves what came of it."""
+"""Client side of the audit: a Flower mod that records the instruction to forget and makes the proofs."""
 
 import json
 import secrets
@@ -30,28 +30,29 @@ from palimpsest.proofs import Proofs, save_proofs
 from palimpsest.storage import parameters_hash, tensor_hash, write_json
 
 Forgotten = Callable[[Any], tuple[Tensor, Tensor]]
-"""From Flower's context to the samples that this client forgets, as its model takes them, and their labels."""
+"""Function from Flower's context to the samples that this client forgets, as model inputs, and their labels."""
 
-_NOTED = "palimpsest.noted"
+_INSTRUCTED = "palimpsest.noted"
 
 
 class ProofMod:
-    """A Flower mod: `ClientApp(mods=[ProofMod(Net, forgotten)])`.
+    """Flower mod that proves unlearning: `ClientApp(mods=[ProofMod(Net, forgotten)])`.
 
-    When the server's instruction to forget arrives, it notes which samples are meant, and hands the message on. When
-    the server then asks for proofs, it answers itself, once, with the gradient differences of those samples; the
-    samples stay where they are. A client that was not told to forget, or has other samples now, refuses in a sentence.
+    When the server's instruction to forget arrives, the mod records which samples it concerns and passes the message
+    on. When the server then requests proofs, the mod answers once, with the gradient differences of those samples. The
+    samples themselves never leave the client. A client without an instruction, or whose samples have changed since
+    then, refuses and gives the reason.
 
     Args:
-        model: Makes the app's network.
-        forgotten: Gives the samples to forget; they must be there until the proofs are made.
-        folder: Where the client keeps its own copy of its proofs and of what it was told; none keeps none.
-        defenses: What is done to the proofs before they leave, such as `[{"name": "orthogonal"}]`, in order.
-        instruction: The key of the app's configuration that tells a client to forget.
-        memory_budget: Bytes that making proofs may take.
+        model: Function that creates the app's network.
+        forgotten: Function that returns the samples to forget. They must be available until the proofs are made.
+        folder: Folder for the client's copy of its proofs and of the instruction. If omitted, no copy is kept.
+        defenses: Defenses to apply to the proofs before they leave, in order, such as `[{"name": "orthogonal"}]`.
+        instruction: Key of the app's configuration that instructs a client to forget.
+        memory_budget: Bytes that the computation of the proofs may take.
 
     Raises:
-        ConfigurationError: There is no such defense, or it does not take such a setting.
+        ConfigurationError: A defense is unknown or does not accept one of its settings.
     """
 
     def __init__(
@@ -64,32 +65,33 @@ class ProofMod:
         instruction: str = INSTRUCTION,
         memory_budget: int = DEFAULT_BUDGET,
     ) -> None:
+        """Build the defenses."""
         self.model, self.forgotten = model, forgotten
         self.folder = None if folder is None else Path(folder)
         self.instruction = instruction
         self.memory_budget = memory_budget
         try:
-            self.defenses = [DefenseConfig.model_validate(one).build() for one in defenses]
+            self.defenses = [DefenseConfig.model_validate(defense).build() for defense in defenses]
         except ValidationError as error:
             raise ConfigurationError(f"defenses: {explain_validation(error)}") from error
 
     def __call__(self, message: Any, context: Any, call_next: Callable[[Any, Any], Any]) -> Any:
-        """Note an instruction and hand it on, or answer a request for proofs."""
+        """Answer a request for proofs; pass every other message on, and record an instruction to forget."""
         if REQUEST in message.content:
             return self._answer(message, context)
         if instructs(message, self.instruction):
-            self._note(context)
+            self._record_instruction(context)
         return call_next(message, context)
 
-    def _note(self, context: Any) -> None:
-        """Remember, in the state that Flower keeps for the client, which samples are to be forgotten."""
+    def _record_instruction(self, context: Any) -> None:
+        """Record the samples to forget in the state that Flower keeps for the client."""
         from flwr.app import ConfigRecord
 
         samples, labels = self.forgotten(context)
-        noted: dict[str, Any] = {"samples": len(samples), "digest": tensor_hash(samples, labels)}
-        if dict(context.state.config_records.get(_NOTED, {})) != noted:
-            context.state[_NOTED] = ConfigRecord(noted)
-            self._write(context, "instruction", noted)
+        record: dict[str, Any] = {"samples": len(samples), "digest": tensor_hash(samples, labels)}
+        if dict(context.state.config_records.get(_INSTRUCTED, {})) != record:
+            context.state[_INSTRUCTED] = ConfigRecord(record)
+            self._write(context, "instruction", record)
 
     def _answer(self, message: Any, context: Any) -> Any:
         from flwr.app import ConfigRecord, Message, RecordDict
@@ -106,20 +108,20 @@ class ProofMod:
         return Message(content=RecordDict(content), reply_to=message)
 
     def _prove(self, message: Any, context: Any) -> Proofs:
-        noted = context.state.config_records.get(_NOTED)
-        if noted is None:
+        record = context.state.config_records.get(_INSTRUCTED)
+        if record is None:
             raise FederationError(
-                f"This client was not told to forget anything: send it {self.instruction!r} first."
+                f"This client has no instruction to forget. Send it {self.instruction!r} first."
             )
         samples, labels = self.forgotten(context)
-        if tensor_hash(samples, labels) != noted["digest"]:
+        if tensor_hash(samples, labels) != record["digest"]:
             raise FederationError(
-                "The samples to forget are not those of the instruction any more: keep them until they are proven."
+                "The samples to forget have changed since the instruction. Keep them until their proofs are made."
             )
         states = [unpack_parameters(message.content[name]) for name in (ORIGINAL, UNLEARNED)]
         before, after = (load_parameters(self.model(), state) for state in states)
         vectors = gradient_differences(before, after, samples, labels, memory_budget=self.memory_budget)
-        # The client's own secret, which no seed of the run gives away.
+        # The generator is the client's secret, so it must not depend on the run's seed.
         generator = torch.Generator().manual_seed(secrets.randbits(63))
         if len(vectors):
             vectors = apply_defenses(vectors.cpu(), self.defenses, generator=generator)
@@ -129,21 +131,21 @@ class ProofMod:
             "loss": "cross_entropy",
             "mode": "eval",
             "order": "named_parameters",
-            "client": _name(context),
+            "client": _client_name(context),
             "defenses": json.dumps(describe(self.defenses)),
         }
         proofs = Proofs(vectors, metadata)
-        # A second request could be for other models, and two differences say more than one.
-        del context.state[_NOTED]
+        # Only one request is answered: a second could name other models, and two differences reveal more than one.
+        del context.state[_INSTRUCTED]
         if self.folder is not None and len(vectors):
-            save_proofs(self.folder / f"proofs-{context.run_id}-{_name(context)}.safetensors", proofs)
+            save_proofs(self.folder / f"proofs-{context.run_id}-{_client_name(context)}.safetensors", proofs)
         return proofs
 
-    def _write(self, context: Any, what: str, content: Mapping[str, Any]) -> None:
+    def _write(self, context: Any, kind: str, content: Mapping[str, Any]) -> None:
         if self.folder is not None:
-            write_json(self.folder / f"{what}-{context.run_id}-{_name(context)}.json", content)
+            write_json(self.folder / f"{kind}-{context.run_id}-{_client_name(context)}.json", content)
 
 
-def _name(context: Any) -> str:
-    """What the app calls this client."""
+def _client_name(context: Any) -> str:
+    """Return the app's name for this client: its partition-id, or else Flower's number of its node."""
     return str(context.node_config.get("partition-id", context.node_id))

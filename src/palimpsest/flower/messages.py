@@ -1,18 +1,26 @@
-"""What the audit reads in an app's messages, and what it sends itself."""
+"""Records of the audit's messages, and detection of the instruction to forget."""
 
 from typing import Any
 
 INSTRUCTION = "unlearn"
-"""The key of an app's own configuration that, if it is true, tells a client to forget."""
+"""Default key of the app's configuration that, if true, instructs a client to forget."""
 
 REQUEST = "palimpsest.request"
-"""The record that makes a message a request for proofs."""
+"""Record that marks a message as a request for proofs."""
 ORIGINAL, UNLEARNED = "palimpsest.original", "palimpsest.unlearned"
-"""The models that it comes with."""
+"""Records of the two models in a request."""
 PROOFS, METADATA, REFUSAL = "palimpsest.proofs", "palimpsest.metadata", "palimpsest.refusal"
-"""What the answer consists of: vectors and what the client says of them, or why there are none."""
+"""Records of an answer: the vectors and the client's metadata, or the reason for a refusal."""
 
 
 def instructs(message: Any, instruction: str) -> bool:
-    """Whether a message tells its receiver to forget: any of its configurations has the key, and it is true."""
+    """Return whether a message instructs its receiver to forget.
+
+    Args:
+        message: Flower's message.
+        instruction: Key that instructs a client to forget.
+
+    Returns:
+        True if any of the message's configuration records has the key with a true value.
+    """
     return any(bool(record.get(instruction, False)) for record in message.content.config_records.values())

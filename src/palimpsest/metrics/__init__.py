@@ -1,4 +1,7 @@
-"""How close a reconstruction is: the only place where reconstructions and forgotten images meet."""
+"""Scores of reconstructions against the forgotten samples, and the schema of `metrics.json`.
+
+Reconstructions and forgotten samples are compared in this package only; attacks never see the truth.
+"""
 
 from palimpsest.metrics.assignment import assign
 from palimpsest.metrics.baselines import mean_image, nearest_images

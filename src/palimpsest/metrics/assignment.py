@@ -1,4 +1,4 @@
-"""Which reconstruction of a batch belongs to which original: a batch's gradient has no order."""
+"""Assignment of a batch's reconstructions to its originals, because a batch gradient has no order."""
 
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -10,15 +10,15 @@ from palimpsest.metrics.distances import distance_blocks
 def assign(reconstructions: Tensor, originals: Tensor) -> Tensor:
     """Pair the reconstructions of one batch with its originals so that the total MSE is smallest.
 
-    This looks at the originals, so it belongs to the scoring of attacks on whole batches and to nothing else.
-    It flatters the attack: even noise gets its best pairing.
+    The pairing depends on the originals, so use it only to score attacks on whole batches. It favors the attack:
+    even noise gets its best pairing.
 
     Args:
         reconstructions: `[n, c, h, w]` in any order.
         originals: `[n, c, h, w]`.
 
     Returns:
-        `[n]` int64: `reconstructions[assign(...)]` is in the order of the originals.
+        `[n]` int64 indices; `reconstructions[assign(...)]` is in the order of the originals.
     """
     costs = torch.cat(list(distance_blocks(originals, reconstructions)))
     _, columns = linear_sum_assignment(costs.cpu().numpy())

@@ -1,4 +1,4 @@
-"""Scoring attacks on whole batches, whose reconstructions have no order of their own."""
+"""Scores of attacks on whole batches, whose reconstructions come in arbitrary order."""
 
 import torch
 from torch import Tensor
@@ -7,12 +7,14 @@ from palimpsest.metrics.assignment import assign
 
 
 def in_order(reconstructions: Tensor, originals: Tensor, *, batch: int) -> Tensor:
-    """The reconstructions of each batch in the order of its originals, by the assignment with the smallest total MSE.
+    """Put the reconstructions of each batch in the order of its originals.
+
+    Each batch uses the assignment with the smallest total MSE; see `assign`.
 
     Args:
-        reconstructions: `[b * batch, c, h, w]`: the first `batch` are the first batch's, in any order.
-        originals: The same shape, the same batches.
-        batch: Samples of a batch; 1 changes nothing.
+        reconstructions: `[b * batch, c, h, w]`; each run of `batch` rows is one batch, in any order.
+        originals: The same shape and the same batches.
+        batch: Number of samples in a batch; 1 leaves the order unchanged.
 
     Returns:
         `[b * batch, c, h, w]`.
@@ -20,20 +22,23 @@ def in_order(reconstructions: Tensor, originals: Tensor, *, batch: int) -> Tenso
     if batch == 1:
         return reconstructions
     pairs = zip(reconstructions.split(batch), originals.split(batch), strict=True)
-    return torch.cat([some[assign(some, truth)] for some, truth in pairs])
+    return torch.cat([images[assign(images, truth)] for images, truth in pairs])
 
 
 def label_recovery(believed: Tensor, labels: Tensor, *, batch: int) -> float:
-    """The share of the labels that an attack got right, batch by batch, whatever their order in it.
+    """Return the share of labels that an attack recovered, counted per batch and regardless of their order in it.
 
     Args:
-        believed: `[b * batch]` int64.
-        labels: The true ones, `[b * batch]` int64.
-        batch: Samples of a batch.
+        believed: The attack's labels, `[b * batch]` int64.
+        labels: The true labels, `[b * batch]` int64.
+        batch: Number of samples in a batch.
+
+    Returns:
+        A share in [0, 1]; higher means more leakage.
     """
     classes = int(torch.cat([believed, labels]).max()) + 1
     right = 0
-    for some, truth in zip(believed.split(batch), labels.split(batch), strict=True):
-        common = torch.minimum(some.bincount(minlength=classes), truth.bincount(minlength=classes))
+    for guesses, truth in zip(believed.split(batch), labels.split(batch), strict=True):
+        common = torch.minimum(guesses.bincount(minlength=classes), truth.bincount(minlength=classes))
         right += int(common.sum())
     return right / len(labels)

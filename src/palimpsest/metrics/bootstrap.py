@@ -1,4 +1,4 @@
-"""How far a mean over images can be trusted."""
+"""Bootstrap confidence intervals of means over images."""
 
 import torch
 from torch import Generator, Tensor
@@ -9,19 +9,19 @@ _BLOCK = 2**22
 def bootstrap_intervals(
     values: Tensor, *, resamples: int, generator: Generator, confidence: float = 0.95
 ) -> Tensor:
-    """Percentile bootstrap intervals of the means of several scores over the same images.
+    """Compute percentile bootstrap intervals of the means of several scores over the same images.
 
-    Images are drawn with replacement, and the same draw serves all scores. The intervals say how the mean
-    would vary with other forgotten images; they say nothing about another training run.
+    Images are drawn with replacement, and all scores share each draw. The intervals describe how the mean would vary
+    with other forgotten images; they do not cover the variation between training runs.
 
     Args:
         values: Scores, `[n, k]`: one row for each image, one column for each score.
-        resamples: How many times the images are drawn anew.
-        generator: Where the draws come from.
-        confidence: The share of resampled means inside the interval.
+        resamples: Number of bootstrap resamples.
+        generator: Source of the random draws.
+        confidence: Share of the resampled means inside the interval, in (0, 1).
 
     Returns:
-        Low and high ends, `[k, 2]` float64.
+        Lower and upper bounds, `[k, 2]` float64.
     """
     count = len(values)
     values = values.double()

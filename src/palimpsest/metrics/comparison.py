@@ -1,4 +1,4 @@
-"""Reconstructions beside their originals: every score of every image, and their means."""
+"""Comparison of reconstructions with their originals: every score of every image, and the means."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from palimpsest.registry import METRICS
 from palimpsest.storage import Parameters, Record
 
 Aggregates = dict[str, int | float | str | None]
-"""Scores of a whole attack by name, ready for JSON."""
+"""Mean scores of an attack by name, as values that JSON can store."""
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,20 @@ class Comparison(Record):
     ssim: Tensor
     """Structural similarity, `[n]` float64."""
     lpips: Tensor
-    """Learned perceptual distance, `[n]` float64, or `[0]` where it can't be had."""
+    """Learned perceptual distance, `[n]` float64, or `[0]` if it is unavailable."""
     right_rank: Tensor
-    """Place of the right original among all of them by distance, `[n]` int64, 1 is first."""
+    """Rank of the correct original among all originals by distance, `[n]` int64; 1 means nearest."""
     lpips_reason: str
-    """Why LPIPS is absent; empty where it is there."""
+    """Reason why LPIPS is unavailable; empty if it was computed."""
     further: Parameters = field(default_factory=dict, kw_only=True)
-    """Metrics that were asked for besides, each `[n]` float64, by name."""
+    """Additional metrics that were requested, each `[n]` float64, by name."""
 
     def aggregates(self) -> Aggregates:
-        """The means, both conventions of PSNR, and how often the right original is the nearest.
+        """Return the means, PSNR in both conventions, and the identification rates.
 
         Returns:
-            `mse`, `psnr` (mean over images), `psnr_of_mean_mse`, `ssim`, `lpips` (none where absent, and then
-            `lpips_reason`), `identification_top1`, `identification_top5`, `count`.
+            `mse`, `psnr` (mean over images), `psnr_of_mean_mse`, `ssim`, `lpips` (None if unavailable, together with
+            `lpips_reason`), `identification_top1`, `identification_top5` and `count`.
         """
         means: Aggregates = {name: float(values.mean()) for name, values in self.columns().items()}
         means["psnr_of_mean_mse"] = float(psnr(self.mse.mean()))
@@ -51,7 +51,7 @@ class Comparison(Record):
         return means
 
     def columns(self) -> dict[str, Tensor]:
-        """The scores whose means are reported, each `[n]` float64; LPIPS is left out where it is absent."""
+        """Return the scores whose means are reported, each `[n]` float64; LPIPS is left out if it is unavailable."""
         columns = {"mse": self.mse, "psnr": self.psnr, "ssim": self.ssim, "lpips": self.lpips}
         if self.lpips_reason:
             del columns["lpips"]
@@ -61,14 +61,14 @@ class Comparison(Record):
         return columns
 
     def per_image(self) -> dict[str, Tensor]:
-        """Each image's scores, as a gallery shows and sorts them: the rank stands for the identification."""
-        shown = {
+        """Return each image's scores for a gallery, with the rank in place of the identification rates."""
+        scores = {
             name: values for name, values in self.columns().items() if not name.startswith("identification")
         }
-        return shown | {"rank": self.right_rank}
+        return scores | {"rank": self.right_rank}
 
     def absent(self) -> dict[str, str]:
-        """Why a score is not there, by its name."""
+        """Return the reason for each score that is unavailable, by its name."""
         return {"lpips": self.lpips_reason} if self.lpips_reason else {}
 
 
@@ -84,12 +84,15 @@ def compare(
     Args:
         reconstructions: `[n, c, h, w]` in [0, 1].
         originals: The same shape and order.
-        lpips_network: Whose features LPIPS compares.
-        metrics: Further metrics, by their names in `METRICS`.
+        lpips_network: Network whose features LPIPS compares.
+        metrics: Names of additional metrics in `METRICS`.
+
+    Returns:
+        The scores of every pair; `lpips` is empty, with a reason, if its weights are missing.
 
     Raises:
-        ConfigurationError: There is no such metric.
-        DivergenceError: A metric gave something else than one finite number for each image.
+        ConfigurationError: A metric is unknown.
+        DivergenceError: A metric did not return one finite number for each image.
     """
     errors = mean_squared_errors(reconstructions, originals)
     try:
@@ -103,15 +106,15 @@ def compare(
         lpips=distances,
         right_rank=right_ranks(reconstructions, originals),
         lpips_reason=reason,
-        further={name: _measured(name, reconstructions, originals) for name in metrics},
+        further={name: _score_metric(name, reconstructions, originals) for name in metrics},
     )
 
 
-def _measured(name: str, reconstructions: Tensor, originals: Tensor) -> Tensor:
+def _score_metric(name: str, reconstructions: Tensor, originals: Tensor) -> Tensor:
     values = METRICS.get(name)()(reconstructions, originals)
     if values.shape != originals.shape[:1] or not values.isfinite().all():
         raise DivergenceError(
-            f"The metric {name!r} gave {list(values.shape)} values, not {len(originals)} finite ones: mend it, or "
-            "take it out of scoring.metrics."
+            f"The metric {name!r} returned values of shape {list(values.shape)}, expected {len(originals)} finite "
+            "values. Fix the metric, or remove it from scoring.metrics."
         )
     return values.double()

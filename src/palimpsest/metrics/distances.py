@@ -1,4 +1,4 @@
-"""Squared distances between all pairs of images, a block of rows at a time."""
+"""Squared distances between all pairs of images, computed in blocks of rows."""
 
 from collections.abc import Iterator
 
@@ -8,17 +8,17 @@ _BLOCK = 2**22
 
 
 def distance_blocks(images: Tensor, candidates: Tensor) -> Iterator[Tensor]:
-    """Squared L2 distances from each image to each candidate, in float64.
+    """Compute the squared L2 distance from each image to each candidate, in float64.
 
-    |a - b|^2 = |a|^2 - 2 a.b + |b|^2 turns the work into matrix products. In float64 the cancellation costs
-    about 1e-13 of |a|^2 + |b|^2, which is nothing beside one gray level of one pixel.
+    The expansion |a - b|^2 = |a|^2 - 2 a.b + |b|^2 turns the work into matrix products. In float64 its cancellation
+    error is about 1e-13 of |a|^2 + |b|^2, far below one gray level of one pixel.
 
     Args:
         images: `[n, c, h, w]`.
         candidates: `[m, c, h, w]`.
 
     Yields:
-        `[rows, m]` for consecutive blocks of images, at most about 4 million distances each, none negative.
+        Nonnegative distances `[rows, m]` for consecutive blocks of images, at most about 4 million values each.
     """
     targets = candidates.flatten(1).double()
     lengths = targets.square().sum(dim=1)

@@ -1,4 +1,4 @@
-"""The score of an attack: how close, how certain, and how much better than knowing nothing."""
+"""Evaluation of an attack on images: scores, bootstrap intervals, baselines and chance levels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from palimpsest.registry import METRICS
 
 @dataclass(frozen=True)
 class Scores(Measured):
-    """Scores of an attack, their uncertainty, and what trivial answers score on the same images."""
+    """Scores of an attack with their intervals, and the scores of baselines on the same images."""
 
     baselines: dict[str, Aggregates]
-    """Aggregates of `mean_image` (the mean auxiliary image for everything) and of `nearest_auxiliary` (an
-    oracle: the auxiliary image nearest to each original)."""
+    """Aggregates of `mean_image` (the mean auxiliary image for every sample) and of `nearest_auxiliary` (the auxiliary
+    image nearest to each original, which no attacker can choose)."""
 
     def reconstruction(self) -> Aggregates:
-        """The attack's aggregates; see `Comparison.aggregates`."""
+        """Return the attack's aggregates; see `Comparison.aggregates`."""
         return self.aggregates()
 
     def meanings(self) -> dict[str, dict[str, str]]:
-        """How the further metrics are called and read: `label`, `meaning` and `better`, by name."""
+        """Return `label`, `meaning` and `better` of each additional metric, by name."""
         kinds = {name: METRICS.get(name) for name in self.further}
         return {
             name: {"label": kind.label, "meaning": kind.meaning, "better": kind.better}
@@ -36,7 +36,7 @@ class Scores(Measured):
         }
 
     def chance(self) -> dict[str, float]:
-        """What guessing at random among the n originals scores: 1/n and 5/n."""
+        """Return the expected score of a random guess among the n originals: 1/n and 5/n."""
         count = len(self.mse)
         return {f"identification_top{guesses}": min(1.0, guesses / count) for guesses in (1, 5)}
 
@@ -52,22 +52,26 @@ def evaluate(
     bootstrap: int = 1000,
     generator: Generator,
 ) -> Scores:
-    """Compare reconstructions with the forgotten images, and with what trivial answers would have scored.
+    """Score reconstructions against the forgotten images, next to the baselines.
 
     Args:
-        reconstructions: `[n, c, h, w]` in the originals' order; values outside [0, 1] are clamped, as is
-            usual.
+        reconstructions: `[n, c, h, w]` in the order of the originals; values outside [0, 1] are clamped.
         originals: The n forgotten images.
         auxiliary: The attacker's own images, of the same shape.
-        lpips_network: Whose features LPIPS compares; where they can't be had, LPIPS is absent and a reason
-            given.
-        metrics: Further metrics, by their names in `METRICS`.
-        bootstrap: Resamples behind each interval.
-        generator: Where the resamples come from.
+        lpips_network: Network whose features LPIPS compares. If its weights are missing, LPIPS is left out and the
+            reason is recorded.
+        metrics: Names of additional metrics in `METRICS`.
+        bootstrap: Number of bootstrap resamples of each interval.
+        generator: Source of the resamples.
+
+    Returns:
+        Scores, 95 % intervals and baselines.
 
     Raises:
-        DatasetError: There is nothing to compare, or the shapes differ.
-        DivergenceError: A reconstruction holds a value that is not finite.
+        ConfigurationError: A metric is unknown.
+        DatasetError: There are no images to compare, or the shapes differ.
+        DivergenceError: A reconstruction contains NaN or infinity, or a metric did not return one finite number for
+            each image.
     """
     truth = originals.images
     _check(reconstructions, originals, auxiliary)
@@ -80,7 +84,7 @@ def evaluate(
         bootstrap=bootstrap,
         generator=generator,
     )
-    trivial = {
+    baselines = {
         "mean_image": mean_image(auxiliary.images, len(originals)),
         "nearest_auxiliary": nearest_images(truth, auxiliary.images),
     }
@@ -88,7 +92,7 @@ def evaluate(
         **vars(attack),
         baselines={
             name: compare(answer, truth, lpips_network=lpips_network, metrics=metrics).aggregates()
-            for name, answer in trivial.items()
+            for name, answer in baselines.items()
         },
     )
 
@@ -96,24 +100,24 @@ def evaluate(
 def _check(reconstructions: Tensor, originals: ImageSet, auxiliary: ImageSet) -> None:
     if len(originals) == 0 or len(auxiliary) == 0:
         raise DatasetError(
-            f"There are {len(originals)} forgotten and {len(auxiliary)} auxiliary images: "
-            "scoring needs some of both."
+            f"There are {len(originals)} forgotten and {len(auxiliary)} auxiliary images. "
+            "Scoring needs at least one of each."
         )
     expected = (len(originals), *originals.shape)
     if tuple(reconstructions.shape) != expected:
         raise DatasetError(
-            f"The reconstructions have shape {tuple(reconstructions.shape)}, and the originals "
-            f"{expected}: give one reconstruction for each original."
+            f"The reconstructions have shape {tuple(reconstructions.shape)}, expected {expected} as the originals. "
+            "Pass one reconstruction for each original."
         )
     if auxiliary.shape != originals.shape:
         raise DatasetError(
-            f"The auxiliary images have shape {auxiliary.shape}, and the originals {originals.shape}: "
-            "scale both with data.image_size."
+            f"The auxiliary images have shape {auxiliary.shape}, the originals have shape {originals.shape}. "
+            "Scale both with data.image_size."
         )
     finite = reconstructions.isfinite().flatten(1).all(dim=1)
     if not finite.all():
         rows = finite.logical_not().nonzero().flatten()
         raise DivergenceError(
-            f"{len(rows)} of {len(finite)} reconstructions hold values that are not finite, the first is "
-            f"number {int(rows[0])}: lower the attack's learning rate."
+            f"{len(rows)} of {len(finite)} reconstructions contain NaN or infinity; the first is "
+            f"number {int(rows[0])}. Lower the attack's learning rate."
         )

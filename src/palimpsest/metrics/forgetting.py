@@ -1,4 +1,4 @@
-"""Values that say how well a federation forgot: accuracies, membership inference, distance from exact retraining."""
+"""Quality of unlearning: accuracies, membership inference, and the distance from exact retraining."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from palimpsest.storage import Record
 
 @dataclass(frozen=True)
 class Behavior:
-    """A model's accuracies, as shares in [0, 1], and the membership inference attack on it.
+    """A model's accuracies and the membership inference attack on it.
 
     Args:
-        retained: Accuracy on the retained training samples.
-        forgotten: Accuracy on the forgotten samples.
-        test: Accuracy on the test split.
-        membership: How well the forgotten samples can be told from samples that were never trained on.
+        retained: Accuracy on the retained training samples, in [0, 1].
+        forgotten: Accuracy on the forgotten samples, in [0, 1]; ideally that of the retrained model.
+        test: Accuracy on the test split, in [0, 1]; higher is better.
+        membership: Membership inference attack that separates the forgotten samples from samples never trained on.
     """
 
     retained: float
@@ -28,11 +28,12 @@ class Distance:
     """Distance of the unlearned model from the exactly retrained one.
 
     Args:
-        absolute: L2 distance of the parameters.
-        relative: The same in units of the original model's distance from the retrained one: 0 is exact
-            unlearning, 1 no nearer than before. None where the original is the retrained model.
-        divergence: Mean KL divergence of the test predictions, retrained from unlearned, in nats.
-        agreement: Share of test images that both put into one class, in [0, 1].
+        absolute: L2 distance between the parameters, at least 0; lower is better.
+        relative: `absolute` divided by the original model's distance from the retrained one: 0 means exact unlearning,
+            1 means as far away as before unlearning. None if the original equals the retrained model.
+        divergence: Mean KL divergence of the test predictions, retrained from unlearned, in nats, at least 0; lower is
+            better.
+        agreement: Share of test samples to which both models assign the same class, in [0, 1]; higher is better.
     """
 
     absolute: float
@@ -43,15 +44,15 @@ class Distance:
 
 @dataclass(frozen=True)
 class Forgetting(Record):
-    """The original, the unlearned and the exactly retrained model side by side.
+    """Behavior of the original, the unlearned and the exactly retrained model.
 
     Args:
         original: The model before unlearning.
         unlearned: The model after unlearning.
-        retrained: The model that exact retraining gives.
-        distance: How far the unlearned model is from the retrained one.
-        others: Number of samples, never trained on and of the forgotten samples' classes, that membership was tested
-            against.
+        retrained: The model that was retrained exactly, without the forgotten samples.
+        distance: Distance of the unlearned model from the retrained one.
+        others: Number of nonmembers in the membership test: samples of the forgotten classes that were never trained
+            on.
     """
 
     original: Behavior

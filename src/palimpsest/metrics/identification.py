@@ -1,4 +1,4 @@
-"""Can the forgotten images be told apart by their reconstructions?"""
+"""Identification of forgotten images by their reconstructions."""
 
 import torch
 from torch import Tensor
@@ -6,22 +6,20 @@ from torch import Tensor
 from palimpsest.metrics.distances import distance_blocks
 
 _TIE = 1e-7
-"""Squared distances this close are equal: rounding in float64 must not decide between two copies of an
-image."""
+"""Squared distances closer than this count as equal, so that float64 rounding can't separate two copies of an image."""
 
 
 def right_ranks(reconstructions: Tensor, originals: Tensor) -> Tensor:
-    """The place of each right original, when all originals are sorted by their distance to the
-    reconstruction.
+    """Rank each correct original among all originals by their distance to its reconstruction.
 
-    A tie goes against the attacker: a copy of the right image comes first, and so does anything as near.
+    Ties count against the attacker: an image as near as the correct one, such as a copy of it, ranks before it.
 
     Args:
         reconstructions: `[n, c, h, w]`.
         originals: `[n, c, h, w]`, in the same order.
 
     Returns:
-        `[n]` int64 from 1 (the right image is the nearest of all) to n.
+        `[n]` int64 from 1 (the correct original is the nearest) to n.
     """
     ranks = []
     first = 0

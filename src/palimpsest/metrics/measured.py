@@ -1,4 +1,4 @@
-"""Scores with their uncertainty."""
+"""Scores of reconstructions with bootstrap confidence intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from palimpsest.metrics.perceptual import Network
 
 @dataclass(frozen=True)
 class Measured(Comparison):
-    """Scores of reconstructions, and how far their means can be trusted."""
+    """Scores of reconstructions, with an interval for each mean."""
 
     intervals: dict[str, list[float]]
-    """95 % bootstrap interval `[low, high]` of each mean, by score."""
+    """95 % bootstrap interval `[low, high]` of each mean over the images, by score."""
 
 
 def measure(
@@ -33,10 +33,17 @@ def measure(
     Args:
         reconstructions: `[n, c, h, w]` in [0, 1].
         originals: The same shape and order.
-        lpips_network: Whose features LPIPS compares.
-        metrics: Further metrics, by their names in `METRICS`.
-        bootstrap: Resamples behind each interval.
-        generator: Where the resamples come from.
+        lpips_network: Network whose features LPIPS compares.
+        metrics: Names of additional metrics in `METRICS`.
+        bootstrap: Number of bootstrap resamples of each interval.
+        generator: Source of the resamples.
+
+    Returns:
+        The scores of `compare`, with 95 % intervals of their means.
+
+    Raises:
+        ConfigurationError: A metric is unknown.
+        DivergenceError: A metric did not return one finite number for each image.
     """
     compared = compare(reconstructions, originals, lpips_network=lpips_network, metrics=metrics)
     columns = compared.columns()

@@ -1,4 +1,4 @@
-"""Can a sample's loss tell that it was trained on? The simplest membership inference attack."""
+"""Membership inference from a sample's loss, the simplest such attack."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,17 @@ import numpy as np
 from torch import Tensor
 
 FALSE_POSITIVE_RATE = 0.01
+"""Share of nonmembers that may be taken for members where `Membership.tpr` is measured."""
 
 
 @dataclass(frozen=True)
 class Membership:
-    """How well a threshold on the loss tells members from others.
+    """Success of a threshold on the loss at separating members from nonmembers.
 
     Args:
-        auc: The area under the ROC curve: 0.5 is a coin, 1 a certainty.
-        tpr: The share of members found where 1 % of the others are taken for members; a coin finds 1 %.
+        auc: Area under the ROC curve, in [0, 1]; 0.5 is chance, and closer to 0.5 means better forgotten.
+        tpr: True positive rate at a false positive rate of 1 %, in [0, 1]; 0.01 is chance, and lower means better
+            forgotten.
     """
 
     auc: float
@@ -22,14 +24,18 @@ class Membership:
 
 
 def membership_score(members: Tensor, others: Tensor) -> Membership:
-    """Attack with the loss: the lower it is, the likelier the sample was trained on (Yeom et al. 2018,
-    section 3.2).
+    """Score membership inference by loss: the lower the loss, the likelier the sample was a training sample.
+
+    Source: Yeom et al. 2018, section 3.2.
 
     Args:
-        members: Losses of samples that were trained on, `[n]`, at least one.
-        others: Losses of samples that were not, `[m]`, at least one.
+        members: Losses of samples that were trained on, `[n]`, n at least 1.
+        others: Losses of samples that were not, `[m]`, m at least 1.
+
+    Returns:
+        Area under the ROC curve, and the true positive rate at `FALSE_POSITIVE_RATE`.
     """
-    # Imported late: scikit-learn takes a second.
+    # Imported late because scikit-learn takes a second to import.
     from sklearn.metrics import roc_auc_score, roc_curve
 
     truth = np.concatenate([np.ones(len(members)), np.zeros(len(others))])

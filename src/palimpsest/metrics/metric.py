@@ -1,4 +1,4 @@
-"""What a metric is, and those that are measured on request."""
+"""Base class of metrics, and the built-in metrics that are computed on request."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
@@ -12,17 +12,17 @@ _TINY = 1e-12
 
 
 class Metric(ABC):
-    """A number for each reconstruction and its original.
+    """Base class of metrics that give one number for each reconstruction and its original.
 
-    It takes no settings: with another parameter it is another metric, and has another name.
+    A metric has no settings: register a variant with another parameter as a metric of another name.
     """
 
     label: ClassVar[str]
-    """How tables call it."""
+    """Heading of the metric's column in tables."""
     meaning: ClassVar[str]
-    """What it measures, in a few words."""
+    """Short description of what the metric measures."""
     better: ClassVar[Literal["low", "high"]]
-    """Which way is closer."""
+    """Direction of a closer reconstruction: `low` or `high` values."""
 
     @abstractmethod
     def __call__(self, reconstructions: Tensor, originals: Tensor) -> Tensor:
@@ -33,33 +33,33 @@ class Metric(ABC):
             originals: The same shape and order.
 
         Returns:
-            `[n]`, finite.
+            `[n]` finite numbers.
         """
 
 
 @METRICS.register("mae")
 class MeanAbsoluteError(Metric):
-    """The mean absolute difference of pixels: a few wrong pixels weigh less than in the MSE."""
+    """Mean absolute error of pixels, which weights a few large errors less than the MSE."""
 
     label = "MAE"
     meaning = "mean absolute error of pixels in [0, 1]"
     better = "low"
 
     def __call__(self, reconstructions: Tensor, originals: Tensor) -> Tensor:
-        """See `Metric`."""
+        """Compute the mean absolute error of each pair; see `Metric`."""
         return (reconstructions.double() - originals.double()).abs().flatten(1).mean(1)
 
 
 @METRICS.register("ncc")
 class CrossCorrelation(Metric):
-    """Pearson's correlation of the pixels: blind to brightness and contrast, which the MSE is not."""
+    """Pearson correlation of pixels, which ignores brightness and contrast, unlike the MSE."""
 
     label = "NCC"
-    meaning = "normalized cross-correlation of pixels, 1 is identical up to brightness and contrast"
+    meaning = "normalized cross-correlation of pixels; 1 means identical up to brightness and contrast"
     better = "high"
 
     def __call__(self, reconstructions: Tensor, originals: Tensor) -> Tensor:
-        """See `Metric`; an image of one color correlates with nothing."""
+        """Compute the correlation of each pair; 0 if an image has a single color. See `Metric`."""
         left, right = (_centered(images) for images in (reconstructions, originals))
         lengths = torch.linalg.vector_norm(left, dim=1) * torch.linalg.vector_norm(right, dim=1)
         return (left * right).sum(1) / lengths.clamp_min(_TINY)

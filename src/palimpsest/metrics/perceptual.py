@@ -1,4 +1,4 @@
-"""How alike two images look: the learned perceptual distance LPIPS."""
+"""LPIPS, the learned perceptual distance between images."""
 
 from functools import cache
 from pathlib import Path
@@ -17,44 +17,43 @@ Network = Literal["alex", "squeeze", "vgg"]
 
 _TORCHVISION_NAMES = {"alex": "alexnet", "squeeze": "squeezenet1_1", "vgg": "vgg16"}
 _SMALLEST_SIDE = 32
-"""AlexNet takes nothing below 31, and at 32 the figures of CIFAR stand beside the literature's."""
+"""AlexNet needs at least 31 pixels; at 32, values on CIFAR are comparable with the literature's."""
 
 _BATCH_PIXELS = 2**17
 
 
 @torch.no_grad()
 def lpips(images: Tensor, originals: Tensor, *, network: Network = "alex") -> Tensor:
-    """Learned perceptual distance of each pair (LPIPS 0.1, Zhang et al., 2018); 0 for identical images.
+    """Compute the learned perceptual distance of each pair (LPIPS 0.1, Zhang et al., 2018).
 
-    Gray images are repeated to three channels. Images with a side below 32 are enlarged (bilinear, same
-    aspect), both sides alike, because AlexNet takes nothing below 31. Nothing is downloaded and no network
-    with random weights is ever used.
+    Gray images are repeated to three channels. Images with a side below 32 are enlarged (bilinear, same aspect ratio)
+    on both sides, because AlexNet needs at least 31 pixels. Weights are never downloaded and never random.
 
     Args:
         images: `[n, c, h, w]` in [0, 1], c 1 or 3.
         originals: The same shape.
-        network: Whose features are compared.
+        network: Network whose features are compared.
 
     Returns:
-        `[n]` float64.
+        `[n]` float64, at least 0; 0 for identical images.
 
     Raises:
-        MissingDependencyError: torchvision or the network's pretrained weights are not here.
+        MissingDependencyError: torchvision or the network's pretrained weights are missing.
         ModelError: The images have neither one nor three channels.
     """
     channels = images.shape[1]
     if channels not in (1, 3):
-        raise ModelError(f"LPIPS compares gray or RGB images, and these have {channels} channels.")
+        raise ModelError(f"LPIPS needs gray or RGB images, but these have {channels} channels.")
     _check_weights(network)
     metric = _metric(network).to(images.device)
     distances = [
-        metric(_presentable(left), _presentable(right), normalize=True).reshape(-1)
+        metric(_network_input(left), _network_input(right), normalize=True).reshape(-1)
         for left, right in paired_batches(images, originals, pixels=_BATCH_PIXELS)
     ]
     return torch.cat(distances).double()
 
 
-def _presentable(images: Tensor) -> Tensor:
+def _network_input(images: Tensor) -> Tensor:
     scale = _SMALLEST_SIDE / min(images.shape[-2:])
     if scale > 1:
         size = [max(_SMALLEST_SIDE, round(scale * side)) for side in images.shape[-2:]]
@@ -68,8 +67,8 @@ def _check_weights(network: Network) -> None:
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     if not path.is_file():
         raise MissingDependencyError(
-            f"LPIPS needs the pretrained weights {path}, and they are not there: download {url} to "
-            "that place, or set TORCH_HOME to a folder that has hub/checkpoints."
+            f"LPIPS needs the pretrained weights {path}, which are missing. Download {url} to that path, or set "
+            "TORCH_HOME to a folder whose hub/checkpoints contains them."
         )
 
 
@@ -77,13 +76,13 @@ def _check_weights(network: Network) -> None:
 def _metric(network: Network) -> nn.Module:
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-    # Networks are filled with random numbers before their weights are loaded.
+    # Building a network draws random weights before the pretrained ones are loaded, so protect the global generator.
     with torch.random.fork_rng(devices=[]):
         try:
             return LearnedPerceptualImagePatchSimilarity(network).net
         except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
             reason = " ".join(str(error).split())[:200]
             raise MissingDependencyError(
-                f"The pretrained weights of {_TORCHVISION_NAMES[network]} in {torch.hub.get_dir()} can't be "
-                f"read ({reason}): download them again."
+                f"The pretrained weights of {_TORCHVISION_NAMES[network]} in {torch.hub.get_dir()} can't be read "
+                f"({reason}). Download them again."
             ) from error

@@ -1,4 +1,4 @@
-"""Do the reconstructions belong to their samples at all? A permutation test, of all images and within each class."""
+"""Permutation test of whether reconstructions belong to their samples, over all samples and within each class."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,21 @@ from palimpsest.storage import Record
 
 @dataclass(frozen=True)
 class PermutationTest(Record):
-    """How the reconstructions' mean distance to their own originals compares with that of shuffled pairs.
+    """Mean error of the reconstructions against their own originals, compared with that of shuffled pairs.
 
     Args:
-        own: Mean squared error of each reconstruction to its own original; of sequences the share of wrong tokens.
-        shuffled: The same to another original, drawn from all: the mean over the permutations.
-        p_value: How often a random pairing is as close or closer, at least 1 / (permutations + 1).
-        shuffled_within_class: As `shuffled`, but drawn from the originals of the same class.
-        p_value_within_class: As `p_value`, for such pairings: small only if more than the class was recovered. One
-            where no class has two images.
-        permutations: How many pairings were drawn.
+        matched: Mean squared error against the own original, at least 0; for sequences, the share of wrong tokens, in
+            [0, 1]. Lower means closer.
+        shuffled: Mean error, in the same unit, over random pairings of reconstructions with originals.
+        p_value: Share of random pairings that are as close or closer, from 1 / (permutations + 1) to 1; lower means
+            stronger evidence of leakage.
+        shuffled_within_class: As `shuffled`, for pairings within each class.
+        p_value_within_class: As `p_value`, for pairings within each class; small only if more than the class was
+            recovered, 1 if no class has two samples.
+        permutations: Number of random pairings.
     """
 
-    own: float
+    matched: float
     shuffled: float
     p_value: float
     shuffled_within_class: float
@@ -35,14 +37,17 @@ class PermutationTest(Record):
 def permutation_test(
     reconstructions: Tensor, originals: Tensor, labels: Tensor, *, permutations: int, generator: Generator
 ) -> PermutationTest:
-    """Shuffle which original each reconstruction is compared with; see `shuffle_pairs`.
+    """Test whether reconstructed images are closer to their own originals than to others; see `shuffle_pairs`.
 
     Args:
-        reconstructions: `[n, c, h, w]` in [0, 1].
-        originals: The same shape and order.
+        reconstructions: `[n, c, h, w]`; values outside [0, 1] are clamped.
+        originals: The same shape and order, in [0, 1].
         labels: The originals' classes, `[n]`.
-        permutations: How many pairings are drawn.
-        generator: Where they come from.
+        permutations: Number of random pairings.
+        generator: Source of the random pairings.
+
+    Returns:
+        Mean errors and p-values, over all images and within each class.
     """
     blocks = distance_blocks(reconstructions.clamp(0, 1), originals)
     errors = torch.cat([block.float() for block in blocks]) / originals[0].numel()
@@ -52,33 +57,38 @@ def permutation_test(
 def shuffle_pairs(
     errors: Tensor, labels: Tensor, *, permutations: int, generator: Generator
 ) -> PermutationTest:
-    """Shuffle which original each reconstruction is compared with (Fisher, The Design of Experiments, 1935).
+    """Test matching pairs against random pairings (Fisher, The Design of Experiments, 1935).
 
-    Not for pairs that were chosen by their closeness, such as those of `in_order`: they beat a random pairing always.
+    Do not use the test on pairs that were chosen by their closeness, such as those of `in_order`: they always beat a
+    random pairing.
 
     Args:
-        errors: How far each reconstruction is from each original, `[n, n]`, its own on the diagonal.
+        errors: Error of each reconstruction (row) against each original (column), `[n, n]`; matching pairs are on the
+            diagonal.
         labels: The originals' classes, `[n]`.
-        permutations: How many pairings are drawn.
-        generator: Where they come from.
+        permutations: Number of random pairings.
+        generator: Source of the random pairings.
+
+    Returns:
+        Mean errors and p-values, over all samples and within each class.
     """
     rows = torch.arange(len(errors))
-    own = float(errors[rows, rows].double().mean())
+    matching = float(errors[rows, rows].double().mean())
 
     def pairing(groups: Tensor) -> tuple[float, float]:
-        """Mean over the random pairings, and how often one is as close as the right one."""
+        """Return the mean over random pairings within groups, and the p-value of the matching pairs."""
         places = groups.argsort(stable=True)
         means = []
         for _ in range(permutations):
-            # Numbers between groups' own order them by group, and at random in each.
+            # A random fraction added to the group's number keeps the groups in order and shuffles each of them.
             order = (groups.double() + 0.999 * torch.rand(len(groups), generator=generator)).argsort()
             columns = torch.empty_like(rows).scatter_(0, places, order)
             means.append(errors[rows, columns].double().mean())
         drawn = torch.stack(means)
-        # Float32 distances: what differs by rounding alone is a tie, and a tie goes against the attacker.
-        ties = drawn <= own * (1 + 1e-6) + 1e-12
-        return float(drawn.mean()), (1 + int(ties.sum())) / (1 + permutations)
+        # Distances are float32: means that differ by rounding alone are ties, which count against the attacker.
+        as_close = drawn <= matching * (1 + 1e-6) + 1e-12
+        return float(drawn.mean()), (1 + int(as_close.sum())) / (1 + permutations)
 
     shuffled, p_value = pairing(torch.zeros_like(labels))
     within, p_within = pairing(labels)
-    return PermutationTest(own, shuffled, p_value, within, p_within, permutations)
+    return PermutationTest(matching, shuffled, p_value, within, p_within, permutations)

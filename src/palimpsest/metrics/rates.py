@@ -1,4 +1,4 @@
-"""Shares of a whole, each with its exact interval and with what chance alone would give."""
+"""Rates and areas under ROC curves with 95 % confidence intervals and chance levels."""
 
 import math
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rate:
-    """A share in [0, 1], or an area under a ROC curve.
+    """A share, or an area under a ROC curve, with its 95 % interval and chance level.
 
     Args:
-        value: The share.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        chance: What somebody gets who knows nothing; none where nobody could say.
-        count: Of how many.
+        value: The share or area, in [0, 1].
+        low: Lower end of its 95 % interval, in [0, 1].
+        high: Upper end of its 95 % interval, in [0, 1].
+        chance: Expected value of a random guess, in [0, 1]; None if it is unknown.
+        count: Number of samples behind the value.
     """
 
     value: float
@@ -24,23 +24,29 @@ class Rate:
 
 
 def share(value: float, count: int, *, chance: float | None = None) -> Rate:
-    """A share of so many, with its exact binomial interval (Clopper and Pearson, Biometrika 26, 1934).
+    """Make a rate from a share, with its exact binomial interval (Clopper and Pearson, Biometrika 26, 1934).
 
     Args:
-        value: In [0, 1]; times `count` it is a whole number but for rounding.
-        count: At least 1.
-        chance: What chance gives.
+        value: The share, in [0, 1]: a number of successes divided by `count`.
+        count: Number of trials, at least 1.
+        chance: Expected share of a random guess; None means unknown.
+
+    Returns:
+        The share with its 95 % interval.
     """
     return Rate(value, *binomial_interval(round(value * count), count), chance, count)
 
 
 def area(value: float, positives: int, negatives: int) -> Rate:
-    """An area under a ROC curve, with its interval (Hanley and McNeil, Radiology 143, 1982, Eq. 1).
+    """Make a rate from an area under a ROC curve, with its interval (Hanley and McNeil, Radiology 143, 1982, Eq. 1).
 
     Args:
-        value: In [0, 1]; a coin has 0.5.
-        positives: How many are to be found, at least 1.
-        negatives: Among how many others, at least 1.
+        value: The area, in [0, 1]; 0.5 is chance.
+        positives: Number of positives, at least 1.
+        negatives: Number of negatives, at least 1.
+
+    Returns:
+        The area with its 95 % interval.
     """
     above, below = value / (2 - value), 2 * value**2 / (1 + value)
     variance = (
@@ -51,17 +57,17 @@ def area(value: float, positives: int, negatives: int) -> Rate:
 
 
 def binomial_interval(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a share (Clopper and Pearson, Biometrika 26, 1934).
+    """Compute the exact binomial interval of a share (Clopper and Pearson, Biometrika 26, 1934).
 
     Args:
-        successes: At most `trials`.
-        trials: At least 1.
-        confidence: In (0, 1).
+        successes: Number of successes, from 0 to `trials`.
+        trials: Number of trials, at least 1.
+        confidence: Coverage of the interval, in (0, 1).
 
     Returns:
-        Lower and upper bound in [0, 1].
+        Lower and upper bounds in [0, 1].
     """
-    # Imported late: scipy.stats takes half a second.
+    # Imported late because scipy.stats takes half a second to import.
     from scipy.stats import beta
 
     tail = (1 - confidence) / 2

@@ -1,4 +1,4 @@
-"""The schema of `metrics.json`: one model that the pipeline fills and that pages, tables and trackers read."""
+"""Schema of `metrics.json`, which the pipeline fills and which pages, tables and trackers read."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -31,12 +31,12 @@ from palimpsest.storage import write_json
 
 
 class Reading(NamedTuple):
-    """One number of a run, as tables show it.
+    """One number of a run with its uncertainty.
 
     Args:
         value: The number.
-        interval: Its 95 % interval, if it has one.
-        chance: What guessing gives, if that is known.
+        interval: Its 95 % interval; None if it has none.
+        chance: Expected value of a random guess; None if unknown.
     """
 
     value: float
@@ -45,89 +45,98 @@ class Reading(NamedTuple):
 
 
 class Metrics(Part):
-    """The contents of `metrics.json`; a part that was not measured is absent."""
+    """The contents of `metrics.json`; a section that was not measured is absent."""
 
     federation: FederationMetrics | None = None
     """The federation that an audit trained."""
     forgetting: Forgetting | None = None
-    """How well an audit's models forgot."""
+    """Quality of unlearning in an audit: accuracies, membership inference, distance from exact retraining."""
     proofs: ProofFileMetrics | None = None
-    """The proof file, where the user supplied one."""
+    """The attacked proof file, if the user supplied one."""
     observation: ObservationMetrics | None = None
-    """The gradient file, where the user supplied one."""
+    """The attacked gradient file, if the user supplied one."""
     verification: VerificationMetrics | None = None
-    """What the verifier accepted, where there were proofs."""
+    """Decisions of the norm check, if there were proofs."""
     reconstruction: ScoreMeans | None = None
-    """Mean scores of the attack; absent without the forgotten samples."""
+    """Mean scores of the attack over the forgotten samples; absent if these are unknown."""
     chance: dict[str, float] = Field(default_factory=dict)
     """Expected score of a random guess, by score."""
     baselines: dict[str, ScoreMeans] = Field(default_factory=dict)
-    """Mean scores of trivial answers: the mean auxiliary sample, and the nearest auxiliary sample of each original."""
+    """Mean scores of baselines without proofs: the mean auxiliary sample, and the auxiliary sample nearest to each
+    original."""
     intervals: dict[str, Interval] = Field(default_factory=dict)
-    """95 % bootstrap interval of each mean score over the samples."""
+    """95 % bootstrap interval of each mean score over the samples, `[low, high]` in the score's unit."""
     metrics: dict[str, Meaning] = Field(default_factory=dict)
-    """How the further metrics are read, by name."""
+    """Labels and directions of the additional metrics, by name."""
     attackers: dict[str, AttackerMetrics] = Field(default_factory=dict)
-    """`non-adaptive` (learned from undefended differences) and `undefended` (attacks the proofs before the defenses),
-    where there are defenses."""
+    """Other attackers, if there are defenses: `non-adaptive` (learned from undefended differences) and `undefended`
+    (attacks the proofs before the defenses)."""
     linkage: LinkageScores | None = None
     """Linkage attack: which candidate does a proof belong to?"""
     soundness: SoundnessMetrics | None = None
-    """What a verifier's acceptance is worth."""
+    """Soundness of the verifiers: do they accept false proofs?"""
     attack: dict[str, float]
-    """Facts that the attack reports about itself, such as the number of its features."""
+    """Facts that the attack reports, such as its number of features, by name."""
     seconds: dict[str, float]
-    """Wall time of each stage in seconds."""
+    """Wall-clock time of each stage in seconds."""
     rates: dict[str, Rate] = Field(default_factory=dict)
-    """Shares and areas with exact 95 % intervals and chance levels, by name."""
+    """Shares and areas under ROC curves with 95 % intervals and chance levels, by name."""
     permutation_test: PermutationTest | None = None
     """Permutation test: do the reconstructions belong to their samples?"""
     undefended_baseline: UndefendedBaseline | None = None
     """Undefended baseline: does the attack work on the same run's proofs before the defenses?"""
     excluded_replies: dict[int, dict[str, int]] = Field(default_factory=dict)
-    """How often a client's reply was left out for which reason, by client."""
+    """Number of excluded replies, by client and reason; 0 or absent is best."""
     parameter_distance: float | None = None
-    """Server attacks: L2 distance of the parameters before and after unlearning."""
+    """Server attacks: L2 distance between the parameters before and after unlearning, at least 0."""
     retained: PartMetrics | None = None
     """Server attacks: scores of the reconstructed retained samples."""
     prior: PartMetrics | None = None
-    """Server attacks: scores of the public images that the search started from."""
+    """Server attacks: scores of the public images from which the search started."""
     label_accuracy: float | None = None
-    """Server attacks: share of the forgotten samples' labels that the attack had right, in [0, 1]."""
+    """Server attacks: share of the forgotten samples' labels that the attack recovered, in [0, 1]; higher means more
+    leakage."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a `metrics.json` that anyone may have written.
+        """Read a `metrics.json` from an untrusted source.
+
+        Args:
+            path: The file.
 
         Raises:
             RunError: The file is missing, damaged or of another version.
         """
         try:
             return cls.model_validate(read_json(path))
-        # JSON that is nested deep, or of other types, leads into errors of many types.
+        # Deeply nested JSON and JSON of other types raise errors of many types.
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise RunError(
-                f"{path} is damaged or of another version ({reason}): run its command again."
+                f"{path} is damaged or of another version ({reason}). Run its command again."
             ) from error
 
     def tree(self) -> dict[str, Any]:
-        """Plain values for JSON, without absent parts; infinite numbers are left out."""
+        """Return plain values for JSON, without absent sections; NaN and infinity are left out."""
         return _finite(self.model_dump(mode="json", exclude_none=True))
 
     def save(self, path: Path) -> None:
-        """Write the metrics as JSON, whole or not at all."""
+        """Write the metrics as JSON atomically.
+
+        Args:
+            path: The file to write.
+        """
         write_json(path, self.tree())
 
     def score(self, name: str, attacker: str = "") -> Reading | None:
-        """A mean score with its interval and chance level.
+        """Return a mean score with its interval and chance level.
 
         Args:
             name: The score's name, such as `mse`.
-            attacker: One of `attackers`; empty means the first attacker.
+            attacker: One of `attackers`; empty means the main attacker, whose scores are in `reconstruction`.
 
         Returns:
-            None where the score is absent.
+            The score, or None if it is absent.
         """
         part = self.attackers.get(attacker) if attacker else self
         if part is None or part.reconstruction is None:
@@ -136,22 +145,29 @@ class Metrics(Part):
         return None if value is None else Reading(value, part.intervals.get(name), self.chance.get(name))
 
     def rate(self, name: str) -> Reading | None:
-        """One of `rates` as a reading; None where it is absent."""
+        """Return one of `rates` as a reading.
+
+        Args:
+            name: The rate's name, such as `accepted`.
+
+        Returns:
+            The rate, or None if it is absent.
+        """
         rate = self.rates.get(name)
         return None if rate is None else Reading(rate.value, (rate.low, rate.high), rate.chance)
 
     def scalars(self) -> dict[str, float]:
-        """Every single number but the durations, under its keys joined by slashes; an interval as its two ends."""
+        """Return every number except durations, by its keys joined with slashes; an interval as `low` and `high`."""
         return dict(_numbers({name: value for name, value in self.tree().items() if name != "seconds"}))
 
     def summary(self) -> str:
-        """One line for a log: the mean squared error, where it was measured."""
+        """Return one line for a log, with the mean squared error if it was measured."""
         reading = self.score("mse")
         return "finished" if reading is None else f"finished: MSE {reading.value:.4g}"
 
 
 def _finite(value: Any) -> Any:
-    """The same plain value without the keys whose number JSON can't hold."""
+    """Return a copy of a plain value without the keys whose number is NaN or infinite."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items() if not _infinite(item)}
     return value
@@ -170,5 +186,5 @@ def _numbers(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, f
             yield name, float(value)
         elif prefix.endswith("intervals/") and len(value) == 2:
             yield from (
-                (f"{name}/{end}", float(one)) for end, one in zip(("low", "high"), value, strict=True)
+                (f"{name}/{end}", float(bound)) for end, bound in zip(("low", "high"), value, strict=True)
             )

@@ -1,95 +1,100 @@
-"""The sections of `metrics.json`."""
+"""Sections of `metrics.json`."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Interval = tuple[float, float]
-"""Both ends of a 95 % interval."""
+"""Lower and upper ends of a 95 % interval."""
 Area = tuple[float, float, float]
-"""Area under the ROC curve in [0, 1], and both ends of its 95 % interval."""
+"""Area under the ROC curve, in [0, 1], and the lower and upper ends of its 95 % interval."""
 
 
 class Part(BaseModel):
-    """A section; unknown keys are refused."""
+    """Base class of sections; unknown keys are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ScoreMeans(Part):
-    """Mean scores over the forgotten samples; a metric of `scoring.metrics` is a key of its own beside these."""
+    """Mean scores over the forgotten samples; each metric of `scoring.metrics` adds a key."""
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
-    # The documented way to give extra values a type.
+    # pydantic documents this annotation as the way to give extra values a type.
     __pydantic_extra__: dict[str, float] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
 
     count: int
     """Number of samples."""
     mse: float | None = None
-    """Mean squared error: of pixels in [0, 1]; of rows in units of each column's standard deviation."""
+    """Mean squared error, at least 0; lower means closer. Images: pixels in [0, 1]. Rows: columns in units of their
+    standard deviation over the auxiliary rows."""
     psnr: float | None = None
-    """Peak signal-to-noise ratio in dB, mean over images."""
+    """Peak signal-to-noise ratio of pixels in [0, 1], in dB, mean over images, at most 100; higher means closer."""
     psnr_of_mean_mse: float | None = None
-    """Peak signal-to-noise ratio of the mean MSE in dB."""
+    """Peak signal-to-noise ratio of the mean MSE, in dB, at most `psnr`; higher means closer."""
     ssim: float | None = None
-    """Structural similarity; 1 is identical."""
+    """Structural similarity, at most 1 (identical images); higher means closer."""
     lpips: float | None = None
-    """Learned perceptual distance; 0 is identical."""
+    """Learned perceptual distance (LPIPS), at least 0 (identical images); lower means closer."""
     lpips_reason: str | None = None
-    """Why LPIPS is absent."""
+    """Reason why LPIPS is unavailable."""
     mae: float | None = None
-    """Mean absolute error of rows, in units of each column's standard deviation."""
+    """Mean absolute error, at least 0; lower means closer. Rows: columns in units of their standard deviation over the
+    auxiliary rows. Images, on request: pixels in [0, 1]."""
     token_accuracy: float | None = None
-    """Share of places with the right token, in [0, 1]."""
+    """Share of a sequence's positions with the correct token, in [0, 1]; higher means closer."""
     token_recall: float | None = None
-    """Share of a sequence's tokens that stand anywhere in its reconstruction, in [0, 1]."""
+    """Share of a sequence's distinct tokens that occur anywhere in its reconstruction, in [0, 1]; higher means
+    closer."""
     identification_top1: float
-    """Share of samples that are nearest to their own reconstruction, in [0, 1]."""
+    """Share of reconstructions whose own original is the nearest of all forgotten samples, in [0, 1]; higher means more
+    leakage."""
     identification_top5: float
-    """Share of samples that are among the five nearest to their own reconstruction, in [0, 1]."""
+    """Share of reconstructions whose own original is among the five nearest forgotten samples, in [0, 1]; higher means
+    more leakage."""
 
     def score(self, name: str) -> float | None:
-        """The mean of the metric of that name; None where it is absent."""
+        """Return the mean score of this name, or None if it is absent."""
         value = getattr(self, name, None)
         return value if isinstance(value, int | float) else None
 
     def names(self) -> list[str]:
-        """The names of the scores that are there, without `count`."""
+        """Return the names of the available scores, without `count`."""
         fields = [*type(self).model_fields, *(self.model_extra or {})]
         return [name for name in fields if name != "count" and self.score(name) is not None]
 
 
 class Meaning(Part):
-    """How a further metric is read."""
+    """Label and direction of an additional metric."""
 
     label: str
-    """Heading of its column."""
+    """Heading of the metric's column."""
     meaning: str
-    """What it measures."""
+    """Short description of what the metric measures."""
     better: str
-    """`low` or `high`."""
+    """Direction of a closer reconstruction: `low` or `high` values."""
 
 
 class FederationMetrics(Part):
     """The trained federation."""
 
     original_accuracy: float
-    """Accuracy of the original model on the test split, in [0, 1]."""
+    """Accuracy of the original model on the test split, in [0, 1]; higher is better."""
     unlearned_accuracy: float
-    """Accuracy of the unlearned model on the test split, in [0, 1]."""
+    """Accuracy of the unlearned model on the test split, in [0, 1]; higher is better."""
     participation: list[int]
-    """Number of rounds that used each client's reply, in the order of the clients."""
+    """Number of training rounds that used each client's reply, in the order of the clients."""
     faults: int
-    """Number of replies that were left out in training."""
+    """Number of client replies that were excluded in training; 0 is best."""
 
 
 class VerificationMetrics(Part):
-    """What the norm check accepted."""
+    """Decisions of the norm check."""
 
     tau: float
-    """Largest accepted norm."""
+    """Largest accepted L2 norm of a proof."""
     accepted: int
     """Number of accepted proofs."""
     rejected: int
-    """Number of refused proofs."""
+    """Number of rejected proofs."""
 
     @property
     def count(self) -> int:
@@ -98,53 +103,54 @@ class VerificationMetrics(Part):
 
 
 class AttackerMetrics(Part):
-    """Scores of an attacker with other knowledge of the defenses."""
+    """Scores of an attacker that knows more or less about the defenses."""
 
     reconstruction: ScoreMeans
-    """Mean scores of its reconstructions."""
+    """Mean scores of this attacker's reconstructions."""
     intervals: dict[str, Interval]
-    """95 % bootstrap interval of each mean over the samples."""
+    """95 % bootstrap interval of each mean over the samples, `[low, high]` in the score's unit."""
 
 
 class SoundnessMetrics(Part):
-    """How well each verifier separates honest proofs from forged ones."""
+    """Separation of honest proofs from forged ones by each verifier."""
 
     areas: dict[str, dict[str, Area]]
-    """Area under the ROC curve and its interval, by verifier and forger."""
+    """Area under the ROC curve, forged against honest proofs, and its 95 % interval, by verifier and forger, in [0, 1];
+    0.5 is chance, higher means a sounder verifier."""
     needs: dict[str, str]
-    """What each verifier must know or do."""
+    """Requirements of each verifier: what it must know or do."""
     worst: dict[str, Area]
-    """Each verifier's area against the forger that deceives it best."""
+    """Smallest area of each verifier, against the forger that deceives it best, and its 95 % interval."""
     checks: dict[str, str] = Field(default_factory=dict)
-    """What each verifier checks."""
+    """Property of a proof that each verifier checks."""
 
 
 class PartMetrics(ScoreMeans):
-    """Mean scores of images that a server's attack made or used on the way."""
+    """Mean scores of images that a server attack produced or used in an intermediate step."""
 
     intervals: dict[str, Interval]
-    """95 % bootstrap interval of each mean over the samples."""
+    """95 % bootstrap interval of each mean over the samples, `[low, high]` in the score's unit."""
 
 
 class ProofFileMetrics(Part):
-    """The proof file that was attacked."""
+    """The attacked proof file."""
 
     count: int
     """Number of proofs."""
     dimension: int
-    """Coordinates of a proof."""
+    """Number of coordinates of a proof."""
     attested: bool
-    """Whether its metadata says how the proofs were made."""
+    """Whether the file's metadata states how the proofs were made."""
 
 
 class ObservationMetrics(Part):
-    """The gradient file that was attacked."""
+    """The attacked gradient file."""
 
     batches: int
     """Number of batches."""
     retained: int
-    """Retained samples of a batch."""
+    """Number of retained samples in a batch."""
     forgotten: int
-    """Forgotten samples of a batch."""
+    """Number of forgotten samples in a batch."""
     dimension: int
-    """Coordinates of a gradient."""
+    """Number of coordinates of a gradient."""

@@ -1,4 +1,4 @@
-"""How well a check tells forged proofs from honest ones."""
+"""Separation of forged proofs from honest ones by a verifier."""
 
 import torch
 from scipy.stats import rankdata
@@ -8,19 +8,21 @@ from torch import Generator, Tensor
 def separation(
     honest: Tensor, forged: Tensor, *, bootstrap: int, generator: Generator
 ) -> tuple[float, float, float]:
-    """The area under the ROC curve of a check, and its 95 % percentile bootstrap interval.
+    """Compute the area under a verifier's ROC curve and its 95 % percentile bootstrap interval.
+
+    The area is the probability that a forged proof is more suspicious than an honest one; a tie counts half. 0.5 is
+    chance, and below it forged proofs look better than honest ones.
 
     Args:
-        honest: Suspicions of honest proofs, `[n]`.
-        forged: Suspicions of forged ones, `[m]`.
-        bootstrap: Resamples behind the interval.
-        generator: Where they come from.
+        honest: Suspicion scores of honest proofs, `[n]`; infinity is allowed.
+        forged: Suspicion scores of forged proofs, `[m]`.
+        bootstrap: Number of bootstrap resamples.
+        generator: Source of the resamples.
 
     Returns:
-        Area, low and high: the chance that a forged proof looks the more suspicious; 0.5 is a coin, below it a forged
-        proof looks better than an honest one. A tie counts half.
+        Area, and the lower and upper ends of its interval.
     """
-    # Ranks keep what is compared, and infinities are ranks as well.
+    # Only the order of the scores matters, and ranks turn infinities into ordinary numbers.
     ranks = torch.from_numpy(rankdata(torch.cat([honest, forged]).double().numpy()))
     honest, forged = ranks[: len(honest)], ranks[len(honest) :]
     areas = torch.stack(

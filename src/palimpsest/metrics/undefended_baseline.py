@@ -1,4 +1,7 @@
-"""Would this attack have worked without the defense? If not, its failure says nothing about the defense."""
+"""Undefended baseline: the same attack on the proofs before their defense.
+
+An attack that fails without the defense as well is no evidence for the defense.
+"""
 
 from dataclasses import dataclass
 
@@ -9,15 +12,17 @@ from palimpsest.metrics.vectors import SampleScores
 
 @dataclass(frozen=True)
 class UndefendedBaseline:
-    """How the attack did in the same run on the same proofs before their defense.
+    """Scores of the attack on the same proofs of the same run before their defense.
 
     Args:
-        identified: The share of samples that it told apart.
-        interval: The exact 95 % interval of that share.
-        chance: What guessing tells apart.
-        mse: Its mean squared error; of sequences the share of wrong tokens.
-        mean_image: That of the mean auxiliary image or row, or of each place's commonest token.
-        passed: Whether it was better than chance or closer than the mean image, by the whole of an interval.
+        identified: Share of samples identified (top-1), in [0, 1]; higher means a stronger attack.
+        interval: Exact 95 % interval of that share, `[low, high]`.
+        chance: Expected share of a random guess, in [0, 1].
+        mse: Mean squared error, at least 0; for sequences, the share of wrong tokens, in [0, 1]. Lower means closer.
+        mean_image: Error, in the same unit, of the mean auxiliary image or row, or of the most common token at each
+            position.
+        passed: Whether the attack works: the interval of its identification rate is above chance, or that of its error
+            is below `mean_image`.
     """
 
     identified: float
@@ -29,10 +34,13 @@ class UndefendedBaseline:
 
 
 def judge_undefended(undefended: Scores | SampleScores) -> UndefendedBaseline:
-    """Judge the attack on undefended proofs.
+    """Decide whether the attack works on undefended proofs.
 
     Args:
-        undefended: Its scores.
+        undefended: Scores of the attack on the undefended proofs.
+
+    Returns:
+        Its identification rate and error next to their baselines, and whether it passed.
     """
     scores, chance = undefended.reconstruction(), undefended.chance()["identification_top1"]
     count, identified = int(scores["count"] or 0), float(scores["identification_top1"] or 0.0)
@@ -44,7 +52,7 @@ def judge_undefended(undefended: Scores | SampleScores) -> UndefendedBaseline:
 
 
 def _errors(undefended: Scores | SampleScores) -> tuple[float, float, float]:
-    """The attack's error, the upper end of its interval, and the error of one answer to everything."""
+    """Return the attack's error, the upper end of its interval, and the error of the constant baseline."""
     scores, baselines, intervals = (
         undefended.reconstruction(),
         undefended.baselines,

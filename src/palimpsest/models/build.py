@@ -1,4 +1,4 @@
-"""From a configuration to a network, and from stored parameters to a network that holds them."""
+"""Construction of a model from its configuration, and loading of stored parameters."""
 
 from typing import Any
 
@@ -12,28 +12,29 @@ from palimpsest.storage import Parameters
 
 
 def build_model(config: ModelConfig, *, shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
-    """Make a classifier whose parameters depend on the seed and on nothing else.
+    """Build a classifier whose initial parameters depend on the seed alone.
 
     Args:
         config: The architecture and its settings.
         shape: Channels, height and width of one image.
-        classes: How many classes there are; the network returns logits `[n, classes]`.
+        classes: Number of classes; the network returns logits `[n, classes]`.
         seed: The run's seed.
 
     Returns:
-        The network on the CPU, in training mode. The global random state is left as it was.
+        The network on the CPU, in training mode. The global random state does not change.
 
     Raises:
-        ModelError: The shape or the number of classes is not positive, or the network does not map such
-            images to that many logits.
+        ModelError: A dimension or the number of classes is below 1, or the network does not map images of this
+            shape to one logit per class.
     """
     if min(shape) < 1 or classes < 1:
         raise ModelError(
-            f"No model fits images of shape {tuple(shape)} in {classes} classes: all must be 1 or more."
+            f"Can't build a model for images of shape {tuple(shape)} and {classes} classes. Every dimension and the "
+            "number of classes must be 1 or more."
         )
     component: Any = config.build()
     with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it would also seed the GPU's generators, which are not forked here.
+        # torch.manual_seed would also seed the GPU's generators, which fork_rng does not restore here.
         torch.default_generator.manual_seed(derive_seed(seed, "model"))
         model = component(shape, classes)
         _check_logits(model, config.name, shape, classes)
@@ -41,33 +42,33 @@ def build_model(config: ModelConfig, *, shape: tuple[int, int, int], classes: in
 
 
 def load_parameters(model: nn.Module, parameters: Parameters) -> nn.Module:
-    """Copy stored parameters and buffers into a model, all of them or none.
+    """Copy stored parameters and buffers into a model. On an error the model does not change.
 
     Args:
-        model: The network that receives them.
+        model: The network to load them into.
         parameters: A state dict with exactly the model's names and shapes.
 
     Returns:
         The same model.
 
     Raises:
-        CheckpointError: A name is missing or unexpected, or a shape is another; the message names the first.
+        CheckpointError: A name is missing or unexpected, or a shape differs; the message names the first one.
     """
     expected = model.state_dict()
     for name, tensor in expected.items():
         if name not in parameters:
             raise CheckpointError(
-                f"The parameters lack {name!r}: they belong to another architecture or width."
+                f"The parameters lack {name!r}. They belong to another architecture or width."
             )
         if parameters[name].shape != tensor.shape:
             raise CheckpointError(
-                f"The parameter {name!r} has shape {tuple(parameters[name].shape)}, the model's has "
-                f"{tuple(tensor.shape)}: build the model with the settings that they were trained with."
+                f"The parameter {name!r} has shape {tuple(parameters[name].shape)}, but the model expects "
+                f"{tuple(tensor.shape)}. Build the model with the settings that the parameters were trained with."
             )
     for name in parameters:
         if name not in expected:
             raise CheckpointError(
-                f"The model has no parameter {name!r}: the parameters belong to another architecture."
+                f"The model has no parameter {name!r}. The parameters belong to another architecture."
             )
     model.load_state_dict(parameters)
     return model
@@ -80,12 +81,12 @@ def _check_logits(model: nn.Module, name: str, shape: tuple[int, int, int], clas
             logits = model(torch.zeros(1, *shape))
     except RuntimeError as error:
         raise ModelError(
-            f"The model {name!r} can't take images of shape {tuple(shape)} ({error}): choose another "
-            "model, or another data.image_size."
+            f"The model {name!r} can't take images of shape {tuple(shape)} ({error}). Choose another model or "
+            "another data.image_size."
         ) from error
     model.train()
     if tuple(logits.shape) != (1, classes):
         raise ModelError(
-            f"The model {name!r} returns {tuple(logits.shape)} for one image, not (1, {classes}): "
-            "return one logit for each class."
+            f"The model {name!r} returns {tuple(logits.shape)} for one image, but (1, {classes}) was expected. "
+            "It must return one logit per class."
         )

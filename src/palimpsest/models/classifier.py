@@ -1,4 +1,4 @@
-"""What every built-in classifier has in common: an architecture that fits any image, and where it starts."""
+"""Base class of the classifiers, with the choice of initialization."""
 
 from abc import abstractmethod
 from typing import Literal
@@ -9,22 +9,36 @@ from palimpsest.registry import Component
 
 
 class Classifier(Component):
-    """An architecture with its settings; calling it makes a network with random parameters."""
+    """Base class of an architecture with its settings. Calling it builds a network with random parameters.
+
+    A subclass declares its settings as fields, implements `layers`, and is registered in `MODELS` or named by an entry
+    point of the group `palimpsest.models`.
+    """
 
     initialization: Literal["default", "uniform"] = "default"
-    """Where training starts: PyTorch's default, or every parameter drawn from U(-0.5, 0.5) (Learning to
-    Invert)."""
+    """Initialization of the parameters: PyTorch's default, or all from U(-0.5, 0.5) as in Learning to Invert."""
 
     @abstractmethod
     def layers(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """The network with PyTorch's default initialization; arguments as for calling the classifier."""
-
-    def __call__(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """Make the network; its parameters are drawn from PyTorch's global random state (see `build_model`).
+        """Build the network with PyTorch's default initialization.
 
         Args:
             shape: Channels, height and width of one image.
-            classes: How many logits the network returns.
+            classes: Number of logits that the network returns.
+
+        Returns:
+            A network that maps images `[n, *shape]` to logits `[n, classes]`.
+        """
+
+    def __call__(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """Build the network, with parameters drawn from PyTorch's global random state (see `build_model`).
+
+        Args:
+            shape: Channels, height and width of one image.
+            classes: Number of logits that the network returns.
+
+        Returns:
+            A network that maps images `[n, *shape]` to logits `[n, classes]`.
         """
         model = self.layers(shape, classes)
         if self.initialization == "uniform":

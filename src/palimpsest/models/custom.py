@@ -1,4 +1,4 @@
-"""A classifier that somebody brings: any factory of an `nn.Module`, or an architecture of this package by its name."""
+"""Models that a user supplies: any factory of an `nn.Module`, or a built-in architecture by its name."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,116 +15,125 @@ from palimpsest.storage import Parameters
 from palimpsest.system.import_by_name import is_reference, load_reference
 
 
-def build_own(
+def build_custom_model(
     name: str,
     arguments: Mapping[str, Any],
     *,
     shape: tuple[int, ...],
     classes: int,
 ) -> nn.Module:
-    """Make the network that a name and arguments stand for; its random numbers mean nothing.
+    """Build a model from its name and arguments. Its random initial parameters are meant to be overwritten.
 
     Args:
-        name: `module:factory`, called with the arguments; or an architecture of this package, with its settings.
-        arguments: By keyword.
-        shape: Of one sample; an architecture of this package takes images of channels, height and width.
-        classes: How many logits it returns; for an architecture of this package.
+        name: A factory as `module:factory`, or the name of a built-in architecture.
+        arguments: Keyword arguments of the factory, or settings of the built-in architecture.
+        shape: Shape of one sample. Built-in architectures need images: channels, height and width.
+        classes: Number of logits that a built-in architecture returns. Factories ignore it.
 
     Returns:
-        The network on the CPU, in evaluation mode. The global random state is left as it was.
+        The network on the CPU, in evaluation mode. The global random state does not change.
 
     Raises:
-        ConfigurationError: The name can't be found, or the arguments are not accepted.
-        ModelError: What the factory made is no `nn.Module`, or an architecture of this package is to take no images.
+        ConfigurationError: There is no model of this name, or it does not accept the arguments.
+        ModelError: The factory returns no `nn.Module`, or a built-in architecture is asked for samples that are not
+            images.
     """
     if not is_reference(name):
         if len(shape) != 3:
             raise ModelError(
-                f"{name!r} takes images, and these samples have shape {list(shape)}: give a factory of your own, "
-                "such as mypackage.nets:Net."
+                f"{name!r} takes images, but the samples have shape {list(shape)}. Pass your own factory, such as "
+                "mypackage.nets:Net."
             )
         channels, height, width = shape
         try:
             config = ModelConfig.model_validate({"name": name, **arguments})
         except ValidationError as error:
             raise ConfigurationError(
-                f"model: {explain_validation(error)} A factory of your own has the form module:name."
+                f"model: {explain_validation(error)} To use your own factory, write module:name."
             ) from error
         return build_model(config, shape=(channels, height, width), classes=classes, seed=0).eval()
     factory = load_reference(name, what="model")
     with torch.random.fork_rng(devices=[]):
         try:
             model = factory(**arguments)
-        # The factory is somebody else's: it may fail in any way.
+        # The factory is user code and may raise anything.
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise ConfigurationError(
-                f"The model {name!r} can't be made with {dict(arguments)} ({type(error).__name__}: {reason}): set "
-                "model_arguments to what the factory takes."
+                f"The model {name!r} can't be built with {dict(arguments)} ({type(error).__name__}: {reason}). Set "
+                "model_arguments to the arguments that the factory accepts."
             ) from error
     if not isinstance(model, nn.Module):
         raise ModelError(
-            f"The model {name!r} made a {type(model).__name__}, not an nn.Module: name its factory."
+            f"The model {name!r} returned a {type(model).__name__}, not an nn.Module. Name a factory of an nn.Module."
         )
     return model.eval()
 
 
-def fill_own(
+def load_custom_model(
     model: nn.Module,
     parameters: Parameters,
     *,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> nn.Module:
-    """Give a network its parameters, and images in [0, 1] the normalization that it expects.
+    """Load parameters into a network, and add the normalization that it expects.
 
     Args:
-        model: The network, which receives the parameters.
-        parameters: A state dict with exactly its names and shapes.
-        mean: Of each channel, where the network expects normalized images; none where it takes images in [0, 1].
-        std: Given with `mean`.
+        model: The network to load the parameters into. It is converted to float32, and every parameter gets
+            gradients.
+        parameters: A state dict with exactly the network's names and shapes.
+        mean: Mean of each channel, if the network expects normalized images. If omitted, the network takes images in
+            [0, 1].
+        std: Standard deviation of each channel; given if and only if `mean` is.
+
+    Returns:
+        A model of images in [0, 1], in evaluation mode.
 
     Raises:
-        CheckpointError: The parameters are another model's.
-        ConfigurationError: One of mean and std is missing.
+        CheckpointError: The parameters belong to another model.
+        ConfigurationError: Only one of `mean` and `std` is given, or they are not valid.
     """
     load_parameters(model, parameters).float().requires_grad_(True)
     if (mean is None) != (std is None):
-        raise ConfigurationError("mean and std belong together: give both, or neither.")
+        raise ConfigurationError("mean and std belong together. Set both or neither.")
     return model.eval() if mean is None or std is None else Normalized(model, mean, std).eval()
 
 
 def count_classes(model: nn.Module, shape: tuple[int, ...], *, dtype: torch.dtype = torch.float32) -> int:
-    """How many logits a classifier returns for a sample.
+    """Return the number of logits that a classifier returns for a sample.
 
     Args:
-        model: In evaluation mode.
-        shape: Of one sample: of an image channels, height and width.
-        dtype: Of a sample: int64 for tokens.
+        model: The classifier, in evaluation mode.
+        shape: Shape of one sample; for an image channels, height and width.
+        dtype: Type of a sample: float32 for images and rows of a table, int64 for tokens.
+
+    Returns:
+        The number of classes.
 
     Raises:
-        ModelError: It can't take such a sample, or returns something else than one row of finite logits.
+        ModelError: The classifier does not accept such samples, or does not return one row of logits for each.
     """
     device = next(model.parameters()).device
     try:
         with torch.no_grad():
             logits: Any = model(torch.zeros(2, *shape, device=device, dtype=dtype))
-    # The network is somebody else's: it may fail in any way.
+    # The network is user code and may raise anything.
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         kind, remedy = (
-            ("images", "set image_size or channels, or give images")
+            ("images", "Set image_size or channels, or pass images")
             if len(shape) == 3
-            else ("samples", "give samples")
+            else ("samples", "Pass samples")
         )
         raise ModelError(
-            f"{type(bare(model)).__name__} can't take {kind} of shape {tuple(shape)} ({reason}): {remedy} of the shape "
-            "that it was trained on."
+            f"{type(bare(model)).__name__} can't take {kind} of shape {tuple(shape)} ({reason}). {remedy} of the shape "
+            "that the network was trained on."
         ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 2:
-        described = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        output = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(
-            f"{type(bare(model)).__name__} returns {described} for two samples, not (2, classes): wrap it in a module "
+            f"{type(bare(model)).__name__} returns {output} for two samples, not (2, classes). Wrap it in a module "
             "that returns the logits."
         )
     return logits.shape[1]

@@ -1,25 +1,27 @@
-"""The order in which images lie in memory, which decides how fast a network takes them."""
+"""Memory format of image batches: channels last where a model computes faster with it."""
 
 import torch
 from torch import Tensor, nn
 
-# Not all of torch: traced and scripted modules hold what somebody wrote.
-_INDIFFERENT = ("torch.nn.", "torchvision.", "palimpsest.")
+# Packages whose modules accept any memory format. Of torch only torch.nn: traced and scripted modules are user code.
+_FORMAT_AGNOSTIC = ("torch.nn.", "torchvision.", "palimpsest.")
 
 
 def laid_out_for(model: nn.Module, images: Tensor) -> Tensor:
-    """The same images, in the order in which the model computes fastest on a processor.
+    """Return the images in the memory format in which the model computes fastest on the CPU.
 
-    There pooling takes a fifth of the time where a pixel's channels lie beside each other, as what a convolution makes
-    of such images does. A module of somebody's own may take them for lying as they usually do, as `view` does: it gets
-    them like that.
+    With the channels last, pooling takes a fifth of the time, and convolutions keep the format. User-defined modules
+    may rely on contiguous images, for example to call `view`, so models that contain one get the images unchanged.
 
     Args:
-        model: It will be called with them.
-        images: `[n, channels, height, width]`, or samples of another kind, which are left as they are.
+        model: The model that will be called with the images.
+        images: `[n, channels, height, width]`. Other samples, and images on another device, are returned unchanged.
+
+    Returns:
+        The same values, in channels-last format if every module of the model supports it.
     """
     if images.dim() != 4 or images.device.type != "cpu":
         return images
-    if not all(type(module).__module__.startswith(_INDIFFERENT) for module in model.modules()):
+    if not all(type(module).__module__.startswith(_FORMAT_AGNOSTIC) for module in model.modules()):
         return images
     return images.contiguous(memory_format=torch.channels_last)

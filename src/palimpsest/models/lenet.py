@@ -1,4 +1,4 @@
-"""LeNet as the gradient inversion literature uses it."""
+"""The LeNet variant of the gradient inversion literature."""
 
 from typing import ClassVar, Literal
 
@@ -21,10 +21,10 @@ class LeNet(Classifier):
     )
 
     activation: Literal["sigmoid", "relu", "tanh"] = "sigmoid"
-    """What follows each convolution; a smooth one lets L-BFGS match second derivatives."""
+    """Activation after each convolution; gradient matching with L-BFGS uses second derivatives, so a smooth one."""
 
     def layers(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """See `Classifier.layers`."""
+        """Build the network; see `Classifier.layers`."""
         channels, height, width = shape
         stages: list[nn.Module] = []
         for stride in _STRIDES:

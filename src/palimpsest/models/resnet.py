@@ -1,4 +1,4 @@
-"""The residual network for small images."""
+"""Residual network for small images."""
 
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ _BLOCKS = 3
 
 @MODELS.register("resnet20")
 class ResNet20(Classifier):
-    """ResNet-20 with shortcuts that have no parameters (option A): 269,722 parameters for CIFAR-10."""
+    """ResNet-20 with parameter-free shortcuts (option A): 269,722 parameters for CIFAR-10."""
 
     source: ClassVar[str] = "Deep Residual Learning (He et al., 2016), section 4.2; IGF, Table 5"
 
@@ -22,42 +22,43 @@ class ResNet20(Classifier):
     """Channels of the first stage; the second and third have twice and four times as many."""
 
     def layers(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """See `Classifier.layers`."""
+        """Build the network; see `Classifier.layers`."""
         width = self.width
         stages: list[nn.Module] = [
             nn.Conv2d(shape[0], width, 3, padding=1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
         ]
-        before = width
-        for after in (width, 2 * width, 4 * width):
+        in_channels = width
+        for out_channels in (width, 2 * width, 4 * width):
             for block in range(_BLOCKS):
-                stride = 2 if after > width and block == 0 else 1
-                stages.append(_Block(before, after, stride))
-                before = after
-        return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, classes))
+                stride = 2 if out_channels > width and block == 0 else 1
+                stages.append(_Block(in_channels, out_channels, stride))
+                in_channels = out_channels
+        return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(in_channels, classes))
 
 
 class _Block(nn.Module):
-    """Two convolutions, and the input added to what they make of it."""
+    """Residual block of two convolutions."""
 
-    def __init__(self, before: int, after: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        """Create the layers; the first convolution has the stride."""
         super().__init__()
-        self.convolution1 = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
-        self.normalization1 = nn.BatchNorm2d(after)
-        self.convolution2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.normalization2 = nn.BatchNorm2d(after)
+        self.convolution1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+        self.normalization1 = nn.BatchNorm2d(out_channels)
+        self.convolution2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.normalization2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = after - before
+        self.new_channels = out_channels - in_channels
 
-    def forward(self, images: Tensor) -> Tensor:
-        """The block's output, `[n, after, height / stride, width / stride]`."""
-        features = F.relu(self.normalization1(self.convolution1(images)))
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the block's output, `[n, out_channels, height / stride, width / stride]`."""
+        features = F.relu(self.normalization1(self.convolution1(inputs)))
         features = self.normalization2(self.convolution2(features))
-        return F.relu(features + self._shortcut(images))
+        return F.relu(features + self._shortcut(inputs))
 
-    def _shortcut(self, images: Tensor) -> Tensor:
-        # Option A: every other pixel; zeros for the new channels, half before and half after the old.
+    def _shortcut(self, inputs: Tensor) -> Tensor:
+        # Option A: subsample the pixels, and pad the new channels with zeros, half of them on each side.
         before = self.new_channels // 2
-        pixels = images[:, :, :: self.stride, :: self.stride]
+        pixels = inputs[:, :, :: self.stride, :: self.stride]
         return F.pad(pixels, (0, 0, 0, 0, before, self.new_channels - before))

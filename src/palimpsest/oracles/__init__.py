@@ -1,4 +1,4 @@
-"""Who answers the auditor's questions with gradient differences, and what keeps the answers."""
+"""Oracles: sources of gradient differences for the auditor's queries, and a cache of their answers."""
 
 from palimpsest.oracles.cached import RecordedOracle
 from palimpsest.oracles.defended import DefendedOracle

@@ -1,4 +1,4 @@
-"""What an auditor who knows the defense asks: the answers as a client would defend them."""
+"""An oracle whose answers are defended as a client would, for an auditor who knows the defenses."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -13,18 +13,20 @@ from palimpsest.storage import tensor_hash
 
 
 class DefendedOracle:
-    """An oracle whose answers went through the clients' defenses, under secrets and random numbers of the asker's own.
+    """An oracle that applies the clients' defenses to its answers, with the auditor's own secrets and randomness.
 
     Args:
         oracle: Answers with undefended gradient differences.
-        defenses: What the clients do to their proofs, in order.
-        generator: The asker's randomness; each question gets fresh one.
-        memory_budget: Bytes of undefended answers to remember: who asks again gets them defended anew, at less cost.
+        defenses: The clients' defenses, in the order in which they are applied.
+        generator: Source of the auditor's randomness, drawn afresh for each query.
+        memory_budget: Bytes of undefended answers to cache. Cached answers to a repeated query are defended again with
+            fresh randomness. The default, 0, disables the cache.
     """
 
     def __init__(
         self, oracle: Oracle, defenses: Sequence[Defense], *, generator: Generator, memory_budget: int = 0
     ) -> None:
+        """Determine the length of a defended vector by defending a zero vector."""
         self._oracle, self._defenses = oracle, defenses
         self._generator = generator
         self._answers: dict[str, list[Tensor]] = {}
@@ -41,31 +43,34 @@ class DefendedOracle:
 
     @property
     def stochastic(self) -> bool:
-        """Whether answers to the same query differ."""
+        """True if repeated queries of the same samples get different answers."""
         return any(defense.randomized for defense in self._defenses)
 
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
-        """Defended gradient differences of any samples, in order, a chunk at a time."""
+        """Yield defended gradient differences of any samples, in order, a chunk at a time."""
         yield from self.defend(self._ask(images, labels))
 
     def defend(self, answers: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Undefended answers that the asker already has, defended as those to a question of their own would be.
+        """Defend answers that are already at hand, as if they were the answers to one query.
 
         Args:
-            answers: Consecutive rows, `[m, d]` each.
+            answers: Chunks of undefended gradient differences, `[m, d]` each.
+
+        Yields:
+            Chunks of defended vectors, in order.
         """
-        own = make_generator(fork(self._generator))
-        defenses = [defense.rekeyed(own) for defense in self._defenses]
-        yield from defend_chunks(answers, defenses, generator=own)
+        generator = make_generator(fork(self._generator))
+        defenses = [defense.rekeyed(generator) for defense in self._defenses]
+        yield from defend_chunks(answers, defenses, generator=generator)
 
     def _ask(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
-        question = tensor_hash(images, labels)
-        if question in self._answers:
-            yield from self._answers[question]
+        query = tensor_hash(images, labels)
+        if query in self._answers:
+            yield from self._answers[query]
             return
         answers = (chunk.cpu() for chunk in self._oracle.differences(images, labels))
         size = len(images) * self._oracle.dimension * torch.float32.itemsize
         if size <= self._free:
             self._free -= size
-            answers = self._answers[question] = [torch.cat(list(answers))]
+            answers = self._answers[query] = [torch.cat(list(answers))]
         yield from answers

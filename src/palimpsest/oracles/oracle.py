@@ -1,4 +1,4 @@
-"""What the auditor may ask: the flattened gradient difference of any sample it likes (IGF, threat assumption)."""
+"""The auditor's oracle: flattened gradient differences of any samples (IGF, threat assumption)."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
@@ -12,7 +12,7 @@ from palimpsest.system.memory import DEFAULT_BUDGET
 
 
 class Oracle(Protocol):
-    """A gray box: vectors come out, the models behind it stay hidden."""
+    """A gray box that returns gradient differences without revealing the two models."""
 
     @property
     def dimension(self) -> int:
@@ -20,41 +20,41 @@ class Oracle(Protocol):
         ...
 
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
-        """Gradient differences of any samples, in order, a chunk `[b, d]` at a time."""
+        """Yield the gradient differences of any samples, in order, a chunk `[b, d]` at a time."""
         ...
 
 
 @runtime_checkable
 class ReadingOracle(Oracle, Protocol):
-    """An oracle that reads out what is wanted of its answers itself, where the whole vectors would only be carried."""
+    """An oracle that transforms its answers itself, which avoids transferring the full vectors."""
 
     def read(
-        self, images: Tensor, labels: Tensor, reading: Callable[[Tensor], Tensor], *, together: int
+        self, images: Tensor, labels: Tensor, transform: Callable[[Tensor], Tensor], *, min_rows: int
     ) -> Iterator[Tensor]:
-        """What is read out of the differences; see `read_answers`."""
+        """Yield the transformed gradient differences; see `read_answers`."""
         ...
 
 
 def read_answers(
-    oracle: Oracle, images: Tensor, labels: Tensor, reading: Callable[[Tensor], Tensor], *, together: int
+    oracle: Oracle, images: Tensor, labels: Tensor, transform: Callable[[Tensor], Tensor], *, min_rows: int
 ) -> Iterator[Tensor]:
-    """What is read out of an oracle's answers, by itself where it can.
+    """Query an oracle and transform its answers, on the oracle's side if it supports that.
 
     Args:
-        oracle: Who is asked.
+        oracle: The oracle to query.
         images: Any samples.
-        labels: Theirs, `[n]`.
-        reading: From vectors `[b, d]` to what is wanted of them, `[b, k]`.
-        together: Vectors that are read at once, at least.
+        labels: Their labels, `[n]`.
+        transform: A function from vectors `[b, d]` to `[b, k]`, such as a projection.
+        min_rows: Fewest vectors to transform at once; the last chunk may have fewer.
 
     Yields:
-        `[b, k]` on the CPU, in order.
+        Transformed answers `[b, k]` on the CPU, in order.
     """
     if isinstance(oracle, ReadingOracle):
-        yield from oracle.read(images, labels, reading, together=together)
+        yield from oracle.read(images, labels, transform, min_rows=min_rows)
     else:
         answers = (chunk.cpu() for chunk in oracle.differences(images, labels))
-        yield from map(reading, gather(answers, rows=together))
+        yield from map(transform, gather(answers, rows=min_rows))
 
 
 class ModelOracle:
@@ -62,13 +62,14 @@ class ModelOracle:
 
     Args:
         original: The model before unlearning.
-        unlearned: The model after it.
-        memory_budget: Bytes that a chunk of answers may take.
+        unlearned: The model after unlearning.
+        memory_budget: Memory for a chunk of answers, in bytes.
     """
 
     def __init__(
         self, original: nn.Module, unlearned: nn.Module, *, memory_budget: int = DEFAULT_BUDGET
     ) -> None:
+        """Hold the models; nothing is computed yet."""
         self._models = (original, unlearned)
         self._memory_budget = memory_budget
 
@@ -78,17 +79,20 @@ class ModelOracle:
         return parameter_count(self._models[0])
 
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
-        """Gradient differences of any samples; see `Oracle`."""
+        """Yield the gradient differences of any samples; see `Oracle`."""
         yield from difference_chunks(*self._models, images, labels, memory_budget=self._memory_budget)
 
     def read(
-        self, images: Tensor, labels: Tensor, reading: Callable[[Tensor], Tensor], *, together: int
+        self, images: Tensor, labels: Tensor, transform: Callable[[Tensor], Tensor], *, min_rows: int
     ) -> Iterator[Tensor]:
-        """What is read out of the answers: layer by layer what is a sum over columns; see `read_answers`."""
-        if isinstance(reading, Additive):
+        """Yield the transformed answers; see `read_answers`.
+
+        A transform that is a sum over columns is applied layer by layer, so that the full vectors are never held.
+        """
+        if isinstance(transform, Additive):
             yield from read_differences(
-                *self._models, images, labels, reading, memory_budget=self._memory_budget
+                *self._models, images, labels, transform, memory_budget=self._memory_budget
             )
         else:
             answers = (chunk.cpu() for chunk in self.differences(images, labels))
-            yield from map(reading, gather(answers, rows=together))
+            yield from map(transform, gather(answers, rows=min_rows))

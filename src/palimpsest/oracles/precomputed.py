@@ -1,4 +1,4 @@
-"""An oracle that was asked before: gradient differences of the auditor's own images, in files."""
+"""An oracle of precomputed answers: gradient differences of the auxiliary samples, read from files."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,23 +20,24 @@ _PAIR = ("original", "unlearned")
 
 
 class PrecomputedOracle:
-    """Answers from a folder of safetensors files, taken in the order of their names.
+    """An oracle that reads its answers from safetensors files, in the order of the files' names.
 
-    Each holds `vectors` `[n, d]`, gradient differences, as `palimpsest prove` writes them; or `original` and
-    `unlearned` `[n, d]`, the two models' gradients. Together they have a row for each of the images, in their order.
+    Each file holds gradient differences `vectors` `[n, d]`, as `palimpsest prove` writes them, or the gradients of the
+    two models, `original` and `unlearned` `[n, d]`. All files together have one row for each sample, in order.
 
     Args:
-        folder: The files' folder, or one file.
-        samples: What was asked about.
+        folder: The folder of the files, or a single file.
+        samples: The samples whose gradient differences the files hold.
 
     Raises:
-        OracleError: A file is not of this form, or there are more or fewer rows than images.
+        OracleError: A file has another format, or the numbers of rows and samples differ.
     """
 
     def __init__(self, folder: Path, samples: SampleSet) -> None:
+        """Index the rows of the files by their samples."""
         self._files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else [folder]
         if not self._files:
-            raise OracleError(f"{folder} holds no .safetensors files: put the precomputed gradients there.")
+            raise OracleError(f"{folder} holds no .safetensors files. Put the precomputed gradients there.")
         self._places: list[tuple[Path, int]] = []
         dimensions = set()
         for path in self._files:
@@ -45,8 +46,8 @@ class PrecomputedOracle:
             dimensions.add(dimension)
         if len(dimensions) > 1 or len(self._places) != len(samples):
             raise OracleError(
-                f"{folder} holds {len(self._places):,} vectors of {sorted(dimensions)} numbers for {len(samples):,} "
-                "auxiliary images: give one vector for each image, in their order, all of one length."
+                f"{folder} holds {len(self._places):,} vectors of length {sorted(dimensions)} for {len(samples):,} "
+                "auxiliary samples. Supply one vector for each sample, in the same order, all of the same length."
             )
         self._dimension = dimensions.pop()
         keys = map(sample_key, samples.inputs, samples.labels)
@@ -59,23 +60,23 @@ class PrecomputedOracle:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all files, in hexadecimal."""
+        """Hash of all files, in hexadecimal."""
         return sha256("\n".join(map(file_hash, self._files)).encode()).hexdigest()
 
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
-        """Gradient differences of samples that were asked about before; see `Oracle`.
+        """Yield the gradient differences of samples that the files hold; see `Oracle`.
 
         Raises:
-            OracleError: A sample was not, or its vector is not finite.
+            OracleError: A sample is not among them, or its vector is not finite.
         """
         for start in range(0, len(images), _CHUNK):
             rows = slice(start, start + _CHUNK)
             keys = list(map(sample_key, images[rows], labels[rows]))
-            strangers = sum(key not in self._rows for key in keys)
-            if strangers:
+            missing = sum(key not in self._rows for key in keys)
+            if missing:
                 raise OracleError(
-                    f"{strangers} of {len(keys)} samples have no precomputed gradient: only the auxiliary images "
-                    "can be asked about."
+                    f"{missing} of {len(keys)} samples have no precomputed gradient. Only the auxiliary samples can be "
+                    "queried."
                 )
             yield self._read([self._places[self._rows[key]] for key in keys])
 
@@ -88,7 +89,7 @@ class PrecomputedOracle:
             }
             for row, (path, stored) in enumerate(places):
                 file = opened[path]
-                # The opened file is no mapping: it has keys, and can't be asked whether one is among them.
+                # safe_open's handle supports keys(), but not the operator `in`.
                 if "vectors" in file.keys():  # noqa: SIM118
                     vectors[row] = file.get_slice("vectors")[stored]
                 else:
@@ -98,29 +99,29 @@ class PrecomputedOracle:
 
 
 def _shape(path: Path) -> tuple[int, int]:
-    # A pipe under a file's name would be waited for without end.
+    # Opening a named pipe would block forever.
     if not path.is_file():
-        raise OracleError(f"{path} is no regular file: put the precomputed gradients there.")
+        raise OracleError(f"{path} is not a regular file. Replace it by a file of precomputed gradients.")
     try:
         with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
             names = set(file.keys())
-            wanted = ("vectors",) if "vectors" in names else _PAIR
-            shapes = {tuple(file.get_slice(name).get_shape()) for name in wanted if name in names}
-            kinds = {file.get_slice(name).get_dtype() for name in wanted if name in names}
+            expected = ("vectors",) if "vectors" in names else _PAIR
+            shapes = {tuple(file.get_slice(name).get_shape()) for name in expected if name in names}
+            dtypes = {file.get_slice(name).get_dtype() for name in expected if name in names}
     except (SafetensorError, OSError, ValueError) as error:
         raise OracleError(
-            f"{path} is not a whole safetensors file ({error}): fetch or make it again."
+            f"{path} is not a complete safetensors file ({error}). Download or create it again."
         ) from error
     shape = next(iter(shapes), ())
     if (
-        not names.issuperset(wanted)
+        not names.issuperset(expected)
         or len(shapes) > 1
         or len(shape) != 2
         or 0 in shape
-        or not kinds <= {"F16", "BF16", "F32", "F64"}
+        or not dtypes <= {"F16", "BF16", "F32", "F64"}
     ):
         raise OracleError(
-            f"{path} holds {sorted(names)[:5]} of shapes {sorted(shapes)}: it must hold floating-point 'vectors' "
+            f"{path} holds {sorted(names)[:5]} with shapes {sorted(shapes)}. It must hold floating-point 'vectors' "
             "[n, d], or 'original' and 'unlearned' [n, d]."
         )
     return shape[0], shape[1]

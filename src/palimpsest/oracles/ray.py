@@ -1,4 +1,4 @@
-"""An oracle whose answers Ray's workers compute, each a share of the questions."""
+"""An oracle whose answers are computed in parallel by Ray workers."""
 
 import weakref
 from collections import deque
@@ -15,23 +15,24 @@ from palimpsest.gradients.per_sample import chunk_size, parameter_count
 from palimpsest.oracles.oracle import ModelOracle
 from palimpsest.system.ray_cluster import connect
 
-# Chunks of a worker's turn: enough to pay for sending the question.
-_CHUNKS = 8
+# Most chunks in a task: enough that computing them outweighs sending the samples.
+_CHUNKS_PER_TASK = 8
 
 
 class ShardedOracle:
-    """Answers from the two models, as a `ModelOracle` gives them, in the order of the questions.
+    """A `ModelOracle` whose answers are computed by Ray workers, in the order of the samples.
 
-    Ray is started, or its cluster joined, with the first question. The models travel to a worker once. Where only a
-    sketch or a projection of the answers is wanted, the workers read it out, and the long vectors travel nowhere.
+    The first query starts Ray or connects to its cluster. Each worker receives the models once. If only a sketch or a
+    projection of the answers is needed, the workers compute it, and the full vectors are never transferred.
 
     Args:
         original: The model before unlearning.
-        unlearned: The model after it.
-        memory_budget: Bytes that the answers may take that are under way: in each worker as many as it holds at once.
+        unlearned: The model after unlearning.
+        memory_budget: Memory for the answers of all pending tasks, in bytes.
     """
 
     def __init__(self, original: nn.Module, unlearned: nn.Module, *, memory_budget: int) -> None:
+        """Hold the models; Ray is not started yet."""
         self._models = (original, unlearned)
         self._memory_budget = memory_budget
         self._shared: tuple[Callable[[Tensor], Tensor], Any] | None = None
@@ -42,41 +43,44 @@ class ShardedOracle:
         return parameter_count(self._models[0])
 
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
-        """Gradient differences of any samples; see `Oracle`."""
-        yield from self.read(images, labels, _whole, together=1)
+        """Yield the gradient differences of any samples; see `Oracle`."""
+        yield from self.read(images, labels, _identity, min_rows=1)
 
     def read(
-        self, images: Tensor, labels: Tensor, reading: Callable[[Tensor], Tensor], *, together: int
+        self, images: Tensor, labels: Tensor, transform: Callable[[Tensor], Tensor], *, min_rows: int
     ) -> Iterator[Tensor]:
-        """What is read out of the answers, by the workers, a turn at once; see `read_answers`. They get it pickled."""
+        """Yield the answers as transformed by the workers; see `read_answers`.
+
+        The transform must be picklable. It is applied to all answers of a task at once, whatever `min_rows` is.
+        """
         ray, task, models, workers = self._cluster
-        if self._shared is None or self._shared[0] is not reading:
-            self._shared = reading, ray.put(reading)
+        if self._shared is None or self._shared[0] is not transform:
+            self._shared = transform, ray.put(transform)
         shared = self._shared[1]
-        # Each worker has one turn in its hands, and one waits for it.
+        # Two tasks per worker: one runs while the next one waits, so that no worker is idle.
         share = self._memory_budget // (2 * workers)
-        rows = self._turn(share)
-        turns = (
-            task.remote(models, shared, few.numpy(), theirs.numpy(), share)
-            for few, theirs in zip(images.cpu().split(rows), labels.cpu().split(rows), strict=True)
+        rows = self._task_rows(share)
+        tasks = (
+            task.remote(models, shared, image_rows.numpy(), label_rows.numpy(), share)
+            for image_rows, label_rows in zip(images.cpu().split(rows), labels.cpu().split(rows), strict=True)
         )
-        waiting = deque(islice(turns, 2 * workers))
-        while waiting:
-            answer = ray.get(waiting.popleft())
-            waiting.extend(islice(turns, 1))
-            # What Ray hands out can't be written to.
+        pending = deque(islice(tasks, 2 * workers))
+        while pending:
+            answer = ray.get(pending.popleft())
+            pending.extend(islice(tasks, 1))
+            # Ray's arrays are read-only.
             yield torch.from_numpy(answer.copy())
 
-    def _turn(self, share: int) -> int:
-        """Questions of one turn: whole chunks, so that they are the same as in one process."""
+    def _task_rows(self, share: int) -> int:
+        """Samples of one task: whole chunks, so that the chunks are the same as in a single process."""
         chunk = chunk_size(self.dimension, share, next(self._models[0].parameters()).device)
-        # A turn's answers are held in pieces and put together.
+        # A worker holds a task's answers twice: as chunks and as their concatenation.
         fitting = share // (2 * 4 * self.dimension * chunk)
-        return chunk * max(1, min(_CHUNKS, fitting))
+        return chunk * max(1, min(_CHUNKS_PER_TASK, fitting))
 
     @cached_property
     def _cluster(self) -> tuple[Any, Any, Any, int]:
-        """Ray, what its workers do, the models that it holds, and how many workers there are."""
+        """The Ray module, the remote function, the reference to the models, and the number of workers."""
         ray, end = connect("oracle.engine ray")
         weakref.finalize(self, end)
         gpus = 1 if next(self._models[0].parameters()).is_cuda else 0
@@ -92,30 +96,33 @@ def oracle_of(
     engine: Literal["in-process", "ray"] = "in-process",
     memory_budget: int,
 ) -> ModelOracle | ShardedOracle:
-    """The oracle of two models.
+    """Make the oracle of two models.
 
     Args:
         original: The model before unlearning.
-        unlearned: The model after it.
-        engine: What computes the answers: this process, or Ray's workers.
-        memory_budget: Bytes that answers may take.
+        unlearned: The model after unlearning.
+        engine: `in-process` computes the answers in this process, `ray` in Ray workers.
+        memory_budget: Memory for answers, in bytes.
+
+    Returns:
+        A `ModelOracle` or, on Ray, a `ShardedOracle`.
     """
     kind = ShardedOracle if engine == "ray" else ModelOracle
     return kind(original, unlearned, memory_budget=memory_budget)
 
 
-def _whole(vectors: Tensor) -> Tensor:
+def _identity(vectors: Tensor) -> Tensor:
     return vectors
 
 
 def _answer(
     models: tuple[nn.Module, nn.Module],
-    reading: Callable[[Tensor], Tensor],
+    transform: Callable[[Tensor], Tensor],
     images: np.ndarray,
     labels: np.ndarray,
     memory_budget: int,
 ) -> np.ndarray:
-    """One turn, in a worker."""
+    """Compute the answers of one task, in a worker."""
     oracle = ModelOracle(*models, memory_budget=memory_budget)
-    questions = torch.from_numpy(images.copy()), torch.from_numpy(labels.copy())
-    return torch.cat(list(oracle.read(*questions, reading, together=len(images)))).numpy()
+    samples = torch.from_numpy(images.copy()), torch.from_numpy(labels.copy())
+    return torch.cat(list(oracle.read(*samples, transform, min_rows=len(images)))).numpy()

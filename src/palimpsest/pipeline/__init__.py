@@ -1,1 +1,1 @@
-"""The stories of an audit and of an attack, and the stages that they are made of."""
+"""The pipelines of audits and attacks, and the stages that they consist of."""

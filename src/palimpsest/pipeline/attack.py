@@ -1,4 +1,4 @@
-"""The story of an attack on proofs that a user supplies: verify, attack, score where the truth is known, report."""
+"""Pipeline of an attack on supplied proofs or gradients: verify, attack, score if the truth is known, report."""
 
 from pathlib import Path
 from typing import Any
@@ -33,23 +33,26 @@ def attack(
     console: Console | None = None,
     command: str = "",
 ) -> AuditResult:
-    """Attack supplied proofs or gradients, or resume; nothing is trained but the attack.
+    """Attack supplied proofs or gradients, or resume an attack. Nothing is trained except the attack.
 
     Args:
         config: The artifacts and the attack; see `read_artifacts_config`.
         out: The run folder.
-        data_dir: A folder that mirrors the published data sets; what it lacks comes from the hub.
-        replace: Continue in a folder that holds another configuration, keeping the stages that are the same.
-        console: Where each stage prints a line; None prints nothing.
+        data_dir: A folder that mirrors the published data sets; sets that it lacks come from the Hugging Face Hub.
+        replace: Reuse a folder that holds another configuration, and keep its stages whose inputs are the same.
+        console: The console on which each stage prints a line. If omitted, nothing is printed.
         command: The shell command that the report shows.
 
+    Returns:
+        The run folder, the metrics and the report's verdict.
+
     Raises:
-        PalimpsestError: An artifact is missing or does not fit another; the message says which, and `examine` says
-            more.
+        PalimpsestError: An artifact is missing or inconsistent with another. The message names it, and `examine` gives
+            details.
     """
     device = pick_device(config.device)
     check_attack_on_artifacts(config, config.attack.build())
-    # Fail early if the file can't be read.
+    # Fail before the attack runs if the vocabulary can't be read.
     words = read_vocabulary(config.vocabulary)
     with Run.open(out, config, console=console or Console(quiet=True), replace=replace) as run:
         if config.gradients is not None:
@@ -65,13 +68,16 @@ def attack(
 def attack_proofs(
     run: Run, config: ArtifactsConfig, artifacts: AuditorArtifacts, view: AuditorView[Any]
 ) -> Outcome:
-    """Verify the proofs, attack them, and score the attack where the truth is known.
+    """Verify the proofs, attack them, and score the attack if the truth is known.
 
     Args:
-        run: Where the stages are kept.
+        run: The run that stores the stages.
         config: The artifacts and the attack.
-        artifacts: What the user supplied.
-        view: What the auditor holds.
+        artifacts: The loaded artifacts.
+        view: The auditor's view.
+
+    Returns:
+        The results of all stages.
     """
     key = (artifacts.oracle_source.fingerprint, view.remaining_queries)
     proofs, truth = artifacts.proofs, artifacts.truth
@@ -79,11 +85,11 @@ def attack_proofs(
         run, config.verification, proofs, view.oracle, view.auxiliary, key=(*key, view.device)
     )
     linkable = truth if truth is not None and can_link(view, truth) else None
-    # The undefended baseline: proofs of the forgotten samples that the oracle makes without any defense.
+    # Input of the undefended baseline: the oracle's gradient differences of the forgotten samples.
     clean = undefended_proofs(run, view, linkable, key=key) if config.defenses and linkable else None
     layers = artifacts.models.architecture if artifacts.models else None
     recovered = attack_as_auditor(run, config, view, clean, proofs, architecture=layers, key=key)
-    # From here on the forgotten samples are in use; nothing is reconstructed any more.
+    # The forgotten samples are used from here on, after the last reconstruction.
     links = score_links(run, config, view, linkable, key=key) if linkable else None
     scored = score_attack(run, config, recovered, truth, artifacts.auxiliary, links)
     return Outcome(config, artifacts, scored, artifacts.auxiliary, truth, verdicts)
@@ -92,13 +98,16 @@ def attack_proofs(
 def undefended_proofs(
     run: Run, view: AuditorView[Any], truth: SampleSet, *, key: tuple[object, ...]
 ) -> Proofs:
-    """The stage `undefended`: the forgotten samples' gradient differences.
+    """Run the stage `undefended`: query the gradient differences of the forgotten samples.
 
     Args:
-        run: Where the stage is kept.
-        view: What the auditor holds.
+        run: The run that stores the stage.
+        view: The auditor's view.
         truth: The forgotten samples.
-        key: What the oracle's answers depend on.
+        key: Everything that the oracle's answers depend on.
+
+    Returns:
+        Proofs without defenses, in the order of the samples.
     """
     return run.stage(
         "undefended",
@@ -111,12 +120,13 @@ def undefended_proofs(
 
 
 def can_link(view: AuditorView[Any], truth: SampleSet) -> bool:
-    """Whether the oracle may be asked about the forgotten samples, and memory holds what the linkage attack compares.
+    """Return True if the linkage attack is possible: with an unlimited oracle, and within twice the memory budget.
 
     Args:
-        view: What the auditor holds.
+        view: The auditor's view.
         truth: The forgotten samples.
     """
-    # Proofs, answers and imitations of own samples, answers and imitations of candidates, and as much while comparing.
+    # Imitated proofs, answers and imitations of the auditor's samples, answers and imitations of the candidates, the
+    # proofs, and a copy of all of these while they are compared.
     vectors = 2 * (3 * min(TRIALS, len(view.auxiliary)) + 2 * len(truth) + len(view.proofs))
     return view.remaining_queries is None and 4 * view.oracle.dimension * vectors <= 2 * view.memory_budget

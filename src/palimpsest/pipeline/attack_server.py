@@ -1,4 +1,4 @@
-"""The story of an attack on gradients that a user supplies: attack, then score where the truth is known."""
+"""Pipeline of a server attack on supplied gradients: attack, then score if the truth is known."""
 
 from pathlib import Path
 
@@ -12,19 +12,22 @@ from palimpsest.runs import Run
 
 
 def attack_gradients(run: Run, config: ArtifactsConfig, *, data_dir: Path | None, device: str) -> Outcome:
-    """Attack the batches' gradients, and score the attack where the truth is known.
+    """Attack the batches' gradients, and score the attack if the truth is known.
 
     Args:
-        run: Where the stages are kept.
+        run: The run that stores the stages.
         config: The artifacts and the attack.
         data_dir: A folder that mirrors the published data sets.
-        device: Where the attack computes.
+        device: The attack's device, `cpu` or `cuda`.
+
+    Returns:
+        The results of all stages.
 
     Raises:
-        PalimpsestError: An artifact is missing or does not fit another; the message says which.
+        PalimpsestError: An artifact is missing or inconsistent with another; the message names it.
     """
     attack = config.attack.build()
-    assert isinstance(attack, ServerAttack), "other attacks were refused"
+    assert isinstance(attack, ServerAttack), "preflight rejects other attacks"
     artifacts = load_server_artifacts(config, data_dir=data_dir, device=device)
     view = artifacts.view(attack, device=device, memory_budget=config.memory_budget)
     fingerprint = artifacts.models.fingerprint

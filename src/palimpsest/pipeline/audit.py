@@ -1,4 +1,4 @@
-"""The story of an audit: train, unlearn, prove, defend, verify, attack, score, report."""
+"""Pipeline of an audit: train, unlearn, prove, defend, verify, attack, score, report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,19 +41,22 @@ def audit(
     console: Console | None = None,
     command: str = "",
 ) -> AuditResult:
-    """Run one audit, or resume one that was stopped.
+    """Run an audit, or resume one that was stopped.
 
     Args:
-        config: What to do; see `read_config`.
+        config: The audit's configuration; see `read_config`.
         out: The run folder.
-        data_dir: A folder that mirrors the data sets; what it lacks comes from the hub.
-        replace: Continue in a folder that holds another configuration, keeping the stages that are the same.
-        siblings: Other run folders: stages that they finished with the same inputs are taken from there.
-        console: Where each stage prints a line; None prints nothing.
+        data_dir: A folder that mirrors the published data sets; sets that it lacks come from the Hugging Face Hub.
+        replace: Reuse a folder that holds another configuration, and keep its stages whose inputs are the same.
+        siblings: Other run folders. Stages that they finished with the same inputs are reused.
+        console: The console on which each stage prints a line. If omitted, nothing is printed.
         command: The shell command that the report shows.
 
+    Returns:
+        The run folder, the metrics and the report's verdict.
+
     Raises:
-        PalimpsestError: The configuration can't be carried out; the message says what to change.
+        PalimpsestError: The audit can't be carried out as configured; the message says what to change.
     """
     device = pick_device(config.device)
     data = load_data(config.data, clients=config.federation.clients, seed=config.seed, data_dir=data_dir)
@@ -69,30 +72,31 @@ def audit(
 
         forgotten = data.train.subset(request.rows)
         before, after = (
-            load_parameters(federation.network(), one.parameters).to(device) for one in (original, unlearned)
+            load_parameters(federation.network(), training.parameters).to(device)
+            for training in (original, unlearned)
         )
         oracle = oracle_of(before, after, engine=config.oracle.engine, memory_budget=config.memory_budget)
-        answers = (original, unlearned, device)
-        clean = prove_stage(run, before, after, forgotten, memory_budget=config.memory_budget, key=answers)
+        key = (original, unlearned, device)
+        clean = prove_stage(run, before, after, forgotten, memory_budget=config.memory_budget, key=key)
         issued = defend_stage(run, clean, config)
-        verdicts = verify_proofs(run, config.verification, issued, oracle, data.held_out, key=answers)
+        verdicts = verify_proofs(run, config.verification, issued, oracle, data.held_out, key=key)
 
-        made = Federated(federation, original, unlearned, forgetting)
+        federated = Federated(federation, original, unlearned, forgetting)
         if isinstance(config.attack.build(), ServerAttack):
-            scored, soundness = _attack_as_server(run, config, made, request), None
+            scored, soundness = _attack_as_server(run, config, federated, request), None
         else:
             view = AuditorView(issued.vectors, oracle, data.auxiliary, device, config.memory_budget)
             scored, soundness = _attack_as_auditor(
-                run, config, made, view, clean=clean, issued=issued, forgotten=forgotten
+                run, config, federated, view, clean=clean, issued=issued, forgotten=forgotten
             )
-        outcome = Outcome(config, made, scored, data.auxiliary, forgotten, verdicts, soundness)
+        outcome = Outcome(config, federated, scored, data.auxiliary, forgotten, verdicts, soundness)
         return finish(run, outcome, command=command)
 
 
 def _attack_as_auditor(
     run: Run,
     config: AuditConfig,
-    made: Federated,
+    federated: Federated,
     view: AuditorView,
     *,
     clean: Proofs,
@@ -100,34 +104,39 @@ def _attack_as_auditor(
     forgotten: ImageSet,
 ) -> tuple[Scored, Soundness]:
     """Attack the proofs, then compare the reconstructions with the forgotten images."""
-    key = (made.original, made.unlearned)
-    layers = made.federation.network().to("meta")
+    key = (federated.original, federated.unlearned)
+    layers = federated.federation.network().to("meta")
     recovered = attack_as_auditor(run, config, view, clean, issued, architecture=layers, key=key)
     soundness = measure_soundness(run, config, view, key=key)
-    # From here on the forgotten images are in use; nothing is reconstructed any more.
+    # The forgotten images are used from here on, after the last reconstruction.
     links = score_links(run, config, view, forgotten, key=key)
     return score_attack(run, config, recovered, forgotten, view.auxiliary, links), soundness
 
 
-def _attack_as_server(run: Run, config: AuditConfig, made: Federated, request: Request) -> Scored:
+def _attack_as_server(run: Run, config: AuditConfig, federated: Federated, request: Request) -> Scored:
     """Attack the batches' gradients, then compare the reconstructions with the forgotten images."""
-    retained, forgotten = deal_batches(made.federation, config, request)
+    retained, forgotten = deal_batches(federated.federation, config, request)
     recovered = attack_as_server(
         run,
         config,
-        made.federation,
-        original=made.original,
-        unlearned=made.unlearned,
+        federated.federation,
+        original=federated.original,
+        unlearned=federated.unlearned,
         retained=retained,
         forgotten=forgotten,
     )
     return score_batches(
-        run, config, recovered, forgotten=forgotten, retained=retained, public=made.federation.data.auxiliary
+        run,
+        config,
+        recovered,
+        forgotten=forgotten,
+        retained=retained,
+        public=federated.federation.data.auxiliary,
     )
 
 
 def _check(config: AuditConfig, federation: Federation, request: Request) -> None:
-    """Refuse, before anything is computed, what can't be carried out."""
+    """Check before any computation that the audit can be carried out."""
     attack, data = config.attack.build(), federation.data
     server = isinstance(attack, ServerAttack)
     check_knowledge(attack, ServerView if server else ArchitectView)

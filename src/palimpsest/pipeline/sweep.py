@@ -1,4 +1,4 @@
-"""A grid of audits: every combination of some keys' values, each in a folder of its own."""
+"""Grids of audits: one audit for each combination of values, each in its own folder."""
 
 import itertools
 import math
@@ -26,8 +26,8 @@ class Point:
     """One combination of the grid.
 
     Args:
-        name: Its folder.
-        config: What it does.
+        name: Name of its run folder.
+        config: Configuration of its audit.
     """
 
     name: str
@@ -37,28 +37,31 @@ class Point:
 def read_grid(
     preset: str, grid: Path | Mapping[str, Sequence[Any]], overrides: Mapping[str, Any] | None = None
 ) -> list[Point]:
-    """Every combination of a grid's values.
+    """Build the configuration of every combination of a grid's values.
 
     Args:
-        preset: Where each point starts from.
-        grid: Lists of values by key, `attack.epochs: [5, 10]`, a dot leading into a section; or a YAML file of them.
-        overrides: Keys that every point has.
+        preset: The base configuration of every point: a preset's name or the path of a YAML file.
+        grid: Lists of values by dotted key, such as `attack.epochs: [5, 10]`, or a YAML file of them.
+        overrides: Nested keys that override those of the preset in every point.
+
+    Returns:
+        The points in the order of the values, with the last key varying fastest.
 
     Raises:
-        ConfigurationError: A value is no list, there are more than 1,000 combinations, one is not accepted, or two
-            would have one folder; the message names it.
+        ConfigurationError: A value is not a list, there are more than 1,000 combinations, a combination is not
+            accepted, or two combinations would share a folder; the message names it.
     """
     axes, where = (read_mapping(grid), str(grid)) if isinstance(grid, Path) else (grid, "the grid")
     for key, values in axes.items():
         if not isinstance(values, Sequence) or isinstance(values, str | bytes) or not values:
             shown = repr(values)[:_LONGEST_NAME]
             raise ConfigurationError(
-                f"{where}: {str(key)[:_LONGEST_NAME]} is {shown}: give a list of at least one value."
+                f"{str(key)[:_LONGEST_NAME]} is {shown} in {where}. Give a list of at least one value."
             )
     count = math.prod(map(len, axes.values()))
     if count > _MOST_POINTS:
         raise ConfigurationError(
-            f"{where} has {count:,} combinations, and at most {_MOST_POINTS:,} are audited: give fewer values."
+            f"There are {count:,} combinations in {where}. The limit is {_MOST_POINTS:,}: give fewer values."
         )
     points: list[Point] = []
     for values in itertools.product(*axes.values()):
@@ -67,11 +70,11 @@ def read_grid(
         for key, value in chosen.items():
             tree = merged(tree, _nested(key.split("."), value))
         points.append(Point(_name(chosen), read_config(preset, tree)))
-    twice = [name for name, times in Counter(point.name for point in points).items() if times > 1]
-    if twice:
+    repeated = [name for name, times in Counter(point.name for point in points).items() if times > 1]
+    if repeated:
         raise ConfigurationError(
-            f"{where}: two combinations have the name {twice[0]!r}, and the second would take the first one's folder: "
-            "give each value once."
+            f"In {where}, two combinations have the name {repeated[0]!r} and would share a folder. Give each value "
+            "once."
         )
     return points
 
@@ -84,29 +87,30 @@ def sweep(
     engine: Engine = "in-process",
     console: Console | None = None,
 ) -> list[Path]:
-    """Run a grid's audits, those that are finished not again.
+    """Run the audits of a grid. Finished audits are not run again.
 
     Args:
-        points: See `read_grid`.
-        out: A run folder for each of them is made there; they share what they have in common.
-        data_dir: A folder that mirrors the data sets.
-        engine: One after the other in this process, or on Ray, as many at a time as it has processors.
-        console: Where each audit prints its lines; on Ray they print none.
+        points: The points of the grid; see `read_grid`.
+        out: The folder in which each point gets its run folder. In-process audits reuse each other's stages that have
+            the same inputs.
+        data_dir: A folder that mirrors the published data sets.
+        engine: `in-process` runs one audit after the other, `ray` as many at a time as Ray has processors.
+        console: The console on which each audit prints its lines; nothing is printed on Ray, or if omitted.
 
     Returns:
-        The run folders, in the points' order.
+        The run folders, in the order of the points.
 
     Raises:
-        ReproductionError: Some could not be run; the others were.
+        ReproductionError: At least one audit failed. The others have been run.
     """
-    say = console or Console(quiet=True)
+    output = console or Console(quiet=True)
     folders = [out / point.name for point in points]
     if engine == "ray":
         failures = _on_ray(points, folders, data_dir)
     else:
         failures = {}
         for index, (point, folder) in enumerate(zip(points, folders, strict=True)):
-            say.print(f"[bold]{point.name}[/bold]", highlight=False)
+            output.print(f"[bold]{point.name}[/bold]", highlight=False)
             siblings = (
                 folders[:index] if not METHODS.get(point.config.unlearning.method).needs_history else ()
             )
@@ -121,11 +125,11 @@ def sweep(
                 )
             except PalimpsestError as error:
                 failures[point.name] = str(error)
-                say.print(f"  {error}", highlight=False, markup=False)
+                output.print(f"  {error}", highlight=False, markup=False)
     if failures:
         name, reason = next(iter(failures.items()))
         raise ReproductionError(
-            f"{len(failures)} of {len(points)} audits could not be run, the first one, {name}, because: {reason}"
+            f"{len(failures)} of {len(points)} audits could not be run. The first is {name}: {reason}"
         )
     return folders
 
@@ -146,8 +150,8 @@ def _on_ray(points: Sequence[Point], folders: Sequence[Path], data_dir: Path | N
             run.remote(point.config, str(folder.resolve()))
             for point, folder in zip(points, folders, strict=True)
         ]
-        told = zip(points, ray.get(tasks), strict=True)
-        return {point.name: failure for point, failure in told if failure}
+        results = zip(points, ray.get(tasks), strict=True)
+        return {point.name: failure for point, failure in results if failure}
     finally:
         end()
 
@@ -157,7 +161,7 @@ def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
 
 
 def _name(chosen: Mapping[str, Any]) -> str:
-    """A folder's name that a reader recognizes; a long one ends in a hash."""
+    """A readable folder name; a long one is cut and ends in a hash."""
     text = "_".join(f"{key.rpartition('.')[2]}-{_plain(value)}" for key, value in chosen.items()) or "preset"
     if len(text) <= _LONGEST_NAME:
         return text
@@ -172,6 +176,6 @@ def _characters(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         value = " ".join(map(str, value.values()))
     elif isinstance(value, list):
-        value = "+".join(_plain(one) for one in value) or "none"
+        value = "+".join(_plain(item) for item in value) or "none"
     for character in str(value):
         yield character if character.isalnum() or character in ".+-" else "-"

@@ -1,5 +1,7 @@
-"""Progress of long work, and the callbacks that receive it: terminal, notebook, log file,
-JSON lines, trackers, and the logger `palimpsest`."""
+"""Progress of long work, and the callbacks that receive it.
+
+Callbacks exist for terminals, notebooks, log files, JSON lines, experiment trackers and the logger `palimpsest`.
+"""
 
 from palimpsest.progress.callback import Callback, RunMetrics
 from palimpsest.progress.context import callbacks, in_stage, warn, with_callbacks

@@ -1,4 +1,4 @@
-"""The base of whatever receives progress."""
+"""Base class of callbacks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,43 +11,55 @@ class RunMetrics(Protocol):
     """The final metrics of a run, as callbacks need them."""
 
     def scalars(self) -> dict[str, float]:
-        """Every single number by name."""
+        """Return every scalar by name."""
         ...
 
     def summary(self) -> str:
-        """One line for a log."""
+        """Return a summary of one line for a log."""
         ...
 
 
 class Callback:
-    """Receives the events of a run; every method does nothing unless overridden, and must not fail."""
+    """Receives the events of a run.
+
+    Every method does nothing by default. Overriding methods must not raise errors.
+
+    Example:
+        >>> class PrintStages(Callback):
+        ...     def on_stage_end(self, stage):
+        ...         print(stage.name)
+        >>> with PrintStages() as callback:
+        ...     callback.on_stage_end(Stage("train", 1.5))
+        train
+    """
 
     def __enter__(self) -> Self:
+        """Return the callback."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Release resources."""
+        """Release resources; the default does nothing."""
 
     def on_run_start(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """A run starts or resumes."""
+        """Handle the start of a new or resumed run."""
 
     def on_start(self, line: ProgressLine) -> None:
-        """Long work starts."""
+        """Handle the start of long work."""
 
     def on_step(self, line: ProgressLine) -> None:
-        """Steps of the work are done."""
+        """Handle finished steps of long work."""
 
     def on_end(self, line: ProgressLine) -> None:
-        """The work is done or was abandoned."""
+        """Handle the end of long work, finished or not."""
 
     def on_stage_end(self, stage: Stage) -> None:
-        """A stage is finished."""
+        """Handle a finished stage."""
 
     def on_metrics(self, metrics: RunMetrics) -> None:
-        """The run has its final metrics."""
+        """Handle the final metrics of the run."""
 
     def on_run_end(self) -> None:
-        """The run ends, finished or not."""
+        """Handle the end of the run, finished or not."""
 
     def on_warning(self, message: str) -> None:
-        """Something needs the user's attention; the run goes on."""
+        """Handle a warning that does not stop the run."""

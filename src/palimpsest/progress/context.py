@@ -1,4 +1,4 @@
-"""The active callbacks, which receive progress while a context lasts. The logger's is always among them."""
+"""The active callbacks, which receive progress within a context; the logger is always one of them."""
 
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -12,24 +12,24 @@ _stage: ContextVar[str] = ContextVar("stage", default="")
 
 
 def callbacks() -> tuple[Callback, ...]:
-    """The active callbacks."""
+    """Return the active callbacks."""
     return _callbacks.get()
 
 
 def current_stage() -> str:
-    """The stage that is being computed; empty between stages."""
+    """Return the stage that is being computed; empty between stages."""
     return _stage.get()
 
 
 def warn(message: str) -> None:
-    """Report to the active callbacks what needs the user's attention while the run goes on."""
+    """Report a warning to the active callbacks; the run continues."""
     for callback in callbacks():
         callback.on_warning(message)
 
 
 @contextmanager
 def with_callbacks(*joining: Callback) -> Generator[None]:
-    """Add callbacks while the context lasts."""
+    """Activate callbacks within the context."""
     with ExitStack() as stack:
         for callback in joining:
             stack.enter_context(callback)
@@ -42,7 +42,7 @@ def with_callbacks(*joining: Callback) -> Generator[None]:
 
 @contextmanager
 def in_stage(name: str) -> Generator[None]:
-    """Assign the work of this context to a stage."""
+    """Assign the work within the context to a stage."""
     token = _stage.set(name)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The values that callbacks receive: a line of steps in progress, and a finished stage."""
+"""Events that callbacks receive: the progress of long work, and finished stages."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,10 +10,10 @@ class Stage:
     """A finished stage of a run.
 
     Args:
-        name: Its name.
-        seconds: Its duration; for a cached stage, the duration when it was computed.
+        name: The name of the stage.
+        seconds: Its running time. For a cached stage, this is the time that the computation took.
         peak_memory: Peak memory of the process in bytes; 0 for a cached stage.
-        kept: Whether the stage was read back instead of computed.
+        kept: Whether the stage was loaded instead of computed.
     """
 
     name: str
@@ -22,22 +22,23 @@ class Stage:
     kept: bool = False
 
     def __str__(self) -> str:
+        """Return the running time and the peak memory."""
         if self.kept:
-            return f"kept; it took {self.seconds:.1f} s"
+            return f"kept (took {self.seconds:.1f} s)"
         return f"{self.seconds:.1f} s, peak {self.peak_memory / 2**30:.1f} GiB"
 
 
 @dataclass(eq=False)
 class ProgressLine:
-    """Long work of many steps, with its rate and the time left.
+    """The progress of long work with many steps.
 
     Args:
-        description: What is done, in one to three words.
-        total: The number of all steps.
-        done: Steps done.
-        stage: The run's stage that the work belongs to; empty outside a stage.
+        description: A description of one to three words.
+        total: Total number of steps.
+        done: Number of finished steps.
+        stage: The stage that the work belongs to; empty outside a stage.
         notify: Called after each `advance`.
-        values: The last measured values, such as the loss, by name.
+        values: The latest measured values by name, such as the loss.
     """
 
     description: str
@@ -50,14 +51,15 @@ class ProgressLine:
     _before: int = field(init=False)
 
     def __post_init__(self) -> None:
+        """Start the clock."""
         self._start, self._before = time.monotonic(), self.done
 
     def advance(self, steps: int = 1, values: Mapping[str, float] | None = None) -> None:
         """Count finished steps.
 
         Args:
-            steps: How many.
-            values: Values measured in them, such as `{"loss": 0.1}`.
+            steps: Number of finished steps.
+            values: Values measured in these steps, such as `{"loss": 0.1}`.
         """
         self.done += steps
         self.values = dict(values or {})
@@ -79,6 +81,7 @@ class ProgressLine:
         return (self.total - self.done) / self.rate if self.done > self._before else None
 
     def __str__(self) -> str:
+        """Return steps, rate, time left and values on one line."""
         parts = [f"{self.done:,}/{self.total:,}", f"{self.rate:,.1f}/s"]
         if self.seconds_left is not None:
             parts.append(f"{clock(self.seconds_left)} left")
@@ -86,12 +89,12 @@ class ProgressLine:
 
 
 def note(values: Mapping[str, float]) -> str:
-    """Measured values as short text."""
+    """Format measured values as short text."""
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 def clock(seconds: float) -> str:
-    """A duration as h:mm:ss."""
+    """Format a duration as h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"

@@ -1,4 +1,4 @@
-"""Progress for machines: a JSON object a line."""
+"""Progress as JSON lines, for other programs."""
 
 import json
 import math
@@ -14,29 +14,30 @@ _EVERY = 1.0
 
 
 class JsonLines(Callback):
-    """Events as JSON, one a line: `run`, `progress` (once a second at most), `stage`.
+    """Writes events as JSON, one object on each line: `run`, `progress` (at most once a second) and `stage`.
 
     Args:
-        file: Where they go; each line is flushed.
+        file: The file to write to. Each line is flushed.
     """
 
     def __init__(self, file: IO[str]) -> None:
+        """Write to the file."""
         self._file = file
-        self._told = 0.0
+        self._last = 0.0
 
     def on_run_start(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """Name the run."""
+        """Write the run folder."""
         self.write("run", folder=str(folder))
 
     def on_start(self, line: ProgressLine) -> None:
-        """Nothing yet: most work is short."""
-        self._told = time.monotonic()
+        """Wait a second before the first event, because most work is short."""
+        self._last = time.monotonic()
 
     def on_step(self, line: ProgressLine) -> None:
-        """Tell it, once a second."""
-        if time.monotonic() - self._told < _EVERY:
+        """Write the progress if the last event is at least a second old."""
+        if time.monotonic() - self._last < _EVERY:
             return
-        self._told = time.monotonic()
+        self._last = time.monotonic()
         self.write(
             "progress",
             stage=line.stage,
@@ -49,7 +50,7 @@ class JsonLines(Callback):
         )
 
     def on_stage_end(self, stage: Stage) -> None:
-        """Tell it."""
+        """Write the finished stage."""
         self.write(
             "stage",
             stage=stage.name,
@@ -65,7 +66,7 @@ class JsonLines(Callback):
 
 
 def finite(value: Any) -> Any:
-    """The same plain value with null in the place of numbers that are none, which JSON does not know."""
+    """Replace NaN and infinity in a plain value by None, because JSON has neither."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

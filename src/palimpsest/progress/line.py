@@ -1,4 +1,4 @@
-"""Progress of long work, reported to the active callbacks."""
+"""Functions that report the progress of long work to the active callbacks."""
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,12 +12,15 @@ T = TypeVar("T")
 
 @contextmanager
 def progress_line(description: str, total: int, *, done: int = 0) -> Generator[ProgressLine]:
-    """Report work to the active callbacks while the context lasts.
+    """Report the progress of work within the context to the active callbacks.
 
     Args:
-        description: What is done, in one to three words.
-        total: The number of all steps.
-        done: Steps that an earlier process has done.
+        description: A description of one to three words.
+        total: Total number of steps.
+        done: Number of steps that an earlier process finished.
+
+    Yields:
+        The progress line; call its `advance` after each step.
     """
     line = ProgressLine(description, total, done, current_stage(), _report_step)
     for callback in callbacks():
@@ -30,7 +33,13 @@ def progress_line(description: str, total: int, *, done: int = 0) -> Generator[P
 
 
 def track(steps: Iterable[T], description: str, total: int) -> Iterator[T]:
-    """Iterate, and report each step."""
+    """Iterate over steps and report each of them.
+
+    Args:
+        steps: The steps.
+        description: A description of one to three words.
+        total: Total number of steps.
+    """
     with progress_line(description, total) as line:
         for step in steps:
             yield step

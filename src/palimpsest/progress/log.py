@@ -1,4 +1,4 @@
-"""What a run did and when, in a file that grows."""
+"""The log file of a run."""
 
 import os
 import time
@@ -14,55 +14,57 @@ from palimpsest.progress.events import ProgressLine, Stage
 
 
 class LogFile(Callback):
-    """A line for each stage, and for long work now and then, each with the time; no line names a sample.
+    """Appends timestamped lines about stages and long work to a file; no line names a sample.
 
-    A disk that is full or gone stops no run: lines are then missing.
+    A full or missing disk does not stop the run, but lines are then lost.
 
     Args:
-        path: Lines are added to what it holds; it is made readable by its owner only.
-        every: Seconds between two lines about the same work.
+        path: The log file. Only its owner can read it.
+        every: Minimum time between two lines about progress, in seconds.
 
     Raises:
         RunError: The file can't be written.
     """
 
     def __init__(self, path: Path, *, every: float = 10) -> None:
+        """Open the file."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise RunError(
-                f"The log {path} can't be written ({error.strerror}): name another file."
+                f"The log {path} can't be written ({error.strerror}). Choose another file."
             ) from error
         self._every = every
-        self._told = 0.0
+        self._last = 0.0
 
     def __exit__(self, *_: object) -> None:
+        """Close the file."""
         os.close(self._file)
 
     def on_run_start(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """Name the run."""
+        """Write the run folder."""
         self._write("run", str(folder.resolve()))
 
     def on_start(self, line: ProgressLine) -> None:
-        """Nothing yet: most work is short."""
-        self._told = time.monotonic()
+        """Wait before the first line, because most work is short."""
+        self._last = time.monotonic()
 
     def on_step(self, line: ProgressLine) -> None:
-        """Tell it now and then."""
-        if time.monotonic() - self._told >= self._every:
-            self._told = time.monotonic()
+        """Write the progress if the last line is old enough."""
+        if time.monotonic() - self._last >= self._every:
+            self._last = time.monotonic()
             self._write(line.stage or "-", str(line))
 
     def on_stage_end(self, stage: Stage) -> None:
-        """Tell it."""
+        """Write the finished stage."""
         self._write(stage.name, str(stage))
 
     def on_metrics(self, metrics: RunMetrics) -> None:
         """Write the summary."""
         self._write("run", metrics.summary())
 
-    def _write(self, where: str, what: str) -> None:
-        line = f"{datetime.now().astimezone().isoformat(timespec='seconds')}  {where:<28} {what}\n"
+    def _write(self, source: str, text: str) -> None:
+        line = f"{datetime.now().astimezone().isoformat(timespec='seconds')}  {source:<28} {text}\n"
         with suppress(OSError):
             os.write(self._file, line.encode())

@@ -1,4 +1,4 @@
-"""The stages and one live line in the cell of a notebook, with rate and time left; no widget is needed for it."""
+"""Progress in a notebook cell, without widgets."""
 
 import time
 from collections.abc import Callable
@@ -11,39 +11,41 @@ _EVERY = 0.25
 
 
 class Notebook(Callback):
-    """A cell's output, written anew as work goes on.
+    """Shows finished stages and live progress in the output of a notebook cell.
 
     Args:
-        show: Puts HTML in the place of what it was given before; none shows it in the running notebook.
+        show: Displays HTML in place of what it displayed before. If omitted, it is the output of the current cell.
     """
 
     def __init__(self, show: Callable[[str], None] | None = None) -> None:
+        """Prepare the output."""
         self._show = show or _cell()
         self._lines: list[str] = []
         self._open: list[ProgressLine] = []
         self._drawn = 0.0
 
     def __exit__(self, *_: object) -> None:
+        """Remove unfinished lines."""
         self._open.clear()
         self._draw()
 
     def on_start(self, line: ProgressLine) -> None:
-        """Show a line."""
+        """Show the line."""
         self._open.append(line)
         self._draw()
 
     def on_step(self, line: ProgressLine) -> None:
-        """Move it, a few times a second."""
+        """Update the output, at most four times a second."""
         if time.monotonic() - self._drawn >= _EVERY:
             self._draw()
 
     def on_end(self, line: ProgressLine) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if line in self._open:
             self._open.remove(line)
 
     def on_stage_end(self, stage: Stage) -> None:
-        """Leave the stage's line."""
+        """Show the finished stage."""
         self._lines.append(f"{stage.name:<28} {stage}")
         self._draw()
 
@@ -61,5 +63,5 @@ def _cell() -> Callable[[str], None]:
     from IPython.display import HTML, display  # pyright: ignore[reportMissingImports]
 
     handle = display(HTML(""), display_id=True)
-    assert handle is not None, "a handle was asked for"
+    assert handle is not None, "display_id=True returns a handle"
     return lambda text: handle.update(HTML(text))

@@ -1,4 +1,4 @@
-"""One live line for long work in a terminal, with rate and time left."""
+"""Progress as a live line in a terminal."""
 
 from rich.console import Console
 from rich.progress import (
@@ -21,19 +21,20 @@ from palimpsest.progress.events import ProgressLine, note
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        """Steps per second."""
+        """Return the number of steps per second."""
         return Text(f"{task.finished_speed or task.speed or 0:,.1f}/s", style="dim")
 
 
 class Terminal(Callback):
-    """A live line at the bottom of a terminal; what a stage leaves behind is its one summary line.
+    """Shows long work as a live line at the bottom of a terminal; the line disappears when the work ends.
 
     Args:
-        console: The terminal; one that is none stays quiet.
+        console: The console. Nothing is shown if it is not a terminal.
     """
 
     def __init__(self, console: Console) -> None:
-        # A narrow terminal cuts the note short, and never the numbers.
+        """Prepare the display."""
+        # A narrow terminal truncates the note rather than the numbers.
         rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._progress = Progress(
             TextColumn("  {task.description}"),
@@ -52,14 +53,16 @@ class Terminal(Callback):
         self._tasks: dict[int, TaskID] = {}
 
     def __enter__(self) -> "Terminal":
+        """Start the display."""
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Stop the display."""
         self._progress.stop()
 
     def on_start(self, line: ProgressLine) -> None:
-        """Show a line."""
+        """Show the line."""
         self._tasks[id(line)] = self._progress.add_task(
             line.description, total=line.total, completed=line.done, note=""
         )
@@ -71,7 +74,7 @@ class Terminal(Callback):
             self._progress.update(task, completed=line.done, note=note(line.values))
 
     def on_end(self, line: ProgressLine) -> None:
-        """Take the line away."""
+        """Remove the line."""
         task = self._tasks.pop(id(line), None)
         if task is not None:
             self._progress.remove_task(task)

@@ -1,4 +1,4 @@
-"""The proof of unlearning: its file, its verifiers, and who would deceive them."""
+"""Proofs of unlearning: their file format, their verifiers, and forgers that attack these."""
 
 from palimpsest.proofs.checks import (
     Evidence,

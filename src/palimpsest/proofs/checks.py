@@ -1,4 +1,4 @@
-"""What an auditor can check besides the norm, and what it needs to know for that."""
+"""Verifiers of submitted proofs, and the evidence that they learn from."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,16 +19,16 @@ _TINY = torch.finfo(torch.float64).tiny
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the auditor makes itself, with the oracle and samples of its own that nobody forgot.
+    """Gradient differences that the auditor computes with the oracle, for samples that were not forgotten.
 
     Args:
-        own: Its samples' differences as a client would hand them in, defended alike, `[m, d]`.
-        answers: The challenge samples' undefended differences, `[c, d]`.
-        imitations: The same as a client would hand them in, `[c, d]`.
-        trials: The same once more, with fresh randomness, `[c, d]`.
+        reference: Differences of the auditor's samples, with the clients' defenses applied, `[m, d]`.
+        answers: Undefended differences of the challenge samples, `[c, d]`.
+        imitations: Differences of the challenge samples with the clients' defenses applied, `[c, d]`.
+        trials: The same as `imitations`, with fresh randomness, `[c, d]`.
     """
 
-    own: Tensor
+    reference: Tensor
     answers: Tensor
     imitations: Tensor
     trials: Tensor
@@ -36,11 +36,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Submission:
-    """What a party hands in.
+    """Proofs that a party submits.
 
     Args:
-        proofs: One for each sample that it says it forgot, `[n, d]`.
-        responses: Its proofs for the challenge samples, `[c, d]`, in their order.
+        proofs: One proof for each sample that the party claims to have forgotten, `[n, d]`.
+        responses: Proofs of the challenge samples, in their order, `[c, d]`.
     """
 
     proofs: Tensor
@@ -48,41 +48,48 @@ class Submission:
 
 
 Suspicion = Callable[[Submission], Tensor]
-"""From a submission to one number for each proof (or response): the higher, the less honest it looks."""
+"""Function from a submission to a score for each proof or response; the higher, the less honest it looks."""
 
 
 class Verifier(Component, ABC):
-    """A check of what a party hands in."""
+    """Base class of the checks of a submission."""
 
     needs: ClassVar[str]
-    """What the auditor has to know or do for it."""
+    """Requirements on the auditor's knowledge and actions, as a phrase for reports."""
 
     @abstractmethod
     def prepare(self, evidence: Evidence) -> Suspicion:
-        """Learn from the auditor's own evidence what honest proofs look like."""
+        """Learn from the auditor's evidence what honest proofs look like.
+
+        Args:
+            evidence: Gradient differences that the auditor computed.
+
+        Returns:
+            Function that scores a submission.
+        """
 
 
 @VERIFIERS.register("norm")
 class NormCheck(Verifier):
-    """The paper's: a proof is the less honest, the longer it is."""
+    """The paper's check: the longer a proof, the less honest it looks."""
 
     source: ClassVar[str] = "IGF, section 3.1, Verification in FU"
     needs: ClassVar[str] = "nothing but the proofs"
 
     def prepare(self, evidence: Evidence) -> Suspicion:
-        """See `Verifier.prepare`."""
+        """Return the scoring function; see `Verifier.prepare`."""
         return lambda submission: row_norms(submission.proofs)
 
 
 @VERIFIERS.register("range")
 class RangeCheck(Verifier):
-    """Both sides of the norm: a proof shorter than the auditor's own samples' differences is as strange as a longer."""
+    """Check of the norm from both sides: a proof is suspicious if it is shorter or longer than usual."""
 
     needs: ClassVar[str] = "the oracle, for norms of the auditor's own samples"
 
     def prepare(self, evidence: Evidence) -> Suspicion:
-        """See `Verifier.prepare`."""
-        usual = row_norms(evidence.own).clamp_min(_TINY).log()
+        """Return the scoring function; see `Verifier.prepare`."""
+        usual = row_norms(evidence.reference).clamp_min(_TINY).log()
         middle, spread = usual.median(), usual.std().clamp_min(_TINY)
         return lambda submission: (
             (row_norms(submission.proofs).clamp_min(_TINY).log() - middle) / spread
@@ -91,20 +98,20 @@ class RangeCheck(Verifier):
 
 @VERIFIERS.register("subspace")
 class SubspaceCheck(Verifier):
-    """Differences of real samples lie near few directions: what lies outside their span is strange."""
+    """Check of the directions: differences of real samples span few of them, and forged proofs lie outside."""
 
     needs: ClassVar[str] = "the oracle, for differences of the auditor's own samples"
 
     components: PositiveInt = 128
-    """Directions of the auditor's own differences."""
+    """Largest number of directions of the auditor's differences."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """The share of their variance that is enough."""
+    """Share of their variance that the directions must explain."""
 
     def prepare(self, evidence: Evidence) -> Suspicion:
-        """See `Verifier.prepare`."""
-        # Half of the own samples span the space, so that an honest proof is no stranger to it than the other half.
+        """Return the scoring function; see `Verifier.prepare`."""
+        # Half of the samples span the space, so that an honest proof lies no further outside than the other half.
         projection = fit_projection(
-            evidence.own[: max(2, len(evidence.own) // 2)],
+            evidence.reference[: max(2, len(evidence.reference) // 2)],
             explained_variance=self.share,
             components=self.components,
             directions=True,
@@ -114,7 +121,7 @@ class SubspaceCheck(Verifier):
         def outside(submission: Submission) -> Tensor:
             inside = row_norms(projection.transform(submission.proofs)).square()
             whole = row_norms(submission.proofs).square()
-            # Nothing of a zero proof lies inside.
+            # A zero proof counts as lying completely outside.
             return torch.where(whole > 0, 1 - inside / whole.clamp_min(_TINY), torch.ones_like(whole))
 
         return outside
@@ -122,24 +129,24 @@ class SubspaceCheck(Verifier):
 
 @VERIFIERS.register("spot-check")
 class SpotCheck(Verifier):
-    """Ask for proofs of samples whose differences the auditor knows, mixed with the forgotten ones.
+    """Request proofs of challenge samples, whose differences the auditor knows, among those of the forgotten samples.
 
-    By what property a proof fits its sample is tried on the auditor's own imitations. A party that can tell the
-    challenges from the rest answers those alone honestly: it has to commit to all of its proofs first.
+    The auditor chooses the statistic of fit that works best on its imitations. A party that can recognize the
+    challenges could answer only these honestly, so it must commit to all of its proofs first.
     """
 
     needs: ClassVar[str] = "the oracle, and challenge samples that the party takes for forgotten ones"
 
     def prepare(self, evidence: Evidence) -> Suspicion:
-        """See `Verifier.prepare`."""
-        tried = fit_statistics(evidence.trials, evidence.answers, evidence.imitations)
-        statistic = max(tried, key=lambda name: identified(tried[name]))
+        """Return the scoring function; see `Verifier.prepare`."""
+        statistics = fit_statistics(evidence.trials, evidence.answers, evidence.imitations)
+        best = max(statistics, key=lambda name: identified(statistics[name]))
 
         def misfit(submission: Submission) -> Tensor:
             fits = fit_statistics(
-                submission.responses, evidence.answers, evidence.imitations, only=statistic, paired=True
+                submission.responses, evidence.answers, evidence.imitations, only=best, paired=True
             )
-            # What differs by rounding alone fits as well.
-            return -fits[statistic].round(decimals=7)
+            # Scores that differ only by rounding errors count as equal.
+            return -fits[best].round(decimals=7)
 
         return misfit

@@ -1,4 +1,4 @@
-"""The proof file: safetensors with one float32 tensor and string metadata, read as if a stranger wrote it."""
+"""Proofs and their file format: safetensors with one float32 tensor and string metadata, read as untrusted input."""
 
 import json
 import os
@@ -27,38 +27,50 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class Proofs(Record):
-    """Gradient differences that clients hand in as proof of unlearning, one for each forgotten sample.
+    """Gradient differences that clients submit as proof of unlearning, one for each forgotten sample.
 
     Raises:
         ProofError: The vectors are not a float32 matrix, or the metadata are not strings.
+
+    Example:
+        >>> import torch
+        >>> from palimpsest import Proofs
+        >>> proofs = Proofs(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), {"loss": "cross_entropy"})
+        >>> proofs.attested
+        True
+        >>> proofs.to_frame()["norm"].tolist()
+        [5.0, 0.0]
     """
 
     vectors: Tensor
-    """`[n, d]` float32: loss gradients of the original minus those of the unlearned model, flattened and
-    concatenated in `named_parameters()` order."""
+    """Loss gradients of the original model minus those of the unlearned one, `[n, d]` float32.
+
+    A row is flattened, in the order of `named_parameters()`.
+    """
     metadata: dict[str, str] = field(default_factory=dict)
-    """What the sender says about the proofs: `original` and `unlearned` (hashes of the models), `loss`,
-    `defenses` (a JSON list of those applied) and whatever else; empty if nothing was said."""
+    """Claims of the sender, such as `original` and `unlearned` (hashes of the models), `loss` and `defenses` (JSON).
+
+    Empty if there are none.
+    """
 
     def __post_init__(self) -> None:
+        """Check the vectors and the metadata."""
         if self.vectors.ndim != 2 or self.vectors.dtype != torch.float32:
             raise ProofError(
-                f"Proofs are a float32 matrix [n, d], not {self.vectors.dtype} of shape "
-                f"{tuple(self.vectors.shape)}: put one flattened gradient difference in each row."
+                f"Proofs must be a float32 matrix [n, d], not {self.vectors.dtype} of shape "
+                f"{tuple(self.vectors.shape)}. Put one flattened gradient difference in each row."
             )
         for name, value in self.metadata.items():
             if not isinstance(name, str) or not isinstance(value, str):
-                raise ProofError(
-                    f"The metadata {name!r} of a proof is {value!r}: names and values must be strings."
-                )
+                raise ProofError(f"The metadata {name!r} is {value!r}: names and values must be strings.")
 
     @property
     def attested(self) -> bool:
-        """Whether the proofs came with metadata: the sender's claim, which nothing here proves."""
+        """True if the proofs have metadata, which are claims of the sender and not verified."""
         return bool(self.metadata)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row for each proof: its norm (L2), and whether all of its values are finite.
+        """Return a table with one row for each proof: its norm (L2), and whether all of its values are finite.
 
         Raises:
             ConfigurationError: pandas is not installed.
@@ -66,18 +78,18 @@ class Proofs(Record):
         norms = torch.linalg.vector_norm(self.vectors, dim=1, dtype=torch.float64).tolist()
         finite = self.vectors.isfinite().all(dim=1).tolist()
         rows = [
-            {"proof": place, "norm": norm, "finite": whole}
-            for place, (norm, whole) in enumerate(zip(norms, finite, strict=True))
+            {"proof": place, "norm": norm, "finite": is_finite}
+            for place, (norm, is_finite) in enumerate(zip(norms, finite, strict=True))
         ]
         return frame(rows, columns=("proof", "norm", "finite"), index="proof")
 
     def _repr_html_(self) -> str:
         count, dimension = self.vectors.shape
-        said = sorted(self.metadata.items())[:_SHOWN]
-        shown = html_paragraph(f"{count:,} proofs of {dimension:,} numbers", strong=True)
-        if not said:
-            return shown + html_paragraph("The sender says nothing of them (unattested).")
-        return shown + html_table(("the sender says", ""), said)
+        claims = sorted(self.metadata.items())[:_SHOWN]
+        html = html_paragraph(f"{count:,} proofs with {dimension:,} coordinates", strong=True)
+        if not claims:
+            return html + html_paragraph("Unattested: there are no claims of the sender.")
+        return html + html_table(("claim of the sender", "value"), claims)
 
     def save(self, path: Path) -> None:
         """Write the proof file; see `save_proofs`."""
@@ -91,25 +103,33 @@ class Proofs(Record):
 
 
 def save_proofs(path: str | Path, proofs: Proofs) -> None:
-    """Write proofs to a safetensors file, whole or not at all, readable by its owner only.
+    """Write proofs to a safetensors file, atomically and readable only by its owner.
 
-    Attested proofs carry their metadata, and with it the format's version and the tensor's count, dimension,
-    type and SHA-256, so that a reader notices a tensor that was exchanged.
+    The file of attested proofs also contains their metadata, the version of the format, and the tensor's count,
+    dimension, dtype and SHA-256, so that a reader detects an exchanged tensor.
 
     Args:
-        path: Where the file shall stand.
-        proofs: At least one proof, all finite.
+        path: Path of the file.
+        proofs: At least one proof, with finite values only.
 
     Raises:
         ProofError: There are no proofs, or a value is not finite.
         ResourceError: The disk is full.
         RunError: The folder can't be written.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from palimpsest import Proofs, load_proofs, save_proofs
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_proofs(f"{folder}/proofs.safetensors", Proofs(torch.ones(2, 3), {"loss": "cross_entropy"}))
+        ...     load_proofs(f"{folder}/proofs.safetensors").metadata
+        {'loss': 'cross_entropy'}
     """
     path = Path(path)
     vectors = proofs.vectors.detach().cpu().contiguous()
     if vectors.numel() == 0:
         raise ProofError(
-            f"There is nothing to write to {path}: the proofs have shape {tuple(vectors.shape)}."
+            f"Proofs of shape {tuple(vectors.shape)} can't be saved to {path}. Pass at least one proof."
         )
     _check_finite(vectors, path)
     metadata = {**proofs.metadata, "format": _FORMAT, **_description(vectors)} if proofs.attested else None
@@ -117,25 +137,42 @@ def save_proofs(path: str | Path, proofs: Proofs) -> None:
 
 
 def load_proofs(path: str | Path) -> Proofs:
-    """Read proofs that somebody else may have written; nothing is unpickled, and no size is believed.
+    """Read proofs from an untrusted file. Nothing is unpickled.
 
-    The header's length, the one tensor's type, shape and place are checked against the file's size before
-    memory is taken for it. Metadata of another format count as none: the proofs are then unattested.
+    The header's length and the tensor's dtype, shape and offset are checked against the size of the file before memory
+    is allocated. Metadata of another format are ignored, so that the proofs are unattested.
 
     Args:
-        path: A safetensors file with one float32 tensor `vectors` `[n, d]`.
+        path: A safetensors file with one float32 tensor `vectors`, `[n, d]`.
+
+    Returns:
+        The proofs and their metadata.
 
     Raises:
-        ProofError: The file is missing, truncated, not safetensors, holds anything but that tensor, has
-            values that are not finite, or its metadata contradict the tensor.
+        ProofError: The file is missing, truncated or not safetensors, has other tensors or values that are not finite,
+            or its metadata contradict the tensor.
         ResourceError: The proofs would not fit into memory.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from palimpsest import Proofs, load_proofs, save_proofs
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_proofs(f"{folder}/proofs.safetensors", Proofs(torch.ones(2, 3)))
+        ...     load_proofs(f"{folder}/proofs.safetensors").vectors.shape
+        torch.Size([2, 3])
     """
     return Proofs.load(Path(path))
 
 
 def row_blocks(vectors: Tensor) -> Iterator[Tensor]:
-    """A matrix in blocks of whole rows with at most about 4 million values, so that a pass over it copies
-    little."""
+    """Yield a matrix in blocks of whole rows, so that a pass over it copies little.
+
+    Args:
+        vectors: Matrix, `[n, d]`.
+
+    Yields:
+        Blocks with at most about 4 million values, or one row.
+    """
     yield from vectors.split(max(1, _BLOCK // max(1, vectors.shape[1])))
 
 
@@ -151,38 +188,38 @@ def _read(path: Path) -> tuple[Tensor, dict[str, str]]:
             values = np.fromfile(file, dtype="<f4", count=shape[0] * shape[1])
     except OSError as error:
         raise ProofError(
-            f"The proof file {path} can't be read ({error.strerror}): ask its owner for leave."
+            f"The proof file {path} can't be read ({error.strerror}). Check its permissions."
         ) from error
     if values.size != shape[0] * shape[1]:
-        raise ProofError(f"The proof file {path} changed while it was read: read it again.")
+        raise ProofError(f"The proof file {path} changed while it was being read. Read it again.")
     vectors = torch.from_numpy(values).reshape(shape)
     _check_finite(vectors, path)
     return vectors, _checked_metadata(header.get("__metadata__", {}), vectors, path)
 
 
 def _read_header(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int]:
-    """The header of a safetensors file, and where the tensors begin."""
+    """Return the header of a safetensors file, and the offset at which the tensors begin."""
     size = os.fstat(file.fileno()).st_size
     start = file.read(8)
     if start.startswith(b"PK"):
-        raise _not_proofs(path, "it is a zip archive, as torch.save writes them")
+        raise _not_proofs(path, "it is a zip archive, as written by torch.save")
     length = int.from_bytes(start, "little")
     if size < 8 or length > min(_LARGEST_HEADER, size - 8):
-        raise _not_proofs(path, f"{size} bytes can't hold a header of {length}")
+        raise _not_proofs(path, f"{size} bytes can't hold a header of {length} bytes")
     try:
         header = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
-        raise _not_proofs(path, "its header is not JSON without repeated names") from error
+        raise _not_proofs(path, "its header is not valid JSON or repeats a name") from error
     if not isinstance(header, dict):
-        raise _not_proofs(path, "its header is not a mapping")
+        raise _not_proofs(path, "its header is not a JSON object")
     return header, 8 + length
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Readers differ in which of two values of one name they take: a header that leaves them the choice is forged."""
+    """Convert pairs of JSON to a dict, and refuse repeated names, which readers interpret differently."""
     mapping = dict(pairs)
     if len(mapping) != len(pairs):
-        raise ValueError("a name comes twice")
+        raise ValueError("a name is repeated")
     return mapping
 
 
@@ -190,8 +227,8 @@ def _checked_shape(header: dict[str, Any], size: int, path: Path) -> tuple[int, 
     names = sorted(name for name in header if name != "__metadata__")
     if names != ["vectors"]:
         raise ProofError(
-            f"The proof file {path} holds the tensors {str(names)[1:-1][:80] or 'none'}: it must "
-            "hold one, 'vectors', and nothing else."
+            f"The proof file {path} holds the tensors {str(names)[1:-1][:80] or 'none'}, but it must "
+            "hold 'vectors' and no other tensor."
         )
     match header["vectors"]:
         case {"dtype": "F32", "shape": [int(count), int(dimension)], "data_offsets": [0, int(end)]} if min(
@@ -200,8 +237,8 @@ def _checked_shape(header: dict[str, Any], size: int, path: Path) -> tuple[int, 
             pass
         case tensor:
             raise ProofError(
-                f"The tensor 'vectors' of {path} is described as {json.dumps(tensor)[:200]}: it must be F32 (float32) "
-                "of shape [n, d] with n and d at least 1, at the beginning."
+                f"The tensor 'vectors' of {path} is described as {json.dumps(tensor)[:200]}. It must be F32 "
+                "(float32) of shape [n, d], with n and d at least 1, and start at offset 0."
             )
     if not 4 * count * dimension == end == size:
         shape = json.dumps([count, dimension])[:80]
@@ -220,15 +257,15 @@ def _checked_metadata(metadata: object, vectors: Tensor, path: Path) -> dict[str
         return {}
     if written != _FORMAT:
         raise ProofError(
-            f"The proof file {path} has the format {written[:80]!r}: this version reads {_FORMAT!r}."
+            f"The proof file {path} has the format {written[:80]!r}, but this version reads {_FORMAT!r}."
         )
     for name, actual in _description(vectors).items():
         claimed = metadata.pop(name, None)
         if claimed != actual:
-            said = "nothing" if claimed is None else repr(claimed[:80])
+            stated = "nothing" if claimed is None else repr(claimed[:80])
             raise ProofError(
-                f"The metadata of {path} contradict its tensor: for its {name} they say {said}, and it is "
-                f"{actual!r}. Ask for the file again."
+                f"The metadata of {path} contradict its tensor: its {name} is {actual!r}, but they say {stated}. "
+                "Ask for the file again."
             )
     return metadata
 
@@ -250,12 +287,12 @@ def _check_finite(vectors: Tensor, path: Path) -> None:
         if not finite.all():
             row = first + int(finite.logical_not().nonzero()[0])
             raise ProofError(
-                f"Proof {row} of {path} holds values that are not finite: ask its sender for another."
+                f"Proof {row} of {path} has values that are not finite. Ask its sender for a new one."
             )
         first += len(block)
 
 
 def _not_proofs(path: Path, reason: str) -> ProofError:
     return ProofError(
-        f"{path} is not a proof file ({reason}): it must be safetensors with one tensor 'vectors'."
+        f"{path} is not a proof file ({reason}). It must be safetensors with one tensor, 'vectors'."
     )

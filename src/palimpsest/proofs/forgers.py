@@ -1,4 +1,4 @@
-"""Forged proofs: submissions of parties that have not computed an honest proof."""
+"""Forgers: functions that make submissions without computing honest proofs."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -10,17 +10,24 @@ from palimpsest.proofs.fit import row_norms
 from palimpsest.registry import import_submodules
 
 Forger = Callable[[Submission, Evidence, Generator], Submission]
-"""From an honest submission, whose shape it takes and whose proofs it may replay, to a forged one."""
+"""Function from an honest submission to a forged one of the same shape.
+
+It may replay the honest proofs. It also gets the auditor's evidence and a generator.
+"""
 
 RECOGNIZED = "random vectors, challenges recognized"
-"""The forger whom only a commitment stops: made before the challenge, it leaves nothing to recognize."""
+"""Name of the forger that only a commitment made before the challenge can stop."""
 
 _SMALL = 0.1
 _registered: dict[str, Forger] = {}
 
 
 def register_forger(name: str) -> Callable[[Forger], Forger]:
-    """Decorate a function of this package with the name that tables show."""
+    """Return a decorator that registers a forger.
+
+    Args:
+        name: Name of the forger in tables.
+    """
 
     def add(forge: Forger) -> Forger:
         _registered[name] = forge
@@ -30,24 +37,24 @@ def register_forger(name: str) -> Callable[[Forger], Forger]:
 
 
 class _Forgers(Mapping[str, Forger]):
-    """The registered forgers; every module of the package is imported when they are first asked for."""
+    """Mapping of the registered forgers, which imports every module of the package on first access."""
 
     def __getitem__(self, name: str) -> Forger:
-        return self._found()[name]
+        return self._load()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._found())
+        return iter(self._load())
 
     def __len__(self) -> int:
-        return len(self._found())
+        return len(self._load())
 
-    def _found(self) -> dict[str, Forger]:
+    def _load(self) -> dict[str, Forger]:
         import_submodules("palimpsest.proofs")
         return _registered
 
 
 FORGERS: Mapping[str, Forger] = _Forgers()
-"""Every forger by name."""
+"""All forgers by name."""
 
 
 @register_forger("zeros")
@@ -57,7 +64,7 @@ def _zeros(honest: Submission, evidence: Evidence, generator: Generator) -> Subm
 
 @register_forger("small random vectors")
 def _small(honest: Submission, evidence: Evidence, generator: Generator) -> Submission:
-    norm = _SMALL * float(row_norms(evidence.own).min())
+    norm = _SMALL * float(row_norms(evidence.reference).min())
     return Submission(
         _random(honest.proofs, torch.full((len(honest.proofs),), norm), generator),
         _random(honest.responses, torch.full((len(honest.responses),), norm), generator),
@@ -66,8 +73,8 @@ def _small(honest: Submission, evidence: Evidence, generator: Generator) -> Subm
 
 @register_forger("random vectors of usual norm")
 def _usual_norm(honest: Submission, evidence: Evidence, generator: Generator) -> Submission:
-    """Random directions, with norms such as the auditor's own samples have."""
-    norms = row_norms(evidence.own)
+    """Submit random directions with norms of the auditor's samples."""
+    norms = row_norms(evidence.reference)
 
     def draw(like: Tensor) -> Tensor:
         chosen = torch.randint(len(norms), (len(like),), generator=generator)
@@ -78,13 +85,13 @@ def _usual_norm(honest: Submission, evidence: Evidence, generator: Generator) ->
 
 @register_forger("replayed proofs of other samples")
 def _replayed(honest: Submission, evidence: Evidence, generator: Generator) -> Submission:
-    """Honest proofs, each of another sample than it should be."""
+    """Submit honest proofs, each for a wrong sample."""
     return Submission(honest.proofs.roll(1, 0), honest.responses.roll(1, 0))
 
 
 @register_forger(RECOGNIZED)
 def _informed(honest: Submission, evidence: Evidence, generator: Generator) -> Submission:
-    """As with usual norms, but the challenges were recognized and answered honestly."""
+    """Submit random vectors of usual norm, but answer the recognized challenges honestly."""
     return Submission(_usual_norm(honest, evidence, generator).proofs, honest.responses)
 
 

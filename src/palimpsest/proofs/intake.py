@@ -1,4 +1,4 @@
-"""Proofs from parties who are trusted in nothing: whose can be used, and what is wrong with the others'."""
+"""Validation of proofs from untrusted clients: usable ones are collected, others get a reason."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,18 +12,18 @@ from palimpsest.proofs.file import Proofs
 from palimpsest.proofs.fit import fit_statistics
 from palimpsest.storage import tensor_hash
 
-# Above this the norm of a vector overflows float32.
+# Above this, the norm of a vector overflows float32.
 _LARGEST = 2.0**60
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a client handed in.
+    """Untrusted proofs from a client.
 
     Args:
-        client: Who.
-        vectors: What, its rows in the order of the client's requests; anything at all may be there.
-        metadata: What the client says about it; see `Proofs`.
+        client: Index of the client.
+        vectors: Proofs in the order of the client's requests, or anything else that the client sent.
+        metadata: Claims of the client; see `Proofs`.
     """
 
     client: int
@@ -33,14 +33,14 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Received:
-    """What can be used of all that was handed in.
+    """Usable proofs of all deliveries, and the reasons for the others.
 
     Args:
-        vectors: The usable proofs in the order of the clients, `[n, d]`.
-        owners: Whose each of them is, `[n]` int64.
-        faults: What is wrong with the others, a sentence for each client.
-        unattested: Whose proofs are used though they do not say for which models they are.
-        digests: The SHA-256 of every usable proof, to know it again in later deliveries.
+        vectors: Usable proofs in the order of the clients, `[n, d]`.
+        owners: Client of each proof, `[n]` int64.
+        faults: One sentence for each client without usable proofs.
+        unattested: Clients whose proofs are used although they have no metadata.
+        digests: SHA-256 of every usable proof, to recognize it in later deliveries.
     """
 
     vectors: Tensor
@@ -59,28 +59,31 @@ def receive_proofs(
     unlearned: str,
     known: Collection[str] = (),
 ) -> Received:
-    """Take in proofs, and leave out a client's altogether if anything about them is wrong.
+    """Collect clients' proofs, and exclude all proofs of a client if any of them is wrong.
 
     Args:
-        deliveries: As they come, in any order; the second of one client counts as uninvited.
-        asked: How many proofs each client owes.
+        deliveries: Deliveries in any order. A client that delivers twice is excluded.
+        asked: Number of proofs that each client must send.
         dimension: Length d of a proof.
-        original: The hash of the model before unlearning; see `parameters_hash`.
-        unlearned: That of the unlearned one.
-        known: Digests of proofs that were handed in earlier, for other requests.
+        original: Hash of the model before unlearning; see `parameters_hash`.
+        unlearned: Hash of the unlearned model.
+        known: Digests of proofs that were sent earlier, for other requests.
+
+    Returns:
+        The usable proofs, and the reasons for the others.
     """
     faults: dict[int, str] = {}
     usable: dict[int, Proofs] = {}
     for delivery in deliveries:
         client = delivery.client
         if client not in asked or client in usable or client in faults:
-            faults.setdefault(client, "Handed in what it was not asked for.")
+            faults.setdefault(client, "Sent proofs that it was not asked for.")
             usable.pop(client, None)
             continue
         try:
             proofs = Proofs(torch.as_tensor(delivery.vectors), dict(delivery.metadata))
         except (ProofError, TypeError, ValueError, RuntimeError) as error:
-            faults[client] = f"Handed in no proofs: {' '.join(str(error).split())[:200]}"
+            faults[client] = f"Sent no valid proofs: {' '.join(str(error).split())[:200]}"
             continue
         reason = _fault(proofs, asked[client], dimension, {"original": original, "unlearned": unlearned})
         if reason is None:
@@ -91,9 +94,7 @@ def receive_proofs(
     for client, reason in _replays(digests, known).items():
         faults[client] = reason
         del usable[client], digests[client]
-    faults |= {
-        client: "Handed in nothing." for client in asked if client not in usable and client not in faults
-    }
+    faults |= {client: "Sent no proofs." for client in asked if client not in usable and client not in faults}
     clients = sorted(usable)
     return Received(
         vectors=torch.cat([torch.empty(0, dimension), *(usable[client].vectors for client in clients)]),
@@ -105,17 +106,17 @@ def receive_proofs(
 
 
 def misplaced(proofs: Tensor, expected: Tensor, *, margin: float = 0.01) -> dict[int, int]:
-    """Which proofs belong to another sample than they should, where the samples' differences are known.
+    """Find proofs that fit another sample better than the one that they were sent for.
 
-    For a spot check with samples that the auditor holds, and for defenses that keep a proof's direction.
+    Use it for a spot check with samples that the auditor holds, and with defenses that preserve a proof's direction.
 
     Args:
-        proofs: What was handed in, `[n, d]`.
-        expected: The differences of the samples, in the order that the proofs should have, `[n, d]`.
-        margin: By how much another sample must fit better, as a cosine.
+        proofs: Submitted proofs, `[n, d]`.
+        expected: Gradient differences of the samples, in the order of the requests, `[n, d]`.
+        margin: Difference of cosines by which another sample must fit better.
 
     Returns:
-        For each misplaced proof, by its row, the sample whose it is.
+        For the row of each misplaced proof, the index of the sample that it fits best.
     """
     fits = fit_statistics(proofs, expected, expected, only="imitation")["imitation"]
     best, other = fits.max(dim=1)
@@ -124,27 +125,27 @@ def misplaced(proofs: Tensor, expected: Tensor, *, margin: float = 0.01) -> dict
 
 
 def _fault(proofs: Proofs, count: int, dimension: int, models: Mapping[str, str]) -> str | None:
-    """What is wrong with a client's proofs on their own, or none."""
+    """Return the reason why a client's proofs can't be used, or None if they can."""
     vectors = proofs.vectors
     if vectors.shape[1] != dimension:
-        return f"Handed in proofs of length {vectors.shape[1]}, not {dimension}: they are another model's."
+        return f"Sent proofs of length {vectors.shape[1]}, not {dimension}. They belong to another model."
     if len(vectors) != count:
-        return f"Handed in {len(vectors)} proofs and owes {count}."
+        return f"Sent {len(vectors)} proofs instead of {count}."
     finite = vectors.isfinite().all(dim=1)
     if not finite.all():
-        return f"Its proof {int((~finite).nonzero()[0])} holds values that are not finite."
+        return f"Its proof {int((~finite).nonzero()[0])} has values that are not finite."
     large = vectors.abs().amax(dim=1) > _LARGEST
     if large.any():
-        return f"Its proof {int(large.nonzero()[0])} holds values that are too large to be gradients."
+        return f"Its proof {int(large.nonzero()[0])} has values that are too large for gradients."
     for name, actual in models.items():
         claimed = proofs.metadata.get(name)
         if claimed is not None and claimed != actual:
-            return f"Its proofs are for another {name} model, {claimed[:12]!r} and not {actual[:12]!r}."
+            return f"Its proofs are for the {name} model {claimed[:12]!r} instead of {actual[:12]!r}."
     return None
 
 
 def _replays(digests: Mapping[int, list[str]], known: Collection[str]) -> dict[int, str]:
-    """Whose proofs were handed in before, or by two at once: then nobody can tell who copied, and both are named."""
+    """Return a reason for each client with a replayed proof; of two that share one, both, as either may have copied."""
     owners: dict[str, list[int]] = {}
     for client, rows in digests.items():
         for digest in rows:
@@ -154,9 +155,9 @@ def _replays(digests: Mapping[int, list[str]], known: Collection[str]) -> dict[i
         for row, digest in enumerate(rows):
             others = sorted({other for other in owners[digest] if other != client})
             if digest in known:
-                faults.setdefault(client, f"Its proof {row} was handed in before, for another request.")
+                faults.setdefault(client, f"Its proof {row} was already sent for another request.")
             elif others:
-                faults.setdefault(client, f"Its proof {row} is also client {others[0]}'s.")
+                faults.setdefault(client, f"Its proof {row} was also sent by client {others[0]}.")
             elif len(owners[digest]) > 1:
-                faults.setdefault(client, f"Its proof {row} comes twice.")
+                faults.setdefault(client, f"Its proof {row} appears twice.")
     return faults

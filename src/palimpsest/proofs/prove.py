@@ -1,4 +1,4 @@
-"""What an unlearned client hands to the auditor: one gradient difference for each forgotten sample."""
+"""Computation of proofs: one gradient difference for each forgotten sample."""
 
 from torch import nn
 
@@ -14,13 +14,13 @@ def prove(
     """Make the proofs of federated unlearning (IGF, section 3.1, Verification in FU).
 
     Args:
-        original: The model before unlearning.
-        unlearned: The model after it.
-        forgotten: The forgotten samples, in the order of the proofs.
-        memory_budget: Bytes that the work may take beyond the result.
+        original: Model before unlearning.
+        unlearned: Model after unlearning.
+        forgotten: Forgotten samples, in the order of the proofs.
+        memory_budget: Bytes that the computation may take in addition to the result.
 
     Returns:
-        Proofs `[n, d]`, with the hashes of both models and the loss in their metadata.
+        Proofs, `[n, d]`, with the hashes of both models and the loss in their metadata.
     """
     vectors = gradient_differences(
         original, unlearned, forgotten.inputs, forgotten.labels, memory_budget=memory_budget

@@ -1,4 +1,4 @@
-"""What the auditor accepts as proof: a gradient difference that is small."""
+"""Norm check, which accepts small gradient differences as proofs (IGF, section 3.1)."""
 
 import math
 from dataclasses import dataclass
@@ -20,19 +20,31 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class Verdicts(Record):
-    """What the verifier says of each proof."""
+    """Verdicts of the norm check, one for each proof.
+
+    Example:
+        >>> import torch
+        >>> from palimpsest import Verdicts, verify
+        >>> verdicts = verify(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), tau=1.0)
+        >>> isinstance(verdicts, Verdicts)
+        True
+        >>> verdicts.accepted.tolist()
+        [False, True]
+        >>> verdicts.reasons[0]
+        'Refused: the norm 5 is above tau, 1.'
+    """
 
     accepted: Tensor
-    """Bool `[n]`."""
+    """True for each accepted proof, bool `[n]`."""
     norms: Tensor
     """L2 norm of each proof, float32 `[n]`; infinite where a value is not finite."""
     reasons: tuple[str, ...]
-    """Why each proof was accepted or refused, n sentences."""
+    """A sentence for each proof that gives the reason for its verdict."""
     tau: float
-    """The largest norm that was accepted."""
+    """Largest norm that is accepted."""
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row for each proof.
+        """Return a table with one row for each proof.
 
         Raises:
             ConfigurationError: pandas is not installed.
@@ -46,31 +58,31 @@ class Verdicts(Record):
 
     def _repr_html_(self) -> str:
         refused = [place for place, accepted in enumerate(self.accepted.tolist()) if not accepted]
-        shown = html_paragraph(
+        html = html_paragraph(
             f"{len(self.reasons) - len(refused):,} of {len(self.reasons):,} proofs accepted "
             f"(norm at most tau = {self.tau:.6g}).",
             strong=True,
         )
         if refused:
             rows = [(place, self.reasons[place]) for place in refused[:_SHOWN]]
-            shown += html_table(("proof", "reason"), rows)
+            html += html_table(("proof", "reason"), rows)
         if len(refused) > _SHOWN:
-            shown += html_paragraph(f"... and {len(refused) - _SHOWN:,} more.")
-        return shown
+            html += html_paragraph(f"... and {len(refused) - _SHOWN:,} more.")
+        return html
 
 
 def verify(vectors_or_proofs: Tensor | Proofs, *, tau: float) -> Verdicts:
     """Accept each proof whose norm is at most tau: ||g_j||_2 <= tau (IGF, section 3.1).
 
-    The rule is unsound: zeros, or anything small, pass as well as an honest difference does. Acceptance says
-    that the norm is small and nothing about what was forgotten.
+    The rule is unsound: zeros and any other small vectors pass as well as an honest difference. Acceptance means that
+    the norm is small, and says nothing about what was forgotten.
 
     Args:
         vectors_or_proofs: Gradient differences, `[n, d]`.
-        tau: The largest norm to accept, at least 0; see `calibrate_tau`.
+        tau: Largest norm to accept, at least 0; see `calibrate_tau`.
 
     Returns:
-        Verdicts in the order of the proofs; a proof with a value that is not finite is refused.
+        Verdicts in the order of the proofs. A proof with a value that is not finite is refused.
 
     Raises:
         ProofError: The vectors are not a float32 matrix, or tau is negative or not finite.
@@ -85,36 +97,39 @@ def verify(vectors_or_proofs: Tensor | Proofs, *, tau: float) -> Verdicts:
 
 
 def proof_norms(vectors: Tensor) -> Tensor:
-    """L2 norms of the rows, summed in float64.
+    """Return the L2 norms of the rows, summed in float64.
 
     Args:
-        vectors: `[n, d]` float32.
+        vectors: Proofs, `[n, d]` float32.
 
     Returns:
-        `[n]` float32 on the CPU; infinite for a row with a value that is not finite.
+        Norms, `[n]` float32 on the CPU; infinite for a row with a value that is not finite.
     """
     norms = [torch.linalg.vector_norm(block, dim=1, dtype=torch.float64) for block in row_blocks(vectors)]
     return torch.cat(norms).float().cpu().nan_to_num(nan=math.inf, posinf=math.inf)
 
 
 def calibrate_tau(norms: Tensor, *, quantile: float) -> float:
-    """The smallest tau that at least the share `quantile` of held-out samples' differences pass.
+    """Return the smallest tau at which at least a given share of held-out samples' differences pass.
 
     Args:
-        norms: Norms of the differences of samples that were never trained on, `[m]`.
-        quantile: The share that must pass, above 0 and at most 1.
+        norms: Norms of the gradient differences of samples that were never trained on, `[m]`.
+        quantile: Share that must pass, above 0 and at most 1.
+
+    Returns:
+        One of the norms.
 
     Raises:
         ProofError: There are no norms, one is not finite, or the quantile is out of range.
     """
     if norms.numel() == 0 or not norms.isfinite().all():
         raise ProofError(
-            f"tau can't be calibrated on {norms.numel()} norms: give at least one, all finite, or set "
+            f"tau can't be calibrated on {norms.numel()} norms. Pass at least one, all of them finite, or set "
             "verification.tau."
         )
     if not 0 < quantile <= 1:
         raise ProofError(f"The quantile is {quantile}: it must be above 0 and at most 1.")
-    # 0.07 * 100 is a little more than 7; the shave keeps rounding from asking for one sample more.
+    # 0.07 * 100 is slightly above 7. The subtraction keeps this rounding error from requiring one sample more.
     passing = max(1, math.ceil(quantile * norms.numel() - 1e-9))
     return float(norms.flatten().kthvalue(passing).values)
 

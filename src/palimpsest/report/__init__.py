@@ -1,4 +1,4 @@
-"""What people look at: one self-contained page for each run."""
+"""The report: one self-contained HTML page for each run."""
 
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.page import load_page, render_page, write_page

@@ -13,7 +13,7 @@ function startSorting(table) {
       heads.forEach((other) => other.setAttribute("aria-sort", "none"));
       head.setAttribute("aria-sort", falling ? "descending" : "ascending");
       const value = (row) => row.cells[column].dataset.value;
-      // What a run does not have comes last, whichever way the others go.
+      // Missing values come last in either order.
       const absent = (row) => Number(value(row) === "");
       const order = (one, other) => (falling ? -1 : 1) * compare(value(one), value(other));
       [...body.rows]

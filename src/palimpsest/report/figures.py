@@ -1,8 +1,9 @@
-"""The report's figures, drawn by Matplotlib and returned as SVG for the page."""
+"""The plots of the report page, drawn by Matplotlib as SVG."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -33,9 +34,30 @@ STYLE: dict[Any, Any] = {
     "legend.handlelength": 1.6,
     "lines.linewidth": 1.6,
 }
-"""Matplotlib's settings for figures inside a page."""
+"""Matplotlib settings of the plots on a page."""
 _BINS = 32
 _LINES = (("rubric", "-"), ("blue", "--"), ("ink", ":"), ("faint", "-."))
+_SERIES = {
+    "retained": "objective, retained samples",
+    "forgotten": "objective, forgotten samples",
+    "validation mse": "squared error on validation images",
+}
+"""Readable names of recorded series."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot on the page, with its title and caption.
+
+    Args:
+        title: What the plot shows, in a few words.
+        svg: The drawing, with a description for screen readers.
+        caption: How to read the plot.
+    """
+
+    title: str
+    svg: Markup
+    caption: str
 
 
 @contextmanager
@@ -45,49 +67,56 @@ def _axes(*, height: float = 2.7) -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.subplots()
 
 
-def score_histogram(name: str, values: Tensor, baselines: Mapping[str, float]) -> Markup:
-    """How one score is spread over the images, with a line for each baseline's mean.
+def score_histogram(name: str, values: Tensor, baselines: Mapping[str, float]) -> Plot:
+    """Plot the distribution of one score over the images, with a line at the mean of each baseline.
 
     Args:
         name: A key of `PER_IMAGE`.
-        values: One score for each image, `[n]`; those that are not finite are left out.
-        baselines: Mean scores by the name that their line shall bear.
+        values: One score for each image, `[n]`. Values that are not finite are left out.
+        baselines: Mean scores, by the names that the legend shows.
     """
-    label = PER_IMAGE[name].label
-    finite = _finite(values)
+    score, finite = PER_IMAGE[name], _finite(values)
+    lower = score.better == "low"
     with _axes() as (figure, axes):
         mean = float(finite.mean()) if finite.size else float("nan")
         marks = {"this attack": mean, **baselines}
         axes.hist(
             finite, bins=_edges(finite, marks), color=COLORS["rubric"], alpha=0.75, histtype="stepfilled"
         )
-        _marks(axes, marks)
-        better = "lower is closer" if PER_IMAGE[name].better == "low" else "higher is closer"
-        axes.set_xlabel(f"{label} ({better}){_left_out(values)}")
-        axes.set_ylabel("images")
-        text = f"Histogram of {label} over {count(finite.size)} images: {_spread(finite)}"
+        _draw_marks(axes, marks)
+        unit = f" in {score.unit}" if score.unit else ""
+        axes.set_xlabel(
+            f"{score.label}{unit} ({'lower' if lower else 'higher'} is closer){_left_out(values)}"
+        )
+        axes.set_ylabel("number of images")
+        text = f"Histogram of {score.label} over {count(finite.size)} images: {_summary(finite)}"
         text += "".join(f"; {line} {number(value)}" for line, value in baselines.items())
-        return inline_svg(figure, name=f"histogram-{name}", description=text + ".")
+        svg = inline_svg(figure, name=f"histogram-{name}", description=text + ".")
+    caption = (
+        "Bars: images with this score. Lines: means of the attack and of the baselines. The further "
+        f"{'left' if lower else 'right'}, the closer the reconstructions are to the originals."
+    )
+    return Plot(f"{score.label} of each reconstruction", svg, caption)
 
 
 def identified_within(ranks: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of guesses k, and the share of images whose right image is among the k nearest.
+    """Return numbers of guesses k, and the share of images whose original is among the k nearest.
 
     Args:
-        ranks: Place of the right image, `[n]`, 1 is first.
+        ranks: Rank of the correct original, `[n]`; 1 is the nearest.
     """
-    places = np.sort(ranks.cpu().numpy())
-    guesses = np.unique(np.geomspace(1, len(places), 200).round().astype(int))
-    return guesses, np.searchsorted(places, guesses, side="right") / len(places)
+    ordered = np.sort(ranks.cpu().numpy())
+    guesses = np.unique(np.geomspace(1, len(ordered), 200).round().astype(int))
+    return guesses, np.searchsorted(ordered, guesses, side="right") / len(ordered)
 
 
-def identification_curve(ranks: Tensor) -> Markup:
-    """The share of images whose right image is among the k nearest, against chance.
+def identification_curve(ranks: Tensor) -> Plot:
+    """Plot the share of images whose original is among the k nearest, against chance.
 
     Args:
-        ranks: Place of the right image, `[n]`, 1 is first.
+        ranks: Rank of the correct original, `[n]`; 1 is the nearest.
     """
-    total, places = len(ranks), ranks.cpu().numpy()
+    total, ranks_array = len(ranks), ranks.cpu().numpy()
     guesses, found = identified_within(ranks)
     with _axes() as (figure, axes):
         axes.plot(guesses, 100 * found, color=COLORS["rubric"], label="this attack")
@@ -95,52 +124,71 @@ def identification_curve(ranks: Tensor) -> Markup:
         if total > 20:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(lambda value, _: count(value))
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_ylim(-2, 102)
-        axes.set_xlabel(f"guesses allowed, of {count(total)} images")
-        axes.set_ylabel("right image found (%)")
+        axes.set_xlabel(f"guesses k, out of {count(total)} images")
+        axes.set_ylabel("identified within k guesses (%)")
         axes.legend(loc="best")
-        shown = ", ".join(
-            f"{percent(float(np.mean(places <= k)))} within {count(k)}" for k in (1, 5, 10, 100) if k <= total
+        shares = ", ".join(
+            f"{percent(float(np.mean(ranks_array <= k)))} within {count(k)}"
+            for k in (1, 5, 10, 100)
+            if k <= total
         )
-        return inline_svg(
-            figure, name="identification", description=f"Share of images found by guesses allowed: {shown}."
+        svg = inline_svg(
+            figure,
+            name="identification",
+            description=f"Share of images identified, by number of guesses: {shares}.",
         )
+    caption = (
+        "Share of reconstructions whose original is among the k nearest forgotten images. The further the solid "
+        "line is above the dashed one (random guessing), the more the reconstructions reveal."
+    )
+    return Plot("Identification by number of guesses", svg, caption)
 
 
-def norm_histogram(norms: Tensor, tau: float) -> Markup:
-    """How the norms of the proofs are spread, with the verifier's limit.
+def norm_histogram(norms: Tensor, tau: float) -> Plot:
+    """Plot the distribution of the proofs' norms, with a line at the verifier's limit.
 
     Args:
-        norms: L2 norms, `[n]`; those that are not finite are left out.
-        tau: The largest norm that is accepted.
+        norms: L2 norms, `[n]`. Values that are not finite are left out.
+        tau: The largest norm that the verifier accepts.
     """
     finite = _finite(norms)
     with _axes() as (figure, axes):
         marks = {f"tau = {number(tau)}": tau}
         axes.hist(finite, bins=_edges(finite, marks), color=COLORS["blue"], alpha=0.75, histtype="stepfilled")
-        _marks(axes, marks)
-        axes.set_xlabel(f"norm of the proof{_left_out(norms)}")
-        axes.set_ylabel("proofs")
-        text = f"Histogram of the norms of {count(finite.size)} proofs: {_spread(finite)}; tau {number(tau)}."
-        return inline_svg(figure, name="norms", description=text)
+        _draw_marks(axes, marks)
+        axes.set_xlabel(f"L2 norm of the proof{_left_out(norms)}")
+        axes.set_ylabel("number of proofs")
+        text = (
+            f"Histogram of the norms of {count(finite.size)} proofs: {_summary(finite)}; tau {number(tau)}."
+        )
+        svg = inline_svg(figure, name="norms", description=text)
+    caption = "The verifier accepts the proofs to the left of the dashed line and rejects those to its right."
+    return Plot("Norms of the proofs", svg, caption)
 
 
-def training_curves(curves: Mapping[str, Sequence[float]]) -> list[Markup]:
-    """What was recorded while the attack trained: losses in one figure, every other curve in its own."""
-    drawn = {name.replace("_", " "): values for name, values in curves.items() if len(values)}
+def training_curves(history: Mapping[str, Sequence[float]]) -> list[Plot]:
+    """Plot the training history of an attack: all losses in one plot, every other series in its own.
+
+    Args:
+        history: Recorded values by name. Empty series are left out.
+    """
+    drawn = {name.replace("_", " "): values for name, values in history.items() if len(values)}
     losses = {name: values for name, values in drawn.items() if name.endswith("loss")}
     groups = ([losses] if losses else []) + [
         {name: values} for name, values in drawn.items() if name not in losses
     ]
-    return [_curve(group, name=f"curve-{place}") for place, group in enumerate(groups)]
+    return [_curve(group, name=f"curve-{index}") for index, group in enumerate(groups)]
 
 
-def participation_bars(participation: Sequence[int], forgetting: set[int]) -> Markup:
-    """In how many rounds each client's reply was used.
+def participation_bars(participation: Sequence[int], forgetting: set[int]) -> Plot:
+    """Plot the number of rounds that used each client's reply.
 
     Args:
         participation: One number for each client.
-        forgetting: The clients that forget; drawn in the accent color unless all of them do.
+        forgetting: Clients whose samples are forgotten. They are drawn in the accent color unless that is all of them.
     """
     marked = forgetting if len(forgetting) < len(participation) else set()
     groups = [
@@ -154,42 +202,53 @@ def participation_bars(participation: Sequence[int], forgetting: set[int]) -> Ma
         if marked:
             figure.legend(loc="outside upper left", ncols=2, fontsize=8.5, borderpad=0)
         axes.set_xlim(-0.8, len(participation) - 0.2)
-        axes.set_xlabel("client")
-        axes.set_ylabel("rounds")
+        axes.set_xlabel("client number")
+        axes.set_ylabel("number of rounds")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         text = (
             f"Rounds in which each of {count(len(participation))} clients took part: "
             f"from {min(participation)} to {max(participation)}."
         )
-        return inline_svg(figure, name="participation", description=text)
+        svg = inline_svg(figure, name="participation", description=text)
+    caption = "One bar for each client: the number of training rounds that used its reply."
+    return Plot("Rounds of each client", svg, caption)
 
 
-def _curve(group: Mapping[str, Sequence[float]], *, name: str) -> Markup:
+def _curve(group: Mapping[str, Sequence[float]], *, name: str) -> Plot:
+    names = {series: _SERIES.get(series, series) for series in group}
     with _axes() as (figure, axes):
-        for place, (label, values) in enumerate(group.items()):
-            color, style = _LINES[place % len(_LINES)]
+        for index, (series, values) in enumerate(group.items()):
+            color, style = _LINES[index % len(_LINES)]
             marker = "o" if len(values) == 1 else None
             steps = range(1, len(values) + 1)
-            axes.plot(steps, values, color=COLORS[color], linestyle=style, marker=marker, label=label)
+            axes.plot(steps, values, color=COLORS[color], linestyle=style, marker=marker, label=names[series])
         numbers = _finite(Tensor([value for values in group.values() for value in values]))
-        if numbers.size and numbers.min() > 0 and numbers.max() > 30 * numbers.min():
+        logarithmic = numbers.size > 0 and numbers.min() > 0 and numbers.max() > 30 * numbers.min()
+        if logarithmic:
             axes.set_yscale("log")
-        axes.set_xlabel("epoch or step, as recorded")
+        axes.set_xlabel("epoch or iteration")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(group) > 1:
+            axes.set_ylabel("loss")
             axes.legend(loc="best")
         else:
-            axes.set_ylabel(next(iter(group)))
+            axes.set_ylabel(next(iter(names.values())))
         text = "; ".join(
-            f"{label} from {number(values[0])} to {number(values[-1])}" for label, values in group.items()
+            f"{names[series]} from {number(values[0])} to {number(values[-1])}"
+            for series, values in group.items()
         )
-        return inline_svg(figure, name=name, description=f"Curves over training: {text}.")
+        svg = inline_svg(figure, name=name, description=f"Curves over training: {text}.")
+    title = "Losses" if len(group) > 1 else next(iter(names.values()))
+    scale = " The vertical axis is logarithmic." if logarithmic else ""
+    caption = f"A curve that is still falling at its end suggests that a longer run may recover more.{scale}"
+    return Plot(title[:1].upper() + title[1:], svg, caption)
 
 
-def _marks(axes: Axes, values: Mapping[str, float]) -> None:
-    for place, (label, value) in enumerate(values.items()):
-        style = ("-", "--", ":", "-.")[place % 4] if len(values) > 1 else "--"
+def _draw_marks(axes: Axes, values: Mapping[str, float]) -> None:
+    """Draw a vertical line at each finite value, and a legend of the lines."""
+    for index, (label, value) in enumerate(values.items()):
+        style = ("-", "--", ":", "-.")[index % 4] if len(values) > 1 else "--"
         if np.isfinite(value):
             axes.axvline(value, color=COLORS["ink"], linestyle=style, linewidth=1.3, label=label)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -198,18 +257,18 @@ def _marks(axes: Axes, values: Mapping[str, float]) -> None:
 
 
 def _edges(finite: np.ndarray, marks: Mapping[str, float]) -> list[float] | int:
-    """Bins narrow enough to show how the values are spread, and wide enough to be seen beside marks far away."""
+    """Return bin edges: narrow enough to show the distribution, wide enough to be visible beside distant marks."""
     if not finite.size:
         return _BINS
     low, high = finite.min(), finite.max()
-    seen = [low, high, *filter(np.isfinite, marks.values())]
-    width = max((high - low) / _BINS, (max(seen) - min(seen)) / (2 * _BINS))
+    visible = [low, high, *filter(np.isfinite, marks.values())]
+    width = max((high - low) / _BINS, (max(visible) - min(visible)) / (2 * _BINS))
     if width <= np.finfo(float).eps * max(abs(low), abs(high)):
         return _BINS
-    # A little wider, so that rounding leaves the outermost value inside.
+    # Bins are slightly wider than needed, so that rounding keeps the outermost value inside.
     width *= 1 + 1e-9
-    number_of = math.ceil((high - low) / width) or 1
-    return ((low + high - number_of * width) / 2 + width * np.arange(number_of + 1)).tolist()
+    bins = math.ceil((high - low) / width) or 1
+    return ((low + high - bins * width) / 2 + width * np.arange(bins + 1)).tolist()
 
 
 def _finite(values: Tensor) -> np.ndarray:
@@ -222,7 +281,7 @@ def _left_out(values: Tensor) -> str:
     return f", {count(missing)} not finite left out" if missing else ""
 
 
-def _spread(values: np.ndarray) -> str:
+def _summary(values: np.ndarray) -> str:
     if not values.size:
         return "no finite value"
     low, middle, high = np.quantile(values, [0, 0.5, 1])

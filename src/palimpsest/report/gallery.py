@@ -1,4 +1,4 @@
-"""Images and their scores as the page's script reads them: small WebPs, and numbers in columns."""
+"""Images and scores for the script of the page: small WebP files, and columns of numbers."""
 
 import base64
 import io
@@ -15,15 +15,15 @@ from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import PER_IMAGE
 
 IMAGE_BUDGET = 28_500_000
-"""Characters of encoded images that a page may hold; with it a page stays below 30 MB."""
+"""The largest number of characters of encoded images on a page, which keeps a page below 30 MB."""
 
 
 def encode_images(images: Tensor, *, exact: bool = True) -> list[str]:
-    """Each image as a WebP in base64.
+    """Encode each image as WebP in base64.
 
     Args:
-        images: `[n, c, h, w]`, c 1 or 3; clamped to [0, 1] and rounded to 8 bits.
-        exact: Pixel for pixel; otherwise at a quality that takes a third of the room.
+        images: `[n, c, h, w]` with c 1 or 3; they are clamped to [0, 1] and rounded to 8 bits.
+        exact: Compress without loss. If False, compress with loss to about a third of the size.
     """
     pixels = images.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
     if pixels.shape[-1] == 1:
@@ -32,18 +32,18 @@ def encode_images(images: Tensor, *, exact: bool = True) -> list[str]:
 
 
 def sorting_score(per_image: Mapping[str, Tensor]) -> str:
-    """The score by which the best and the worst are told: LPIPS, or MSE where LPIPS is absent."""
+    """Return the score that ranks images from best to worst: LPIPS, or MSE if LPIPS is absent."""
     return next(name for name in PER_IMAGE if name in per_image)
 
 
 def order(name: str, values: Tensor) -> list[int]:
-    """Rows from the best to the worst; ties keep their order, and what is no number comes last."""
+    """Return rows from the best to the worst. Ties keep their order, and NaN comes last."""
     keys = values.double() if PER_IMAGE[name].better == "low" else -values.double()
     return torch.argsort(keys.nan_to_num(math.inf, math.inf, -math.inf), stable=True).tolist()
 
 
 def examples(name: str, values: Tensor, *, each: int = 6) -> dict[str, list[int]]:
-    """Rows of the best, the median and the worst images, none twice; fewer than three make one group."""
+    """Return rows of the best, the median and the worst images, without repetition; fewer than three form one group."""
     rows = order(name, values)
     if len(rows) < 3:
         return {"all": rows}
@@ -53,16 +53,16 @@ def examples(name: str, values: Tensor, *, each: int = 6) -> dict[str, list[int]
 
 
 def build_gallery(report: ReportInput, *, budget: int = IMAGE_BUDGET) -> dict[str, Any]:
-    """What the page's script reads: images and scores as columns of equal length, JSON values only.
+    """Return the input of the page's script: images and scores as columns of equal length, JSON values only.
 
     Args:
-        report: What is shown.
-        budget: Characters that the encoded images may take together; where they would take more they are
-            compressed with loss, and where that is not enough images evenly spread over the scores are kept.
+        report: The contents of the page.
+        budget: The largest number of characters of all encoded images. If they would take more, they are compressed
+            with loss; if that is not enough, only a selection that is evenly spread over the scores is kept.
 
     Returns:
-        `rows` says which forgotten images are there; `originals` and `reconstructions` are WebPs in base64, `exact`
-        whether pixel for pixel.
+        `rows` are the numbers of the images, `originals` and `reconstructions` are WebP files in base64, and `exact`
+        says whether they are compressed without loss.
     """
     originals, reconstructions, exact = _encoded_pairs(report, budget)
     rows = _within_budget(report, _size(originals, reconstructions), budget)
@@ -88,7 +88,7 @@ def build_gallery(report: ReportInput, *, budget: int = IMAGE_BUDGET) -> dict[st
 
 
 def class_name(report: ReportInput, label: int) -> str:
-    """The name of a class; "class 3" where it has none, or where its name is a number as well."""
+    """Return the name of a class, or "class 3" if it has no name or its name is a number."""
     name = report.class_names[label] if label < len(report.class_names) else str(label)
     return f"class {name}" if name.isdecimal() else name
 
@@ -97,7 +97,7 @@ def _within_budget(report: ReportInput, size: int, budget: int) -> list[int]:
     name = sorting_score(report.per_image)
     rows = order(name, report.per_image[name])
     kept = min(len(rows), max(1, budget * len(rows) // size))
-    spread = {rows[place * len(rows) // kept] for place in range(kept)}
+    spread = {rows[index * len(rows) // kept] for index in range(kept)}
     return sorted(spread.union(*examples(name, report.per_image[name]).values()))
 
 
@@ -115,7 +115,7 @@ def _size(*encoded: list[str]) -> int:
 
 
 def _webp(pixels: np.ndarray, exact: bool) -> str:
-    # The quickest of the methods: a slower one saves four parts in a hundred.
+    # The fastest method; a slower one would save 4 %.
     settings = {"lossless": True, "quality": 0, "method": 0} if exact else {"quality": 85, "method": 2}
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="WEBP", **settings)

@@ -1,4 +1,4 @@
-"""A run's page in its folder: written once, rendered as often as wanted, without the data set."""
+"""Write, load and render the report page of a run folder, without the data set."""
 
 from pathlib import Path
 
@@ -12,65 +12,68 @@ from palimpsest.storage import write_text
 
 
 def write_page(folder: Path, page: ReportInput, verdict: Verdict) -> None:
-    """Write `report.html`, and what it was made from.
+    """Write `report.html`, and `report.safetensors` from which it can be rendered again.
 
     Args:
         folder: The run folder.
-        page: Everything that the page shows; it holds images, and is stored as privately as they are.
-        verdict: What `judge` says of the page.
+        page: The contents of the page. It holds images, so only the owner can read the files.
+        verdict: The verdict of `judge` on the page.
     """
     page.save(folder / "report.safetensors")
     write_text(folder / "report.html", render_page(page, verdict))
 
 
 def load_page(folder: Path) -> ReportInput:
-    """What a run's page was made from.
+    """Load the contents of a run's page.
 
     Raises:
-        RunError: The run has no page: it is not finished, or was purged.
+        RunError: The run has no page because it is not finished or was purged.
         CheckpointError: The file is damaged.
     """
     path = folder / "report.safetensors"
     if not path.is_file():
-        raise RunError(f"{folder} has no report: run its command to the end first, unless it was purged.")
+        raise RunError(
+            f"{folder} has no report, because the run is not finished or was purged. Finish it with the command that "
+            "started it."
+        )
     return ReportInput.load(path)
 
 
 def draw_again(page: ReportInput, *, redact: bool = False) -> str:
-    """The page as HTML, of a run folder that anyone may have made; arguments as for `render_page`.
+    """Render the page of an untrusted run folder as HTML; arguments as for `render_page`.
 
     Raises:
-        RunError: Nothing of the page would be left, or it can't be drawn.
+        RunError: Redaction would leave nothing of the page, or the page can't be rendered.
     """
     try:
         return render_page(page, judge(page), redact=redact)
     except PalimpsestError:
         raise
-    # Values of the right types with absurd contents lead Matplotlib and the template into errors of any type.
+    # Absurd values of the right types can raise errors of any type in Matplotlib and in the template.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(
-            f"The report can't be drawn ({type(error).__name__}: {reason}): its run is damaged or of another version; "
-            "run its command again."
+            f"The report can't be rendered ({type(error).__name__}: {reason}). The run is damaged or was made by "
+            "another version. Repeat the run."
         ) from error
 
 
 def render_page(page: ReportInput, verdict: Verdict, *, redact: bool = False) -> str:
-    """The page as HTML.
+    """Render the page as HTML.
 
     Args:
-        page: Everything that it shows.
-        verdict: What `judge` says of the page.
+        page: The contents of the page.
+        verdict: The verdict of `judge` on the page.
         redact: Leave out every image and every row about a single sample.
 
     Raises:
-        RunError: Nothing of the page would be left.
+        RunError: Redaction would leave nothing of the page.
     """
     if page.originals is not None:
         return render_report(page, verdict, redact=redact)
     if redact:
         raise RunError(
-            "The page of an attack without the forgotten samples, or on samples that are not images, shows nothing but "
-            "samples: there is no redacted page of it."
+            "This run has no redacted page: if the forgotten samples are unknown or are not images, the page shows "
+            "only samples."
         )
     return render_samples(page, verdict) if page.cells else render_unscored(page)

@@ -1,4 +1,4 @@
-"""Pictures for papers and slides: what the page shows, as PNG and SVG files."""
+"""The plots of the report page as PNG and SVG files, for papers and slides."""
 
 from pathlib import Path
 
@@ -18,11 +18,14 @@ _INK, _RUBRIC = "#0000a0", "#a00000"
 
 
 def save_pictures(page: ReportInput, folder: Path) -> list[Path]:
-    """Write `gallery` and `training`, and where there are scores `distributions` and `identification`, as PNG and SVG.
+    """Write `gallery` and `training`, and `distributions` and `identification` if there are scores, as PNG and SVG.
 
     Args:
-        page: What the page shows.
-        folder: Where they go; readable by their owner only.
+        page: The contents of the page.
+        folder: The folder to write to. Only the owner can read the files.
+
+    Returns:
+        The paths of the files.
     """
     figures = {"gallery": _gallery(page)}
     if page.history:
@@ -38,14 +41,17 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
     """Write a figure as PNG and as SVG.
 
     Args:
-        figure: What is drawn.
-        path: The files' name without its end; they are readable by their owner only.
+        figure: The figure.
+        path: The path of the files, without a suffix. Only the owner can read them.
+
+    Returns:
+        The paths of the two files.
     """
     return [_write(figure, path.with_name(f"{path.name}.{kind}")) for kind in ("png", "svg")]
 
 
 def _gallery(page: ReportInput) -> Figure:
-    """Originals over their reconstructions: evenly spread from the best to the worst, where that is known."""
+    """Draw originals above their reconstructions, evenly spread from the best to the worst if scores are known."""
     count = min(_COLUMNS * _ROWS, len(page.reconstructions))
     order = torch.arange(len(page.reconstructions))
     if page.originals is not None:
@@ -58,8 +64,8 @@ def _gallery(page: ReportInput) -> Figure:
     grid = figure.subplots(rows * pairs, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    for place, row in enumerate(chosen.tolist()):
-        line, column = divmod(place, columns)
+    for index, row in enumerate(chosen.tolist()):
+        line, column = divmod(index, columns)
         stacked = [page.originals[row]] if page.originals is not None else []
         for offset, image in enumerate([*stacked, page.reconstructions[row]]):
             _show(grid[line * pairs + offset][column], image)
@@ -78,6 +84,7 @@ def _training(page: ReportInput) -> Figure:
     ):
         axes.plot(range(1, len(curve) + 1), curve, style, color=_INK, label=name.replace("_", " "))
     axes.set_xlabel("epoch or iteration")
+    axes.set_ylabel("loss or error")
     axes.set_yscale("log")
     axes.grid(linewidth=0.4)
     axes.legend(frameon=False)
@@ -93,13 +100,13 @@ def _distributions(page: ReportInput) -> Figure:
         axes.hist(finite.numpy(), bins=32, color=_INK, alpha=0.8)
         axes.axvline(float(finite.mean()), color=_RUBRIC)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel(name.upper())
-    figure.supylabel("images", fontsize="medium")
+        axes.set_xlabel("PSNR (dB)" if name == "psnr" else name.upper())
+    figure.supylabel("number of images", fontsize="medium")
     return figure
 
 
 def _identification(ranks: Tensor) -> Figure:
-    """The share of images whose right original is among the k nearest, against chance."""
+    """Plot the share of images whose original is among the k nearest, against chance."""
     guesses, found = identified_within(ranks)
     figure = Figure(figsize=(4.6, 2.8), layout="constrained")
     axes = figure.subplots()
@@ -107,8 +114,8 @@ def _identification(ranks: Tensor) -> Figure:
     axes.plot(guesses, guesses / len(ranks), "--", color=_RUBRIC, label="chance")
     axes.set_xscale("log")
     axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel(f"guesses allowed, of {len(ranks):,} images")
-    axes.set_ylabel("right image found")
+    axes.set_xlabel(f"guesses k, out of {len(ranks):,} images")
+    axes.set_ylabel("identified within k guesses")
     axes.grid(linewidth=0.4)
     axes.legend(frameon=False)
     return figure

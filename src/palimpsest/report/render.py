@@ -1,4 +1,4 @@
-"""From a `ReportInput` to one self-contained page of HTML."""
+"""Render a `ReportInput` as one self-contained HTML page."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -15,22 +15,26 @@ from markupsafe import Markup
 
 from palimpsest.report.gallery import build_gallery, class_name, examples, sorting_score
 from palimpsest.report.inputs import ReportInput
-from palimpsest.report.scores import PER_IMAGE, SCORES, count, duration, number, percent, written
+from palimpsest.report.scores import PER_IMAGE, SCORES, count, duration, format_score, number, percent
 from palimpsest.report.tables import baseline_label, configuration, forgetting_rows, score_rows, tiles
 from palimpsest.report.verdict import Verdict
 from palimpsest.report.worth import attacker_rows, soundness_rows
 
+if TYPE_CHECKING:
+    from palimpsest.report.figures import Plot
+
 
 def render_report(report: ReportInput, verdict: Verdict, *, redact: bool = False) -> str:
-    """Write the page of an audit: one file, without network, readable where scripts don't run.
+    """Render the page of an audit: one file that loads nothing and is readable without JavaScript.
 
     Args:
-        report: What the audit found.
-        verdict: What `judge` says of it.
+        report: The contents of the page.
+        verdict: The verdict of `judge` on the page.
         redact: Leave out every image and every row about a single sample, for readers who may not see them.
 
     Returns:
-        A whole HTML document. Unless redacted it holds the forgotten images: store it as privately as them.
+        A whole HTML document. Unless it is redacted, it holds the forgotten images and needs
+        the same protection.
     """
     if redact:
         report = _without_samples(report)
@@ -62,19 +66,22 @@ def _without_samples(report: ReportInput) -> ReportInput:
     indices = (report.config.get("unlearning") or {}).get("indices")
     if not indices:
         return report
-    # The list of forgotten rows tells who was forgotten.
+    # The list of forgotten rows reveals who was forgotten.
     hidden = f"{len(indices)} indices, left out"
     config = {**report.config, "unlearning": {**report.config["unlearning"], "indices": hidden}}
-    shown = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    config_yaml = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     return replace(
-        report, config=config, config_yaml=shown, command="left out: it names the forgotten samples"
+        report,
+        config=config,
+        config_yaml=config_yaml,
+        command="left out, because it names the forgotten samples",
     )
 
 
 def _images(report: ReportInput) -> dict[str, Any]:
     gallery, (_, labels) = build_gallery(report), report.truth
     name = sorting_score(report.per_image)
-    place = {row: position for position, row in enumerate(gallery["rows"])}
+    position_of = {row: position for position, row in enumerate(gallery["rows"])}
     score = PER_IMAGE[name]
     groups = [
         (
@@ -84,8 +91,8 @@ def _images(report: ReportInput) -> dict[str, Any]:
                     "row": row,
                     "class": class_name(report, int(labels[row])),
                     "value": number(report.per_image[name][row].item()),
-                    "original": gallery["originals"][place[row]],
-                    "reconstruction": gallery["reconstructions"][place[row]],
+                    "original": gallery["originals"][position_of[row]],
+                    "reconstruction": gallery["reconstructions"][position_of[row]],
                 }
                 for row in rows
             ],
@@ -95,8 +102,8 @@ def _images(report: ReportInput) -> dict[str, Any]:
     return {"gallery": gallery, "examples": groups, "example_score": score}
 
 
-def _figures(report: ReportInput) -> dict[str, list[Markup]]:
-    # Imported late: Matplotlib takes half a second.
+def _figures(report: ReportInput) -> "dict[str, list[Plot]]":
+    # Imported late, because Matplotlib takes half a second to import.
     from palimpsest.report import figures
 
     baselines, verification = report.metrics.baselines, report.metrics.verification
@@ -129,7 +136,7 @@ def _figures(report: ReportInput) -> dict[str, list[Markup]]:
 
 
 def content_policy(style: str, script: str) -> str:
-    """A policy that lets a page use this style and this script, and nothing else."""
+    """Return a content security policy that allows this style and this script, and nothing else."""
     return (
         f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -142,12 +149,12 @@ def _digest(text: str) -> str:
 
 @cache
 def asset(name: str) -> str:
-    """A file of this package, as text."""
+    """Return a file of this package as text."""
     return files("palimpsest.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _json_block(value: Mapping[str, Any]) -> Markup:
-    # "<" and "&" are all that could end a script element or begin a comment in it; ">" goes with them.
+    # Only "<" and "&" could end a script element or begin a comment in it; ">" is escaped for symmetry.
     text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
@@ -157,7 +164,7 @@ def _durations(seconds: Mapping[str, float]) -> list[tuple[str, str]]:
 
 
 def template(name: str) -> Template:
-    """A page of this package, to be filled in."""
+    """Return a template of this package."""
     return _environment().get_template(name)
 
 
@@ -176,7 +183,7 @@ def _environment() -> Environment:
         "number": number,
         "percent": percent,
         "duration": duration,
-        "written": written,
+        "format_score": format_score,
         "json_block": _json_block,
     }
     return environment

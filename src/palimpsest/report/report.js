@@ -17,7 +17,7 @@ function startGallery(data) {
   const scores = [
     ...data.scores.map((score) => ({ ...score, values: data.values[score.key] })),
     ...(data.norms ? [{ key: "norm", label: "Norm of the proof", better: "low", values: data.norms }] : []),
-    { key: "number", label: "Number", better: "low", values: data.rows },
+    { key: "number", label: "Image number", better: "low", values: data.rows },
   ];
   const positionOf = new Map(data.rows.map((row, position) => [row, position]));
   const uri = (base64) => `data:image/webp;base64,${base64}`;
@@ -108,8 +108,8 @@ function startGallery(data) {
     byId("cards").replaceChildren(...listed.slice(start, end).map(card));
     byId("status").textContent = listed.length
       ? `Images ${(start + 1).toLocaleString("en")} to ${end.toLocaleString("en")} of ${listed.length.toLocaleString("en")}` +
-        (listed.length < data.rows.length ? `, chosen from ${data.rows.length.toLocaleString("en")}` : "")
-      : "No image fits this choice.";
+        (listed.length < data.rows.length ? `, filtered from ${data.rows.length.toLocaleString("en")}` : "")
+      : "No image matches these filters.";
     byId("page").textContent = `Page ${page + 1} of ${pages}`;
     byId("previous").disabled = page === 0;
     byId("next").disabled = page >= pages - 1;
@@ -146,7 +146,7 @@ function startGallery(data) {
     }
     byId("large-facts").replaceChildren(
       ...scores.filter((score) => score.key !== "number").map((score) => fact(score.label, written(score.values[position]))),
-      ...(data.accepted ? [fact("Verifier", data.accepted[position] ? "accepted" : "refused")] : []),
+      ...(data.accepted ? [fact("Verifier", data.accepted[position] ? "accepted" : "rejected")] : []),
       ...(data.owners ? [fact("Client", String(data.owners[position]))] : []),
     );
     byId("dialog-previous").disabled = current === 0;

@@ -1,4 +1,4 @@
-"""The page of an attack on samples that are not images: reconstructed and forgotten samples in one table."""
+"""The page of an attack on samples that are not images: a table of reconstructed and forgotten samples."""
 
 from markupsafe import Markup
 
@@ -9,20 +9,20 @@ from palimpsest.report.unscored import verified
 from palimpsest.report.verdict import Verdict
 
 MOST_SAMPLES = 200
-"""Reconstructions that the page shows; the run's folder holds all of them."""
+"""The largest number of reconstructions on the page. The run folder holds all of them."""
 
 
 def render_samples(page: ReportInput, verdict: Verdict) -> str:
-    """Write the page: one file, without network and without a script.
+    """Render the page: one file that loads nothing and has no script.
 
     Args:
-        page: What the attack made.
-        verdict: What `judge` says of the page.
+        page: The contents of the page.
+        verdict: The verdict of `judge` on the page.
 
     Returns:
-        A whole HTML document. It holds what may be people's data: store it privately.
+        A whole HTML document. It may hold personal data and must be kept private.
     """
-    # Imported late: Matplotlib takes a second.
+    # Imported late, because Matplotlib takes half a second to import.
     from palimpsest.report import figures
 
     style = asset("report.css")

@@ -1,4 +1,4 @@
-"""The scores of a reconstruction: how each is called, which way is better, how its numbers are written."""
+"""The scores of a reconstruction: labels, meanings and formatting."""
 
 import math
 from dataclasses import dataclass
@@ -6,68 +6,85 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Score:
-    """How one score is presented."""
+    """The presentation of a score.
+
+    Args:
+        label: Its name in tables and plots.
+        meaning: What it measures, in a few words.
+        better: Which values mean a closer reconstruction: `low` or `high`.
+        share: Whether values are written as percentages.
+        unit: Its unit; empty for a number without one.
+    """
 
     label: str
     meaning: str
     better: str
-    """`low` or `high`."""
     share: bool = False
-    """Written as a percentage."""
+    unit: str = ""
 
 
 SCORES = {
-    "mse": Score("MSE", "mean squared error of pixels in [0, 1]", "low"),
-    "psnr": Score("PSNR", "peak signal-to-noise ratio in dB, mean over images", "high"),
-    "psnr_of_mean_mse": Score("PSNR of mean MSE", "in dB, the other convention in use", "high"),
-    "ssim": Score("SSIM", "structural similarity, 1 is identical", "high"),
-    "lpips": Score("LPIPS", "learned perceptual distance, 0 is identical", "low"),
+    "mse": Score("MSE", "mean squared error of pixels in [0, 1]; 0 is identical", "low"),
+    "psnr": Score("PSNR", "peak signal-to-noise ratio, averaged over images", "high", unit="dB"),
+    "psnr_of_mean_mse": Score(
+        "PSNR of mean MSE", "PSNR computed from the mean MSE; the literature uses both", "high", unit="dB"
+    ),
+    "ssim": Score("SSIM", "structural similarity; 1 is identical", "high"),
+    "lpips": Score("LPIPS", "learned perceptual distance; 0 is identical", "low"),
     "identification_top1": Score(
-        "Told apart, first guess", "the right image is the nearest of all forgotten ones", "high", share=True
+        "Identified (top-1)",
+        "share of reconstructions that are closer to their own original than to any other forgotten image",
+        "high",
+        share=True,
     ),
     "identification_top5": Score(
-        "Told apart, five guesses", "the right image is among the five nearest", "high", share=True
+        "Identified (top-5)",
+        "share of reconstructions whose original is among the five closest forgotten images",
+        "high",
+        share=True,
     ),
 }
 """Scores of a whole attack, in the order of the table."""
 
 PER_IMAGE = {
     **{name: SCORES[name] for name in ("lpips", "mse", "psnr", "ssim")},
-    "rank": Score("Rank", "place of the right image among all forgotten ones, 1 is first", "low"),
+    "rank": Score(
+        "Rank", "rank of the original among all forgotten images by distance; 1 is the closest", "low"
+    ),
 }
-"""Scores of one image; the gallery is sorted by the first that is there."""
+"""Scores of one image. The gallery is sorted by the first of them that was computed."""
 
 
 def count(value: float) -> str:
-    """A whole number with thousands separated: `1,000`."""
+    """Format a whole number with thousands separators: `1,000`."""
     return f"{round(value):,}"
 
 
 def number(value: float | None) -> str:
-    """A number with up to four significant digits; a dash where there is none."""
+    """Format a number with up to four significant digits; None and non-finite numbers become a dash."""
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def percent(value: float | None) -> str:
-    """A share in [0, 1] as a percentage with one decimal; a dash where there is none."""
+    """Format a share in [0, 1] as a percentage with one decimal; None and non-finite numbers become a dash."""
     return "–" if value is None or not math.isfinite(value) else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
 def change(before: float, after: float, *, digits: int) -> str:
-    """A signed difference with so many decimals and a true minus sign."""
+    """Format a signed difference with the given number of decimals and a true minus sign."""
     return f"{after - before:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def duration(seconds: float) -> str:
-    """A time as `0.4 s`, `3 min 20 s` or `2 h 5 min`."""
+    """Format a time as `0.4 s`, `3 min 20 s` or `2 h 5 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def written(name: str, value: float | None) -> str:
-    """A score's value, as a percentage or as a number."""
+def format_score(name: str, value: float | None) -> str:
+    """Format a score's value as a percentage or as a number."""
     return percent(value) if name in SCORES and SCORES[name].share else number(value)

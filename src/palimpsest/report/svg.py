@@ -1,4 +1,4 @@
-"""Matplotlib's SVG made fit for a page with a strict content security policy and two color schemes."""
+"""Matplotlib figures as inline SVG, for pages with a strict content security policy and two color schemes."""
 
 import io
 import re
@@ -15,25 +15,25 @@ COLORS = {
     "rubric": "#a00000",
     "blue": "#0000a0",
 }
-"""Stand-ins that figures draw with; the page's style sheet gives each name its color in light and dark."""
+"""Placeholder colors to draw with. The style sheet of the page maps each name to a light and a dark color."""
 
 _NAMES = {code: name for name, code in COLORS.items()}
 _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK = "{http://www.w3.org/1999/xlink}href"
-# Fonts and joins are the style sheet's; all other properties that Matplotlib writes exist as attributes too.
-_LEFT_TO_THE_PAGE = {"font", "font-family", "stroke-linejoin"}
+# The style sheet sets these properties. All others that Matplotlib writes also exist as attributes.
+_PAGE_PROPERTIES = {"font", "font-family", "stroke-linejoin"}
 
 
 def inline_svg(figure: Figure, *, name: str, description: str) -> Markup:
-    """Draw a figure as SVG to be put into a page.
+    """Draw a figure as SVG for embedding into a page.
 
-    Style attributes, which the page's policy forbids, become plain attributes, and the colors of `COLORS`
-    become classes (`fill-ink`, `stroke-rubric`).
+    Style attributes, which the page's policy forbids, become plain attributes. The colors of `COLORS` become classes
+    (`fill-ink`, `stroke-rubric`).
 
     Args:
-        figure: Drawn with the colors of `COLORS`.
-        name: Unique on the page; keeps the figure's identifiers apart from other figures'.
-        description: What a reader who can't see the figure is told.
+        figure: A figure drawn with the colors of `COLORS`.
+        name: A name that is unique on the page. It prefixes the identifiers in the figure.
+        description: A description for screen readers.
     """
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
@@ -62,7 +62,7 @@ def _restyle(element: ElementTree.Element) -> None:
     classes = []
     for declaration in element.attrib.pop("style", "").split(";"):
         key, _, value = (part.strip() for part in declaration.partition(":"))
-        if not key or key in _LEFT_TO_THE_PAGE:
+        if not key or key in _PAGE_PROPERTIES:
             continue
         if key in ("fill", "stroke") and value in _NAMES:
             classes.append(f"{key}-{_NAMES[value]}")

@@ -1,4 +1,4 @@
-"""What a page says of each image, as columns of plain values."""
+"""The scores and properties of each image, as columns of plain values."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from palimpsest.report.inputs import ReportInput
 
 
 def per_image_columns(page: ReportInput) -> dict[str, list[Any]]:
-    """Columns of equal length, one value for each reconstruction, in their order.
+    """Return columns of equal length, with one value for each reconstruction, in order.
 
     Args:
-        page: What was reconstructed.
+        page: The contents of the page.
 
     Returns:
-        `image` (its number); where there were proofs `accepted` and `norm`; and where it was scored `label`, `client`
-        and each score.
+        `image` (its number); `accepted` and `norm` if there were proofs; `label`, `client` and each score if the
+        forgotten images are known.
     """
     verified = {"accepted": page.accepted, "norm": page.norms}
     columns = {name: values for name, values in verified.items() if values is not None}

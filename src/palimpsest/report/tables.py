@@ -1,4 +1,4 @@
-"""Rows and tiles of the page, as plain text by column."""
+"""The contents of the page's tables and key figures, as plain text."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,58 +6,60 @@ from typing import Any
 
 from palimpsest.metrics import Forgetting, Metrics, Rate
 from palimpsest.report.inputs import ReportInput
-from palimpsest.report.scores import SCORES, Score, change, count, number, percent, written
+from palimpsest.report.scores import SCORES, Score, change, count, format_score, number, percent
 from palimpsest.report.verdict import Verdict
+from palimpsest.report.worth import Cell
 
 _FORGETTING = {
     "accuracy_retained": ("Accuracy on retained images", True),
     "accuracy_forgotten": ("Accuracy on forgotten images", True),
     "accuracy_test": ("Accuracy on test images", True),
     "membership_auc": ("Membership inference, AUC", False),
-    "membership_tpr": ("Members found at 1 % false alarms", True),
+    "membership_tpr": ("Membership inference, true positives at 1 % false positives", True),
 }
 
 _BASELINES = {
-    "mean_image": ("Mean image", "the mean auxiliary image as the answer to everything"),
+    "mean_image": ("Mean image", "always answering with the mean auxiliary image"),
     "typical": (
         "Typical sample",
-        "the mean auxiliary row, or each place's commonest token, as the answer to everything",
+        "always answering with the mean auxiliary row, or with the most frequent token of each position",
     ),
     "nearest_auxiliary": (
         "Nearest auxiliary",
-        "for each original the auxiliary sample most like it; no attacker can choose so well",
+        "the auxiliary sample most similar to each original; no attacker can choose it without the originals",
     ),
 }
 
 
 def baseline_label(name: str) -> str:
-    """How a baseline is called on the page."""
+    """Return the name of a baseline on the page."""
     return _BASELINES[name][0] if name in _BASELINES else name.replace("_", " ").capitalize()
 
 
 def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
-    """Label, value and remark of each key figure."""
+    """Return label, value and remark of each key figure."""
     metrics, found = report.metrics, verdict.identification
-    assert found is not None, "this page is of scored images"
+    assert found is not None, "this page has scored images"
     mean_image = metrics.baselines["mean_image"]
     verification, federation = metrics.verification, metrics.federation
     result = [
         (
-            "Told apart",
+            SCORES["identification_top1"].label,
             percent(found.right / found.count),
-            f"{count(found.right)} of {count(found.count)}; {_reach(*found.interval)}; chance "
-            f"{percent(found.chance)}",
+            f"{count(found.right)} of {count(found.count)}; 95\N{NO-BREAK SPACE}% interval "
+            f"{_interval(*found.interval)}; chance {percent(found.chance)}",
         )
     ]
     for name in ("mse", "psnr", "ssim", "lpips"):
         reading = metrics.score(name)
         if reading is not None:
-            unit = " dB" if name == "psnr" else ""
-            remark = f"mean image {number(mean_image.score(name))}{unit}"
+            unit = f"\N{NO-BREAK SPACE}{SCORES[name].unit}" if SCORES[name].unit else ""
+            closer = "lower" if SCORES[name].better == "low" else "higher"
+            remark = f"{closer} is closer; mean image {number(mean_image.score(name))}{unit}"
             result.append((SCORES[name].label, number(reading.value) + unit, remark))
     if verification:
         accepted, total = verification.accepted, verification.count
-        remark = _joined(f"{count(accepted)} of {count(total)}", _reach_of(metrics, "accepted"))
+        remark = _joined(f"{count(accepted)} of {count(total)}", _interval_of(metrics, "accepted"))
         result.append(("Proofs accepted", percent(accepted / total), remark))
     if federation:
         result.append(
@@ -65,7 +67,8 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
                 "Test accuracy",
                 percent(federation.unlearned_accuracy),
                 _joined(
-                    _reach_of(metrics, "accuracy_test_unlearned"),
+                    "after unlearning",
+                    _interval_of(metrics, "accuracy_test_unlearned"),
                     f"{percent(federation.original_accuracy)} before",
                 ),
             )
@@ -74,12 +77,12 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
 
 
 def score_rows(metrics: Metrics) -> dict[str, Any]:
-    """The scores table, with a column for the attack, each baseline and chance, and what its terms mean."""
+    """Return the table of scores, with a column for the attack, each baseline and chance, and its legend."""
     baselines = metrics.baselines
     rows, meanings = [], []
-    # How further metrics are to be read stands beside their values: their package need not be here any more.
-    further = {name: Score(**dict(meaning)) for name, meaning in metrics.metrics.items()}
-    for name, score in (SCORES | further).items():
+    # The metrics file describes registered metrics, because their package may no longer be installed.
+    registered = {name: Score(**dict(meaning)) for name, meaning in metrics.metrics.items()}
+    for name, score in (SCORES | registered).items():
         reading = metrics.score(name)
         if reading is None:
             continue
@@ -87,39 +90,39 @@ def score_rows(metrics: Metrics) -> dict[str, Any]:
         interval = reading.interval
         rows.append(
             {
-                "label": score.label,
+                "label": f"{score.label} ({score.unit})" if score.unit else score.label,
                 "better": score.better,
-                "ours": written(name, reading.value),
-                "interval": f"{written(name, interval[0])} to {written(name, interval[1])}"
+                "ours": format_score(name, reading.value),
+                "interval": f"{format_score(name, interval[0])} to {format_score(name, interval[1])}"
                 if interval
                 else "",
-                "baselines": [written(name, values.score(name)) for values in baselines.values()],
-                "chance": written(name, reading.chance),
+                "baselines": [format_score(name, values.score(name)) for values in baselines.values()],
+                "chance": format_score(name, reading.chance),
             }
         )
     meanings += [_BASELINES[name] for name in baselines if name in _BASELINES]
     return {"columns": [baseline_label(name) for name in baselines], "rows": rows, "meanings": meanings}
 
 
-def _reach(low: float, high: float) -> str:
+def _interval(low: float, high: float) -> str:
     return f"{percent(low)} to {percent(high)}"
 
 
-def _reach_of(metrics: Metrics, name: str) -> str:
-    """The interval of a rate, where the run has measured one."""
+def _interval_of(metrics: Metrics, name: str) -> str:
+    """Return the interval of a rate, or an empty text if the run has none."""
     rate = metrics.rates.get(name)
-    return _reach(rate.low, rate.high) if rate else ""
+    return f"95\N{NO-BREAK SPACE}% interval {_interval(rate.low, rate.high)}" if rate else ""
 
 
 def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def forgetting_rows(metrics: Metrics) -> list[tuple[str, list[str]]]:
-    """Label of each measure of the model, and its values: before, after, change, exactly retrained.
+def forgetting_rows(metrics: Metrics) -> list[tuple[str, str, list[Cell]]]:
+    """Return label, chance and values of each measure: before, after, change, and retrained from scratch.
 
     Args:
-        metrics: What was measured.
+        metrics: The metrics of a run. If forgetting was not measured, there are no rows.
     """
     forgetting = metrics.forgetting
     if forgetting is None:
@@ -135,17 +138,17 @@ def forgetting_rows(metrics: Metrics) -> list[tuple[str, list[str]]]:
             else change(before, after, digits=3)
         )
         chance = known[0].chance if known[0] else None
-        by_chance = "" if chance is None else f" (chance {write(chance)})"
         values = [
-            _bounded(value, rate, write)
-            for value, rate in zip((before, after, retrained), known, strict=True)
+            _cell(value, rate, write) for value, rate in zip((before, after, retrained), known, strict=True)
         ]
-        rows.append((label + by_chance, [*values[:2], difference, values[2]]))
+        rows.append(
+            (label, "" if chance is None else write(chance), [*values[:2], (difference, ""), values[2]])
+        )
     return rows
 
 
 def _three(forgetting: Forgetting, name: str) -> tuple[float, float, float]:
-    """A measure of the original, the unlearned and the retrained model."""
+    """Return a measure of the original, the unlearned and the retrained model."""
     part, _, which = name.partition("_")
     original, unlearned, retrained = (
         getattr(model if part == "accuracy" else model.membership, which)
@@ -154,12 +157,12 @@ def _three(forgetting: Forgetting, name: str) -> tuple[float, float, float]:
     return original, unlearned, retrained
 
 
-def _bounded(value: float, rate: Rate | None, write: Callable[[float | None], str]) -> str:
-    return write(value) + (f" ({write(rate.low)} to {write(rate.high)})" if rate else "")
+def _cell(value: float, rate: Rate | None, write: Callable[[float | None], str]) -> Cell:
+    return write(value), f"{write(rate.low)} to {write(rate.high)}" if rate else ""
 
 
 def configuration(config: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Sections of the configuration with their keys and values; top-level values come first."""
+    """Return the sections of the configuration with their keys and values; top-level values come first."""
     general = [(key, _plain(value)) for key, value in config.items() if not _nested(value)]
     sections = [("general", general)]
     for key, value in config.items():
@@ -167,8 +170,8 @@ def configuration(config: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, 
             sections.append((key, [(name, _plain(below)) for name, below in value.items()]))
         elif _nested(value):
             sections += [
-                (f"{key} {place}", [(name, _plain(below)) for name, below in part.items()])
-                for place, part in enumerate(value, start=1)
+                (f"{key} {index}", [(name, _plain(below)) for name, below in part.items()])
+                for index, part in enumerate(value, start=1)
             ]
     return sections
 

@@ -5,7 +5,7 @@ function startTheme() {
   const root = document.documentElement;
   const dark = () =>
     root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  const name = () => (button.textContent = dark() ? "Light page" : "Dark page");
+  const name = () => (button.textContent = dark() ? "Light mode" : "Dark mode");
   button.addEventListener("click", () => {
     root.dataset.theme = dark() ? "light" : "dark";
     name();

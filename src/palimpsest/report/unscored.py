@@ -1,4 +1,4 @@
-"""The page of an attack without the forgotten images: reconstructions that nothing was compared with."""
+"""The page of an attack that was not scored, because the forgotten images are unknown."""
 
 from typing import Any
 
@@ -10,19 +10,19 @@ from palimpsest.report.render import asset, content_policy, template
 from palimpsest.report.tables import configuration
 
 MOST_IMAGES = 600
-"""Reconstructions that the page shows; the run's folder holds all of them."""
+"""The largest number of reconstructions on the page. The run folder holds all of them."""
 
 
 def render_unscored(page: ReportInput) -> str:
-    """Write the page: one file, without network and without a script.
+    """Render the page: one file that loads nothing and has no script.
 
     Args:
-        page: What the attack made.
+        page: The contents of the page.
 
     Returns:
-        A whole HTML document. It holds what may be images of people: store it privately.
+        A whole HTML document. It may hold images of people and must be kept private.
     """
-    # Imported late: Matplotlib takes a second.
+    # Imported late, because Matplotlib takes half a second to import.
     from palimpsest.report import figures
 
     style = asset("report.css")
@@ -40,10 +40,10 @@ def render_unscored(page: ReportInput) -> str:
 
 
 def verified(page: ReportInput) -> dict[str, Any]:
-    """Which proofs were accepted, and the norms' picture; None where there were no proofs.
+    """Return which proofs were accepted, and the plot of their norms; both are None if there were no proofs.
 
     Args:
-        page: What the attack made.
+        page: The contents of the page.
     """
     from palimpsest.report import figures
 

@@ -1,4 +1,4 @@
-"""The verdict on a run in plain words; a failed attack is never called protection."""
+"""The verdict on a run in plain words, which never calls a failed attack protection."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from palimpsest.report.worth import baseline_failed, worth_findings
 
 
 class Level(StrEnum):
-    """How much this attack recovered."""
+    """Levels of success of an attack."""
 
     RECOVERED = "recovered"
-    """Images are told apart beyond what their class explains, and are closer than the mean image."""
-    TOLD_APART = "told apart"
-    """Images are told apart beyond what their class explains, but their pixels are no closer."""
+    """Images are identified beyond what their class explains, and are closer than the mean image."""
+    IDENTIFIED = "identified"
+    """Images are identified beyond what their class explains, but their pixels are no closer."""
     TRACES = "traces"
-    """More than chance or closer than the mean image, but no more than the class would explain."""
+    """Better than chance or closer than the mean image, but no better than the class explains."""
     NOT_RECOVERED = "not recovered"
     """Neither better than chance nor closer than the mean image."""
     NOT_SCORED = "not scored"
@@ -28,67 +28,72 @@ class Level(StrEnum):
 
 
 _HEADLINES = {
-    Level.RECOVERED: "Forgotten images can be read back.",
-    Level.TOLD_APART: "Forgotten images can be told apart, but their pixels are no closer than a mean image.",
-    Level.TRACES: (
-        "The reconstructions carry traces of the forgotten images, but no more than their class may explain."
+    Level.RECOVERED: "Forgotten images can be reconstructed.",
+    Level.IDENTIFIED: (
+        "Forgotten images can be identified by their reconstructions, but the pixels are no closer than a mean image."
     ),
-    Level.NOT_RECOVERED: "This attack did not recover the forgotten images; that is no proof of safety.",
+    Level.TRACES: (
+        "The reconstructions contain traces of the forgotten images, but no more than their class may explain."
+    ),
+    Level.NOT_RECOVERED: "This attack did not recover the forgotten images. That is no proof of safety.",
 }
 
-BASELINE_FAILED = "This attack failed without the defense as well: nothing was learned about the defense."
+BASELINE_FAILED = "This attack also fails without the defense, so this run says nothing about the defense."
+
+_NOT_SCORED = "Without the forgotten samples, nothing is scored."
 
 _INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 
 
 @dataclass(frozen=True)
 class Identification:
-    """How many reconstructions are nearest to the image that they should show."""
+    """The number of reconstructions that are closer to their own original than to any other forgotten image."""
 
     right: int
     count: int
     chance: float
-    """Share that a guess gets right."""
+    """Expected share of a random guess."""
     class_chance: float
-    """Share that a guess among the images of the right class gets right."""
+    """Expected share of a random guess among the images of the correct class."""
     interval: tuple[float, float]
     """Exact 95 % interval of the share."""
 
     @property
     def above_chance(self) -> bool:
-        """The whole interval lies above chance."""
+        """Whether the whole interval lies above chance."""
         return self.interval[0] > self.chance
 
     @property
     def above_class(self) -> bool:
-        """The whole interval lies above what knowing the class would give."""
+        """Whether the whole interval lies above a random guess within the correct class."""
         return self.above_chance and self.interval[0] > self.class_chance
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What can be said, from the most important sentence to the least."""
+    """The conclusions about a run, from the most important sentence to the least."""
 
     level: Level
     headline: str
     findings: tuple[str, ...]
     identification: Identification | None = None
-    """None where the forgotten samples are unknown."""
+    """None if the forgotten samples are unknown."""
 
     def __str__(self) -> str:
+        """Return all sentences, one on each line."""
         return "\n".join([self.headline, *self.findings])
 
 
 def judge(page: ReportInput) -> Verdict:
-    """Say what a run's numbers show.
+    """Draw conclusions from the metrics of a run.
 
-    An attack counts as better than chance only where the whole exact binomial interval of its first guesses
-    lies above chance, and as closer only where the whole interval of its MSE lies below the mean image's MSE.
-    A reconstruction that shows nothing but the class already beats chance: with C classes among n images it
-    is right C times, so that an image is only called told apart where the interval lies above C / n as well.
+    An attack counts as better than chance only if the whole exact binomial interval of its top-1 identification lies
+    above chance, and as closer only if the whole interval of its MSE lies below the MSE of the mean image. A
+    reconstruction that shows only the class already beats chance: with C classes among n images, it identifies C of
+    them. Images therefore count as identified only if the interval also lies above C / n.
 
     Args:
-        page: What was measured, and whose samples they are.
+        page: The contents of the page.
 
     Returns:
         Level, headline and findings.
@@ -102,11 +107,11 @@ def judge(page: ReportInput) -> Verdict:
     identification = identify(metrics, classes=int(labels.unique().numel()))
     comparison, closer = _compare_with_mean_image(metrics)
     level = _level(identification, closer=closer)
-    findings = [_told_apart(identification), comparison]
+    findings = [_identified(identification), comparison]
     if level is Level.NOT_RECOVERED:
         findings.append(
-            "Another attack, more auxiliary images or longer training may do better than this attack did: "
-            "its failure bounds nothing."
+            "Another attack, more auxiliary images or longer training may recover more: this failure sets no upper "
+            "bound on what can leak."
         )
     if metrics.verification:
         findings.append(_verification(metrics.verification))
@@ -122,22 +127,22 @@ def _unscored(page: ReportInput) -> Verdict:
     total = count(len(page.reconstructions))
     verification = page.metrics.verification
     if verification is None:
-        headline = f"{total} forgotten samples were reconstructed from gradients; without the truth nothing is scored."
+        headline = f"{total} forgotten samples were reconstructed from gradients. {_NOT_SCORED}"
         return Verdict(Level.NOT_SCORED, headline, ())
     accepted = (
         f"The verifier accepted {count(verification.accepted)} of them (norm at most tau = "
         f"{number(verification.tau)})."
     )
-    headline = f"{total} proofs were turned into {page.kind}; without the truth nothing is scored."
+    headline = f"{total} proofs were turned into {page.kind}. {_NOT_SCORED}"
     return Verdict(Level.NOT_SCORED, headline, (accepted,))
 
 
 def identify(metrics: Metrics, *, classes: int) -> Identification:
-    """The first guesses, with their interval.
+    """Return the top-1 identification with its interval.
 
     Args:
-        metrics: What was measured.
-        classes: Number of different classes of the forgotten images.
+        metrics: The metrics of a run; the attack must have been scored.
+        classes: The number of distinct classes of the forgotten images.
     """
     scores = metrics.reconstruction
     assert scores is not None, "the attack was scored"
@@ -149,26 +154,26 @@ def identify(metrics: Metrics, *, classes: int) -> Identification:
 
 def _level(identification: Identification, *, closer: bool) -> Level:
     if identification.above_class:
-        return Level.RECOVERED if closer else Level.TOLD_APART
+        return Level.RECOVERED if closer else Level.IDENTIFIED
     return Level.TRACES if identification.above_chance or closer else Level.NOT_RECOVERED
 
 
-def _told_apart(found: Identification) -> str:
+def _identified(found: Identification) -> str:
     if found.count == 1:
-        return "Only one image was forgotten, so that there is none to tell it apart from."
+        return "Only one image was forgotten, so there is no other image to distinguish it from."
     lower, upper = found.interval
     sentence = (
-        f"{count(found.right)} of {count(found.count)} forgotten images can be told apart from the others by "
-        f"their reconstruction ({percent(found.right / found.count)}, {_INTERVAL} {percent(lower)} to "
-        f"{percent(upper)}); chance is {_images(found.chance * found.count)}"
+        f"{count(found.right)} of {count(found.count)} forgotten images can be identified by their reconstruction "
+        f"({percent(found.right / found.count)}, {_INTERVAL} {percent(lower)} to {percent(upper)}). A random guess "
+        f"would identify {_images(found.chance * found.count)}"
     )
     if found.class_chance > found.chance:
-        sentence += f", and knowing the class alone gives {_images(found.class_chance * found.count)}"
+        sentence += f", and a guess within the correct class {_images(found.class_chance * found.count)}"
     if found.above_class:
         return sentence + "."
     if found.above_chance:
-        return sentence + ": more than chance, but no more than the class explains."
-    return sentence + ": not more than chance."
+        return sentence + ". This is more than chance, but no more than the class explains."
+    return sentence + ". The interval does not exclude chance."
 
 
 def _images(expected: float) -> str:
@@ -182,21 +187,21 @@ def _compare_with_mean_image(metrics: Metrics) -> tuple[str, bool]:
     ours, (lower, upper) = reading.value, reading.interval
     mean_image = metrics.baselines["mean_image"].mse or 0.0
     sentence = (
-        f"The mean squared error is {number(ours)} ({_INTERVAL} {number(lower)} to {number(upper)}); "
-        f"answering with the mean auxiliary image every time gives {number(mean_image)}: "
+        f"The mean squared error (MSE) of the reconstructions is {number(ours)} ({_INTERVAL} {number(lower)} to "
+        f"{number(upper)}). Always answering with the mean auxiliary image gives {number(mean_image)}: "
     )
     if upper < mean_image:
-        return sentence + "the reconstructions are closer.", True
+        return sentence + "the reconstructions are closer to the originals.", True
     if lower > mean_image:
-        return sentence + "the reconstructions are farther away.", False
-    return sentence + "the interval holds both, so that no difference is shown.", False
+        return sentence + "the reconstructions are farther from the originals.", False
+    return sentence + "the interval includes it, so there is no significant difference.", False
 
 
 def _verification(verification: VerificationMetrics) -> str:
     return (
         f"The verifier accepted {count(verification.accepted)} of {count(verification.count)} proofs (norm at most "
-        f"tau = {number(verification.tau)}). Acceptance says that a norm is small and nothing else: a proof of "
-        "zeros, made without any unlearning, would be accepted too."
+        f"tau = {number(verification.tau)}). Acceptance only means that a norm is small: a proof of zeros, made "
+        "without any unlearning, would be accepted too."
     )
 
 
@@ -213,8 +218,8 @@ def _absent_clients(owners: Tensor | None, participation: Sequence[int]) -> list
     named = ", ".join(str(client) for client in idle[:10]) + (" and others" if len(idle) > 10 else "")
     who = f"client {named}" if len(idle) == 1 else f"{count(len(idle))} clients that forget ({named})"
     return [
-        f"No round used a reply of {who}: those images never reached the original model, and there was "
-        "nothing of them to forget."
+        f"No training round used a reply of {who}. These images never reached the original model, so there was "
+        "nothing to forget."
     ]
 
 
@@ -222,20 +227,23 @@ def _accuracy(forgetting: Forgetting | None) -> list[str]:
     if forgetting is None:
         return []
     before, after = forgetting.original, forgetting.unlearned
-    # The test images stand beside them: alone, a fall reads as forgetting, also where the model became worse at all.
+    # Test accuracy is reported too, because a drop on forgotten images alone could also mean a worse model.
     return [
         f"The model classified {percent(before.forgotten)} of the forgotten images correctly before unlearning and "
-        f"{percent(after.forgotten)} after it; of test images, which it never saw, {percent(before.test)} and "
-        f"{percent(after.test)}."
+        f"{percent(after.forgotten)} afterwards. On test images, which it never saw, its accuracy was "
+        f"{percent(before.test)} before and {percent(after.test)} afterwards."
     ]
 
 
 def judge_samples(metrics: Metrics, kind: str) -> Verdict:
-    """Say what an attack's numbers show of samples that are not images.
+    """Draw conclusions from the metrics of an attack on samples that are not images.
 
     Args:
-        metrics: What was measured.
-        kind: What the samples are, such as "rows of a table".
+        metrics: The metrics of a run; the attack must have been scored.
+        kind: The kind of the samples, such as "rows of a table".
+
+    Returns:
+        Level, headline and findings.
     """
     scores, typical = metrics.reconstruction, metrics.baselines["typical"]
     assert scores is not None, "the attack was scored"
@@ -249,27 +257,29 @@ def judge_samples(metrics: Metrics, kind: str) -> Verdict:
     ends = reading.interval
     closer = ends[1] < usual if name == "mse" else ends[0] > usual
     if identification.above_chance and closer:
-        level, headline = Level.RECOVERED, "Forgotten samples can be read back."
+        level, headline = Level.RECOVERED, "Forgotten samples can be reconstructed."
     elif identification.above_chance or closer:
-        level, headline = Level.TRACES, "The reconstructions carry traces of the forgotten samples."
+        level, headline = Level.TRACES, "The reconstructions contain traces of the forgotten samples."
     elif baseline_failed(metrics):
         level, headline = Level.NOT_RECOVERED, BASELINE_FAILED
     else:
         level = Level.NOT_RECOVERED
-        headline = "This attack did not recover the forgotten samples; that is no proof of safety."
+        headline = "This attack did not recover the forgotten samples. That is no proof of safety."
     if name == "mse":
         comparison = (
-            f"The mean squared error is {number(reading.value)} ({number(ends[0])} to {number(ends[1])}), each column "
-            f"in units of its deviation; answering with the mean row every time gives {number(usual)}."
+            f"The mean squared error is {number(reading.value)} ({_INTERVAL} {number(ends[0])} to {number(ends[1])}), "
+            f"with each column in units of its standard deviation. Always answering with the mean row gives "
+            f"{number(usual)}."
         )
     else:
         comparison = (
-            f"{percent(reading.value)} of the tokens are right and in place ({percent(ends[0])} to "
-            f"{percent(ends[1])}); answering with each place's most frequent token gives {percent(usual)}."
+            f"{percent(reading.value)} of the tokens are correct ({_INTERVAL} {percent(ends[0])} to "
+            f"{percent(ends[1])}). Always answering with the most frequent token of each position gives "
+            f"{percent(usual)}."
         )
     findings = [
-        f"{count(right)} of {count(total)} forgotten {kind} can be told apart from the others by their reconstruction "
-        f"({percent(right / total)}, 95 % interval {percent(low)} to {percent(high)}); chance is 1.",
+        f"{count(right)} of {count(total)} forgotten {kind} can be identified by their reconstruction "
+        f"({percent(right / total)}, {_INTERVAL} {percent(low)} to {percent(high)}). A random guess would identify 1.",
         comparison,
     ]
     if metrics.verification:
@@ -279,9 +289,7 @@ def judge_samples(metrics: Metrics, kind: str) -> Verdict:
             f"tau = {number(verification.tau)})."
         )
     findings += (
-        sentence.replace("images", "samples")
-        .replace("the image", "the sample")
-        .replace("the mean image", "one answer to everything")
+        sentence.replace("the mean image", "a constant answer").replace("image", "sample")
         for sentence in worth_findings(metrics)
     )
     return Verdict(level, headline, tuple(findings), identification)

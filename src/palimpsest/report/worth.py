@@ -1,4 +1,4 @@
-"""What the proofs are worth to attackers who know the defenses, to one who holds candidates, and to a verifier."""
+"""Findings about defenses, the linkage attack and forged proofs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,27 +8,27 @@ from palimpsest.proofs import RECOGNIZED
 from palimpsest.report.scores import count, number, percent
 
 Cell = tuple[str, str]
-"""A number as text, and the ends of its interval; empty where there is none."""
+"""A number as text, and its interval as text; the interval is empty if there is none."""
 
 _SOUND = 0.9
 _ATTACKERS = {
-    "adaptive": "knows the defenses and has learned through them",
-    "non-adaptive": "has learned from undefended differences",
-    "undefended": "sees the proofs before the defenses: what the attack is worth",
+    "adaptive": "knows the defenses and was trained on defended proofs",
+    "non-adaptive": "does not know the defenses and was trained on undefended proofs",
+    "undefended": "receives the proofs without the defenses, which shows how strong the attack is",
 }
 _STATISTICS = {
-    "imitation": "it is what the auditor's own imitation of the defenses gives for the image",
-    "alignment": "it points where the image's undefended difference points",
-    "orthogonality": "it is orthogonal to the image's undefended difference",
-    "norm": "its norm is that of the image's difference",
+    "imitation": "the proof matches the auditor's own imitation of the defenses on the image",
+    "alignment": "the proof points in the direction of the image's undefended gradient difference",
+    "orthogonality": "the proof is orthogonal to the image's undefended gradient difference",
+    "norm": "the proof has the norm of the image's gradient difference",
 }
 
 
 def attacker_rows(metrics: Metrics) -> list[tuple[str, str, list[Cell]]]:
-    """Name, meaning and scores (MSE, PSNR, identified) of each attacker; empty where no defense was used.
+    """Return name, description and scores (MSE, PSNR, top-1 identification) of each attacker.
 
     Args:
-        metrics: What was measured.
+        metrics: The metrics of a run. Without defenses, there are no rows.
     """
     if not metrics.attackers:
         return []
@@ -37,15 +37,18 @@ def attacker_rows(metrics: Metrics) -> list[tuple[str, str, list[Cell]]]:
 
 
 def baseline_failed(metrics: Metrics) -> bool:
-    """Whether the attack fails on the undefended proofs of the same run, so that its failure shows nothing."""
+    """Return whether the attack also fails on the undefended proofs, so that its failure says nothing."""
     return metrics.undefended_baseline is not None and not metrics.undefended_baseline.passed
 
 
 def soundness_rows(metrics: Metrics) -> dict[str, Any] | None:
-    """The forgers, and each verifier's area with its interval against each of them; None where not measured.
+    """Return the forgeries, with the area under the ROC curve of each check against each of them.
 
     Args:
-        metrics: What was measured.
+        metrics: The metrics of a run.
+
+    Returns:
+        The table's contents, or None if soundness was not measured.
     """
     soundness = metrics.soundness
     if soundness is None:
@@ -61,10 +64,10 @@ def soundness_rows(metrics: Metrics) -> dict[str, Any] | None:
 
 
 def worth_findings(metrics: Metrics) -> Iterator[str]:
-    """What the verdict says about defenses, the linkage attack and verification.
+    """Yield the findings about defenses, the linkage attack and forged proofs.
 
     Args:
-        metrics: What was measured; the attack was scored.
+        metrics: The metrics of a run; the attack must have been scored.
     """
     yield from _on_attackers(metrics)
     yield from _on_baseline(metrics)
@@ -74,22 +77,22 @@ def worth_findings(metrics: Metrics) -> Iterator[str]:
         right = round(linkage.identified * total)
         low, high = (percent(end) for end in linkage.intervals[0])
         sentence = (
-            f"An auditor who holds the forgotten images among its candidates can tell which proof is whose for "
-            f"{count(right)} of {count(total)} ({low} to {high}; a guess gets {percent(linkage.chance)})"
+            f"An auditor who already has the forgotten images as candidates can link {count(right)} of {count(total)} "
+            f"proofs to the right image (95 % interval {low} to {high}; chance {percent(linkage.chance)})"
         )
-        yield f"{sentence}: {_why(linkage.statistic, metrics)}." if right > 0 else f"{sentence}."
+        yield f"{sentence}, because {_why(linkage.statistic, metrics)}." if right > 0 else f"{sentence}."
     if metrics.soundness and metrics.soundness.worst:
         worst = metrics.soundness.worst
         best = max(worst, key=lambda name: worst[name][0])
         area = worst[best][0]
         finding = (
-            f"the {_check(best)} tells every forgery tried from an honest proof (area under the ROC curve "
-            f"{number(area)} at worst), if the party commits to its proofs before the challenge"
+            f"the {_check(best)} detects every forgery that was tried (worst area under the ROC curve: "
+            f"{number(area)}), provided that the party commits to its proofs before the challenge"
             if area >= _SOUND
-            else f"no check tells all forgeries tried from honest proofs (the best, the {_check(best)}, reaches an "
-            f"area of {number(area)}; 0.5 is a coin)"
+            else f"none detects all forgeries that were tried (the best one, the {_check(best)}, has an area under "
+            f"the ROC curve of {number(area)} at worst; 0.5 is chance)"
         )
-        yield f"Of the checks that an auditor could make of these proofs, {finding}."
+        yield f"Of the checks that an auditor could run on these proofs, {finding}."
 
 
 def _total(metrics: Metrics) -> int:
@@ -105,33 +108,33 @@ def _on_attackers(metrics: Metrics) -> Iterator[str]:
         name: round(attacker.reconstruction.identification_top1 * total)
         for name, attacker in metrics.attackers.items()
     }
-    whose = {
-        "undefended": "without the defenses the same attack",
-        "non-adaptive": "an attacker who does not know of them",
+    subjects = {
+        "undefended": "without the defenses, the same attack",
+        "non-adaptive": "an attacker who does not know the defenses",
     }
     parts = [
-        f"{who} tells {count(right[name])} of {count(total)} apart ({_interval(right[name], total)})"
-        for name, who in whose.items()
+        f"{subject} identifies {count(right[name])} of {count(total)} ({_interval(right[name], total)})"
+        for name, subject in subjects.items()
         if name in right
     ]
-    yield f"The numbers above are of an attacker who knows the defenses; {', and '.join(parts)}."
+    yield f"The numbers above describe an attacker who knows the defenses. For comparison: {'; '.join(parts)}."
 
 
 def _on_baseline(metrics: Metrics) -> Iterator[str]:
-    """The same attack without the defenses, where it was made."""
+    """Yield the findings about the same attack without the defenses, if it was run."""
     baseline = metrics.undefended_baseline
     if baseline is None:
         return
     low, high = (percent(end) for end in baseline.interval)
     if "undefended" not in metrics.attackers:
         yield (
-            f"Without the defenses the same attack tells {percent(baseline.identified)} apart (95 % interval {low} "
-            f"to {high}; a guess {percent(baseline.chance)}), with a mean squared error of {number(baseline.mse)}."
+            f"Without the defenses, the same attack identifies {percent(baseline.identified)} (95 % interval {low} to "
+            f"{high}; chance {percent(baseline.chance)}), with a mean squared error of {number(baseline.mse)}."
         )
     if not baseline.passed:
         yield (
-            "The attack fails without the defenses as well: that it fails with them says nothing about them. It tells "
-            f"no more than chance apart (95 % interval {low} to {high}) and comes no closer than the mean image."
+            "The attack also fails without the defenses, so its failure with them says nothing about them. It "
+            f"identifies no more than chance (95 % interval {low} to {high}) and is no closer than the mean image."
         )
 
 
@@ -142,7 +145,7 @@ def _interval(right: int, total: int) -> str:
 
 def _why(statistic: str, metrics: Metrics) -> str:
     if statistic == "imitation" and not metrics.attackers:
-        return "it is the image's gradient difference"
+        return "the proof is the image's gradient difference"
     return _STATISTICS[statistic]
 
 
@@ -163,5 +166,5 @@ def _check(name: str) -> str:
 
 
 def _area(area: tuple[float, float, float]) -> Cell:
-    middle, low, high = area
-    return f"{middle:.2f}", "" if low == high else f"{low:.2f} to {high:.2f}"
+    estimate, low, high = area
+    return f"{estimate:.2f}", "" if low == high else f"{low:.2f} to {high:.2f}"

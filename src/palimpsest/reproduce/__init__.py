@@ -1,4 +1,4 @@
-"""The tables and figures that are published, made again."""
+"""Reproduction of published tables and figures."""
 
 from palimpsest.reproduce.catalog import STUDIES
 from palimpsest.reproduce.forgetting import ForgettingRow, forgetting_table

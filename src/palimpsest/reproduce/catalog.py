@@ -1,4 +1,4 @@
-"""All studies, and the tables that are no grid of audits."""
+"""Catalog of all studies, and of the tables that are not grids of audits."""
 
 import importlib
 from dataclasses import dataclass
@@ -9,18 +9,19 @@ from palimpsest.reproduce.dragd import STUDIES as SERVER_STUDIES
 from palimpsest.reproduce.igf import STUDIES as AUDITOR_STUDIES
 
 STUDIES = AUDITOR_STUDIES | DEFENSE_STUDIES | SERVER_STUDIES
-"""Every study by the name of its command."""
+"""All studies by the name of their command."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of its own making.
+    """A table that a function of its own makes.
 
     Args:
-        title: What it compares.
-        preset: Where it starts from.
-        module: Where its function is found, which writes `<name>.md` and `<name>.json` into `out`.
-        function: The function; it takes a configuration, `out`, `data_dir` and `console`.
+        title: One line about what the table compares.
+        preset: Name of the preset with the table's default configuration.
+        module: Name of the module with the function.
+        function: Name of the function that writes `<name>.md` and `<name>.json` into `out`; it takes a configuration,
+            `out`, `data_dir` and `console`.
     """
 
     title: str
@@ -29,7 +30,7 @@ class Table:
     function: str
 
     def make(self, *arguments: Any, **settings: Any) -> None:
-        """Call the function; its module is imported late, for it brings the whole audit along."""
+        """Import the module late, because it imports the whole audit, and call the function."""
         getattr(importlib.import_module(self.module), self.function)(*arguments, **settings)
 
 
@@ -41,22 +42,22 @@ TABLES = {
         "forgetting_table",
     ),
     "verifiers": Table(
-        "Compare the checks of a proof, against every kind of party that did not retrain",
+        "Compare the verifiers of a proof against every kind of party that did not retrain",
         "digits",
         "palimpsest.reproduce.verifiers",
         "verifier_table",
     ),
     "intersection": Table(
-        "How many obfuscated proofs of one sample give it away",
+        "Leakage from repeated obfuscated proofs of the same sample",
         "digits-directions",
         "palimpsest.reproduce.intersection",
         "intersection_table",
     ),
     "labels": Table(
-        "How many of the forgotten samples' classes a server reads, by rule and by size of the batch",
+        "Share of the forgotten samples' classes that a server infers, by rule and batch size",
         "mnist-dragd",
         "palimpsest.reproduce.labels",
         "label_table",
     ),
 }
-"""Every such table by the name of its command."""
+"""All such tables by the name of their command."""

@@ -1,4 +1,4 @@
-"""What each defense hides, and what it leaves of the proof: cells and columns of the studies of defenses."""
+"""Cells and columns of the studies of defenses: leakage, and soundness of the defended proofs."""
 
 from functools import partial
 from typing import Any
@@ -8,9 +8,10 @@ from palimpsest.metrics import Metrics, Reading
 from palimpsest.reproduce.recommendation import recommend
 from palimpsest.reproduce.study import Cell, Column, Study
 
-# The paper prints one number for each defense. Sign compression has no setting; 0.01 is read as the perturbation's
-# scale, with a factor of 1; 0.1 as the smoothing's alpha, whose window is not given; 0.1 as the noise's deviation.
-PAPERS_DEFENSES: dict[str, dict[str, Any]] = {
+# The paper prints one number for each defense except sign compression, which has no setting. We take 0.01 as the scale
+# of the perturbation (with a factor of 1), 0.1 as the alpha of the smoothing (whose window is not given), and 0.1 as
+# the standard deviation of the noise.
+PAPER_DEFENSES: dict[str, dict[str, Any]] = {
     "prune-0.7": {"name": "prune", "ratio": 0.7},
     "prune-0.8": {"name": "prune", "ratio": 0.8},
     "prune-0.9": {"name": "prune", "ratio": 0.9},
@@ -20,9 +21,9 @@ PAPERS_DEFENSES: dict[str, dict[str, Any]] = {
     "smooth": {"name": "smooth", "alpha": 0.1},
     "orthogonal": {"name": "orthogonal"},
 }
-"""IGF's Table 2 and Fig. 5."""
+"""Defenses of IGF's Table 2 and Fig. 5."""
 
-_OTHERS: dict[str, dict[str, Any]] = {
+_MORE_DEFENSES: dict[str, dict[str, Any]] = {
     "prune-0.99": {"name": "prune", "ratio": 0.99},
     "gaussian-0.01": {"name": "gaussian", "sigma": 0.01},
     "gaussian-1": {"name": "gaussian", "sigma": 1.0},
@@ -41,12 +42,12 @@ _OTHERS: dict[str, dict[str, Any]] = {
 _PRESETS = {"digits": "digits", "cifar10": "cifar10-convnet-retrain-sample"}
 
 ADAPTIVE_NOTE = (
-    "The first scores are of an attacker who has learned through the defense, with randomness and secrets of its own; "
-    "the non-adaptive one has learned from undefended differences."
+    "The first scores are those of an adaptive attacker, which learns from differences under the same defense, with "
+    "its own randomness and secrets. The non-adaptive attacker learns from undefended differences."
 )
 
 
-def _of(attacker: str, score: str, heading: str, form: str) -> Column:
+def _attacker_column(attacker: str, score: str, heading: str, form: str) -> Column:
     return Column(heading, score_column(score, attacker), form)
 
 
@@ -76,19 +77,21 @@ def _read_accuracy(metrics: Metrics) -> Reading | None:
 
 
 NON_ADAPTIVE = (
-    _of("non-adaptive", "mse", "non-adaptive MSE", ".4f"),
-    _of("non-adaptive", "psnr", "PSNR", ".2f"),
-    _of("non-adaptive", "lpips", "LPIPS", ".3f"),
-    _of("non-adaptive", "identification_top1", "top 1", ".1%"),
+    _attacker_column("non-adaptive", "mse", "non-adaptive MSE", ".4f"),
+    _attacker_column("non-adaptive", "psnr", "PSNR", ".2f"),
+    _attacker_column("non-adaptive", "lpips", "LPIPS", ".3f"),
+    _attacker_column("non-adaptive", "identification_top1", "identified (top-1)", ".1%"),
 )
-MEAN_IMAGE = Column("mean image's MSE", _read_mean_image, ".4f")
-"""What an attacker gets who answers with the mean of its own images, whatever the proof."""
+MEAN_IMAGE = Column("MSE of the mean image", _read_mean_image, ".4f")
+"""Error of an attacker that ignores the proof and answers with the mean of its own images."""
 
-CONFIRMED = Column("confirmed", read_linkage, ".1%")
+LINKED = Column("linked", read_linkage, ".1%")
+"""Share of proofs that the linkage attack assigns to the correct candidate."""
 FOUND = tuple(
-    Column(f"found at {rate}", partial(_read_found, place=place), ".1%")
+    Column(f"found at {rate} false positives", partial(_read_found, place=place), ".1%")
     for place, rate in enumerate(("0.1 %", "1 %"))
 )
+"""True positive rates of the linkage attack."""
 _SOUND = tuple(
     Column(name, partial(_read_worst, verifier=verifier), ".2f")
     for name, verifier in (
@@ -102,7 +105,7 @@ _ACCURACY = Column("accuracy", _read_accuracy, ".1%")
 
 
 def _frontier() -> list[Cell]:
-    defenses = {**PAPERS_DEFENSES, **_OTHERS}
+    defenses = {**PAPER_DEFENSES, **_MORE_DEFENSES}
     return [
         Cell(f"{data}-{name}", preset, {"defenses": [defense]} if defense else {})
         for data, preset in _PRESETS.items()
@@ -115,28 +118,31 @@ STUDIES = {
     for study in (
         Study(
             "defense-frontier",
-            "What a defense hides, and what it leaves of the proof",
-            "Palimpsest's own",
+            "Leakage and soundness of proofs under each defense",
+            "Palimpsest",
             _frontier,
             "frontier",
             columns=(
                 MEAN_IMAGE,
-                _of("non-adaptive", "identification_top1", "non-adaptive top 1", ".1%"),
-                CONFIRMED,
+                _attacker_column(
+                    "non-adaptive", "identification_top1", "non-adaptive identified (top-1)", ".1%"
+                ),
+                LINKED,
                 *FOUND,
                 *_SOUND,
                 _ACCURACY,
             ),
             notes=(
                 ADAPTIVE_NOTE,
-                "Confirmed: proofs that fit their own image better than all the other forgotten ones do; found: right "
-                "pairs, where that share of the wrong ones is taken for right.",
-                "Of each verifier, the area under the ROC curve against the forger that deceives it best (0.5 is a "
-                "coin, and below it a forgery looks better than a proof); the spot check asks for a commitment first.",
-                "Accuracy is the unlearned model's, which no defense of the proofs touches.",
+                "Linked: share of proofs that fit their own image better than any other forgotten image. Found: share "
+                "of matching pairs of proof and image found at that false positive rate.",
+                "Verifiers: area under the ROC curve against the forger that deceives the verifier best; 0.5 is "
+                "chance, and below it forgeries look better than honest proofs. The spot check requires a commitment "
+                "first.",
+                "Accuracy: test accuracy of the unlearned model, which defenses of the proofs do not change.",
             ),
             conclude=recommend,
         ),
     )
 }
-"""Every study by the name of its command."""
+"""All studies of defenses by the name of their command."""

@@ -1,4 +1,4 @@
-"""DRAGD's table (arXiv 2507.09602), and what its summary leaves to be checked: what each one's cells are."""
+"""Cells of DRAGD's table (arXiv 2507.09602), and of studies that follow up on its summary."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -7,8 +7,8 @@ from typing import Any
 from palimpsest.metrics import Metrics, PartMetrics, Reading
 from palimpsest.reproduce.study import Cell, Column, Study
 
-# Attacks with the gradient's sign take thousands of steps in their papers: a tenth of them here, told in the notes, and
-# in float32, which is enough for a sign.
+# Attacks that use the sign of the gradient take thousands of steps in their papers. They take a tenth of the steps in
+# these studies, as the notes state, and run in float32, which is enough for a sign.
 _ATTACKS: dict[str, dict[str, Any]] = {
     "dragdp": {"name": "dragdp"},
     "dragdp-printed": {"name": "dragdp", "space": "box", "prior_stage_one": False, "residual": False},
@@ -34,23 +34,25 @@ def _read_prior(metrics: Metrics, score: str) -> Reading | None:
     return _score(metrics.prior, score)
 
 
-_PART = Column("part", lambda metrics: _score(metrics.retained, "mse"), ".4f")
+_RETAINED = Column("retained: MSE", lambda metrics: _score(metrics.retained, "mse"), ".4f")
 _PRIOR = tuple(
     Column(heading, partial(_read_prior, score=score), form)
     for heading, score, form in (("prior alone: MSE", "mse", ".4f"), ("SSIM", "ssim", ".3f"))
 )
-_PARTS = (
-    "Part: the MSE of the retained samples. Prior alone: what the public images score from which the search for the "
-    "forgotten samples starts. Absent where an attack has none of them."
+_RETAINED_NOTE = (
+    "Retained: MSE of the reconstructed retained samples. Prior alone: scores of the public images from which the "
+    "search for the forgotten samples starts. Absent if the attack does not use them."
 )
 _MOVED = Column(
-    "moved",
+    "parameter distance",
     lambda metrics: None if metrics.parameter_distance is None else Reading(metrics.parameter_distance),
     ".2g",
 )
-_AWAY = "Moved: the L2 distance of the parameters before and after unlearning."
-_PAIRED = "Reconstructions were paired with originals batch by batch, so that the total MSE is smallest."
-_FRESH = "The network has uniform random weights and one short round of training: it still guesses at chance."
+_DISTANCE_NOTE = "Parameter distance: L2 distance between the parameters before and after unlearning."
+_PAIRED = "Reconstructions are paired with originals within each batch by the assignment with the smallest total MSE."
+_FRESH = (
+    "The network has uniform random weights and one short round of training; its accuracy is still at chance."
+)
 
 
 def _table() -> list[Cell]:
@@ -58,7 +60,7 @@ def _table() -> list[Cell]:
 
 
 def _batch_size() -> list[Cell]:
-    """The same fifty samples are forgotten in every cell, and the same model unlearns them: batches alone differ."""
+    """Make cells that forget the same fifty samples with the same model and differ in the batch size only."""
     return [
         _cell(
             f"forgotten-{size}",
@@ -86,7 +88,7 @@ def _privacy_noise() -> list[Cell]:
 
 
 def _domains() -> list[Cell]:
-    """The same attack with a prior of its own kind, and of another."""
+    """Make cells of one attack with an in-distribution and an out-of-distribution prior."""
     return [
         _cell(
             f"{data}-prior-{prior}",
@@ -103,8 +105,8 @@ def _domains() -> list[Cell]:
     ]
 
 
-def _moved(distance: float, count: int = 20) -> dict[str, Any]:
-    """Unlearning by one step up the forgotten samples' loss, cut to this length."""
+def _ascent_step(distance: float, count: int = 20) -> dict[str, Any]:
+    """Return unlearning by one ascent step on the forgotten samples' loss, clipped to this length."""
     return {
         "method": "ascent",
         "count": count,
@@ -116,7 +118,7 @@ def _moved(distance: float, count: int = 20) -> dict[str, Any]:
 
 
 def _step() -> list[Cell]:
-    """The unlearned model a step of 0.01 away, in batches and images of several sizes."""
+    """Make cells with an unlearning step of length 0.01, over several batch and image sizes."""
     kinds: dict[str, tuple[str, int, int, int, dict[str, Any]]] = {
         "mnist-1+1": ("mnist", 1, 1, 20, {}),
         "mnist-4+1": ("mnist", 4, 1, 20, {}),
@@ -128,40 +130,40 @@ def _step() -> list[Cell]:
     return [
         _cell(
             f"{name}-{attack}",
-            of,
+            dataset,
             _ATTACKS[attack],
             data=data,
             observation={"retained": retained, "forgotten": forgotten},
-            unlearning=_moved(0.01, batches * forgotten),
+            unlearning=_ascent_step(0.01, batches * forgotten),
         )
-        for name, (of, retained, forgotten, batches, data) in kinds.items()
+        for name, (dataset, retained, forgotten, batches, data) in kinds.items()
         for attack in ("dragdp", "dragd")
     ]
 
 
 def _distance() -> list[Cell]:
     lengths = [
-        _cell(f"distance-{distance:g}", "mnist", _ATTACKS["dragdp"], unlearning=_moved(distance))
+        _cell(f"distance-{distance:g}", "mnist", _ATTACKS["dragdp"], unlearning=_ascent_step(distance))
         for distance in (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
     ]
-    plain = _cell(
+    unclipped = _cell(
         "learning-rate-0.01",
         "mnist",
         _ATTACKS["dragdp"],
-        unlearning=_moved(1e6) | {"learning_rate": 0.01},
+        unlearning=_ascent_step(1e6) | {"learning_rate": 0.01},
     )
-    return [*lengths, plain]
+    return [*lengths, unclipped]
 
 
 def _cell(
     name: str,
-    of: str,
+    dataset: str,
     attack: Mapping[str, Any],
     *,
     position: float | None = None,
     **changes: Any,
 ) -> Cell:
-    return Cell(name, f"{of}-dragdp", {"attack": attack, **changes}, position=position)
+    return Cell(name, f"{dataset}-dragdp", {"attack": attack, **changes}, position=position)
 
 
 STUDIES = {
@@ -169,67 +171,67 @@ STUDIES = {
     for study in (
         Study(
             "dragd-table",
-            "Reconstruction from the server: every attack on the same observations",
-            "DRAGD, the table of MNIST, CIFAR-10 and LFW; its figures are on no one scale and not printed here",
+            "Reconstruction by the server: every attack on the same observations",
+            "DRAGD, table of MNIST, CIFAR-10 and LFW; its values have no common scale and are not repeated",
             _table,
-            columns=(_PART, *_PRIOR, _MOVED),
+            columns=(_RETAINED, *_PRIOR, _MOVED),
             notes=(
                 _FRESH,
                 _PAIRED,
-                _PARTS,
-                _AWAY,
-                "dragd-printed and dragdp-printed are the paper's: stage 2 takes stage 1's answer for the truth, and "
-                "public images start stage 2 alone. dragd and dragdp also count what stage 1 left unexplained, and "
-                "dragdp starts both stages from public images, in the coordinates in which these are white noise.",
-                "inverting-gradients, giamu and fuia take a tenth of their papers' steps, and giamu one start.",
+                _RETAINED_NOTE,
+                _DISTANCE_NOTE,
+                "dragd-printed and dragdp-printed follow the paper: stage 2 treats the result of stage 1 as exact, and "
+                "public images initialize stage 2 only. dragd and dragdp also fit the residual of stage 1, and dragdp "
+                "initializes both stages from public images, in coordinates in which these are white noise.",
+                "inverting-gradients, giamu and fuia take a tenth of the steps of their papers, and giamu one restart.",
             ),
         ),
         Study(
             "dragd-step",
-            "The unlearned model a step of 0.01 away",
-            "Palimpsest's own; DRAGD's batches are not known",
+            "Reconstruction after an unlearning step of length 0.01",
+            "Palimpsest; the batch sizes of DRAGD are unknown",
             _step,
-            columns=(_PART, *_PRIOR, _MOVED),
-            notes=(_FRESH, _PAIRED, _PARTS, _AWAY),
+            columns=(_RETAINED, *_PRIOR, _MOVED),
+            notes=(_FRESH, _PAIRED, _RETAINED_NOTE, _DISTANCE_NOTE),
         ),
         Study(
             "dragd-distance",
-            "How far unlearning moved the model",
-            "Palimpsest's own",
+            "Reconstruction by the distance between the models",
+            "Palimpsest",
             _distance,
-            columns=(_PART, *_PRIOR, _MOVED),
-            notes=(_FRESH, _PARTS, _AWAY),
+            columns=(_RETAINED, *_PRIOR, _MOVED),
+            notes=(_FRESH, _RETAINED_NOTE, _DISTANCE_NOTE),
         ),
         Study(
             "dragd-batch-size",
-            "How many samples a batch forgets",
-            "DRAGD, sensitivity to the unlearning batch size, which its summary asks for",
+            "Reconstruction by the number of forgotten samples in a batch",
+            "DRAGD, sensitivity to the unlearning batch size, as its summary suggests",
             _batch_size,
             "curve",
-            axis="forgotten samples of a batch",
-            columns=(_PART, *_PRIOR, _MOVED),
-            notes=(_FRESH, _PAIRED, _PARTS, _AWAY),
+            axis="forgotten samples in a batch",
+            columns=(_RETAINED, *_PRIOR, _MOVED),
+            notes=(_FRESH, _PAIRED, _RETAINED_NOTE, _DISTANCE_NOTE),
         ),
         Study(
             "dragd-privacy-noise",
             "Clipping and Gaussian noise on the clients' gradients",
-            "DRAGD, differential privacy, which its summary asks for",
+            "DRAGD, differential privacy, as its summary suggests",
             _privacy_noise,
-            columns=(_PART, *_PRIOR, _MOVED),
+            columns=(_RETAINED, *_PRIOR, _MOVED),
             notes=(
                 _FRESH,
-                _PARTS,
-                "Delta is 1e-5, the clip 1, and epsilon is that of one gradient's release.",
+                _RETAINED_NOTE,
+                "Delta is 1e-5, the clipping norm is 1, and epsilon covers the release of a single gradient.",
             ),
         ),
         Study(
             "dragd-domains",
-            "A prior of the same kind, and of another",
-            "DRAGDP, other domains than faces, which its summary asks for",
+            "Priors from the same and from another domain",
+            "DRAGDP, domains other than faces, as its summary suggests",
             _domains,
-            columns=(_PART, *_PRIOR, _MOVED),
-            notes=(_FRESH, _PARTS, _AWAY),
+            columns=(_RETAINED, *_PRIOR, _MOVED),
+            notes=(_FRESH, _RETAINED_NOTE, _DISTANCE_NOTE),
         ),
     )
 }
-"""Every study of the server's attacks by the name of its command."""
+"""All studies of server attacks by the name of their command."""

@@ -1,4 +1,4 @@
-"""The forgetting table: what each unlearning method keeps, loses and costs, beside exact retraining."""
+"""Forgetting table: accuracy, membership inference and cost of each unlearning method, next to exact retraining."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,18 +21,19 @@ METHODS = ("retrain", "ascent", "federaser", "rapid")
 
 @dataclass(frozen=True)
 class ForgettingRow:
-    """One method's row; accuracies and rates are shares in [0, 1].
+    """Row of one unlearning method; accuracies are shares in [0, 1].
 
     Args:
         method: The unlearning method, or `original` for the model before unlearning.
         retained: Accuracy on the retained training samples.
-        forgotten: Accuracy on the forgotten ones.
+        forgotten: Accuracy on the forgotten samples.
         test: Accuracy on the test split.
-        membership_auc: AUC of the loss attack on the forgotten samples; 0.5 is a coin.
-        distance: L2 distance to the exactly retrained model.
-        seconds: What unlearning took.
-        relative_seconds: The same in units of retraining.
-        intervals: 95 % intervals of the accuracies and the AUC, by their names.
+        membership_auc: AUC of the loss attack on the forgotten samples; 0.5 is chance.
+        distance: L2 distance to the exactly retrained model. This and the times are None in the row of the original
+            model.
+        seconds: Wall-clock time of unlearning in seconds.
+        relative_seconds: That time divided by the time of retraining.
+        intervals: 95 % intervals of the accuracies and the AUC, by name.
     """
 
     method: str
@@ -54,17 +55,17 @@ def forgetting_table(
     data_dir: Path | None = None,
     console: Console | None = None,
 ) -> list[ForgettingRow]:
-    """Unlearn by each method, from the same training, and write `forgetting.md` and `forgetting.json`.
+    """Unlearn by each method, from the same trained model, and write `forgetting.md` and `forgetting.json`.
 
     Args:
-        config: Data, model, federation and what is forgotten; its own method is not used.
-        out: The folder of the table; each method has a run folder in it, so that nothing is computed twice.
-        methods: Names of unlearning methods, each with its defaults; retraining is always among them.
-        data_dir: A folder that mirrors the data sets.
-        console: Where stages print their lines.
+        config: Data, model, federation and unlearning request; its unlearning method is ignored.
+        out: The folder of the table. It holds a run folder for each method, whose finished stages are reused.
+        methods: Names of unlearning methods, each with its defaults; retraining is always included.
+        data_dir: A folder that mirrors the data sets; None means the default folder.
+        console: Console for the stages' output; if omitted, nothing is printed.
 
     Returns:
-        The row of the original model, then one for each method.
+        The row of the original model, then a row for each method.
     """
     data = load_data(config.data, clients=config.federation.clients, seed=config.seed, data_dir=data_dir)
     federation = Federation(data, config.model, config.federation, config.seed, pick_device(config.device))
@@ -98,14 +99,15 @@ def forgetting_table(
 
 
 def markdown(rows: Sequence[ForgettingRow], *, classes: int) -> str:
-    """The table as Markdown.
+    """Format the table as Markdown.
 
     Args:
-        rows: The table's.
-        classes: How many the samples have: one in so many is right by chance.
+        rows: Rows of the table.
+        classes: Number of classes, which gives the chance level of the accuracies.
     """
     head = (
-        "| model | retained | forgotten | test | membership AUC | distance to retrained | seconds | of retraining |\n"
+        "| model | retained | forgotten | test | membership AUC | distance to retrained | seconds | "
+        "relative to retraining |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
     )
     table = head + "".join(
@@ -114,7 +116,7 @@ def markdown(rows: Sequence[ForgettingRow], *, classes: int) -> str:
         f"{_cell(row.seconds, '.1f')} | {_cell(row.relative_seconds, '.2f')} |\n"
         for row in rows
     )
-    return f"{table}\nIntervals: 95 %. By chance an accuracy is {1 / classes:.1%}, and the AUC 0.5.\n"
+    return f"{table}\nBrackets: 95 % intervals. Chance: {1 / classes:.1%} for accuracies, 0.5 for the AUC.\n"
 
 
 def _row(
@@ -123,7 +125,7 @@ def _row(
     sizes: tuple[int, int, int, int],
     distance: float | None = None,
     seconds: float | None = None,
-    of_retraining: float = 1.0,
+    retraining_seconds: float = 1.0,
 ) -> ForgettingRow:
     retained, forgotten, test, others = sizes
     rates = {
@@ -140,7 +142,7 @@ def _row(
         membership_auc=behavior.membership.auc,
         distance=distance,
         seconds=seconds,
-        relative_seconds=seconds / of_retraining if seconds else None,
+        relative_seconds=seconds / retraining_seconds if seconds else None,
         intervals={name: (rate.low, rate.high) for name, rate in rates.items() if rate},
     )
 

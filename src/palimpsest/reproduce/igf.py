@@ -1,6 +1,6 @@
-"""IGF's tables and figures (arXiv 2505.11097), and our own beside them: what each one's cells are."""
+"""Cells of IGF's tables and figures (arXiv 2505.11097), and of related studies by Palimpsest."""
 
-from palimpsest.reproduce.defenses import ADAPTIVE_NOTE, MEAN_IMAGE, NON_ADAPTIVE, PAPERS_DEFENSES
+from palimpsest.reproduce.defenses import ADAPTIVE_NOTE, MEAN_IMAGE, NON_ADAPTIVE, PAPER_DEFENSES
 from palimpsest.reproduce.published import TABLE_1, TABLE_2, TABLE_4, TABLE_5
 from palimpsest.reproduce.study import Cell, Study
 
@@ -9,17 +9,15 @@ _RESNET = "cifar10-resnet20-retrain-sample"
 _METHODS = {"retrain": "EFU", "ascent": "AFU"}
 _HEADLINE = TABLE_1["cifar10", "convnet", "sample", "retrain"]
 
-# A network on the whole vector has hundreds of millions of weights: a narrow one, and no variations to learn from. Its
-# rate is its own: the presets' was chosen for their network and features.
+# A network on the whole vector has hundreds of millions of weights, so it is narrow and learns from the auxiliary
+# images without variations. The presets' learning rate was chosen for other features, so this network has its own.
 _WHOLE_VECTOR = {"width": 32, "queries": 1, "epochs": 30, "normalize": True, "learning_rate": 1e-3}
 
-# Twenty trainings in an afternoon on two cores: half of igf-plus's width, and half of its training.
+# Half the width and half the training of igf-plus, so that twenty trainings fit into an afternoon on two cores.
 _ABLATED = {"name": "igf-plus", "queries": 4, "epochs": 4, "width": 96, "matching": 0}
 
-_SAME_NETWORK = "A narrow network learns from the auxiliary images alone, the same in every cell."
-_PERCEPTUAL = (
-    "The perceptual distance is relative to the targets' own features, and beta is not on the paper's scale."
-)
+_SAME_NETWORK = "Every cell trains the same narrow network on the auxiliary images alone."
+_PERCEPTUAL = "The perceptual loss is relative to the targets' features, so beta is not on the paper's scale."
 
 
 def _table_1() -> list[Cell]:
@@ -38,14 +36,14 @@ def _table_2() -> list[Cell]:
     clean = Cell("none", _CONVNET, {}, _HEADLINE)
     return [clean] + [
         Cell(name, _CONVNET, {"defenses": [defense]}, TABLE_2.get(name))
-        for name, defense in PAPERS_DEFENSES.items()
+        for name, defense in PAPER_DEFENSES.items()
     ]
 
 
 def _figure_5() -> list[Cell]:
     as_printed = {"name": "orthogonal", "rescale": False}
     return [
-        Cell("orthogonal", _CONVNET, {"defenses": [PAPERS_DEFENSES["orthogonal"]]}),
+        Cell("orthogonal", _CONVNET, {"defenses": [PAPER_DEFENSES["orthogonal"]]}),
         Cell("as-printed", _CONVNET, {"defenses": [as_printed]}),
     ]
 
@@ -81,7 +79,9 @@ def _figure_6() -> list[Cell]:
         "without-reduction": {"reduction": "none"},
         "without-both": {"beta": 0.0, "reduction": "none"},
     }
-    return [Cell(name, _CONVNET, {"attack": {**_WHOLE_VECTOR, **one}}) for name, one in ablations.items()]
+    return [
+        Cell(name, _CONVNET, {"attack": {**_WHOLE_VECTOR, **changes}}) for name, changes in ablations.items()
+    ]
 
 
 def _figure_7() -> list[Cell]:
@@ -108,23 +108,23 @@ def _figure_12() -> list[Cell]:
 
 
 def _headline() -> list[Cell]:
-    bound = {
+    published_rows = {
         "lti": None,
         "igf": _HEADLINE,
         "igf-plus": _HEADLINE,
         "igf-white": _HEADLINE,
     }
-    learned_alike = {
+    igf_settings = {
         "normalize": True,
         "queries": 8,
         "components": 1024,
         "schedule": "one-cycle",
         "learning_rate": 1e-3,
     }
-    settings = {"lti": {**learned_alike, "epochs": 5}}
+    settings = {"lti": {**igf_settings, "epochs": 5}}
     return [
         Cell(name, _CONVNET, {"attack": {"name": name, **settings.get(name, {})}}, published)
-        for name, published in bound.items()
+        for name, published in published_rows.items()
     ]
 
 
@@ -166,48 +166,50 @@ STUDIES = {
             "IGF, Table 1",
             _table_1,
             notes=(
-                "EFU is exact retraining, AFU gradient ascent.",
-                "The paper's row of GIAMU (MSE 0.2330 / 0.2460, PSNR 13.22 / 12.78) was copied from that paper's own, "
-                "centralized setting, and is beside nothing here.",
+                "EFU is exact retraining, AFU is gradient ascent.",
+                "The paper's GIAMU row (MSE 0.2330 / 0.2460, PSNR 13.22 / 12.78) was copied from the centralized "
+                "setting of the GIAMU paper and is not comparable with this table.",
             ),
         ),
         Study(
             "igf-table2",
-            "Reconstruction against defenses",
+            "Reconstruction under defenses",
             "IGF, Table 2",
             _table_2,
             columns=(*NON_ADAPTIVE, MEAN_IMAGE),
-            notes=(ADAPTIVE_NOTE, "Whether the paper's attacker knew the defenses is not said."),
+            notes=(ADAPTIVE_NOTE, "The paper does not state whether its attacker knew the defenses."),
         ),
         Study(
             "igf-fig5",
-            "Reconstruction from obfuscated proofs, of the proofs' norm and as Eq. 10 is printed",
+            "Reconstruction from obfuscated proofs, with the proof's norm and with Eq. 10 as printed",
             "IGF, Fig. 5",
             _figure_5,
             "gallery",
             columns=(*NON_ADAPTIVE, MEAN_IMAGE),
             notes=(ADAPTIVE_NOTE,),
         ),
-        Study("igf-table4", "Auxiliary images of the same set and of another", "IGF, Table 4", _table_4),
+        Study(
+            "igf-table4", "Auxiliary images from the same and from another data set", "IGF, Table 4", _table_4
+        ),
         Study(
             "igf-table5",
-            "The length of a ResNet20's vector after each reduction",
+            "Length of a ResNet20's gradient vector after each reduction",
             "IGF, Table 5",
             _reductions,
             notes=(_SAME_NETWORK,),
         ),
         Study(
             "igf-fig6",
-            "Without the perceptual loss, without the reduction",
+            "Ablation of the perceptual loss and of the reduction",
             "IGF, Fig. 6",
             _figure_6,
             "gallery",
             notes=(_SAME_NETWORK, _PERCEPTUAL),
         ),
-        Study("igf-fig7", "How the server aggregates", "IGF, Fig. 7", _figure_7),
+        Study("igf-fig7", "Reconstruction by aggregation method", "IGF, Fig. 7", _figure_7),
         Study(
             "igf-fig8",
-            "How many images the auditor has",
+            "Reconstruction by number of auxiliary images",
             "IGF, Fig. 8",
             _figure_8,
             "curve",
@@ -215,7 +217,7 @@ STUDIES = {
         ),
         Study(
             "igf-fig9",
-            "Reconstruction after SVD, after hashing, and of the whole vector",
+            "Reconstruction with SVD, with feature hashing, and from the whole vector",
             "IGF, Fig. 9",
             _reductions,
             "gallery",
@@ -223,7 +225,7 @@ STUDIES = {
         ),
         Study(
             "igf-fig10",
-            "The weight of the perceptual loss",
+            "Weight of the perceptual loss",
             "IGF, Fig. 10",
             _figure_10,
             "curve",
@@ -233,24 +235,25 @@ STUDIES = {
         Study("igf-fig12", "Other data sets", "IGF, Fig. 12", _figure_12, "gallery"),
         Study(
             "igf-headline",
-            "What the auditor can do at the paper's setting",
-            "IGF, Table 1, CIFAR-10, ConvNet, sample level, EFU; the attacks past it are Palimpsest's own",
+            "Every auditor attack in the paper's setting",
+            "IGF, Table 1, CIFAR-10, ConvNet, sample level, EFU; the other attacks are Palimpsest's",
             _headline,
             notes=(
-                "igf-white also knows the architecture; lti is the MLP that IGF descends from, on IGF's features.",
+                "igf-white also knows the architecture. lti is the MLP on which IGF is based, on IGF's features.",
             ),
         ),
         Study(
             "igf-ablation",
-            "What each ingredient of igf-plus is worth",
-            "Palimpsest's own",
+            "Ablation of igf-plus",
+            "Palimpsest",
             _ablation,
             notes=(
-                "Each row differs from the first in one thing; rows with other numbers of queries take as many steps.",
-                "igf-white knows the architecture besides.",
-                "The first row has half of igf-plus's width and half of its training, and does not match.",
+                "Each row changes one setting of the first row. Rows with another number of queries take the same "
+                "number of steps.",
+                "igf-white also knows the architecture.",
+                "The first row has half the width and half the training of igf-plus, and no gradient matching.",
             ),
         ),
     )
 }
-"""Every study by the name of its command."""
+"""All studies of auditor attacks by the name of their command."""

@@ -1,4 +1,4 @@
-"""The label table: how many of the forgotten samples' classes a server reads, by rule and by size of the batch."""
+"""Label table: share of the forgotten samples' classes that a server infers, by rule and batch size."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -32,20 +32,21 @@ from palimpsest.unlearning import Request, Unlearning, make_request
 SAMPLES = 100
 SIZES = (1, 2, 5, 10, 20, 50)
 _NAMES = {
-    "inferred": "inferred: negative entries of the bias, then counting",
-    "inferred-sign": "inferred-sign: iDLG's sign rule",
-    "inferred-difference": "inferred-difference: the bias's change from one gradient to the other",
-    "probed": "probed: GIAMU's black box",
+    "inferred": "inferred: negative entries of the bias gradient, then counting",
+    "inferred-sign": "inferred-sign: sign rule of iDLG",
+    "inferred-difference": "inferred-difference: change of the bias gradient between the two models",
+    "probed": "probed: black-box probing of GIAMU",
 }
 
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One rule's row.
+    """Row of one inference rule.
 
     Args:
-        rule: A setting of `attack.labels`, or what it is compared with.
-        right: By the number of forgotten samples in a batch, the share of their classes that the rule had right.
+        rule: Description of a value of `attack.labels`, or of a baseline.
+        right: Share of the forgotten samples' classes that the rule recovered, by number of forgotten samples in a
+            batch.
     """
 
     rule: str
@@ -61,15 +62,18 @@ def label_table(
     data_dir: Path | None = None,
     console: Console | None = None,
 ) -> list[LabelRow]:
-    """Unlearn some samples, read their classes by every rule, and write `labels.md` and `labels.json`.
+    """Unlearn samples, infer their classes by every rule, and write `labels.md` and `labels.json`.
 
     Args:
-        config: Data, model, federation, unlearning, and how many samples of a batch remain.
-        out: The folder of the table, with the models' run folder in it.
-        samples: How many are forgotten.
-        sizes: How many of them share a batch; each divides their number.
-        data_dir: A folder that mirrors the data sets.
-        console: Where stages print their lines.
+        config: Data, model, federation, unlearning, and the number of retained samples in a batch.
+        out: The folder of the table, which also holds the models' run folder.
+        samples: Number of samples to forget.
+        sizes: Numbers of forgotten samples in a batch; each must divide `samples`.
+        data_dir: A folder that mirrors the data sets; None means the default folder.
+        console: Console for the stages' output; if omitted, nothing is printed.
+
+    Returns:
+        A row for each rule, then the baselines: random classes, and the rule of an auditor on single proofs.
     """
     unlearning = config.unlearning.model_copy(update={"count": samples, "fraction": None})
     config = config.model_copy(update={"unlearning": unlearning})
@@ -81,17 +85,17 @@ def label_table(
         unlearned, _ = unlearn_twice(run, federation, request, original, config.unlearning)
     truth = data.train.subset(request.rows).labels
     found: dict[str, dict[int, Rate]] = {_NAMES[mode]: {} for mode in INFERRING}
-    drawn = found["classes drawn at random"] = {}
+    random_guesses = found["random classes"] = {}
     for size in sizes:
         view = _view(federation, config, request, original, unlearned, size)
         generator = make_generator(config.seed, "labels", size)
         for mode in INFERRING:
             believed = believed_labels(view, mode, view.observation.difference, generator=generator)
-            assert believed is not None, "an inferring mode believes something"
+            assert believed is not None, "every mode in INFERRING returns labels"
             found[_NAMES[mode]][size] = _right(believed[:, -size:].flatten(), truth, size)
         guessed = torch.randint(data.train.classes, truth.shape, generator=generator)
-        drawn[size] = _right(guessed, truth, size)
-    found["an auditor's: the bias that fell most in a proof"] = {
+        random_guesses[size] = _right(guessed, truth, size)
+    found["auditor: largest bias entry of a proof"] = {
         1: _right(_from_proofs(federation, original, unlearned, data.train.subset(request.rows)), truth, 1)
     }
     rows = [LabelRow(rule, right) for rule, right in found.items()]
@@ -101,15 +105,21 @@ def label_table(
 
 
 def markdown(rows: Sequence[LabelRow], sizes: Sequence[int]) -> str:
-    """The table as Markdown."""
+    """Format the table as Markdown.
+
+    Args:
+        rows: Rows of the table.
+        sizes: Numbers of forgotten samples in a batch, one for each column.
+    """
     lines = [
-        f"| forgotten samples of a batch | {' | '.join(map(str, sizes))} |",
+        f"| forgotten samples in a batch | {' | '.join(map(str, sizes))} |",
         f"| --- |{' --- |' * len(sizes)}",
     ]
     for row in rows:
         cells = [_cell(row.right.get(size)) for size in sizes]
         lines.append(f"| {row.rule} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", "Intervals: 95 %, exact, as if samples of a batch were independent.", ""])
+    note = "Brackets: exact 95 % intervals that treat the samples of a batch as independent."
+    return "\n".join([*lines, "", note, ""])
 
 
 def _view(
@@ -120,9 +130,9 @@ def _view(
     unlearned: Unlearning,
     size: int,
 ) -> ServerView:
-    """What the server sees of batches with so many forgotten samples; no labels."""
-    seen = config.observation.model_copy(update={"forgotten": size})
-    config = config.model_copy(update={"observation": seen})
+    """Return the server's view, without labels, of batches with `size` forgotten samples each."""
+    observation_config = config.observation.model_copy(update={"forgotten": size})
+    config = config.model_copy(update={"observation": observation_config})
     retained, forgotten = deal_batches(federation, config, request)
     observation = observe_clients(
         federation,

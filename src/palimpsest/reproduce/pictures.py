@@ -1,4 +1,4 @@
-"""A study's picture: bars or a curve with the paper's figures marked, or a gallery, as PNG and SVG."""
+"""Figures of a study as PNG and SVG: bars, curves, a gallery of reconstructions, or the frontier of defenses."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,13 +27,14 @@ def draw(
     """Draw a study's finished cells.
 
     Args:
-        study: Which one.
-        summaries: Its cells' results; those that failed are left out.
-        out: The study's folder, with a run folder for each cell and seed.
-        data_dir: A folder that mirrors the data sets; a gallery shows the originals.
+        study: The study.
+        summaries: Results of its cells; failed cells are left out.
+        out: The study's folder, which holds a run folder for each cell and seed.
+        data_dir: A folder that mirrors the data sets, from which a gallery loads the originals. None means the default
+            folder.
 
     Returns:
-        The files that were written; none where no cell is finished.
+        The files that were written; empty if no cell is finished.
     """
     done = [summary for summary in summaries if summary.seeds]
     if not done:
@@ -50,7 +51,7 @@ def draw(
 
 
 def _bars(study: Study, summaries: Sequence[Summary]) -> Figure:
-    """The mean squared error of each cell, with its interval over seeds and the paper's figure."""
+    """Draw the mean squared error of each cell with its interval and the published value."""
     figure = Figure(figsize=(7, 1.2 + 0.32 * len(summaries)), layout="constrained")
     axes = figure.subplots()
     places = range(len(summaries))
@@ -60,12 +61,12 @@ def _bars(study: Study, summaries: Sequence[Summary]) -> Figure:
             axes.plot(summary.cell.published.mse, place, "|", color=_PAPER, markersize=14, markeredgewidth=2)
     axes.set_yticks(list(places), [summary.cell.name for summary in summaries])
     axes.invert_yaxis()
-    # Room for the last mark, which autoscaling would cut in half.
+    # Autoscaling would cut the last mark in half.
     axes.set_xlim(0, 1.06 * axes.dataLim.x1)
     axes.grid(axis="x", linewidth=0.4)
-    axes.set_xlabel("mean squared error (less is a better reconstruction)")
+    axes.set_xlabel("mean squared error (lower is a closer reconstruction)")
     axes.set_title(study.title, loc="left", fontsize=11)
-    axes.plot([], [], "o", color=_OURS, label="here")
+    axes.plot([], [], "o", color=_OURS, label="this run")
     if any(summary.cell.published for summary in summaries):
         axes.plot([], [], "|", color=_PAPER, markersize=12, markeredgewidth=2, label="paper")
     axes.legend(frameon=False, loc="best")
@@ -79,7 +80,7 @@ def _point(axes: Axes, score: Estimate, place: int) -> None:
 
 
 def _curves(study: Study, summaries: Sequence[Summary]) -> Figure:
-    """Each score over the study's axis."""
+    """Draw each score over the study's axis."""
     names = [name for name in SCORES if all(name in summary.scores for summary in summaries)]
     figure = Figure(figsize=(2.6 * len(names), 2.8), layout="constrained")
     places = [summary.cell.position or 0.0 for summary in summaries]
@@ -97,7 +98,7 @@ def _curves(study: Study, summaries: Sequence[Summary]) -> Figure:
 
 
 def _gallery(study: Study, summaries: Sequence[Summary], out: Path, data_dir: Path | None) -> Figure:
-    """The first forgotten images, and under them what each cell made of them."""
+    """Draw the first forgotten images and, below them, the reconstructions of each cell."""
     rows: list[tuple[str, Tensor]] = []
     for summary in summaries:
         folder = out / summary.cell.name / f"seed-{summary.seeds[0]}"
@@ -128,7 +129,7 @@ def _originals(folder: Path, data_dir: Path | None) -> Tensor:
 
 
 def _write(figure: Figure, path: Path) -> Path:
-    # A gallery holds somebody's images: like all of a run, it is its owner's alone.
+    # A gallery shows private images, so the file is readable by its owner only, like all files of a run.
     with written_whole(path) as temporary, matplotlib.rc_context({"svg.hashsalt": path.name}):
         metadata = {"Date": None} if path.suffix == ".svg" else {}
         figure.savefig(temporary, format=path.suffix[1:], dpi=160, metadata=metadata)

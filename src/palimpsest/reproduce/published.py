@@ -1,16 +1,17 @@
-"""The papers' printed figures, beside which ours stand."""
+"""Published results, for comparison with reproduced ones."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Published:
-    """One printed cell.
+    """Published scores of one cell.
 
     Args:
-        mse: Mean squared error.
-        psnr: Peak signal-to-noise ratio in dB, the mean of the images' own.
-        lpips: With another trunk and other inputs than ours: not on our scale.
+        mse: Mean squared error of pixels in [0, 1]; lower means closer.
+        psnr: Peak signal-to-noise ratio in dB, mean over images; higher means closer.
+        lpips: Learned perceptual distance; lower means closer. The paper uses another network and other inputs, so its
+            values are not comparable with ours.
     """
 
     mse: float
@@ -44,8 +45,8 @@ TABLE_1 = {
     ("cifar100", "resnet20", "client", "retrain"): Published(0.0422, 14.27, 0.4187),
     ("cifar100", "resnet20", "client", "ascent"): Published(0.0362, 14.73, 0.3627),
 }
-"""IGF, Table 1, by data set, model, scenario and method. Its GIAMU row was copied from that paper's own setting
-(32 samples, centralized) and stands beside nothing here."""
+"""IGF, Table 1, by data set, model, scenario and method. Its GIAMU row is left out, because it was copied from the
+centralized setting of the GIAMU paper (32 samples) and is not comparable."""
 
 TABLE_2 = {
     "prune-0.7": Published(0.0216, 17.0758, 0.3704),
@@ -62,7 +63,7 @@ TABLE_4 = {
     "in-distribution": Published(0.0211, 17.1947, 0.3261),
     "out-of-distribution": Published(0.0259, 16.6364, 0.3324),
 }
-"""IGF, Table 4: auxiliary images of the same set, and of CIFAR-100."""
+"""IGF, Table 4: auxiliary images from the same data set, and from CIFAR-100."""
 
 TABLE_5 = {"none": 269_722, "hash": 134_861, "svd": 433}
-"""IGF, Table 5: how long a ResNet20's vector is after each reduction."""
+"""IGF, Table 5: length of a ResNet20's gradient vector after each reduction."""

@@ -1,23 +1,23 @@
-"""Which defense the frontier speaks for, in plain words."""
+"""Recommendation of a defense from the results of the frontier study."""
 
 from collections.abc import Sequence
 
 from palimpsest.reproduce.summary import Estimate, Summary
 
 CHECKS = ("norm check", "range", "subspace", "spot check")
-"""The columns that say what a proof is worth to a verifier."""
+"""Headings of the columns with the verifiers' areas under the ROC curve."""
 _SOUND = 0.9
 
 
 def recommend(summaries: Sequence[Summary]) -> list[str]:
-    """Which defense to choose, and why, in plain words.
+    """Recommend a defense for each goal, in sentences.
 
     Args:
-        summaries: The finished cells of the frontier.
+        summaries: The cells of the frontier study; unfinished ones are skipped.
 
     Returns:
-        For each preset, a sentence for each goal: hide the image, hide which image it is, and keep a proof that can be
-        checked.
+        For each preset, a sentence about defenses against reconstruction and one about defenses against linkage, each
+        with the soundness of the defended proofs.
     """
     done = [summary for summary in summaries if summary.seeds]
     presets = list(dict.fromkeys(summary.cell.preset for summary in done))
@@ -29,44 +29,46 @@ def recommend(summaries: Sequence[Summary]) -> list[str]:
 
 
 def _advise(summaries: Sequence[Summary]) -> list[str]:
-    """The sentences of one preset."""
+    """Return the sentences of one preset."""
     defended = [summary for summary in summaries if summary.cell.changes.get("defenses")]
-    bare = [summary for summary in summaries if summary not in defended]
-    if any(_may_be_chance(summary, summary.scores["identification_top1"]) for summary in bare):
+    undefended = [summary for summary in summaries if summary not in defended]
+    if any(_may_be_chance(summary, summary.scores["identification_top1"]) for summary in undefended):
         return [
-            "Without a defense the attack tells the images apart no better than chance: it says nothing of any."
+            "Without a defense, the attack identifies images no better than chance, so it can't evaluate any defense."
         ]
-    hidden = [one for one in defended if _may_be_chance(one, one.scores["identification_top1"])]
-    return [_against_reconstruction(hidden), _against_confirmation(hidden)]
+    hidden = [
+        summary for summary in defended if _may_be_chance(summary, summary.scores["identification_top1"])
+    ]
+    return [_against_reconstruction(hidden), _against_linkage(hidden)]
 
 
 def _against_reconstruction(hidden: Sequence[Summary]) -> str:
     if not hidden:
-        return "No defense here stops the reconstruction."
-    best = max(hidden, key=_worth)
-    if _worth(best) < _SOUND:
+        return "No tested defense stops the reconstruction."
+    best = max(hidden, key=_soundness)
+    if _soundness(best) < _SOUND:
         return (
-            "Every defense that stops the reconstruction leaves a proof that no check tells from a forgery."
+            "Under every defense that stops the reconstruction, no verifier separates proofs from forgeries."
         )
     return (
-        f"Against reconstruction, {best.cell.name} is enough: the images are told apart no better than by chance, and "
-        f"the {_best_check(best)} still tells forgeries from proofs (area {_worth(best):.2f})."
+        f"Against reconstruction, {best.cell.name} is enough. Images are identified no better than by chance, and the "
+        f"{_best_check(best)} still separates forgeries from proofs (area {_soundness(best):.2f})."
     )
 
 
-def _against_confirmation(hidden: Sequence[Summary]) -> str:
-    unconfirmed = [one for one in hidden if _may_be_chance(one, one.columns["confirmed"])]
-    if not unconfirmed:
+def _against_linkage(hidden: Sequence[Summary]) -> str:
+    unlinked = [summary for summary in hidden if _may_be_chance(summary, summary.columns["linked"])]
+    if not unlinked:
         return (
-            "None hides which image was forgotten from an auditor who holds it: choose enough noise, or show the proof "
-            "to nobody who may hold the images."
+            "No tested defense stops both the reconstruction and linkage by an auditor who holds the forgotten images. "
+            "Add enough noise, or share proofs only with parties that can't hold the images."
         )
-    best = max(unconfirmed, key=_worth)
-    sound = _worth(best) >= _SOUND
-    kept = "still tells forgeries from proofs" if sound else "hardly tells them from forgeries any more"
+    best = max(unlinked, key=_soundness)
+    sound = _soundness(best) >= _SOUND
+    verdict = "still separates forgeries from proofs" if sound else "hardly separates forgeries from proofs"
     return (
-        f"Who must not learn which image was forgotten, even holding it, can be given proofs under {best.cell.name}: "
-        f"the {_best_check(best)} {kept} (area {_worth(best):.2f})."
+        f"Against linkage by an auditor who holds the forgotten images, use {best.cell.name}. The "
+        f"{_best_check(best)} {verdict} (area {_soundness(best):.2f})."
     )
 
 
@@ -74,11 +76,11 @@ def _best_check(summary: Summary) -> str:
     return max(CHECKS, key=lambda check: summary.columns[check].mean)
 
 
-def _worth(summary: Summary) -> float:
+def _soundness(summary: Summary) -> float:
     return summary.columns[_best_check(summary)].mean
 
 
 def _may_be_chance(summary: Summary, share: Estimate) -> bool:
-    """Whether the share's interval holds what a guess gets; without an interval, whether it is not twice as much."""
+    """Return whether the interval reaches down to chance or, without an interval, the share is at most twice chance."""
     chance = 1 / summary.forgotten
     return share.low <= chance if share.low is not None else share.mean <= 2 * chance

@@ -1,4 +1,4 @@
-"""From a study to its table and picture: every cell is an audit, and none is computed twice."""
+"""Run a study's cells as audits, reuse finished ones, and write its table and figure."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,25 +28,28 @@ def reproduce(
     console: Console | None = None,
     command: str = "",
 ) -> list[Summary]:
-    """Run a study's cells and write its table as Markdown and JSON, and its picture as PNG and SVG.
+    """Run a study's cells and write its table as Markdown and JSON, and its figure as PNG and SVG.
 
     Args:
-        study: What to make.
-        out: The folder: a run folder for each cell and seed, and the table. What is finished there is kept, and cells
-            share what they have in common, such as the training; where the folder bears the study's name, also with
-            other studies in folders of their names beside it.
-        cells: Names of cells, with wildcards; none for all.
-        seeds: Seeds of the repeats.
-        overrides: Keys that every cell shall have.
-        data_dir: A folder that mirrors the data sets.
-        console: Where stages print their lines.
-        command: What the table says makes it again.
+        study: The study.
+        out: The folder of the table, with a run folder for each cell and seed. Finished runs are reused, and cells
+            share common stages, such as the training. If the folder has the study's name, stages are also shared with
+            other studies in sibling folders named after them.
+        cells: Names of cells, with wildcards; empty means all cells.
+        seeds: Seeds of the repeated runs.
+        overrides: Configuration keys to set in every cell; if omitted, the cells are unchanged.
+        data_dir: A folder that mirrors the data sets; None means the default folder.
+        console: Console for progress and failures; if omitted, nothing is printed.
+        command: The command that reproduces the table, which the table shows.
 
     Returns:
-        A summary for each chosen cell; one that could not be computed says why, and the others go on.
+        A summary for each chosen cell. A cell that failed has the reason in `failure`; the others still run.
+
+    Raises:
+        ConfigurationError: A pattern in `cells` matches no cell.
     """
     chosen = study.choose(cells)
-    say = console or Console(quiet=True)
+    output = console or Console(quiet=True)
     finished = _other_studies(out) if out.name == study.name else []
 
     summaries: list[Summary] = []
@@ -55,15 +58,15 @@ def reproduce(
         failure = ""
         for seed in seeds:
             try:
-                say.print(f"[bold]{cell.name}[/bold], seed {seed}", highlight=False)
+                output.print(f"[bold]{cell.name}[/bold], seed {seed}", highlight=False)
                 folder, config = out / cell.name / f"seed-{seed}", cell.config(overrides or {}, seed)
                 metrics[seed] = _run(config, folder, data_dir=data_dir, finished=finished, console=console)
                 finished.insert(0, folder)
             except PalimpsestError as error:
                 failure = str(error)
-                say.print(f"  {failure}", highlight=False, markup=False)
+                output.print(f"  {failure}", highlight=False, markup=False)
         summaries.append(summarize(cell, metrics, failure, columns=study.columns))
-        # After every cell: what is there already can be read while the rest is computed.
+        # Write after every cell, so that finished rows can be read while the rest is computed.
         write_json(out / f"{study.name}.json", as_json(study, summaries))
         write_text(out / f"{study.name}.md", markdown(study, summaries, command))
     draw(study, summaries, out, data_dir=data_dir)
@@ -78,32 +81,32 @@ def _run(
     finished: Sequence[Path],
     console: Console | None,
 ) -> Metrics:
-    """One audit's metrics; a finished run is not computed again."""
-    metrics = _finished(folder, config)
+    """Return the metrics of an audit, from its finished run if there is one."""
+    metrics = _load_finished(folder, config)
     if metrics is not None:
         return metrics
-    # The clients' stored updates lie beside the stages, and are not shared with them.
-    shares = not METHODS.get(config.unlearning.method).needs_history
-    siblings = finished if shares else ()
+    # Methods that need the clients' stored updates can't share a training, because the updates are stored outside it.
+    can_share = not METHODS.get(config.unlearning.method).needs_history
+    siblings = finished if can_share else ()
     return audit(
         config, out=folder, data_dir=data_dir, replace=True, siblings=siblings, console=console
     ).metrics
 
 
 def _other_studies(out: Path) -> list[Path]:
-    """The finished runs of studies that were made beside this one."""
+    """Return the folders of finished runs of sibling studies."""
     tables = [path for path in out.resolve().parent.glob("*/*.json") if path.stem == path.parent.name]
     folders = [folder for table in tables for folder in table.parent.glob("*/seed-*")]
     return sorted(folder for folder in folders if (folder / "metrics.json").exists())
 
 
-def _finished(folder: Path, config: AuditConfig) -> Metrics | None:
-    """The metrics of a run that was finished with this configuration."""
+def _load_finished(folder: Path, config: AuditConfig) -> Metrics | None:
+    """Return the metrics of a run that finished with this configuration, or None."""
     path, stored = folder / "metrics.json", folder / "config.yaml"
     if not path.exists() or not stored.exists() or stored.read_text(encoding="utf-8") != config.to_yaml():
         return None
     try:
         return Metrics.load(path)
-    # A damaged file is computed again.
+    # The run of a damaged file is repeated.
     except RunError:
         return None

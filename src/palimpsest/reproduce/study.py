@@ -1,4 +1,4 @@
-"""What a table or figure is made of: cells, each of them an audit."""
+"""Studies: tables or figures whose cells are audits."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class Cell:
     """One row of a table, or one point of a figure.
 
     Args:
-        name: How `--cells` calls it; also its folder.
-        preset: The preset that it starts from.
-        changes: Keys of the configuration that differ from the preset.
-        published: The scores that the paper prints there, where it prints some.
-        size: The length of a reduced vector that it prints there.
-        position: Where the cell lies on a curve's axis.
+        name: Name of the cell in `--cells`, and of its folder.
+        preset: Name of the preset with the cell's default configuration.
+        changes: Configuration keys that differ from the preset.
+        published: Published scores of the cell; None if the paper has none.
+        size: Published length of the reduced vector; None if the paper has none.
+        position: Position of the cell on a curve's axis.
     """
 
     name: str
@@ -35,18 +35,23 @@ class Cell:
     position: float | None = None
 
     def config(self, overrides: Mapping[str, Any], seed: int) -> AuditConfig:
-        """The audit's configuration; the study's changes win over what the caller asks of every cell."""
-        return read_config(self.preset, _united(_united(overrides, self.changes), {"seed": seed}))
+        """Return the audit's configuration; the cell's changes win over the overrides.
+
+        Args:
+            overrides: Configuration keys to set in every cell.
+            seed: Seed of the run.
+        """
+        return read_config(self.preset, _merge(_merge(overrides, self.changes), {"seed": seed}))
 
 
 @dataclass(frozen=True)
 class Column:
-    """A number that a table shows besides the attack's scores.
+    """An additional column of a table, besides the attack's scores.
 
     Args:
-        heading: Its heading.
-        read: Where the number comes from; its own interval is shown where there is one seed.
-        form: How it is printed.
+        heading: Heading of the column.
+        read: Function that reads the number from a run's metrics. With one seed, its interval is shown.
+        form: Format specification of the number.
     """
 
     heading: str
@@ -59,15 +64,16 @@ class Study:
     """A published table or figure, or one of our own.
 
     Args:
-        name: The command that makes it.
-        title: What it shows.
-        source: The paper's table or figure.
-        cells: Makes its cells.
-        picture: How they are drawn.
-        axis: What a curve's horizontal axis says.
-        notes: Sentences that a reader needs: what the paper leaves open, what was chosen.
-        columns: What its table shows besides the attack's scores.
-        conclude: Makes the sentences that the finished cells allow.
+        name: Name of the command that reproduces it.
+        title: Title of the table and figure.
+        source: The published table or figure.
+        cells: Function that returns the cells.
+        picture: Kind of figure.
+        axis: Label of a curve's horizontal axis.
+        notes: Notes below the table, such as choices that the paper leaves open.
+        columns: Columns of the table besides the attack's scores.
+        conclude: Function that derives conclusions, as sentences, from the finished cells' summaries. If omitted, the
+            table has no conclusions.
     """
 
     name: str
@@ -81,7 +87,10 @@ class Study:
     conclude: Callable[[Sequence[Any]], list[str]] | None = None
 
     def choose(self, patterns: Sequence[str]) -> list[Cell]:
-        """The cells whose names match any of the patterns, in the study's order; all without a pattern.
+        """Return the cells whose names match any pattern, in the study's order.
+
+        Args:
+            patterns: Names with wildcards; empty means all cells.
 
         Raises:
             ConfigurationError: A pattern matches no cell.
@@ -92,17 +101,19 @@ class Study:
                 names = [cell.name for cell in cells]
                 raise ConfigurationError(f"{self.name} has no cell {pattern!r}: {closest(pattern, names)}")
         return [
-            cell for cell in cells if not patterns or any(fnmatchcase(cell.name, one) for one in patterns)
+            cell
+            for cell in cells
+            if not patterns or any(fnmatchcase(cell.name, pattern) for pattern in patterns)
         ]
 
 
-def _united(asked: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys asked of every cell and a cell's own, which win; a setting that its attack lacks is refused by name."""
-    result = dict(asked)
+def _merge(overrides: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested configuration keys; `changes` win over `overrides`."""
+    result = dict(overrides)
     for key, value in changes.items():
         inner = result.get(key)
         if isinstance(value, Mapping) and isinstance(inner, Mapping):
-            result[key] = _united(inner, value)
+            result[key] = _merge(inner, value)
         else:
             result[key] = value
     return result

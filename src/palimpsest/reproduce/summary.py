@@ -1,4 +1,4 @@
-"""What a cell's runs say together: means and intervals over seeds."""
+"""Summaries of a cell's runs: means and intervals over seeds, and the study's table."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from scipy.stats import t as student
 
 from palimpsest.comparison import Read, score_column
-from palimpsest.display import in_form
+from palimpsest.display import format_number
 from palimpsest.metrics import Metrics
 from palimpsest.reproduce.published import Published
 from palimpsest.reproduce.study import Cell, Column, Study
@@ -18,20 +18,19 @@ SCORES = {
     "psnr": ("PSNR", ".2f"),
     "ssim": ("SSIM", ".3f"),
     "lpips": ("LPIPS", ".3f"),
-    "identification_top1": ("top 1", ".1%"),
+    "identification_top1": ("identified (top-1)", ".1%"),
 }
-"""The scores of a table, with their headings and formats."""
+"""Scores of a table, with their headings and formats."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds.
+    """A mean over seeds with its 95 % interval.
 
     Args:
         mean: The mean.
-        low: Lower end of its 95 % interval: over the seeds, or where there is one, over its images; none where that is
-            not known.
-        high: Upper end.
+        low: Lower end of the interval over seeds or, with one seed, over its images; None if unknown.
+        high: Upper end of the interval; None if unknown.
     """
 
     mean: float
@@ -41,17 +40,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Summary:
-    """A cell's results.
+    """Results of a cell.
 
     Args:
-        cell: Which one.
-        seeds: The seeds that were run to the end.
-        scores: An estimate by the score's name; a score that can't be had is absent.
-        columns: An estimate by the heading of each of the study's columns; absent alike.
-        facts: What the attack told, of the first seed.
-        forgotten: Images that were reconstructed.
-        seconds: What an audit took, all stages, mean over the seeds.
-        failure: Why a seed is missing.
+        cell: The cell.
+        seeds: Seeds whose runs finished.
+        scores: Estimate of each score, by name; a score that is not available for all seeds is absent.
+        columns: Estimate of each of the study's columns, by heading; absent likewise.
+        facts: Facts that the attack reported in the first seed's run.
+        forgotten: Number of reconstructed images.
+        seconds: Wall-clock time of an audit over all stages, in seconds, mean over the seeds.
+        failure: Reason why a seed is missing; empty if none is.
     """
 
     cell: Cell
@@ -67,19 +66,22 @@ class Summary:
 def summarize(
     cell: Cell, metrics: Mapping[int, Metrics], failure: str = "", *, columns: Sequence[Column] = ()
 ) -> Summary:
-    """Put a cell's runs together.
+    """Summarize a cell's runs.
 
     Args:
         cell: The cell.
-        metrics: Each run's metrics, by seed.
-        failure: Why a seed's run, the last one that failed, did not end.
-        columns: The study's.
+        metrics: Metrics of each finished run, by seed.
+        failure: Reason of the last failed run; empty if all finished.
+        columns: The study's additional columns.
+
+    Returns:
+        Means with intervals; empty if no run finished.
     """
     runs = list(metrics.values())
     if not runs:
         return Summary(cell, (), {}, {}, {}, 0, 0.0, failure)
     first = runs[0]
-    assert first.reconstruction is not None, "an audit knows its forgotten samples"
+    assert first.reconstruction is not None, "an audit always knows its forgotten samples"
     return Summary(
         cell=cell,
         seeds=tuple(metrics),
@@ -103,7 +105,7 @@ def summarize(
 def _estimates(
     runs: Sequence[Metrics], columns: Mapping[str, Read], shares: Collection[str]
 ) -> dict[str, Estimate]:
-    """An estimate of every number that all runs have."""
+    """Estimate every number that all runs have."""
     estimates = {}
     for name, read in columns.items():
         readings = [reading for run in runs if (reading := read(run)) is not None]
@@ -111,14 +113,21 @@ def _estimates(
             continue
         estimates[name] = estimate([reading.value for reading in readings])
         if name in shares:
-            estimates[name] = _within(estimates[name])
+            estimates[name] = _clip_share(estimates[name])
         if len(runs) == 1 and readings[0].interval is not None:
             estimates[name] = Estimate(readings[0].value, *readings[0].interval)
     return estimates
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """The mean of some runs' scores and its 95 % interval by Student's t."""
+    """Compute the mean of the runs' scores and its 95 % interval by Student's t.
+
+    Args:
+        values: The score of each run, at least one.
+
+    Returns:
+        The mean; with a single run, its interval is unknown.
+    """
     count = len(values)
     mean = sum(values) / count
     if count < 2:
@@ -128,15 +137,21 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
-def _within(share: Estimate) -> Estimate:
-    """Student's t knows nothing of the ends that a share has."""
+def _clip_share(share: Estimate) -> Estimate:
+    """Clip the interval of a share to [0, 1], which Student's t ignores."""
     if share.low is None or share.high is None:
         return share
     return Estimate(share.mean, max(0.0, share.low), min(1.0, share.high))
 
 
 def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:
-    """The table as Markdown, the paper's figures beside ours."""
+    """Format the table as Markdown, with published values next to reproduced ones.
+
+    Args:
+        study: The study.
+        summaries: Results of its cells.
+        command: The command that reproduces the table.
+    """
     paper = any(summary.cell.published for summary in summaries)
     sizes = any(summary.cell.size for summary in summaries)
     heads = ["cell"]
@@ -150,25 +165,29 @@ def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:
     seeds = sorted({seed for summary in summaries for seed in summary.seeds})
     notes = [f"Seeds: {', '.join(map(str, seeds))}."] if seeds else []
     notes += [
-        f"{summary.cell.name} lacks a seed: {summary.failure}"
+        f"{summary.cell.name} is missing a seed: {summary.failure}"
         for summary in summaries
         if summary.seeds and summary.failure
     ]
     if len(seeds) > 1:
-        notes.append("Means over the seeds, and their 95 % intervals by Student's t.")
+        notes.append("Values: means over seeds. Brackets: 95 % interval over seeds (Student's t).")
     elif seeds:
-        notes.append("Intervals: 95 %, by bootstrap over the images of the one run.")
+        notes.append("Brackets: 95 % bootstrap interval over samples.")
     if seeds:
-        notes.append("By chance top 1 is one in the number of images.")
+        notes.append(
+            "Chance: expected score of a random guess; for identified (top-1), 1 / number of images."
+        )
     if paper:
-        notes.append("The paper's LPIPS is of another trunk and other inputs, and not on the scale of ours.")
+        notes.append(
+            "The paper computes LPIPS with another network and other inputs; its values are not comparable with ours."
+        )
     if study.conclude and seeds:
         notes = [*study.conclude([summary for summary in summaries if summary.seeds]), "", *notes]
     return "\n".join([*lines, "", *notes, *study.notes, ""])
 
 
 def as_json(study: Study, summaries: Sequence[Summary]) -> dict[str, Any]:
-    """The table as plain values."""
+    """Return the table as plain values for JSON."""
     return {
         "study": study.name,
         "title": study.title,
@@ -196,7 +215,7 @@ def _cells(study: Study, summary: Summary, *, paper: bool, sizes: bool) -> list[
     cell, published = summary.cell, summary.cell.published
     row = [cell.name]
     if not summary.seeds:
-        # A row of its own: no line break, and no bar that would end the column.
+        # The message fills one cell: a line break would end the row, and a bar would end the cell.
         return [*row, " ".join(summary.failure.split()).replace("|", r"\|")]
     if paper:
         row += [_printed(published), _reached(summary)] if published else ["", ""]
@@ -212,7 +231,7 @@ def _printed(published: Published) -> str:
 
 
 def _reached(summary: Summary) -> str:
-    """Whether our mean error is at most the paper's."""
+    """Return `yes` if our mean error is at most the published one."""
     published, ours = summary.cell.published, summary.scores["mse"].mean
     return "yes" if published and ours <= published.mse else "no"
 
@@ -221,8 +240,8 @@ def _number(value: Estimate | None, form: str) -> str:
     if value is None:
         return "absent"
     if value.low is None or value.high is None:
-        return in_form(value.mean, form)
-    return f"{in_form(value.mean, form)} ({in_form(value.low, form)} to {in_form(value.high, form)})"
+        return format_number(value.mean, form)
+    return f"{format_number(value.mean, form)} ({format_number(value.low, form)} to {format_number(value.high, form)})"
 
 
 def _row(cells: Sequence[str]) -> str:

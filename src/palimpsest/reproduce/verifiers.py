@@ -1,4 +1,4 @@
-"""The verifier table: what acceptance is worth against every kind of party that did not retrain."""
+"""Verifier table: soundness of each verifier against every kind of party that did not retrain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from palimpsest.registry import VERIFIERS
 from palimpsest.runs import Run
 from palimpsest.storage import Parameters, write_json, write_text
 from palimpsest.system.device import pick_device
-from palimpsest.unlearning import make_request
+from palimpsest.unlearning import Request, make_request
 
 METHODS = ("ascent", "federaser", "rapid")
 _RESAMPLES = 200
@@ -30,11 +30,11 @@ _RESAMPLES = 200
 
 @dataclass(frozen=True)
 class VerifierRow:
-    """One kind of party.
+    """Row of one kind of party.
 
     Args:
-        party: What it did instead of retraining.
-        areas: Area under the ROC curve and its interval, by verifier.
+        party: Description of what the party did instead of retraining.
+        areas: Area under the ROC curve and its interval, `[area, low, high]`, by verifier.
     """
 
     party: str
@@ -49,49 +49,45 @@ def verifier_table(
     data_dir: Path | None = None,
     console: Console | None = None,
 ) -> list[VerifierRow]:
-    """Compare honest proofs of exact retraining with others', and write `verifiers.md` and `verifiers.json`.
+    """Compare honest proofs of exact retraining with other proofs, and write `verifiers.md` and `verifiers.json`.
 
-    Approximate unlearning and no unlearning are another pair of models, and the auditor asks about that pair: its
-    evidence is of the same making as the proofs. Forged proofs stand against the honest pair.
+    A party that unlearned approximately or not at all has another pair of models, and the auditor's evidence comes from
+    that pair too. Forged proofs are judged by the evidence of the honest pair.
 
     Args:
-        config: Data, model, federation and what is forgotten.
+        config: Data, model, federation and unlearning request.
         out: The folder of the table, with a run folder for each method.
-        methods: Methods of approximate unlearning, each with its defaults.
-        data_dir: A folder that mirrors the data sets.
-        console: Where stages print their lines.
+        methods: Names of approximate unlearning methods, each with its defaults.
+        data_dir: A folder that mirrors the data sets; None means the default folder.
+        console: Console for the stages' output; if omitted, nothing is printed.
+
+    Returns:
+        A row for each approximate method, for two kinds of no unlearning, and for each forger.
     """
     device = pick_device(config.device)
     data = load_data(config.data, clients=config.federation.clients, seed=config.seed, data_dir=data_dir)
     federation = Federation(data, config.model, config.federation, config.seed, device)
     request = make_request(config.unlearning, data, seed=config.seed)
     forgotten = data.train.subset(request.rows)
-    models: dict[str, Parameters] = {}
-    for method in ("retrain", *methods):
-        cell = config.model_copy(update={"unlearning": config.unlearning.by(method)})
-        with Run.open(out / method, cell, console=console or Console(quiet=True)) as run:
-            original = train_original(run, federation, request, cell.unlearning)
-            models["original"] = original.parameters
-            models[method] = unlearn_twice(run, federation, request, original, cell.unlearning)[0].parameters
-            if method == "retrain":
-                models["anew"] = _train_anew(run, federation).parameters
+    models = _train_models(config, federation, request, methods, out, console or Console(quiet=True))
     before = load_parameters(federation.network(), models["original"]).to(device)
 
-    def seen(parameters: Parameters) -> tuple[Evidence, Submission]:
+    def submit(parameters: Parameters) -> tuple[Evidence, Submission]:
         after = load_parameters(federation.network(), parameters).to(device)
-        return _seen(config, before, after, forgotten, data.auxiliary, device)
+        return _submit(config, before, after, forgotten, data.auxiliary, device)
 
-    evidence, honest = seen(models["retrain"])
+    evidence, honest = submit(models["retrain"])
     forged = {
         name: forge(honest, evidence, make_generator(config.seed, "forge", name))
         for name, forge in FORGERS.items()
     }
     by_verifier = separations(evidence, honest, forged.items(), seed=config.seed)
     others = {f"approximate unlearning: {method}": models[method] for method in methods}
+    # The names also seed the bootstrap: another wording would change the intervals.
     others |= {"no unlearning: trained anew, nothing left out": models["anew"]}
     others |= {"no unlearning: the same model": models["original"]}
     rows = [
-        VerifierRow(party, _between((evidence, honest), seen(parameters), config.seed, party))
+        VerifierRow(party, _between((evidence, honest), submit(parameters), config.seed, party))
         for party, parameters in others.items()
     ]
     rows += [
@@ -104,7 +100,11 @@ def verifier_table(
 
 
 def markdown(rows: Sequence[VerifierRow]) -> str:
-    """The table as Markdown."""
+    """Format the table as Markdown.
+
+    Args:
+        rows: Rows of the table.
+    """
     checks = [name for name, _ in VERIFIERS]
     lines = [f"| party | {' | '.join(checks)} |", f"| --- |{' --- |' * len(checks)}"]
     lines += [
@@ -118,14 +118,35 @@ def markdown(rows: Sequence[VerifierRow]) -> str:
     ]
     needs = [f"- `{name}` needs {verifier.needs}." for name, verifier in VERIFIERS]
     meaning = (
-        "Area under the ROC curve, forged against honest, with 95 % intervals: 1 tells them apart, 0.5 is a coin, and "
-        "below it the forgery looks better than the honest proof."
+        "Area under the ROC curve, false against honest proofs. 1 means perfect separation, 0.5 is chance, and below "
+        "0.5 false proofs look better than honest ones. Brackets: 95 % bootstrap interval over proofs."
     )
     return "\n".join([*lines, "", meaning, "", *needs, ""])
 
 
+def _train_models(
+    config: AuditConfig,
+    federation: Federation,
+    request: Request,
+    methods: Sequence[str],
+    out: Path,
+    console: Console,
+) -> dict[str, Parameters]:
+    """Train the models `original`, `retrain` and `anew`, and one for each method."""
+    models: dict[str, Parameters] = {}
+    for method in ("retrain", *methods):
+        cell = config.model_copy(update={"unlearning": config.unlearning.by(method)})
+        with Run.open(out / method, cell, console=console) as run:
+            original = train_original(run, federation, request, cell.unlearning)
+            models["original"] = original.parameters
+            models[method] = unlearn_twice(run, federation, request, original, cell.unlearning)[0].parameters
+            if method == "retrain":
+                models["anew"] = _train_anew(run, federation).parameters
+    return models
+
+
 def _train_anew(run: Run, federation: Federation) -> Training:
-    """The stage `anew`: the same federation under another seed, with all of its data."""
+    """Train the same federation on all of its data under another seed, as the stage `anew`."""
     seed = derive_seed(federation.seed, "nothing left out")
     return run.stage(
         "anew",
@@ -138,7 +159,7 @@ def _train_anew(run: Run, federation: Federation) -> Training:
     )
 
 
-def _seen(
+def _submit(
     config: AuditConfig,
     before: nn.Module,
     after: nn.Module,
@@ -146,7 +167,7 @@ def _seen(
     auxiliary: ImageSet,
     device: str,
 ) -> tuple[Evidence, Submission]:
-    """What the auditor asks about a pair of models, and what an obedient client of that pair hands in."""
+    """Return the auditor's evidence about a pair of models, and the submission of an honest client."""
     oracle = ModelOracle(before, after, memory_budget=config.memory_budget)
     proofs = prove(before, after, forgotten, memory_budget=config.memory_budget).vectors
     undefended = config.model_copy(update={"defenses": ()})
@@ -159,7 +180,7 @@ def _seen(
 def _between(
     honest: tuple[Evidence, Submission], other: tuple[Evidence, Submission], seed: int, party: str
 ) -> dict[str, Area]:
-    """Each verifier's area, every submission judged by the evidence of its own pair of models."""
+    """Compute each verifier's area; each submission is judged by the evidence of its own pair of models."""
     return {
         name: list(
             separation(

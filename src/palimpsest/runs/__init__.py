@@ -1,4 +1,4 @@
-"""Run folders: finished stages, manifest, purge."""
+"""Run folders: cached stages, the manifest, and the removal of sensitive data."""
 
 from palimpsest.runs.folder import default_folder
 from palimpsest.runs.manifest import MANIFEST, Manifest, read_json, read_manifest

@@ -1,4 +1,4 @@
-"""The folder of a run whose user named none."""
+"""The default run folder."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -7,6 +7,11 @@ from palimpsest.config import RunConfig
 
 
 def default_folder(name: str, config: RunConfig) -> Path:
-    """The run folder of a configuration: the same command finds its unfinished run again."""
+    """Return the default run folder of a configuration, so that the same command resumes its run.
+
+    Args:
+        name: The preset or the YAML file, which gives the folder its name.
+        config: The configuration, whose hash is part of the name.
+    """
     digest = sha256(config.model_dump_json().encode()).hexdigest()[:8]
     return Path("runs") / f"{Path(name).stem}-{digest}"

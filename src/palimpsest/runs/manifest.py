@@ -1,4 +1,4 @@
-"""What a run folder says about itself: configuration, versions, finished stages; read as if a stranger wrote it."""
+"""The manifest of a run folder: configuration, versions and finished stages, validated when read."""
 
 import json
 import math
@@ -14,13 +14,13 @@ from palimpsest.storage import file_hash
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-"""Of the folder's layout. Manifests without it are older and have this layout too."""
+"""Version of the folder's layout. Older manifests without it have this layout too."""
 
 _LARGEST, _LONGEST_VALUE = 2**24, 80
 
 
 class FinishedStage(TypedDict):
-    """What is kept of a finished stage beside its file."""
+    """The record of a finished stage in the manifest."""
 
     key: str
     inputs: list[str]
@@ -46,70 +46,75 @@ _MANIFEST = TypeAdapter(Manifest)
 
 
 def read_manifest(folder: Path, kind: type[RunConfig] | None = None) -> Manifest | None:
-    """The manifest of a run folder, or none where nothing has been run yet.
+    """Read the manifest of a run folder.
 
     Args:
         folder: The run folder.
-        kind: Whose configuration it should hold: an audit's, or that of an attack on a case; none for any.
+        kind: The type of configuration that the manifest must hold. If omitted, any is accepted.
+
+    Returns:
+        The manifest, or None if nothing has been run in the folder yet.
 
     Raises:
-        RunError: The folder holds something else, or a manifest that is damaged or of a later version.
+        RunError: The folder holds something else, or a manifest that is damaged or of another version.
     """
     path = folder / MANIFEST
     if not path.exists():
-        strangers = [item.name for item in folder.iterdir() if not item.name.startswith(".")]
-        # A run killed between its first two files holds the configuration alone.
-        if strangers not in ([], ["config.yaml"]):
+        unexpected = [item.name for item in folder.iterdir() if not item.name.startswith(".")]
+        # A run that was killed between its first two files has only the configuration.
+        if unexpected not in ([], ["config.yaml"]):
             raise RunError(
-                f"{folder} is not empty and holds no run ({strangers[0]}, ...): choose another --out."
+                f"{folder} is not empty and holds no run (found {unexpected[0]}). Choose another --out."
             )
         return None
     try:
         tree = read_json(path)
-        written = tree.get("format", FORMAT)
-        if written != FORMAT:
-            raise ValueError(f"its format is {str(written)[:80]!r} and this version reads {FORMAT}")
+        version = tree.get("format", FORMAT)
+        if version != FORMAT:
+            raise ValueError(f"its format is {str(version)[:80]!r}, but this version reads {FORMAT}")
         manifest = _MANIFEST.validate_python(tree, strict=True)
-        held = manifest.get("kind", AuditConfig.__name__)
+        found = manifest.get("kind", AuditConfig.__name__)
         if kind is None:
             return manifest
-        if held == kind.__name__:
-            # Reading a folder must not run the modules that its configuration names.
+        if found == kind.__name__:
+            # Reading a folder must not import the modules that its configuration names.
             validate(kind, manifest["config"], where=str(path), imports=False)
             return manifest
-    # JSON that is nested deep, or of other types, leads into errors of many types.
+    # Deeply nested JSON, or JSON of other types, raises errors of many types.
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise RunError(
-            f"{path} is damaged or of another version ({reason}): choose another --out, or go on there with the "
-            "version that wrote it."
+            f"{path} is damaged or of another version ({reason}). Choose another --out, or resume with the version "
+            "that wrote it."
         ) from error
-    raise RunError(f"{folder} holds a run of another command (its {held[:80]}): choose another --out.")
+    raise RunError(
+        f"{folder} holds a run of another command (its configuration is {found[:80]}). Choose another --out."
+    )
 
 
 def read_json(path: Path) -> Any:
-    """A file of a run folder, of at most 16 MiB of JSON with finite numbers.
+    """Read a JSON file of a run folder: at most 16 MiB, with finite numbers.
 
     Raises:
-        ValueError: It is something else. JSON that is nested deep leads into other errors too.
+        ValueError: The file is something else. Deeply nested JSON can also raise other errors.
     """
     if not path.is_file():
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     if path.stat().st_size > _LARGEST:
         raise ValueError(f"it has more than {_LARGEST:,} bytes")
     return json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
 
 
 def _finite(text: str) -> float:
-    """A number of JSON. Infinity and NaN are none, whatever Python's reader makes of them or of 1e999."""
+    """Parse a number. JSON has no infinity and no NaN, although Python's parser accepts them and 1e999."""
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:80]} is no finite number")
+        raise ValueError(f"{text[:80]} is not a finite number")
     return number
 
 
 def finished_stage(folder: Path, manifest: Manifest | None, name: str, digest: str) -> FinishedStage | None:
-    """What the manifest says about a stage, if it has these inputs and its file is whole."""
+    """Return the record of a stage if it was computed from the same inputs and its file is intact."""
     known = manifest["stages"].get(name) if manifest else None
     path = folder / f"{name}.safetensors"
     if known and known["key"] == digest and path.is_file() and file_hash(path) == known["sha256"]:
@@ -118,12 +123,14 @@ def finished_stage(folder: Path, manifest: Manifest | None, name: str, digest: s
 
 
 def changed_keys(manifest: Manifest | None, config: RunConfig) -> list[str]:
-    """Where a configuration differs from that of the finished stages; where there are none, nothing can be lost."""
+    """Describe where a configuration differs from that of the finished stages; empty if no stage is finished."""
     if not manifest or not manifest["stages"]:
         return []
     before, now = _flat(manifest["config"]), _flat(config.model_dump(mode="json"))
     names = sorted(name for name in before | now if before.get(name) != now.get(name))
-    return [f"{name}: {_short(before.get(name))} there, {_short(now.get(name))} here" for name in names]
+    return [
+        f"{name}: {_short(before.get(name))} in the folder, {_short(now.get(name))} now" for name in names
+    ]
 
 
 def _short(value: object) -> str:

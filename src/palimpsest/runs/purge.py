@@ -1,4 +1,4 @@
-"""Take everything out of a run folder that shows somebody's images, or from which they could be read again."""
+"""Remove everything from a run folder that shows samples or from which they could be reconstructed."""
 
 import os
 import shutil
@@ -22,13 +22,13 @@ _KEPT_STAGES = frozenset(
 
 @dataclass(frozen=True)
 class Purge:
-    """What a purge removed.
+    """The result of a purge.
 
     Args:
-        removed: Files and folders, as paths from the run folder.
-        bytes: Their size.
-        shared: Those of them that are also in another run's folder, under a name of its own.
-        kept: What is left.
+        removed: Removed files and folders, as paths relative to the run folder.
+        bytes: Their total size.
+        shared: Removed files that still exist elsewhere, because another run folder has a hard link to them.
+        kept: Files that were kept.
     """
 
     removed: tuple[str, ...]
@@ -37,82 +37,94 @@ class Purge:
     kept: tuple[str, ...]
 
 
-def purge(folder: Path, *, rehearse: bool = False) -> Purge:
-    """Remove models, proofs, gradients, reconstructions, the report and unfinished work; leave the scores.
+def purge(folder: Path, *, dry_run: bool = False) -> Purge:
+    """Remove models, proofs, gradients, reconstructions, the report and unfinished work; keep the scores.
 
-    A folder of runs, such as a study's or a sweep's, is purged run by run, and of the pictures beside its tables: some
-    are galleries. Two models tell nearly as much as the proofs, so they go as well. Links are removed, never followed.
-    The names of forgotten rows are taken out of the configuration. Bytes are not overwritten: on today's disks that
-    promises nothing, and encryption does.
+    In a folder of runs, such as a study or a sweep, each run is purged, and the plots beside the tables are removed
+    because some of them are galleries. Both models are removed because they reveal nearly as much as the proofs. Links
+    are removed, never followed. The indices of forgotten rows are removed from the configuration. Bytes are not
+    overwritten, because that guarantees nothing on current disks; use disk encryption.
 
     Args:
-        folder: A run folder in which nobody works, or a folder of such.
-        rehearse: Remove nothing, only tell what would be.
+        folder: A run folder that no process is using, or a folder of run folders.
+        dry_run: Remove nothing, and only return what would be removed.
+
+    Returns:
+        The removed and the kept files.
 
     Raises:
-        RunError: The folder holds no run, another process works in it, or something can't be removed.
+        RunError: The folder holds no run, another process is using it, or a file can't be removed.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> purge(Path(tempfile.mkdtemp()))
+        Traceback (most recent call last):
+            ...
+        palimpsest.errors.RunError: ... holds no run (it has no manifest.json). Pass the run folder itself.
     """
     if (folder / MANIFEST).is_file():
-        return _purge_run(folder, rehearse=rehearse)
+        return _purge_run(folder, dry_run=dry_run)
     runs = sorted(path.parent for path in folder.rglob(MANIFEST))
     if not runs:
-        raise RunError(f"{folder} holds no run (it has no {MANIFEST}): name the run folder itself.")
-    done = {run.relative_to(folder): _purge_run(run, rehearse=rehearse) for run in runs}
+        raise RunError(f"{folder} holds no run (it has no {MANIFEST}). Pass the run folder itself.")
+    purged = {run.relative_to(folder): _purge_run(run, dry_run=dry_run) for run in runs}
     pictures = list(_pictures(folder, runs))
     size = sum(picture.lstat().st_size for picture in pictures)
-    if not rehearse:
+    if not dry_run:
         for picture in pictures:
             _remove(picture)
 
-    def told(names: str) -> list[str]:
-        return [str(place / name) for place, one in done.items() for name in getattr(one, names)]
+    def paths(attribute: str) -> list[str]:
+        return [str(run / name) for run, result in purged.items() for name in getattr(result, attribute)]
 
     return Purge(
-        removed=(*told("removed"), *(str(picture.relative_to(folder)) for picture in pictures)),
-        bytes=size + sum(one.bytes for one in done.values()),
-        shared=tuple(told("shared")),
-        kept=tuple(told("kept")),
+        removed=(*paths("removed"), *(str(picture.relative_to(folder)) for picture in pictures)),
+        bytes=size + sum(result.bytes for result in purged.values()),
+        shared=tuple(paths("shared")),
+        kept=tuple(paths("kept")),
     )
 
 
 def _pictures(folder: Path, runs: list[Path]) -> Iterator[Path]:
-    """What was drawn beside the tables of studies: `<study>.png` and `.svg` beside `<study>.json` and `.md`."""
-    above = {parent for run in runs for parent in run.parents if parent.is_relative_to(folder)}
-    for place in sorted(above):
-        for table in sorted(place.glob("*.json")):
-            drawn = [table.with_suffix(suffix) for suffix in (".png", ".svg")]
+    """Yield the plots beside the tables of studies: `<study>.png` and `.svg` beside `<study>.json` and `.md`."""
+    parents = {parent for run in runs for parent in run.parents if parent.is_relative_to(folder)}
+    for parent in sorted(parents):
+        for table in sorted(parent.glob("*.json")):
+            plots = [table.with_suffix(suffix) for suffix in (".png", ".svg")]
             if table.with_suffix(".md").is_file():
-                yield from (picture for picture in drawn if picture.is_file() or picture.is_symlink())
+                yield from (picture for picture in plots if picture.is_file() or picture.is_symlink())
 
 
-def _purge_run(folder: Path, *, rehearse: bool) -> Purge:
+def _purge_run(folder: Path, *, dry_run: bool) -> Purge:
     lock = lock_folder(folder)
     try:
         manifest = read_manifest(folder)
-        assert manifest is not None, "the manifest was there a moment ago"
-        doomed = [path for path in sorted(folder.iterdir()) if not _is_kept(path)]
-        files = [file for path in doomed for file in _files(path)]
+        assert manifest is not None, "the caller found a manifest"
+        sensitive = [path for path in sorted(folder.iterdir()) if not _is_kept(path)]
+        files = [file for path in sensitive for file in _files(path)]
         result = Purge(
-            removed=tuple(path.name for path in doomed),
+            removed=tuple(path.name for path in sensitive),
             bytes=sum(file.lstat().st_size for file in files),
             shared=tuple(str(file.relative_to(folder)) for file in files if file.lstat().st_nlink > 1),
             kept=tuple(path.name for path in sorted(folder.iterdir()) if _is_kept(path)),
         )
-        if not rehearse:
+        if not dry_run:
             _forget_names(folder, manifest)
-            for path in doomed:
+            for path in sensitive:
                 _remove(path)
         return result
     except OSError as error:
         raise RunError(
-            f"{error.filename} can't be removed ({error.strerror}): the folder is not purged; see to it and try again."
+            f"{error.filename} can't be removed ({error.strerror}), so the folder is not purged. Fix this and "
+            "try again."
         ) from error
     finally:
         os.close(lock)
 
 
 def _is_kept(path: Path) -> bool:
-    """Figures, norms and settings are kept; everything else goes, also what a later version will put there."""
+    """Return whether a file is known to be harmless; files of later versions are not."""
     if path.is_symlink() or path.is_dir():
         return False
     stage = path.stem in _KEPT_STAGES or path.stem.startswith("scores-")
@@ -133,8 +145,10 @@ def _remove(path: Path) -> None:
 
 
 def _forget_names(folder: Path, manifest: Manifest) -> None:
-    """Take the forgotten rows' numbers out of the configuration, and out of the manifest the removed stages and the
-    hashes of images, in which somebody who has an image could find it again."""
+    """Remove the indices of forgotten rows from the configuration, and removed stages and hashes from the manifest.
+
+    A hash of an image would confirm to anyone who has the image that it was used.
+    """
     config: dict[str, Any] = manifest["config"]
     unlearning = config.get("unlearning", {})
     if unlearning.get("indices"):

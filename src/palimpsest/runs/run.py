@@ -1,4 +1,4 @@
-"""The run folder: every finished stage is kept, with what went into it, so that a killed run goes on."""
+"""The run folder, which caches finished stages so that an interrupted run can resume."""
 
 import fcntl
 import json
@@ -44,25 +44,24 @@ from palimpsest.system.memory import give_back_freed_memory
 from palimpsest.system.peak_memory import start_peak
 
 LOG = "log.txt"
-"""What a run did and when; it grows each time that the run goes on."""
+"""The log file, which grows each time that the run resumes."""
 R = TypeVar("R", bound=Record)
 _REPORTED_VERSIONS = ("palimpsest", "torch", "torchmetrics", "lightning-fabric", "numpy", "safetensors")
 
 
 class FinalMetrics(RunMetrics, Protocol):
-    """A run's metrics, which write themselves."""
+    """The final metrics of a run, which can be saved."""
 
     def save(self, path: Path) -> None:
-        """Write them, whole or not at all."""
+        """Write the metrics atomically."""
         ...
 
 
 @dataclass
 class Run:
-    """One audit's folder, held by one process at a time.
+    """The folder of one run, locked by one process at a time.
 
-    Stages are cached by what goes into them: a stage whose inputs are unchanged and whose file is whole is read
-    back, and any other is computed and written.
+    Stages are cached: a stage with unchanged inputs and an intact file is loaded, and any other is computed and saved.
     """
 
     folder: Path
@@ -72,7 +71,7 @@ class Run:
     kind: type[RunConfig]
     siblings: Sequence[Path] = ()
     _known: dict[int, tuple[Record, str]] = field(default_factory=dict)
-    _watched: ExitStack = field(default_factory=ExitStack)
+    _callbacks: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
     def open(
@@ -84,17 +83,17 @@ class Run:
         replace: bool = False,
         siblings: Sequence[Path] = (),
     ) -> Self:
-        """Make the run folder, or go on in one that holds the same run.
+        """Create a run folder, or resume the run in an existing one; close the run after use.
 
         Args:
-            folder: Where the run's files stand; readable by their owner only.
-            config: What the run does.
-            console: Where each stage prints its one line.
-            replace: Go on with another configuration, keeping the stages that it does not touch.
-            siblings: Other runs' folders: a stage that one of them finished with the same inputs is taken from there.
+            folder: The run folder. Only its owner can read the files.
+            config: The configuration of the run.
+            console: The console on which each finished stage prints one line.
+            replace: Resume with another configuration, and keep the stages that do not depend on the difference.
+            siblings: Folders of other runs. Stages that they finished with the same inputs are reused.
 
         Raises:
-            RunError: The folder holds another run or a link, or another process works in it, or it can't be written.
+            RunError: The folder holds another run or a link, another process is using it, or it can't be written.
         """
         lock = lock_folder(folder)
         try:
@@ -103,11 +102,11 @@ class Run:
             changed = changed_keys(found, config)
             if changed and not replace:
                 raise RunError(
-                    f"{folder} holds a run with another configuration ({'; '.join(changed[:10])}): choose "
-                    "another --out, or pass --replace to go on there with this one."
+                    f"{folder} holds a run with another configuration ({'; '.join(changed[:10])}). Choose another "
+                    "--out, or pass --replace to resume it with this configuration."
                 )
             if changed:
-                # What the other configuration came to must not pass for this one's if this run is stopped early.
+                # Old results must not be mistaken for those of this configuration if this run is interrupted.
                 for result in ("metrics.json", "report.html"):
                     (folder / result).unlink(missing_ok=True)
             remove_partial(folder)
@@ -129,46 +128,48 @@ class Run:
             os.close(lock)
             raise
         run = cls(folder, manifest, console, lock, type(config), siblings)
-        run._watched.enter_context(with_callbacks(log))
+        run._callbacks.enter_context(with_callbacks(log))
         for callback in callbacks():
             callback.on_run_start(folder, manifest["config"])
         return run
 
     def close(self) -> None:
-        """Let other processes use the folder."""
+        """Release the folder for other processes."""
         for callback in callbacks():
             callback.on_run_end()
-        self._watched.close()
+        self._callbacks.close()
         os.close(self._lock)
 
     def finish(self, metrics: FinalMetrics) -> None:
-        """Write `metrics.json`, and pass it on to the callbacks."""
+        """Write `metrics.json`, and report the metrics to the callbacks."""
         metrics.save(self.folder / "metrics.json")
         for callback in callbacks():
             callback.on_metrics(metrics)
 
     def __enter__(self) -> Self:
+        """Return the run."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the run."""
         self.close()
 
     def stage(self, name: str, kind: type[R], compute: Callable[[Path], R], *, key: Sequence[object]) -> R:
-        """Compute a stage, or read it back if the folder has it.
+        """Return the record of a stage, which is loaded if the folder has it and computed otherwise.
 
         Args:
-            name: The stage's name; its file is `<name>.safetensors`.
-            kind: The record type that the stage makes.
-            compute: Makes the record; it is given a folder where an unfinished stage may keep what it has so far.
-            key: All that decides the result: configurations, records, data, plain values. What decides only how it
-                is computed, such as a memory budget, stays out.
+            name: The name of the stage. Its file is `<name>.safetensors`.
+            kind: The type of record that the stage produces.
+            compute: Computes the record. Its argument is a folder in which an unfinished stage can keep checkpoints.
+            key: Everything that determines the result: configurations, records, data and plain values, but not
+                settings such as a memory budget.
         """
         path = self.folder / f"{name}.safetensors"
         inputs = [self._fingerprint(value) for value in key]
         digest = _hash("\n".join([name, version("palimpsest"), *inputs]))
         known = finished_stage(self.folder, self.manifest, name, digest) or self._adopt(name, digest)
         if known:
-            self._say(Stage(name, known["seconds"], kept=True))
+            self._report(Stage(name, known["seconds"], kept=True))
             return self._remember(kind.load(path), known["sha256"])
         scratch = self.folder / ".unfinished" / f"{name}-{digest[:16]}"
         start, peak = time.perf_counter(), start_peak()
@@ -187,15 +188,15 @@ class Run:
         }
         write_json(self.folder / MANIFEST, self.manifest)
         shutil.rmtree(scratch, ignore_errors=True)
-        self._say(Stage(name, seconds, peak()))
+        self._report(Stage(name, seconds, peak()))
         return self._remember(result, self.manifest["stages"][name]["sha256"])
 
     def _adopt(self, name: str, digest: str) -> FinishedStage | None:
-        """Take a finished stage from a sibling's folder, as another name of the same file where that is possible."""
+        """Reuse a finished stage of a sibling, as a hard link if possible and as a copy otherwise."""
         for sibling in self.siblings:
             try:
                 manifest = read_manifest(sibling, self.kind) if (sibling / MANIFEST).exists() else None
-            except RunError:  # A damaged sibling has nothing to give.
+            except RunError:  # A damaged sibling has no usable stages.
                 continue
             found = finished_stage(sibling, manifest, name, digest)
             if not found:
@@ -213,32 +214,32 @@ class Run:
         return None
 
     def seconds(self) -> dict[str, float]:
-        """How long each finished stage took, in seconds."""
+        """Return the running time of each finished stage, in seconds."""
         return {name: stage["seconds"] for name, stage in self.manifest["stages"].items()}
 
-    def _say(self, stage: Stage) -> None:
+    def _report(self, stage: Stage) -> None:
         style = "dim" if stage.kept else "none"
         self.console.print(f"  [bold]{stage.name:<28}[/bold] [{style}]{stage}[/{style}]", highlight=False)
         for callback in callbacks():
             callback.on_stage_end(stage)
 
     def _remember(self, record: R, digest: str) -> R:
-        # The record is kept with its hash: an id alone could come to name another object.
+        # The record is stored as well, because Python could reuse its id for another object.
         self._known[id(record)] = (record, digest)
         return record
 
     def _fingerprint(self, value: object) -> str:
-        """A hash of what a value holds."""
+        """Return a hash of the contents of a value."""
         known = self._known.get(id(value))
         if known is not None:
             return known[1]
-        own = getattr(value, "fingerprint", None)
-        if isinstance(own, str):
-            return own
+        fingerprint = getattr(value, "fingerprint", None)
+        if isinstance(fingerprint, str):
+            return fingerprint
         if isinstance(value, Tensor):
             return tensor_hash(value)
         if isinstance(value, BaseModel):
-            # A third party's component may do something else in another version.
+            # A component of another package may behave differently in another version.
             packages = value.packages if isinstance(value, Section) else ()
             return _hash("\n".join([value.model_dump_json(), *packages]))
         if isinstance(value, Mapping):
@@ -253,41 +254,43 @@ class Run:
 
 
 def lock_folder(folder: Path) -> int:
-    """Make a run folder where there is none, and hold it for as long as the returned descriptor is open.
-
-    The lock goes with the process, however that ends.
+    """Create a run folder if necessary, and lock it while the returned descriptor is open and the process runs.
 
     Raises:
-        RunError: Another process holds the folder, or it can't be written.
+        RunError: Another process is using the folder, or it can't be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise RunError(
-            f"{folder} can't be used ({error.strerror}): choose another folder with --out."
+            f"{folder} can't be used ({error.strerror}). Choose another folder with --out."
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise RunError(f"Another process works in {folder}: wait for it, or choose another --out.") from error
+        raise RunError(f"Another process is using {folder}. Wait for it, or choose another --out.") from error
     return lock
 
 
 def _refuse_links(folder: Path) -> None:
-    """A folder that somebody else made could have a run write anywhere on this machine, or wait for ever."""
+    """Reject links, pipes and devices: they could make a run write elsewhere on this machine or wait forever."""
     for path in folder.iterdir():
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise RunError(f"{path} is a link or no regular file, and a run has none: remove it.")
+            raise RunError(
+                f"{path} is a link or a special file, which a run folder must not contain. Remove it."
+            )
 
 
 def _make_private(folder: Path, console: Console) -> None:
-    """Shut others out of a folder that stood there before, or say that it can't be done."""
+    """Deny other users access to an existing folder, or warn if that is not possible."""
     with suppress(OSError):
         folder.chmod(0o700)
     if folder.stat().st_mode & 0o077:
-        message = f"{folder} can be read by others, and a run's files hold people's images: keep them out."
+        message = (
+            f"{folder} can be read by other users, but a run holds people's images. Restrict its permissions."
+        )
         console.print(f"  [yellow]{message}[/yellow]")
         warn(message)
 

@@ -1,4 +1,4 @@
-"""Values on disk: safetensors records, and files that are whole or absent."""
+"""Storage on disk: records as safetensors files, and atomic writes."""
 
 from palimpsest.storage.files import file_hash, remove_partial, write_json, write_text, written_whole
 from palimpsest.storage.record import Record

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, synced, and put there in one step."""
+"""Atomic writes: a temporary file is written, synced, and moved into place."""
 
 import errno
 import hashlib
@@ -17,11 +17,14 @@ _PARTIAL = ".partial"
 
 @contextmanager
 def written_whole(path: Path, *, private: bool = True) -> Iterator[Path]:
-    """A temporary path that takes the place of `path` once all is on disk, so that no reader sees half a file.
+    """Yield a temporary path that replaces `path` once it is on disk, so that no reader sees a partial file.
 
     Args:
-        path: Where the file shall stand.
-        private: Readable by its owner only: the file may hold somebody's images.
+        path: The path of the final file.
+        private: Allow only the owner to read the file, because it may hold people's images.
+
+    Yields:
+        The temporary path to write to.
 
     Raises:
         ResourceError: The disk is full.
@@ -40,41 +43,41 @@ def written_whole(path: Path, *, private: bool = True) -> Iterator[Path]:
     except OSError as error:
         raise _explain(error, path) from error
     except SafetensorError as error:
-        # safetensors reports a failed write in words only.
+        # safetensors reports a failed write only in the text of the error.
         if "No space left" in str(error) or "os error 28" in str(error):
             raise _full(path) from error
-        raise RunError(f"{path} can't be written: {error}. Choose a folder that you may write to.") from error
+        raise RunError(f"{path} can't be written ({error}). Choose a writable folder.") from error
     finally:
-        # Where the folder itself could not be made, there is nothing to remove either.
+        # If the folder could not be created, there is no file to remove.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what killed writers left in a folder; to be called by its only writer."""
-    for left in folder.rglob(f".*{_PARTIAL}"):
-        left.unlink(missing_ok=True)
+    """Remove the temporary files of interrupted writes; call it only if no other process writes to the folder."""
+    for partial in folder.rglob(f".*{_PARTIAL}"):
+        partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str, *, private: bool = True) -> None:
-    """Write a text file, whole or not at all; arguments and errors as for `written_whole`."""
+    """Write a text file atomically; arguments and errors as for `written_whole`."""
     with written_whole(path, private=private) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a value as indented JSON, whole or not at all."""
+    """Write a value atomically as indented JSON."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def file_hash(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 hash of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _create_private(path: Path) -> None:
-    """An empty file that nobody else may read, also while it is being written; what stood there is removed."""
+    """Create an empty file that only the owner can read, and remove any existing one."""
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
@@ -89,8 +92,8 @@ def _sync_folder(folder: Path) -> None:
 
 def _full(path: Path) -> ResourceError:
     return ResourceError(
-        f"The disk is full: {path} was not written. Make room and run the same command again; "
-        "finished stages are kept."
+        f"The disk is full, so {path} was not written. Free some space and run the same command again. Finished stages "
+        "are kept."
     )
 
 
@@ -98,4 +101,4 @@ def _explain(error: OSError, path: Path) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _full(path)
     reason = error.strerror or error
-    return RunError(f"{path} can't be written ({reason}): choose a folder that you may write to.")
+    return RunError(f"{path} can't be written ({reason}). Choose a writable folder.")

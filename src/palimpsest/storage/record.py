@@ -1,4 +1,4 @@
-"""Frozen values that store themselves: tensors as safetensors, everything else as JSON in the metadata."""
+"""Records: frozen dataclasses that are stored as safetensors, with plain data as JSON in the metadata."""
 
 import dataclasses
 import json
@@ -15,17 +15,18 @@ from palimpsest.storage.tensors import Parameters, brief, read_tensors, save_ten
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A frozen value that can be stored: a subclass is a dataclass of tensors, state dicts, plain data and records.
+    """Base class of values that can be stored: frozen dataclasses of tensors, state dicts, plain data and records.
 
-    It is printed without its numbers, so that no log and no traceback holds somebody's pixels.
+    The representation has shapes but no values, so that no log and no traceback contains people's pixels.
     """
 
     def __init_subclass__(cls) -> None:
-        # The dataclass decorator leaves a method alone that the class itself defines.
+        """Give the subclass a representation without values."""
+        # The dataclass decorator does not replace a method that the class defines.
         cls.__repr__ = _summary
 
     def save(self, path: Path) -> None:
-        """Write the value to one safetensors file: tensors as tensors, everything else as JSON in its metadata.
+        """Write the record to one safetensors file.
 
         Raises:
             ResourceError: The disk is full.
@@ -38,7 +39,7 @@ class Record:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the value back.
+        """Load a record.
 
         Raises:
             CheckpointError: The file is missing, truncated, or holds something else.
@@ -46,20 +47,20 @@ class Record:
         tensors, metadata = read_tensors(path)
         if metadata.get("record") != cls.__name__:
             raise CheckpointError(
-                f"{path} holds {metadata.get('record', 'tensors without a name')[:80]!r}, not {cls.__name__!r}: "
-                "give the file that the same stage wrote."
+                f"{path} holds {metadata.get('record', 'tensors without a record')[:80]!r}, expected "
+                f"{cls.__name__!r}. Pass the file of the right stage."
             )
         try:
             return cls._unpack(json.loads(metadata["fields"]), "", tensors)
-        # RecursionError: JSON that is nested thousands of levels deep.
+        # A RecursionError comes from JSON that is nested thousands of levels deep.
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise CheckpointError(
-                f"{path} lacks part of a {cls.__name__} ({brief(error)}): it was written by another version; "
-                "make it again."
+                f"{path} is not a complete {cls.__name__} ({brief(error)}). It may be damaged or of another version. "
+                "Create it again."
             ) from error
 
     def _pack(self, prefix: str, tensors: dict[str, Tensor]) -> dict[str, Any]:
-        """The plain data of this record and of those in it; their tensors are put beside it under their paths."""
+        """Return the plain data of this record and of nested ones, and add their tensors to `tensors` by path."""
         plain: dict[str, Any] = {"record": type(self).__name__}
         for name, kind in _fields(type(self)):
             path, nested = f"{prefix}{name}", _record_in(kind)
@@ -67,7 +68,9 @@ class Record:
             if nested is not None and nested is kind:
                 plain[name] = value._pack(f"{path}/", tensors)
             elif nested is not None:
-                plain[name] = [one._pack(f"{path}/{index}/", tensors) for index, one in enumerate(value)]
+                plain[name] = [
+                    record._pack(f"{path}/{index}/", tensors) for index, record in enumerate(value)
+                ]
             elif kind == Parameters:
                 tensors |= {f"{path}/{key}": tensor for key, tensor in value.items()}
             elif kind not in (Tensor, Tensor | None):
@@ -95,8 +98,8 @@ class Record:
                 values[name] = nested._named(plain[name])._unpack(plain[name], f"{path}/", tensors)
             elif nested:
                 values[name] = tuple(
-                    nested._named(one)._unpack(one, f"{path}/{index}/", tensors)
-                    for index, one in enumerate(plain[name])
+                    nested._named(record)._unpack(record, f"{path}/{index}/", tensors)
+                    for index, record in enumerate(plain[name])
                 )
             else:
                 values[name] = TypeAdapter(kind).validate_python(plain[name])
@@ -104,7 +107,7 @@ class Record:
 
     @classmethod
     def _named(cls, plain: dict[str, Any]) -> type[Self]:
-        """This type or the one below it that the stored data names."""
+        """Return this type, or the subclass that the stored data names."""
         name = plain["record"]
         if cls.__name__ == name:
             return cls
@@ -115,7 +118,7 @@ class Record:
 
 
 def _summary(self: object) -> str:
-    """A value's type, and its tensors' shapes."""
+    """Return a record's type and the shapes of its tensors."""
     fields = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
     shapes = [
         f"{field.name}={list(value.shape)}"
@@ -131,6 +134,6 @@ def _fields(kind: type[Record]) -> list[tuple[str, Any]]:
 
 
 def _record_in(kind: Any) -> type[Record] | None:
-    """The record type that a field's type is, or is a tuple of."""
+    """Return the record type of a field that holds a record or a tuple of records, otherwise None."""
     inner = get_args(kind)[0] if get_origin(kind) is tuple else kind
     return inner if isinstance(inner, type) and issubclass(inner, Record) else None

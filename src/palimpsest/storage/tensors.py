@@ -1,4 +1,4 @@
-"""Safetensors files and hashes of tensors: checked when read, never unpickled."""
+"""Safetensors files, validated when read, and hashes of tensors."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ _MOST_EMPTY = 2**16
 
 
 def tensor_hash(*tensors: Tensor) -> str:
-    """The SHA-256 of tensors' types, shapes and values, in hexadecimal."""
+    """Return the SHA-256 hash of the types, shapes and values of tensors, in hexadecimal."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
@@ -32,19 +32,19 @@ def tensor_hash(*tensors: Tensor) -> str:
 
 
 def parameters_hash(parameters: Parameters) -> str:
-    """The SHA-256 of a state dict: names, types, shapes and values, in hexadecimal."""
+    """Return the SHA-256 hash of the names, types, shapes and values of a state dict, in hexadecimal."""
     names = sorted(parameters)
     text = "\n".join(names) + tensor_hash(*(parameters[name] for name in names))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file, whole or not at all; the same values give the same bytes.
+    """Write a safetensors file atomically; equal values give equal bytes.
 
     Args:
-        path: Where the file shall stand.
-        tensors: Tensors by name, on any device, of any layout.
-        metadata: Strings by name.
+        path: The path of the file.
+        tensors: Tensors by name, on any device and with any memory layout.
+        metadata: Strings by name. If omitted, the file has no metadata.
 
     Raises:
         ResourceError: The disk is full.
@@ -56,16 +56,17 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the string metadata of a safetensors file, which a stranger may have written.
+    """Read the tensors and the string metadata of an untrusted safetensors file.
 
-    safetensors compares every tensor's place with the file's size before memory is taken; nothing is unpickled.
+    safetensors checks the offsets of every tensor against the file size before it allocates memory. Nothing is
+    unpickled.
 
     Raises:
-        CheckpointError: The file is missing, truncated, or not safetensors, or its header is absurd.
-        ResourceError: Its tensors would not fit into memory.
+        CheckpointError: The file is missing, truncated or not safetensors, or its header is invalid.
+        ResourceError: The tensors do not fit into memory.
     """
     if not path.is_file():
-        raise CheckpointError(f"There is no file {path}: check the path.")
+        raise CheckpointError(f"There is no file {path}. Check the path.")
     require_room(path, path.stat().st_size)
     try:
         _check_header_length(path)
@@ -73,15 +74,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             names = file.keys()
             if len(names) > _MOST_TENSORS:
                 raise ValueError(
-                    f"its header names {len(names):,} tensors, and at most {_MOST_TENSORS:,} are read"
+                    f"its header lists {len(names):,} tensors, but at most {_MOST_TENSORS:,} are allowed"
                 )
             tensors = {name: file.get_tensor(name) for name in names}
-            _refuse_endless(tensors)
+            _check_empty_tensors(tensors)
             return tensors, dict(file.metadata() or {})
-    # A forged header leads safetensors and torch into errors of almost any type.
+    # A forged header can raise errors of almost any type in safetensors and torch.
     except Exception as error:
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({brief(error)}): fetch or make it again."
+            f"{path} is not a complete safetensors file ({brief(error)}). Download or create it again."
         ) from error
 
 
@@ -92,28 +93,28 @@ def _check_header_length(path: Path) -> None:
         raise ValueError(f"its {path.stat().st_size:,} bytes can't hold a header of {length:,}")
 
 
-def _refuse_endless(tensors: Mapping[str, Tensor]) -> None:
-    """Rows without a value cost a file nothing, and whoever goes through them would never end."""
+def _check_empty_tensors(tensors: Mapping[str, Tensor]) -> None:
+    """Reject huge empty tensors: they take no space in a file, but looping over their rows would not end."""
     for name, tensor in tensors.items():
         if not tensor.numel() and max(tensor.shape) > _MOST_EMPTY:
             raise ValueError(f"{name[:80]!r} of shape {list(tensor.shape)} has rows without values")
 
 
 def _storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors on the CPU that own their memory: safetensors refuses views and weights that are tied."""
+    """Return tensors on the CPU that own their memory, because safetensors rejects views and tied weights."""
     owned: dict[str, Tensor] = {}
-    places: set[int] = set()
+    addresses: set[int] = set()
     for name, tensor in tensors.items():
         value = tensor.detach().cpu().contiguous()
-        if value.untyped_storage().nbytes() != value.nbytes or value.data_ptr() in places:
+        if value.untyped_storage().nbytes() != value.nbytes or value.data_ptr() in addresses:
             value = value.clone()
-        places.add(value.data_ptr())
+        addresses.add(value.data_ptr())
         owned[name] = value
     return owned
 
 
 def _sort_header(path: Path) -> None:
-    """Give the metadata an order of their own: safetensors writes them in that of a hash seeded anew each time."""
+    """Sort the metadata, because safetensors writes them in random order."""
     with path.open("rb+") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
@@ -126,5 +127,5 @@ def _sort_header(path: Path) -> None:
 
 
 def brief(error: Exception) -> str:
-    """An error's text on one line, cut to 200 characters."""
+    """Return an error's text on one line, cut to 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__

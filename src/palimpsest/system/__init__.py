@@ -1,1 +1,1 @@
-"""The machine and the process: memory, devices, Ray, telemetry, torchvision, imports by name."""
+"""Machine and process: memory, devices, Ray, telemetry, torchvision, imports by name."""

@@ -1,4 +1,4 @@
-"""The device that a configuration asks for."""
+"""Choice of the device."""
 
 import torch
 
@@ -6,14 +6,20 @@ from palimpsest.errors import ConfigurationError
 
 
 def pick_device(wanted: str) -> str:
-    """The device that a configuration means.
+    """Return the device to compute on.
+
+    Args:
+        wanted: `cpu`, `cuda`, or `auto` for a GPU if there is one.
+
+    Returns:
+        `cpu` or `cuda`.
 
     Raises:
-        ConfigurationError: CUDA is asked for and there is none.
+        ConfigurationError: `cuda` was requested and is not available.
     """
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise ConfigurationError(
-            "device is cuda, and no GPU answers: use --device cpu, or a CUDA build of torch."
+            "device is cuda, but torch finds no GPU. Use --device cpu or install a CUDA build of torch."
         )
     return "cuda" if wanted != "cpu" and available else "cpu"

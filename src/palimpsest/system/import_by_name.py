@@ -12,22 +12,25 @@ from palimpsest.system.torchvision_compat import import_torchvision
 
 
 def is_reference(text: str) -> bool:
-    """Whether a text has the form `module:name`."""
+    """Return whether a text has the form `module:name`."""
     module, colon, name = text.partition(":")
     return bool(colon) and all(part.isidentifier() for path in (module, name) for part in path.split("."))
 
 
 def load_reference(text: str, *, what: str) -> Callable[..., Any]:
-    """Import what `module:name` names; modules in the working directory are found too.
+    """Import the object that `module:name` refers to, also from a module in the working directory.
 
-    Importing runs the module: name only code that you would run yourself.
+    Importing runs the module, so only name code that you would run yourself.
 
     Args:
-        text: Such as `mypackage.nets:Net`.
-        what: What a message calls it, such as "model".
+        text: The reference, such as `mypackage.nets:Net`.
+        what: The object's role in error messages, such as "model".
+
+    Returns:
+        The object, which is callable.
 
     Raises:
-        ConfigurationError: It has another form, can't be imported, or can't be called.
+        ConfigurationError: The text has another form, or the object can't be imported or called.
     """
     if not is_reference(text):
         raise ConfigurationError(
@@ -35,42 +38,46 @@ def load_reference(text: str, *, what: str) -> Callable[..., Any]:
         )
     module_name, _, name = text.partition(":")
     try:
-        found: Any = _import(module_name)
+        target: Any = _import(module_name)
         for part in name.split("."):
-            found = getattr(found, part)
-    # The module is somebody else's: it may fail in any way.
+            target = getattr(target, part)
+    # The module is user code and may raise anything.
     except Exception as error:
         raise ConfigurationError(
-            f"The {what} {text!r} can't be imported ({type(error).__name__}: {error}): check the name, and that the "
+            f"The {what} {text!r} can't be imported ({type(error).__name__}: {error}). Check the name, and that the "
             "package is installed or in the working directory."
         ) from error
-    if not callable(found):
-        raise ConfigurationError(f"The {what} {text!r} is a {type(found).__name__}, which can't be called.")
-    return found
+    if not callable(target):
+        raise ConfigurationError(f"The {what} {text!r} is a {type(target).__name__}, which can't be called.")
+    return target
 
 
 def import_named_module(name: str) -> ModuleType:
-    """Import a module, which may register components; modules in the working directory are found too.
+    """Import a module, which may register components, also from the working directory.
 
-    Importing runs the module: name only code that you would run yourself.
+    Importing runs the module, so only name code that you would run yourself.
 
     Args:
-        name: Such as `my_attack` or `mypackage.attacks`.
+        name: The module's name, such as `my_attack` or `mypackage.attacks`.
+
+    Returns:
+        The module.
 
     Raises:
-        ConfigurationError: It is not a module's name, or it can't be imported.
+        ConfigurationError: The name is not a module's name, or the module can't be imported.
     """
     if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".")):
         raise ConfigurationError(
-            f"{name[:200]!r} is not a module's name: give my_attack for the file my_attack.py in the working directory."
+            f"{name[:200]!r} is not a module's name. Write my_attack for the file my_attack.py in the working "
+            "directory."
         )
     try:
         return _import(name)
-    # The user's module may fail in any way.
+    # The module is user code and may raise anything.
     except Exception as error:
         raise ConfigurationError(
-            f"The module {name!r} can't be imported ({type(error).__name__}: {error}): check the name, and that it is "
-            "installed or in the working directory."
+            f"The module {name!r} can't be imported ({type(error).__name__}: {error}). Check the name, and that the "
+            "module is installed or in the working directory."
         ) from error
 
 

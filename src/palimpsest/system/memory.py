@@ -1,4 +1,4 @@
-"""Amounts of memory, how much is free, and the allocator policy of the command line."""
+"""Amounts of memory, checks of free memory, and the allocator policy of the command line."""
 
 import ctypes
 import os
@@ -11,18 +11,22 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from palimpsest.errors import ResourceError
 
 DEFAULT_BUDGET = 4 * 2**30
-"""Bytes that gradients and reductions may take, unless the caller passes another number."""
+"""Default limit in bytes for gradients and reductions."""
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _SMALL_FILE = 2**26
-# As glibc's <malloc.h> names and numbers them.
+# Parameters of mallopt, as in glibc's <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-# The largest block that is kept, which is glibc's own limit, and how much may be free at the end of the heap.
+# The largest block to keep, which is glibc's own limit, and the largest free space at the end of the heap.
 _LARGEST_KEPT, _MOST_KEPT = 2**25, 2**28
 
 
 def parse_bytes(value: object) -> int:
-    """A number of bytes from `4GiB`, `500 MB` or a plain number."""
+    """Parse a number of bytes from an integer or a text such as `4GiB` or `500 MB`.
+
+    Raises:
+        ValueError: The value is not an amount of memory.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([KMG]i?B|B)\s*", str(value))
@@ -32,7 +36,7 @@ def parse_bytes(value: object) -> int:
 
 
 def format_bytes(count: int) -> str:
-    """The shortest text that `parse_bytes` reads back exactly."""
+    """Return the shortest text that `parse_bytes` reads back exactly."""
     for unit in ("GiB", "MiB", "KiB"):
         if count % _UNITS[unit] == 0:
             return f"{count // _UNITS[unit]}{unit}"
@@ -49,25 +53,25 @@ Bytes = Annotated[
 
 
 def require_memory(what: str, needed: int, *, remedy: str) -> None:
-    """Refuse work that would not fit before it starts; otherwise the system would kill the process in the middle.
+    """Check that work fits into the free memory before it starts, as otherwise the system may kill the process.
 
     Args:
-        what: The work, as the beginning of a sentence.
-        needed: Bytes that it holds at once.
-        remedy: What to change.
+        what: The work, in the plural, at the beginning of a sentence.
+        needed: Peak memory of the work in bytes.
+        remedy: Advice in the imperative, without a full stop.
 
     Raises:
-        ResourceError: Less is free.
+        ResourceError: Less memory is free.
     """
     free = available_memory()
     if free is not None and needed > free:
         raise ResourceError(
-            f"{what} need {needed / 2**30:.1f} GiB of memory at once, and {free / 2**30:.1f} GiB are free: {remedy}."
+            f"{what} need {needed / 2**30:.1f} GiB of memory, but only {free / 2**30:.1f} GiB are free: {remedy}."
         )
 
 
 def require_room(path: Path, size: int) -> None:
-    """Refuse to read a file whose content would not fit: a sparse file takes no disk space, and may have any size.
+    """Check that a file's content fits into the free memory; a sparse file can have any size.
 
     Args:
         path: The file.
@@ -76,25 +80,25 @@ def require_room(path: Path, size: int) -> None:
     Raises:
         ResourceError: Less memory is free.
     """
-    # Asking the system takes longer than reading a small file.
+    # Querying the free memory takes longer than reading a small file.
     if size > _SMALL_FILE:
-        require_memory(f"The contents of {path}", size, remedy="give a smaller file, or free memory")
+        require_memory(f"The contents of {path}", size, remedy="pass a smaller file or free memory")
 
 
 class _AllocatorPolicy:
-    """Whether this process keeps freed memory; off until the program that owns the process turns it on."""
+    """Flag of this process, set when the program that owns the process calls `keep_freed_memory`."""
 
     keeps_freed_memory = False
 
 
 def keep_freed_memory() -> None:
-    """Make the C library keep freed memory for later tensors, in the whole process and from here on.
+    """Make the C library keep freed memory for later tensors, in the whole process.
 
-    By default glibc returns large blocks to the system and requests them again, and the system clears each page. That
-    is a fifth of the time of an inverter's training. With this policy glibc keeps blocks of up to 32 MiB until
-    `give_back_freed_memory`. Other C libraries are left as they are.
+    By default glibc returns large blocks to the system and requests them again, and the system clears every page. This
+    takes a fifth of the time of an inverter's training. With this policy glibc keeps blocks of up to 32 MiB until
+    `give_back_freed_memory`. Other C libraries are not affected.
 
-    Only a program that owns its process may call this: the command line does when it starts, the library never does.
+    Only a program that owns its process may call this. The command line does so when it starts; the library never does.
     """
     _AllocatorPolicy.keeps_freed_memory = True
     _call_glibc("mallopt", _M_MMAP_THRESHOLD, _LARGEST_KEPT)
@@ -102,13 +106,13 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Make the C library return freed memory to the system; without effect unless `keep_freed_memory` was called."""
+    """Make the C library return freed memory to the system, if `keep_freed_memory` was called before."""
     if _AllocatorPolicy.keeps_freed_memory:
         _call_glibc("malloc_trim", 0)
 
 
 def _call_glibc(name: str, *arguments: int) -> None:
-    # Another C library has no such function, and Windows no such library.
+    # Other C libraries lack these functions, and on Windows CDLL(None) fails.
     try:
         getattr(ctypes.CDLL(None), name)(*arguments)
     except (AttributeError, OSError, TypeError):
@@ -116,9 +120,12 @@ def _call_glibc(name: str, *arguments: int) -> None:
 
 
 def available_memory() -> int | None:
-    """Bytes that this process can allocate without swapping; None if the system does not report it.
+    """Return the number of bytes that this process can allocate without swapping.
 
-    The smaller of the system's free memory and the remaining memory of the container's control group.
+    This is the smaller of the system's free memory and the remaining memory of the container's control group.
+
+    Returns:
+        The number of bytes; None if the system does not report it.
     """
     amounts = [_system_memory(), _group_memory(Path("/sys/fs/cgroup"))]
     known = [amount for amount in amounts if amount is not None]
@@ -136,7 +143,7 @@ def _system_memory() -> int | None:
 
 
 def _group_memory(folder: Path) -> int | None:
-    """Remaining bytes of a control group (version 2); cached pages of files count as free."""
+    """Return the remaining bytes of a control group (version 2); cached pages of files count as free."""
     try:
         limit = (folder / "memory.max").read_text(encoding="ascii").strip()
         used = int((folder / "memory.current").read_text(encoding="ascii"))

@@ -1,4 +1,4 @@
-"""Peak memory of this process since a moment."""
+"""Peak memory of this process during a piece of work."""
 
 import resource
 import sys
@@ -7,9 +7,11 @@ from pathlib import Path
 
 
 def start_peak() -> Callable[[], float]:
-    """Start measuring; the returned function gives the peak since then in bytes.
+    """Start measuring the peak memory of this process.
 
-    Where the system does not reset its count, it is the peak since the process started.
+    Returns:
+        A function that returns the peak in bytes since this call, or since the process started if the system can't
+        reset its counter.
     """
     status = Path("/proc/self/status")
     try:

@@ -1,4 +1,4 @@
-"""Ray, where work is spread over processes and machines."""
+"""Connection to a Ray cluster."""
 
 import os
 from collections.abc import Callable
@@ -8,24 +8,24 @@ from palimpsest.errors import ConfigurationError
 
 
 def connect(key: str) -> tuple[Any, Callable[[], None]]:
-    """Ray's module, and what ends it: the cluster that `RAY_ADDRESS` names, or one that is started on this machine.
+    """Connect to the cluster that `RAY_ADDRESS` names, or start one on this machine.
 
     Args:
-        key: What asks for it, as the user wrote it.
+        key: The setting that requires Ray, as the user wrote it, for the error message.
 
     Returns:
-        The module, and a function that stops what was started here; it does nothing where Ray ran before.
+        Ray's module, and a function that disconnects. The function does nothing if Ray was connected before.
 
     Raises:
         ConfigurationError: Ray is not installed.
     """
-    # Ray's announcement of what a later version will do about accelerators; a task that takes none is not concerned.
+    # Silences a warning about accelerators in a future version of Ray; the tasks of this package request none.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
     except ImportError as error:
         raise ConfigurationError(
-            f"{key} needs Ray: pip install 'palimpsest[flower]', or leave {key.partition(' ')[0]} out."
+            f"{key} needs Ray: pip install 'palimpsest[flower]', or omit {key.partition(' ')[0]}."
         ) from error
     if ray.is_initialized():
         return ray, lambda: None

@@ -1,4 +1,4 @@
-"""Nothing that this program uses tells anybody that it was used, unless its user sets the variable otherwise."""
+"""Switches that turn off the telemetry of all dependencies, unless the user has set them otherwise."""
 
 import os
 
@@ -10,10 +10,10 @@ SWITCHES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "WANDB_ERROR_REPORTING": "false",
 }
-"""The environment variables by which dependencies, required and optional, are told to keep quiet."""
+"""Environment variables that turn off the telemetry of required and optional dependencies."""
 
 
 def switch_off() -> None:
-    """Set every switch that is not set yet, for this process and those that it starts; to be called before imports."""
+    """Set every unset switch, for this process and its children. Call it before importing dependencies."""
     for name, value in SWITCHES.items():
         os.environ.setdefault(name, value)

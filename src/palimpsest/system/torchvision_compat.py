@@ -1,9 +1,9 @@
-"""Import torchvision also where its compiled operators can't load.
+"""Import of torchvision that also works if its compiled operators can't be loaded.
 
-torchvision's wheel for CUDA stands beside a CPU build of torch on many machines. Its models and transforms
-work there, but `import torchvision` ends with "operator torchvision::nms does not exist", because it
-describes two operators that only its compiled library defines. torchmetrics imports torchvision whenever it
-is installed, so it fails the same way.
+Many machines have torchvision's CUDA wheel beside a CPU build of torch. Its models and transforms work there, but
+`import torchvision` fails with "operator torchvision::nms does not exist", because it registers fake implementations of
+two operators that only its compiled library defines. torchmetrics imports torchvision whenever it is installed, so it
+fails in the same way.
 """
 
 import importlib
@@ -16,17 +16,17 @@ import torch
 
 from palimpsest.errors import MissingDependencyError
 
-_DESCRIBED = ("nms", "qnms")
-"""Operators that torchvision 0.28 calls `torch.library.register_fake` for on import, loaded or not."""
+_FAKED_OPERATORS = ("nms", "qnms")
+"""Operators for which torchvision 0.28 calls `torch.library.register_fake` on import, even if they are not loaded."""
 
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 def import_torchvision() -> ModuleType:
-    """Import torchvision, and declare the operators that it describes if its own library can't define them.
+    """Import torchvision, and declare its operators if its compiled library can't define them.
 
-    The declared operators compute nothing: calling `torchvision.ops.nms` raises torchvision's own
-    explanation. Call this before the first import of torchvision or torchmetrics.
+    The declared operators compute nothing: calling `torchvision.ops.nms` raises torchvision's own error. Call this
+    before the first import of torchvision or torchmetrics.
 
     Returns:
         The module.
@@ -38,22 +38,21 @@ def import_torchvision() -> ModuleType:
         return sys.modules["torchvision"]
     package = find_spec("torchvision")
     if package is None or not package.submodule_search_locations:
-        raise MissingDependencyError("torchvision is not installed: run `pip install torchvision`.")
+        raise MissingDependencyError("torchvision is not installed. Run `pip install torchvision`.")
     if not _operators_load(package.submodule_search_locations[0]):
-        for name in _DESCRIBED:
+        for name in _FAKED_OPERATORS:
             if not hasattr(torch.ops.torchvision, name):
                 torch.library.define(f"torchvision::{name}", _SCHEMA)
     try:
         return importlib.import_module("torchvision")
     except (ImportError, RuntimeError) as error:
         raise MissingDependencyError(
-            f"torchvision can't be imported ({error}): install the version that belongs to torch "
-            f"{torch.__version__}."
+            f"torchvision can't be imported ({error}). Install the version that matches torch {torch.__version__}."
         ) from error
 
 
 def _operators_load(folder: str) -> bool:
-    # torchvision finds and loads its library in the same way; loading it twice does no harm.
+    # torchvision finds and loads its library in the same way, and loading it twice does no harm.
     library = FileFinder(folder, (ExtensionFileLoader, EXTENSION_SUFFIXES)).find_spec("_C")
     if library is None or library.origin is None:
         return False

@@ -1,4 +1,4 @@
-"""What is forgotten, how, and how well."""
+"""Unlearning: requests, methods, and measures of forgetting."""
 
 from palimpsest.unlearning.ascent import Ascent, GradientAscent, project
 from palimpsest.unlearning.batches import deal_retained

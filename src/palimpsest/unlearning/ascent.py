@@ -1,4 +1,4 @@
-"""Approximate unlearning: climb the forgotten samples' loss, but not far, then train on what is retained."""
+"""Approximate unlearning: projected gradient ascent on the forgotten samples, then fine-tuning on the retained ones."""
 
 import math
 from dataclasses import replace
@@ -29,11 +29,16 @@ from palimpsest.unlearning.scenarios import Request
 
 
 class GradientAscent(Work):
-    """Full-batch steps up the client's mean loss, within a ball around the global model (IGF, section 3.1,
-    AFU).
+    """Full-batch gradient ascent on the client's mean loss, within a ball around the global model (IGF, section 3.1).
 
-    The model is in eval mode: batch norm's statistics stay what they were, and the mean over all samples does
-    not depend on how they are cut into batches.
+    The model is in eval mode. Batch norm's statistics therefore do not change, and the mean over all samples does not
+    depend on their division into batches.
+
+    Args:
+        steps: Number of steps.
+        learning_rate: Step size.
+        radius: Largest distance (L2) between the parameters and the global model's.
+        batch_size: Samples in a batch; affects memory only.
     """
 
     steps: int
@@ -42,7 +47,7 @@ class GradientAscent(Work):
     batch_size: int
 
     def __call__(self, model: nn.Module, shard: Shard, *, seed: int) -> Outcome:
-        """Climb; nothing is drawn from the seed. See `Work` for the arguments."""
+        """Run the ascent, which draws nothing from the seed. See `Work` for the arguments."""
         model.eval()
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         center = parameters_to_vector(parameters).detach().clone()
@@ -64,19 +69,22 @@ class GradientAscent(Work):
         for batch in shard.rows.split(self.batch_size):
             logits = model(laid_out_for(model, shard.images[batch]))
             loss = F.cross_entropy(logits, shard.labels[batch], reduction="sum") / len(shard)
-            pieces = torch.autograd.grad(loss, parameters)
-            gradient += torch.cat([piece.flatten() for piece in pieces])
+            gradients = torch.autograd.grad(loss, parameters)
+            gradient += torch.cat([part.flatten() for part in gradients])
             total += loss.item()
         return total, gradient
 
 
 def project(point: Tensor, center: Tensor, radius: float) -> Tensor:
-    """The nearest point of the ball ||x - center||_2 <= radius.
+    """Project a point onto the ball ||x - center||_2 <= radius.
 
     Args:
-        point: `[d]`.
-        center: `[d]`.
-        radius: Positive.
+        point: Point to project, `[d]`.
+        center: Center of the ball, `[d]`.
+        radius: Radius of the ball, positive.
+
+    Returns:
+        The nearest point of the ball, `[d]`.
     """
     offset = point - center
     distance = offset.norm()
@@ -85,24 +93,24 @@ def project(point: Tensor, center: Tensor, radius: float) -> Tensor:
 
 @METHODS.register("ascent")
 class Ascent(Method):
-    """Projected gradient ascent on the forgotten samples, then fine-tuning on what is retained (AFU).
+    """Projected gradient ascent on the forgotten samples, then fine-tuning on the retained ones (AFU).
 
-    Every unlearning client climbs its own forgotten samples' loss within a ball around the trained model; the
-    server averages them by their number of forgotten samples (Eq. 2). The paper leaves step size, radius and
-    fine-tuning open. These defaults make LeNet and ConvNet forget a class of digits and keep the others; from
-    a radius of 2 on, the model is ruined.
+    Each unlearning client ascends the loss of its forgotten samples within a ball around the trained model. The server
+    averages the results, weighted by the numbers of forgotten samples (Eq. 2). The paper leaves step size, radius and
+    fine-tuning open. With these defaults, LeNet and ConvNet forget a class of digits and keep the others; a radius of 2
+    or more ruins the model.
     """
 
     source: ClassVar[str] = "IGF, section 3.1, AFU and Eq. 2; Halimi et al. 2022"
 
     steps: PositiveInt = 1
-    """Steps of ascent at each unlearning client; Eq. 2 takes one."""
+    """Ascent steps of each unlearning client; Eq. 2 takes one."""
     learning_rate: PositiveFloat = 1.0
     """Step size of the ascent, eta_u."""
     radius: PositiveFloat = 1.0
-    """How far the ascent may move the parameters (L2), zeta."""
+    """Largest distance (L2) by which the ascent may move the parameters, zeta."""
     fine_tune_rounds: NonNegativeInt = 2
-    """Rounds of training on the retained samples afterwards."""
+    """Rounds of training on the retained samples after the ascent."""
 
     def __call__(
         self,
@@ -113,16 +121,16 @@ class Ascent(Method):
         schedule: Schedule,
         place: Place,
     ) -> Unlearned:
-        """Climb, average, fine-tune; see `Method` for the arguments."""
-        climbed = self._climb(original, request, federation, place)
-        distance = parameter_distance(original.parameters, climbed.parameters, federation.network())
+        """Ascend, average and fine-tune; see `Method` for the arguments."""
+        ascended = self._ascend(original, request, federation, place)
+        distance = parameter_distance(original.parameters, ascended.parameters, federation.network())
         facts = {"distance_before_fine_tuning": distance}
         if not self.fine_tune_rounds:
-            return Unlearned(climbed.parameters, climbed.rounds, facts)
-        tuned = self._fine_tune(climbed, request, federation, place)
-        return Unlearned(tuned.parameters, climbed.rounds + tuned.rounds, facts)
+            return Unlearned(ascended.parameters, ascended.rounds, facts)
+        tuned = self._fine_tune(ascended, request, federation, place)
+        return Unlearned(tuned.parameters, ascended.rounds + tuned.rounds, facts)
 
-    def _climb(self, original: Training, request: Request, federation: Federation, place: Place) -> Training:
+    def _ascend(self, original: Training, request: Request, federation: Federation, place: Place) -> Training:
         work = GradientAscent(
             steps=self.steps,
             learning_rate=self.learning_rate,
@@ -141,7 +149,7 @@ class Ascent(Method):
         )
 
     def _fine_tune(
-        self, climbed: Training, request: Request, federation: Federation, place: Place
+        self, ascended: Training, request: Request, federation: Federation, place: Place
     ) -> Training:
         holders = [client for client, rows in enumerate(request.retained) if len(rows)]
         tuning = replace(federation, seed=derive_seed(federation.seed, "unlearning", "fine-tune"))
@@ -151,7 +159,7 @@ class Ascent(Method):
         return tuning.run(
             "fine-tune",
             request.retained,
-            Schedule(tuple(tuple(holders[place] for place in members) for members in drawn.rounds)),
-            start=load_parameters(federation.network(), climbed.parameters),
+            Schedule(tuple(tuple(holders[index] for index in members) for members in drawn.rounds)),
+            start=load_parameters(federation.network(), ascended.parameters),
             scratch=place.room("fine-tune"),
         )

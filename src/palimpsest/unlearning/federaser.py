@@ -1,4 +1,4 @@
-"""Calibrated retraining: old updates' lengths, new updates' directions."""
+"""Calibrated retraining: directions of new updates, with the norms of stored ones (FedEraser)."""
 
 import math
 from collections.abc import Collection, Iterable, Iterator
@@ -19,21 +19,20 @@ from palimpsest.unlearning.scenarios import Request
 
 @METHODS.register("federaser")
 class FedEraser(Method):
-    """Replay every `interval`-th round with short training on what is retained, and give each tensor's new
-    mean update the length that the same clients' stored updates had.
+    """Replay every `interval`-th round with short training on the retained samples, and calibrate its updates.
 
-    The paper takes the first round's stored updates over as they are. Here that round is calibrated like the
-    others: at sample and class level the stored updates hold the forgotten samples, and so only their lengths
-    are used.
+    Calibration scales each tensor's new mean update to the norm of the same clients' stored mean update. The paper uses
+    the first round's stored updates unchanged. Here, that round is calibrated like the others, because at sample and
+    class level the stored updates contain the forgotten samples, so only their norms may be used.
     """
 
     source: ClassVar[str] = "Liu et al. 2021, FedEraser, Algorithm 1"
     needs_history: ClassVar[bool] = True
 
     interval: PositiveInt = 2
-    """Replay one round of so many; 1 replays all."""
+    """Replay one of every `interval` rounds; 1 replays all of them."""
     calibration: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """The share of the local epochs that a calibrating client trains, rounded up."""
+    """Share of the local epochs that a client trains in a replayed round, rounded up."""
 
     def __call__(
         self,
@@ -44,10 +43,10 @@ class FedEraser(Method):
         schedule: Schedule,
         place: Place,
     ) -> Unlearned:
-        """Replay; the schedule is the stored rounds', whatever is given. See `Method` for the arguments."""
+        """Replay the stored rounds, and ignore `schedule`. See `Method` for the arguments."""
         if place.history is None:
             raise UnlearningError(
-                "FedEraser needs the clients' updates, and none were kept: train with a history folder first."
+                "FedEraser needs the clients' updates, but none were stored. Train with a history folder first."
             )
         indices = tuple(range(0, len(original.rounds), self.interval))
         local = federation.local_training()
@@ -65,12 +64,12 @@ class FedEraser(Method):
 
 @dataclass(frozen=True)
 class Calibration:
-    """An aggregation that gives the clients' mean update its old lengths before the server takes it.
+    """Aggregation that calibrates the clients' mean update before the server uses it.
 
     Args:
-        server: What the federation does with replies.
+        server: Aggregation of the federation.
         history: The clients' stored updates.
-        rounds: Which stored round each round replays.
+        rounds: Index of the stored round that each round replays.
     """
 
     server: Aggregation
@@ -86,28 +85,31 @@ class Calibration:
         round_index: int,
         trainable: Collection[str],
     ) -> tuple[Parameters, Parameters]:
-        """Hand the server one reply, the calibrated mean; see `Aggregator` for the arguments."""
-        answered: list[int] = []
+        """Pass the calibrated mean to the server as a single reply; see `Aggregator` for the arguments."""
+        clients: list[int] = []
 
-        def noted() -> Iterator[Reply]:
+        def recorded() -> Iterator[Reply]:
             for reply in replies:
-                answered.append(reply.client)
+                clients.append(reply.client)
                 yield reply
 
-        mean = weighted_mean(noted())
-        old = self.history.mean_update(self.rounds[round_index], answered)
+        mean = weighted_mean(recorded())
+        old = self.history.mean_update(self.rounds[round_index], clients)
         for name in trainable:
             mean[name] = current[name] + calibrated(mean[name] - current[name], old[name])
-        only = Reply(client=-1, samples=1, parameters=mean, loss=0.0)
-        return self.server(current, [only], state, round_index=round_index, trainable=trainable)
+        single = Reply(client=-1, samples=1, parameters=mean, loss=0.0)
+        return self.server(current, [single], state, round_index=round_index, trainable=trainable)
 
 
 def calibrated(new: Tensor, old: Tensor) -> Tensor:
-    """The new update's direction with the old one's length; zero where the new one is zero.
+    """Scale a new update to the norm of an old one; return zeros if the new update is zero.
 
     Args:
-        new: One tensor of the calibrating clients' mean update.
+        new: One tensor of the clients' new mean update.
         old: The same tensor of their stored mean update.
+
+    Returns:
+        The new update's direction with the old update's norm.
     """
-    length = torch.linalg.vector_norm(new)
-    return new * (torch.linalg.vector_norm(old) / length) if length > 0 else torch.zeros_like(new)
+    norm = torch.linalg.vector_norm(new)
+    return new * (torch.linalg.vector_norm(old) / norm) if norm > 0 else torch.zeros_like(new)

@@ -1,4 +1,4 @@
-"""How well was it forgotten: accuracies, membership inference, distance from exact retraining."""
+"""Measures of forgetting: accuracy, membership inference, and distance from exact retraining."""
 
 import torch
 import torch.nn.functional as F
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import UnlearningError
-from palimpsest.federation import Federation, accuracy, parameter_distance, predict, share_right
+from palimpsest.federation import Federation, accuracy, parameter_distance, predict, top1_accuracy
 from palimpsest.metrics import Behavior, Distance, Forgetting, membership_score
 from palimpsest.models import load_parameters
 from palimpsest.storage import Parameters
@@ -20,30 +20,28 @@ def measure_forgetting(
     federation: Federation,
     request: Request,
 ) -> Forgetting:
-    """Compare three models on the retained, the forgotten, the test and the held-out samples.
+    """Compare the original, unlearned and retrained model on retained, forgotten, test and held-out samples.
 
-    Members are compared with held-out samples of their own classes: with others, an attack on a forgotten
-    class would measure how hard the class is.
+    Membership inference compares the forgotten samples with held-out samples of the same classes. With other classes,
+    it would measure how difficult a forgotten class is.
 
     Args:
-        original: The model before unlearning.
-        unlearned: The model after it.
-        retrained: The model that exact retraining gives.
+        original: State dict before unlearning.
+        unlearned: State dict after unlearning.
+        retrained: State dict after exact retraining.
         federation: Data, model and device.
-        request: What was forgotten.
+        request: Samples that were forgotten and retained.
+
+    Returns:
+        The behavior of each model, and the distance of the unlearned model from retraining.
 
     Raises:
-        UnlearningError: No held-out sample has a forgotten sample's class.
-        CheckpointError: Parameters do not fit the architecture.
+        UnlearningError: No held-out sample has the class of a forgotten sample.
+        CheckpointError: The parameters do not fit the architecture.
     """
     data = federation.data
     forgotten = data.train.subset(request.rows)
-    same_classes = torch.isin(data.held_out.labels, forgotten.labels.unique())
-    others = data.held_out.subset(same_classes.nonzero().squeeze(1))
-    if not len(others):
-        raise UnlearningError(
-            "No held-out sample has a forgotten sample's class, so membership can't be tested: hold out more."
-        )
+    others = _of_same_classes(data.held_out, forgotten)
     retained = data.train.subset(request.retained_rows)
     network = federation.network().to(federation.device)
 
@@ -53,8 +51,8 @@ def measure_forgetting(
         on_test = predict(network, data.test.images)
         return Behavior(
             retained=accuracy(network, retained),
-            forgotten=share_right(on_forgotten, forgotten.labels),
-            test=share_right(on_test, data.test.labels),
+            forgotten=top1_accuracy(on_forgotten, forgotten.labels),
+            test=top1_accuracy(on_test, data.test.labels),
             membership=membership_score(
                 _losses(on_forgotten, forgotten), _losses(predict(network, others.images), others)
             ),
@@ -62,7 +60,7 @@ def measure_forgetting(
 
     before, _ = behavior(original)
     after, predicted = behavior(unlearned)
-    # After exact unlearning they are one model, and asked once.
+    # After exact unlearning, both are the same model, which needs to be evaluated only once.
     exact, expected = (after, predicted) if retrained is unlearned else behavior(retrained)
     absolute = parameter_distance(unlearned, retrained, network)
     whole = parameter_distance(original, retrained, network)
@@ -70,9 +68,19 @@ def measure_forgetting(
         absolute=absolute,
         relative=absolute / whole if whole else None,
         divergence=_divergence(expected, predicted),
-        agreement=share_right(predicted, expected.argmax(1)),
+        agreement=top1_accuracy(predicted, expected.argmax(1)),
     )
     return Forgetting(before, after, exact, distance, len(others))
+
+
+def _of_same_classes(held_out: ImageSet, forgotten: ImageSet) -> ImageSet:
+    same_classes = torch.isin(held_out.labels, forgotten.labels.unique())
+    others = held_out.subset(same_classes.nonzero().squeeze(1))
+    if not len(others):
+        raise UnlearningError(
+            "No held-out sample has a forgotten sample's class, so membership can't be tested. Hold out more samples."
+        )
+    return others
 
 
 def _divergence(expected: Tensor, predicted: Tensor) -> float:

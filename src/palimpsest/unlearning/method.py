@@ -1,4 +1,4 @@
-"""What an unlearning method is: how a trained federation is made to forget."""
+"""Base class of the unlearning methods, and the types of their arguments and results."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from palimpsest.unlearning.scenarios import Request
 
 @dataclass(frozen=True)
 class Unlearned:
-    """What a method made.
+    """Result of an unlearning method.
 
     Args:
-        parameters: The unlearned global model.
-        rounds: The rounds that it took.
-        facts: What else is worth telling, by name.
+        parameters: Unlearned global model, as a state dict.
+        rounds: Rounds that unlearning took.
+        facts: Further numbers for the report, by name.
     """
 
     parameters: Parameters
@@ -28,26 +28,33 @@ class Unlearned:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a method may keep things, and find what training kept.
+    """Folders that a method may use.
 
     Args:
-        scratch: A folder for finished rounds, so that a killed run goes on; none keeps nothing.
-        history: The folder of the clients' updates that training kept, if it did.
+        scratch: Folder for finished rounds, after which a killed run resumes. If omitted, rounds are not stored.
+        history: Folder of the clients' updates that training stored. If omitted, there are no stored updates.
     """
 
     scratch: Path | None = None
     history: Path | None = None
 
     def room(self, name: str) -> Path | None:
-        """A folder of its own for one part of the method."""
+        """Return the scratch folder of one part of the method.
+
+        Args:
+            name: Name of the part.
+
+        Returns:
+            A subfolder of `scratch`, or None if there is no scratch folder.
+        """
         return self.scratch / name if self.scratch else None
 
 
 class Method(Component, ABC):
-    """Base of the unlearning methods."""
+    """Base class of the unlearning methods."""
 
     needs_history: ClassVar[bool] = False
-    """Whether training must keep every client's updates (`train(..., history=folder)`)."""
+    """True if training must store every client's updates (`train(..., history=folder)`)."""
 
     @abstractmethod
     def __call__(
@@ -62,9 +69,12 @@ class Method(Component, ABC):
         """Make the federation forget.
 
         Args:
-            original: The trained model, and who took part in which round.
-            request: What is forgotten, and what stays.
-            federation: The data, the model, the settings and the seed.
-            schedule: Who trains when, for a method that trains again: the original draws, or fresh ones.
-            place: Where things are kept.
+            original: Trained model, and record of its rounds.
+            request: Samples to forget and to retain.
+            federation: Data, model, settings and seed.
+            schedule: Clients of each round, for a method that trains again: the original draws or new ones.
+            place: Folders that the method may use.
+
+        Returns:
+            The unlearned model.
         """

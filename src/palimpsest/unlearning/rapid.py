@@ -1,4 +1,4 @@
-"""Rapid retraining: from the beginning on what is retained, with steps scaled by the loss's curvature."""
+"""Rapid retraining: diagonal Newton steps from initialization on the retained samples (Liu et al. 2022)."""
 
 import math
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from palimpsest.unlearning.scenarios import Request
 
 
 class DiagonalNewton:
-    """Newton steps with the diagonal of the empirical Fisher matrix in the Hessian's place.
+    """Newton's method with the diagonal of the empirical Fisher matrix in place of the Hessian.
 
-    A batch of B samples with gradient g gives the estimate `B g^2`, averaged over blocks of neighboring
-    parameters. Its moving average is the curvature, that of g the direction, both without bias; a step is
-    `-eta direction / (curvature + damping)`.
+    A batch of B samples with gradient g gives the estimate `B g^2` of the diagonal, averaged over blocks of neighboring
+    parameters. The curvature is the moving average of this estimate, the direction that of g, both with bias
+    correction. A step is `-eta direction / (curvature + damping)`.
 
     Args:
-        parameters: What is trained.
+        parameters: Parameters to train.
         learning_rate: Step size, eta.
-        weight_decay: Times the parameters, it is added to g in the direction.
-        betas: Decay of direction and of curvature.
-        damping: Keeps steps finite where the loss is flat: they are at most `eta / damping` times the
-            direction.
-        block: How many neighboring parameters share a curvature.
-        batch_size: B.
+        weight_decay: Multiple of the parameters that is added to g in the direction.
+        betas: Decay of the direction's and of the curvature's moving average.
+        damping: Constant added to the curvature. It limits a step to `eta / damping` times the direction where the loss
+            is flat.
+        block: Number of neighboring parameters that share a curvature.
+        batch_size: Samples in a batch, B.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class DiagonalNewton:
         block: int,
         batch_size: int,
     ) -> None:
+        """Start with moving averages of zero."""
         self._parameters = parameters
         self._rate, self._decay = learning_rate, weight_decay
         self._betas, self._damping = betas, damping
@@ -52,32 +53,35 @@ class DiagonalNewton:
         self._steps = 0
 
     def zero_grad(self) -> None:
-        """Forget the last gradients."""
+        """Clear the parameters' gradients."""
         for parameter in self._parameters:
             parameter.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """Change the parameters by the gradients that they hold."""
+        """Update the parameters from their gradients."""
         self._steps += 1
-        slow, slower = self._betas
+        beta_1, beta_2 = self._betas
         for parameter, direction, curvature in zip(
             self._parameters, self._directions, self._curvatures, strict=True
         ):
             if parameter.grad is None:
                 continue
-            direction.lerp_(parameter.grad + self._decay * parameter, 1 - slow)
-            curvature.lerp_(block_mean(self._batch_size * parameter.grad.square(), self._block), 1 - slower)
-            scale = curvature / (1 - slower**self._steps) + self._damping
-            parameter.addcdiv_(direction, scale, value=-self._rate / (1 - slow**self._steps))
+            direction.lerp_(parameter.grad + self._decay * parameter, 1 - beta_1)
+            curvature.lerp_(block_mean(self._batch_size * parameter.grad.square(), self._block), 1 - beta_2)
+            scale = curvature / (1 - beta_2**self._steps) + self._damping
+            parameter.addcdiv_(direction, scale, value=-self._rate / (1 - beta_1**self._steps))
 
 
 def block_mean(values: Tensor, block: int) -> Tensor:
     """Replace each value by the mean of its block of neighbors; the last block may be smaller.
 
     Args:
-        values: Any shape; neighbors are those of the flattened tensor.
-        block: Values in a block.
+        values: Tensor of any shape; neighbors are those of the flattened tensor.
+        block: Number of values in a block.
+
+    Returns:
+        Tensor of the same shape.
     """
     flat = values.flatten()
     whole = len(flat) // block * block
@@ -87,14 +91,24 @@ def block_mean(values: Tensor, block: int) -> Tensor:
 
 
 class NewtonTraining(LocalTraining):
-    """Local training whose optimizer is `DiagonalNewton`."""
+    """Local training with the optimizer `DiagonalNewton`.
+
+    Args:
+        betas: Decay of the direction's and of the curvature's moving average.
+        damping: Constant added to the curvature.
+        block: Number of neighboring parameters that share a curvature.
+    """
 
     betas: tuple[float, float]
     damping: float
     block: int
 
     def optimizer(self, parameters: list[nn.Parameter]) -> DiagonalNewton:
-        """A fresh optimizer: clients keep no curvature from round to round."""
+        """Return a new optimizer; clients keep no curvature between rounds.
+
+        Args:
+            parameters: Parameters to train.
+        """
         return DiagonalNewton(
             parameters,
             learning_rate=self.learning_rate,
@@ -108,19 +122,22 @@ class NewtonTraining(LocalTraining):
 
 @METHODS.register("rapid")
 class RapidRetraining(Method):
-    """Retrain from the initialization on what is retained, for fewer rounds of diagonal Newton steps.
+    """Retrain from initialization on the retained samples, with fewer rounds of diagonal Newton steps.
 
-    After the paper: retraining from a new start, the diagonal of the empirical Fisher matrix for the Hessian,
-    its average over blocks of 3, momentum 0.9 and 0.999. Chosen here: `B g^2` of the batch's gradient as the
-    diagonal, which costs no further pass (the estimator of Sophia, Liu et al. 2023, section 2.3); `damping`,
-    without which a Newton step is infinite where the loss is flat; a step size of 0.003, where the paper's
-    0.001 is slow on digits; and half the rounds, where the paper trains on until the accuracy is back.
+    Taken from the paper: retraining from initialization, the diagonal of the empirical Fisher matrix as the Hessian,
+    its average over blocks of 3, and momentum of 0.9 and 0.999. Chosen for this implementation:
+
+    - `B g^2` of the batch's gradient as the diagonal, which needs no additional pass (the estimator of Sophia, Liu et
+      al. 2023, section 2.3);
+    - `damping`, without which a Newton step is infinite where the loss is flat;
+    - a step size of 0.003, because the paper's 0.001 is slow on digits;
+    - half of the rounds, whereas the paper trains until the accuracy has recovered.
     """
 
     source: ClassVar[str] = "Liu et al. 2022, The Right to be Forgotten in Federated Learning"
 
     share_of_rounds: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """The share of the original rounds that is trained again, rounded up."""
+    """Share of the original number of rounds, rounded up."""
     learning_rate: PositiveFloat = 3e-3
     """Step size of the Newton steps."""
     beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -128,9 +145,9 @@ class RapidRetraining(Method):
     beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the curvature's moving average."""
     damping: PositiveFloat = 1e-3
-    """Added to the curvature."""
+    """Constant added to the curvature."""
     block: PositiveInt = 3
-    """How many neighboring parameters share a curvature."""
+    """Number of neighboring parameters that share a curvature."""
 
     def __call__(
         self,

@@ -1,4 +1,4 @@
-"""Exact unlearning: train again, as if the forgotten samples had never been there."""
+"""Exact unlearning: training again without the forgotten samples."""
 
 from typing import ClassVar
 
@@ -10,11 +10,10 @@ from palimpsest.unlearning.scenarios import Request
 
 @METHODS.register("retrain")
 class Retraining(Method):
-    """Train from the beginning on what is retained (EFU).
+    """Retrain from initialization on the retained samples (EFU).
 
-    Initialization, draws of clients and shuffles are the original training's, so that the two models differ
-    by the forgotten samples and not by a seed. A client that has nothing left sends nothing; the others
-    train.
+    Initialization, client sampling and shuffles are those of the original training, so that the two models differ by
+    the forgotten samples and not by the seed. A client without retained samples sends no parameters; the others train.
     """
 
     source: ClassVar[str] = "IGF, section 3.1, EFU"

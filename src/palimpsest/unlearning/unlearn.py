@@ -1,4 +1,4 @@
-"""Making a trained federation forget: one call, whatever the scenario and the method."""
+"""Unlearning of a trained federation, with any scenario and method."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,19 +16,19 @@ from palimpsest.unlearning.scenarios import Request
 
 @dataclass(frozen=True)
 class Unlearning(Record):
-    """An unlearned global model, and what it forgot."""
+    """Unlearned global model, and the samples that it forgot."""
 
     parameters: Parameters
     forgotten: Tensor
-    """The forgotten rows of the training images, in the order of the clients, `[n]` int64."""
+    """Forgotten rows of the training images, in the order of the clients, `[n]` int64."""
     owner: Tensor
-    """The client that holds each of them, `[n]` int64."""
+    """Client that holds each of them, `[n]` int64."""
     participation: dict[int, int]
-    """In how many rounds of the original training each unlearning client's reply was used."""
+    """Number of rounds of the original training in which each unlearning client's reply was used."""
     rounds: list[Round]
-    """The rounds that unlearning took."""
+    """Rounds that unlearning took."""
     facts: dict[str, float]
-    """What else the method tells, by name."""
+    """Further numbers from the method, by name."""
     notes: list[str]
     """Sentences for the report."""
 
@@ -42,27 +42,28 @@ def unlearn(
     scratch: Path | None = None,
     history: Path | None = None,
 ) -> Unlearning:
-    """Unlearn what was requested.
+    """Unlearn the requested samples.
 
     Args:
-        original: The trained model.
-        federation: The federation that trained it.
-        request: What is forgotten.
-        unlearning: The method, and whether it starts from a fresh seed.
-        scratch: A folder that keeps each finished round, so that a killed run resumes after it.
-        history: The folder of the clients' updates that training kept, for a method that needs them.
+        original: Trained model, and record of its rounds.
+        federation: Federation that trained it.
+        request: Samples to forget and to retain.
+        unlearning: The method, and whether it uses a fresh seed.
+        scratch: Folder that stores each finished round, after which a killed run resumes. If omitted, rounds are not
+            stored.
+        history: Folder of the clients' updates that training stored, for a method that needs them.
 
     Returns:
         The unlearned model. The same arguments give the same bits.
 
     Raises:
-        UnlearningError: The history is missing.
+        UnlearningError: The method needs a history that is missing.
         FederationError: A round had too few replies.
-        DivergenceError: The model stopped being finite.
+        DivergenceError: The model is no longer finite.
     """
     method = unlearning.build()
     assert isinstance(method, Method)
-    schedule = Schedule(tuple(one.drawn for one in original.rounds))
+    schedule = Schedule(tuple(finished.drawn for finished in original.rounds))
     if unlearning.fresh_seed:
         federation = replace(federation, seed=derive_seed(federation.seed, "unlearning", "fresh"))
         schedule = federation.schedule()
@@ -88,12 +89,12 @@ def _notes(original: Training, request: Request, rounds: list[Round]) -> Iterato
     absent = [client for client in request.clients if not original.participation[client]]
     if absent:
         yield (
-            f"{_clients(absent)} took part in no round of training: the original model knows nothing of what "
-            "is forgotten there."
+            f"{_clients(absent)} took part in no training round, so the original model never learned the samples "
+            "that are forgotten there."
         )
-    idle = [index for index, one in enumerate(rounds) if not one.used]
+    idle = [index for index, finished in enumerate(rounds) if not finished.used]
     if idle:
-        yield f"{len(idle)} rounds of unlearning had no client with data left and changed nothing."
+        yield f"{len(idle)} of {len(rounds)} unlearning rounds changed nothing, because no client had data left."
 
 
 def _clients(clients: list[int]) -> str:

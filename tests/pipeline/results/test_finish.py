@@ -18,12 +18,12 @@ def test_a_finished_run_has_a_page_and_metrics(run: Run) -> None:
     assert result.folder == run.folder
     assert json.loads((run.folder / "metrics.json").read_text()) == result.metrics.tree()
     assert "palimpsest attack case.yaml" in result.report.read_text()
-    assert "without the truth" in result.verdict
+    assert "Without the forgotten samples" in result.verdict
     assert not (run.folder / "reconstructions.csv").exists()
 
 
 def test_metrics_are_written_last(run: Run) -> None:
-    """A run with a `metrics.json` is finished: nothing that fails may come after it."""
+    """A run with a `metrics.json` counts as finished, so nothing that can fail may come after it."""
     (run.folder / "report.html").mkdir()
     with pytest.raises(RunError):
         finish(run, proofs_outcome(), command="")
@@ -31,7 +31,7 @@ def test_metrics_are_written_last(run: Run) -> None:
     assert not (run.folder / "metrics.json").exists()
 
 
-def test_samples_that_are_not_images_are_also_a_table(run: Run) -> None:
+def test_samples_other_than_images_are_also_written_as_a_table(run: Run) -> None:
     tokens = TokenSet("text", torch.tensor([[1, 0], [0, 0]]), torch.zeros(2, dtype=torch.int64), 1)
     found = Scored(Reconstruction(tokens.tokens, {}, {}))
     outcome = replace(proofs_outcome(), scored=found, auxiliary=tokens)

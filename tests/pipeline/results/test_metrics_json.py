@@ -14,12 +14,12 @@ from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import RECOGNIZED
 
 
-def test_metrics_hold_what_others_rely_on(finished_audit: Path) -> None:
+def test_metrics_of_an_audit_have_all_documented_parts(finished_audit: Path) -> None:
     metrics = json.loads((finished_audit / "metrics.json").read_text())
     assert metrics["federation"].keys() >= {"original_accuracy", "unlearned_accuracy", "participation"}
     assert metrics["verification"].keys() == {"tau", "accepted", "rejected"}
     assert metrics["verification"]["accepted"] + metrics["verification"]["rejected"] == 12
-    wanted = {
+    names = {
         "mse",
         "psnr",
         "psnr_of_mean_mse",
@@ -28,7 +28,7 @@ def test_metrics_hold_what_others_rely_on(finished_audit: Path) -> None:
         "identification_top5",
         "count",
     }
-    assert metrics["reconstruction"].keys() >= wanted
+    assert metrics["reconstruction"].keys() >= names
     assert len(metrics["reconstruction"].keys() & {"lpips", "lpips_reason"}) == 1
     assert metrics["baselines"].keys() == {"mean_image", "nearest_auxiliary"}
     assert metrics["chance"]["identification_top1"] == pytest.approx(1 / 12)
@@ -39,7 +39,7 @@ def test_metrics_hold_what_others_rely_on(finished_audit: Path) -> None:
         "report"
     }
     assert len(metrics["federation"]["participation"]) == 4
-    # The schema: no part is there whose stage was not run.
+    # Parts whose stage was not run are absent.
     assert not metrics.keys() & {
         "undefended_baseline",
         "observation",
@@ -64,10 +64,10 @@ def test_an_audit_reports_its_federation(data: FederatedData) -> None:
     assert not metrics.keys() & {"proofs", "observation", "parameter_distance", "label_accuracy"}
 
 
-def test_an_audit_from_the_server_reports_how_far_the_parameters_moved(data: FederatedData) -> None:
+def test_a_server_audit_reports_the_parameter_distance(data: FederatedData) -> None:
     outcome = audit_outcome(data, server=True)
     assert isinstance(outcome.source, Federated)
-    before, after = (one.parameters for one in (outcome.source.original, outcome.source.unlearned))
+    before, after = outcome.source.original.parameters, outcome.source.unlearned.parameters
     expected = parameter_distance(before, after, outcome.source.federation.network())
     assert build_metrics(outcome, {}).parameter_distance == pytest.approx(expected)
     assert expected > 0

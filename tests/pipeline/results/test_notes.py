@@ -19,63 +19,62 @@ def notes(outcome: Outcome) -> str:
     return "\n".join(outcome_notes(outcome, build_metrics(outcome, {})))
 
 
-def test_notes_about_proofs_say_what_is_not_known() -> None:
+def test_notes_about_proofs_name_missing_information() -> None:
     text = notes(proofs_outcome())
     assert "A note of the artifacts." in text
-    assert "it is unattested" in text
-    assert "linkage attack was not run" not in text
+    assert "The proofs are unattested" in text
+    assert "The linkage attack" not in text
     assert "unattested" not in notes(proofs_outcome(metadata={"loss": "cross_entropy"}))
-    assert "linkage attack was not run" in notes(proofs_outcome(scored=True))
+    assert "The linkage attack" in notes(proofs_outcome(scored=True))
 
 
 def test_a_missing_undefended_baseline_is_noted() -> None:
     outcome = proofs_outcome(defenses=[{"name": "sign"}])
-    assert "Whether the attack works without the defenses was not tested" in notes(outcome)
-    tested = replace(outcome, scored=replace(outcome.scored, undefended=scores()))
-    assert "was not tested" not in notes(tested)
+    assert "The attack was not tested on proofs without the defenses" in notes(outcome)
+    scored = replace(outcome, scored=replace(outcome.scored, undefended=scores()))
+    assert "was not tested" not in notes(scored)
 
 
-def test_notes_about_batches_say_how_they_were_paired() -> None:
+def test_notes_about_batches_explain_the_pairing() -> None:
     text = notes(gradients_outcome())
-    assert text.startswith("The user stated how many samples of a batch are retained")
+    assert text.startswith("The user stated how many samples of each batch are retained")
     assert "paired with its originals" in text
-    assert "50% of the forgotten samples' labels right" in text
-    assert "The reconstructed retained samples have an MSE of 0" in text
+    assert "the correct label for 50% of the forgotten samples" in text
+    assert "The reconstructed retained samples have an MSE of 0 from their originals." in text
     assert "The server saw the gradients" not in text
     single = gradients_outcome(label_accuracy=None, observation={"retained": 3, "forgotten": 1})
     assert "paired with its originals" not in notes(single)
-    assert "labels right" not in notes(single)
+    assert "correct label" not in notes(single)
 
 
-def test_notes_about_an_audit_name_the_faults_of_clients(data: FederatedData) -> None:
+def test_notes_about_an_audit_name_excluded_replies(data: FederatedData) -> None:
     text = notes(audit_outcome(data))
     assert "A note of the method." in text
-    assert "Replies of client 1 in training were left out: not finite (1 times)." in text
-    assert "in unlearning" not in text
+    assert "Replies of client 1 were excluded from training: not finite (1 time)." in text
+    assert "excluded from unlearning" not in text
     observation = {"retained": 3, "forgotten": 2, "local_steps": 4}
-    served = notes(audit_outcome(data, server=True, observation=observation, unlearning={"count": 4}))
-    assert "batches of 3 retained and 2 forgotten samples after 4 local steps." in served
+    server_text = notes(audit_outcome(data, server=True, observation=observation, unlearning={"count": 4}))
+    assert "batches of 3 retained and 2 forgotten samples after 4 local steps." in server_text
 
 
-def test_labels_are_compared_with_naming_the_most_frequent_class() -> None:
+def test_correct_labels_are_compared_with_the_most_frequent_class() -> None:
     note = label_note(Rate(0.5, 0.25, 0.75, 0.4, 20))
-    assert "had 50% of" in note
+    assert "correct label for 50% of" in note
     assert "25% to 75%" in note
-    assert "always gives 40%" in note
+    assert "would be correct for 40%" in note
 
 
 @pytest.mark.parametrize(("p_value", "count"), [(0.01, 1), (0.05, 1), (0.3, 2)])
-def test_reconstructions_that_belong_to_no_sample_are_noted(p_value: float, count: int) -> None:
-    said = list(pairing_notes(PermutationTest(0.1, 0.2, p_value, 0.15, 0.4, 1000)))
-    assert len(said) == count
-    assert "over 1,000 random pairings: the reconstructions are at a mean squared error of 0.1" in said[0]
-    assert ("do not belong to their samples at all" in said[-1]) is (count == 2)
+def test_notes_an_insignificant_permutation_test(p_value: float, count: int) -> None:
+    sentences = list(pairing_notes(PermutationTest(0.1, 0.2, p_value, 0.15, 0.4, 1000)))
+    assert len(sentences) == count
+    assert "with 1,000 random pairings: the mean squared error" in sentences[0]
+    assert "is 0.1 between the reconstructions and their own originals" in sentences[0]
+    assert ("not significantly closer to their own originals" in sentences[-1]) is (count == 2)
     assert list(pairing_notes(None)) == []
 
 
-def test_proofs_of_another_request_and_copies_are_named_in_the_report(
-    case: Make, here: Path, proofs: Path
-) -> None:
+def test_the_report_names_proofs_of_another_request_and_copies(case: Make, here: Path, proofs: Path) -> None:
     held = load_proofs(proofs)
     vectors = held.vectors.clone()
     vectors[7] = vectors[3]
@@ -85,12 +84,12 @@ def test_proofs_of_another_request_and_copies_are_named_in_the_report(
     page = (here / "run" / "report.html").read_text()
     assert "name another unlearned model" in page
     assert "name another original model" not in page
-    assert "Proofs 3, 7 are one and the same" in page
+    assert "Proofs 3, 7 are identical" in page
     attack(case(), out=here / "honest")
-    assert "one and the same" not in (here / "honest" / "report.html").read_text()
+    assert "are identical" not in (here / "honest" / "report.html").read_text()
 
 
-def test_defended_proofs_without_a_control_say_so(
+def test_the_report_notes_a_missing_undefended_baseline(
     case: Make, here: Path, pieces: Path, counting_oracle: CountingOracle
 ) -> None:
     oracle = {"source": counting_oracle.source, "query_budget": 48}
@@ -98,4 +97,4 @@ def test_defended_proofs_without_a_control_say_so(
     result = attack(case(**keys, **NO_MODELS), out=here / "run")
     assert sum(counting_oracle.asked) == 48
     assert result.metrics.undefended_baseline is None
-    assert "that says nothing about the defenses" in (here / "run" / "report.html").read_text()
+    assert "this alone is no evidence that the defenses work" in (here / "run" / "report.html").read_text()

@@ -20,10 +20,10 @@ def page(outcome: Outcome, *, command: str = "", table: SampleTable | None = Non
     return build_page(outcome, build_metrics(outcome, {}), manifest=MANIFEST, command=command, table=table)
 
 
-def test_an_audit_names_data_unlearning_and_defenses(data: FederatedData) -> None:
-    shown = page(audit_outcome(data, defenses=[{"name": "prune"}, {"name": "sign"}], seed=7))
-    assert shown.title == "igf against sample-level unlearning by retrain on digits"
-    assert dict(shown.facts) == {
+def test_the_page_of_an_audit_names_data_unlearning_and_defenses(data: FederatedData) -> None:
+    contents = page(audit_outcome(data, defenses=[{"name": "prune"}, {"name": "sign"}], seed=7))
+    assert contents.title == "igf attack on digits: sample-level unlearning (retrain)"
+    assert dict(contents.facts) == {
         "Data": "digits",
         "Model": "convnet",
         "Unlearning": "sample level, retrain",
@@ -31,18 +31,18 @@ def test_an_audit_names_data_unlearning_and_defenses(data: FederatedData) -> Non
         "Attack": "igf",
         "Seed": "7",
     }
-    assert shown.command == "palimpsest audit config.yaml"
-    assert shown.owners is not None
-    assert shown.owners.tolist() == [2, 2, 2, 2]
-    assert shown.versions == {"torch": "9.9"}
-    assert shown.history == {"loss": [2.0, 1.0]}
+    assert contents.command == "palimpsest audit config.yaml"
+    assert contents.owners is not None
+    assert contents.owners.tolist() == [2, 2, 2, 2]
+    assert contents.versions == {"torch": "9.9"}
+    assert contents.history == {"loss": [2.0, 1.0]}
 
 
-def test_an_attack_on_proofs_names_the_file_and_the_oracle() -> None:
-    shown = page(proofs_outcome(), command="palimpsest attack case.yaml")
-    assert shown.title == "igf against proofs.safetensors"
-    assert dict(shown.facts) == {
-        "Proofs": "4 of 300 numbers",
+def test_the_page_of_an_attack_on_proofs_names_the_file_and_the_oracle() -> None:
+    contents = page(proofs_outcome(), command="palimpsest attack case.yaml")
+    assert contents.title == "igf attack on proofs.safetensors"
+    assert dict(contents.facts) == {
+        "Proofs": "4 with 300 values each",
         "Model": "not available",
         "Oracle": "six directions",
         "Auxiliary samples": "6",
@@ -50,41 +50,41 @@ def test_an_attack_on_proofs_names_the_file_and_the_oracle() -> None:
         "Attack": "igf",
         "Seed": "1234",
     }
-    assert shown.command == "palimpsest attack case.yaml"
-    assert shown.accepted is not None
-    assert shown.accepted.tolist() == [True, True, True, False]
-    # Without the forgotten samples there is nothing beside the reconstructions.
-    assert (shown.originals, shown.labels, shown.per_image) == (None, None, {})
+    assert contents.command == "palimpsest attack case.yaml"
+    assert contents.accepted is not None
+    assert contents.accepted.tolist() == [True, True, True, False]
+    # The originals are unknown.
+    assert (contents.originals, contents.labels, contents.per_image) == (None, None, {})
 
 
-def test_an_attack_on_gradients_names_the_batches_and_what_is_known_of_labels() -> None:
-    shown = page(gradients_outcome())
-    assert shown.title == "dragd against seen.safetensors"
-    facts = dict(shown.facts)
-    assert facts["Gradients"] == "2 batches, 7 numbers each"
+def test_the_page_of_an_attack_on_gradients_names_batches_and_labels() -> None:
+    contents = page(gradients_outcome())
+    assert contents.title == "dragd attack on seen.safetensors"
+    facts = dict(contents.facts)
+    assert facts["Gradients"] == "2 batches of 7 values each"
     assert facts["Batch"] == "3 retained and 2 forgotten samples"
     assert facts["Labels"] == "known"
     assert "Oracle" not in facts
-    assert (shown.accepted, shown.norms, shown.owners) == (None, None, None)
-    assert shown.class_names == ("one",)
-    assert shown.command == "palimpsest attack config.yaml"
+    assert (contents.accepted, contents.norms, contents.owners) == (None, None, None)
+    assert contents.class_names == ("one",)
+    assert contents.command == "palimpsest attack config.yaml"
 
 
-def test_scored_images_stand_beside_their_originals() -> None:
-    shown = page(proofs_outcome(scored=True))
-    assert shown.originals is not None
-    assert torch.equal(shown.originals, TRUTH.images)
-    assert set(shown.per_image) >= {"mse", "rank"}
+def test_scored_images_are_shown_with_their_originals() -> None:
+    contents = page(proofs_outcome(scored=True))
+    assert contents.originals is not None
+    assert torch.equal(contents.originals, TRUTH.images)
+    assert set(contents.per_image) >= {"mse", "rank"}
 
 
-def test_samples_that_are_not_images_are_shown_as_text() -> None:
+def test_samples_other_than_images_are_shown_as_text() -> None:
     rows = RowSet("table", torch.rand(4, 2), torch.zeros(4, dtype=torch.int64), 1, ("age", "height"))
     outcome = replace(
         proofs_outcome(), scored=Scored(Reconstruction(rows.rows, {}, {})), auxiliary=rows, forgotten=rows
     )
-    shown = page(outcome, table=SampleTable(rows))
-    assert shown.kind == "rows of a table"
-    assert shown.columns == ["age", "height"]
-    assert shown.cells == shown.truth_cells
-    assert len(shown.cells) == 4
-    assert shown.originals is None
+    contents = page(outcome, table=SampleTable(rows))
+    assert contents.kind == "rows of a table"
+    assert contents.columns == ["age", "height"]
+    assert contents.cells == contents.truth_cells
+    assert len(contents.cells) == 4
+    assert contents.originals is None

@@ -25,11 +25,11 @@ def test_identification_is_compared_with_guessing() -> None:
     assert set(rates) == {"identification_top1", "identification_top5"}
     assert rates["identification_top1"].count == 4
     assert rates["identification_top1"].chance == 0.25
-    # Five guesses among four samples are always right.
+    # Five guesses among four samples always include the right one.
     assert (rates["identification_top5"].value, rates["identification_top5"].chance) == (1, 1)
 
 
-def test_a_calibrated_verifier_accepts_its_quantile_of_others() -> None:
+def test_acceptance_is_compared_with_the_calibration_quantile() -> None:
     verdicts = verify(torch.eye(4) * torch.arange(1.0, 5.0), tau=3.0)
     calibrated = acceptance_rate(verdicts, VerificationConfig(tau="calibrated", quantile=0.9))
     assert (calibrated.value, calibrated.count, calibrated.chance) == (0.75, 4, 0.9)
@@ -58,18 +58,18 @@ def test_each_kind_of_outcome_has_its_rates(data: FederatedData) -> None:
     assert rates["membership_tpr_original"].chance == 0.01
 
 
-def test_who_was_left_out_is_named_with_each_reason_and_how_often() -> None:
+def test_excluded_replies_are_counted_by_client_and_reason() -> None:
     rounds = [
         Round(drawn=(0, 1, 2), used=(0,), excluded={2: "not finite", 1: NO_DATA}, attempts=1, loss=0.5),
         Round(drawn=(1, 2), used=(), excluded={2: "not finite", 1: "another shape"}, attempts=2, loss=None),
         Round(drawn=(2,), used=(), excluded={2: "another shape"}, attempts=1, loss=None),
     ]
-    # To hold no data is no failure.
+    # A client without data is not counted.
     assert excluded_replies(rounds) == {1: {"another shape": 1}, 2: {"not finite": 2, "another shape": 1}}
     assert excluded_replies([]) == {}
 
 
-def test_a_case_has_the_certainty_of_an_audit(case: Make, here: Path, pieces: Path) -> None:
+def test_an_attack_on_artifacts_has_intervals_and_chance_levels(case: Make, here: Path, pieces: Path) -> None:
     metrics = attack(case(truth=str(pieces / "forgotten")), out=here / "run").metrics
     assert set(metrics.rates) == {"identification_top1", "identification_top5", "accepted"}
     for rate in metrics.rates.values():

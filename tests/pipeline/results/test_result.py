@@ -16,7 +16,7 @@ def result() -> AuditResult:
     return AuditResult(Path("runs/one"), metrics, "A headline.\nA <finding>.")
 
 
-def test_a_frame_has_a_row_for_each_score(result: AuditResult) -> None:
+def test_the_data_frame_has_a_row_for_each_score(result: AuditResult) -> None:
     scores, means = result.to_frame(), result.metrics.reconstruction
     assert means is not None
     assert list(scores.index) == means.names()
@@ -27,24 +27,24 @@ def test_a_frame_has_a_row_for_each_score(result: AuditResult) -> None:
     assert scores.loc["identification_top1", "chance"] == 0.25
 
 
-def test_without_scores_the_frame_is_empty() -> None:
+def test_without_scores_the_data_frame_is_empty() -> None:
     unscored = AuditResult(Path("runs/one"), build_metrics(proofs_outcome(), {}), "A headline.")
     assert unscored.to_frame().empty
     assert "<table>" not in unscored._repr_html_()
 
 
-def test_a_notebook_shows_the_verdict_the_scores_and_the_page(result: AuditResult) -> None:
-    shown = result._repr_html_()
-    assert "<strong>A headline.</strong>" in shown
-    assert "A &lt;finding&gt;." in shown
-    assert shown.count("<tr>") == 1 + len(result.to_frame())
-    assert "Report: runs/one/report.html" in shown
+def test_notebooks_display_verdict_scores_and_page(result: AuditResult) -> None:
+    html = result._repr_html_()
+    assert "<strong>A headline.</strong>" in html
+    assert "A &lt;finding&gt;." in html
+    assert html.count("<tr>") == 1 + len(result.to_frame())
+    assert "Report: runs/one/report.html" in html
 
 
-def test_each_proof_has_a_row_as_long_as_its_page_is_there(run: Run) -> None:
-    made = finish(run, proofs_outcome(), command="")
-    rows = made.per_image()
+def test_per_image_has_a_row_for_each_proof_until_the_run_is_purged(run: Run) -> None:
+    result = finish(run, proofs_outcome(), command="")
+    rows = result.per_image()
     assert rows["accepted"].tolist() == [True, True, True, False]
     (run.folder / "report.safetensors").unlink()
     with pytest.raises(RunError, match="purged"):
-        made.per_image()
+        result.per_image()

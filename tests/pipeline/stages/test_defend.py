@@ -26,10 +26,10 @@ def proofs() -> Proofs:
 
 
 def names(proofs: Proofs) -> list[str]:
-    return [one["name"] for one in json.loads(proofs.metadata["defenses"])]
+    return [defense["name"] for defense in json.loads(proofs.metadata["defenses"])]
 
 
-def test_defenses_are_applied_in_order_and_named(proofs: Proofs) -> None:
+def test_applies_defenses_in_order_and_names_them(proofs: Proofs) -> None:
     config = build_config({"data": {"name": "digits"}, "defenses": TWO})
     made = defend_proofs(proofs, config)
     assert torch.equal(made.vectors.unique(), torch.tensor([-1.0, 0.0, 1.0]))
@@ -37,12 +37,12 @@ def test_defenses_are_applied_in_order_and_named(proofs: Proofs) -> None:
     assert made.metadata["loss"] == "cross_entropy"
 
 
-def test_further_defenses_are_appended_to_those_of_the_sender(proofs: Proofs) -> None:
+def test_appends_defenses_to_those_of_the_sender(proofs: Proofs) -> None:
     assert names(defended(proofs, TWO, seed=1)) == ["gaussian", "prune", "sign"]
     assert names(proofs) == ["gaussian"]
 
 
-def test_the_seed_decides_the_noise(proofs: Proofs) -> None:
+def test_the_seed_determines_the_noise(proofs: Proofs) -> None:
     noise = [{"name": "gaussian", "sigma": 1.0}]
     first, again, other = (defended(proofs, noise, seed=seed).vectors for seed in (1, 1, 2))
     assert torch.equal(first, again)
@@ -50,7 +50,7 @@ def test_the_seed_decides_the_noise(proofs: Proofs) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "defenses", "error", "words"),
+    ("listed", "defenses", "error", "words"),
     [
         ("[]", [{"name": "sing"}], ConfigurationError, "sign"),
         ("[]", [{"name": "prune", "ratio": 2}], ConfigurationError, "ratio"),
@@ -58,27 +58,27 @@ def test_the_seed_decides_the_noise(proofs: Proofs) -> None:
         ("[", TWO, ProofError, "not a JSON list"),
     ],
 )
-def test_what_is_not_accepted_is_refused(
-    said: str, defenses: list[dict[str, object]], error: type[Exception], words: str
+def test_rejects_invalid_defenses_and_metadata(
+    listed: str, defenses: list[dict[str, object]], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        defended(Proofs(torch.ones(1, 4), {"defenses": said}), defenses, seed=1)
+        defended(Proofs(torch.ones(1, 4), {"defenses": listed}), defenses, seed=1)
 
 
-def test_a_file_is_never_written_over(proofs: Proofs, tmp_path: Path) -> None:
+def test_never_overwrites_the_input_file(proofs: Proofs, tmp_path: Path) -> None:
     path, link = tmp_path / "proofs.safetensors", tmp_path / "link.safetensors"
     save_proofs(path, proofs)
     link.symlink_to(path)
     for out in (path, link):
-        with pytest.raises(ProofError, match="is the file that is read"):
+        with pytest.raises(ProofError, match="is the input file"):
             refuse_same_file(path, out)
     before = path.read_bytes()
-    with pytest.raises(ProofError, match="is the file that is read"):
+    with pytest.raises(ProofError, match="is the input file"):
         defend_file(path, TWO, out=link)
     assert path.read_bytes() == before
 
 
-def test_a_file_is_defended_with_fresh_randomness_or_a_seed(proofs: Proofs, tmp_path: Path) -> None:
+def test_defends_a_file_with_fresh_randomness_or_a_seed(proofs: Proofs, tmp_path: Path) -> None:
     path, noise = tmp_path / "proofs.safetensors", [{"name": "gaussian", "sigma": 1.0}]
     save_proofs(path, proofs)
     made = [

@@ -38,7 +38,7 @@ def test_exact_unlearning_is_its_own_reference(federation: Federation, run: Run)
     assert list(run.seconds()) == ["original", "unlearned", "forgetting"]
 
 
-def test_an_approximate_method_is_measured_against_exact_retraining(federation: Federation, run: Run) -> None:
+def test_an_approximate_method_is_compared_with_exact_retraining(federation: Federation, run: Run) -> None:
     unlearning = UnlearningConfig(count=6, method="ascent")
     request = requested(federation, unlearning)
     original = train_original(run, federation, request, unlearning)
@@ -47,11 +47,11 @@ def test_an_approximate_method_is_measured_against_exact_retraining(federation: 
     assert all(torch.equal(value, exact.parameters[name]) for name, value in retrained.parameters.items())
     forgetting = study_forgetting(run, federation, request, original, unlearned, retrained)
     assert forgetting.distance.absolute > 0
-    exactly = study_forgetting(run, federation, request, original, exact, exact)
-    assert forgetting.retrained == exactly.unlearned
+    exact_forgetting = study_forgetting(run, federation, request, original, exact, exact)
+    assert forgetting.retrained == exact_forgetting.unlearned
 
 
-def test_retraining_from_a_fresh_seed_is_measured_against_the_same_seed(
+def test_retraining_from_a_fresh_seed_is_compared_with_the_same_seed(
     federation: Federation, run: Run
 ) -> None:
     unlearning = UnlearningConfig(count=6, fresh_seed=True)
@@ -63,7 +63,7 @@ def test_retraining_from_a_fresh_seed_is_measured_against_the_same_seed(
     )
 
 
-def test_a_method_that_needs_history_gets_it(federation: Federation, run: Run) -> None:
+def test_stores_the_history_for_methods_that_need_it(federation: Federation, run: Run) -> None:
     assert history_folder(run, UnlearningConfig()) is None
     unlearning = UnlearningConfig(count=6, method="federaser")
     train_original(run, federation, requested(federation, unlearning), unlearning)
@@ -71,7 +71,7 @@ def test_a_method_that_needs_history_gets_it(federation: Federation, run: Run) -
 
 
 @pytest.mark.parametrize("ensure", [True, False])
-def test_the_target_clients_participate_where_that_is_asked_for(
+def test_the_unlearning_clients_participate_if_required(
     data: FederatedData, lenet: ModelConfig, config: Make, run: Run, ensure: bool
 ) -> None:
     federation = Federation(data, lenet, config(rounds=1), 1)

@@ -14,7 +14,7 @@ LABELS = torch.zeros(4, dtype=torch.int64)
 ROWS = RowSet("table", torch.rand(4, 2), LABELS, 1, ("a", "b"))
 
 
-def test_the_missing_knowledge_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_the_missing_knowledge(monkeypatch: pytest.MonkeyPatch) -> None:
     check_knowledge(IGF(), AuditorView)
     monkeypatch.setattr(IGF, "knowledge", IGF.knowledge | {Knowledge.LABELS, Knowledge.ARCHITECTURE})
     with pytest.raises(
@@ -28,26 +28,26 @@ def test_the_missing_knowledge_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         check_knowledge(IGF(), ArchitectView)
 
 
-def test_a_servers_attack_is_checked_against_what_a_server_holds() -> None:
+def test_server_attacks_are_checked_against_the_server_view() -> None:
     check_knowledge(DRAGD(), ServerView)
     with pytest.raises(KnowledgeError, match="which a server does not"):
         check_knowledge(IGF(), ServerView)
 
 
-def test_an_attack_on_other_samples_is_refused_and_fitting_ones_are_named() -> None:
+def test_rejects_another_kind_of_samples_and_names_suitable_attacks() -> None:
     check_samples("igf", IGF(), ImageSet("drawn", torch.rand(4, 1, 2, 2), LABELS, 1))
     with pytest.raises(
-        KnowledgeError, match="igf reconstructs images, and table holds rows of a table"
+        KnowledgeError, match="igf reconstructs images, but table holds rows of a table"
     ) as stop:
         check_samples("igf", IGF(), ROWS)
-    fitting = str(stop.value).partition("choose ")[2]
-    assert "igf-rows" in fitting
-    assert "igf-plus" not in fitting
+    suitable = str(stop.value).partition("Choose ")[2]
+    assert "igf-rows" in suitable
+    assert "igf-plus" not in suitable
     with pytest.raises(KnowledgeError, match="dragd reconstructs images"):
         check_samples("dragd", DRAGD(), ROWS)
 
 
-def checked(config: Any) -> None:
+def check(config: Any) -> None:
     check_attack_on_artifacts(config, config.attack.build())
 
 
@@ -58,11 +58,11 @@ def checked(config: Any) -> None:
         (NO_MODELS | {"attack": {"name": "igf-white"}}, "architecture"),
     ],
 )
-def test_attacks_on_proofs(case: Make, keys: dict[str, Any], words: str) -> None:
-    checked(case())
-    checked(case(attack={"name": "igf-white"}))
+def test_rejects_unsuitable_attacks_on_proofs(case: Make, keys: dict[str, Any], words: str) -> None:
+    check(case())
+    check(case(attack={"name": "igf-white"}))
     with pytest.raises(KnowledgeError, match=words):
-        checked(case(**keys))
+        check(case(**keys))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,9 @@ def test_attacks_on_proofs(case: Make, keys: dict[str, Any], words: str) -> None
         ({"defenses": [{"name": "sign"}]}, "imitates no defense"),
     ],
 )
-def test_attacks_on_gradients(served: Make, here: Path, keys: dict[str, Any], words: str) -> None:
-    checked(served())
+def test_rejects_unsuitable_attacks_on_gradients(
+    served: Make, here: Path, keys: dict[str, Any], words: str
+) -> None:
+    check(served())
     with pytest.raises(KnowledgeError, match=words):
-        checked(served(**keys))
+        check(served(**keys))

@@ -36,14 +36,14 @@ def test_a_proof_is_the_gradient_difference_by_autograd(
         for model in (both.original, both.unlearned):
             loss = torch.nn.functional.cross_entropy(model(image[None]), label[None])
             pair.append(
-                torch.cat([one.flatten() for one in torch.autograd.grad(loss, list(model.parameters()))])
+                torch.cat([grad.flatten() for grad in torch.autograd.grad(loss, list(model.parameters()))])
             )
         rows.append(pair[0] - pair[1])
     proofs = make_proofs(configured(models, pieces))
     torch.testing.assert_close(proofs.vectors, torch.stack(rows), rtol=1e-3, atol=2e-4)
 
 
-def test_proofs_name_the_checkpoints_whatever_normalizes_the_images(
+def test_proofs_name_the_checkpoints_without_the_normalization(
     models: dict[str, Any], pieces: Path, here: Path
 ) -> None:
     plain = make_proofs(configured(models, pieces))
@@ -65,25 +65,27 @@ def test_defenses_are_applied_and_named(models: dict[str, Any], pieces: Path, he
     assert "sign" in defended.metadata["defenses"]
 
 
-def test_class_folders_are_numbered_as_the_model_numbers_them(
+def test_class_folders_get_the_numbers_of_the_model(
     case: Callable[..., ArtifactsConfig], models: dict[str, Any], pieces: Path, here: Path
 ) -> None:
-    shutil.copytree(pieces / "forgotten" / "class2", here / "some" / "class2")
+    shutil.copytree(pieces / "forgotten" / "class2", here / "part" / "class2")
     names = ["class0", "class1", "class2"]
-    some = make_proofs(configured(models, pieces, samples=str(here / "some"), class_names=names))
+    proofs = make_proofs(configured(models, pieces, samples=str(here / "part"), class_names=names))
     both = load_auditor_artifacts(case(), folder=here, data_dir=None, device="cpu").models
     assert both is not None
-    # The same four samples at once: some processors' kernels round batches of other sizes differently.
+    # Use the same four samples in a batch, because some processors round other batch sizes differently.
     samples = load_samples(str(pieces / "forgotten")).samples
     expected = gradient_differences(both.original, both.unlearned, samples.images[8:], samples.labels[8:])
-    assert torch.equal(some.vectors, expected)
+    assert torch.equal(proofs.vectors, expected)
     with pytest.raises(DatasetError, match="class2"):
-        make_proofs(configured(models, pieces, samples=str(here / "some"), class_names=names[:2]))
+        make_proofs(configured(models, pieces, samples=str(here / "part"), class_names=names[:2]))
 
 
-def test_more_than_memory_holds_is_refused(models: dict[str, Any], pieces: Path, here: Path) -> None:
+def test_refuses_proofs_that_exceed_the_memory_budget(
+    models: dict[str, Any], pieces: Path, here: Path
+) -> None:
     config = configured(models, pieces).model_copy(update={"memory_budget": 100})
-    with pytest.raises(ResourceError, match="prove fewer"):
+    with pytest.raises(ResourceError, match="Prove fewer"):
         make_proofs(config)
 
 
@@ -99,7 +101,7 @@ def test_the_command_writes_a_proof_file(
     assert len(load_proofs(here / "made.safetensors").vectors) == 12
 
 
-def test_one_checkpoint_twice_proves_nothing(models: dict[str, Any], pieces: Path, here: Path) -> None:
+def test_rejects_the_same_checkpoint_twice(models: dict[str, Any], pieces: Path, here: Path) -> None:
     keys = models | {"unlearned": models["original"], "samples": str(pieces / "forgotten")}
     with pytest.raises(CheckpointError, match="every proof would be zero"):
         make_proofs(validate(ProveConfig, keys, where="test"))

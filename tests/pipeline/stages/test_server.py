@@ -40,9 +40,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return audit(tiny(), out=tmp_path_factory.mktemp("server") / "run").folder
 
 
-def test_the_run_folder_holds_what_the_server_saw_and_made_of_it(finished: Path) -> None:
-    seen = Observation.load(finished / "observation.safetensors")
-    assert (len(seen.gradients_before), seen.retained, seen.forgotten) == (2, 2, 2)
+def test_the_run_folder_holds_observation_and_reconstructions(finished: Path) -> None:
+    observation = Observation.load(finished / "observation.safetensors")
+    assert (len(observation.gradients_before), observation.retained, observation.forgotten) == (2, 2, 2)
     found = BatchReconstruction.load(finished / "reconstructions.safetensors")
     assert found.images.shape == (4, 1, 8, 8)
     assert found.retained.shape == (4, 1, 8, 8)
@@ -59,7 +59,7 @@ def test_the_run_folder_holds_what_the_server_saw_and_made_of_it(finished: Path)
     assert "paired with its originals" in page
 
 
-def test_a_prior_is_scored_by_itself(tmp_path: Path) -> None:
+def test_scores_the_prior_separately(tmp_path: Path) -> None:
     config = tiny(attack={"name": "dragdp", "iterations": 3, "prior": "mean"})
     data = load_data(config.data, clients=1, seed=config.seed)
     result = audit(config, out=tmp_path / "prior")
@@ -78,40 +78,40 @@ def test_two_runs_of_one_seed_are_equal(finished: Path, tmp_path: Path) -> None:
         assert file_hash(again / f"{name}.safetensors") == file_hash(finished / f"{name}.safetensors")
 
 
-def test_labels_are_handed_over_only_to_an_attack_that_declares_them(
+def test_only_an_attack_that_declares_labels_receives_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[ServerView] = []
+    views: list[ServerView] = []
     plain = DRAGD.__call__
 
     def watched(self: DRAGD, view: ServerView, *, generator: torch.Generator) -> BatchReconstruction:
-        seen.append(view)
+        views.append(view)
         return plain(self, view, generator=generator)
 
     monkeypatch.setattr(DRAGD, "__call__", watched)
     audit(tiny(), out=tmp_path / "known")
     audit(tiny(attack={"labels": "optimized"}), out=tmp_path / "optimized")
-    assert seen[0].labels is not None
-    assert seen[1].labels is None
-    assert all(parameter.is_meta for parameter in seen[0].architecture.parameters())
+    assert views[0].labels is not None
+    assert views[1].labels is None
+    assert all(parameter.is_meta for parameter in views[0].architecture.parameters())
 
 
-def test_clients_defend_their_gradients_as_they_do_proofs(finished: Path, tmp_path: Path) -> None:
+def test_clients_defend_gradients_like_proofs(finished: Path, tmp_path: Path) -> None:
     folder = audit(tiny(defenses=[{"name": "prune", "ratio": 0.9}]), out=tmp_path / "pruned").folder
-    clean, pruned = (Observation.load(one / "observation.safetensors") for one in (finished, folder))
+    clean, pruned = (Observation.load(run / "observation.safetensors") for run in (finished, folder))
     for name in ("gradients_before", "gradients_after"):
-        left = getattr(pruned, name) != 0
-        assert 0.05 < float(left.float().mean()) < 0.15
-        assert torch.equal(getattr(pruned, name)[left], getattr(clean, name)[left])
-    # The same attack on what they had before is the undefended baseline.
-    metrics, plain = (json.loads((one / "metrics.json").read_text()) for one in (folder, finished))
+        nonzero = getattr(pruned, name) != 0
+        assert 0.05 < float(nonzero.float().mean()) < 0.15
+        assert torch.equal(getattr(pruned, name)[nonzero], getattr(clean, name)[nonzero])
+    # The same attack on the gradients before the defense is the undefended baseline.
+    metrics, plain = (json.loads((run / "metrics.json").read_text()) for run in (folder, finished))
     assert metrics["undefended_baseline"]["mse"] == plain["reconstruction"]["mse"]
     assert "undefended_baseline" not in plain
     assert "Without the defenses the same attack tells" in (folder / "report.html").read_text()
 
 
-def test_a_count_that_does_not_fill_the_batches_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnlearningError, match="no multiple"):
+def test_rejects_a_count_that_does_not_fill_the_batches(tmp_path: Path) -> None:
+    with pytest.raises(UnlearningError, match="not a multiple"):
         audit(tiny(unlearning={"count": 5}), out=tmp_path / "uneven")
 
 
@@ -123,7 +123,7 @@ SERVER_PRESETS = [
 
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Noise under the names of real sets, in their sizes and colors."""
+    """A mirror with random images that have the names, sizes and channels of real data sets."""
     folder, numbers = tmp_path_factory.mktemp("mirror"), np.random.default_rng(0)
     for place, column, shape, splits in (
         ("ylecun/mnist", "image", (28, 28), {"train": 60, "test": 20}),
@@ -145,7 +145,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", SERVER_PRESETS)
-def test_every_preset_runs_on_tiny_data_of_its_own_shape(name: str, mirror: Path, tmp_path: Path) -> None:
+def test_every_preset_runs_on_tiny_data(name: str, mirror: Path, tmp_path: Path) -> None:
     changes = {
         "data": {"auxiliary_size": 20, "train_size": 40},
         "unlearning": {"count": 2},

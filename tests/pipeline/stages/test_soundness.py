@@ -1,4 +1,4 @@
-"""Verifiers against forgers, where it is known what each can see."""
+"""Verifiers against forgers, with known detectable and undetectable forgeries."""
 
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,14 @@ def measured(view: AuditorView, folder: Path, **settings: Any) -> Soundness:
         return measure_soundness(run, config, view, key=())
 
 
-def test_each_verifier_sees_what_it_can_and_no_more(view: AuditorView, tmp_path: Path) -> None:
+def test_each_verifier_detects_the_expected_forgeries(view: AuditorView, tmp_path: Path) -> None:
     areas = {
         name: {forger: area[0] for forger, area in row.items()}
         for name, row in measured(view, tmp_path / "run").areas.items()
     }
     assert set(areas) == {name for name, _ in VERIFIERS}
     assert all(set(row) == set(FORGERS) for row in areas.values())
-    # The paper's check takes the shortest vector for the most honest one.
+    # The papers' norm check considers the shortest vector the most honest one.
     assert areas["norm"]["zeros"] == areas["norm"]["small random vectors"] == 0
     assert areas["range"]["zeros"] == areas["range"]["small random vectors"] == 1
     usual, replayed = "random vectors of usual norm", "replayed proofs of other samples"
@@ -42,31 +42,31 @@ def test_each_verifier_sees_what_it_can_and_no_more(view: AuditorView, tmp_path:
     assert areas["spot-check"][RECOGNIZED] == pytest.approx(0.5)
 
 
-def test_the_worst_leaves_out_whom_only_a_commitment_stops() -> None:
+def test_the_worst_area_excludes_the_forger_that_recognizes_challenges() -> None:
     areas = {
         "spot-check": {"zeros": [0.9, 0.8, 1.0], "replayed": [0.7, 0.6, 0.8], RECOGNIZED: [0.5, 0.4, 0.6]}
     }
     assert Soundness(areas, {"spot-check": ""}).worst == {"spot-check": [0.7, 0.6, 0.8]}
 
 
-def test_noise_costs_the_spot_check_its_sight(view: AuditorView, tmp_path: Path) -> None:
+def test_noise_blinds_the_spot_check(view: AuditorView, tmp_path: Path) -> None:
     noisy = [{"name": "gaussian", "sigma": 100.0}]
     generator = torch.Generator().manual_seed(8)
     issued = view.proofs + 100 * torch.randn(view.proofs.shape, generator=generator)
-    hidden = AuditorView(issued, view.oracle, view.auxiliary, "cpu", 2**30)
+    noisy_view = AuditorView(issued, view.oracle, view.auxiliary, "cpu", 2**30)
     clear = measured(view, tmp_path / "clear").areas["spot-check"]["replayed proofs of other samples"]
-    dim = measured(hidden, tmp_path / "dim", defenses=noisy).areas["spot-check"][
+    blurred = measured(noisy_view, tmp_path / "dim", defenses=noisy).areas["spot-check"][
         "replayed proofs of other samples"
     ]
     assert clear[0] == 1
-    assert dim[1] < 0.6
+    assert blurred[1] < 0.6
 
 
-def test_challenges_and_own_samples_are_others(view: AuditorView) -> None:
+def test_challenges_and_imitated_samples_are_disjoint(view: AuditorView) -> None:
     config: AuditConfig = build_config({"data": {"name": "digits"}})
     evidence, challenges = gather_evidence(config, view)
     assert len(evidence.answers) == len(evidence.imitations) == len(evidence.trials) == len(challenges) == 80
-    assert len(evidence.own) == 160
-    assert torch.cdist(evidence.own, evidence.answers).min() > 0.1
+    assert len(evidence.reference) == 160
+    assert torch.cdist(evidence.reference, evidence.answers).min() > 0.1
     again, _ = gather_evidence(config, view)
-    assert torch.equal(again.own, evidence.own)
+    assert torch.equal(again.reference, evidence.reference)

@@ -12,7 +12,7 @@ from palimpsest.runs import Run
 
 
 class Norms:
-    """Answers with vectors of the norms 10, 9, ... 1, three at a time, and counts the questions."""
+    """An oracle that answers with vectors of norms 10, 9, ... 1, in chunks of three, and counts the samples."""
 
     dimension = 5
 
@@ -42,7 +42,7 @@ def test_a_given_tau_is_used() -> None:
     assert oracle.asked == 0
 
 
-def test_verdicts_are_kept_until_the_threshold_changes(run: Run) -> None:
+def test_verdicts_are_reused_until_the_threshold_changes(run: Run) -> None:
     oracle, proofs = FlatOracle(), Proofs(torch.eye(4, 300) * torch.arange(1.0, 5.0)[:, None])
     for tau, accepted in ((2.5, [True, True, False, False]), (1e-6, [False] * 4)):
         verdicts = verify_proofs(run, VerificationConfig(tau=tau), proofs, oracle, HELD_OUT, key=())

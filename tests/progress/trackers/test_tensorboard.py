@@ -6,7 +6,7 @@ from tests.support.trackers import LOSSES, feed
 from palimpsest.progress.trackers.tracker import make_tracker
 
 
-def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
+def test_tensorboard_records_history_and_scores(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

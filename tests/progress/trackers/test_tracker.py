@@ -24,7 +24,7 @@ class Recorded:
         self.summary = dict(summary)
 
 
-def test_curves_and_scores_are_passed_on(tmp_path: Path) -> None:
+def test_sends_history_and_scores(tmp_path: Path) -> None:
     backends: list[tuple[Recorded, Any]] = []
 
     def start(folder: Path, config: Mapping[str, Any]) -> Recorded:
@@ -52,32 +52,32 @@ def test_curves_and_scores_are_passed_on(tmp_path: Path) -> None:
         assert "31337" not in json.dumps(config)
 
 
-def test_a_tracker_that_fails_is_told_of_once_and_stops_nothing(tmp_path: Path) -> None:
+def test_failing_tracker_is_reported_once(tmp_path: Path) -> None:
     class Broken(Recorded):
         def scalar(self, series: str, step: int, value: float) -> None:
-            raise ConnectionError("nobody answers")
+            raise ConnectionError("no answer")
 
-    told: list[str] = []
-    feed(Tracker(lambda *_: Broken(), told.append), tmp_path)
-    assert told == ["Tracking stops here (ConnectionError: nobody answers); the run goes on."]
+    messages: list[str] = []
+    feed(Tracker(lambda *_: Broken(), messages.append), tmp_path)
+    assert messages == ["Tracking stopped (ConnectionError: no answer). The run continues."]
 
 
-def test_what_names_the_forgotten_is_not_passed_on() -> None:
+def test_does_not_send_the_indices_of_forgotten_samples() -> None:
     config = {"unlearning": {"indices": [1, 2], "count": 2}, "seed": 1}
     assert public(config) == {"unlearning": {"indices": "2, left out", "count": 2}, "seed": 1}
     assert public({"seed": 1}) == {"seed": 1}
 
 
-def test_none_is_imported_or_asked_for_unless_named() -> None:
+def test_imports_no_tracker_by_default() -> None:
     code = (
         "import sys, palimpsest.progress.trackers.tracker, palimpsest.cli\n"
         "print({'wandb', 'mlflow', 'tensorboard'} & {*sys.modules})"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert told.stdout.strip() == "set()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert result.stdout.strip() == "set()"
 
 
-def test_one_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_unknown_and_missing_trackers(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="mlflow, tensorboard, wandb"):
         make_tracker("neptune", pytest.fail)
     monkeypatch.setitem(sys.modules, "palimpsest.progress.trackers.mlflow", None)

@@ -4,7 +4,7 @@ import pytest
 from tests.support.trackers import track_offline
 
 
-def test_wandb_keeps_a_run_offline(tmp_path: Path) -> None:
+def test_wandb_records_a_run_offline(tmp_path: Path) -> None:
     pytest.importorskip("wandb", reason="wandb is not installed")
     track_offline("wandb", tmp_path, WANDB_MODE="offline")
     (record,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")

@@ -229,7 +229,7 @@ def _query_through(
         return
     with progress_line(description, len(rows)) as line:
         for images, labels in queries.chunks(rows.start, rows.stop):
-            for chunk in read_answers(view.oracle, images, labels, transform, together=_batch_rows(view)):
+            for chunk in read_answers(view.oracle, images, labels, transform, min_rows=_batch_rows(view)):
                 yield chunk
                 line.advance(len(chunk))
 

@@ -1,1 +1,1 @@
-"""What an audit or an attack came to: `metrics.json`, the page and the summary."""
+"""Results of an audit or an attack: `metrics.json`, the report page and the summary."""

@@ -1,4 +1,4 @@
-"""The end of every audit and every attack: metrics, page, summary."""
+"""Last step of every audit and attack: write the metrics, the page and the summary."""
 
 from palimpsest.datasets import ImageSet
 from palimpsest.pipeline.results.metrics_json import build_metrics
@@ -11,13 +11,16 @@ from palimpsest.runs import Run
 
 
 def finish(run: Run, outcome: Outcome, *, command: str, words: tuple[str, ...] = ()) -> AuditResult:
-    """Write the page, then `metrics.json`; samples that are not images also go into `reconstructions.csv`.
+    """Write the page, then `metrics.json`; samples other than images are also written to `reconstructions.csv`.
 
     Args:
-        run: The run, its folder open.
-        outcome: What the stages made.
-        command: The shell command that makes the run again; empty where it was called from Python.
+        run: The open run.
+        outcome: The results of all stages.
+        command: The shell command that reproduces the run; empty for a call from Python.
         words: The word of each token; empty without a vocabulary.
+
+    Returns:
+        The run folder, the metrics and the report's verdict.
     """
     table = None if isinstance(outcome.auxiliary, ImageSet) else SampleTable(outcome.auxiliary, words)
     if table is not None:
@@ -26,6 +29,6 @@ def finish(run: Run, outcome: Outcome, *, command: str, words: tuple[str, ...] =
     page = build_page(outcome, metrics, manifest=run.manifest, command=command, table=table)
     verdict = judge(page)
     write_page(run.folder, page, verdict)
-    # Last: a run with a metrics.json is finished.
+    # metrics.json comes last, because it marks the run as finished.
     run.finish(metrics)
     return AuditResult(run.folder, metrics, str(verdict))

@@ -1,4 +1,4 @@
-"""From an outcome to `metrics.json`."""
+"""Conversion of an outcome to the contents of `metrics.json`."""
 
 from dataclasses import asdict
 from typing import Any
@@ -20,11 +20,14 @@ from palimpsest.registry import VERIFIERS, summary
 
 
 def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
-    """Everything that was measured, as one value.
+    """Collect everything that was measured.
 
     Args:
-        outcome: What the stages made.
-        seconds: Wall time of each stage.
+        outcome: The results of all stages.
+        seconds: Wall time of each stage in seconds, by name.
+
+    Returns:
+        The contents of `metrics.json`. Parts that were not measured are absent.
     """
     scored, verdicts, soundness = outcome.scored, outcome.verdicts, outcome.soundness
     parts: dict[str, Any] = {
@@ -41,8 +44,8 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
     if scored.scores is not None:
         parts |= _scores(scored.scores)
         parts["attackers"] = {
-            name: {"reconstruction": one.reconstruction(), "intervals": one.intervals}
-            for name, one in scored.attackers.items()
+            name: {"reconstruction": scores.reconstruction(), "intervals": scores.intervals}
+            for name, scores in scored.attackers.items()
         }
     if scored.batches is not None:
         parts["label_accuracy"] = scored.batches.label_accuracy
@@ -52,7 +55,7 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
 
 
 def _source(outcome: Outcome) -> dict[str, Any]:
-    """The part about the federation, or about the supplied file."""
+    """The part about the federation, or about the supplied proofs or gradients."""
     source = outcome.source
     if isinstance(source, AuditorArtifacts):
         count, dimension = source.proofs.vectors.shape
@@ -63,7 +66,7 @@ def _source(outcome: Outcome) -> dict[str, Any]:
         sizes = {"retained": observation.retained, "forgotten": observation.forgotten}
         return {"observation": {"batches": batches, "dimension": dimension, **sizes}}
     return _federation(source) | (
-        {} if outcome.scored.batches is None else {"parameter_distance": _moved(source)}
+        {} if outcome.scored.batches is None else {"parameter_distance": _parameter_distance(source)}
     )
 
 
@@ -74,14 +77,14 @@ def _federation(federated: Federated) -> dict[str, Any]:
             "original_accuracy": forgetting.original.test,
             "unlearned_accuracy": forgetting.unlearned.test,
             "participation": original.participation,
-            "faults": sum(len(one.excluded) for one in original.rounds),
+            "faults": sum(len(finished.excluded) for finished in original.rounds),
         },
         "forgetting": forgetting,
         "excluded_replies": excluded_replies([*original.rounds, *federated.unlearned.rounds]),
     }
 
 
-def _moved(federated: Federated) -> float:
+def _parameter_distance(federated: Federated) -> float:
     before, after = federated.original.parameters, federated.unlearned.parameters
     return parameter_distance(before, after, federated.federation.network())
 

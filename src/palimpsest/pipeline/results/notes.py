@@ -1,4 +1,4 @@
-"""Sentences that a reader of the report needs: what was chosen, what failed, what was not tried."""
+"""Notes of the report: sentences about choices, failures and missing checks that limit what the numbers show."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ _SIGNIFICANT = 0.05
 
 
 def outcome_notes(outcome: Outcome, metrics: Metrics) -> list[str]:
-    """The notes of an outcome, in the order of the page.
+    """Write the notes of an outcome, in the order of the page.
 
     Args:
-        outcome: What the stages made.
-        metrics: What was measured.
+        outcome: The results of all stages.
+        metrics: The metrics built from them.
     """
     source = outcome.source
     if isinstance(source, Federated):
@@ -24,7 +24,7 @@ def outcome_notes(outcome: Outcome, metrics: Metrics) -> list[str]:
     elif isinstance(source, AuditorArtifacts):
         first = list(_proof_notes(outcome, source))
     else:
-        first = ["The user stated how many samples of a batch are retained and how many are forgotten."]
+        first = ["The user stated how many samples of each batch are retained and how many are forgotten."]
     return [
         *first,
         *_batch_notes(outcome, metrics),
@@ -38,25 +38,27 @@ def _proof_notes(outcome: Outcome, artifacts: AuditorArtifacts) -> Iterator[str]
     yield from artifacts.notes
     yield from attestation_checks(artifacts.proofs, artifacts.models)
     yield (
-        "The verifier's tau was calibrated on the auxiliary samples, which this run takes to be samples that were "
-        "never trained on."
+        "Unless the user set the verifier's threshold (tau), it was calibrated on the auxiliary samples. This assumes "
+        "that the models were not trained on them."
     )
     if not artifacts.proofs.attested:
-        yield "The proof file does not say how the proofs were made: it is unattested."
+        yield "The proofs are unattested: the proof file does not state how they were made."
     if outcome.scored.scores is not None and outcome.scored.linkage is None:
         yield (
-            "The linkage attack was not run: it would ask the oracle about the forgotten samples themselves, or hold "
-            "more than the memory budget."
+            "The linkage attack, which tests whether a proof can be matched to its sample, was not run. Either the "
+            "number of oracle queries is limited, so that the forgotten samples can't be queried, or the attack "
+            "exceeds the memory budget."
         )
     if outcome.config.defenses and outcome.scored.undefended is None:
         yield (
-            "Whether the attack works without the defenses was not tested: that takes the forgotten samples, and an "
-            "oracle that may be asked about them. If the attack fails, that says nothing about the defenses."
+            "The attack was not tested on proofs without the defenses, because this requires the forgotten samples and "
+            "an oracle that can be queried about them. If the attack fails, this alone is no evidence that the "
+            "defenses work."
         )
 
 
 def _batch_notes(outcome: Outcome, metrics: Metrics) -> Iterator[str]:
-    """Notes about an attack on whole batches."""
+    """Notes about an attack on batches."""
     if outcome.scored.batches is None:
         return
     sizes = outcome.config.observation
@@ -67,47 +69,61 @@ def _batch_notes(outcome: Outcome, metrics: Metrics) -> Iterator[str]:
         )
     if outcome.scored.scores is not None and sizes.forgotten > 1:
         yield (
-            "A batch has no order: its reconstructions were paired with its originals so that the total MSE is "
-            "smallest, which favors the attack."
+            "A batch has no order, so its reconstructions were paired with its originals such that the total mean "
+            "squared error (MSE) is smallest. This favors the attack."
         )
     if "label_accuracy" in metrics.rates:
         yield label_note(metrics.rates["label_accuracy"])
-    for part, images in (
-        (metrics.retained, "reconstructed retained samples"),
-        (metrics.prior, "public images that the search started from"),
+    for part, images, originals in (
+        (metrics.retained, "reconstructed retained samples", "their originals"),
+        (metrics.prior, "public images that the search started from", "the forgotten samples"),
     ):
         if part is not None:
-            yield f"The {images} have an MSE of {number(part.mse)}."
+            yield f"The {images} have an MSE of {number(part.mse)} from {originals}."
 
 
 def _fault_notes(federated: Federated) -> Iterator[str]:
-    """Which clients' replies were left out, and why."""
+    """Notes about excluded clients' replies, with the reasons."""
     stages = {"training": federated.original.rounds, "unlearning": federated.unlearned.rounds}
     for stage, rounds in stages.items():
         for client, reasons in excluded_replies(rounds).items():
-            counted = ", ".join(f"{reason} ({times} times)" for reason, times in reasons.items())
-            yield f"Replies of client {client} in {stage} were left out: {counted}."
+            counted = ", ".join(
+                f"{reason} ({times} {'time' if times == 1 else 'times'})" for reason, times in reasons.items()
+            )
+            yield f"Replies of client {client} were excluded from {stage}: {counted}."
 
 
 def label_note(rate: Rate) -> str:
-    """The share of correct labels in a sentence."""
+    """Describe the share of correct labels in two sentences.
+
+    Args:
+        rate: The share, with the most frequent class's share as chance level.
+    """
     return (
-        f"The attack had {rate.value:.0%} of the forgotten samples' labels right (95 % interval {rate.low:.0%} to "
-        f"{rate.high:.0%}; naming the most frequent class always gives {rate.chance:.0%})."
+        f"The attack used the correct label for {rate.value:.0%} of the forgotten samples (95 % interval "
+        f"{rate.low:.0%} to {rate.high:.0%}). Always guessing the most frequent class would be correct for "
+        f"{rate.chance:.0%}."
     )
 
 
 def pairing_notes(test: PermutationTest | None) -> Iterator[str]:
-    """The permutation test in sentences, if it was made."""
+    """Describe the result of the permutation test.
+
+    Args:
+        test: The result; None yields no note.
+    """
     if test is None:
         return
     yield (
-        f"Permutation test over {test.permutations:,} random pairings: the reconstructions are at a mean squared "
-        f"error of {number(test.own)} from their own originals and of {number(test.shuffled)} from shuffled "
-        f"ones (p = {test.p_value:.3g}); from shuffled ones of their own class "
-        f"{number(test.shuffled_within_class)} (p = {test.p_value_within_class:.3g})."
+        f"Permutation test with {test.permutations:,} random pairings: the mean squared error (for text, the fraction "
+        f"of wrong tokens) is {number(test.matched)} between the reconstructions and their own originals, and "
+        f"{number(test.shuffled)} if the originals are shuffled (p = {test.p_value:.3g}). If they are shuffled within "
+        f"each class, it is {number(test.shuffled_within_class)} (p = {test.p_value_within_class:.3g}). The p-value "
+        "is the fraction of random pairings with an error as small as that of the true pairing, or smaller."
     )
     if test.p_value > _SIGNIFICANT:
         yield (
-            "By that test the reconstructions do not belong to their samples at all: their scores describe the set."
+            f"With p above {_SIGNIFICANT}, the reconstructions are not significantly closer to their own originals "
+            "than to others. The scores then describe the samples as a set, and no single sample is shown to be "
+            "recovered."
         )

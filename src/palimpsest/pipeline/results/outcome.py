@@ -1,4 +1,4 @@
-"""What the stages of an audit or an attack made, whichever way it went."""
+"""Results of the stages of an audit or an attack, in one value."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ from palimpsest.unlearning import Unlearning
 
 @dataclass(frozen=True)
 class Federated:
-    """The federation's part of an audit.
+    """Results of the training and unlearning stages of an audit.
 
     Args:
         federation: Data, model and settings.
         original: The trained model.
-        unlearned: The unlearned model, and what it forgot.
-        forgetting: How well it forgot.
+        unlearned: The unlearned model and the forgotten samples.
+        forgetting: Measurements of how well the model forgot.
     """
 
     federation: Federation
@@ -32,16 +32,16 @@ class Federated:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that `metrics.json`, the page and the summary are made from.
+    """Input of `metrics.json`, the page and the summary.
 
     Args:
-        config: The configuration of the audit, or of the attack on artifacts.
-        source: Where the models come from: the audit's federation, or what a user supplied.
+        config: The configuration of the audit, or of the attack on supplied artifacts.
+        source: The audit's federation, or the supplied artifacts.
         scored: The attack's reconstructions and scores.
-        auxiliary: The attacker's own samples.
-        forgotten: The forgotten samples, in the order of the reconstructions; None where they are unknown.
-        verdicts: What the verifier says of each proof; None where there were no proofs.
-        soundness: What acceptance is worth; None where it was not measured.
+        auxiliary: The attacker's auxiliary samples.
+        forgotten: The forgotten samples, in the order of the reconstructions; None if they are unknown.
+        verdicts: The verifier's verdict on each proof; None if there are no proofs.
+        soundness: How well verifiers detect forged proofs; None if it was not measured.
     """
 
     config: AuditConfig | ArtifactsConfig

@@ -1,4 +1,4 @@
-"""From an outcome to the page that people read."""
+"""Conversion of an outcome to the contents of the report page."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,14 +18,14 @@ from palimpsest.runs import Manifest
 def build_page(
     outcome: Outcome, metrics: Metrics, *, manifest: Manifest, command: str, table: SampleTable | None = None
 ) -> ReportInput:
-    """Everything that the page of an audit or of an attack shows.
+    """Collect everything that the page of an audit or an attack shows.
 
     Args:
-        outcome: What the stages made.
-        metrics: What was measured.
+        outcome: The results of all stages.
+        metrics: The metrics built from them.
         manifest: The run's manifest.
-        command: The shell command that makes the run again; empty where it was called from Python.
-        table: Writes samples that are not images as text; None for images.
+        command: The shell command that reproduces the run; empty for a call from Python.
+        table: Formats samples other than images as text; None if the samples are images.
     """
     config, scored, source = outcome.config, outcome.scored, outcome.source
     attack = config.attack.build()
@@ -53,14 +53,14 @@ def build_page(
 
 
 def _samples(outcome: Outcome, table: SampleTable | None) -> Mapping[str, Any]:
-    """The forgotten samples beside their reconstructions: as images with scores, or as text."""
+    """The forgotten samples next to their reconstructions: images with scores, or text."""
     forgotten, scored = outcome.forgotten, outcome.scored
     if table is not None:
-        shown = scored.reconstruction.images[:MOST_SAMPLES]
+        reconstructions = scored.reconstruction.images[:MOST_SAMPLES]
         return {
             "kind": outcome.auxiliary.kind,
             "columns": table.header,
-            "cells": table.cells(shown),
+            "cells": table.cells(reconstructions),
             "truth_cells": [] if forgotten is None else table.cells(forgotten.inputs[:MOST_SAMPLES]),
         }
     if not isinstance(forgotten, ImageSet) or not isinstance(scored.scores, Scores):
@@ -75,13 +75,13 @@ def _samples(outcome: Outcome, table: SampleTable | None) -> Mapping[str, Any]:
 
 def _title(config: AuditConfig | ArtifactsConfig) -> str:
     if isinstance(config, ArtifactsConfig):
-        return f"{config.attack.name} against {config.brought.name}"
-    unlearning = f"{config.unlearning.scenario}-level unlearning by {config.unlearning.method}"
-    return f"{config.attack.name} against {unlearning} on {config.data.name.rstrip('/')}"
+        return f"{config.attack.name} attack on {config.attacked_file.name}"
+    unlearning = f"{config.unlearning.scenario}-level unlearning ({config.unlearning.method})"
+    return f"{config.attack.name} attack on {config.data.name.rstrip('/')}: {unlearning}"
 
 
 def _facts(outcome: Outcome) -> list[tuple[str, str]]:
-    """What was audited or attacked, as names and values."""
+    """Names and values that describe the audit or attack."""
     config, source = outcome.config, outcome.source
     defenses = ", ".join(defense.name for defense in config.defenses) or "none"
     last = [("Attack", config.attack.name), ("Seed", str(config.seed))]
@@ -94,19 +94,19 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
         observation = source.observed.observation
         batches, dimension = observation.gradients_before.shape
         sizes = f"{observation.retained} retained and {observation.forgotten} forgotten samples"
-        labels = getattr(config.attack.build(), "labels", "found by the attack")
+        labels = getattr(config.attack.build(), "labels", "determined by the attack")
         return [
-            ("Gradients", f"{batches:,} batches, {dimension:,} numbers each"),
+            ("Gradients", f"{batches:,} batches of {dimension:,} values each"),
             ("Batch", sizes),
             model,
             ("Public images", f"{len(source.public):,}"),
             ("Labels", str(labels)),
             *last,
         ]
-    assert isinstance(source, AuditorArtifacts), "the third kind of source"
+    assert isinstance(source, AuditorArtifacts), "the source is one of three kinds"
     count, dimension = source.proofs.vectors.shape
     return [
-        ("Proofs", f"{count:,} of {dimension:,} numbers"),
+        ("Proofs", f"{count:,} with {dimension:,} values each"),
         model,
         ("Oracle", source.oracle_source.source),
         ("Auxiliary samples", f"{len(source.auxiliary):,}"),

@@ -1,4 +1,4 @@
-"""Shares and areas with exact confidence intervals and chance levels; which replies a federation left out."""
+"""Shares and areas with exact confidence intervals and chance levels, and counts of excluded replies."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,11 @@ from palimpsest.proofs import Verdicts
 
 
 def outcome_rates(outcome: Outcome) -> dict[str, Rate]:
-    """Every share and area of an outcome, by name."""
+    """Compute every share and area under a curve of an outcome, by name.
+
+    Args:
+        outcome: The results of all stages.
+    """
     scored, rates = outcome.scored, dict[str, Rate]()
     if scored.scores is not None:
         rates |= identification_rates(scored.scores)
@@ -32,7 +36,7 @@ def outcome_rates(outcome: Outcome) -> dict[str, Rate]:
 
 
 def identification_rates(scores: Scores | SampleScores) -> dict[str, Rate]:
-    """Shares of the samples that the first guess, and that five guesses identify.
+    """Compute the shares of samples that are identified by the first guess and within five guesses.
 
     Args:
         scores: The attack's scores.
@@ -45,32 +49,34 @@ def identification_rates(scores: Scores | SampleScores) -> dict[str, Rate]:
 
 
 def acceptance_rate(verdicts: Verdicts, verification: VerificationConfig) -> Rate:
-    """Share of accepted proofs; of samples that nobody forgot, a calibrated verifier accepts the quantile.
+    """Compute the share of accepted proofs.
+
+    For comparison, its `chance` is the share of the calibration samples that the verifier accepts, if calibrated.
 
     Args:
         verdicts: The verifier's verdicts.
-        verification: How its threshold was chosen.
+        verification: The settings that determined its threshold.
     """
     chance = verification.quantile if verification.tau == "calibrated" else None
     accepted = verdicts.accepted
     return share(float(accepted.double().mean()), len(accepted), chance=chance)
 
 
-def label_rate(right: float, labels: Tensor) -> Rate:
-    """Share of labels that an attack had right; chance is the share of the most frequent class.
+def label_rate(correct: float, labels: Tensor) -> Rate:
+    """Add an interval to the share of correct labels; its chance level is the share of the most frequent class.
 
     Args:
-        right: The share.
+        correct: The share, in [0, 1].
         labels: The true labels, `[n]`.
     """
-    return share(right, len(labels), chance=float(labels.bincount().max()) / len(labels))
+    return share(correct, len(labels), chance=float(labels.bincount().max()) / len(labels))
 
 
 def federation_rates(federated: Federated) -> dict[str, Rate]:
-    """Accuracies and membership inference of the three models.
+    """Compute accuracies and membership inference rates of the original, unlearned and retrained models.
 
     Args:
-        federated: The audit's federation.
+        federated: Results of the training and unlearning stages.
     """
     forgetting, data = federated.forgetting, federated.federation.data
     count = len(federated.unlearned.forgotten)
@@ -92,14 +98,17 @@ def federation_rates(federated: Federated) -> dict[str, Rate]:
 
 
 def excluded_replies(rounds: Sequence[Round]) -> dict[int, dict[str, int]]:
-    """How often each client's reply was left out, by reason; a client without data is no fault.
+    """Count each client's excluded replies by reason; replies of clients without data are not counted.
 
     Args:
         rounds: The rounds of a training.
+
+    Returns:
+        Numbers of excluded replies by client and reason.
     """
     counted: dict[int, Counter[str]] = {}
-    for one in rounds:
-        for client, reason in one.excluded.items():
+    for finished in rounds:
+        for client, reason in finished.excluded.items():
             if reason != NO_DATA:
                 counted.setdefault(client, Counter())[reason] += 1
     return {client: dict(reasons) for client, reasons in sorted(counted.items())}

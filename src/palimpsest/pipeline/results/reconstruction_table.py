@@ -1,4 +1,4 @@
-"""Samples that are not images, as people read them: a table, in words where tokens have some."""
+"""Samples other than images as readable text: rows as a table, tokens as words if there is a vocabulary."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from palimpsest.storage import write_text
 
 @dataclass(frozen=True)
 class SampleTable:
-    """Writes samples as text.
+    """Formats samples as text.
 
     Args:
         samples: Samples of the same kind.
@@ -26,13 +26,13 @@ class SampleTable:
 
     @property
     def header(self) -> list[str]:
-        """The columns' names: those of the rows, or `tokens` and, with a vocabulary, `text`."""
+        """Names of the columns: those of the rows, or `tokens` and, with a vocabulary, `text`."""
         if isinstance(self.samples, RowSet):
             return list(self.samples.columns)
         return ["tokens", "text"] if self.words else ["tokens"]
 
     def cells(self, inputs: Tensor) -> list[list[str]]:
-        """Samples as text, a list for each.
+        """Format each sample as a list of texts, one for each column.
 
         Args:
             inputs: Rows `[n, features]` or tokens `[n, length]`.
@@ -48,16 +48,16 @@ class SampleTable:
         highest = max(map(max, tokens), default=0)
         if highest >= len(self.words):
             raise DatasetError(
-                f"The vocabulary has {len(self.words):,} lines and there is a token {highest:,}: give a line for each "
-                "token."
+                f"The vocabulary has {len(self.words):,} lines, but the samples contain token {highest:,}. Provide a "
+                "line for each token."
             )
         return [[" ".join(map(str, row)), " ".join(self.words[token] for token in row)] for row in tokens]
 
     def write(self, path: Path, inputs: Tensor) -> None:
-        """Write samples as CSV, a line for each.
+        """Write samples to a CSV file, one line each.
 
         Args:
-            path: The file.
+            path: The file to write.
             inputs: Rows `[n, features]` or tokens `[n, length]`.
 
         Raises:
@@ -71,10 +71,13 @@ class SampleTable:
 
 
 def read_vocabulary(path: Path | None) -> tuple[str, ...]:
-    """The word of each token.
+    """Read the word of each token.
 
     Args:
-        path: A text file with a token on each line, in the order of their numbers; None has no words.
+        path: A UTF-8 text file with one word per line, in the order of the tokens' numbers. None means no words.
+
+    Returns:
+        The words, by token number; empty without a vocabulary.
 
     Raises:
         DatasetError: The file can't be read.
@@ -82,9 +85,9 @@ def read_vocabulary(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ()
     try:
-        # Not splitlines: a vocabulary has tokens that are line breaks to Unicode alone.
+        # str.splitlines would also split at Unicode line separators, which may be words of the vocabulary.
         return tuple(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
-            f"The vocabulary {path} can't be read ({error}): give a text file in UTF-8."
+            f"The vocabulary {path} can't be read ({error}). Provide a text file in UTF-8."
         ) from error

@@ -1,4 +1,4 @@
-"""The result of an audit or an attack, and how it shows itself in a notebook."""
+"""The result of an audit or an attack, and its display in notebooks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +17,21 @@ _COLUMNS = ("score", "value", "low", "high", "chance", *_BASELINES)
 
 @dataclass(frozen=True)
 class AuditResult:
-    """The result of an audit or an attack; in a notebook it shows its verdict and its scores.
+    """The result of an audit or an attack. Notebooks display its verdict and scores.
 
     Args:
         folder: The run folder with `report.html` and `metrics.json`.
         metrics: The contents of `metrics.json`.
-        verdict: The report's first sentences, one a line.
+        verdict: The report's first sentences, one per line.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from palimpsest import AuditResult
+        >>> from palimpsest.metrics import Metrics
+        >>> metrics = Metrics(attack={"queries": 1000.0}, seconds={"reconstructions": 2.5})
+        >>> result = AuditResult(Path("runs/first"), metrics, "The attack identified no sample.")
+        >>> result.report.as_posix(), result.metrics.attack["queries"]
+        ('runs/first/report.html', 1000.0)
     """
 
     folder: Path
@@ -31,13 +40,14 @@ class AuditResult:
 
     @property
     def report(self) -> Path:
-        """The page to open in a browser; it holds the forgotten images, so keep it private."""
+        """Path of the report page. It contains the forgotten images, so keep it private."""
         return self.folder / "report.html"
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row for each score: its value, the ends of its 95 % interval, chance, and the trivial answers' scores.
+        """Return a data frame with one row for each score.
 
-        An attack without the truth has no score, and its frame no row.
+        The columns are the value, the ends of its 95% interval, the chance level, and the scores of the trivial
+        baselines. Without the forgotten samples nothing is scored, and the frame is empty.
 
         Raises:
             ConfigurationError: pandas is not installed.
@@ -45,13 +55,13 @@ class AuditResult:
         return frame(list(self._scores()), columns=_COLUMNS, index="score")
 
     def per_image(self) -> "pandas.DataFrame":
-        """One row for each proof: whether it was accepted, its norm, and where it was scored its label and scores.
+        """Return a data frame with one row for each proof: acceptance, norm and, if scored, label and scores.
 
         Raises:
             ConfigurationError: pandas is not installed.
             RunError: The run was purged.
         """
-        # The report stands on Matplotlib and Jinja, which a result alone can do without.
+        # The report's modules import Matplotlib and Jinja, which a result alone does not need.
         from palimpsest.report.page import load_page
         from palimpsest.report.table import per_image_columns
 
@@ -65,7 +75,8 @@ class AuditResult:
         for finding in findings:
             shown += html_paragraph(finding)
         rows = [
-            [row["score"], *(_written(row.get(column)) for column in _COLUMNS[1:])] for row in self._scores()
+            [row["score"], *(_formatted(row.get(column)) for column in _COLUMNS[1:])]
+            for row in self._scores()
         ]
         if rows:
             shown += html_table([column.replace("_", " ") for column in _COLUMNS], rows)
@@ -74,13 +85,13 @@ class AuditResult:
     def _scores(self) -> Iterator[dict[str, Any]]:
         means = self.metrics.reconstruction
         for name in () if means is None else means.names():
-            reading = self.metrics.score(name)
-            assert reading is not None, "a name of its own"
-            low, high = reading.interval or (None, None)
-            row = {"score": name, "value": reading.value, "low": low, "high": high, "chance": reading.chance}
-            others = {one: self.metrics.baselines.get(one) for one in _BASELINES}
-            yield row | {one: part and part.score(name) for one, part in others.items()}
+            score = self.metrics.score(name)
+            assert score is not None, "the name comes from these metrics"
+            low, high = score.interval or (None, None)
+            row = {"score": name, "value": score.value, "low": low, "high": high, "chance": score.chance}
+            baselines = {baseline: self.metrics.baselines.get(baseline) for baseline in _BASELINES}
+            yield row | {baseline: part and part.score(name) for baseline, part in baselines.items()}
 
 
-def _written(value: float | None) -> str:
+def _formatted(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"

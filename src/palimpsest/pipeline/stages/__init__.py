@@ -1,1 +1,1 @@
-"""The stages of an audit and of an attack, one file for each."""
+"""The stages of audits and attacks, one module each."""

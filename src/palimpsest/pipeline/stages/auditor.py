@@ -1,4 +1,4 @@
-"""The auditor's attack on proofs, with and without knowledge of the clients' defenses."""
+"""Stages of the auditor's attack on proofs, with and without knowledge of the clients' defenses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -25,6 +25,8 @@ from palimpsest.proofs import Proofs
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
 
+_LINKAGE = "confirmation"  # the first name of this random purpose, which is part of the seed; wording: allow
+
 
 def attack_as_auditor(
     run: Run,
@@ -36,27 +38,30 @@ def attack_as_auditor(
     architecture: nn.Module | None,
     key: Sequence[object],
 ) -> Recovered:
-    """Attack the proofs: once without defenses; with defenses knowing them and not.
+    """Attack the proofs. If there are defenses, attack them with and without knowledge of the defenses.
 
     Args:
-        run: Where the stages are kept.
+        run: The run that stores the stages.
         config: Attack, defenses and seed.
-        view: What the auditor holds, with the proofs as they were issued.
-        clean: The proofs before the defenses; None where they are unknown.
+        view: The auditor's view, with the issued proofs.
+        clean: The proofs before the defenses; None if they are unknown.
         issued: The proofs that the clients issued.
-        architecture: The model on torch's meta device, for an attack that declares that it knows it; None where the
-            auditor does not have it.
-        key: What the oracle's answers depend on.
+        architecture: The model on torch's meta device, for attacks that declare that they know it; None if the auditor
+            does not have it.
+        key: Everything that the oracle's answers depend on.
+
+    Returns:
+        The reconstructions of each attacker.
     """
     attack = config.attack.build()
     view = attacker_view(attack, view, architecture=architecture)
     key = (*key, view.auxiliary, config.attack, config.seed, view.device)
-    target = {"": issued}
+    issued_only = {"": issued}
     if not config.defenses:
-        return Recovered(_reconstruct(run, config, view, target, key)[""])
+        return Recovered(_reconstruct(run, config, view, issued_only, key)[""])
     oracle = defended_oracle(config, view, "attack")
-    knowing = replace(view, oracle=oracle, stochastic_oracle=oracle.stochastic)
-    adaptive = _reconstruct(run, config, knowing, target, (*key, config.defenses), adaptive=True)
+    adaptive_view = replace(view, oracle=oracle, stochastic_oracle=oracle.stochastic)
+    adaptive = _reconstruct(run, config, adaptive_view, issued_only, (*key, config.defenses), adaptive=True)
     targets = {}
     if view.oracle.dimension == issued.vectors.shape[1]:
         targets["non-adaptive"] = issued
@@ -68,14 +73,17 @@ def attack_as_auditor(
 def link_candidates(
     run: Run, config: AttackingConfig, view: AuditorView[Any], candidates: SampleSet, *, key: Sequence[object]
 ) -> Linkage:
-    """The stage `linkage`: a linkage attack by an auditor who holds candidate samples.
+    """Run the stage `linkage`: link each proof to one of the samples that the auditor suspects.
 
     Args:
-        run: Where the stage is kept.
+        run: The run that stores the stage.
         config: Defenses and seed.
-        view: What the auditor holds.
-        candidates: Samples among which each proof's sample may be.
-        key: What the oracle's answers depend on.
+        view: The auditor's view.
+        candidates: Samples that may include the samples behind the proofs.
+        key: Everything that the oracle's answers depend on.
+
+    Returns:
+        A score for each pair of a proof and a candidate.
     """
     return run.stage(
         "linkage",
@@ -83,15 +91,21 @@ def link_candidates(
         lambda scratch: link_proofs(
             replace(view, scratch=scratch),
             candidates,
-            defended_oracle(config, view, "confirmation").defend if config.defenses else None,
-            generator=make_generator(config.seed, "confirmation"),
+            defended_oracle(config, view, _LINKAGE).defend if config.defenses else None,
+            generator=make_generator(config.seed, _LINKAGE),
         ),
         key=(*key, view.proofs, candidates, view.auxiliary, config.defenses, config.seed, view.device),
     )
 
 
 def defended_oracle(config: AttackingConfig, view: AuditorView[Any], purpose: str) -> DefendedOracle:
-    """The auditor's own imitation of the clients' defenses."""
+    """Make an oracle on which the auditor imitates the clients' defenses.
+
+    Args:
+        config: Defenses and seed.
+        view: The auditor's view.
+        purpose: Name of the use; each one has a random sequence of its own.
+    """
     defenses = [defense.build() for defense in config.defenses]
     return DefendedOracle(
         view.oracle,
@@ -104,7 +118,13 @@ def defended_oracle(config: AttackingConfig, view: AuditorView[Any], purpose: st
 def attacker_view(
     attack: Attack, view: AuditorView[Any], *, architecture: nn.Module | None
 ) -> AuditorView[Any]:
-    """What the attack is given: the gray box, and the model's layers only if it declares that it knows them."""
+    """Build the view that the attack receives, with the architecture only if the attack declares that it knows it.
+
+    Args:
+        attack: The attack.
+        view: The auditor's view.
+        architecture: The model on torch's meta device, or None.
+    """
     if architecture is None or Knowledge.ARCHITECTURE not in attack.knowledge:
         return view
     return ArchitectView(
@@ -121,7 +141,7 @@ def _reconstruct(
     *,
     adaptive: bool = False,
 ) -> dict[str, Reconstruction]:
-    """A stage for each of the proofs; an attack that learns does so once, in a stage of its own."""
+    """Run a stage for each set of proofs. A learned attack is trained once, in a separate stage."""
     attack = config.attack.build()
     stages = {name: f"reconstructions-{name}" if name else "reconstructions" for name in targets}
     if not isinstance(attack, LearnedInversion):

@@ -1,4 +1,4 @@
-"""Defenses of proofs: in a run, in memory, or from file to file."""
+"""Defense of proofs: as a stage of a run, in memory, or from file to file."""
 
 import json
 import secrets
@@ -17,41 +17,44 @@ from palimpsest.runs import Run
 
 
 def defended(proofs: Proofs, defenses: Sequence[Mapping[str, Any]], *, seed: int) -> Proofs:
-    """Apply defenses in order, and say so in the proofs' metadata.
+    """Apply defenses in order, and append them to the list in the proofs' metadata.
 
     Args:
-        proofs: Left as they are.
-        defenses: Name and settings of each.
-        seed: Where random numbers come from.
+        proofs: The proofs; they are not modified.
+        defenses: Name and settings of each defense.
+        seed: Seed of the defenses' randomness.
+
+    Returns:
+        The defended proofs.
 
     Raises:
-        ConfigurationError: There is no such defense, or it does not accept a setting.
-        ProofError: The proofs are not finite, or their metadata name no list of defenses.
+        ConfigurationError: A defense does not exist or does not accept a setting.
+        ProofError: The proofs are not finite, or `defenses` in their metadata is not a list.
     """
     try:
-        components = [DefenseConfig.model_validate(one).build() for one in defenses]
+        components = [DefenseConfig.model_validate(settings).build() for settings in defenses]
     except ValidationError as error:
         raise ConfigurationError(f"defenses: {explain_validation(error)}") from error
-    return _apply(proofs, components, seed, before=_named(proofs))
+    return _apply(proofs, components, seed, before=_earlier_defenses(proofs))
 
 
 def defend_file(
     path: Path, defenses: Sequence[Mapping[str, Any]], *, out: Path, seed: int | None = None
 ) -> Proofs:
-    """Read proofs, apply defenses in order, and write what leaves the client.
+    """Read proofs from a file, apply defenses in order, and write the result to another file.
 
     Args:
         path: The proof file.
-        defenses: Name and settings of each.
+        defenses: Name and settings of each defense.
         out: The file to write.
-        seed: Where random numbers come from; none for the operating system's.
+        seed: Seed of the defenses' randomness. If omitted, the operating system's randomness is used.
 
     Returns:
-        What was written.
+        The proofs that were written.
 
     Raises:
-        ConfigurationError: There is no such defense, or it does not accept a setting.
-        ProofError: The file holds no proofs, or `out` is the same file.
+        ConfigurationError: A defense does not exist or does not accept a setting.
+        ProofError: The file holds no proofs, or `out` is the input file.
     """
     refuse_same_file(path, out)
     proofs = load_proofs(path)
@@ -61,12 +64,15 @@ def defend_file(
 
 
 def defend_stage(run: Run, proofs: Proofs, config: DefendingConfig) -> Proofs:
-    """The stage `defended`: the proofs as the clients issue them; without defenses they stay as they are.
+    """Run the stage `defended`: defend the proofs as the clients do before they issue them.
 
     Args:
-        run: Where the stage is kept.
+        run: The run that stores the stage.
         proofs: Undefended proofs.
         config: Defenses and seed.
+
+    Returns:
+        The issued proofs. Without defenses there is no stage, and these are the undefended ones.
     """
     if not config.defenses:
         return proofs
@@ -91,24 +97,28 @@ def _apply(proofs: Proofs, components: Sequence[Defense], seed: int, *, before: 
 
 
 def refuse_same_file(path: Path, out: Path) -> None:
-    """Refuse to write over what is read.
+    """Refuse to overwrite the input file.
+
+    Args:
+        path: The file to read.
+        out: The file to write.
 
     Raises:
-        ProofError: Both are one file.
+        ProofError: Both are the same file, possibly through a link.
     """
     if out.exists() and out.samefile(path):
-        raise ProofError(f"{out} is the file that is read: write the defended proofs to another one.")
+        raise ProofError(f"{out} is the input file. Write the defended proofs to another one.")
 
 
-def _named(proofs: Proofs) -> list[Any]:
-    """The defenses that the sender says were applied before."""
-    said = proofs.metadata.get("defenses", "[]")
+def _earlier_defenses(proofs: Proofs) -> list[Any]:
+    """The defenses that were applied before, as the sender states in the metadata."""
+    listed = proofs.metadata.get("defenses", "[]")
     try:
-        before = json.loads(said)
+        before = json.loads(listed)
     except ValueError:
         before = None
     if not isinstance(before, list):
         raise ProofError(
-            f"The proofs' metadata `defenses` is {said[:200]!r}, not a JSON list: mend it first."
+            f"`defenses` in the proofs' metadata is {listed[:200]!r}, not a JSON list. Correct it first."
         )
     return before

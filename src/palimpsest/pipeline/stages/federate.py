@@ -1,4 +1,4 @@
-"""Training, unlearning and exact retraining of an audit's federation."""
+"""Stages that train a federation, unlearn, retrain exactly, and measure forgetting."""
 
 from pathlib import Path
 
@@ -13,7 +13,18 @@ from palimpsest.unlearning import Request, Unlearning, measure_forgetting, unlea
 def train_original(
     run: Run, federation: Federation, request: Request, unlearning: UnlearningConfig
 ) -> Training:
-    """The stage `original`: train, with the unlearning clients in at least one round if that is asked for."""
+    """Run the stage `original`: train the federation.
+
+    Args:
+        run: The run that stores the stage.
+        federation: Data, model and settings.
+        request: The samples and clients to forget. With `unlearning.ensure_participation`, these clients take part in
+            at least one round.
+        unlearning: The unlearning settings. The clients' updates are kept if the method needs them.
+
+    Returns:
+        The trained model.
+    """
     ensure = request.clients if unlearning.ensure_participation else ()
     history = history_folder(run, unlearning)
     return run.stage(
@@ -32,7 +43,19 @@ def train_original(
 def unlearn_twice(
     run: Run, federation: Federation, request: Request, original: Training, unlearning: UnlearningConfig
 ) -> tuple[Unlearning, Unlearning]:
-    """The stages `unlearned` and, where the method is not exact, `retrained`: what it is measured against."""
+    """Run the stage `unlearned` and, as a reference for approximate methods, the stage `retrained`.
+
+    Args:
+        run: The run that stores the stages.
+        federation: Data, model and settings.
+        request: The samples and clients to forget.
+        original: The trained model.
+        unlearning: The unlearning settings.
+
+    Returns:
+        The unlearned model and the exactly retrained one. They are the same if the method is `retrain` and does not use
+        a fresh seed.
+    """
 
     def stage(name: str, config: UnlearningConfig) -> Unlearning:
         return run.stage(
@@ -63,7 +86,19 @@ def study_forgetting(
     unlearned: Unlearning,
     retrained: Unlearning,
 ) -> Forgetting:
-    """The stage `forgetting`: how well was it forgotten?"""
+    """Run the stage `forgetting`: measure how well the unlearned model forgot.
+
+    Args:
+        run: The run that stores the stage.
+        federation: Data, model and settings.
+        request: The forgotten samples and clients.
+        original: The trained model.
+        unlearned: The unlearned model.
+        retrained: The exactly retrained model.
+
+    Returns:
+        Accuracies, membership inference and parameter distances of the three models.
+    """
     return run.stage(
         "forgetting",
         Forgetting,
@@ -79,5 +114,5 @@ def study_forgetting(
 
 
 def history_folder(run: Run, unlearning: UnlearningConfig) -> Path | None:
-    """Where the clients' updates are kept, if the method needs them."""
+    """Return the folder for the clients' updates, or None if the unlearning method does not need them."""
     return run.folder / "history" if METHODS.get(unlearning.method).needs_history else None

@@ -1,4 +1,4 @@
-"""Refusals before a run starts: an attack without its knowledge, another kind of samples, too little memory."""
+"""Checks before a run starts: the attacker's knowledge, the kind of samples, the supplied artifacts."""
 
 from palimpsest.artifacts import ArtifactsConfig
 from palimpsest.attacks import ArchitectView, Attack, AuditorView, ServerAttack, ServerView
@@ -8,69 +8,75 @@ from palimpsest.registry import ATTACKS
 
 
 def check_knowledge(attack: Attack | ServerAttack, view: type[AuditorView | ServerView]) -> None:
-    """Refuse an attack that needs more than its attacker holds.
+    """Refuse an attack that needs more knowledge than its attacker has.
 
     Args:
         attack: The attack.
-        view: What its attacker holds.
+        view: The kind of view that its attacker gets.
 
     Raises:
-        KnowledgeError: The message names the missing knowledge.
+        KnowledgeError: Knowledge is missing; the message names it.
     """
     missing = attack.knowledge - view.knowledge
     if missing:
         attacker = "a server" if view is ServerView else "an auditor"
         raise KnowledgeError(
-            f"{type(attack).__name__} needs to know {'; '.join(sorted(missing))}, which {attacker} does not: choose "
+            f"{type(attack).__name__} needs to know {'; '.join(sorted(missing))}, which {attacker} does not. Choose "
             "another attack."
         )
 
 
 def check_samples(name: str, attack: Attack | ServerAttack, samples: SampleSet) -> None:
-    """Refuse an attack that reconstructs another kind of samples.
+    """Refuse an attack that reconstructs another kind of samples than the auxiliary ones.
 
     Args:
         name: The attack's name.
         attack: The attack.
-        samples: The attacker's own samples.
+        samples: The attacker's auxiliary samples.
 
     Raises:
-        KnowledgeError: The message names the attacks on such samples.
+        KnowledgeError: The kinds differ; the message names suitable attacks.
     """
-    takes = attack.takes if isinstance(attack, Attack) else ImageSet
-    if not isinstance(samples, takes):
-        fitting = [
+    accepted = attack.takes if isinstance(attack, Attack) else ImageSet
+    if not isinstance(samples, accepted):
+        suitable = [
             other
             for other, kind in ATTACKS
             if issubclass(kind, Attack) and issubclass(type(samples), kind.takes)
         ]
         raise KnowledgeError(
-            f"{name} reconstructs {takes.kind}, and {samples.name} holds {samples.kind}: choose {' or '.join(fitting)}."
+            f"{name} reconstructs {accepted.kind}, but {samples.name} holds {samples.kind}. Choose "
+            f"{' or '.join(suitable)}."
         )
 
 
 def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAttack) -> None:
     """Refuse an attack that can't run on the supplied artifacts.
 
+    Args:
+        config: The artifacts.
+        attack: The attack.
+
     Raises:
-        KnowledgeError: The attack is for the other kind of attacker, or needs a model that was not supplied.
+        KnowledgeError: The attack is for the other kind of attacker, needs a model that was not supplied, or is a
+            server attack combined with defenses.
     """
     name = config.attack.name
     if config.gradients is None:
         if isinstance(attack, ServerAttack):
             raise KnowledgeError(
-                f"{name} is an attack from the server, which sees batches' gradients and not proofs: choose "
-                "an auditor's attack, such as igf or igf-plus, or give gradients."
+                f"{name} is an attack from the server, which sees gradients of batches instead of proofs. Choose an "
+                "auditor's attack, such as igf or igf-plus, or supply gradients."
             )
         check_knowledge(attack, AuditorView if config.model is None else ArchitectView)
         return
     if not isinstance(attack, ServerAttack):
         raise KnowledgeError(
-            f"{name} is an auditor's attack, which is made on proofs: choose a server's attack, such as "
-            "dragd or dragdp, or give proofs."
+            f"{name} is an auditor's attack, which needs proofs. Choose a server's attack, such as dragd or dragdp, or "
+            "supply proofs."
         )
     if config.defenses:
         raise KnowledgeError(
-            f"{name} takes a client's gradients as they are and imitates no defense: leave defenses "
-            "out, or have an audit defend them, which also attacks the gradients before the defenses."
+            f"{name} attacks the supplied gradients as they are and imitates no defense. Leave defenses out, or use an "
+            "audit, which applies the defenses and also attacks the gradients before them."
         )

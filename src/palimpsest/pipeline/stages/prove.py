@@ -1,4 +1,4 @@
-"""Proofs of unlearning: of an audit's clients, or from two checkpoints and a list of samples."""
+"""Making proofs of unlearning: as a stage of an audit, or from two checkpoints and samples."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,15 +29,18 @@ def prove_stage(
     memory_budget: int,
     key: Sequence[object],
 ) -> Proofs:
-    """The stage `proofs`: the clients' proofs before any defense.
+    """Run the stage `proofs`: make the clients' proofs before any defense.
 
     Args:
-        run: Where the stage is kept.
+        run: The run that stores the stage.
         original: The model before unlearning.
         unlearned: The model after unlearning.
         forgotten: The forgotten samples.
-        memory_budget: Bytes that the work may take.
-        key: What the models depend on.
+        memory_budget: Memory for the computation, in bytes.
+        key: Everything that the models depend on.
+
+    Returns:
+        The proofs, in the order of the samples.
     """
     return run.stage(
         "proofs",
@@ -48,35 +51,35 @@ def prove_stage(
 
 
 def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
-    """Make the proof of each sample, and defend it.
+    """Make a proof for each sample, and defend the proofs.
 
     Args:
         config: The models, the samples and the defenses.
-        data_dir: A mirror of the published sets.
+        data_dir: A folder that mirrors the published data sets.
 
     Returns:
-        Proofs in the order of the samples.
+        The proofs, in the order of the samples.
 
     Raises:
-        PalimpsestError: A piece is missing or does not fit another, or the proofs don't fit the memory budget.
+        PalimpsestError: An artifact is missing or inconsistent with another, or the proofs exceed the memory budget.
     """
     samples = load_for(config, config.samples, split=config.samples_split, data_dir=data_dir).samples
     models = models_of(config, samples, device=pick_device(config.device))
     if models is None:
-        raise ConfigurationError("No models are given: name original, unlearned and model.")
-    # The checkpoints' own names: what normalizes images is no part of them.
+        raise ConfigurationError("The models are missing. Set original, unlearned and model.")
+    # Hash the bare checkpoints: the normalization layer around them is not part of the models.
     original, unlearned = (
-        parameters_hash(bare(one).state_dict()) for one in (models.original, models.unlearned)
+        parameters_hash(bare(model).state_dict()) for model in (models.original, models.unlearned)
     )
     if original == unlearned:
         raise CheckpointError(
-            f"{config.original} and {config.unlearned} hold the same numbers, so that every proof would be zero: give "
+            f"{config.original} and {config.unlearned} hold the same parameters, so every proof would be zero. Supply "
             "the model before unlearning and the one after it."
         )
     needed = 4 * len(samples) * parameter_count(models.original)
     if needed > config.memory_budget:
         raise ResourceError(
-            f"{len(samples):,} proofs need {needed:,} bytes, the memory budget is {config.memory_budget:,}: prove "
+            f"{len(samples):,} proofs need {needed:,} bytes, but the memory budget is {config.memory_budget:,}. Prove "
             "fewer samples at a time, or raise memory_budget."
         )
     proofs = prove(
@@ -85,5 +88,5 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
         in_classes(samples, models.classes),
         memory_budget=config.memory_budget,
     )
-    named = replace(proofs, metadata=proofs.metadata | {"original": original, "unlearned": unlearned})
-    return defend_proofs(named, config) if config.defenses else named
+    attested = replace(proofs, metadata=proofs.metadata | {"original": original, "unlearned": unlearned})
+    return defend_proofs(attested, config) if config.defenses else attested

@@ -1,4 +1,4 @@
-"""What the attack stage hands to scoring, whoever attacked."""
+"""Output of the attack stages and input of scoring: the reconstructions of every attacker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ class Recovered:
     """Reconstructions, in the order of the proofs or batches.
 
     Args:
-        reconstruction: The attack's, made from what the clients issued. An auditor's attacker knows the defenses and
-            has learned through them.
-        others: Where there are defenses, other attackers' by name: `non-adaptive`, who has learned from undefended
-            differences, unless a defended proof has another length than those; and `undefended`, the same attack on
-            proofs or gradients before the defenses.
+        reconstruction: The main attacker's reconstructions, from the proofs or gradients that the clients issued. An
+            auditor knows the defenses and has trained the attack on defended answers.
+        others: Reconstructions of other attackers by name, if there are defenses. `non-adaptive` has trained on
+            undefended answers; it is absent if the defenses change the length of a proof. `undefended` is the same
+            attack on the proofs or gradients before the defenses.
     """
 
     reconstruction: Reconstruction

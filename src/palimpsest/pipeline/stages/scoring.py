@@ -1,4 +1,4 @@
-"""Scores of an attack: the first place where reconstructions and forgotten samples meet."""
+"""Scoring stages: the first ones that compare reconstructions with the forgotten samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,12 +34,13 @@ from palimpsest.runs import Run
 
 @dataclass(frozen=True)
 class BatchScores:
-    """Scores that only an attack on batches has.
+    """Scores that only attacks on batches have.
 
     Args:
-        label_accuracy: Share of the forgotten samples' labels that the attack had right, in [0, 1].
-        retained: Scores of the reconstructed retained samples; None where there are none.
-        prior: Scores of the images that the search started from; None where it started from noise.
+        label_accuracy: Share of the forgotten samples' labels that the attack used or inferred correctly, in [0, 1];
+            None if the forgotten samples are unknown.
+        retained: Scores of the reconstructed retained samples; None if there are none.
+        prior: Scores of the public images that the search started from; None if it started from noise.
     """
 
     label_accuracy: float | None = None
@@ -49,16 +50,17 @@ class BatchScores:
 
 @dataclass(frozen=True)
 class Scored:
-    """Everything that is measured with the forgotten samples at hand.
+    """The reconstructions and everything that is measured with the help of the forgotten samples.
 
     Args:
-        reconstruction: What the attack recovered; that of an attack on batches in the order of the originals.
+        reconstruction: The attack's reconstructions; those of an attack on batches are in the order of the originals.
         scores: Scores of the attack; None without the forgotten samples.
-        attackers: Scores of the attackers beside it, by name; see `Recovered`.
-        undefended: Scores of the same attack before the defenses; None where it was not made.
-        linkage: How well the linkage attack works; None where it was not made.
-        pairing: The permutation test; None where the pairs were chosen by their closeness.
-        batches: What only an attack on batches has.
+        attackers: Scores of the other attackers, by name; see `Recovered`.
+        undefended: Scores of the same attack before the defenses; None if it was not run.
+        linkage: Scores of the linkage attack; None if it was not run.
+        pairing: The permutation test; None if reconstructions were paired with originals by similarity, or without the
+            forgotten samples.
+        batches: Scores that only attacks on batches have; None otherwise.
     """
 
     reconstruction: Reconstruction
@@ -78,15 +80,18 @@ def score_attack(
     auxiliary: SampleSet,
     linkage: LinkageScores | None = None,
 ) -> Scored:
-    """Score every attacker's reconstructions of the proofs' samples, and test whether they belong to them.
+    """Score every attacker's reconstructions of the proofs' samples, and run the permutation test.
 
     Args:
-        run: Where the stages are kept.
+        run: The run that stores the stages.
         config: Scoring and seed.
-        recovered: What the attackers recovered.
-        forgotten: The forgotten samples, in the order of the proofs; None where they are unknown.
-        auxiliary: The attacker's own samples.
-        linkage: How well the linkage attack works; None where it was not made.
+        recovered: The attackers' reconstructions.
+        forgotten: The forgotten samples, in the order of the proofs. None means they are unknown; nothing is scored.
+        auxiliary: The attacker's auxiliary samples.
+        linkage: Scores of the linkage attack; None if it was not run.
+
+    Returns:
+        The reconstructions and their scores.
     """
     if forgotten is None:
         return Scored(recovered.reconstruction)
@@ -113,18 +118,21 @@ def score_batches(
     retained: ImageSet | None,
     public: ImageSet,
 ) -> Scored:
-    """Score an attack on batches, whose reconstructions are first paired with the originals, batch by batch.
+    """Score an attack on batches, after pairing its reconstructions with the originals of each batch.
 
     Args:
-        run: Where the stages are kept.
-        config: Scoring, seed, and the samples of a batch.
-        recovered: What the server recovered.
-        forgotten: The forgotten images, batch by batch; None where they are unknown.
-        retained: The retained images, batch by batch; None where they are unknown.
+        run: The run that stores the stages.
+        config: Scoring, seed, and the numbers of samples in a batch.
+        recovered: The server's reconstructions.
+        forgotten: The forgotten images, batch by batch; None if they are unknown.
+        retained: The retained images, batch by batch; None if they are unknown.
         public: The server's public images.
+
+    Returns:
+        The reconstructions, in the order of the originals if these are known, and their scores.
     """
     found = recovered.reconstruction
-    assert isinstance(found, BatchReconstruction), "attacks on batches make these"
+    assert isinstance(found, BatchReconstruction), "attacks on batches return these"
     sizes = config.observation
     batch = sizes.forgotten
     retained_scores = None
@@ -136,15 +144,15 @@ def score_batches(
         return Scored(found, batches=BatchScores(retained=retained_scores))
     prior = measure_images(run, config, "prior", found.prior, forgotten, batch=batch)
     paired = {
-        name: replace(one, images=in_order(one.images, forgotten.images, batch=batch))
-        for name, one in {"": found, **recovered.others}.items()
+        name: replace(reconstruction, images=in_order(reconstruction.images, forgotten.images, batch=batch))
+        for name, reconstruction in {"": found, **recovered.others}.items()
     }
     undefended = paired.get("undefended")
     return Scored(
         paired[""],
         score(run, config, "scores", paired[""], forgotten, public),
         undefended=undefended and score(run, config, "scores-undefended", undefended, forgotten, public),
-        # Pairs that were chosen by their closeness beat a random pairing always.
+        # In larger batches the pairs are chosen by similarity, so they would always beat a random pairing.
         pairing=pairing_test(run, config, paired[""], forgotten, public) if batch == 1 else None,
         batches=BatchScores(
             label_recovery(found.labels, forgotten.labels, batch=batch), retained_scores, prior
@@ -160,15 +168,18 @@ def score(
     forgotten: SampleSet,
     auxiliary: SampleSet,
 ) -> Scores | SampleScores:
-    """Compare reconstructions with the forgotten samples: images, rows or tokens.
+    """Run a scoring stage: compare reconstructions with the forgotten samples, which are images, rows or tokens.
 
     Args:
-        run: Where the stage is kept.
+        run: The run that stores the stage.
         config: Scoring and seed.
         stage: The stage's name.
-        reconstruction: What the attack recovered.
+        reconstruction: The attack's reconstructions.
         forgotten: The forgotten samples, in the same order.
-        auxiliary: The attacker's own samples.
+        auxiliary: The attacker's auxiliary samples.
+
+    Returns:
+        The scores: `Scores` for images, `SampleScores` for rows and tokens.
     """
     scoring, images = config.scoring, reconstruction.images
     bootstrap: dict[str, Any] = {
@@ -177,12 +188,12 @@ def score(
     }
     key = (reconstruction, forgotten, auxiliary, scoring, config.seed)
     if isinstance(forgotten, ImageSet) and isinstance(auxiliary, ImageSet):
-        network, further = scoring.lpips_network, scoring.metrics
+        network, metrics = scoring.lpips_network, scoring.metrics
         return run.stage(
             stage,
             Scores,
             lambda _: evaluate(
-                images, forgotten, auxiliary, lpips_network=network, metrics=further, **bootstrap
+                images, forgotten, auxiliary, lpips_network=network, metrics=metrics, **bootstrap
             ),
             key=key,
         )
@@ -194,18 +205,18 @@ def score(
 def measure_images(
     run: Run, config: AttackingConfig, stage: str, images: Tensor, originals: ImageSet, *, batch: int
 ) -> Measured | None:
-    """Score images that an attack on batches made or used on the way.
+    """Score further images of an attack on batches: reconstructed retained samples, or the start of the search.
 
     Args:
-        run: Where the stage is kept.
+        run: The run that stores the stage.
         config: Scoring and seed.
         stage: The stage's name.
         images: `[b * batch, channels, height, width]`; may be empty.
-        originals: The same batches.
-        batch: Samples of a batch.
+        originals: The originals of the same batches.
+        batch: Number of samples in a batch.
 
     Returns:
-        None where there are no images.
+        The scores, or None if there are no images.
     """
     if not len(images):
         return None
@@ -231,11 +242,22 @@ def pairing_test(
     forgotten: SampleSet,
     auxiliary: SampleSet,
 ) -> PermutationTest:
-    """The stage `permutation-test`: are reconstructions closer to their own originals than to shuffled ones?"""
+    """Run the stage `permutation-test`: test if reconstructions are closer to their originals than to shuffled ones.
+
+    Args:
+        run: The run that stores the stage.
+        config: Number of permutations (`scoring.bootstrap`) and seed.
+        reconstruction: The attack's reconstructions.
+        forgotten: The forgotten samples, in the same order.
+        auxiliary: The attacker's auxiliary samples.
+
+    Returns:
+        Mean errors and p-values of the permutation test.
+    """
     permutations = config.scoring.bootstrap
 
     def compute(_: object) -> PermutationTest:
-        generator = make_generator(config.seed, "belonging")
+        generator = make_generator(config.seed, "belonging")  # wording: allow
         if isinstance(forgotten, ImageSet):
             return permutation_test(
                 reconstruction.images,
@@ -257,11 +279,14 @@ def score_links(
     """Run the linkage attack with the forgotten samples as candidates, in random order, and score it.
 
     Args:
-        run: Where the stages are kept.
+        run: The run that stores the stages.
         config: Defenses and seed.
-        view: What the auditor holds.
+        view: The auditor's view.
         forgotten: The forgotten samples, in the order of the proofs.
-        key: What the oracle's answers depend on.
+        key: Everything that the oracle's answers depend on.
+
+    Returns:
+        The scores of the linkage attack.
     """
     order = torch.randperm(len(forgotten), generator=make_generator(config.seed, "candidates"))
     linkage = link_candidates(run, config, view, forgotten.subset(order), key=key)

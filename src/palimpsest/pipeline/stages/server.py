@@ -1,4 +1,4 @@
-"""The server's attack on the batches' gradients that it observes."""
+"""Stages of the server's attack on the gradients of batches that it observes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,16 +25,19 @@ def attack_as_server(
     retained: ImageSet,
     forgotten: ImageSet,
 ) -> Recovered:
-    """Observe the unlearning clients' batches, and attack what the server sees of them.
+    """Compute the gradients that the server observes from the unlearning clients, and attack them.
 
     Args:
-        run: Where the stages are kept.
-        config: Attack, defenses, batches and seed.
-        federation: The clients.
+        run: The run that stores the stages.
+        config: Attack, defenses, batch sizes and seed.
+        federation: The federation of the clients.
         original: The model before unlearning.
         unlearned: The model after unlearning.
-        retained: The retained samples of the batches; the clients alone use them.
-        forgotten: The forgotten samples of the batches; the clients alone use them.
+        retained: The retained samples of the batches; only the clients use their images.
+        forgotten: The forgotten samples of the batches; only the clients use their images.
+
+    Returns:
+        The reconstructions; with defenses also those from the gradients before the defenses.
     """
     attack = config.attack.build()
 
@@ -54,7 +57,7 @@ def attack_as_server(
             key=(original, unlearned, retained, forgotten, config.observation, defenses, config.seed),
         )
         view = server_view(federation, config, observation, retained, forgotten)
-        # The attack receives the view alone: gradients, parameters, public images, and labels if it declares them.
+        # The attack gets only the view: gradients, parameters, public images, and labels if it declares them.
         return run.stage(
             f"reconstructions{suffix}",
             BatchReconstruction,
@@ -67,15 +70,18 @@ def attack_as_server(
 
 
 def deal_batches(federation: Federation, config: AuditConfig, request: Request) -> tuple[ImageSet, ImageSet]:
-    """The samples of the observed batches: those that stay, and the forgotten ones.
+    """Select the samples of the observed batches.
 
     Args:
-        federation: Whose samples they are.
-        config: The batches' sizes, and the seed.
-        request: What is forgotten.
+        federation: The federation that holds the samples.
+        config: Batch sizes and seed.
+        request: The samples to forget.
+
+    Returns:
+        The retained and the forgotten samples, each batch by batch.
     """
-    seen, train = config.observation, federation.data.train
-    rows = deal_retained(request, retained=seen.retained, forgotten=seen.forgotten, seed=config.seed)
+    sizes, train = config.observation, federation.data.train
+    rows = deal_retained(request, retained=sizes.retained, forgotten=sizes.forgotten, seed=config.seed)
     return train.subset(rows), train.subset(request.rows)
 
 
@@ -89,27 +95,30 @@ def observe_clients(
     *,
     defenses: Sequence[DefenseConfig],
 ) -> Observation:
-    """The batches' gradients before and after unlearning, with every defense applied as to proofs.
+    """Compute the batches' gradients before and after unlearning, and defend them like proofs.
 
     Args:
-        federation: Whose architecture it is.
-        config: The batches' sizes, and the seed.
-        before: The global model before unlearning.
-        after: The unlearned one.
-        retained: The samples that stay, batch by batch.
-        forgotten: The samples that are unlearned, batch by batch.
-        defenses: What is done to the gradients, in order.
+        federation: The federation with the model's architecture.
+        config: Batch sizes, local steps and seed.
+        before: Parameters of the global model before unlearning.
+        after: Parameters of the unlearned model.
+        retained: The retained samples, batch by batch.
+        forgotten: The forgotten samples, batch by batch.
+        defenses: The defenses, in the order in which they are applied.
+
+    Returns:
+        The parameters and gradients that the server observes.
     """
-    seen = config.observation
+    settings = config.observation
     clean = observe(
         federation.network(),
         before,
         after,
         retained,
         forgotten,
-        batches=len(forgotten) // seen.forgotten,
-        local_steps=seen.local_steps,
-        learning_rate=seen.learning_rate,
+        batches=len(forgotten) // settings.forgotten,
+        local_steps=settings.local_steps,
+        learning_rate=settings.learning_rate,
     )
     components = [defense.build() for defense in defenses]
     generator = make_generator(config.seed, "defend", "observation")
@@ -127,9 +136,17 @@ def server_view(
     retained: ImageSet,
     forgotten: ImageSet,
 ) -> ServerView:
-    """What the attack is given: labels only if it declares that it knows them."""
+    """Build the view that the attack receives, with labels only if it declares that it knows them.
+
+    Args:
+        federation: The federation with the architecture and the public images.
+        config: The attack.
+        observation: The observed gradients.
+        retained: The retained samples, of which only the labels are used.
+        forgotten: The forgotten samples, of which only the labels are used.
+    """
     attack = config.attack.build()
-    assert isinstance(attack, ServerAttack), "an auditor's attack has another view"
+    assert isinstance(attack, ServerAttack), "auditor attacks use another view"
     batches = len(observation.gradients_before)
     labels = BatchLabels(retained.labels.view(batches, -1), forgotten.labels.view(batches, -1))
     return ServerView(

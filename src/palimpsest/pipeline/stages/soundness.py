@@ -1,4 +1,4 @@
-"""What acceptance is worth: every verifier against every forger, with the clients' defenses in place."""
+"""Soundness stage: test every verifier against every forger, with the clients' defenses in place."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ Area = list[float]
 
 @dataclass(frozen=True)
 class Soundness(Record):
-    """How well each verifier tells each forger's proofs from the honest ones.
+    """Ability of each verifier to distinguish each forger's proofs from honest ones.
 
     Args:
-        areas: Area under the ROC curve with both ends of its interval, by verifier and forger.
-        needs: What each verifier has to know or do.
+        areas: Area under the ROC curve with both ends of its 95% interval, by verifier and forger.
+        needs: Knowledge or interaction that each verifier requires.
     """
 
     areas: dict[str, dict[str, Area]]
@@ -41,7 +41,7 @@ class Soundness(Record):
 
     @property
     def worst(self) -> dict[str, Area]:
-        """Each verifier's area for the forger that deceives it best; one who recognizes challenges is left out."""
+        """Each verifier's smallest area over the forgers, except the one who recognizes challenges."""
         return {
             name: min(
                 (area for forger, area in areas.items() if forger != RECOGNIZED), key=lambda area: area[0]
@@ -53,13 +53,16 @@ class Soundness(Record):
 def measure_soundness(
     run: Run, config: AttackingConfig, view: AuditorView, *, key: Sequence[object]
 ) -> Soundness:
-    """The stage `soundness`: the proofs as they were issued, against forged ones.
+    """Run the stage `soundness`: compare the issued proofs with forged ones.
 
     Args:
-        run: Where the stage is kept.
+        run: The run that stores the stage.
         config: Defenses and seed.
-        view: What the auditor holds, with the proofs as they were issued.
-        key: What the oracle's answers depend on.
+        view: The auditor's view, with the issued proofs.
+        key: Everything that the oracle's answers depend on.
+
+    Returns:
+        The areas under the ROC curve of every verifier and forger.
     """
     return run.stage(
         "soundness",
@@ -80,49 +83,60 @@ def measure_soundness(
 def separations(
     evidence: Evidence, honest: Submission, forged: Iterable[tuple[str, Submission]], *, seed: int
 ) -> dict[str, dict[str, Area]]:
-    """The area of every registered verifier for every forged submission.
+    """Compute the area under the ROC curve of every registered verifier for every forged submission.
 
     Args:
-        evidence: What the auditor made itself.
-        honest: An honest party's submission.
-        forged: Others' names and submissions; only one is held at a time.
-        seed: Where the intervals' resamples come from.
+        evidence: The auditor's evidence.
+        honest: The honest submission.
+        forged: Names and submissions of the forgers. They are consumed one at a time.
+        seed: Seed of the bootstrap intervals.
+
+    Returns:
+        The areas with their intervals, by verifier and forger.
     """
     suspicions = {name: verifier().prepare(evidence) for name, verifier in VERIFIERS}
-    trusted = {name: suspicion(honest) for name, suspicion in suspicions.items()}
+    honest_scores = {name: suspicion(honest) for name, suspicion in suspicions.items()}
     areas: dict[str, dict[str, Area]] = {name: {} for name in suspicions}
     for forger, submission in forged:
         for name, suspicion in suspicions.items():
             areas[name][forger] = list(
                 separation(
-                    trusted[name],
+                    honest_scores[name],
                     suspicion(submission),
                     bootstrap=_RESAMPLES,
                     generator=make_generator(seed, "soundness", name, forger),
                 )
             )
-        # Before the next one is made: either may take as much memory as all proofs.
+        # Free it before the next one is forged: each may take as much memory as all proofs.
         del submission
     return areas
 
 
 def gather_evidence(config: AttackingConfig, view: AuditorView) -> tuple[Evidence, ImageSet]:
-    """What the auditor asks before it judges, and the samples that it challenges with."""
+    """Query the evidence that the verifiers need, with as many samples as the memory budget allows.
+
+    Args:
+        config: Defenses and seed.
+        view: The auditor's view.
+
+    Returns:
+        The evidence, and the samples of the challenges.
+    """
     order = torch.randperm(len(view.auxiliary), generator=make_generator(config.seed, "challenges"))
-    most_own, most = evidence_rows(view.oracle.dimension, memory_budget=view.memory_budget)
-    count = min(most, max(1, len(order) // 3))
+    most_imitated, most_challenges = evidence_rows(view.oracle.dimension, memory_budget=view.memory_budget)
+    count = min(most_challenges, max(1, len(order) // 3))
     challenges = view.auxiliary.subset(order[:count])
-    own = view.auxiliary.subset(order[count : count + most_own])
+    imitated_samples = view.auxiliary.subset(order[count : count + most_imitated])
     oracle = defended_oracle(config, view, "soundness")
-    imitated, answers = _ask(oracle, own), _ask(view.oracle, challenges)
+    imitated, answers = _query(oracle, imitated_samples), _query(view.oracle, challenges)
     imitations, trials = (next(oracle.defend([answers])) for _ in range(2))
-    return Evidence(own=imitated, answers=answers, imitations=imitations, trials=trials), challenges
+    return Evidence(reference=imitated, answers=answers, imitations=imitations, trials=trials), challenges
 
 
 def _measure(config: AttackingConfig, view: AuditorView) -> Soundness:
     evidence, _ = gather_evidence(config, view)
     defenses = [defense.build() for defense in config.defenses]
-    # The clients answer the challenges as they do everything, under their own secrets.
+    # The clients defend their responses to the challenges like their proofs, with their own secrets.
     responses = apply_defenses(
         evidence.answers, defenses, generator=make_generator(config.seed, "defend", "challenges")
     )
@@ -137,5 +151,5 @@ def _measure(config: AttackingConfig, view: AuditorView) -> Soundness:
     )
 
 
-def _ask(oracle: Oracle, samples: ImageSet) -> Tensor:
+def _query(oracle: Oracle, samples: ImageSet) -> Tensor:
     return torch.cat([chunk.cpu() for chunk in oracle.differences(samples.images, samples.labels)])

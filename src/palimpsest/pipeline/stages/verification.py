@@ -1,4 +1,4 @@
-"""What the verifier accepts, with a given or a calibrated threshold."""
+"""Verification stage: the norm check of the proofs, with a given or a calibrated threshold."""
 
 from collections.abc import Sequence
 
@@ -20,15 +20,18 @@ def verify_proofs(
     *,
     key: Sequence[object],
 ) -> Verdicts:
-    """The stage `verdicts`: the norm check of the proofs (IGF, section 3.1).
+    """Run the stage `verdicts`: the norm check of the proofs (IGF, section 3.1).
 
     Args:
-        run: Where the stage is kept.
-        verification: The threshold, or the quantile that calibrates it.
+        run: The run that stores the stage.
+        verification: The threshold, or the quantile for its calibration.
         proofs: The proofs that the clients issued.
-        oracle: Answers for the held-out samples.
-        held_out: Samples that were never trained on.
-        key: What the oracle's answers depend on.
+        oracle: The oracle that answers for the held-out samples.
+        held_out: Samples that the models were never trained on.
+        key: Everything that the oracle's answers depend on.
+
+    Returns:
+        A verdict for each proof, and the threshold.
     """
     return run.stage(
         "verdicts",
@@ -39,12 +42,12 @@ def verify_proofs(
 
 
 def choose_tau(verification: VerificationConfig, oracle: Oracle, held_out: SampleSet) -> float:
-    """The verifier's threshold: the given one, or the quantile of held-out samples' norms.
+    """Return the verifier's threshold: the given one, or the quantile of the held-out samples' norms.
 
     Args:
-        verification: The threshold, or the quantile that calibrates it.
-        oracle: Answers for the held-out samples.
-        held_out: Samples that were never trained on.
+        verification: The threshold, or the quantile for its calibration.
+        oracle: The oracle that answers for the held-out samples.
+        held_out: Samples that the models were never trained on.
     """
     if verification.tau != "calibrated":
         return verification.tau

@@ -1,4 +1,4 @@
-"""Experiment trackers as callbacks, one module each; a module's `start` begins a run in its tracker."""
+"""Experiment trackers as callbacks. Each module has a `start` that begins a run in its tracker."""
 
 from palimpsest.progress.trackers.tracker import make_tracker, tracker_names
 

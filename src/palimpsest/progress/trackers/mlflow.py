@@ -1,4 +1,4 @@
-"""MLflow; `MLFLOW_TRACKING_URI` says where it writes, and its own default holds where it is not set."""
+"""The MLflow backend; the environment variable `MLFLOW_TRACKING_URI` selects the server or folder."""
 
 import re
 import time
@@ -10,20 +10,21 @@ from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
 _EXPERIMENT = "palimpsest"
-_TOGETHER = 200
+_BATCH = 200
 _SECONDS = 10
 _LONGEST_PARAM = 500
 
 
 class MLflow:
-    """One run; points are sent in batches, for each request takes milliseconds.
+    """A run in MLflow. Points are sent in batches, because each request takes milliseconds.
 
     Args:
-        folder: The run folder, after which the run is named.
-        config: The run's configuration, its keys joined by dots.
+        folder: The run folder, which gives the run its name.
+        config: The configuration of the run. Its keys are joined by dots.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """Create the run."""
         self._client = MlflowClient()
         found = self._client.get_experiment_by_name(_EXPERIMENT)
         experiment = found.experiment_id if found else self._client.create_experiment(_EXPERIMENT)
@@ -34,13 +35,13 @@ class MLflow:
         self._sent = time.monotonic()
 
     def scalar(self, series: str, step: int, value: float) -> None:
-        """A point of a curve."""
+        """Record a point of a series."""
         self._points.append(Metric(_name(series), value, int(time.time() * 1000), step))
-        if len(self._points) >= _TOGETHER or time.monotonic() - self._sent >= _SECONDS:
+        if len(self._points) >= _BATCH or time.monotonic() - self._sent >= _SECONDS:
             self._send()
 
     def finish(self, summary: Mapping[str, float]) -> None:
-        """The final numbers, and whether the run came to any."""
+        """Record the final numbers and the status, and end the run."""
         for name, value in summary.items():
             self.scalar(name, 0, value)
         self._send()
@@ -49,13 +50,13 @@ class MLflow:
 
     def _send(self) -> None:
         points, self._points = self._points, []
-        for start in range(0, len(points), _TOGETHER):
-            self._client.log_batch(self._run, metrics=points[start : start + _TOGETHER])
+        for start in range(0, len(points), _BATCH):
+            self._client.log_batch(self._run, metrics=points[start : start + _BATCH])
         self._sent = time.monotonic()
 
 
 def _name(series: str) -> str:
-    """What MLflow takes as a name."""
+    """Replace characters that MLflow does not accept in names."""
     return re.sub(r"[^\w\-. /]", "-", series)
 
 

@@ -1,4 +1,4 @@
-"""Weights & Biases; `WANDB_MODE=offline` keeps its files in the run folder, under `wandb/`."""
+"""The Weights & Biases backend; `WANDB_MODE=offline` keeps its files in `wandb/` in the run folder."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -9,16 +9,17 @@ import wandb
 
 
 class WeightsAndBiases:
-    """One run; it sends numbers and the configuration, no code, no console output and no image.
+    """A run in Weights & Biases, with numbers and the configuration, but no code, console output or image.
 
-    A run that goes on in its folder goes on there too.
+    If a run resumes in its folder, it also resumes in Weights & Biases.
 
     Args:
-        folder: The run folder, after which the run is named.
-        config: The run's configuration.
+        folder: The run folder, which gives the run its name.
+        config: The configuration of the run.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """Create or resume the run."""
         self._run = wandb.init(
             project="palimpsest",
             name=folder.name,
@@ -41,7 +42,7 @@ class WeightsAndBiases:
         self._axes: set[str] = set()
 
     def scalar(self, series: str, step: int, value: float) -> None:
-        """A point of a curve, over its group's own steps."""
+        """Record a point of a series, with the steps of its group as the horizontal axis."""
         axis = f"{series.rpartition('/')[0]}/step"
         if series not in self._axes:
             self._axes.add(series)
@@ -49,7 +50,7 @@ class WeightsAndBiases:
         self._run.log({series: value, axis: step})
 
     def finish(self, summary: Mapping[str, float]) -> None:
-        """The final numbers."""
+        """Record the final numbers and end the run."""
         self._run.summary.update(dict(summary))
         self._run.finish()
 
