@@ -315,3 +315,21 @@ def test_a_gram_matrix_of_six_times_as_many_rows_as_directions_is_iterated(
     assert captured(vectors, first.basis) >= (1 - 1e-3) * captured(vectors, exact.Vh[:4].T)
     assert float(first.explained[-1]) == pytest.approx(share, rel=1e-3)
     assert torch.equal(first.basis, again.basis)
+
+
+def test_a_restart_under_a_tight_budget_converges() -> None:
+    values = torch.arange(1, 201, dtype=torch.float64) ** -0.5
+    multiplications = 0
+
+    def multiply(block: torch.Tensor) -> torch.Tensor:
+        nonlocal multiplications
+        multiplications += 1
+        assert multiplications < 60, "the iteration does not end"
+        return values[:, None] * block
+
+    start = torch.randn(200, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found, vectors = leading_eigenvectors(
+        multiply, start, components=4, target_sum=0.0, memory_budget=4 * 8 * 200 * 12 * 3
+    )
+    torch.testing.assert_close(found[:4], values[:4], rtol=1e-3, atol=0)
+    torch.testing.assert_close(vectors[:, :4].T @ vectors[:, :4], torch.eye(4, dtype=torch.float64))
