@@ -79,7 +79,7 @@ def test_doctor_examines_a_table(
     assert "285 auxiliary rows of a table" in output
     assert "The proofs are the true samples' gradient differences" in output
     wrong = shell(doctor.replace("linear-layer", "igf"), proven, code=2).stdout
-    assert "igf reconstructs images, and auxiliary.csv holds rows of a table" in " ".join(wrong.split())
+    assert "igf reconstructs images, but auxiliary.csv holds rows of a table" in " ".join(wrong.split())
 
 
 def test_an_attack_on_images_rejects_a_table(
@@ -88,4 +88,4 @@ def test_an_attack_on_images_rejects_a_table(
     _, _, attack, *_ = readme("tabular")
     line = attack.replace("linear-layer", "igf-plus --attack.beta 0").replace("table/run", "other")
     result = shell(line, proven, code=2)
-    assert "choose igf-rows or linear-layer" in " ".join((result.stdout + result.stderr).split())
+    assert "Choose igf-rows or linear-layer" in " ".join((result.stdout + result.stderr).split())

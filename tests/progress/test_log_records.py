@@ -77,9 +77,9 @@ def test_readable_folder_is_a_warning(
     (tmp_path / "run").chmod(0o755)
     monkeypatch.setattr(Path, "chmod", lambda *_: None)
     Run.open(tmp_path / "run", AuditConfig(), console=Console(quiet=True)).close()
-    ((level, text),) = records(caplog)
-    assert level == logging.WARNING
-    assert "can be read by other users" in text
+    found = records(caplog)
+    assert [level for level, _ in found] == [logging.WARNING], found
+    assert "can be read by other users" in found[0][1]
 
 
 def test_failing_command_is_an_error(

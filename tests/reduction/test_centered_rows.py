@@ -1,5 +1,6 @@
 from unittest.mock import patch
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,6 +36,8 @@ def test_equals_the_dense_matrix(
     with (
         patch("palimpsest.reduction.centered_rows._ROWS", 7),
         patch("palimpsest.reduction.centered_rows._COLUMNS", 16),
+        patch("palimpsest.reduction.centered_rows._SUM_ROWS", 5),
+        patch("palimpsest.reduction.centered_rows._MAX_COPY_ELEMENTS", 3 * dimension),
     ):
         rows = CenteredRows.of(vectors, directions=directions)
         assert rows.shape == (count, dimension)
@@ -47,3 +50,40 @@ def test_equals_the_dense_matrix(
             (torch.tensor(rows.variance()), matrix.square().sum()),
         ):
             torch.testing.assert_close(implicit.double(), exact, rtol=1e-4, atol=2e-4)
+
+
+def test_blocks_of_gram_matrices_are_summed_in_float64() -> None:
+    # In float32, 1e8 + 1 is 1e8, so the small squares would be lost.
+    values = torch.cat([torch.tensor([1e4]), torch.ones(100)])
+    with (
+        patch("palimpsest.reduction.centered_rows._ROWS", 2),
+        patch("palimpsest.reduction.centered_rows._COLUMNS", 1),
+    ):
+        row_gram = CenteredRows.of(torch.stack([values, -values]), directions=False).row_gram()
+        pairs = torch.stack([values, -values], 1).reshape(-1, 1)
+        column_gram = CenteredRows.of(pairs, directions=False).column_gram()
+    assert row_gram.tolist() == [[1e8 + 100, -1e8 - 100], [-1e8 - 100, 1e8 + 100]]
+    assert column_gram.tolist() == [[2e8 + 200]]
+
+
+def test_directions_do_not_depend_on_the_lengths_of_vectors() -> None:
+    vectors = random_vectors(8, 20, 0)
+    short, long = (
+        CenteredRows.of(factor * vectors, directions=True).row_gram() for factor in (2.0**-20, 2.0**10)
+    )
+    torch.testing.assert_close(short, long, rtol=1e-5, atol=1e-6)
+
+
+def test_rejects_weights_or_scales_of_another_number_of_rows() -> None:
+    rows = CenteredRows.of(random_vectors(21, 5, 0), directions=False)
+    truncated = CenteredRows(rows.vectors, rows.scale[:14], rows.mean)
+    with (
+        patch("palimpsest.reduction.centered_rows._ROWS", 7),
+        patch("palimpsest.reduction.centered_rows._MAX_COPY_ELEMENTS", 7 * 5),
+    ):
+        with pytest.raises(ValueError, match="zip"):
+            rows.transposed_times(torch.ones(14, 2))
+        with pytest.raises(ValueError, match="zip"):
+            truncated.times(torch.ones(2, 5))
+        with pytest.raises(ValueError, match="zip"):
+            truncated.variance()

@@ -27,6 +27,39 @@ def test_each_bin_is_the_signed_sum_of_its_coordinates(dimension: int, size: int
     torch.testing.assert_close(sketch.transform(vectors), expected)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 80), st.integers(1, 70))
+def test_ranges_of_columns_add_up_to_the_sketch_and_can_be_subtracted(
+    dimension: int, size: int, width: int
+) -> None:
+    sketch = CountSketch.draw(dimension, size, generator=generator())
+    vectors = torch.randn(3, dimension, generator=generator(1)).double()
+    result = torch.zeros(3, sketch.components).double()
+    for start in range(0, dimension, width):
+        sketch.add(result, vectors[:, start : start + width], start=start)
+    torch.testing.assert_close(result, sketch(vectors))
+    for start in range(0, dimension, width):
+        sketch.add(result, vectors[:, start : start + width], start=start, sign=-1)
+    torch.testing.assert_close(result, torch.zeros_like(result), rtol=0, atol=1e-12)
+
+
+def test_the_generator_determines_signs_and_shifts() -> None:
+    first, again, other = (CountSketch.draw(501, 50, generator=generator(seed)) for seed in (0, 0, 1))
+    assert torch.equal(first.signs, again.signs)
+    assert torch.equal(first.shifts, again.shifts)
+    assert not torch.equal(first.signs, other.signs)
+    assert not torch.equal(first.shifts, other.shifts)
+
+
+def test_a_sketch_stores_one_byte_for_each_coordinate_and_one_shift_for_each_block() -> None:
+    sketch = CountSketch.draw(501, 50, generator=generator())
+    assert sketch.signs.dtype == torch.int8
+    assert sketch.signs.shape == (501,)
+    assert sketch.signs.unique().tolist() == [-1, 1]
+    assert sketch.shifts.shape == (11,)
+    assert 0 <= int(sketch.shifts.min()) <= int(sketch.shifts.max()) < 50
+
+
 def test_preserves_inner_products_on_average_within_the_bound() -> None:
     x, y = torch.randn(2, 500, generator=generator()).double()
     size, draws = 50, 2000

@@ -25,3 +25,17 @@ def test_hashing_preserves_sums_and_is_linear() -> None:
 
 def test_resnet20_of_the_paper_has_half_as_many_bins() -> None:
     assert FeatureHash.draw(269_722, 0.5, generator=torch.Generator()).components == 134_861
+
+
+def test_the_generator_determines_the_bins() -> None:
+    first, again, other = (
+        FeatureHash.draw(500, 0.5, generator=torch.Generator().manual_seed(seed)).bins for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_tiny_rate_gives_a_single_bin() -> None:
+    hashing = FeatureHash.draw(50, 0.001, generator=torch.Generator())
+    assert hashing.components == 1
+    assert hashing.transform(torch.ones(2, 50)).tolist() == [[50.0], [50.0]]

@@ -1,10 +1,13 @@
 import time
+from importlib.util import module_from_spec
+from unittest.mock import patch
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palimpsest.reduction import matmul
 from palimpsest.reduction.matmul import matmul_transposed
 
 
@@ -32,6 +35,56 @@ def test_falls_back_to_torch_without_onednn(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("palimpsest.reduction.matmul._HAS_ONEDNN", False)
     left = torch.randn(80, 9, generator=torch.Generator().manual_seed(0))
     assert torch.equal(matmul_transposed(left, left), left @ left.T)
+
+
+needs_onednn = pytest.mark.skipif(not matmul._HAS_ONEDNN, reason="torch was built without oneDNN")
+
+
+def test_a_torch_without_onednn_is_recognized(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
+    spec = matmul.__spec__
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert not module._HAS_ONEDNN
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    ("left_type", "right_type", "left_rows", "right_rows", "uses_onednn"),
+    [
+        (torch.float32, torch.float32, 64, 64, True),
+        (torch.float32, torch.float32, 63, 500, False),
+        (torch.float32, torch.float32, 500, 63, False),
+        (torch.float64, torch.float64, 64, 64, False),
+    ],
+)
+def test_only_large_matrices_in_float32_are_multiplied_by_onednn(
+    left_type: torch.dtype, right_type: torch.dtype, left_rows: int, right_rows: int, uses_onednn: bool
+) -> None:
+    left, right = torch.ones(left_rows, 9, dtype=left_type), torch.ones(right_rows, 9, dtype=right_type)
+    with patch.object(torch.ops.mkldnn, "_linear_pointwise", return_value=torch.tensor(7)) as onednn:
+        found = matmul_transposed(left, right)
+    assert bool(onednn.called) is uses_onednn
+    assert found.shape == (() if uses_onednn else (left_rows, right_rows))
+
+
+@needs_onednn
+@pytest.mark.parametrize("transposed", [False, True])
+def test_dense_matrices_are_not_copied(transposed: bool) -> None:
+    right = torch.ones(9, 80).T if transposed else torch.ones(80, 9)
+    with patch.object(torch.ops.mkldnn, "_linear_pointwise") as onednn:
+        matmul_transposed(torch.ones(80, 9), right)
+    assert onednn.call_args.args[1] is right
+
+
+@needs_onednn
+def test_matrices_on_other_devices_are_multiplied_by_torch() -> None:
+    left = torch.ones(80, 9, device="meta")
+    with patch.object(torch.ops.mkldnn, "_linear_pointwise") as onednn:
+        assert matmul_transposed(left, left).shape == (80, 80)
+    assert not onednn.called
 
 
 @pytest.mark.parametrize("strided", ["left", "right", "both"])

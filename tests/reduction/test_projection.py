@@ -6,6 +6,7 @@ from torch import Tensor
 
 from palimpsest.errors import ConfigurationError
 from palimpsest.reduction import fit_projection
+from palimpsest.reduction.projection import _better_without_gram
 
 
 def generator() -> torch.Generator:
@@ -67,6 +68,67 @@ def test_transform_does_not_center_vectors() -> None:
     )
 
 
+def test_ranges_of_columns_add_up_to_the_projection_and_can_be_subtracted() -> None:
+    vectors = matrix(20, 60)
+    projection = fit_projection(vectors, explained_variance=0.99, generator=generator())
+    result = torch.zeros(20, projection.components)
+    ranges = [(0, 7), (7, 30), (30, 60)]
+    for start, stop in ranges:
+        projection.add(result, vectors[:, start:stop], start=start)
+    torch.testing.assert_close(result, projection(vectors), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(projection(vectors), vectors @ projection.basis)
+    for start, stop in ranges:
+        projection.add(result, vectors[:, start:stop], start=start, sign=-1)
+    torch.testing.assert_close(result, torch.zeros_like(result), rtol=0, atol=1e-3)
+
+
+def axis_pairs(lengths: list[float], dimension: int) -> Tensor:
+    """Return v and -v on each axis. The Gram matrix is diagonal with 2 v^2, and float32 adds no rounding errors."""
+    values = torch.zeros(dimension)
+    values[: len(lengths)] = torch.tensor(lengths)
+    return torch.cat([torch.diag(values), -torch.diag(values)])
+
+
+def test_a_share_that_is_reached_exactly_needs_no_further_direction() -> None:
+    found = fit_projection(axis_pairs([3.0, 1.0], 2), explained_variance=0.9, generator=generator())
+    assert found.components == 1
+    assert found.explained.tolist() == pytest.approx([0.9])
+    assert found.singular_values.tolist() == pytest.approx([18**0.5])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "components"),
+    [
+        # The limit is 1e-7 times the largest eigenvalue times the square root of 100, the smaller side.
+        ([1.0, 1.1e-3, 0.95e-3], 2),
+        ([1.0, 0.95e-3], 1),
+        ([1.0, 1e-4, 1e-4], 1),
+    ],
+)
+def test_omits_directions_below_the_rounding_errors_of_the_largest(
+    lengths: list[float], components: int
+) -> None:
+    found = fit_projection(axis_pairs(lengths, 100), explained_variance=1.0, generator=generator())
+    assert found.components == components
+
+
+@pytest.mark.parametrize("shape", [(20, 60), (60, 20)])
+def test_the_number_of_directions_does_not_depend_on_the_scale(shape: tuple[int, int]) -> None:
+    vectors, factor = matrix(*shape), 2.0**-20
+    large = fit_projection(vectors, explained_variance=0.9, generator=generator())
+    small = fit_projection(factor * vectors, explained_variance=0.9, generator=generator())
+    assert small.components == large.components > 1
+    torch.testing.assert_close(small.explained, large.explained)
+    torch.testing.assert_close(small.singular_values, factor * large.singular_values, rtol=1e-4, atol=0)
+
+
+def test_two_vectors_give_the_direction_between_them() -> None:
+    found = fit_projection(torch.tensor([[1.0, 1.0], [4.0, 5.0]]), generator=generator())
+    assert found.components == 1
+    torch.testing.assert_close(found.basis.abs(), torch.tensor([[0.6], [0.8]]))
+    torch.testing.assert_close(found.singular_values, torch.tensor([12.5**0.5]))
+
+
 def test_few_components_of_many_rows_capture_the_exact_variance() -> None:
     vectors = matrix(800, 900, decay=0.995)
     few = fit_projection(vectors, explained_variance=1.0, components=40, generator=generator())
@@ -76,6 +138,46 @@ def test_few_components_of_many_rows_capture_the_exact_variance() -> None:
     best = values[:40].square().sum()
     assert captured / best > 0.999
     assert few.explained[-1] == pytest.approx(float(best / values.square().sum()), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("count", "components", "budget", "without_gram"),
+    [
+        (4000, 30, 2**32, True),  # six matmuls with 38 directions cost less than half a matmul with 4,000
+        (4000, 400, 2**32, False),
+        (4000, None, 2**32, False),
+        (100_000, None, 2**32, True),  # the Gram matrix of 66,570 columns has 35 GB
+    ],
+)
+def test_selects_the_cheaper_algorithm_that_fits(
+    count: int, components: int | None, budget: int, without_gram: bool
+) -> None:
+    assert _better_without_gram(count, 66_570, components, budget) is without_gram
+
+
+@pytest.mark.parametrize(
+    ("count", "dimension", "components", "without_gram"),
+    [
+        # Wide: 3 passes of 2 matmuls with 8 more directions, against half of a matmul with all rows.
+        (480, 100_000, 31, True),
+        (480, 100_000, 32, False),
+        (480, 480, 31, True),
+        (480, 480, 32, False),
+        # Tall: against a whole matmul with all columns.
+        (1000, 240, 31, True),
+        (1000, 240, 32, False),
+    ],
+)
+def test_iterates_only_if_this_takes_fewer_multiplications(
+    count: int, dimension: int, components: int, without_gram: bool
+) -> None:
+    assert _better_without_gram(count, dimension, components, 2**32) is without_gram
+
+
+@pytest.mark.parametrize("shape", [(100, 200), (200, 100)])
+def test_a_gram_matrix_takes_four_copies_in_float64(shape: tuple[int, int]) -> None:
+    assert not _better_without_gram(*shape, None, 4 * 8 * 100**2)
+    assert _better_without_gram(*shape, None, 4 * 8 * 100**2 - 1)
 
 
 def test_chunks_give_the_same_basis() -> None:

@@ -75,6 +75,9 @@ def leading_eigenvectors(
         ):
             return values, basis @ rotation
         if components and width + block_width > max_width:
+            # The next block must keep what the whole basis lacks: orthogonal to the best columns only, it would bring
+            # back columns that were just removed, and the iteration might never end.
+            block = block - basis @ (basis.T @ block)
             basis, products = basis @ rotation[:, :block_width], products @ rotation[:, :block_width]
 
 

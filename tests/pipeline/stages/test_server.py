@@ -107,7 +107,7 @@ def test_clients_defend_gradients_like_proofs(finished: Path, tmp_path: Path) ->
     metrics, plain = (json.loads((run / "metrics.json").read_text()) for run in (folder, finished))
     assert metrics["undefended_baseline"]["mse"] == plain["reconstruction"]["mse"]
     assert "undefended_baseline" not in plain
-    assert "Without the defenses the same attack tells" in (folder / "report.html").read_text()
+    assert "Without the defenses, the same attack identifies" in (folder / "report.html").read_text()
 
 
 def test_rejects_a_count_that_does_not_fill_the_batches(tmp_path: Path) -> None:
