@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from palimpsest.artifacts.config import ArtifactsConfig, CheckpointsConfig
-from palimpsest.artifacts.images import draw, in_classes, load_for
+from palimpsest.artifacts.images import check_numbering, draw, in_classes, load_for
 from palimpsest.artifacts.models import Models, load_models
 from palimpsest.artifacts.oracle import OracleSource, open_oracle
 from palimpsest.attacks import AuditorView
@@ -76,6 +76,8 @@ def load_auditor_artifacts(
     loaded = load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
     samples = loaded.samples
     models = models_of(config, samples, device=device)
+    if models is not None:
+        check_numbering(loaded, config.auxiliary, models.classes, named=config.class_names is not None)
     notes = [] if models is None else list(models.notes)
     if models is not None and not config.defenses:
         proofs, cut = _without_frozen(proofs, models.original)

@@ -126,6 +126,30 @@ def draw(images: T, limit: int | None, *, seed: int) -> T:
     return images.subset(order[:limit].sort().values)
 
 
+def check_numbering(loaded: LoadedSamples, name: str, classes: int, *, named: bool) -> None:
+    """Reject class folders whose numbers would be a guess.
+
+    Folders are numbered in alphabetical order. If there are fewer than the model has classes, the order says nothing
+    about the model's numbers: the folder of one forgotten class would become class 0.
+
+    Args:
+        loaded: The samples and the names of their class folders.
+        name: Where the samples come from, for the message.
+        classes: Number of the model's classes.
+        named: Whether the user gave the names of all classes.
+
+    Raises:
+        DatasetError: The number of class folders is not the model's number of classes.
+    """
+    if named or not loaded.names or len(loaded.names) == classes:
+        return
+    shown = ", ".join(loaded.names[:5]) + (", ..." if len(loaded.names) > 5 else "")
+    raise DatasetError(
+        f"{name} has {len(loaded.names)} class folders ({shown}), but the model has {classes} classes, so it is unknown "
+        "which number each folder has. Set class_names to the names of all classes in the model's order."
+    )
+
+
 def in_classes(images: T, classes: int) -> T:
     """Return the same samples with the number of classes that a model has.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.config import ArtifactsConfig
-from palimpsest.artifacts.images import LoadedSamples, draw, in_classes, load_for
+from palimpsest.artifacts.images import LoadedSamples, check_numbering, draw, in_classes, load_for
 from palimpsest.artifacts.models import Models
 from palimpsest.artifacts.observation import ObservationFile, read_observation
 from palimpsest.attacks import Knowledge, ServerAttack, ServerView
@@ -69,6 +69,7 @@ def load_server_artifacts(config: ArtifactsConfig, *, data_dir: Path | None, dev
         raise ConfigurationError(
             "The models are missing. An attack by the server needs original, unlearned and model."
         )
+    check_numbering(loaded, config.auxiliary, models.classes, named=config.class_names is not None)
     public = draw(in_classes(images, models.classes), config.auxiliary_size, seed=config.seed)
     observed = read_observation(config.attacked_file, config.observation, models)
     batches = len(observed.observation.gradients_before)

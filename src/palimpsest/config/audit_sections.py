@@ -103,6 +103,13 @@ class UnlearningConfig(Section):
     """Samples to forget, and the unlearning method (IGF, section 3.1)."""
 
     selectors: ClassVar = {"method": METHODS}
+    only_with: ClassVar = {
+        "scenario": {
+            "sample": ("count", "fraction", "indices", "clients"),
+            "class": ("classes",),
+            "client": ("clients",),
+        }
+    }
 
     scenario: Literal["sample", "class", "client"] = "sample"
     """Unit to forget; single samples, all samples of some classes, or all samples of some clients."""

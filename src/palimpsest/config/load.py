@@ -13,6 +13,7 @@ from palimpsest.config.schema import AuditConfig, RunConfig
 from palimpsest.config.section import Section
 from palimpsest.config.yaml_file import read_mapping
 from palimpsest.errors import ConfigurationError
+from palimpsest.progress import warn
 from palimpsest.registry import likely
 
 K = TypeVar("K", bound=RunConfig)
@@ -148,4 +149,12 @@ def _without_replaced(section: Any, below: Mapping[str, Any], value: Mapping[str
         if key in value and value[key] != before:
             settings = set(registry.get(before).model_fields) - set(section.model_fields)
             kept = {name: setting for name, setting in kept.items() if name not in settings}
+    for key, scopes in section.only_with.items():
+        before = below.get(key, section.model_fields[key].default)
+        dropped = [name for name in scopes.get(before, ()) if name in kept and name not in value]
+        if key in value and value[key] != before and dropped:
+            warn(
+                f"{key} is now {value[key]!r}, so {', '.join(dropped)} of the preset or file no longer applies."
+            )
+            kept = {name: setting for name, setting in kept.items() if name not in dropped}
     return kept

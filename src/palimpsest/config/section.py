@@ -40,6 +40,8 @@ class Section(BaseModel):
 
     selectors: ClassVar[Mapping[str, Registry[Any]]] = {}
     """The keys that name a component, each with the registry of its components."""
+    only_with: ClassVar[Mapping[str, Mapping[str, tuple[str, ...]]]] = {}
+    """Keys that have a meaning only beside a certain value of another key: by that key, and by its value."""
     chosen: ClassVar[Mapping[str, type[Component]]] = {}
     """The component class of each selector; empty in the declared section."""
     declared: ClassVar[type["Section"]]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from palimpsest.errors import DatasetError
+from palimpsest.progress import warn
 from palimpsest.system.memory import require_memory
 
 Size = tuple[int, int]
@@ -24,9 +25,11 @@ _CHUNK = 1024
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MOST_PIXELS = 2**24
 _CHECK_BYTES = 2**26
+_ORIENTATION = 0x0112
+"""EXIF tag; 1 means upright, 2 to 8 turned or mirrored."""
 
 
-def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
+def decode_images(files: Iterable[Encoded], size: Size | None = None, *, upright: bool = False) -> Tensor:
     """Decode images of one size.
 
     Gray images have one channel, or three if any image of the set is in color. Alpha channels are dropped. Of 16-bit
@@ -36,6 +39,8 @@ def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
         files: Encoded images: BMP, GIF, JPEG, PNG, PPM, TIFF or WebP, in any mode that Pillow reads as 8-bit gray or
             color, of at most 2^24 pixels, since a tiny file can declare more pixels than fit into memory.
         size: Height and width to scale every image to (bicubic, antialiased). If omitted, images keep their size.
+        upright: Turn each image by its EXIF orientation, as Hugging Face's `datasets` does. If False, the orientation is
+            not applied, as in torchvision's `ImageFolder`; a warning gives the number of such images.
 
     Returns:
         `[n, channels, height, width]`, float32 in [0, 1].
@@ -48,10 +53,12 @@ def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
     # A list may name a file many times. It is decoded once, and counted each time.
     decoded: dict[Path, np.ndarray] = {}
     first, total_bytes, next_check = "", 0, _CHECK_BYTES
+    turned = list[str]()
     for place, file in files:
         image = decoded.get(file) if isinstance(file, Path) else None
         if image is None:
-            image = _decode(place, file, size)
+            image, oriented = _decode(place, file, size, upright=upright)
+            turned += [place] * oriented
             if isinstance(file, Path):
                 decoded[file] = image
         first = first or place
@@ -69,6 +76,11 @@ def decode_images(files: Iterable[Encoded], size: Size | None = None) -> Tensor:
     if not pixels:
         raise DatasetError("There are no images to decode.")
     _require_pixels(len(pixels), 4 * total_bytes)
+    if turned and not upright:
+        warn(
+            f"{len(turned):,} of {len(pixels):,} images, such as {turned[0]}, have an EXIF orientation. It is not applied, "
+            "as in torchvision's ImageFolder. If the federation turned its images, save them upright."
+        )
     return _to_tensor(pixels)
 
 
@@ -80,11 +92,14 @@ def scale(image: Image.Image, size: Size | None) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _decode(place: str, file: bytes | Path, size: Size | None) -> np.ndarray:
+def _decode(place: str, file: bytes | Path, size: Size | None, *, upright: bool) -> tuple[np.ndarray, bool]:
+    """Return the pixels of an image, and whether its EXIF data ask to turn it."""
     try:
         with Image.open(BytesIO(file) if isinstance(file, bytes) else file, formats=_FORMATS) as image:
             _check_pixels(image)
-            return np.asarray(scale(_convert_to_eight_bit(image), size))
+            oriented = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+            turned = ImageOps.exif_transpose(image) if oriented and upright else image
+            return np.asarray(scale(_convert_to_eight_bit(turned), size)), oriented
     # Pillow's decoders raise almost any type of error for a damaged file.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__

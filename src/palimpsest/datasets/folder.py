@@ -1,5 +1,6 @@
 """Image folders with one folder for each class."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,17 +13,34 @@ from palimpsest.datasets.images import ImageSet
 from palimpsest.datasets.source import Source
 from palimpsest.datasets.split import split_rows
 from palimpsest.errors import DatasetError
+from palimpsest.progress import warn
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {
+        ".bmp",
+        ".gif",
+        ".jfif",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
+)
 
 
 @dataclass(frozen=True)
 class ImageFolder(Source):
     """A folder with one folder for each class, or with `train/` and `test/` that each hold class folders.
 
-    Classes are numbered in the order of their folders' names. Without `train/` and `test/`, the images are split four
-    to one. Hidden files and files without an image suffix are ignored. Links that lead out of the folder raise an
-    error.
+    Classes are numbered in the order of their folders' names. A class folder's own folders belong to the class, in the order
+    of torchvision's `ImageFolder`. Without `train/` and `test/`, the images are split four to one. Hidden files and files
+    without an image suffix are skipped, with a warning that names some. Links that lead out of the folder raise an error.
 
     Attributes:
         path: The folder.
@@ -79,11 +97,19 @@ class ImageFolder(Source):
         }
 
     def _list_files(self, parent: Path) -> tuple[list[Path], Tensor]:
-        labeled = [
-            (self._check_inside(file), label)
-            for label, name in enumerate(self._classes)
-            for file in _list_images(parent / name)
-        ]
+        labeled, skipped = list[tuple[Path, int]](), list[Path]()
+        for label, name in enumerate(self._classes):
+            for file in _walk(parent / name):
+                if file.suffix.lower() in SUFFIXES and not file.name.startswith("."):
+                    labeled.append((self._check_inside(file), label))
+                else:
+                    skipped.append(file)
+        if skipped:
+            named = ", ".join(str(file.relative_to(self.path)) for file in skipped[:3])
+            warn(
+                f"{self.path} has {len(skipped):,} files that were skipped, because they are hidden or have no image's "
+                f"suffix: {named}{', ...' if len(skipped) > 3 else ''}"
+            )
         return [file for file, _ in labeled], torch.tensor([label for _, label in labeled], dtype=torch.int64)
 
     def _check_inside(self, file: Path) -> Path:
@@ -129,6 +155,20 @@ def _list_visible(folder: Path) -> list[Path]:
 
 
 def _list_images(folder: Path) -> list[Path]:
+    return [
+        file for file in _walk(folder) if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    ]
+
+
+def _walk(folder: Path) -> list[Path]:
+    """Return all files below a folder, in the order of torchvision's `ImageFolder`; a link to a folder is not followed."""
     if not folder.is_dir():
         return []
-    return [entry for entry in _list_visible(folder) if entry.suffix.lower() in SUFFIXES]
+    folders = sorted(os.walk(folder, onerror=_raise))
+    return [Path(parent, name) for parent, _, names in folders for name in sorted(names)]
+
+
+def _raise(error: OSError) -> None:
+    raise DatasetError(
+        f"{error.filename} can't be read ({error.strerror}). Check its permissions."
+    ) from error

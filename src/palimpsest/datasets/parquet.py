@@ -164,7 +164,10 @@ def read_images(path: Path, *, rows: Tensor | None = None, size: Size | None = N
                 f"{path} has the columns {_describe_columns(file.schema_arrow)}. It needs one named "
                 f"{' or '.join(IMAGE_COLUMNS)} with the bytes of encoded images."
             )
-        return decode_images(_encoded(file, name, path, None if rows is None else rows.numpy()), size)
+        # The hub's own reader turns images upright.
+        return decode_images(
+            _encoded(file, name, path, None if rows is None else rows.numpy()), size, upright=True
+        )
 
 
 def _encoded(file: pq.ParquetFile, name: str, path: Path, rows: np.ndarray | None) -> Iterator[Encoded]:

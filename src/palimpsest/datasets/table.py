@@ -1,7 +1,6 @@
 """Tables of samples other than images: CSV or parquet files with numbers or sequences of tokens."""
 
 import csv
-import io
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,11 @@ import pyarrow.csv
 import torch
 from torch import Tensor
 
+from palimpsest.datasets.csv_dialect import find_dialect
 from palimpsest.datasets.parquet import IMAGE_COLUMNS, open_parquet
 from palimpsest.datasets.rows import RowSet, TokenSet
 from palimpsest.errors import DatasetError
+from palimpsest.progress import warn
 from palimpsest.system.memory import require_memory
 
 LABEL, TOKENS = "label", "tokens"
@@ -24,7 +25,7 @@ pc: Any = pyarrow.compute
 arrow_csv: Any = pyarrow.csv
 _NAMES_IMAGES = ("file_name", *IMAGE_COLUMNS)
 _LONGEST = 200
-_MOST_CLASSES, _MOST_COLUMNS, _LONGEST_HEADER = 2**16, 2**14, 2**20
+_MOST_CLASSES, _MOST_COLUMNS = 2**16, 2**14
 # Peak memory of a value: as read, as float64, as float32, and in the tensor of all rows.
 _BYTES = 24
 
@@ -66,15 +67,19 @@ def read_table(path: Path) -> RowSet | TokenSet | None:
 
 def _read_csv(path: Path) -> pa.Table | None:
     try:
-        _check_header(path)
-        # Only the names are read at first, because tables of images have their own readers.
-        with arrow_csv.open_csv(path) as stream:
-            names = stream.schema.names
+        dialect = find_dialect(path)
+        names = list(dialect.header)
+        _check_column_count(len(names), path)
         if not _holds_samples(names, path):
             return None
         # In a text a value and its separator take at least two bytes.
         _require_values(path, path.stat().st_size // 2)
-        table = arrow_csv.read_csv(path)
+        table = arrow_csv.read_csv(
+            path, parse_options=dialect.parse_options(), convert_options=dialect.convert_options()
+        )
+        if dialect.has_index:
+            warn(f"{path}: the first column has no name. It was left out as the index of the rows.")
+            table = table.drop_columns([table.column_names[0]])
     # pyarrow raises a ValueError for names that are not UTF-8.
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise DatasetError(
@@ -92,13 +97,6 @@ def _read_parquet(path: Path) -> pa.Table | None:
         # Equal values compress to almost nothing, so the file's size does not bound their number.
         _require_values(path, file.metadata.num_rows * file.metadata.num_columns)
         return _check_not_empty(file.read(), path)
-
-
-def _check_header(path: Path) -> None:
-    """Check the number of columns before pyarrow, which takes kilobytes for each, reads the file."""
-    with path.open("rb") as file:
-        beginning = file.read(_LONGEST_HEADER).decode("utf-8", errors="replace")
-    _check_column_count(len(next(csv.reader(io.StringIO(beginning, newline="")), ())), path)
 
 
 def _check_column_count(count: int, path: Path) -> None:

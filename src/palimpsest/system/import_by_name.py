@@ -12,9 +12,12 @@ from palimpsest.system.torchvision_compat import import_torchvision
 
 
 def is_reference(text: str) -> bool:
-    """Return whether a text has the form `module:name`."""
-    module, colon, name = text.partition(":")
-    return bool(colon) and all(part.isidentifier() for path in (module, name) for part in path.split("."))
+    """Return whether a text has the form `module:name` or `file.py:name`."""
+    module, colon, name = text.rpartition(":")
+    named = all(part.isidentifier() for part in name.split("."))
+    if module.endswith(".py"):
+        return bool(colon) and named
+    return bool(colon) and named and all(part.isidentifier() for part in module.split("."))
 
 
 def load_reference(text: str, *, what: str) -> Callable[..., Any]:
@@ -23,7 +26,7 @@ def load_reference(text: str, *, what: str) -> Callable[..., Any]:
     Importing runs the module, so only name code that you would run yourself.
 
     Args:
-        text: The reference, such as `mypackage.nets:Net`.
+        text: The reference, such as `mypackage.nets:Net` or `code/nets.py:Net`.
         what: The object's role in error messages, such as "model".
 
     Returns:
@@ -34,11 +37,11 @@ def load_reference(text: str, *, what: str) -> Callable[..., Any]:
     """
     if not is_reference(text):
         raise ConfigurationError(
-            f"The {what} {text!r} is not of the form module:name, such as mypackage.nets:Net."
+            f"The {what} {text!r} is not of the form module:name or file.py:name, such as mypackage.nets:Net."
         )
-    module_name, _, name = text.partition(":")
+    module_name, _, name = text.rpartition(":")
     try:
-        target: Any = _import(module_name)
+        target: Any = _load_file(Path(module_name)) if module_name.endswith(".py") else _import(module_name)
         for part in name.split("."):
             target = getattr(target, part)
     # The module is user code and may raise anything.
@@ -88,3 +91,18 @@ def _import(name: str) -> ModuleType:
     if name.partition(".")[0] == "torchvision":
         import_torchvision()
     return importlib.import_module(name)
+
+
+def _load_file(path: Path) -> ModuleType:
+    """Import a file as a module of its name; modules beside it can be imported too."""
+    path = path.expanduser().resolve()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    module = importlib.import_module(path.stem)
+    if Path(module.__file__ or "").resolve() != path:
+        raise ImportError(
+            f"another module {path.stem!r} was imported from {module.__file__}; rename the file"
+        )
+    return module

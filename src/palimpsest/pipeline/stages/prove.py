@@ -8,7 +8,7 @@ from torch import nn
 
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.config import ProveConfig
-from palimpsest.artifacts.images import in_classes, load_for
+from palimpsest.artifacts.images import check_numbering, in_classes, load_for
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import CheckpointError, ConfigurationError, ResourceError
 from palimpsest.gradients import parameter_count
@@ -64,10 +64,12 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
     Raises:
         PalimpsestError: An artifact is missing or inconsistent with another, or the proofs exceed the memory budget.
     """
-    samples = load_for(config, config.samples, split=config.samples_split, data_dir=data_dir).samples
+    loaded = load_for(config, config.samples, split=config.samples_split, data_dir=data_dir)
+    samples = loaded.samples
     models = models_of(config, samples, device=pick_device(config.device))
     if models is None:
         raise ConfigurationError("The models are missing. Set original, unlearned and model.")
+    check_numbering(loaded, config.samples, models.classes, named=config.class_names is not None)
     for note in models.notes:
         warn(note)
     # Hash the bare checkpoints: the normalization layer around them is not part of the models.
