@@ -26,3 +26,9 @@ def test_purposes_have_different_streams() -> None:
         torch.rand((), generator=make_generator(7, *purpose)).item() for purpose in [("a",), ("b",), ("a", 1)]
     }
     assert len(draws) == 3
+
+
+def test_a_renamed_purpose_keeps_the_seed_of_its_first_name() -> None:
+    # The seed of the published figures, from version 0.1.
+    assert derive_seed(1234, "linkage") == 5159239353037184632
+    assert derive_seed(1234, "defense", 0) != derive_seed(1234, "defenses", 0)

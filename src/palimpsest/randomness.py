@@ -1,12 +1,20 @@
 """Random generators, one for each purpose.
 
-A purpose keeps its name even if the code around it is renamed: the name is part of the seed, and another name would
-change published figures.
+A purpose's name is part of the seed. If a purpose is renamed, its seeds still follow from its first name, because
+another one would change published figures.
 """
 
 import hashlib
 
 import torch
+
+_FIRST_NAMES = {
+    "defense": "defence",
+    "imitated defense": "imitated defence",
+    "linkage": "confirmation",  # wording: allow
+    "permutation test": "belonging",  # wording: allow
+    "random vectors, challenges recognized": "random vectors, challenges recognised",
+}
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -19,7 +27,7 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
     Returns:
         A seed in [0, 2**63) that depends on nothing but the arguments.
     """
-    text = "/".join([str(seed), *map(str, purpose)])
+    text = "/".join([str(seed), *(_FIRST_NAMES.get(str(part), str(part)) for part in purpose)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 

@@ -72,9 +72,7 @@ def defend_chunks(
         ProofError: The proofs are not a finite `[n, d]` floating-point tensor.
     """
     seed = fork(generator)
-    # The purpose is part of the seed, so its spelling must not change.
-    purpose = "defence"  # codespell:ignore defence
-    generators = [make_generator(seed, purpose, position) for position in range(len(components))]
+    generators = [make_generator(seed, "defense", position) for position in range(len(components))]
     for chunk in chunks:
         defended = chunk
         for component, component_generator in zip(components, generators, strict=True):

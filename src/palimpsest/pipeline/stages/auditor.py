@@ -25,8 +25,6 @@ from palimpsest.proofs import Proofs
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
 
-_LINKAGE = "confirmation"  # the first name of this random purpose, which is part of the seed; wording: allow
-
 
 def attack_as_auditor(
     run: Run,
@@ -91,8 +89,8 @@ def link_candidates(
         lambda scratch: link_proofs(
             replace(view, scratch=scratch),
             candidates,
-            defended_oracle(config, view, _LINKAGE).defend if config.defenses else None,
-            generator=make_generator(config.seed, _LINKAGE),
+            defended_oracle(config, view, "linkage").defend if config.defenses else None,
+            generator=make_generator(config.seed, "linkage"),
         ),
         key=(*key, view.proofs, candidates, view.auxiliary, config.defenses, config.seed, view.device),
     )
@@ -110,7 +108,7 @@ def defended_oracle(config: AttackingConfig, view: AuditorView[Any], purpose: st
     return DefendedOracle(
         view.oracle,
         defenses,
-        generator=make_generator(config.seed, "imitated defence", purpose),  # codespell:ignore defence
+        generator=make_generator(config.seed, "imitated defense", purpose),
         memory_budget=view.memory_budget // 2,
     )
 

@@ -257,7 +257,7 @@ def pairing_test(
     permutations = config.scoring.bootstrap
 
     def compute(_: object) -> PermutationTest:
-        generator = make_generator(config.seed, "belonging")  # wording: allow
+        generator = make_generator(config.seed, "permutation test")
         if isinstance(forgotten, ImageSet):
             return permutation_test(
                 reconstruction.images,
