@@ -16,7 +16,7 @@ from palimpsest.config import ObservationConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import OracleError, PalimpsestError
 from palimpsest.federation import Round, Training
-from palimpsest.models.checkpoint import read_state_dict
+from palimpsest.models.checkpoint import read_checkpoint
 from palimpsest.oracles import Endpoint, PrecomputedOracle, RecordedOracle, RemoteOracle
 from palimpsest.oracles.http import PROTOCOL, Description
 from palimpsest.proofs import Proofs, load_proofs, save_proofs
@@ -47,7 +47,7 @@ def _checkpoint_seeds(folder: Path) -> list[bytes]:
 def _read_checkpoint(path: Path) -> None:
     """Read the file as a user's model, and as a stage of a run."""
     with suppress(PalimpsestError):
-        read_state_dict(path)
+        read_checkpoint(path)
     tensors, _ = read_tensors(path)
     tensor_hash(*tensors.values())
     Training.load(path)
@@ -70,7 +70,7 @@ def _pickle_of(path: Path) -> bytes:
 def _read_torch(path: Path) -> None:
     """Read the file as an archive, or pack it as the pickle of a new archive with a correct checksum."""
     if path.read_bytes()[:1] != b"\x80":
-        read_state_dict(path)
+        read_checkpoint(path)
         return
     archive = path.with_suffix(".archive")
     with zipfile.ZipFile(archive, "w") as file:
@@ -79,7 +79,7 @@ def _read_torch(path: Path) -> None:
         file.writestr("a/byteorder", b"little")
         for index in range(3):
             file.writestr(f"a/data/{index}", bytes(24))
-    read_state_dict(archive)
+    read_checkpoint(archive)
 
 
 def _precomputed_seeds(_: Path) -> list[bytes]:

@@ -5,7 +5,14 @@ import pytest
 import torch
 from tests.support.artifacts import Make, load
 
-from palimpsest.artifacts.images import draw, in_classes, load_for, load_samples
+from palimpsest.artifacts.images import (
+    LoadedSamples,
+    check_numbering,
+    draw,
+    in_classes,
+    load_for,
+    load_samples,
+)
 from palimpsest.datasets import ImageSet, RowSet
 from palimpsest.errors import DatasetError
 
@@ -61,3 +68,24 @@ def test_rejects_labels_beyond_the_models_classes(ten: ImageSet) -> None:
     assert in_classes(ten, 12).classes == 12
     with pytest.raises(DatasetError, match="labels up to 9, but the model has 9 classes"):
         in_classes(ten, 9)
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "named", "fine"),
+    [
+        (("cat", "dog"), 2, False, True),
+        (("cat",), 3, False, False),
+        (("cat", "dog", "emu", "fox"), 3, False, False),
+        (("cat", "dog", "emu"), 3, True, True),
+        ((), 3, False, True),
+    ],
+)
+def test_never_guesses_the_numbers_of_class_folders(
+    ten: ImageSet, names: tuple[str, ...], classes: int, named: bool, fine: bool
+) -> None:
+    loaded = LoadedSamples(ten, names)
+    if fine:
+        check_numbering(loaded, "forgotten", classes, named=named)
+    else:
+        with pytest.raises(DatasetError, match=r"forgotten has \d class folders \(cat.* Set class_names"):
+            check_numbering(loaded, "forgotten", classes, named=named)

@@ -48,3 +48,13 @@ def test_fingerprint_depends_on_both_checkpoints_and_the_layers(case: Make, here
     assert models.fingerprint == load_both(case, here).fingerprint
     others = ({"unlearned": str(pieces / "original.pt")}, {"mean": [0.5], "std": [0.25]})
     assert len({models.fingerprint, *(load_both(case, here, **keys).fingerprint for keys in others)}) == 3
+
+
+def test_frozen_parameters_are_reported_and_set_by_patterns(case: Make, here: Path) -> None:
+    assert load_both(case, here).notes == ()
+    models = load_both(case, here, trainable=["*.bias"])
+    names = [name for name, parameter in models.original.named_parameters() if parameter.requires_grad]
+    assert names
+    assert all(name.endswith("bias") for name in names)
+    assert models.original.training is False
+    assert "the others are frozen" in models.notes[0]

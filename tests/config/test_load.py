@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import pytest
+from tests.support.warnings import Warnings
 
 from palimpsest.config import preset_names, read_config
 from palimpsest.errors import ConfigurationError
+from palimpsest.progress import with_callbacks
 
 
 def test_overrides_take_precedence_over_the_file(tmp_path: Path) -> None:
@@ -52,3 +54,27 @@ def test_another_component_drops_the_previous_settings(tmp_path: Path) -> None:
     same = read_config(path, {"attack": {"name": "igf", "batch_size": 9}})
     assert same.attack.build().epochs == 5
     assert same.federation.build_aggregation().proximal_mu == 0.5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "dropped"),
+    [
+        ({"scenario": "class", "classes": (3,)}, "count"),
+        ({"scenario": "client", "clients": (2,)}, "count"),
+        ({"scenario": "sample", "count": 20}, ""),
+    ],
+)
+def test_another_scenario_drops_the_presets_keys_that_lose_their_meaning(
+    overrides: dict[str, object], dropped: str
+) -> None:
+    warnings = Warnings()
+    with with_callbacks(warnings):
+        config = read_config("digits", {"unlearning": overrides})
+    assert config.unlearning.scenario == overrides["scenario"]
+    if dropped:
+        assert config.unlearning.count is None
+        assert warnings.messages == [
+            f"scenario is now {overrides['scenario']!r}, so count of the preset or file no longer applies."
+        ]
+    else:
+        assert warnings.messages == []

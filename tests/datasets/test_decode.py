@@ -4,10 +4,12 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
+from tests.support.warnings import Warnings
 
 from palimpsest.datasets import decode_images
 from palimpsest.errors import DatasetError, ResourceError
+from palimpsest.progress import with_callbacks
 
 GRADIENT = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 
@@ -130,3 +132,20 @@ def test_stops_early_if_the_images_do_not_fit_into_memory(monkeypatch: pytest.Mo
     with pytest.raises(ResourceError, match="image_size"):
         decode_images(endless())
     assert decoded < 50
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turns_images_upright_as_the_hub_does_or_reports_that_it_does_not(orientation: int) -> None:
+    picture = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = BytesIO()
+    picture.save(file, "PNG", exif=exif)
+    expected = np.array(ImageOps.exif_transpose(Image.open(BytesIO(file.getvalue()))))
+    warnings = Warnings()
+    with with_callbacks(warnings):
+        upright = decode_images([("a", file.getvalue())], upright=True)
+        stored = decode_images([("a", file.getvalue())])
+    assert torch.equal(upright[0, 0], torch.from_numpy(expected) / 255)
+    assert torch.equal(stored[0, 0], torch.from_numpy(np.array(picture)) / 255)
+    assert ["EXIF orientation" in message for message in warnings.messages] == [True] * (orientation > 1)

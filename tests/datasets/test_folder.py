@@ -1,12 +1,16 @@
 import os
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from tests.support.warnings import Warnings
 
-from palimpsest.datasets.folder import ImageFolder
+from palimpsest.datasets.folder import SUFFIXES, ImageFolder
 from palimpsest.datasets.split import split_rows
 from palimpsest.errors import DatasetError
+from palimpsest.progress import with_callbacks
+from palimpsest.system.torchvision_compat import import_torchvision
 
 
 def test_numbers_classes_by_name_and_splits(tmp_path, pictures, write_folder):
@@ -120,3 +124,30 @@ def test_given_names_number_the_classes(tmp_path, pictures, write_folder):
     assert source.class_names == ("ape", "bee", "cat")
     with pytest.raises(DatasetError, match="'cat', which is not one of ape"):
         ImageFolder(folder, names=("ape",)).read_all()
+
+
+def test_walks_folders_in_the_order_of_torchvision_and_names_skipped_files(tmp_path):
+    (tmp_path / "set" / "cat" / "site 2").mkdir(parents=True)
+    (tmp_path / "set" / "dog").mkdir()
+    for number, name in enumerate(("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png")):
+        Image.new("L", (8, 8), 100 + number).save(tmp_path / "set" / name)
+    for number, name in enumerate(("site 2/x.jfif", "site 2/a.PNG", "z.jpe")):
+        form = "PNG" if name.endswith("PNG") else "JPEG"
+        Image.new("L", (8, 8), 50 * number).save(tmp_path / "set" / "cat" / name, form)
+    (tmp_path / "set" / "cat" / "notes.txt").touch()
+    (tmp_path / "set" / "dog" / ".hidden.png").touch()
+    warnings = Warnings()
+    with with_callbacks(warnings):
+        images = ImageFolder(tmp_path / "set").read_all()
+    torchvision = import_torchvision()
+    reference = torchvision.datasets.ImageFolder(
+        str(tmp_path / "set"),
+        is_valid_file=lambda path: Path(path).suffix.lower() in SUFFIXES and "/." not in path,
+    )
+    assert len(images) == len(reference) == 7
+    expected = [torchvision.transforms.functional.to_tensor(image.convert("L")) for image, _ in reference]
+    assert torch.equal(images.images, torch.stack(expected))
+    assert images.labels.tolist() == [label for _, label in reference]
+    assert len(warnings.messages) == 1
+    assert "2 files that were skipped" in warnings.messages[0]
+    assert "cat/notes.txt, dog/.hidden.png" in warnings.messages[0]

@@ -108,3 +108,22 @@ def test_rejects_compressed_values_that_do_not_fit_into_memory(
     monkeypatch.setattr("palimpsest.system.memory.available_memory", lambda: 2**20)
     with pytest.raises(ResourceError, match=r"values of .*a.parquet need"):
         read_table(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a;b;label\n1,5;2;0\n-0,5;1e3;1\n",
+        "a\tb\tlabel\n1,5\t2\t0\n-0,5\t1e3\t1\n",
+        "\ufeffa,b,label\r\n1.5,2,0\r\n-0.5,1e3,1\r\n",
+        ",a,b,label\n0,1.5,2,0\n1,-0.5,1e3,1\n",
+    ],
+    ids=["semicolons", "tabs", "byte order mark", "index"],
+)
+def test_reads_tables_as_spreadsheets_and_pandas_write_them(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    rows = read_table(tmp_path / "a.csv")
+    assert isinstance(rows, RowSet)
+    assert rows.columns == ("a", "b")
+    assert rows.rows.tolist() == [[1.5, 2.0], [-0.5, 1000.0]]
+    assert rows.labels.tolist() == [0, 1]

@@ -59,9 +59,11 @@ def test_reports_queries_and_space_in_advance(
 def test_doctor_and_attack_reject_a_single_image(case: Make, here: Path) -> None:
     (here / "one" / "class0").mkdir(parents=True)
     Image.new("L", (8, 8), 100).save(here / "one" / "class0" / "0.png")
-    assert "but only one sample is given" in sentences(examined(case(auxiliary="one"), here), Level.ERROR)
+    assert "but only one sample is given" in sentences(
+        examined(case(auxiliary="one", class_names=["class0", "class1", "class2"]), here), Level.ERROR
+    )
     with pytest.raises(PalimpsestError, match="at least two"):
-        attack(case(auxiliary="one"), out=here / "run")
+        attack(case(auxiliary="one", class_names=["class0", "class1", "class2"]), out=here / "run")
 
 
 def test_detects_an_oracle_in_another_order(case: Make, here: Path, both: Models) -> None:

@@ -27,12 +27,18 @@ def test_warns_about_zero_unattested_and_defended_proofs() -> None:
 
 def test_compares_a_proofs_length_with_the_networks() -> None:
     network = torch.nn.Linear(4, 3)
-    (right,) = check_dimension(Proofs(torch.rand(2, 15)), network, 0)
+    (right,) = check_dimension(Proofs(torch.rand(2, 15)), network)
     assert right.level is Level.OK
-    (short,) = check_dimension(Proofs(torch.rand(2, 12)), network, 0)
+    (short,) = check_dimension(Proofs(torch.rand(2, 12)), network)
     assert short.level is Level.ERROR
     assert "A proof has 12 numbers, but the network has 15 parameters" in short.message
     assert "bias" in short.message
+    network.bias.requires_grad_(False)
+    (trained,) = check_dimension(Proofs(torch.rand(2, 12)), network)
+    assert trained.message == "A proof has one number for each of the 12 trainable parameters."
+    (whole,) = check_dimension(Proofs(torch.rand(2, 15)), network)
+    assert whole.level is Level.WARNING
+    assert "3 of them are frozen" in whole.message
 
 
 def test_detects_exchanged_checkpoints(case: Make, here: Path, pieces: Path) -> None:

@@ -1,14 +1,18 @@
+import argparse
+import collections
+import json
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from palimpsest.errors import CheckpointError
-from palimpsest.models import read_state_dict
+from palimpsest.models import load_checkpoint, read_checkpoint
 from palimpsest.storage import Parameters, Record
 
 
@@ -18,14 +22,18 @@ class Stored(Record):
     other: torch.Tensor
 
 
+def network() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+
+
 @pytest.fixture
 def state() -> dict[str, torch.Tensor]:
-    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).state_dict()
+    return network().state_dict()
 
 
 def assert_same(path: Path, state: dict[str, torch.Tensor]) -> None:
-    read = read_state_dict(path)
-    assert sorted(read) == sorted(state)
+    read = load_checkpoint(path, network()).parameters
+    assert list(read) == list(state)
     assert all(torch.equal(read[name], state[name]) for name in state)
 
 
@@ -54,31 +62,79 @@ def test_reads_safetensors_and_models_of_run_folders(tmp_path: Path, state: dict
 
 class Bomb:
     def __reduce__(self):
+        return (exec, ("import pathlib; pathlib.Path('exploded').touch()",))
+
+
+class MethodBomb:
+    def __reduce__(self):
         return (Path.touch, (Path("exploded"),))
 
 
-def test_rejects_a_file_with_code_without_running_it(
+class Settings(dict):  # type: ignore[type-arg]
+    """A mapping of a class that the reader does not know, as Lightning stores its hyperparameters."""
+
+
+def test_objects_of_unknown_classes_are_skipped_and_their_code_never_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, torch.Tensor]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    torch.save({"state_dict": state, "extra": Bomb()}, "a.pt")
-    with pytest.raises(CheckpointError, match="could run code"):
-        read_state_dict(Path("a.pt"))
+    settings = Settings(rate=0.1)
+    settings.note = "x"  # type: ignore[attr-defined]
+    content = {
+        "hyper_parameters": argparse.Namespace(rate=0.1, folder=Path("data")),
+        "settings": settings,
+        "score": np.float64(0.5),
+        "lists": collections.deque([1, 2]),
+        "extra": Bomb(),
+        "state_dict": {f"model.{name}": value for name, value in state.items()},
+    }
+    torch.save(content, "a.ckpt")
+    matched = load_checkpoint(Path("a.ckpt"), network())
+    assert all(torch.equal(matched.parameters[name], state[name]) for name in state)
+    assert matched.notes == (f"removed the prefix 'model.' from {len(state)} names",)
     assert not Path("exploded").exists()
+
+
+def test_rejects_a_file_that_calls_methods_without_running_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, torch.Tensor]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": state, "extra": MethodBomb()}, "a.pt")
+    with pytest.raises(CheckpointError, match="could run code"):
+        read_checkpoint(Path("a.pt"))
+    assert not Path("exploded").exists()
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".index.json", ""])
+def test_reads_arrays_shards_and_folders(tmp_path: Path, state: dict[str, torch.Tensor], suffix: str) -> None:
+    if suffix == ".npz":
+        np.savez(tmp_path / "a.npz", *(value.numpy() for value in state.values()))
+        assert_same(tmp_path / "a.npz", state)
+        return
+    names = list(state)
+    places = {name: f"shard-{index % 2}.safetensors" for index, name in enumerate(names)}
+    for shard in set(places.values()):
+        save_file({name: state[name] for name in names if places[name] == shard}, tmp_path / shard)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    assert_same(index if suffix else tmp_path, state)
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "can't be read"),
+        (b"", "is empty"),
         (b"PK\x03\x04 truncated", "can't be read"),
         (pickle.dumps([1, 2]), "not a zip archive"),
+        (b"\x89HDF\r\n\x1a\n more", "an HDF5 file, as Keras saves"),
+        (b"GGUF more", "a GGUF file"),
+        (b"\x93NUMPY more", "a single NumPy array"),
     ],
 )
 def test_rejects_a_file_that_is_not_a_checkpoint(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "a.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match=words):
-        read_state_dict(tmp_path / "a.pt")
+        read_checkpoint(tmp_path / "a.pt")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -97,22 +153,22 @@ def test_rejects_a_file_that_is_not_a_checkpoint(tmp_path: Path, content: bytes,
 def test_rejects_tensors_that_are_not_dense(tmp_path: Path, make) -> None:
     torch.save({"w": make()}, tmp_path / "a.pt")
     with pytest.raises(CheckpointError, match=r"'w' of .* is not a dense array"):
-        read_state_dict(tmp_path / "a.pt")
+        read_checkpoint(tmp_path / "a.pt")
 
 
 def test_accepts_tied_parameters(tmp_path: Path) -> None:
     tied = torch.rand(3, 2)
     torch.save({"a": tied, "b": tied, "c": tied.T, "d": tied[1:]}, tmp_path / "a.pt")
-    assert torch.equal(read_state_dict(tmp_path / "a.pt")["c"], tied.T)
+    assert torch.equal(read_checkpoint(tmp_path / "a.pt")[0].tensors["c"], tied.T)
 
 
 def test_rejects_missing_files_and_values(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint"):
-        read_state_dict(tmp_path / "absent.pt")
+        read_checkpoint(tmp_path / "absent.pt")
     torch.save({"epoch": 3}, tmp_path / "a.pt")
     with pytest.raises(CheckpointError, match="holds no state dict"):
-        read_state_dict(tmp_path / "a.pt")
+        load_checkpoint(tmp_path / "a.pt", network())
     state["0.bias"][1] = torch.nan
     torch.save(state, tmp_path / "b.pt")
     with pytest.raises(CheckpointError, match=r"'0.bias' of .* contains NaN or infinity"):
-        read_state_dict(tmp_path / "b.pt")
+        load_checkpoint(tmp_path / "b.pt", network())

@@ -4,9 +4,10 @@ from torch import nn
 
 from palimpsest.errors import CheckpointError, ConfigurationError, ModelError
 from palimpsest.gradients import per_sample_gradients
-from palimpsest.models import bare, build_custom_model, count_classes, load_custom_model
+from palimpsest.models import as_classifier, bare, build_custom_model, count_classes, load_custom_model
 
 SHAPE = (3, 8, 8)
+SAMPLES = torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(0))
 
 
 def small() -> nn.Module:
@@ -25,7 +26,7 @@ def test_calls_a_factory_and_keeps_the_random_state() -> None:
 
 def test_finds_a_built_in_architecture_by_name() -> None:
     model = build_custom_model("convnet", {"width": 8}, shape=SHAPE, classes=4)
-    assert count_classes(model, SHAPE) == 4
+    assert count_classes(as_classifier(model, SAMPLES), SAMPLES) == 4
 
 
 @pytest.mark.parametrize(
@@ -67,13 +68,30 @@ def test_rejects_an_invalid_normalization(mean: list[float], std: list[float] | 
         load_custom_model(small(), small().state_dict(), mean=mean, std=std)
 
 
-def test_converts_to_float32_and_unfreezes_layers() -> None:
+def test_converts_to_float32_and_keeps_layers_frozen() -> None:
     model = small()
     model[1].bias.requires_grad_(False)  # type: ignore[index]
     loaded = load_custom_model(model, {name: value.half() for name, value in small().state_dict().items()})
-    assert all(
-        parameter.dtype == torch.float32 and parameter.requires_grad for parameter in loaded.parameters()
-    )
+    assert all(parameter.dtype == torch.float32 for parameter in loaded.parameters())
+    assert [parameter.requires_grad for parameter in loaded.parameters()] == [True, False]
+
+
+def test_a_seed_decides_the_initial_parameters() -> None:
+    def weight(seed: int) -> torch.Tensor:
+        arguments = {"in_features": 3, "out_features": 5}
+        return build_custom_model("torch.nn:Linear", arguments, shape=SHAPE, classes=1, seed=seed).weight
+
+    assert torch.equal(weight(1), weight(1))
+    assert not torch.equal(weight(1), weight(2))
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_classifies_the_users_own_samples(count: int) -> None:
+    tokens = torch.randint(0, 7, (count, 4))
+    network = nn.Sequential(nn.Embedding(7, 3), nn.Flatten(), nn.Linear(12, 1)).eval()
+    classifier = as_classifier(network, tokens)
+    assert classifier(tokens).shape == (count, 2)
+    assert count_classes(classifier, tokens) == 2
 
 
 def test_rejects_parameters_of_another_network() -> None:
@@ -96,8 +114,9 @@ class Pair(nn.Module):
         (nn.Sequential(nn.Flatten(), nn.Linear(7, 4)), "can't take images"),
         (nn.Conv2d(3, 4, 3), "not .2, classes."),
         (Pair(), "tuple"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.RReLU().train()), "is random in evaluation mode"),
     ],
 )
 def test_rejects_a_model_that_returns_no_logits(model: nn.Module, words: str) -> None:
     with pytest.raises(ModelError, match=words):
-        count_classes(model.eval(), SHAPE)
+        as_classifier(model, SAMPLES)

@@ -1,4 +1,5 @@
 import copy
+import json
 
 import pytest
 import torch
@@ -48,6 +49,8 @@ def test_metadata_describe_the_proofs(tmp_path) -> None:
         "mode": "eval",
         "order": "named_parameters",
         "defenses": "[]",
+        "trainable": json.dumps({name: list(value.shape) for name, value in ORIGINAL.named_parameters()}),
+        "parameters": "103 of 103",
     }
     save_proofs(tmp_path / "proofs.safetensors", proofs)
     assert load_proofs(tmp_path / "proofs.safetensors").metadata == proofs.metadata

@@ -50,3 +50,18 @@ def test_reports_why_an_import_failed(text: str, words: str) -> None:
 
 def test_imports_torchvision_even_if_its_operators_do_not_load() -> None:
     assert load_reference("torchvision.models:resnet18", what="model")
+
+
+def test_imports_from_a_file_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    (tmp_path / "code").mkdir()
+    file = tmp_path / "code" / "nets_in_a_file.py"
+    file.write_text("from beside_the_file import SIZE\ndef make():\n    return SIZE\n")
+    (tmp_path / "code" / "beside_the_file.py").write_text("SIZE = 3\n")
+    assert load_reference(f"{file}:make", what="model")() == 3
+    other = tmp_path / "nets_in_a_file.py"
+    other.write_text("def make():\n    return 4\n")
+    with pytest.raises(ConfigurationError, match="rename the file"):
+        load_reference(f"{other}:make", what="model")
+    with pytest.raises(ConfigurationError, match="there is no file"):
+        load_reference(f"{tmp_path / 'absent.py'}:make", what="model")

@@ -9,7 +9,7 @@ import pytest
 from fuzz.workloads import CONFIG
 
 from palimpsest.errors import ResourceError
-from palimpsest.models import read_state_dict
+from palimpsest.models import read_checkpoint
 from palimpsest.proofs import load_proofs
 from palimpsest.storage import read_tensors
 from palimpsest.system.memory import (
@@ -71,7 +71,7 @@ def write_sparse(path: Path, count: int, dimension: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("read", [load_proofs, read_tensors, read_state_dict])
+@pytest.mark.parametrize("read", [load_proofs, read_tensors, read_checkpoint])
 def test_rejects_a_file_larger_than_memory_before_reading_it(
     read: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,7 +143,8 @@ def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:
 
 
 def _escaped(text: str) -> str:
-    return escape_control_characters(text).replace("[", r"\[")
+    # A message may have several lines, such as a table of names; nothing else commands the terminal.
+    return "\n".join(escape_control_characters(line) for line in text.split("\n")).replace("[", r"\[")
 
 
 def _parse_error(error: CycloptsError, arguments: Sequence[str]) -> str:

@@ -117,7 +117,12 @@ def as_classifier(model: nn.Module, samples: Tensor) -> nn.Module:
         ModelError: The network does not accept such samples, returns something else than logits, or is random in
             evaluation mode.
     """
-    device = next(model.parameters()).device
+    parameter = next(model.parameters(), None)
+    if parameter is None:
+        raise ModelError(
+            f"{type(bare(model)).__name__} has no parameters, so nothing is trained. Name another factory."
+        )
+    device = parameter.device
     batch = samples[:_PROBED].to(device)
     # One sample alone would leave open which axis of the output counts the samples.
     pair = batch[:2] if len(batch) > 1 else torch.cat([batch, batch])

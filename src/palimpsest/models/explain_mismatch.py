@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from palimpsest.display import escape_control_characters
+
 _SHOWN = 12
 _STATISTICS = ("running_mean", "running_var")
 
@@ -74,8 +76,11 @@ def listed(names: Sequence[str], *, quoted: bool = False) -> str:
         quoted: Put quotation marks around each.
     """
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return ", ".join(repr(name[:80]) if quoted else name[:80] for name in names[:3]) + more
+    return (
+        ", ".join(repr(name[:80]) if quoted else escape_control_characters(name[:80]) for name in names[:3])
+        + more
+    )
 
 
 def _described(name: str, tensors: Mapping[str, Tensor]) -> str:
-    return f"{name[:80]} {list(tensors[name].shape)}"
+    return f"{escape_control_characters(name[:80])} {list(tensors[name].shape)}"

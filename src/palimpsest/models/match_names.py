@@ -99,7 +99,7 @@ class _Attempt:
 
     @property
     def fits(self) -> bool:
-        return not (self.missing or self.strange or self.reshaped)
+        return bool(self.tensors) and not (self.missing or self.strange or self.reshaped)
 
 
 def match_names(states: Sequence[StateDict], network: nn.Module, *, twin: nn.Module | None = None) -> Matched:

@@ -13,7 +13,7 @@ from palimpsest.config import validate
 from palimpsest.defenses import apply_defenses
 from palimpsest.errors import CheckpointError, DatasetError, ResourceError
 from palimpsest.gradients import gradient_differences
-from palimpsest.models import read_state_dict
+from palimpsest.models import read_checkpoint
 from palimpsest.pipeline.stages.prove import make_proofs
 from palimpsest.proofs import load_proofs
 from palimpsest.randomness import make_generator
@@ -50,7 +50,7 @@ def test_proofs_name_the_checkpoints_without_the_normalization(
     scaled = make_proofs(configured(models, pieces, mean=[0.5], std=[0.25]))
     assert not torch.allclose(plain.vectors, scaled.vectors)
     assert plain.metadata == scaled.metadata
-    assert plain.metadata["original"] == parameters_hash(read_state_dict(pieces / "original.pt"))
+    assert plain.metadata["original"] == parameters_hash(read_checkpoint(pieces / "original.pt")[0].tensors)
 
 
 def test_defenses_are_applied_and_named(models: dict[str, Any], pieces: Path, here: Path) -> None:
