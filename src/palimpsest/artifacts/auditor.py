@@ -132,7 +132,8 @@ def _without_frozen(proofs: Proofs, model: nn.Module) -> tuple[Proofs, list[str]
     blocks = dict(zip(parameters, proofs.vectors.split(sizes, dim=1), strict=True))
     vectors = torch.cat([blocks[name] for name in trained], dim=1)
     note = (
-        f"The proofs have a number for every parameter. Those of the {sum(sizes) - vectors.shape[1]:,} frozen parameters "
+        f"The proofs have a number for every parameter. Those of the {sum(sizes) - vectors.shape[1]:,} "
+        f"frozen parameters "
         "were cut off, since clients do not train them."
     )
     return Proofs(vectors, proofs.metadata), [note]

@@ -145,7 +145,8 @@ def check_numbering(loaded: LoadedSamples, name: str, classes: int, *, named: bo
         return
     shown = ", ".join(loaded.names[:5]) + (", ..." if len(loaded.names) > 5 else "")
     raise DatasetError(
-        f"{name} has {len(loaded.names)} class folders ({shown}), but the model has {classes} classes, so it is unknown "
+        f"{name} has {len(loaded.names)} class folders ({shown}), but the model has {classes} classes, so "
+        f"it is unknown "
         "which number each folder has. Set class_names to the names of all classes in the model's order."
     )
 

@@ -115,6 +115,7 @@ def _describe_trainable(model: nn.Module) -> list[str]:
     if trained == total:
         return []
     return [
-        f"Proofs are of the {trained:,} trainable parameters of {total:,}; the others are frozen. If clients train other "
+        f"Proofs are of the {trained:,} trainable parameters of {total:,}; the others are frozen. If "
+        f"clients train other "
         "ones, set trainable."
     ]

@@ -91,7 +91,8 @@ def _vectors(
     dimension = parameter_count(model)
     if vectors.ndim != 2 or vectors.shape[1] != dimension or not len(vectors):
         raise CheckpointError(
-            f"{path}: {kind}_{when} has shape {list(vectors.shape)}, but the model has {dimension:,} trainable parameters. Give "
+            f"{path}: {kind}_{when} has shape {list(vectors.shape)}, but the model has {dimension:,} "
+            f"trainable parameters. Give "
             "one row of that length for each batch."
         )
     if not bool(vectors.isfinite().all()):

@@ -39,7 +39,8 @@ def decode_images(files: Iterable[Encoded], size: Size | None = None, *, upright
         files: Encoded images: BMP, GIF, JPEG, PNG, PPM, TIFF or WebP, in any mode that Pillow reads as 8-bit gray or
             color, of at most 2^24 pixels, since a tiny file can declare more pixels than fit into memory.
         size: Height and width to scale every image to (bicubic, antialiased). If omitted, images keep their size.
-        upright: Turn each image by its EXIF orientation, as Hugging Face's `datasets` does. If False, the orientation is
+        upright: Turn each image by its EXIF orientation, as Hugging Face's `datasets` does. If False, the
+            orientation is
             not applied, as in torchvision's `ImageFolder`; a warning gives the number of such images.
 
     Returns:
@@ -78,7 +79,8 @@ def decode_images(files: Iterable[Encoded], size: Size | None = None, *, upright
     _require_pixels(len(pixels), 4 * total_bytes)
     if turned and not upright:
         warn(
-            f"{len(turned):,} of {len(pixels):,} images, such as {turned[0]}, have an EXIF orientation. It is not applied, "
+            f"{len(turned):,} of {len(pixels):,} images, such as {turned[0]}, have an EXIF orientation. It "
+            f"is not applied, "
             "as in torchvision's ImageFolder. If the federation turned its images, save them upright."
         )
     return _to_tensor(pixels)

@@ -38,9 +38,10 @@ SUFFIXES = frozenset(
 class ImageFolder(Source):
     """A folder with one folder for each class, or with `train/` and `test/` that each hold class folders.
 
-    Classes are numbered in the order of their folders' names. A class folder's own folders belong to the class, in the order
-    of torchvision's `ImageFolder`. Without `train/` and `test/`, the images are split four to one. Hidden files and files
-    without an image suffix are skipped, with a warning that names some. Links that lead out of the folder raise an error.
+    Classes are numbered in the order of their folders' names. A class folder's own folders belong to the class, in
+    the order of torchvision's `ImageFolder`. Without `train/` and `test/`, the images are split four to one. Hidden
+    files and files without an image suffix are skipped, with a warning that names some. Links that lead out of the
+    folder raise an error.
 
     Attributes:
         path: The folder.
@@ -161,7 +162,7 @@ def _list_images(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> list[Path]:
-    """Return all files below a folder, in the order of torchvision's `ImageFolder`; a link to a folder is not followed."""
+    """Return all files below a folder, in the order of torchvision's `ImageFolder`, without following links to folders."""
     if not folder.is_dir():
         return []
     folders = sorted(os.walk(folder, onerror=_raise))

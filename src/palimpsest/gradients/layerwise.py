@@ -49,9 +49,9 @@ class Layerwise:
     def supports(self, images: Tensor) -> bool:
         """Return True if the model's gradients can be computed layer by layer.
 
-        Each trainable parameter must belong to one layer without frozen parameters, each such layer must have a rule and
-        be used at most once, and no layer may mix samples. A pass of two samples tests the last condition: the first row of every layer must stay bitwise
-        the same when the second sample changes.
+        Each trainable parameter must belong to one layer without frozen parameters, each such layer must have a rule
+        and be used at most once, and no layer may mix samples. A pass of two samples tests the last condition: the
+        first row of every layer must stay bitwise the same when the second sample changes.
 
         Args:
             images: At least one image of the shape that the engine will be called with, `[n, ...]`.

@@ -11,8 +11,9 @@ from palimpsest.errors import ModelError
 def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """Return the parameters that require a gradient, in `named_parameters()` order.
 
-    A fine-tuned head or an adapter leaves most parameters frozen: clients then have no gradients of them. A model with no
-    parameter that requires a gradient, such as one that was loaded for inference, counts as trained in all of them.
+    A fine-tuned head or an adapter leaves most parameters frozen: clients then have no gradients of them. A model
+    with no parameter that requires a gradient, such as one that was loaded for inference, counts as trained in all
+    of them.
 
     Args:
         model: Any module. Tied parameters occur once, under their first name.

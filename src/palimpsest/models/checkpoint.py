@@ -27,7 +27,8 @@ def load_checkpoint(path: Path, network: nn.Module, *, twin: nn.Module | None = 
         twin: As for `match_names`.
 
     Raises:
-        CheckpointError: The file can't be read, its state dict does not fit the network, or a tensor of the state dict is
+        CheckpointError: The file can't be read, its state dict does not fit the network, or a tensor of the state
+            dict is
             not dense or contains NaN or infinity.
         ResourceError: The file's content does not fit into memory.
     """

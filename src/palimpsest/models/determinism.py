@@ -42,7 +42,8 @@ def require_deterministic(model: nn.Module, samples: Tensor) -> None:
     if drawn or not torch.equal(first.nan_to_num(), second.nan_to_num()):
         change = float((first - second).abs().max())
         raise ModelError(
-            f"{type(model).__name__} is random in evaluation mode: {'it draws random numbers, and ' if drawn else ''}two "
+            f"{type(model).__name__} is random in evaluation mode: "
+            f"{'it draws random numbers, and ' if drawn else ''}two "
             f"passes of the same samples differ by up to {change:.3g}. Make it depend on self.training, as in "
             "F.dropout(x, p, training=self.training)."
         )

@@ -15,8 +15,8 @@ Output = Literal["tensor", "key", "attribute", "single"]
 class Logits(nn.Module):
     """Return `[n, classes]` logits of a network, whose parameters stay the only ones.
 
-    A single logit z, as a binary classifier has it, becomes the pair (0, z). The softmax of the pair is the sigmoid of z,
-    so the cross-entropy of the pair equals the binary cross-entropy of z, and so do the gradients.
+    A single logit z, as a binary classifier has it, becomes the pair (0, z). The softmax of the pair is the sigmoid
+    of z, so the cross-entropy of the pair equals the binary cross-entropy of z, and so do the gradients.
     """
 
     def __init__(self, network: nn.Module, *, output: Output, single: bool) -> None:

@@ -90,11 +90,11 @@ class _Attempt:
 
     @cached_property
     def reshaped(self) -> list[str]:
-        own = self.needs.tensors
+        expected = self.needs.tensors
         return [
             name
             for name in self.tensors
-            if name in own and not _same_shape(name, self.tensors[name], own[name])
+            if name in expected and not _same_shape(name, self.tensors[name], expected[name])
         ]
 
     @property
@@ -179,9 +179,9 @@ def _attempts(state: StateDict, expectation: _Expectation) -> list[_Attempt]:
     """The state dict without a prefix, and with each prefix that leads to names of the network."""
     if state.ordered:
         return [_in_order(state, expectation)]
-    own = {_without_wrappers(name): name for name in expectation.tensors}
+    network_names = {_without_wrappers(name): name for name in expectation.tensors}
     # A prefix under which none of these is stored fits nothing.
-    endings = sorted(own, key=len, reverse=True)[:3]
+    endings = sorted(network_names, key=len, reverse=True)[:3]
     names = {name: _without_wrappers(name) for name in state.tensors}
     prefixes = {"", _RECORD} | {
         name.removesuffix(ending)
@@ -189,11 +189,17 @@ def _attempts(state: StateDict, expectation: _Expectation) -> list[_Attempt]:
         for ending in endings
         if name.endswith(f".{ending}")
     }
-    return [_attempt(state, names, prefix, own, expectation) for prefix in sorted(prefixes, key=len)]
+    return [
+        _attempt(state, names, prefix, network_names, expectation) for prefix in sorted(prefixes, key=len)
+    ]
 
 
 def _attempt(
-    state: StateDict, names: Mapping[str, str], prefix: str, own: Mapping[str, str], expectation: _Expectation
+    state: StateDict,
+    names: Mapping[str, str],
+    prefix: str,
+    network_names: Mapping[str, str],
+    expectation: _Expectation,
 ) -> _Attempt:
     """Take a prefix off.
 
@@ -201,17 +207,17 @@ def _attempt(
         state: The stored tensors.
         names: Their names without the components of wrappers.
         prefix: What the names inside begin with.
-        own: The network's names by the same without the components of wrappers.
+        network_names: The network's names by the same without the components of wrappers.
         expectation: The network's needs.
     """
     inside: dict[str, Tensor] = {}
     removed, outside = set[str](), list[str]()
     for stored, name in names.items():
         rest = name.removeprefix(prefix)
-        if not name.startswith(prefix) or (rest not in own and state.tensors[stored].ndim == 0):
+        if not name.startswith(prefix) or (rest not in network_names and state.tensors[stored].ndim == 0):
             outside.append(stored)
             continue
-        inside[own.get(rest, rest)] = state.tensors[stored]
+        inside[network_names.get(rest, rest)] = state.tensors[stored]
         removed.add(stored.removesuffix(rest) if stored.endswith(rest) else "")
     inside, notes = merge_parts(inside, expectation.network)
     if removed - {"", _RECORD}:
@@ -246,7 +252,7 @@ def _filled(found: _Attempt, expectation: _Expectation) -> tuple[Parameters, tup
     expected, tied, notes = expectation.tensors, expectation.tied, list(found.notes)
     filled: dict[str, Tensor] = {}
     aliased, made = 0, list[str]()
-    for name, own in expected.items():
+    for name, tensor in expected.items():
         value = found.tensors.get(name)
         if value is None:
             value = next(
@@ -254,9 +260,9 @@ def _filled(found: _Attempt, expectation: _Expectation) -> tuple[Parameters, tup
             )
             aliased += value is not None
         if value is None:
-            value = own.clone()
+            value = tensor.clone()
             made.append(name)
-        filled[name] = value.reshape(own.shape).to(own.dtype) if name.endswith(_BATCHES) else value
+        filled[name] = value.reshape(tensor.shape).to(tensor.dtype) if name.endswith(_BATCHES) else value
     if aliased:
         notes.append(f"filled {aliased:,} tied weight{'s' * (aliased > 1)} from the stored one")
     constants = [name for name in made if not name.endswith(_BATCHES)]
@@ -271,8 +277,10 @@ def _without_wrappers(name: str) -> str:
     return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
-def _same_shape(name: str, stored: Tensor, own: Tensor) -> bool:
-    return stored.shape == own.shape or (name.endswith(_BATCHES) and stored.numel() == own.numel() == 1)
+def _same_shape(name: str, stored: Tensor, expected: Tensor) -> bool:
+    return stored.shape == expected.shape or (
+        name.endswith(_BATCHES) and stored.numel() == expected.numel() == 1
+    )
 
 
 def _is_accessory(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Checkpoints in several files: shards with their index, and folders as Hugging Face's `save_pretrained` writes them."""
+"""Checkpoints in several files: shards with their index, and folders of Hugging Face's `save_pretrained`."""
 
 import json
 from collections.abc import Callable
@@ -62,7 +62,8 @@ def read_shards(path: Path, read: Callable[[Path], Any]) -> dict[str, Tensor]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise CheckpointError(
-            f"{path} can't be read as the index of a checkpoint ({reason}): give the index that was saved with the shards."
+            f"{path} can't be read as the index of a checkpoint ({reason}): give the index that was saved "
+            f"with the shards."
         ) from error
     tensors: dict[str, Tensor] = {}
     for name in sorted(set(places.values())):

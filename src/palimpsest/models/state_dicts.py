@@ -71,7 +71,7 @@ def _search(stored: object, place: tuple[str, ...], depth: int) -> Iterator[Stat
 
 
 def as_tensor(value: object) -> Tensor | None:
-    """Return an array or a NumPy scalar as a tensor; None for anything else.
+    """Return an array or a NumPy scalar as a tensor, or None if the value is neither.
 
     Args:
         value: Any stored value.

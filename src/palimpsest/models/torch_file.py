@@ -23,8 +23,8 @@ def read_torch_file(path: Path) -> object:
 
     That reader runs no code, but a pickle of 32 KiB can keep it busy for minutes: it searches its own error messages,
     which quote the file. The pickle is therefore checked first, and rejected if it contains anything that a state dict
-    does not. Objects of classes that the reader does not know, such as the settings in a file of Lightning, are replaced
-    by empty placeholders: nothing is imported, called or built for them.
+    does not. Objects of classes that the reader does not know, such as the settings in a file of Lightning, are
+    replaced by empty placeholders: nothing is imported, called or built for them.
 
     Args:
         path: A file in torch's format since version 1.6, an uncompressed zip archive.

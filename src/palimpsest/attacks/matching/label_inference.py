@@ -185,7 +185,8 @@ def last_layer(architecture: nn.Module) -> LastLayer:
         start += parameter.numel()
     if not linear or not {f"{prefix}weight", f"{prefix}bias"} <= positions.keys():
         raise ModelError(
-            f"{type(architecture).__name__} has no trainable last linear layer with a bias, so labels can't be inferred. Use "
+            f"{type(architecture).__name__} has no trainable last linear layer with a bias, so labels "
+            f"can't be inferred. Use "
             "--attack.labels known or optimized."
         )
     return LastLayer(positions[f"{prefix}weight"], positions[f"{prefix}bias"])
