@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,15 @@ def test_walks_folders_in_the_order_of_torchvision_and_names_skipped_files(tmp_p
     assert len(warnings.messages) == 1
     assert "2 files that were skipped" in warnings.messages[0]
     assert "cat/notes.txt, dog/.hidden.png" in warnings.messages[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux")
+def test_class_names_that_are_not_utf8_are_escaped_and_still_found(tmp_path):
+    for name in (b"H\xe4nde", b"F\xfc\xdfe"):
+        folder = tmp_path / "set" / os.fsdecode(name)
+        folder.mkdir(parents=True)
+        Image.new("L", (8, 8)).save(folder / "0.png")
+    source = ImageFolder(tmp_path / "set")
+    assert source.class_names == ("F\\xfc\\xdfe", "H\\xe4nde")
+    turned = ImageFolder(tmp_path / "set", names=(*reversed(source.class_names), "other"))
+    assert turned.read_all().labels.tolist() == [0, 1]

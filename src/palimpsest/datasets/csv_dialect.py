@@ -18,7 +18,7 @@ _ROWS = 50
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a CSV file separates and writes its values.
+    """Separator, decimal mark and header of a CSV file.
 
     Args:
         separator: One character.
@@ -73,7 +73,7 @@ def _rows(text: str, separator: str) -> list[list[str]]:
 
 
 def _agreement(text: str, separator: str) -> tuple[int, int]:
-    """How many of the first rows have as many columns as the header, and how many columns that is."""
+    """Count the first rows that have as many columns as the header, and these columns."""
     try:
         rows = _rows(text, separator)
     except csv.Error:

@@ -74,18 +74,19 @@ class ImageFolder(Source):
         return self._check_names(names)
 
     def _check_names(self, names: list[str]) -> list[str]:
-        unknown = sorted(set(names) - set(self.names))
+        folders = {_readable(name): name for name in names}
+        unknown = sorted(folders.keys() - set(self.names))
         if self.names and unknown:
             raise DatasetError(
                 f"{self.path} has the class folder {unknown[0]!r}, which is not one of {', '.join(self.names[:20])}. "
                 "Name the class folders like those of the auxiliary images."
             )
-        return list(self.names) or names
+        return [folders.get(name, name) for name in self.names] or names
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of their numbers."""
-        return tuple(self._classes)
+        """Names of the classes, in the order of their numbers; bytes that are not UTF-8 are escaped."""
+        return tuple(map(_readable, self._classes))
 
     @cached_property
     def _files(self) -> dict[str, tuple[list[Path], Tensor]]:
@@ -106,7 +107,7 @@ class ImageFolder(Source):
                 else:
                     skipped.append(file)
         if skipped:
-            named = ", ".join(str(file.relative_to(self.path)) for file in skipped[:3])
+            named = ", ".join(_readable(str(file.relative_to(self.path))) for file in skipped[:3])
             warn(
                 f"{self.path} has {len(skipped):,} files that were skipped, because they are hidden or have no image's "
                 f"suffix: {named}{', ...' if len(skipped) > 3 else ''}"
@@ -162,11 +163,16 @@ def _list_images(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> list[Path]:
-    """Return all files below a folder, in the order of torchvision's `ImageFolder`, without following links to folders."""
+    """Return all files below a folder in torchvision's order; links to folders are not followed."""
     if not folder.is_dir():
         return []
     folders = sorted(os.walk(folder, onerror=_raise))
     return [Path(parent, name) for parent, _, names in folders for name in sorted(names)]
+
+
+def _readable(name: str) -> str:
+    """Return a file's name as text that can be written; Python represents bytes that are not UTF-8 as surrogates."""
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
 
 
 def _raise(error: OSError) -> None:

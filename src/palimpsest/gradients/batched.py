@@ -47,8 +47,8 @@ class BatchedGradients:
         """Copy the network and load the parameters."""
         self._network = copy.deepcopy(network).eval().requires_grad_(False)
         self._network.load_state_dict(parameters, strict=False, assign=True)
-        own = dict(self._network.named_parameters())
-        self._parameters = [(name, own[name]) for name in trainable]
+        named = dict(self._network.named_parameters())
+        self._parameters = [(name, named[name]) for name in trainable]
         self._layers = layers_of(self._network, trainable)
 
     def supports(self, images: Tensor) -> bool:

@@ -240,8 +240,8 @@ def layers_of(model: nn.Module, parameters: Collection[str]) -> dict[str, nn.Mod
         name: module
         for name, module in model.named_modules()
         if any(
-            f"{name}.{own}".removeprefix(".") in parameters
-            for own, _ in module.named_parameters(recurse=False)
+            f"{name}.{parameter}".removeprefix(".") in parameters
+            for parameter, _ in module.named_parameters(recurse=False)
         )
     }
 

@@ -1,4 +1,4 @@
-"""Model files of other frameworks, told by their suffix or first bytes, with the way to a readable checkpoint."""
+"""Model files of other frameworks, recognized by suffix or first bytes, with the way to a readable checkpoint."""
 
 import zipfile
 from pathlib import Path
@@ -22,13 +22,13 @@ _HEADER = 16
 
 
 def foreign_format(path: Path) -> str | None:
-    """Describe a file of a format that holds no PyTorch state dict; None for any other file.
+    """Describe a file of a format that holds no PyTorch state dict.
 
     Args:
         path: A file; a missing one gives None.
 
     Returns:
-        The rest of a sentence that begins with the file's name, and the remedy.
+        The rest of a sentence that begins with the file's name, and the remedy; or None if it is any other file.
     """
     if not path.is_file():
         return None

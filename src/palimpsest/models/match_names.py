@@ -18,7 +18,7 @@ _WRAPPERS = frozenset(
 )
 """Name components that DataParallel, torch.compile, Opacus, FSDP and activation checkpointing insert."""
 _RECORD = "parameters/"
-"""What stands before the names of a model in a run folder."""
+"""Prefix of the names of a model in a run folder."""
 _BATCHES = "num_batches_tracked"
 _STATISTICS = ("running_mean", "running_var")
 _ACCESSORIES = ("loss", "criterion", "metric", "accuracy", "optim", "scheduler")
@@ -39,7 +39,7 @@ class Matched:
 
 @dataclass(frozen=True)
 class _Expectation:
-    """What a network needs of a state dict.
+    """Needs of a network, which a state dict has to meet.
 
     Args:
         network: As its factory made it.
@@ -201,15 +201,7 @@ def _attempt(
     network_names: Mapping[str, str],
     expectation: _Expectation,
 ) -> _Attempt:
-    """Take a prefix off.
-
-    Args:
-        state: The stored tensors.
-        names: Their names without the components of wrappers.
-        prefix: What the names inside begin with.
-        network_names: The network's names by the same without the components of wrappers.
-        expectation: The network's needs.
-    """
+    """Take a prefix off; `names` and `network_names` map to and from names without the components of wrappers."""
     inside: dict[str, Tensor] = {}
     removed, outside = set[str](), list[str]()
     for stored, name in names.items():
