@@ -85,3 +85,57 @@ def test_rejects_a_model_without_per_sample_gradients() -> None:
     model = nn.Sequential(nn.Linear(6, CLASSES)).double().eval()
     with pytest.raises(ModelError, match=r"Sequential has no per-sample gradient .* \(5,\).*Check the input"):
         write_with_vmap(model, noise(2, 5), torch.tensor([0, 1]), empty_gradients(model, 2))
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(20, 4)
+        self.recurrent = getattr(nn, kind)(4, 5, num_layers=2, batch_first=True)
+        self.head = nn.Linear(5, CLASSES)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.recurrent(self.embedding(tokens))[0][:, -1])
+
+
+class Branching(nn.Module):
+    """A branch that depends on the data, which vmap can't follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = Unregistered(6, CLASSES), Unregistered(6, CLASSES)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return torch.stack([self.first(row) if row.sum() > 0 else self.second(row) for row in rows])
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("trainable", [True, False])
+def test_recurrent_layers_have_autograds_gradients(kind: str, trainable: bool) -> None:
+    model = Recurrent(kind).eval().requires_grad_(trainable)
+    tokens, labels = torch.randint(0, 20, (6, 7)), torch.arange(6) % CLASSES
+    out = torch.empty(6, sum(parameter.numel() for parameter in model.parameters()))
+    select_engine(model, tokens[:2])(tokens, labels, out)
+    assert {parameter.requires_grad for parameter in model.parameters()} == {trainable}
+    expected = backward_per_sample(model.requires_grad_(), tokens, labels)
+    torch.testing.assert_close(out, expected)
+
+
+def test_branches_that_depend_on_the_data_have_autograds_gradients() -> None:
+    model = Branching().eval()
+    rows, labels = torch.randn(8, 6), torch.arange(8) % CLASSES
+    out = torch.empty(8, sum(parameter.numel() for parameter in model.parameters()))
+    select_engine(model, rows[:2])(rows, labels, out)
+    parameters = list(model.parameters())
+    for row, label, found in zip(rows, labels, out, strict=True):
+        loss = F.cross_entropy(model(row[None]), label[None])
+        expected = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        torch.testing.assert_close(found, torch.cat([value.flatten() for value in expected]))
+
+
+def test_a_model_that_mixes_samples_has_no_gradients_sample_by_sample() -> None:
+    model = nn.Sequential(
+        Unregistered(6, 5), nn.BatchNorm1d(5, track_running_stats=False), nn.Linear(5, CLASSES)
+    )
+    assert not dispatch.mixes_no_samples(model.eval(), torch.randn(2, 6))
+    assert dispatch.mixes_no_samples(unsupported().eval(), torch.randn(2, 6, dtype=torch.float64))

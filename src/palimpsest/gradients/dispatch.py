@@ -1,4 +1,4 @@
-"""Dispatch to a per-sample gradient engine: layer by layer if every layer has a rule, otherwise `vmap(grad)`."""
+"""Dispatch to a per-sample gradient engine: layer by layer, `vmap(grad)`, or one backward pass per sample."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,6 +24,9 @@ _CPU_CHUNK_ROWS = 16
 def select_engine(model: nn.Module, images: Tensor) -> GradientEngine:
     """Select the fastest engine for a model's per-sample gradients.
 
+    Layer by layer if every layer has a rule; otherwise `vmap`, if the model supports it and has no recurrent layer,
+    which `vmap` slows down; otherwise one backward pass per sample.
+
     Args:
         model: The model; it must be in eval mode, now and whenever the engine is called.
         images: One or more images of the shape that the engine will be called with.
@@ -33,7 +36,9 @@ def select_engine(model: nn.Module, images: Tensor) -> GradientEngine:
     """
     found = find_layerwise(model, images)
     if found is None:
-        return partial(write_with_vmap, model)
+        slow = any(isinstance(module, nn.RNNBase) for module in model.modules())
+        by_sample = mixes_no_samples(model, images) and (slow or not _supports_vmap(model, images))
+        return partial(write_sample_by_sample if by_sample else write_with_vmap, model)
     layerwise, layout = found
     return lambda batch, labels, out: layerwise.write(batch.contiguous(memory_format=layout), labels, out)
 
@@ -74,6 +79,59 @@ def write_with_vmap(
     for start in range(0, len(images), chunk_rows):
         rows = slice(start, start + chunk_rows)
         _vmap(model, images[rows], labels[rows], out[rows])
+
+
+def write_sample_by_sample(model: nn.Module, images: Tensor, labels: Tensor, out: Tensor) -> None:
+    """Write per-sample gradients by one backward pass for each sample: slow, for any model that autograd supports.
+
+    Args:
+        model: The model, in eval mode.
+        images: `[n, ...]`.
+        labels: Class indices, `[n]`.
+        out: Receives the gradients, `[n, d]`.
+    """
+    parameters = list(trainable_parameters(model).values())
+    flags = [parameter.requires_grad for parameter in parameters]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_()
+        with torch.enable_grad():
+            for row, image, label in zip(out, images, labels, strict=True):
+                loss = F.cross_entropy(model(image[None]), label[None])
+                gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
+                torch.cat([gradient.flatten() for gradient in gradients], out=row)
+    finally:
+        for parameter, flag in zip(parameters, flags, strict=True):
+            parameter.requires_grad_(flag)
+
+
+@torch.no_grad()
+def mixes_no_samples(model: nn.Module, images: Tensor) -> bool:
+    """Return whether a sample's logits stay the same, up to rounding, if another sample of its batch changes.
+
+    Args:
+        model: The model, in eval mode.
+        images: One or more images of the shape that the engine will be called with.
+    """
+    image = images[:1]
+    other = image + 3 if image.is_floating_point() else images[-1:].flip(-1)
+    try:
+        alone, with_other = model(torch.cat([image, image])), model(torch.cat([image, other]))
+    # A model may fail in any way on such images. The vmap engine then reports the error.
+    except Exception:
+        return False
+    return torch.allclose(alone[0], with_other[0], rtol=1e-4, atol=1e-5)
+
+
+def _supports_vmap(model: nn.Module, images: Tensor) -> bool:
+    dimension = sum(parameter.numel() for parameter in trainable_parameters(model).values())
+    labels = torch.zeros(1, dtype=torch.int64, device=images.device)
+    parameter = next(model.parameters())
+    try:
+        _vmap(model, images[:1], labels, parameter.new_empty(1, dimension))
+    except ModelError:
+        return False
+    return True
 
 
 def _vmap(model: nn.Module, images: Tensor, labels: Tensor, out: Tensor) -> None:
