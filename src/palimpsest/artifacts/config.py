@@ -117,6 +117,8 @@ class ArtifactsConfig(CheckpointsConfig):
     retained_truth: str | None = None
     """Retained images of a server's attack, for scoring. They are in the order of the batches, and only scores and
     `palimpsest doctor` use them."""
+    download: bool = False
+    """Download VGG-16's weights if the perceptual loss needs them. If off, the attack runs without it."""
     auxiliary: str
     """Auxiliary samples of the attacker. Images come from a folder of class folders, a .parquet file, a .csv table, a
     known data set, or hf:owner/name for a data set on the hub; other samples from a table of rows or tokens, as in

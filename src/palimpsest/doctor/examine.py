@@ -21,7 +21,7 @@ from palimpsest.doctor.proofs import COMPARED, check_attestation, check_dimensio
 from palimpsest.doctor.server import examine_server
 from palimpsest.gradients import gradient_differences, parameter_count
 from palimpsest.metrics import evaluate
-from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples
+from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples, settle_weights
 from palimpsest.proofs import Proofs, load_proofs
 from palimpsest.randomness import make_generator
 from palimpsest.system.device import pick_device
@@ -41,6 +41,10 @@ def examine(config: ArtifactsConfig, *, folder: Path, data_dir: Path | None = No
         A finding for each check.
     """
     with tempfile.TemporaryDirectory() as scratch:
+        settled = yield from tried("attack", lambda: settle_weights(config))
+        config, changes = settled or (config, ())
+        for change in changes:
+            yield warning("weights", change)
         yield from _Examination(
             config, folder, data_dir, pick_device(config.device), Path(scratch)
         ).findings()

@@ -1,5 +1,6 @@
 """Pipeline of an attack on supplied proofs or gradients: verify, attack, score if the truth is known, report."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import attack_as_auditor
-from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples
+from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples, settle_weights
 from palimpsest.pipeline.stages.scoring import score_attack, score_links
 from palimpsest.pipeline.stages.verification import verify_proofs
+from palimpsest.progress import warn
 from palimpsest.proofs import Proofs
 from palimpsest.runs import Run
 from palimpsest.system.device import pick_device
@@ -52,6 +54,9 @@ def attack(
     """
     device = pick_device(config.device)
     check_attack_on_artifacts(config, config.attack.build())
+    config, changes = settle_weights(config)
+    for change in changes:
+        warn(change)
     # Fail before the attack runs if the vocabulary can't be read.
     words = read_vocabulary(config.vocabulary)
     with Run.open(out, config, console=console or Console(quiet=True), replace=replace) as run:
@@ -60,6 +65,7 @@ def attack(
                 run, attack_gradients(run, config, data_dir=data_dir, device=device), command=command
             )
         artifacts = load_auditor_artifacts(config, folder=run.folder, data_dir=data_dir, device=device)
+        artifacts = dataclasses.replace(artifacts, notes=(*changes, *artifacts.notes))
         check_samples(config.attack.name, config.attack.build(), artifacts.auxiliary)
         view = artifacts.view(device=device, memory_budget=config.memory_budget)
         return finish(run, attack_proofs(run, config, artifacts, view), command=command, words=words)

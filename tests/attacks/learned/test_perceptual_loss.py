@@ -5,7 +5,13 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from palimpsest.attacks.learned.perceptual_loss import VggFeatures, load_vgg_features, perceptual_distance
+from palimpsest.attacks.learned.perceptual_loss import (
+    VggFeatures,
+    cached_vgg,
+    download_vgg,
+    load_vgg_features,
+    perceptual_distance,
+)
 from palimpsest.errors import CheckpointError, ConfigurationError
 from palimpsest.system.torchvision_compat import import_torchvision
 
@@ -58,14 +64,26 @@ def test_rejects_a_file_without_a_layer(tmp_path: Path) -> None:
 
 
 def test_missing_weights_are_not_replaced_by_random_ones(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    requests = 0
+
     def refuse(*_: object, **__: object) -> None:
+        nonlocal requests
+        requests += 1
         raise OSError("no network")
 
     monkeypatch.setattr(import_torchvision().models._api, "load_state_dict_from_url", refuse)
-    with pytest.raises(ConfigurationError, match=r"--attack.vgg-weights, or set --attack.beta 0"):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert cached_vgg().parent == tmp_path / "hub" / "checkpoints"
+    with pytest.raises(
+        ConfigurationError, match=r"missing. Download .* --attack.vgg-weights, or set --attack.beta 0"
+    ):
         load_vgg_features(None)
+    assert requests == 0, "weights are not downloaded unasked"
+    with pytest.raises(ConfigurationError, match=r"can't load \(no network\)"):
+        download_vgg()
+    assert requests == 1
 
 
 def test_real_weights_load(weights_dir: Path) -> None:

@@ -8,7 +8,13 @@ from tests.support.artifacts import NO_MODELS, Make
 from palimpsest.attacks import DRAGD, IGF, ArchitectView, AuditorView, Knowledge, ServerView
 from palimpsest.datasets import ImageSet, RowSet
 from palimpsest.errors import KnowledgeError
-from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_knowledge, check_samples
+from palimpsest.pipeline.stages import preflight
+from palimpsest.pipeline.stages.preflight import (
+    check_attack_on_artifacts,
+    check_knowledge,
+    check_samples,
+    settle_weights,
+)
 
 LABELS = torch.zeros(4, dtype=torch.int64)
 ROWS = RowSet("table", torch.rand(4, 2), LABELS, 1, ("a", "b"))
@@ -78,3 +84,25 @@ def test_rejects_unsuitable_attacks_on_gradients(
     check(served())
     with pytest.raises(KnowledgeError, match=words):
         check(served(**keys))
+
+
+def test_missing_weights_switch_the_perceptual_loss_off_unless_downloads_are_allowed(
+    case: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    downloads: list[str] = []
+    monkeypatch.setattr(preflight, "download_vgg", lambda: downloads.append("vgg"))
+    config = case(attack={"name": "igf", "epochs": 3})
+    assert config.attack.beta > 0
+    settled, notes = settle_weights(config)
+    assert (settled.attack.beta, settled.attack.epochs, downloads) == (0, 3, [])
+    assert "without the perceptual loss" in notes[0]
+    allowed, none = settle_weights(case(attack={"name": "igf"}, download=True))
+    assert (allowed.attack.beta, none, downloads) == (config.attack.beta, (), ["vgg"])
+    for attack in (
+        {"name": "igf", "beta": 0},
+        {"name": "igf", "vgg_weights": "vgg.safetensors"},
+        {"name": "igf-rows"},
+    ):
+        unchanged = case(attack=attack)
+        assert settle_weights(unchanged) == (unchanged, ())

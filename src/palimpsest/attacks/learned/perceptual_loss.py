@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -88,8 +89,8 @@ def load_vgg_features(weights: Path | None) -> VggFeatures:
     """Load VGG-16 with trained weights; random weights are never used in their place.
 
     Args:
-        weights: A safetensors file with VGG-16's first four convolutions. None means torchvision's weights, from its
-            cache or by download.
+        weights: A safetensors file with VGG-16's first four convolutions. None means torchvision's weights from its
+            cache; they are not downloaded.
 
     Returns:
         The network, with frozen weights.
@@ -108,12 +109,34 @@ def load_vgg_features(weights: Path | None) -> VggFeatures:
                 "under torchvision's names."
             )
         return VggFeatures(parameters)
+    path = cached_vgg()
+    if not path.is_file():
+        raise ConfigurationError(
+            f"The perceptual loss needs VGG-16's weights {path}, which are missing. Download {_weights().url} to that "
+            "path, pass a file with --attack.vgg-weights, or set --attack.beta 0."
+        )
+    return VggFeatures(download_vgg())
+
+
+def cached_vgg() -> Path:
+    """Return the path of torchvision's VGG-16 weights in the cache of torch's hub, whether or not they are there."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(_weights().url).name
+
+
+def download_vgg() -> Parameters:
+    """Read torchvision's VGG-16 weights, and download them to the cache of torch's hub if they are missing.
+
+    Raises:
+        ConfigurationError: They can't be downloaded or read.
+    """
     try:
-        models = import_torchvision().models
-        state = models.VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+        return _weights().get_state_dict(progress=False, check_hash=True)
     except (ImportError, OSError, RuntimeError) as error:
         raise ConfigurationError(
             f"The perceptual loss needs VGG-16's weights, which torchvision can't load ({error}). Pass a file with "
             "--attack.vgg-weights, or set --attack.beta 0."
         ) from error
-    return VggFeatures(state)
+
+
+def _weights() -> Any:
+    return import_torchvision().models.VGG16_Weights.IMAGENET1K_V1

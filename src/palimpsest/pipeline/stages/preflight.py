@@ -1,7 +1,8 @@
 """Checks before a run starts: the attacker's knowledge, the kind of samples, the supplied artifacts."""
 
 from palimpsest.artifacts import ArtifactsConfig
-from palimpsest.attacks import ArchitectView, Attack, AuditorView, ServerAttack, ServerView
+from palimpsest.attacks import ArchitectView, Attack, AuditorView, LearnedInversion, ServerAttack, ServerView
+from palimpsest.attacks.learned.perceptual_loss import cached_vgg, download_vgg
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import KnowledgeError
 from palimpsest.registry import ATTACKS
@@ -24,6 +25,36 @@ def check_knowledge(attack: Attack | ServerAttack, view: type[AuditorView | Serv
             f"{type(attack).__name__} needs to know {'; '.join(sorted(missing))}, which {attacker} does not. Choose "
             "another attack."
         )
+
+
+def settle_weights(config: ArtifactsConfig) -> tuple[ArtifactsConfig, tuple[str, ...]]:
+    """Switch the perceptual loss off if its weights are missing and may not be downloaded.
+
+    An attack on local data makes no network connection unless `download` is set.
+
+    Args:
+        config: The artifacts and the attack.
+
+    Returns:
+        The configuration to run, and a note if it differs from the given one.
+
+    Raises:
+        ConfigurationError: `download` is set, and the weights can't be downloaded.
+    """
+    attack = config.attack.build()
+    if not isinstance(attack, LearnedInversion) or not attack.beta or attack.vgg_weights is not None:
+        return config, ()
+    if cached_vgg().is_file():
+        return config, ()
+    if config.download:
+        download_vgg()
+        return config, ()
+    without = type(config.attack).model_validate(config.attack.model_dump() | {"beta": 0.0})
+    note = (
+        "VGG-16's weights are missing, so the attack runs without the perceptual loss (attack.beta 0). Set --download "
+        "to download them, or pass a file with --attack.vgg-weights."
+    )
+    return config.model_copy(update={"attack": without}), (note,)
 
 
 def check_samples(name: str, attack: Attack | ServerAttack, samples: SampleSet) -> None:
