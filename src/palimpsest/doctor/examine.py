@@ -43,11 +43,11 @@ def examine(config: ArtifactsConfig, *, folder: Path, data_dir: Path | None = No
     with tempfile.TemporaryDirectory() as scratch:
         settled = yield from tried("attack", lambda: settle_weights(config))
         config, changes = settled or (config, ())
-        for change in changes:
-            yield warning("weights", change)
         yield from _Examination(
             config, folder, data_dir, pick_device(config.device), Path(scratch)
         ).findings()
+        for change in changes:
+            yield warning("weights", change)
 
 
 @dataclass(frozen=True)

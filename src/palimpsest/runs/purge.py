@@ -29,6 +29,11 @@ class Purge:
         bytes: Their total size.
         shared: Removed files that still exist elsewhere, because another run folder has a hard link to them.
         kept: Files that were kept.
+
+    Example:
+        >>> result = Purge(removed=("report.html",), bytes=1024, shared=(), kept=("metrics.json",))
+        >>> result.removed
+        ('report.html',)
     """
 
     removed: tuple[str, ...]
