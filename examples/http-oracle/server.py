@@ -214,7 +214,7 @@ def main() -> None:
             arguments.model_arguments,
             original=arguments.original,
             unlearned=arguments.unlearned,
-            shape=tuple(arguments.shape),
+            samples=torch.rand(2, *arguments.shape),
             classes=1,
             mean=arguments.mean,
             std=arguments.std,

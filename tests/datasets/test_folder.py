@@ -164,3 +164,12 @@ def test_class_names_that_are_not_utf8_are_escaped_and_still_found(tmp_path):
     assert source.class_names == ("F\\xfc\\xdfe", "H\\xe4nde")
     turned = ImageFolder(tmp_path / "set", names=(*reversed(source.class_names), "other"))
     assert turned.read_all().labels.tolist() == [0, 1]
+
+
+def test_rejects_a_class_folder_that_is_a_link(tmp_path):
+    # Followed, a link such as ".." would make a class of everything beside the folder.
+    (tmp_path / "set" / "cat").mkdir(parents=True)
+    Image.new("L", (8, 8)).save(tmp_path / "set" / "cat" / "0.png")
+    (tmp_path / "set" / "dog").symlink_to("..")
+    with pytest.raises(DatasetError, match="dog is a link to a folder"):
+        ImageFolder(tmp_path / "set").read_all()

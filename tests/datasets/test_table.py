@@ -127,3 +127,9 @@ def test_reads_tables_as_spreadsheets_and_pandas_write_them(tmp_path: Path, text
     assert rows.columns == ("a", "b")
     assert rows.rows.tolist() == [[1.5, 2.0], [-0.5, 1000.0]]
     assert rows.labels.tolist() == [0, 1]
+
+
+def test_rejects_column_names_that_are_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"h\xf6he,label\n1.5,0\n")
+    with pytest.raises(DatasetError, match="Save it as CSV in UTF-8"):
+        read_table(tmp_path / "a.csv")

@@ -99,7 +99,7 @@ def test_answers_are_the_gradient_differences(
         {},
         original=Path("original.pt"),
         unlearned=Path("unlearned.safetensors"),
-        shape=SHAPE,
+        samples=torch.rand(2, *SHAPE),
         classes=10,
         mean=[0.3],
         std=[0.38],

@@ -56,9 +56,13 @@ def find_dialect(path: Path) -> Dialect:
     Raises:
         DatasetError: The file is empty.
         OSError: The file can't be read.
+        ValueError: The header is not UTF-8.
     """
     with path.open("rb") as file:
-        beginning = file.read(_LONGEST_HEADER).decode("utf-8-sig", errors="replace")
+        content = file.read(_LONGEST_HEADER)
+    # Later rows may be cut in the middle of a character, but the names of the columns have to be exact.
+    content.partition(b"\n")[0].decode("utf-8-sig")
+    beginning = content.decode("utf-8-sig", errors="replace")
     separator = max(_SEPARATORS, key=lambda one: _agreement(beginning, one))
     rows = _rows(beginning, separator)
     if not rows:

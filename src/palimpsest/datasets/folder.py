@@ -166,6 +166,8 @@ def _walk(folder: Path) -> list[Path]:
     """Return all files below a folder in torchvision's order; links to folders are not followed."""
     if not folder.is_dir():
         return []
+    if folder.is_symlink():
+        raise DatasetError(f"{folder} is a link to a folder. Replace it by the folder itself.")
     folders = sorted(os.walk(folder, onerror=_raise))
     return [Path(parent, name) for parent, _, names in folders for name in sorted(names)]
 

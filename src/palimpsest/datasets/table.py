@@ -77,6 +77,8 @@ def _read_csv(path: Path) -> pa.Table | None:
         table = arrow_csv.read_csv(
             path, parse_options=dialect.parse_options(), convert_options=dialect.convert_options()
         )
+        if not _holds_samples(table.column_names, path):
+            return None
         if dialect.has_index:
             warn(f"{path}: the first column has no name. It was left out as the index of the rows.")
             table = table.drop_columns([table.column_names[0]])

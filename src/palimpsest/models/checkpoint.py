@@ -27,9 +27,7 @@ def load_checkpoint(path: Path, network: nn.Module, *, twin: nn.Module | None = 
         twin: As for `match_names`.
 
     Raises:
-        CheckpointError: The file can't be read, its state dict does not fit the network, or a tensor of the state
-            dict is
-            not dense or contains NaN or infinity.
+        CheckpointError: The file can't be read, or its state dict does not fit the network.
         ResourceError: The file's content does not fit into memory.
     """
     try:
@@ -37,12 +35,6 @@ def load_checkpoint(path: Path, network: nn.Module, *, twin: nn.Module | None = 
     except CheckpointError as error:
         text = str(error)
         raise CheckpointError(text if str(path) in text else f"{path}: {text}") from error
-    for name, value in matched.parameters.items():
-        if value.is_floating_point() and not value.isfinite().all():
-            raise CheckpointError(
-                f"The tensor {name[:_LONGEST]!r} of {path} contains NaN or infinity. The training diverged, or the "
-                "file is damaged."
-            )
     return matched
 
 
@@ -57,12 +49,17 @@ def read_checkpoint(path: Path) -> list[StateDict]:
         The state dicts, at any depth of the file's content; outer ones first.
 
     Raises:
-        CheckpointError: The file is missing, damaged, empty or of another tool, or a tensor is not dense.
+        CheckpointError: The file is missing, damaged, empty, of another tool or without a state dict, or a tensor is not
+            dense or contains NaN or infinity.
         ResourceError: The file's content does not fit into memory.
     """
     if path.is_dir():
         return read_checkpoint(file_in_folder(path))
     states = find_state_dicts(read_shards(path, _read_file) if is_index(path) else _read_file(path))
+    if not states:
+        raise CheckpointError(
+            f"{path} holds no state dict. Save `model.state_dict()`, a mapping from names to tensors."
+        )
     for state in states:
         for name, value in state.tensors.items():
             if not _is_dense(value):
@@ -70,6 +67,11 @@ def read_checkpoint(path: Path) -> list[StateDict]:
                     f"The tensor {name[:_LONGEST]!r} of {path} is not a dense array of numbers. It is sparse, nested, "
                     "quantized, an 8-bit float, on the meta device, or an expanded view. Save it as a contiguous "
                     "float32 tensor."
+                )
+            if value.is_floating_point() and not value.isfinite().all():
+                raise CheckpointError(
+                    f"The tensor {name[:_LONGEST]!r} of {path} contains NaN or infinity. The training diverged, or "
+                    "the file is damaged."
                 )
     return states
 
