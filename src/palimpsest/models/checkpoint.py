@@ -49,8 +49,8 @@ def read_checkpoint(path: Path) -> list[StateDict]:
         The state dicts, at any depth of the file's content; outer ones first.
 
     Raises:
-        CheckpointError: The file is missing, damaged, empty, of another tool or without a state dict, or a tensor is not
-            dense or contains NaN or infinity.
+        CheckpointError: The file is missing, damaged, empty, of another tool or without a state dict, or a tensor is
+            not dense or contains NaN or infinity.
         ResourceError: The file's content does not fit into memory.
     """
     if path.is_dir():
