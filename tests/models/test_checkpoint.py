@@ -2,6 +2,7 @@ import argparse
 import collections
 import json
 import pickle
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,3 +173,12 @@ def test_rejects_missing_files_and_values(tmp_path: Path, state: dict[str, torch
     torch.save(state, tmp_path / "b.pt")
     with pytest.raises(CheckpointError, match=r"'0.bias' of .* contains NaN or infinity"):
         load_checkpoint(tmp_path / "b.pt", network())
+
+
+def test_a_pickle_that_names_classes_without_end_is_rejected_quickly(tmp_path: Path) -> None:
+    names = b"".join(b"cm\nn%d\n0" % index for index in range(200_000))
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02" + names + b"N.")
+        archive.writestr("a/version", b"3\n")
+    with pytest.raises(CheckpointError, match="names more than 1,000 classes"):
+        read_checkpoint(tmp_path / "a.pt")

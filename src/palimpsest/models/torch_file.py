@@ -16,6 +16,7 @@ from palimpsest.system.memory import require_room
 
 _LARGEST_PICKLE = 2**24
 _LONGEST_TEXT = 1024
+_MOST_CLASSES = 1000
 
 
 def read_torch_file(path: Path) -> object:
@@ -133,6 +134,7 @@ class _Placeholder(dict[Any, Any]):
 class _Mapping:
     """Stand-in for a class of mappings: torch's reader puts items into plain mappings only."""
 
+    # Not an instance of this class on purpose: torch's reader checks the exact type.
     def __new__(cls, *_: object, **__: object) -> "OrderedDict[Any, Any]":  # type: ignore[misc]
         """Return an empty mapping."""
         return OrderedDict()
@@ -153,10 +155,20 @@ class _DryRun(pickle.Unpickler):
         """Read from a file in memory."""
         super().__init__(file)
         self.stand_ins: dict[str, type] = {}
+        self._placeholders: dict[str, type[_Placeholder]] = {}
 
     def find_class(self, module: str, name: str) -> type[_Placeholder]:
         """Return a placeholder, which notes how it is filled, instead of importing the class."""
-        full, stand_ins = f"{module}.{name}", self.stand_ins
+        full = f"{module}.{name}"
+        if full not in self._placeholders:
+            # Making a class takes long, and a hostile pickle can name millions; a checkpoint names a few dozen.
+            if len(self._placeholders) == _MOST_CLASSES:
+                raise ValueError(f"it names more than {_MOST_CLASSES:,} classes")
+            self._placeholders[full] = self._make_placeholder(full)
+        return self._placeholders[full]
+
+    def _make_placeholder(self, full: str) -> type[_Placeholder]:
+        stand_ins = self.stand_ins
 
         class Noting(_Placeholder):
             def __setitem__(self, key: object, value: object) -> None:
