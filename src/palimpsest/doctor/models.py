@@ -54,10 +54,10 @@ def examine_models(
         if matched is not None:
             yield from check_names(which, matched)
         states.append(None if matched is None else matched.parameters)
-    if states[0] is not None and states[1] is not None:
-        yield from check_pair(states[0], states[1])
-    if states[0] is None or states[1] is None:
+    before, after = states
+    if before is None or after is None:
         return None
+    yield from check_pair(before, after)
     models = yield from tried("model", lambda: models_of(config, images, device=device))
     if models is not None:
         yield from check_layers(models.original, images.inputs[0].numel())

@@ -59,8 +59,9 @@ class BatchedGradients:
         """
         rules = map(find_batched_rule, self._layers.values())
         traced = copy.deepcopy(self._network)
+        trained = {name for name, _ in self._parameters}
         for name, parameter in traced.named_parameters():
-            parameter.requires_grad_(name in dict(self._parameters))
+            parameter.requires_grad_(name in trained)
         return all(rule is not None for rule in rules) and Layerwise(traced).supports(images)
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:

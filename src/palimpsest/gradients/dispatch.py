@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from palimpsest.errors import ModelError
 from palimpsest.gradients.layerwise import Layerwise
-from palimpsest.gradients.trainable import trainable_parameters
+from palimpsest.gradients.trainable import parameter_count, trainable_parameters
 from palimpsest.storage import Parameters
 
 GradientEngine = Callable[[Tensor, Tensor, Tensor], None]
@@ -124,11 +124,10 @@ def mixes_no_samples(model: nn.Module, images: Tensor) -> bool:
 
 
 def _supports_vmap(model: nn.Module, images: Tensor) -> bool:
-    dimension = sum(parameter.numel() for parameter in trainable_parameters(model).values())
     labels = torch.zeros(1, dtype=torch.int64, device=images.device)
     parameter = next(model.parameters())
     try:
-        _vmap(model, images[:1], labels, parameter.new_empty(1, dimension))
+        _vmap(model, images[:1], labels, parameter.new_empty(1, parameter_count(model)))
     except ModelError:
         return False
     return True

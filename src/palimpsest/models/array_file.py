@@ -43,18 +43,8 @@ def read_npz(path: Path) -> list[Tensor] | dict[str, Tensor]:
             require_room(path, sum(entry.file_size for entry in entries))
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: as_tensor(stored[name]) for name in stored.files}
-    except CheckpointError:
-        raise
-    # NumPy and zipfile raise errors of many types at a damaged file.
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        KeyError,
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+    # NumPy and zipfile raise errors of many types at a damaged file; RuntimeError covers encryption and unknown methods.
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, RuntimeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise CheckpointError(
             f"{path} can't be read as an .npz archive ({reason}): save arrays of numbers with numpy.savez."

@@ -139,9 +139,8 @@ def as_classifier(model: nn.Module, samples: Tensor) -> nn.Module:
             else ("samples", "Pass samples")
         )
         raise ModelError(
-            f"{type(bare(model)).__name__} can't take {kind} of shape {tuple(samples.shape[1:])} "
-            f"({reason}). {remedy} of "
-            "the shape that the network was trained on."
+            f"{type(bare(model)).__name__} can't take {kind} of shape {tuple(samples.shape[1:])} ({reason}). "
+            f"{remedy} of the shape that the network was trained on."
         ) from error
     require_deterministic(classifier, batch)
     return classifier

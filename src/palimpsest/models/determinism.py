@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from palimpsest.errors import ModelError
 
-_MOST = 256
-
 
 def require_deterministic(model: nn.Module, samples: Tensor) -> None:
     """Reject a network that is random in evaluation mode: a proof of it can't be repeated.
@@ -20,31 +18,29 @@ def require_deterministic(model: nn.Module, samples: Tensor) -> None:
 
     Args:
         model: In evaluation mode, returning logits `[n, classes]`.
-        samples: Samples `[n, ...]` on the model's device; the first 256 are used.
+        samples: Samples `[n, ...]` on the model's device.
 
     Raises:
         ModelError: The network draws random numbers, or its outputs differ between two passes.
     """
-    batch = samples[:_MOST]
     python, numpy = random.getstate(), np.random.get_state()
-    devices = [batch.device] if batch.is_cuda else []
+    devices = [samples.device] if samples.is_cuda else []
     try:
         with torch.random.fork_rng(devices=devices), torch.no_grad():
-            _seed(1, batch)
-            before = _states(batch)
-            first = model(batch)
-            drawn = before != _states(batch)
-            _seed(2, batch)
-            second = model(batch)
+            _seed(1, samples)
+            before = _states(samples)
+            first = model(samples)
+            drawn = before != _states(samples)
+            _seed(2, samples)
+            second = model(samples)
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
     if drawn or not torch.equal(first.nan_to_num(), second.nan_to_num()):
         change = float((first - second).abs().max())
         raise ModelError(
-            f"{type(model).__name__} is random in evaluation mode: "
-            f"{'it draws random numbers, and ' if drawn else ''}two "
-            f"passes of the same samples differ by up to {change:.3g}. Make it depend on self.training, as in "
+            f"{type(model).__name__} is random in evaluation mode: {'it draws random numbers, and ' if drawn else ''}"
+            f"two passes of the same samples differ by up to {change:.3g}. Make it depend on self.training, as in "
             "F.dropout(x, p, training=self.training)."
         )
 

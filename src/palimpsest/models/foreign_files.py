@@ -50,5 +50,6 @@ def _is_torchscript(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    # zipfile raises NotImplementedError for archives of later versions; whatever it is, its reader reports it.
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return False

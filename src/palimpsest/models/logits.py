@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from palimpsest.errors import ModelError
 from palimpsest.models.normalized import Normalized
 
-Output = Literal["tensor", "key", "attribute", "single"]
+Output = Literal["tensor", "key", "attribute"]
 
 
 class Logits(nn.Module):

@@ -63,7 +63,7 @@ def read_shards(path: Path, read: Callable[[Path], Any]) -> dict[str, Tensor]:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise CheckpointError(
             f"{path} can't be read as the index of a checkpoint ({reason}): give the index that was saved "
-            f"with the shards."
+            "with the shards."
         ) from error
     tensors: dict[str, Tensor] = {}
     for name in sorted(set(places.values())):
