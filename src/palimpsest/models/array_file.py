@@ -43,7 +43,7 @@ def read_npz(path: Path) -> list[Tensor] | dict[str, Tensor]:
             require_room(path, sum(entry.file_size for entry in entries))
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: as_tensor(stored[name]) for name in stored.files}
-    # NumPy and zipfile raise errors of many types at a damaged file; RuntimeError covers encryption and unknown methods.
+    # NumPy and zipfile raise errors of many types at a damaged file; RuntimeError is an encrypted or unknown method.
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, RuntimeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise CheckpointError(
