@@ -143,6 +143,7 @@ class _Mapping:
 class _List:
     """Stand-in for a class of lists: torch's reader appends items to plain lists only."""
 
+    # Not an instance of this class, for the same reason.
     def __new__(cls, *_: object, **__: object) -> list[Any]:  # type: ignore[misc]
         """Return an empty list."""
         return []
