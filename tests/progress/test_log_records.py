@@ -17,6 +17,12 @@ from palimpsest.progress.trackers.tracker import Tracker
 from palimpsest.runs import Run
 
 
+@pytest.fixture(autouse=True)
+def default_level(caplog: pytest.LogCaptureFixture) -> None:
+    """Libraries that earlier tests import may have lowered the root logger's level."""
+    caplog.set_level(logging.WARNING, logger="palimpsest")
+
+
 def records(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     return [(level, text) for name, level, text in caplog.record_tuples if name == "palimpsest"]
 
