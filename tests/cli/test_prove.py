@@ -60,7 +60,7 @@ def test_rejects_a_missing_checkpoint_and_writes_nothing(
 
 
 def test_the_metadata_say_how_the_images_were_read(command: list[Any], tmp_path: Path) -> None:
-    for label in range(10):
+    for label in range(2):
         (tmp_path / "set" / str(label)).mkdir(parents=True)
         picture = Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * (100 + label))
         picture.save(tmp_path / "set" / str(label) / "ann.png")
@@ -69,11 +69,11 @@ def test_the_metadata_say_how_the_images_were_read(command: list[Any], tmp_path:
     assert run(*command, "--white-level", "4095") == 0
     metadata = load_proofs(command[-1]).metadata
     assert json.loads(metadata["image_reading"]) == {
-        "images": 10,
-        "bit_depth": {"16": 10},
+        "images": 2,
+        "bit_depth": {"16": 2},
         "white_level": 4095,
         "orientation": "ignore",
-        "changes": {"clipped at the white level": 10},
+        "changes": {"clipped at the white level": 2},
         "skipped": {"without an image's suffix": 1},
     }
     assert "ann" not in str(metadata)

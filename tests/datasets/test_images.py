@@ -119,5 +119,5 @@ def test_eight_bit_color_becomes_gray_as_by_pillow():
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     images = torch.from_numpy(pixels).movedim(2, 0)[None].float() / 255
     gray = convert_channels(ImageSet("set", images, torch.zeros(1, dtype=torch.int64), 1), 1)
-    expected = np.asarray(Image.fromarray(pixels).convert("L"))
+    expected = np.array(Image.fromarray(pixels).convert("L"))
     assert torch.equal(gray.images[0, 0], torch.from_numpy(expected) / 255)

@@ -1,7 +1,7 @@
 """Decoding of image files into one float32 tensor, without a second copy of it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -78,19 +78,11 @@ def decode_images(
         DatasetError: There are no images, one can't be read, or sizes differ; the message names the first such image.
         ResourceError: The images do not fit into memory.
     """
-    decoding = decoding or Decoding()
+    decoding, record = decoding or Decoding(), record or ReadingRecord()
     pixels: list[np.ndarray] = []
-    # A list may name a file many times. It is decoded once, and counted each time.
-    known: dict[Path, _Decoded] = {}
     first, total_bytes, next_check = "", 0, _CHECK_BYTES
     changed = list[tuple[str, str]]()
-    for name, file in files:
-        place = readable(name)
-        image = known.get(file) if isinstance(file, Path) else None
-        if image is None:
-            image = _decode(place, file, size, decoding)
-            if isinstance(file, Path):
-                known[file] = image
+    for place, image in _decode_each(files, size, decoding):
         first = first or place
         if pixels and image.pixels.shape[:2] != pixels[0].shape[:2]:
             raise DatasetError(
@@ -99,9 +91,8 @@ def decode_images(
             )
         pixels.append(image.pixels)
         changed += [(change, place) for change in image.changes]
-        if record is not None:
-            record.depths[image.depth] += 1
-            record.changes.update(image.changes)
+        record.depths[image.depth] += 1
+        record.changes.update(image.changes)
         total_bytes += image.pixels.nbytes
         if total_bytes >= next_check:
             next_check = 2 * total_bytes
@@ -112,6 +103,21 @@ def decode_images(
     _require_pixels(len(pixels), 4 * total_bytes)
     report_changes(changed, len(pixels))
     return _to_tensor(pixels)
+
+
+def _decode_each(
+    files: Iterable[Encoded], size: Size | None, decoding: Decoding
+) -> Iterator[tuple[str, _Decoded]]:
+    """Yield the name of each image and the image. A list may name a file many times; it is decoded once."""
+    known: dict[Path, _Decoded] = {}
+    for name, file in files:
+        place = readable(name)
+        image = known.get(file) if isinstance(file, Path) else None
+        if image is None:
+            image = _decode(place, file, size, decoding)
+            if isinstance(file, Path):
+                known[file] = image
+        yield place, image
 
 
 def scale(image: Image.Image, size: Size | None) -> Image.Image:
