@@ -95,7 +95,7 @@ def _numpy(named: bool) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         arrays = {name: value.numpy() for name, value in _state(trained()).items()}
         if named:
-            np.savez(folder / "model.npz", **arrays)
+            np.savez(folder / "model.npz", allow_pickle=False, **arrays)
         else:
             np.savez(folder / "model.npz", *arrays.values())
         return folder / "model.npz"

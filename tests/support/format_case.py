@@ -29,7 +29,7 @@ class FormatCase:
 
     @property
     def outcome(self) -> str:
-        """What happens to the file, in Markdown."""
+        """The result of reading the file, in Markdown."""
         if self.refusal:
             return f"refused: “{self.refusal}”"
         return f"read; reported: “{self.note}”" if self.note else "read"

@@ -93,7 +93,7 @@ class CheckpointsConfig(RunConfig):
 
     @property
     def decoding(self) -> Decoding:
-        """How image files are read."""
+        """The choices for the reading of image files."""
         return Decoding(self.white_level, self.exif_orientation)
 
 

@@ -1,4 +1,4 @@
-"""How image files are read where there are several honest ways, and a record of what was read."""
+"""Choices for the reading of image files, and a record of the files that were read."""
 
 import json
 from collections import Counter
@@ -76,7 +76,7 @@ _MESSAGES = {
     "orientation ignored": "have an EXIF orientation. It is not applied, as in torchvision's ImageFolder. If the "
     "federation turned its images, set exif_orientation to apply",
 }
-"""What is said about each change that loses something."""
+"""The message for each change that loses something."""
 
 
 def report_changes(found: Iterable[tuple[str, str]], total: int) -> None:
