@@ -216,10 +216,7 @@ def _attempt(
     if removed - {"", _RECORD}:
         count = f"{len(names) - len(outside):,} name{'s' * (len(names) - len(outside) > 1)}"
         notes = [f"removed the prefix {listed(sorted(removed - {''}), quoted=True)} from {count}", *notes]
-    if shortened:
-        notes.append(
-            f"removed the components of wrappers inside of {shortened:,} name{'s' * (shortened > 1)}"
-        )
+    notes += [f"removed the components of wrappers inside of {shortened:,} names"] * bool(shortened)
     unstored = {name for name, _ in expectation.network.named_buffers()} - expectation.tensors.keys()
     kept = {
         name: value
