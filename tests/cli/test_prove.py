@@ -1,8 +1,11 @@
+import json
 import stat
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.support.command_line import json_lines, outcome, run
 
 from palimpsest.proofs import load_proofs
@@ -54,3 +57,23 @@ def test_rejects_a_missing_checkpoint_and_writes_nothing(
     assert code == 2
     assert "missing.safetensors" in error
     assert not command[-1].exists()
+
+
+def test_the_metadata_say_how_the_images_were_read(command: list[Any], tmp_path: Path) -> None:
+    for label in range(2):
+        (tmp_path / "set" / str(label)).mkdir(parents=True)
+        picture = Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * (100 + label))
+        picture.save(tmp_path / "set" / str(label) / "ann.png")
+    (tmp_path / "set" / "0" / "ann.txt").touch()
+    command[command.index("--samples") + 1] = tmp_path / "set"
+    assert run(*command, "--white-level", "4095") == 0
+    metadata = load_proofs(command[-1]).metadata
+    assert json.loads(metadata["image_reading"]) == {
+        "images": 2,
+        "bit_depth": {"16": 2},
+        "white_level": 4095,
+        "orientation": "ignore",
+        "changes": {"clipped at the white level": 2},
+        "skipped": {"without an image's suffix": 1},
+    }
+    assert "ann" not in str(metadata)

@@ -1,13 +1,18 @@
+import os
+import re
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps
+from tests.support.image_formats import IMAGE_FORMATS, ImageFormat
 from tests.support.warnings import Warnings
 
 from palimpsest.datasets import decode_images
+from palimpsest.datasets.reading import Decoding, ReadingRecord
 from palimpsest.errors import DatasetError, ResourceError
 from palimpsest.progress import with_callbacks
 
@@ -33,36 +38,73 @@ def test_equals_decoding_one_image_at_a_time(encode, pictures):
     assert torch.equal(decoded, expected)
 
 
+@pytest.mark.parametrize("form", IMAGE_FORMATS, ids=str)
+def test_every_format_is_read_as_by_pillow_or_refused(form: ImageFormat, tmp_path: Path) -> None:
+    path, warnings = form.write(tmp_path), Warnings()
+    if form.refusal:
+        with pytest.raises(DatasetError, match=re.escape(form.refusal)):
+            decode_images([("it", path)], decoding=form.decoding)
+        return
+    with with_callbacks(warnings):
+        decoded = decode_images([("it", path)], decoding=form.decoding)[0]
+    with Image.open(path) as image:
+        if form.values is not None:
+            white = np.float32(form.decoding.white_level)
+            expected = torch.from_numpy(form.values.astype(np.float32) / white)[None]
+        else:
+            turned = ImageOps.exif_transpose(image) if form.decoding.orientation == "apply" else image
+            # torchvision's ImageFolder calls convert("RGB"); of gray pixels that repeats the ones of "L".
+            expected = as_tensor(turned.convert("RGB"))
+    assert torch.equal(decoded.expand(expected.shape), expected)
+    assert [form.note in message for message in warnings.messages] == [True] * bool(form.note)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA"])
 def test_gray_stays_one_channel(encode, mode):
     image = Image.fromarray(GRADIENT).convert(mode)
     assert torch.equal(decode_images([("it", encode(image))])[0], as_tensor(image.convert("L")))
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK"])
-def test_color_becomes_three_channels(encode, mode):
-    image = color().convert(mode)
-    decoded = decode_images([("it", encode(image, "TIFF" if mode == "CMYK" else "PNG"))])
-    assert torch.equal(decoded[0], as_tensor(image.convert("RGB")))
+def test_deep_and_shallow_images_are_mixed_and_scaled(encode):
+    deep = Image.fromarray((GRADIENT.astype(np.uint16)) * 257)
+    files = [("a", encode(deep)), ("b", encode(GRADIENT))]
+    decoded = decode_images(files, decoding=Decoding(white_level=65_535))
+    assert torch.equal(decoded[0], decoded[1])
+    scaled = decode_images(files, (3, 4), decoding=Decoding(white_level=65_535))
+    # Pillow rounds 8-bit pixels after each of the two passes.
+    torch.testing.assert_close(scaled[0], scaled[1], atol=1.01 / 255, rtol=0)
 
 
-def test_reads_a_transparent_palette_without_a_warning(encode):
-    image = color().convert("P")
-    image.info["transparency"] = bytes(range(256))
-    assert torch.equal(
-        decode_images([("it", encode(image))])[0], as_tensor(color().convert("P").convert("RGB"))
-    )
+def test_a_pixel_that_is_not_a_number_is_refused(encode):
+    broken = Image.fromarray(np.full((2, 2), np.nan, np.float32))
+    with pytest.raises(DatasetError, match="a pixel is not a finite number"):
+        decode_images([("it", encode(broken, "TIFF"))], decoding=Decoding(1))
 
 
-def test_sixteen_bit_gray_keeps_the_upper_eight_bits(encode):
-    image = Image.fromarray(GRADIENT.astype(np.uint16) * 256 + 77)
-    assert torch.equal(decode_images([("it", encode(image))])[0, 0], torch.from_numpy(GRADIENT).float() / 255)
+@pytest.mark.parametrize(
+    ("image", "kind", "depth"),
+    [
+        (Image.fromarray(GRADIENT), "PNG", 8),
+        (Image.fromarray(GRADIENT).convert("1"), "PNG", 1),
+        (Image.fromarray(GRADIENT).convert("1"), "TIFF", 1),
+        (Image.fromarray(GRADIENT.astype(np.uint16)), "PNG", 16),
+        (Image.fromarray(GRADIENT.astype(np.uint16)), "TIFF", 16),
+        (Image.fromarray(GRADIENT.astype(np.uint16)), "PPM", 16),
+        (Image.fromarray(GRADIENT.astype(np.float32)), "TIFF", 32),
+        (Image.fromarray(GRADIENT), "JPEG", 8),
+    ],
+)
+def test_the_record_has_bit_depths(encode, image, kind, depth):
+    record = ReadingRecord()
+    decode_images([("it", encode(image, kind))], decoding=Decoding(255), record=record)
+    assert record.depths == {depth: 1}
 
 
-@pytest.mark.parametrize("pixels", [GRADIENT.astype(np.int32), GRADIENT.astype(np.float32)])
-def test_rejects_pixels_of_unknown_range(encode, pixels):
-    with pytest.raises(DatasetError, match=r"it can't be read as an image .* save it with 8 bits"):
-        decode_images([("it", encode(Image.fromarray(pixels), "TIFF"))])
+def test_names_that_are_not_utf8_can_be_written(tmp_path):
+    file = tmp_path / os.fsdecode(b"H\xe4nde.png")
+    file.write_bytes(b"x")
+    with pytest.raises(DatasetError, match=r"H\\xe4nde\.png can't be read"):
+        decode_images([(str(file), file)])
 
 
 def test_repeats_gray_images_among_color_images(encode):
@@ -144,7 +186,7 @@ def test_turns_images_upright_as_the_hub_does_or_reports_that_it_does_not(orient
     expected = np.array(ImageOps.exif_transpose(Image.open(BytesIO(file.getvalue()))))
     warnings = Warnings()
     with with_callbacks(warnings):
-        upright = decode_images([("a", file.getvalue())], upright=True)
+        upright = decode_images([("a", file.getvalue())], decoding=Decoding(orientation="apply"))
         stored = decode_images([("a", file.getvalue())])
     assert torch.equal(upright[0, 0], torch.from_numpy(expected) / 255)
     assert torch.equal(stored[0, 0], torch.from_numpy(np.array(picture)) / 255)

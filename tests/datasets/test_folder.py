@@ -1,13 +1,17 @@
+import json
 import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.support.image_formats import IMAGE_FORMATS
 from tests.support.warnings import Warnings
 
 from palimpsest.datasets.folder import SUFFIXES, ImageFolder
+from palimpsest.datasets.reading import Decoding
 from palimpsest.datasets.split import split_rows
 from palimpsest.errors import DatasetError
 from palimpsest.progress import with_callbacks
@@ -150,8 +154,11 @@ def test_walks_folders_in_the_order_of_torchvision_and_names_skipped_files(tmp_p
     assert torch.equal(images.images, torch.stack(expected))
     assert images.labels.tolist() == [label for _, label in reference]
     assert len(warnings.messages) == 1
-    assert "2 files that were skipped" in warnings.messages[0]
-    assert "cat/notes.txt, dog/.hidden.png" in warnings.messages[0]
+    assert "2 files or folders were skipped" in warnings.messages[0]
+    assert (
+        "1 hidden, such as dog/.hidden.png; 1 without an image's suffix, such as cat/notes.txt"
+        in warnings.messages[0]
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux")
@@ -173,3 +180,50 @@ def test_rejects_a_class_folder_that_is_a_link(tmp_path):
     (tmp_path / "set" / "dog").symlink_to("..")
     with pytest.raises(DatasetError, match="dog is a link to a folder"):
         ImageFolder(tmp_path / "set").read_all()
+
+
+def test_counts_what_is_skipped_without_naming_it_in_the_record(tmp_path, pictures, write_folder):
+    write_folder(tmp_path / "train", {"a": pictures(2), ".git": pictures(1)})
+    write_folder(tmp_path / "test", {"a": pictures(1)})
+    write_folder(tmp_path / "validation", {"a": pictures(1)})
+    write_folder(tmp_path / "train" / "a" / ".ipynb_checkpoints", {"x": pictures(1)})
+    for name in ("README.md", "train/labels.txt", "test/a/Thumbs.db", "train/a/._0.png"):
+        (tmp_path / name).touch()
+    warnings = Warnings()
+    with with_callbacks(warnings):
+        images = ImageFolder(tmp_path).read_all()
+    assert len(images) == 3
+    expected = {"hidden": 3, "outside of the class folders": 3, "without an image's suffix": 1}
+    assert images.reading is not None
+    assert images.reading.skipped == expected
+    assert json.loads(images.reading.to_json())["skipped"] == expected
+    assert "Thumbs" not in images.reading.to_json()
+    assert len(warnings.messages) == 2
+    assert "6 files or folders were skipped" in warnings.messages[0]
+    assert "3 outside of the class folders, such as README.md" in warnings.messages[0]
+    assert "1 without an image's suffix, such as test/a/Thumbs.db" in warnings.messages[1]
+
+
+def test_every_format_in_a_folder_is_read_as_by_torchvision(tmp_path):
+    torchvision = import_torchvision()
+    forms = [form for form in IMAGE_FORMATS if form.decoding.white_level in (None, 255)]
+    forms = [
+        form
+        for form in forms
+        if not form.refusal and form.decoding.orientation is None and form.values is None
+    ]
+    for number, form in enumerate(forms):
+        folder = tmp_path / f"{number:03}"
+        folder.mkdir()
+        form.write(folder)
+    warnings = Warnings()
+    with with_callbacks(warnings):
+        images = ImageFolder(tmp_path, decoding=Decoding(255)).read_all(size=(6, 6))
+    reference = torchvision.datasets.ImageFolder(str(tmp_path), is_valid_file=lambda path: True)
+    expected = [np.asarray(image.resize((6, 6), Image.Resampling.BICUBIC)) for image, _ in reference]
+    difference = images.images - torch.from_numpy(np.stack(expected)).movedim(3, 1) / 255
+    assert difference.abs().max() == 0
+    assert images.reading is not None
+    assert sum(images.reading.depths.values()) == len(forms)
+    assert images.reading.changes["first frame of several"] == 4
+    assert len(warnings.messages) == 5

@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from palimpsest.datasets import ImageSet
 from palimpsest.datasets.images import check_labels, convert_channels
@@ -111,3 +113,11 @@ def test_converts_between_gray_and_color():
     assert torch.allclose(gray.images[:, 0], expected, atol=1e-6)
     assert torch.equal(convert_channels(gray, 3).images, gray.images.repeat(1, 3, 1, 1))
     assert convert_channels(gray, 1) is gray
+
+
+def test_eight_bit_color_becomes_gray_as_by_pillow():
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    images = torch.from_numpy(pixels).movedim(2, 0)[None].float() / 255
+    gray = convert_channels(ImageSet("set", images, torch.zeros(1, dtype=torch.int64), 1), 1)
+    expected = np.array(Image.fromarray(pixels).convert("L"))
+    assert torch.equal(gray.images[0, 0], torch.from_numpy(expected) / 255)

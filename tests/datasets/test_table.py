@@ -1,11 +1,16 @@
 from pathlib import Path
+from typing import Any
 
+import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+from tests.support.warnings import Warnings
 
 from palimpsest.datasets import RowSet, TokenSet, read_table
 from palimpsest.errors import DatasetError, ResourceError
+from palimpsest.progress import with_callbacks
 
 
 def write(path: Path, text: str) -> Path:
@@ -45,20 +50,33 @@ def test_ignores_tables_of_images(tmp_path: Path, column: str) -> None:
         ("a,b\n1,2\n", "needs the column 'label'"),
         ("a,label\n", "no rows"),
         ("label\n0\n", "only the column 'label'"),
-        ("a,label\nred,0\n", "'a' of .* holds string"),
-        ("a,label\n1,0\n,1\n", "Row 1 .* no finite number in the column 'a'"),
-        ("a,label\ninf,0\n", "Row 0 .* no finite number"),
+        ("a,label\nred,0\n", "Line 2 of .* has 'red' in the column 'a', which is not a number"),
+        ("a,label\n1,0\n,1\n", "Line 3 .* no finite number in the column 'a'"),
+        ("a,label\ninf,0\n", "Line 2 .* no finite number"),
         ("a,label\n1,-1\n", "labels from -1 to -1"),
         ("a,label\n1,0.5\n", "must hold a class number"),
         ("a,label\n1,99999999\n", "99999999"),
-        ("a,label\n1e300,0\n", "Row 0 .* no finite number"),
+        ("a,label\n1e300,0\n", "Line 2 .* no finite number"),
         ("tokens,label\n1 2000000,0\n", "token outside 0 to 1,048,575"),
         ("a,a,label\n1,2,0\n", "several columns named 'a'"),
         ("tokens,label\n1 2,0\n1 2 3,0\n", "Pad them to one length"),
         ("tokens,label\n1 x,0\n", "not lists of whole numbers"),
         ("tokens,label\n1 -2,0\n", "token outside 0"),
         ("tokens,label\n0.5,0\n", "not lists of whole numbers"),
-        ("a,label\n1,2,3\n", "can't be read as a table"),
+        ("a,label\n1,2,3\n", "Line 2 of .* has 3 values, but the header has 2 columns"),
+        ("a,b,label\n" + "1,2,0\n" * 60 + "1,0\n", "Line 62 of .* has 2 values, but the header has 3"),
+        ("a,label\n1,0\n\nNA,1\n", "Line 4 .* no finite number"),
+        ("a,label\n1,0\n?,1\n", r"Line 3 of .* has '\?' in the column 'a', which is a missing value"),
+        (
+            "a;b;label\n1,5;1.500,5;0\n",
+            "Line 2 of .* has '1.500,5' in the column 'b', which has a thousands separator",
+        ),
+        ('a,label\n"1,500.5",0\n', "Line 2 of .* has '1,500.5' .* thousands separator"),
+        ('"a\nb",label\n1,0\n"x\ny",1\n', r"Line 4 of .* has 'x\\ny' in the column"),
+        ("a,d,label\n1,2020-01-01,0\n", "The column 'd' of .* holds date32"),
+        ("a,label\n1,0\n2,\n", "Line 3 of .* has no label"),
+        ("a,label\n1,0\n2,cat\n", "Line 3 of .* has the label 'cat'"),
+        ("a, a,label\n1,2,0\n", "several columns named 'a'"),
         ("," * 20_000 + "\n", "20,001 columns"),
         ('"a\nb"' + "," * 20_000 + "\n", "20,001 columns"),
     ],
@@ -132,4 +150,63 @@ def test_reads_tables_as_spreadsheets_and_pandas_write_them(tmp_path: Path, text
 def test_rejects_column_names_that_are_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"h\xf6he,label\n1.5,0\n")
     with pytest.raises(DatasetError, match="Save it as CSV in UTF-8"):
+        read_table(tmp_path / "a.csv")
+
+
+DIALECTS = [
+    ("a,b,label\n1.5,2,0\n-0.5,3,1\n", {}),
+    ("a;b;label\n1,5;2;0\n-0,5;1e3;1\n", {"sep": ";", "decimal": ","}),
+    ("a\tb\tlabel\n1,5\t2\t0\n-0,5\t1e3\t1\n", {"sep": "\t", "decimal": ","}),
+    ("\ufeffa,b,label\r\n1.5,2,0\r\n", {}),
+    ("a,b,label\n1e3,2E-2,0\n-1.5e+3,+3,1\n", {}),
+    ('"a","b, x","label"\n"1","2","0"\n', {}),
+    ("a,b,label\n1,7,0\n2,7,1\n", {}),
+    ("a,label\nTrue,0\nFalse,1\n", {}),
+    ("a, b, label\n1, 2, 0\n\n3, 4, 1\n", {"skipinitialspace": True}),
+    (",a,label\n0,1.5,0\n1,2,1\n", {"index_col": 0}),
+    ("Unnamed: 0,a,label\n0,1.5,0\n1,2,1\n", {}),
+]
+
+
+@pytest.mark.parametrize(("text", "settings"), DIALECTS)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_reads_what_pandas_reads(tmp_path: Path, text: str, settings: dict[str, Any], suffix: str) -> None:
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    frame = pandas.read_csv(tmp_path / "a.csv", **settings)
+    frame.to_parquet(tmp_path / "a.parquet", index=False)
+    table = read_table(tmp_path / f"a{suffix}")
+    assert isinstance(table, RowSet)
+    assert list(table.columns) == [name for name in frame.columns if name != "label"]
+    assert torch.equal(table.rows, torch.tensor(frame[list(table.columns)].to_numpy("float32")))
+    assert table.labels.tolist() == frame["label"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (",a,label\n0,1,0\n", "the first column has no name"),
+        ("Unnamed: 0,a,label\n0,1,0\n", "'Unnamed: 0', is read as a feature"),
+        ("a,label,\n1,0,\n2,1,\n", "each line ends with a separator"),
+    ],
+)
+def test_says_which_columns_may_be_no_features(tmp_path: Path, text: str, words: str) -> None:
+    warnings = Warnings()
+    with with_callbacks(warnings):
+        table = read_table(write(tmp_path / "a.csv", text))
+    assert table is not None
+    assert [words in message for message in warnings.messages] == [True]
+
+
+def test_names_the_row_of_a_parquet_table(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1.0, None], "label": [0, 1]}), tmp_path / "a.parquet")
+    with pytest.raises(DatasetError, match=r"Row 1 of .* no finite number in the column 'a'"):
+        read_table(tmp_path / "a.parquet")
+    pq.write_table(pa.table({"a": ["1", "x"], "label": [0, 1]}), tmp_path / "a.parquet")
+    with pytest.raises(DatasetError, match=r"Row 1 of .* has 'x' in the column 'a'"):
+        read_table(tmp_path / "a.parquet")
+
+
+def test_rejects_values_that_are_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"a,label\n1,0\n\xe4,1\n")
+    with pytest.raises(DatasetError, match=r"The column 'a' of .* is not in UTF-8"):
         read_table(tmp_path / "a.csv")

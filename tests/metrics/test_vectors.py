@@ -123,6 +123,15 @@ def test_constant_columns_are_not_scaled() -> None:
     assert scores["mae"] == pytest.approx(2 / 3)
 
 
+def test_a_constant_column_with_a_rounded_mean_is_not_scaled() -> None:
+    rows = torch.full((1001, 1), 0.1)
+    labels = torch.zeros(1001, dtype=torch.int64)
+    auxiliary = RowSet("constant", rows, labels, 1, ("a",))
+    assert rows.double().std(0, correction=0) > 0
+    errors = sample_errors(torch.full((1, 1), 0.3), auxiliary.subset(torch.tensor([0])), auxiliary)
+    torch.testing.assert_close(errors, torch.tensor([[0.04]]))
+
+
 def test_chance_is_one_and_five_divided_by_the_number_of_samples() -> None:
     chance = {count: scored(tokens(count).tokens, tokens(count), tokens(9)).chance() for count in (3, 20)}
     assert chance[3] == {"identification_top1": 1 / 3, "identification_top5": 1}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from palimpsest.models.foreign_files import foreign_format
+from palimpsest.models.foreign_files import foreign_folder, foreign_format
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,20 @@ def test_torchscript_is_recognized_and_state_dicts_are_not_foreign(tmp_path: Pat
     torch.save(nn.Linear(2, 1).state_dict(), tmp_path / "b.pt")
     for path in (tmp_path / "b.pt", tmp_path / "absent.pt"):
         assert foreign_format(path) is None
+
+
+@pytest.mark.parametrize(
+    ("files", "tool"),
+    [
+        ((".metadata", "__0_0.distcp"), "torch.distributed.checkpoint"),
+        (("latest", "global_step10"), "DeepSpeed"),
+        (("saved_model.pb",), "TensorFlow"),
+        (("latest",), None),
+        (("config.json", "model.safetensors"), None),
+    ],
+)
+def test_names_the_tool_of_a_folder(tmp_path: Path, files: tuple[str, ...], tool: str | None) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    description = foreign_folder(tmp_path)
+    assert (description is None) if tool is None else (tool in str(description))

@@ -18,6 +18,7 @@ from palimpsest.config import (
     read_mapping,
     validate,
 )
+from palimpsest.datasets.reading import Decoding, Orientation
 from palimpsest.oracles.cached import StorageDtype
 from palimpsest.system.memory import Bytes
 
@@ -71,6 +72,12 @@ class CheckpointsConfig(RunConfig):
     channels: Annotated[int, AfterValidator(_gray_or_color)] | None = None
     """Convert images to 1 gray or 3 color channels. If omitted, images keep their channels; torchvision's ImageFolder
     converts to 3."""
+    white_level: PositiveFloat | None = None
+    """Value that becomes 1 in gray images of more than 8 bits. 255 reads them as torchvision's ImageFolder does, which
+    clips greater values; 65535 and 4095 use the whole range of 16 and 12 bits. If omitted, such images are refused."""
+    exif_orientation: Orientation | None = None
+    """Orientation of photographs. With apply they are turned upright, with ignore they stay as they are stored. If
+    omitted, those in parquet files are turned, as in Hugging Face's datasets; others are not, as in torchvision."""
     class_names: tuple[str, ...] | None = None
     """Names of the class folders in the model's order. If omitted, the auxiliary images' folders in alphabetical order,
     as in torchvision."""
@@ -83,6 +90,11 @@ class CheckpointsConfig(RunConfig):
     """Device to compute on; auto uses a GPU if there is one."""
     memory_budget: Bytes = 4 * 2**30
     """Memory limit, such as 500MB; by default 4GiB."""
+
+    @property
+    def decoding(self) -> Decoding:
+        """The choices for the reading of image files."""
+        return Decoding(self.white_level, self.exif_orientation)
 
 
 class ProveConfig(CheckpointsConfig):

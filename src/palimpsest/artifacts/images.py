@@ -10,6 +10,7 @@ import torch
 from palimpsest.artifacts.config import CheckpointsConfig
 from palimpsest.datasets import ImageFolder, SampleSet, find_source, read_table
 from palimpsest.datasets.images import convert_channels
+from palimpsest.datasets.reading import Decoding
 from palimpsest.errors import DatasetError
 from palimpsest.randomness import make_generator
 
@@ -36,6 +37,7 @@ def load_samples(
     image_size: int | None = None,
     channels: int | None = None,
     names: Sequence[str] = (),
+    decoding: Decoding | None = None,
     data_dir: Path | None = None,
 ) -> LoadedSamples:
     """Load a data set by name, from a folder, or from a file.
@@ -46,6 +48,7 @@ def load_samples(
         image_size: Side length in pixels that every image is scaled to. If None, images keep their size.
         channels: 1 converts every image to gray, 3 to color. If None, images keep their channels.
         names: Names of a folder's classes in the order of their labels. If empty, alphabetical order.
+        decoding: How image files are read; see `find_source`.
         data_dir: A local mirror of the published data sets. If None, they come from the hub.
 
     Raises:
@@ -54,7 +57,7 @@ def load_samples(
     table = _table(name, split, image_size or channels)
     if table is not None:
         return LoadedSamples(table)
-    source = find_source(name, data_dir=data_dir)
+    source = find_source(name, data_dir=data_dir, decoding=decoding)
     if isinstance(source, ImageFolder):
         source = replace(source, names=tuple(names))
     size = None if image_size is None else (image_size, image_size)
@@ -77,10 +80,10 @@ def load_for(
     names: Sequence[str] | None = None,
     data_dir: Path | None = None,
 ) -> LoadedSamples:
-    """Load samples with the image size, the channels and the class names of a configuration.
+    """Load samples with the class names of a configuration, and its image size, channels and ways of reading.
 
     Args:
-        config: The configuration with `image_size`, `channels` and `class_names`.
+        config: The configuration with `image_size`, `channels`, `decoding` and `class_names`.
         name: As for `load_samples`.
         split: As for `load_samples`.
         names: Names of a folder's classes. If None, the configuration's `class_names`.
@@ -95,6 +98,7 @@ def load_for(
         image_size=config.image_size,
         channels=config.channels,
         names=(config.class_names or ()) if names is None else names,
+        decoding=config.decoding,
         data_dir=data_dir,
     )
 

@@ -39,6 +39,12 @@ class DataConfig(Section):
     """Use only this many training images, drawn at random. If omitted, all are used."""
     image_size: Annotated[int, Field(ge=4)] | None = None
     """Scale images to this side length in pixels. If omitted, images keep their size."""
+    white_level: PositiveFloat | None = None
+    """Value that becomes 1 in gray images of more than 8 bits. 255 reads them as torchvision's ImageFolder does, which
+    clips greater values; 65535 and 4095 use the whole range of 16 and 12 bits. If omitted, such images are refused."""
+    exif_orientation: Literal["ignore", "apply"] | None = None
+    """Orientation of photographs. With apply they are turned upright, with ignore they stay as they are stored. If
+    omitted, those in parquet files are turned, as in Hugging Face's datasets; others are not, as in torchvision."""
 
     def build_partition(self) -> Any:
         """Build the partition that `partition` names, with its settings."""

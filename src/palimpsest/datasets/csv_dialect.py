@@ -23,7 +23,7 @@ class Dialect:
     Args:
         separator: One character.
         decimal: The decimal mark, `.` or `,`.
-        header: The names of the columns.
+        header: The names of the columns, without spaces around them.
     """
 
     separator: str
@@ -33,7 +33,7 @@ class Dialect:
     @property
     def has_index(self) -> bool:
         """Whether the first column has no name, as pandas writes the index of its rows."""
-        return len(self.header) > 1 and not self.header[0].strip()
+        return len(self.header) > 1 and not self.header[0]
 
     def parse_options(self) -> arrow_csv.ParseOptions:
         """Return pyarrow's options for the separator."""
@@ -68,7 +68,7 @@ def find_dialect(path: Path) -> Dialect:
     if not rows:
         raise DatasetError(f"{path} is empty: give a header and a row for each sample.")
     decimal = "," if separator != "," and _has_decimal_commas(rows[1:]) else "."
-    return Dialect(separator, decimal, tuple(rows[0]))
+    return Dialect(separator, decimal, tuple(name.strip() for name in rows[0]))
 
 
 def _rows(text: str, separator: str) -> list[list[str]]:

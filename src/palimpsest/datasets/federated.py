@@ -15,6 +15,7 @@ from palimpsest.datasets.catalog import find_source
 from palimpsest.datasets.hub import PUBLISHED
 from palimpsest.datasets.images import ImageSet, convert_channels
 from palimpsest.datasets.partitions import check_partition
+from palimpsest.datasets.reading import Decoding
 from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
 from palimpsest.randomness import make_generator
@@ -77,7 +78,7 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
         DatasetError: A set is unknown, missing, unreadable or too small, its images differ in size, or the training
             images can't be partitioned as configured.
     """
-    source = find_source(config.name, data_dir=data_dir)
+    source = _find(config.name, config, data_dir)
     size = None if config.image_size is None else (config.image_size, config.image_size)
     train, notes = _training_images(source, config, size, seed)
     test = source.read("test", size=size)
@@ -90,7 +91,7 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
     train, test = convert_channels(train, channels), convert_channels(test, channels)
     notes += _size_notes(config.name, source)
 
-    other = None if config.auxiliary is None else find_source(config.auxiliary, data_dir=data_dir)
+    other = None if config.auxiliary is None else _find(config.auxiliary, config, data_dir)
     generator = make_generator(seed, "datasets", "auxiliary")
     order = torch.randperm(len(test), generator=generator)
     if other is None or other == source:
@@ -115,6 +116,11 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
         tuple(notes + auxiliary_notes),
         source.class_names,
     )
+
+
+def _find(name: str, config: DataConfig, data_dir: Path | None) -> Source:
+    decoding = Decoding(config.white_level, config.exif_orientation)
+    return find_source(name, data_dir=data_dir, decoding=decoding)
 
 
 def _training_images(

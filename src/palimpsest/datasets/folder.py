@@ -1,15 +1,17 @@
 """Image folders with one folder for each class."""
 
 import os
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from palimpsest.datasets.decode import Size, decode_images
+from palimpsest.datasets.decode import Size, decode_images, readable
 from palimpsest.datasets.images import ImageSet
+from palimpsest.datasets.reading import Decoding, ReadingRecord
 from palimpsest.datasets.source import Source
 from palimpsest.datasets.split import split_rows
 from palimpsest.errors import DatasetError
@@ -35,21 +37,32 @@ SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True)
+class _Files:
+    """Images with their labels, and the number of skipped files by reason."""
+
+    paths: list[Path]
+    labels: Tensor
+    skipped: Counter[str]
+
+
+@dataclass(frozen=True)
 class ImageFolder(Source):
     """A folder with one folder for each class, or with `train/` and `test/` that each hold class folders.
 
     Classes are numbered in the order of their folders' names. A class folder's own folders belong to the class, in
     the order of torchvision's `ImageFolder`. Without `train/` and `test/`, the images are split four to one. Hidden
-    files and files without an image suffix are skipped, with a warning that names some. Links that lead out of the
-    folder raise an error.
+    files, files without an image suffix and files outside of class folders are skipped, with a warning that counts
+    them and names one of each kind. Links that lead out of the folder raise an error.
 
     Attributes:
         path: The folder.
         names: Names of the classes, in order. If empty, the names of the class folders, sorted.
+        decoding: How the images are read.
     """
 
     path: Path
     names: tuple[str, ...] = ()
+    decoding: Decoding = field(default_factory=Decoding)
 
     @cached_property
     def _has_splits(self) -> bool:
@@ -74,7 +87,7 @@ class ImageFolder(Source):
         return self._check_names(names)
 
     def _check_names(self, names: list[str]) -> list[str]:
-        folders = {_readable(name): name for name in names}
+        folders = {readable(name): name for name in names}
         unknown = sorted(folders.keys() - set(self.names))
         if self.names and unknown:
             raise DatasetError(
@@ -86,33 +99,53 @@ class ImageFolder(Source):
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, in the order of their numbers; bytes that are not UTF-8 are escaped."""
-        return tuple(map(_readable, self._classes))
+        return tuple(map(readable, self._classes))
 
     @cached_property
-    def _files(self) -> dict[str, tuple[list[Path], Tensor]]:
+    def _files(self) -> dict[str, _Files]:
         if self._has_splits:
             return {split: self._list_files(self.path / split) for split in self.splits}
-        files, labels = self._list_files(self.path)
+        every = self._all_files
         return {
-            split: ([files[row] for row in rows.tolist()], labels[rows])
-            for split, rows in zip(self.splits, split_rows(labels), strict=True)
+            split: _Files([every.paths[row] for row in rows.tolist()], every.labels[rows], every.skipped)
+            for split, rows in zip(self.splits, split_rows(every.labels), strict=True)
         }
 
-    def _list_files(self, parent: Path) -> tuple[list[Path], Tensor]:
-        labeled, skipped = list[tuple[Path, int]](), list[Path]()
+    @cached_property
+    def _all_files(self) -> _Files:
+        return self._list_files(self.path)
+
+    def _list_files(self, parent: Path) -> _Files:
+        labeled, skipped = list[tuple[Path, int]](), list[tuple[str, Path]]()
+        # What lies beside the splits is counted with the first one.
+        levels = {self.path, parent} if self._has_splits and parent.name == self.splits[0] else {parent}
+        for entry in sorted(entry for level in levels for entry in level.iterdir()):
+            is_class = entry.is_dir() and (entry.parent == parent or entry.name in self.splits)
+            if entry.name.startswith("."):
+                skipped.append(("hidden", entry))
+            elif not is_class:
+                skipped.append(("outside of the class folders", entry))
         for label, name in enumerate(self._classes):
             for file in _walk(parent / name):
-                if file.suffix.lower() in SUFFIXES and not file.name.startswith("."):
-                    labeled.append((self._check_inside(file), label))
+                if any(part.startswith(".") for part in file.relative_to(parent).parts):
+                    skipped.append(("hidden", file))
+                elif file.suffix.lower() not in SUFFIXES:
+                    skipped.append(("without an image's suffix", file))
                 else:
-                    skipped.append(file)
+                    labeled.append((self._check_inside(file), label))
+        labels = torch.tensor([label for _, label in labeled], dtype=torch.int64)
+        return _Files([file for file, _ in labeled], labels, self._report(skipped))
+
+    def _report(self, skipped: list[tuple[str, Path]]) -> Counter[str]:
+        """Warn of files that are not read; return their number by reason."""
+        counts = Counter(reason for reason, _ in skipped)
+        first = {reason: readable(str(file.relative_to(self.path))) for reason, file in reversed(skipped)}
         if skipped:
-            named = ", ".join(_readable(str(file.relative_to(self.path))) for file in skipped[:3])
-            warn(
-                f"{self.path} has {len(skipped):,} files that were skipped, because they are hidden or have no image's "
-                f"suffix: {named}{', ...' if len(skipped) > 3 else ''}"
+            kinds = "; ".join(
+                f"{counts[reason]:,} {reason}, such as {name}" for reason, name in sorted(first.items())
             )
-        return [file for file, _ in labeled], torch.tensor([label for _, label in labeled], dtype=torch.int64)
+            warn(f"{self.path}: {len(skipped):,} files or folders were skipped: {kinds}.")
+        return counts
 
     def _check_inside(self, file: Path) -> Path:
         """Reject links out of this folder: in a downloaded folder they could name any file on this machine."""
@@ -126,27 +159,30 @@ class ImageFolder(Source):
 
     def count(self, split: str) -> int:
         """Return the number of images in a split."""
-        return len(self._files[split][0])
+        return len(self._files[split].paths)
 
     def read(self, split: str, *, rows: Tensor | None = None, size: Size | None = None) -> ImageSet:
         """Read a split; see `Source.read`."""
-        files, labels = self._files[split]
-        if not files:
+        files = self._files[split]
+        if not files.paths:
             raise DatasetError(
                 f"{self.path} has no {split} images. Add images or remove {self.path / split}."
             )
         if rows is not None:
-            files, labels = [files[row] for row in rows.tolist()], labels[rows]
-        images = decode_images(((str(file), file) for file in files), size)
-        return ImageSet(self.path.name, images, labels, len(self._classes))
+            files = replace(
+                files, paths=[files.paths[row] for row in rows.tolist()], labels=files.labels[rows]
+            )
+        return self._decode(files, size)
 
     def read_all(self, *, size: Size | None = None) -> ImageSet:
         """Read all images, ordered by split if there are `train/` and `test/`, then by class and file name."""
-        if self._has_splits:
-            return super().read_all(size=size)
-        files, labels = self._list_files(self.path)
-        images = decode_images(((str(file), file) for file in files), size)
-        return ImageSet(self.path.name, images, labels, len(self._classes))
+        return super().read_all(size=size) if self._has_splits else self._decode(self._all_files, size)
+
+    def _decode(self, files: _Files, size: Size | None) -> ImageSet:
+        record = ReadingRecord(self.decoding, skipped=Counter(files.skipped))
+        named = ((str(file), file) for file in files.paths)
+        images = decode_images(named, size, decoding=self.decoding, record=record)
+        return ImageSet(self.path.name, images, files.labels, len(self._classes), record)
 
 
 def _list_visible(folder: Path) -> list[Path]:
@@ -170,11 +206,6 @@ def _walk(folder: Path) -> list[Path]:
         raise DatasetError(f"{folder} is a link to a folder. Replace it by the folder itself.")
     folders = sorted(os.walk(folder, onerror=_raise))
     return [Path(parent, name) for parent, _, names in folders for name in sorted(names)]
-
-
-def _readable(name: str) -> str:
-    """Return a file's name as text that can be written; Python represents bytes that are not UTF-8 as surrogates."""
-    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
 
 
 def _raise(error: OSError) -> None:

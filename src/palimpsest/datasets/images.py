@@ -7,12 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from palimpsest.datasets.reading import ReadingRecord
 from palimpsest.datasets.samples import SampleSet, check_label_type, check_labels
 from palimpsest.errors import DatasetError
 
 __all__ = ["ImageSet", "check_labels", "convert_channels"]
 
 _LUMA = (0.299, 0.587, 0.114)
+_PILLOW_LUMA = (19595, 38470, 7471)
+"""The same weights in units of 1/65536, as Pillow rounds them."""
+_CHUNK = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +28,7 @@ class ImageSet(SampleSet):
         images: `[n, channels, height, width]`, float32 in [0, 1]; n may be 0 in a subset.
         labels: `[n]`, int64 from 0 to `classes - 1`.
         classes: Number of classes, including those without an image in this set.
+        reading: What was done to the files that the images were read from; None if they come from elsewhere.
 
     Raises:
         DatasetError: A type, shape, pixel or label is not as described; the message names the first wrong row.
@@ -44,6 +49,7 @@ class ImageSet(SampleSet):
     images: Tensor
     labels: Tensor
     classes: int
+    reading: ReadingRecord | None = None
 
     def __post_init__(self) -> None:
         """Validate images and labels."""
@@ -82,7 +88,8 @@ def convert_channels(samples: ImageSet, channels: int) -> ImageSet:
 
     Args:
         samples: Gray or color images.
-        channels: 3 to repeat gray images in every channel; 1 to reduce color images to their luma (ITU-R 601-2).
+        channels: 3 to repeat gray images in every channel; 1 to reduce color images to their luma (ITU-R 601-2). Images
+            of 8 bits get exactly the values of Pillow's `convert("L")`, and so of torchvision's `Grayscale`.
 
     Returns:
         The converted images, or the same set if it has these channels already.
@@ -91,5 +98,16 @@ def convert_channels(samples: ImageSet, channels: int) -> ImageSet:
         return samples
     if samples.shape[0] == 1:
         return replace(samples, images=samples.images.repeat(1, channels, 1, 1))
-    weights = samples.images.new_tensor(_LUMA).view(1, 3, 1, 1)
-    return replace(samples, images=F.conv2d(samples.images, weights).clamp_(0, 1))
+    gray = torch.cat([_luma(chunk) for chunk in torch.split(samples.images, _CHUNK)])
+    return replace(samples, images=gray)
+
+
+def _luma(images: Tensor) -> Tensor:
+    """Reduce color images `[n, 3, height, width]` to gray ones `[n, 1, height, width]`."""
+    levels = (images * 255).round()
+    if not torch.equal(levels / 255, images):
+        return F.conv2d(images, images.new_tensor(_LUMA).view(1, 3, 1, 1)).clamp_(0, 1)
+    red, green, blue = (
+        weight * channel.int() for weight, channel in zip(_PILLOW_LUMA, levels.unbind(dim=1), strict=True)
+    )
+    return ((red + green + blue + 2**15) >> 16).float().div_(255)[:, None]

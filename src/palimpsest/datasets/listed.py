@@ -1,7 +1,7 @@
 """Images listed in a CSV file, in the format of Hugging Face's image folders."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from palimpsest.datasets.decode import Size, decode_images
 from palimpsest.datasets.images import ImageSet, check_labels
+from palimpsest.datasets.reading import Decoding, ReadingRecord
 from palimpsest.datasets.source import Source
 from palimpsest.datasets.split import split_rows
 from palimpsest.errors import DatasetError
@@ -25,9 +26,11 @@ class ImageList(Source):
     Attributes:
         path: The file, in UTF-8. Its column `file_name` holds paths relative to the file, its column `label` class
             numbers from 0.
+        decoding: How the images are read.
     """
 
     path: Path
+    decoding: Decoding = field(default_factory=Decoding)
 
     @cached_property
     def _files(self) -> tuple[list[Path], Tensor]:
@@ -79,9 +82,11 @@ class ImageList(Source):
         files, labels = self._files
         classes = int(labels.max()) + 1
         check_labels(labels, classes, str(self.path))
-        images = decode_images(((str(files[row]), files[row]) for row in rows.tolist()), size)
+        record = ReadingRecord(self.decoding)
+        named = ((str(files[row]), files[row]) for row in rows.tolist())
+        images = decode_images(named, size, decoding=self.decoding, record=record)
         name = self.path.parent.name if self.path.name == "metadata.csv" else self.path.stem
-        return ImageSet(name, images, labels[rows], classes)
+        return ImageSet(name, images, labels[rows], classes, record)
 
     def _file(self, root: Path, name: str, line: int) -> Path:
         file = root / name

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from palimpsest.datasets.decode import Encoded, Size, decode_images
 from palimpsest.datasets.images import ImageSet, check_labels
+from palimpsest.datasets.reading import Decoding, ReadingRecord
 from palimpsest.datasets.source import Source
 from palimpsest.datasets.split import split_rows
 from palimpsest.errors import DatasetError
@@ -34,9 +35,11 @@ class ParquetFile(Source):
 
     Attributes:
         path: The file, with a column `image` or `img` of encoded images, and a column of labels.
+        decoding: How the images are read.
     """
 
     path: Path
+    decoding: Decoding = field(default_factory=Decoding)
 
     @cached_property
     def _labels(self) -> Tensor:
@@ -65,8 +68,9 @@ class ParquetFile(Source):
 
     def _read(self, rows: Tensor, size: Size | None) -> ImageSet:
         classes = int(self._labels.max()) + 1
-        images = read_images(self.path, rows=rows, size=size)
-        return ImageSet(self.path.stem, images, self._labels[rows], classes)
+        record = ReadingRecord(self.decoding)
+        images = read_images(self.path, rows=rows, size=size, record=record)
+        return ImageSet(self.path.stem, images, self._labels[rows], classes, record)
 
 
 def count_rows(path: Path) -> int:
@@ -143,13 +147,21 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     return tuple(name[:_LONGEST_NAME] for name in names[:_MOST_CLASSES]) if valid else ()
 
 
-def read_images(path: Path, *, rows: Tensor | None = None, size: Size | None = None) -> Tensor:
+def read_images(
+    path: Path,
+    *,
+    rows: Tensor | None = None,
+    size: Size | None = None,
+    record: ReadingRecord | None = None,
+) -> Tensor:
     """Decode the images of a file, or of a selection of its rows.
 
     Args:
         path: The file. Its column `image` or `img` holds encoded images, as binary or `struct<bytes, path>`.
         rows: The rows to read, int64, ascending. If omitted, all rows are read.
         size: Height and width to scale every image to. If omitted, images keep their size.
+        record: How the images are read, and what is counted. Unless it says otherwise, the EXIF orientation is applied,
+            as in Hugging Face's `datasets`.
 
     Returns:
         `[n, channels, height, width]`, float32 in [0, 1].
@@ -164,10 +176,10 @@ def read_images(path: Path, *, rows: Tensor | None = None, size: Size | None = N
                 f"{path} has the columns {_describe_columns(file.schema_arrow)}. It needs one named "
                 f"{' or '.join(IMAGE_COLUMNS)} with the bytes of encoded images."
             )
-        # The hub's own reader turns images upright.
-        return decode_images(
-            _encoded(file, name, path, None if rows is None else rows.numpy()), size, upright=True
-        )
+        record = record or ReadingRecord()
+        record.decoding = replace(record.decoding, orientation=record.decoding.orientation or "apply")
+        encoded = _encoded(file, name, path, None if rows is None else rows.numpy())
+        return decode_images(encoded, size, decoding=record.decoding, record=record)
 
 
 def _encoded(file: pq.ParquetFile, name: str, path: Path, rows: np.ndarray | None) -> Iterator[Encoded]:

@@ -1,38 +1,35 @@
 """Any image set of the Hugging Face hub by its repository, from a local mirror or the hub's parquet files."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-import torch
-from torch import Tensor
-
-from palimpsest.datasets.decode import Size
-from palimpsest.datasets.images import ImageSet
-from palimpsest.datasets.parquet import count_rows, read_class_names, read_images, read_labels
-from palimpsest.datasets.source import Source
+from palimpsest.datasets.reading import Decoding
+from palimpsest.datasets.shards import Shards, group_shards
 from palimpsest.errors import DatasetError
 
 PREFIX = "hf:"
 # The branch in which the hub converts every viewable set to <configuration>/<split>/0000.parquet.
 _CONVERTED = "refs/convert/parquet"
-_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
 @dataclass(frozen=True)
-class HubRepository(Source):
+class HubRepository(Shards):
     """An image set by its repository on the hub.
 
     Attributes:
         repository: The repository as `owner/name`.
         configuration: One of the repository's configurations. None means that it has only one.
         data_dir: A mirror, whose folder `owner/name` takes precedence over the hub, or None.
+        decoding: How the images are read.
     """
 
     repository: str
     configuration: str | None
     data_dir: Path | None
+    decoding: Decoding = field(default_factory=Decoding)
 
     @classmethod
     def parse(cls, name: str, data_dir: Path | None) -> "HubRepository":
@@ -58,41 +55,19 @@ class HubRepository(Source):
         return cls("/".join(parts[:2]), parts[2] if len(parts) == 3 else None, data_dir)
 
     @property
-    def splits(self) -> tuple[str, ...]:
+    def title(self) -> str:
+        """Name of the repository."""
+        return self.repository
+
+    @property
+    def stored_splits(self) -> tuple[str, ...]:
         """Names of the splits, `train` first."""
         return tuple(sorted(self._shards, key=lambda split: (split != "train", split)))
 
-    def count(self, split: str) -> int:
-        """Return the number of images in a split."""
-        return sum(map(count_rows, self._files(split)))
-
-    def read(self, split: str, *, rows: Tensor | None = None, size: Size | None = None) -> ImageSet:
-        """Read a split; see `Source.read`."""
-        images, labels, start = [], [], 0
-        for file in self._files(split):
-            file_labels = read_labels(file)
-            chosen = torch.arange(len(file_labels))
-            if rows is not None:
-                chosen = rows[(rows >= start) & (rows < start + len(file_labels))] - start
-            if len(chosen):
-                images.append(read_images(file, rows=chosen, size=size))
-                labels.append(file_labels[chosen])
-            start += len(file_labels)
-        if len({part.shape[1:] for part in images}) > 1:
-            raise DatasetError(
-                f"The files of {self.repository} hold images of several sizes. Scale them to one with image_size."
-            )
-        return ImageSet(self.repository, torch.cat(images), torch.cat(labels), self._classes)
-
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes from the metadata of the first file; empty if it has none."""
-        return read_class_names(self._files(self.splits[0])[0])
-
-    @cached_property
-    def _classes(self) -> int:
-        files = [file for split in self.splits for file in self._files(split)]
-        return 1 + max(int(read_labels(file).max()) for file in files)
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits, `train` first."""
+        return self.stored_splits
 
     @property
     def _mirror(self) -> Path | None:
@@ -115,27 +90,21 @@ class HubRepository(Source):
                 f"{self.repository} has the configurations {', '.join(configurations[:10])}. Name one of them, such "
                 f"as {PREFIX}{self.repository}/{configurations[0]}."
             )
-        shards: dict[str, list[str]] = {}
-        for name in names:
-            shards.setdefault(_split_name(PurePosixPath(name)), []).append(name)
+        shards = group_shards(names, self.repository)
         if not shards:
             raise DatasetError(
                 f"{self.repository} has no parquet files. Check the name and the configuration."
             )
         return shards
 
-    def _files(self, split: str) -> list[Path]:
+    def files(self, split: str) -> Sequence[Path]:
+        """Return the files of a split, which are downloaded if there is no mirror."""
         if split not in self._shards:
             raise DatasetError(f"{self.repository} has no {split!r} split. It has {', '.join(self.splits)}.")
         mirror = self._mirror
         if mirror is not None:
             return [mirror / name for name in self._shards[split]]
         return [_download(self.repository, name) for name in self._shards[split]]
-
-
-def _split_name(path: PurePosixPath) -> str:
-    """Return `train` for `train.parquet`, `train-00000-of-00002.parquet` and `train/0000.parquet`."""
-    return path.parent.name if path.stem.isdigit() else _SHARD.sub("", path.stem)
 
 
 def _list_files(repository: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Self
 
@@ -93,4 +95,11 @@ class Source(ABC):
                 "Scale all images to one size with image_size."
             )
         images, labels = (torch.cat([getattr(part, name) for part in parts]) for name in ("images", "labels"))
-        return replace(parts[0], images=images, labels=labels, classes=max(part.classes for part in parts))
+        readings = [part.reading for part in parts if part.reading is not None]
+        return replace(
+            parts[0],
+            images=images,
+            labels=labels,
+            classes=max(part.classes for part in parts),
+            reading=reduce(add, readings) if readings else None,
+        )

@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pyarrow.csv
 import torch
 from torch import Tensor
 
-from palimpsest.datasets.csv_dialect import find_dialect
+from palimpsest.datasets.csv_dialect import Dialect, find_dialect
+from palimpsest.datasets.csv_lines import describe_value, find_uneven_line, line_of_row
 from palimpsest.datasets.parquet import IMAGE_COLUMNS, open_parquet
 from palimpsest.datasets.rows import RowSet, TokenSet
 from palimpsest.errors import DatasetError
@@ -23,11 +25,45 @@ LABEL, TOKENS = "label", "tokens"
 # pyarrow generates these functions on import, so its type stubs lack most of them.
 pc: Any = pyarrow.compute
 arrow_csv: Any = pyarrow.csv
+_PANDAS_INDEX = "Unnamed: 0"
 _NAMES_IMAGES = ("file_name", *IMAGE_COLUMNS)
 _LONGEST = 200
 _MOST_CLASSES, _MOST_COLUMNS = 2**16, 2**14
 # Peak memory of a value: as read, as float64, as float32, and in the tensor of all rows.
 _BYTES = 24
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table as it was read, and the dialect of its file if that is CSV."""
+
+    path: Path
+    columns: pa.Table
+    dialect: Dialect | None = None
+
+    def place(self, row: int) -> str:
+        """Return the place of a row: the line of a text, as an editor numbers it, or the row of another file."""
+        if self.dialect is None:
+            return f"Row {row} of {self.path}"
+        return f"Line {line_of_row(self.path, self.dialect, row)} of {self.path}"
+
+    def refuse_value(self, name: str) -> DatasetError:
+        """Return the error for the first value of a column that is not a number."""
+        column = self.columns[name]
+        if pa.types.is_binary(column.type):
+            return DatasetError(
+                f"The column {name[:_LONGEST]!r} of {self.path} is not in UTF-8. Save the table as CSV in UTF-8."
+            )
+        if not pa.types.is_string(column.type):
+            return DatasetError(
+                f"The column {name[:_LONGEST]!r} of {self.path} holds {str(column.type)[:_LONGEST]}, not numbers. "
+                "Encode it as your network expects it."
+            )
+        texts = enumerate(column.to_pylist())
+        row, text = next((row, text) for row, text in texts if text is not None and not _is_number(text))
+        return DatasetError(
+            f"{self.place(row)} has {text[:_LONGEST]!r} in the column {name[:_LONGEST]!r}, {describe_value(text)}."
+        )
 
 
 def read_table(path: Path) -> RowSet | TokenSet | None:
@@ -42,30 +78,31 @@ def read_table(path: Path) -> RowSet | TokenSet | None:
         All rows in their order; None if the table names or holds images.
 
     Raises:
-        DatasetError: The file can't be read, or a column is missing or has another type; the message names it.
+        DatasetError: The file can't be read, or a column is missing or has another type; the message names it, and for
+            a value its line in the file.
         ResourceError: The table does not fit into memory.
     """
     table = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
     if table is None:
         return None
-    names = table.column_names
+    names = table.columns.column_names
     if LABEL not in names:
         raise DatasetError(
             f"{path} has the columns {', '.join(names)[:_LONGEST]}. It needs the column {LABEL!r} with class numbers "
             "from 0."
         )
-    labels = _labels(table[LABEL], path)
+    labels = _labels(table)
     classes = int(labels.max()) + 1
     if TOKENS in names:
-        return TokenSet(path.name, _tokens(table[TOKENS], path), labels, classes)
+        return TokenSet(path.name, _tokens(table.columns[TOKENS], path), labels, classes)
     features = [name for name in names if name != LABEL]
-    columns = [_numbers(table[name], name, path) for name in features]
+    columns = [_numbers(table, name) for name in features]
     if not columns:
         raise DatasetError(f"{path} has only the column {LABEL!r}. Add a column for each feature.")
     return RowSet(path.name, torch.stack(columns, dim=1), labels, classes, tuple(features))
 
 
-def _read_csv(path: Path) -> pa.Table | None:
+def _read_csv(path: Path) -> _Table | None:
     try:
         dialect = find_dialect(path)
         names = list(dialect.header)
@@ -74,31 +111,65 @@ def _read_csv(path: Path) -> pa.Table | None:
             return None
         # In a text a value and its separator take at least two bytes.
         _require_values(path, path.stat().st_size // 2)
-        table = arrow_csv.read_csv(
-            path, parse_options=dialect.parse_options(), convert_options=dialect.convert_options()
-        )
-        if not _holds_samples(table.column_names, path):
-            return None
-        if dialect.has_index:
-            warn(f"{path}: the first column has no name. It was left out as the index of the rows.")
-            table = table.drop_columns([table.column_names[0]])
+        columns = _parse(path, dialect)
+        table = _drop_unnamed(columns.rename_columns(names), dialect, path)
     # pyarrow raises a ValueError for names that are not UTF-8.
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise DatasetError(
             f"{path} can't be read as a table ({' '.join(str(error).split())[:_LONGEST]}). Save it as CSV in UTF-8 or "
             "as parquet."
         ) from error
-    return _check_not_empty(table, path)
+    return _check_not_empty(_Table(path, table, dialect))
 
 
-def _read_parquet(path: Path) -> pa.Table | None:
+def _parse(path: Path, dialect: Dialect) -> pa.Table:
+    try:
+        return arrow_csv.read_csv(
+            path, parse_options=dialect.parse_options(), convert_options=dialect.convert_options()
+        )
+    except pa.ArrowInvalid as error:
+        uneven = find_uneven_line(path, dialect)
+        if uneven is None:
+            raise
+        line, count = uneven
+        raise DatasetError(
+            f"Line {line} of {path} has {count:,} values, but the header has {len(dialect.header):,} columns. "
+            "Correct or remove the line."
+        ) from error
+
+
+def _drop_unnamed(table: pa.Table, dialect: Dialect, path: Path) -> pa.Table:
+    """Leave out an index column without a name, and the empty column behind a separator at the end of each line."""
+    if len(dialect.header) > 1 and not dialect.header[-1] and table.column(-1).null_count == table.num_rows:
+        warn(f"{path}: each line ends with a separator. The empty column behind it was left out.")
+        table = table.remove_column(table.num_columns - 1)
+    if dialect.has_index:
+        warn(f"{path}: the first column has no name. It was left out as the index of the rows.")
+        table = table.remove_column(0)
+    elif dialect.header[:1] == (_PANDAS_INDEX,):
+        warn(
+            f"{path}: the first column, {_PANDAS_INDEX!r}, is read as a feature, as by pandas. Remove it if it is an "
+            "index that the network does not take."
+        )
+    return table
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_parquet(path: Path) -> _Table | None:
     with open_parquet(path) as file:
         names = file.schema_arrow.names
         if not _holds_samples(names, path):
             return None
         # Equal values compress to almost nothing, so the file's size does not bound their number.
         _require_values(path, file.metadata.num_rows * file.metadata.num_columns)
-        return _check_not_empty(file.read(), path)
+        return _check_not_empty(_Table(path, file.read()))
 
 
 def _check_column_count(count: int, path: Path) -> None:
@@ -126,33 +197,49 @@ def _require_values(path: Path, count: int) -> None:
     )
 
 
-def _check_not_empty(table: pa.Table, path: Path) -> pa.Table:
-    if not table.num_rows:
-        raise DatasetError(f"{path} has no rows. Add a row for each sample.")
+def _check_not_empty(table: _Table) -> _Table:
+    if not table.columns.num_rows:
+        raise DatasetError(f"{table.path} has no rows. Add a row for each sample.")
     return table
 
 
-def _numbers(column: pa.ChunkedArray, name: str, path: Path) -> Tensor:
+def _numbers(table: _Table, name: str) -> Tensor:
+    column = table.columns[name]
     try:
-        # Booleans become 0 and 1. Missing values become NaN, which RowSet reports with the row.
+        # Booleans become 0 and 1, and missing values NaN.
         values = pc.cast(
             pc.cast(column, pa.int8()) if pa.types.is_boolean(column.type) else column, pa.float64()
         )
     except pa.ArrowException as error:
-        raise DatasetError(
-            f"The column {name[:_LONGEST]!r} of {path} holds {str(column.type)[:_LONGEST]}, not numbers. Encode it as "
-            "your network expects it."
-        ) from error
-    # Values beyond float32 become infinite, which RowSet reports with the row.
+        raise table.refuse_value(name) from error
+    # Values beyond float32 become infinite.
     with np.errstate(over="ignore"):
-        return torch.from_numpy(values.to_numpy(zero_copy_only=False).astype("float32"))
-
-
-def _labels(column: pa.ChunkedArray, path: Path) -> Tensor:
-    if not (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)) or column.null_count:
+        numbers = values.to_numpy(zero_copy_only=False).astype("float32")
+    finite = np.isfinite(numbers)
+    if not finite.all():
         raise DatasetError(
-            f"The column {LABEL!r} of {path} has type {str(column.type)[:_LONGEST]} and {column.null_count:,} missing "
-            "values. It must hold a class number from 0 in every row."
+            f"{table.place(int(finite.argmin()))} has no finite number in the column {name[:_LONGEST]!r}. Fill in the "
+            "value or remove the row."
+        )
+    return torch.from_numpy(numbers)
+
+
+def _labels(table: _Table) -> Tensor:
+    column, path = table.columns[LABEL], table.path
+    if column.null_count:
+        row = int(column.is_null().to_numpy().argmax())
+        raise DatasetError(f"{table.place(row)} has no {LABEL}. Fill it in or remove the row.")
+    if pa.types.is_string(column.type):
+        row, text = next(
+            (row, text) for row, text in enumerate(column.to_pylist()) if not text.strip().isdecimal()
+        )
+        raise DatasetError(
+            f"{table.place(row)} has the {LABEL} {text[:_LONGEST]!r}. It must hold a class number from 0 in every row."
+        )
+    if not (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
+        raise DatasetError(
+            f"The column {LABEL!r} of {path} has type {str(column.type)[:_LONGEST]}. It must hold a class number "
+            "from 0 in every row, written without a decimal mark."
         )
     lowest, highest = (end.as_py() for end in pc.min_max(column).values())
     if not 0 <= int(lowest) <= int(highest) < _MOST_CLASSES:

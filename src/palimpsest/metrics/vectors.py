@@ -145,7 +145,9 @@ class _Rows:
         rows = auxiliary.rows.double()
         deviation = rows.std(0, correction=0)
         self._mean = rows.mean(0)
-        self._deviation = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+        # Rounding gives most constant columns a deviation slightly above 0.
+        varies = rows.amax(0) > rows.amin(0)
+        self._deviation = torch.where(varies, deviation, torch.ones_like(deviation))
 
     def typical(self) -> Tensor:
         return self._mean.float()[None]

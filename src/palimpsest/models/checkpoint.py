@@ -58,7 +58,8 @@ def read_checkpoint(path: Path) -> list[StateDict]:
     states = find_state_dicts(read_shards(path, _read_file) if is_index(path) else _read_file(path))
     if not states:
         raise CheckpointError(
-            f"{path} holds no state dict. Save `model.state_dict()`, a mapping from names to tensors."
+            f"{path} holds no state dict. Save `model.state_dict()`, a mapping from names to tensors, or arrays with "
+            "numpy.savez."
         )
     for state in states:
         for name, value in state.tensors.items():

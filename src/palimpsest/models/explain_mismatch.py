@@ -7,6 +7,11 @@ from torch import Tensor
 from palimpsest.display import escape_control_characters
 
 _SHOWN = 12
+_KERAS = tuple(
+    f"/{part}{end}"
+    for part in ("kernel", "bias", "gamma", "beta", "moving_mean", "scale")
+    for end in ("", ":0")
+)
 _STATISTICS = ("running_mean", "running_var")
 
 
@@ -61,6 +66,11 @@ def _cause(missing: Sequence[str], strange: Sequence[str], reshaped: Sequence[st
         )
     if reshaped and not (missing or strange):
         return "the network was built with other settings. Set model_arguments to those of the training."
+    if shared == 0 and strange and all(name.endswith(_KERAS) for name in strange):
+        return (
+            "the names are those of a Keras or Flax model, whose arrays have other axes. Build the network in PyTorch, "
+            "copy the weights with their axes permuted, and save `model.state_dict()`."
+        )
     if shared == 0:
         return "the checkpoint belongs to another network. Name the factory of the network that it was saved from."
     if missing and not strange:

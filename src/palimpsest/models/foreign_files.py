@@ -16,6 +16,7 @@ _BY_SUFFIX = {
     ".pb": f"a TensorFlow graph. {_CONVERT}",
     ".tflite": f"a TensorFlow Lite model. {_CONVERT}",
     ".msgpack": f"a Flax checkpoint. {_CONVERT}",
+    ".fobs": "an NVFlare object. Take FL_global_model.pt, in which its persistor saves the server's state dict.",
     ".pbuf": "an OpenFL model protobuf. Save the state dict of the aggregator's model with `fx model save`.",
 }
 _HEADER = 16
@@ -44,6 +45,29 @@ def foreign_format(path: Path) -> str | None:
         if _is_torchscript(path)
         else None
     )
+
+
+def foreign_folder(folder: Path) -> str | None:
+    """Describe a folder of a tool whose checkpoints have to be converted.
+
+    Args:
+        folder: An existing folder.
+
+    Returns:
+        As for `foreign_format`.
+    """
+    names = {path.name for path in folder.iterdir()}
+    if ".metadata" in names and any(name.endswith(".distcp") for name in names):
+        return (
+            "a folder of torch.distributed.checkpoint, as FSDP saves it. Convert it: `python -m "
+            "torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER model.pt`."
+        )
+    if "latest" in names and any(name.startswith("global_step") for name in names):
+        return (
+            "a checkpoint folder of DeepSpeed. Convert it with its zero_to_fp32.py; without ZeRO-3, name its file "
+            "mp_rank_00_model_states.pt."
+        )
+    return f"a SavedModel of TensorFlow. {_CONVERT}" if "saved_model.pb" in names else None
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -203,7 +203,7 @@ def _attempt(
 ) -> _Attempt:
     """Take a prefix off; `names` and `network_names` map to and from names without the components of wrappers."""
     inside: dict[str, Tensor] = {}
-    removed, outside = set[str](), list[str]()
+    removed, outside, shortened = set[str](), list[str](), 0
     for stored, name in names.items():
         rest = name.removeprefix(prefix)
         if not name.startswith(prefix) or (rest not in network_names and state.tensors[stored].ndim == 0):
@@ -211,10 +211,12 @@ def _attempt(
             continue
         inside[network_names.get(rest, rest)] = state.tensors[stored]
         removed.add(stored.removesuffix(rest) if stored.endswith(rest) else "")
+        shortened += not stored.endswith(rest)
     inside, notes = merge_parts(inside, expectation.network)
     if removed - {"", _RECORD}:
         count = f"{len(names) - len(outside):,} name{'s' * (len(names) - len(outside) > 1)}"
         notes = [f"removed the prefix {listed(sorted(removed - {''}), quoted=True)} from {count}", *notes]
+    notes += [f"removed the components of wrappers inside of {shortened:,} names"] * bool(shortened)
     unstored = {name for name, _ in expectation.network.named_buffers()} - expectation.tensors.keys()
     kept = {
         name: value

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from palimpsest.errors import CheckpointError
+from palimpsest.models.foreign_files import foreign_folder
 
 _LARGEST = 2**26
 _IN_FOLDER = (
@@ -34,6 +35,9 @@ def file_in_folder(folder: Path) -> Path:
         CheckpointError: The folder has no such file.
     """
     found = next((folder / name for name in _IN_FOLDER if (folder / name).is_file()), None)
+    foreign = foreign_folder(folder)
+    if found is None and foreign is not None:
+        raise CheckpointError(f"{folder} is {foreign}")
     if found is None:
         names = sorted(path.name for path in folder.iterdir())[:5]
         raise CheckpointError(

@@ -65,6 +65,9 @@ def read_torch_file(path: Path) -> object:
 def _read_pickle(path: Path) -> bytes:
     """Return the pickle that describes the archive's other files."""
     if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            if file.read(4) == b"PK\x03\x04":
+                raise ValueError("it is truncated or damaged: its zip archive has no end")
         raise ValueError("it is not a zip archive, which torch has written since version 1.6")
     with zipfile.ZipFile(path) as archive:
         # torch stores tensors without compression. A compressed archive could unpack to more than memory holds.
@@ -90,7 +93,9 @@ def _check_pickle(description: bytes) -> dict[str, type]:
         UnpicklingError: The pickle calls something that is not a name.
     """
     for operation, argument, position in pickletools.genops(description):
-        if isinstance(argument, bytes) and len(argument) > _LONGEST_TEXT:
+        # Of protocol 2, which torch writes, the bytes of NumPy arrays are stored as text.
+        is_array = isinstance(argument, bytes) or b"_reconstruct" in description
+        if is_array and isinstance(argument, bytes | str) and len(argument) > _LONGEST_TEXT:
             raise ValueError(
                 "it holds NumPy arrays or other bytes: save tensors, or the arrays with numpy.savez"
             )

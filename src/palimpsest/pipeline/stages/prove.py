@@ -93,5 +93,8 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
         in_classes(samples, models.classes),
         memory_budget=config.memory_budget,
     )
-    attested = replace(proofs, metadata=proofs.metadata | {"original": original, "unlearned": unlearned})
+    claims = {"original": original, "unlearned": unlearned}
+    if isinstance(samples, ImageSet) and samples.reading is not None:
+        claims["image_reading"] = samples.reading.to_json()
+    attested = replace(proofs, metadata=proofs.metadata | claims)
     return defend_proofs(attested, config) if config.defenses else attested
