@@ -28,11 +28,13 @@ class HubRepository(Source):
         repository: The repository as `owner/name`.
         configuration: One of the repository's configurations. None means that it has only one.
         data_dir: A mirror, whose folder `owner/name` takes precedence over the hub, or None.
+        names: Names of the classes, in order. They number a column of names; if empty, labels must be numbers.
     """
 
     repository: str
     configuration: str | None
     data_dir: Path | None
+    names: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, name: str, data_dir: Path | None) -> "HubRepository":
@@ -70,7 +72,7 @@ class HubRepository(Source):
         """Read a split; see `Source.read`."""
         images, labels, start = [], [], 0
         for file in self._files(split):
-            file_labels = read_labels(file)
+            file_labels = read_labels(file, names=self.names)
             chosen = torch.arange(len(file_labels))
             if rows is not None:
                 chosen = rows[(rows >= start) & (rows < start + len(file_labels))] - start
@@ -92,7 +94,7 @@ class HubRepository(Source):
     @cached_property
     def _classes(self) -> int:
         files = [file for split in self.splits for file in self._files(split)]
-        return 1 + max(int(read_labels(file).max()) for file in files)
+        return 1 + max(int(read_labels(file, names=self.names).max()) for file in files)
 
     @property
     def _mirror(self) -> Path | None:

@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from palimpsest.datasets.csv_dialect import find_dialect
+from palimpsest.datasets.labels import number_labels
 from palimpsest.datasets.parquet import IMAGE_COLUMNS, open_parquet
 from palimpsest.datasets.rows import RowSet, TokenSet
 from palimpsest.errors import DatasetError
@@ -25,18 +27,20 @@ pc: Any = pyarrow.compute
 arrow_csv: Any = pyarrow.csv
 _NAMES_IMAGES = ("file_name", *IMAGE_COLUMNS)
 _LONGEST = 200
-_MOST_CLASSES, _MOST_COLUMNS = 2**16, 2**14
+_MOST_COLUMNS = 2**14
 # Peak memory of a value: as read, as float64, as float32, and in the tensor of all rows.
 _BYTES = 24
 
 
-def read_table(path: Path) -> RowSet | TokenSet | None:
+def read_table(path: Path, *, names: Sequence[str] = ()) -> RowSet | TokenSet | None:
     """Read a table of samples other than images.
 
     Args:
-        path: A `.csv` file with a header, or a `.parquet` file. The column `label` holds class numbers from 0. Either
+        path: A `.csv` file with a header, or a `.parquet` file. The column `label` holds class numbers from 0
+            or, if `names` are given, class names. Either
             the column `tokens` holds lists of whole numbers, in CSV separated by spaces; or all other columns hold
             numbers, the features in this order.
+        names: As for `number_labels`.
 
     Returns:
         All rows in their order; None if the table names or holds images.
@@ -48,21 +52,21 @@ def read_table(path: Path) -> RowSet | TokenSet | None:
     table = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
     if table is None:
         return None
-    names = table.column_names
-    if LABEL not in names:
+    columns = table.column_names
+    if LABEL not in columns:
         raise DatasetError(
-            f"{path} has the columns {', '.join(names)[:_LONGEST]}. It needs the column {LABEL!r} with class numbers "
-            "from 0."
+            f"{path} has the columns {', '.join(columns)[:_LONGEST]}. It needs the column {LABEL!r} with class numbers "
+            "from 0, one for each row."
         )
-    labels = _labels(table[LABEL], path)
+    labels = number_labels(table[LABEL], names, f"The column {LABEL!r} of {path}")
     classes = int(labels.max()) + 1
-    if TOKENS in names:
+    if TOKENS in columns:
         return TokenSet(path.name, _tokens(table[TOKENS], path), labels, classes)
-    features = [name for name in names if name != LABEL]
-    columns = [_numbers(table[name], name, path) for name in features]
-    if not columns:
+    features = [name for name in columns if name != LABEL]
+    values = [_numbers(table[name], name, path) for name in features]
+    if not values:
         raise DatasetError(f"{path} has only the column {LABEL!r}. Add a column for each feature.")
-    return RowSet(path.name, torch.stack(columns, dim=1), labels, classes, tuple(features))
+    return RowSet(path.name, torch.stack(values, dim=1), labels, classes, tuple(features))
 
 
 def _read_csv(path: Path) -> pa.Table | None:
@@ -146,21 +150,6 @@ def _numbers(column: pa.ChunkedArray, name: str, path: Path) -> Tensor:
     # Values beyond float32 become infinite, which RowSet reports with the row.
     with np.errstate(over="ignore"):
         return torch.from_numpy(values.to_numpy(zero_copy_only=False).astype("float32"))
-
-
-def _labels(column: pa.ChunkedArray, path: Path) -> Tensor:
-    if not (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)) or column.null_count:
-        raise DatasetError(
-            f"The column {LABEL!r} of {path} has type {str(column.type)[:_LONGEST]} and {column.null_count:,} missing "
-            "values. It must hold a class number from 0 in every row."
-        )
-    lowest, highest = (end.as_py() for end in pc.min_max(column).values())
-    if not 0 <= int(lowest) <= int(highest) < _MOST_CLASSES:
-        raise DatasetError(
-            f"{path} has labels from {int(lowest)} to {int(highest)}. Number the classes from 0 to at most "
-            f"{_MOST_CLASSES - 1:,}."
-        )
-    return torch.from_numpy(pc.cast(column, pa.int64()).to_numpy().copy())
 
 
 def _tokens(column: pa.ChunkedArray, path: Path) -> Tensor:

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from palimpsest.artifacts.attestation import named_models
+from palimpsest.artifacts.attestation import explain_numbering, named_models
+from palimpsest.artifacts.images import LoadedSamples
 from palimpsest.artifacts.models import Models
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.doctor.finding import Finding, error, ok, warning
@@ -76,6 +77,21 @@ def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
                 f"They name another {which} model than the checkpoint, {claimed}... Check that they belong to this "
                 "request.",
             )
+
+
+def check_classes(proofs: Proofs, loaded: LoadedSamples) -> Iterator[Finding]:
+    """Compare the numbering of classes in the proofs' metadata with that of the auxiliary samples.
+
+    Args:
+        proofs: The submitted proofs.
+        loaded: The auxiliary samples.
+    """
+    difference = explain_numbering(proofs, loaded.numbering)
+    if difference is not None:
+        yield warning(
+            "classes",
+            f"{difference}\nSet class_names to the names of all classes in the order of the federation's model.",
+        )
 
 
 def check_dimension(proofs: Proofs, network: nn.Module) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from palimpsest.config import DefenseConfig, explain_validation
+from palimpsest.datasets.numbering import Numbering
 from palimpsest.defenses import apply_defenses, describe
 from palimpsest.errors import ConfigurationError, FederationError, PalimpsestError
 from palimpsest.federation.flower_records import pack_parameters, unpack_parameters
@@ -49,10 +50,11 @@ class ProofMod:
         folder: Folder for the client's copy of its proofs and of the instruction. If omitted, no copy is kept.
         defenses: Defenses to apply to the proofs before they leave, in order, such as `[{"name": "orthogonal"}]`.
         instruction: Key of the app's configuration that instructs a client to forget.
+        class_names: Names of all classes in the model's order, recorded with the proofs. If omitted, none are.
         memory_budget: Bytes that the computation of the proofs may take.
 
     Raises:
-        ConfigurationError: A defense is unknown or does not accept one of its settings.
+        ConfigurationError: A class name occurs twice, or a defense is unknown or does not accept one of its settings.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class ProofMod:
         folder: str | Path | None = None,
         defenses: Sequence[Mapping[str, Any]] = (),
         instruction: str = INSTRUCTION,
+        class_names: Sequence[str] = (),
         memory_budget: int = DEFAULT_BUDGET,
     ) -> None:
         """Build the defenses."""
@@ -70,6 +73,9 @@ class ProofMod:
         self.folder = None if folder is None else Path(folder)
         self.instruction = instruction
         self.memory_budget = memory_budget
+        if len(set(class_names)) < len(class_names):
+            raise ConfigurationError(f"class_names has a name twice: {', '.join(class_names)[:200]}.")
+        self.numbering = Numbering(tuple(class_names), "class_names of the app") if class_names else None
         try:
             self.defenses = [DefenseConfig.model_validate(defense).build() for defense in defenses]
         except ValidationError as error:
@@ -133,7 +139,9 @@ class ProofMod:
             "order": "named_parameters",
             "client": _client_name(context),
             "defenses": json.dumps(describe(self.defenses)),
-        } | describe_trainable(before)
+            **describe_trainable(before),
+            **(self.numbering.to_metadata() if self.numbering else {}),
+        }
         proofs = Proofs(vectors, metadata)
         # Only one request is answered: a second could name other models, and two differences reveal more than one.
         del context.state[_INSTRUCTED]
