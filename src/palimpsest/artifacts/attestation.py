@@ -22,10 +22,14 @@ def named_models(proofs: Proofs, models: Models) -> dict[str, bool]:
     Returns:
         For each of `original` and `unlearned` whose hash the metadata contains: True if the checkpoint has that hash.
     """
-    both = {"original": models.original, "unlearned": models.unlearned}
+    both = {
+        "original": (models.original, models.stored[0]),
+        "unlearned": (models.unlearned, models.stored[1]),
+    }
     return {
-        which: proofs.metadata[which] in map(parameters_hash, (model.state_dict(), bare(model).state_dict()))
-        for which, model in both.items()
+        which: proofs.metadata[which]
+        in (stored, parameters_hash(model.state_dict()), parameters_hash(bare(model).state_dict()))
+        for which, (model, stored) in both.items()
         if which in proofs.metadata
     }
 

@@ -217,5 +217,6 @@ def truth_of(
             f"proofs and auxiliary {like.kind} of shape {list(like.shape)}. Give one sample for each proof, "
             "in the order of the proofs and in the shape of the auxiliary samples."
         )
+    loaded = numbered(loaded, config.truth, like.classes)
     require_same_numbering(proofs, loaded.numbering, config.truth)
-    return numbered(loaded, config.truth, like.classes).samples
+    return loaded.samples

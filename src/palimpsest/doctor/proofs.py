@@ -63,7 +63,10 @@ def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
         models: The two models.
     """
     named = named_models(proofs, models)
-    exchanged = named_models(proofs, replace(models, original=models.unlearned, unlearned=models.original))
+    reversed_models = replace(
+        models, original=models.unlearned, unlearned=models.original, stored=models.stored[::-1]
+    )
+    exchanged = named_models(proofs, reversed_models)
     if len(named) == 2 and not any(named.values()) and all(exchanged.values()):
         yield error("proofs", "They name the two checkpoints in reverse. Exchange original and unlearned.")
         return

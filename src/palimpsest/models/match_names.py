@@ -1,13 +1,14 @@
 """A stored state dict matched to a network: prefixes, tied weights, and tensors that need not be stored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from palimpsest.errors import CheckpointError
+from palimpsest.models.adapters import without_adapters
 from palimpsest.models.explain_mismatch import explain_mismatch, listed
 from palimpsest.models.reparametrized import merge_parts
 from palimpsest.models.state_dicts import StateDict
@@ -31,10 +32,12 @@ class Matched:
     Args:
         parameters: Exactly the network's names and shapes.
         notes: What was done to the stored names and tensors, a clause for each change.
+        stored: The tensors of the file under its own names if they are only the trained ones, else empty.
     """
 
     parameters: Parameters
     notes: tuple[str, ...] = ()
+    stored: Parameters = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,16 @@ class _Expectation:
         tensors: Its state dict.
         optional: Names that need not be stored.
         tied: The other names of each parameter that has several.
+        frozen: Names of the parameters that clients do not train.
+        remade: Names of those that the factory makes equal each time, as it does with the weights of a base model.
     """
 
     network: nn.Module
     tensors: dict[str, Tensor]
     optional: frozenset[str]
     tied: dict[str, tuple[str, ...]]
+    frozen: frozenset[str]
+    remade: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class _Attempt:
         outside: Stored names that do not have the prefix.
         notes: What was done.
         needs: The network's.
+        stored: The state dict as it is in the file.
     """
 
     place: str
@@ -73,6 +81,12 @@ class _Attempt:
     outside: tuple[str, ...]
     notes: tuple[str, ...]
     needs: _Expectation
+    stored: dict[str, Tensor]
+
+    @cached_property
+    def trained_alone(self) -> bool:
+        """Whether no frozen parameter is stored, as in an adapter's file."""
+        return bool(self.needs.frozen) and not (self.needs.frozen & self.tensors.keys())
 
     @cached_property
     def missing(self) -> list[str]:
@@ -81,6 +95,7 @@ class _Attempt:
             for name in self.needs.tensors
             if name not in self.tensors
             and name not in self.needs.optional
+            and not (self.trained_alone and name in self.needs.remade)
             and not any(alias in self.tensors for alias in self.needs.tied.get(name, ()))
         ]
 
@@ -106,13 +121,15 @@ def match_names(states: Sequence[StateDict], network: nn.Module, *, twin: nn.Mod
     """Find the one state dict that fits a network, and bring it under the network's names.
 
     A prefix that all names have is removed, and so are the components that wrappers such as DataParallel insert. A tied
-    weight may be stored once. `num_batches_tracked`, and buffers that the network itself makes, may be missing.
+    weight may be stored once. `num_batches_tracked`, and buffers that the network itself makes, may be missing. A file
+    of an adapter alone (PEFT) or of another trained part is completed by the frozen parameters that the factory makes.
 
     Args:
         states: State dicts of one file, as `find_state_dicts` returns them.
         network: As its factory made it.
-        twin: The network made once more, from other random numbers. A buffer that differs between the two is random,
-            and must be stored. If omitted, every buffer but statistics of the training data may be missing.
+        twin: The network made once more, from other random numbers. A buffer or a frozen parameter that differs
+            between the two is random, and must be stored. If omitted, every buffer but statistics of the training data
+            may be missing, and no frozen parameter.
 
     Raises:
         CheckpointError: No state dict fits, with both lists of names and the likeliest cause; or several fit.
@@ -125,7 +142,7 @@ def match_names(states: Sequence[StateDict], network: nn.Module, *, twin: nn.Mod
     """
     if not states:
         raise CheckpointError("it holds no state dict: save `model.state_dict()`, names with tensors.")
-    expectation = _expectation(network, network if twin is None else twin)
+    expectation = _expectation(network, twin)
     attempts = [attempt for state in states for attempt in _attempts(state, expectation)]
     fitting = _distinct([attempt for attempt in attempts if attempt.fits])
     if len(fitting) > 1:
@@ -145,6 +162,7 @@ def match_names(states: Sequence[StateDict], network: nn.Module, *, twin: nn.Mod
                 missing=best.missing,
                 strange=best.strange,
                 reshaped=best.reshaped,
+                frozen=best.trained_alone and expectation.frozen.issuperset(best.missing),
             )
         )
     (found,) = fitting
@@ -155,34 +173,44 @@ def match_names(states: Sequence[StateDict], network: nn.Module, *, twin: nn.Mod
             f"the network is a part of what it holds: {(_address(found) or 'top level')!r} fits, and {listed(foreign)} "
             "would be left out. Name the factory of the whole network."
         )
-    return Matched(*_filled(found, expectation))
+    parameters, notes = _filled(found, expectation)
+    return Matched(parameters, notes, stored=found.stored if found.trained_alone else {})
 
 
-def _expectation(network: nn.Module, twin: nn.Module) -> _Expectation:
-    tensors, others = network.state_dict(), twin.state_dict()
+def _expectation(network: nn.Module, twin: nn.Module | None) -> _Expectation:
+    tensors, others = network.state_dict(), (twin or network).state_dict()
     optional = frozenset(
         name
         for name, buffer in network.named_buffers()
         if name.endswith(_BATCHES)
         or (not name.endswith(_STATISTICS) and name in others and torch.equal(buffer, others[name]))
     )
+    every = dict(network.named_parameters(remove_duplicate=False))
+    frozen = frozenset(name for name, parameter in every.items() if not parameter.requires_grad)
+    # A network without any trainable parameter was made for inference, and is trained in all of them.
+    frozen = frozen if len(frozen) < len(every) else frozenset()
     groups: dict[int, list[str]] = {}
-    for name, parameter in network.named_parameters(remove_duplicate=False):
+    for name, parameter in every.items():
         groups.setdefault(id(parameter), []).append(name)
     tied = {
         name: tuple(other for other in group if other != name) for group in groups.values() for name in group
     }
-    return _Expectation(network, tensors, optional, tied)
+    remade = frozenset(
+        name
+        for name in frozen
+        if twin is not None and name in others and torch.equal(tensors[name], others[name])
+    )
+    return _Expectation(network, tensors, optional, tied, frozen, remade)
 
 
 def _attempts(state: StateDict, expectation: _Expectation) -> list[_Attempt]:
     """The state dict without a prefix, and with each prefix that leads to names of the network."""
     if state.ordered:
         return [_in_order(state, expectation)]
-    network_names = {_without_wrappers(name): name for name in expectation.tensors}
+    network_names = _plain_names(expectation.tensors)
     # A prefix under which none of these is stored fits nothing.
     endings = sorted(network_names, key=len, reverse=True)[:3]
-    names = {name: _without_wrappers(name) for name in state.tensors}
+    names = {name: plain for plain, name in _plain_names(state.tensors).items()}
     prefixes = {"", _RECORD} | {
         name.removesuffix(ending)
         for name in names.values()
@@ -201,7 +229,7 @@ def _attempt(
     network_names: Mapping[str, str],
     expectation: _Expectation,
 ) -> _Attempt:
-    """Take a prefix off; `names` and `network_names` map to and from names without the components of wrappers."""
+    """Take a prefix off; `names` and `network_names` map to and from the plain names."""
     inside: dict[str, Tensor] = {}
     removed, outside = set[str](), list[str]()
     for stored, name in names.items():
@@ -221,7 +249,7 @@ def _attempt(
         for name, value in inside.items()
         if name in expectation.tensors or not (name in unstored or name.endswith(_BATCHES))
     }
-    return _Attempt(state.place, prefix, kept, tuple(outside), tuple(notes), expectation)
+    return _Attempt(state.place, prefix, kept, tuple(outside), tuple(notes), expectation, state.tensors)
 
 
 def _in_order(state: StateDict, expectation: _Expectation) -> _Attempt:
@@ -236,7 +264,7 @@ def _in_order(state: StateDict, expectation: _Expectation) -> _Attempt:
     tensors = dict(zip(names, values, strict=False))
     strange = {f"array {index}": value for index, value in enumerate(values) if index >= len(names)}
     note = f"took {len(values):,} arrays without names in the order of the network's state dict"
-    return _Attempt(state.place, "", tensors | strange, (), (note,), expectation)
+    return _Attempt(state.place, "", tensors | strange, (), (note,), expectation, state.tensors)
 
 
 def _filled(found: _Attempt, expectation: _Expectation) -> tuple[Parameters, tuple[str, ...]]:
@@ -257,12 +285,25 @@ def _filled(found: _Attempt, expectation: _Expectation) -> tuple[Parameters, tup
         filled[name] = value.reshape(tensor.shape).to(tensor.dtype) if name.endswith(_BATCHES) else value
     if aliased:
         notes.append(f"filled {aliased:,} tied weight{'s' * (aliased > 1)} from the stored one")
-    constants = [name for name in made if not name.endswith(_BATCHES)]
+    constants = [name for name in made if not name.endswith(_BATCHES) and name not in expectation.frozen]
     if constants:
         notes.append(f"kept {listed(constants)} as the network makes it")
+    base = [name for name in made if name in expectation.frozen]
+    if base:
+        notes.append(
+            f"took {len(base):,} frozen parameters, such as {listed(base[:1])}, from the network's factory, because "
+            "only the trained ones are stored"
+        )
     if found.outside:
         notes.append(f"left out {listed(found.outside)}, which the network does not have")
     return filled, tuple(notes)
+
+
+def _plain_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return the names, by those without the components that wrappers and adapters insert."""
+    plain = {_without_wrappers(without_adapters(name)): name for name in tensors}
+    # Two adapters of one layer differ only in their components.
+    return plain if len(plain) == len(tensors) else {_without_wrappers(name): name for name in tensors}
 
 
 def _without_wrappers(name: str) -> str:
