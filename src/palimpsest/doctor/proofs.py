@@ -21,7 +21,7 @@ from palimpsest.gradients import (
     per_sample_gradients,
     trainable_parameters,
 )
-from palimpsest.models import Normalized, bare
+from palimpsest.models import renormalized
 from palimpsest.proofs import Proofs
 
 COMPARED = 16
@@ -230,11 +230,11 @@ def _explanations_by_models(vectors: Tensor, truth: SampleSet, models: Models) -
         lambda: _sorted(gradient_differences(first, second, images, labels), first),
     )
     scalings = COMMON_SCALINGS if isinstance(truth, ImageSet) else ()
-    networks = [bare(model) for model in (first, second)]
     for scaling in scalings:
         if len(scaling.mean) in (1, truth.shape[0]):
             before, after = (
-                Normalized(network, scaling.mean, scaling.std).to(_device(first)) for network in networks
+                renormalized(model, scaling.mean, scaling.std).eval().to(_device(first))
+                for model in (first, second)
             )
             yield explained(
                 f"They were made with {scaling.name}. Set mean and std accordingly.",

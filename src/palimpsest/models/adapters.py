@@ -4,7 +4,7 @@ import re
 
 # PEFT's files lack the adapter's own name and the copies that it makes of modules, which its networks have.
 _ADAPTER = re.compile(
-    r"(?<=\.)(lora_\w+|ia3_\w+|hada_\w+|lokr_\w+|oft_\w+|vera_\w+)\.[^.]+(?=\.weight$|\.bias$|$)"
+    r"(?<=\.)((?:lora|ia3|hada|lokr|oft|vera)_\w+)\.(?!weight$|bias$)[^.]+(?=\.weight$|\.bias$|$)"
 )
 _SAVED = re.compile(r"\.modules_to_save\.[^.]+(?=\.)")
 
@@ -18,11 +18,9 @@ def without_adapters(name: str) -> str:
     Example:
         >>> without_adapters("base_model.model.q.lora_A.default.weight")
         'base_model.model.q.lora_A.weight'
+        >>> without_adapters("base_model.model.q.lora_A.weight")
+        'base_model.model.q.lora_A.weight'
         >>> without_adapters("base_model.model.head.modules_to_save.default.bias")
         'base_model.model.head.bias'
     """
-    return _SAVED.sub("", _ADAPTER.sub(_keep_kind, name))
-
-
-def _keep_kind(match: re.Match[str]) -> str:
-    return match[1]
+    return _SAVED.sub("", _ADAPTER.sub(r"\1", name))

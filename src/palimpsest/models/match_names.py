@@ -8,20 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.errors import CheckpointError
-from palimpsest.models.adapters import without_adapters
+from palimpsest.models.expectation import BATCHES, Expectation, expect, plain_names
 from palimpsest.models.explain_mismatch import explain_mismatch, listed
 from palimpsest.models.reparametrized import merge_parts
 from palimpsest.models.state_dicts import StateDict
 from palimpsest.storage import Parameters
 
-_WRAPPERS = frozenset(
-    {"module", "_orig_mod", "_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
-)
-"""Name components that DataParallel, torch.compile, Opacus, FSDP and activation checkpointing insert."""
 _RECORD = "parameters/"
 """Prefix of the names of a model in a run folder."""
-_BATCHES = "num_batches_tracked"
-_STATISTICS = ("running_mean", "running_var")
 _ACCESSORIES = ("loss", "criterion", "metric", "accuracy", "optim", "scheduler")
 
 
@@ -38,27 +32,6 @@ class Matched:
     parameters: Parameters
     notes: tuple[str, ...] = ()
     stored: Parameters = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Expectation:
-    """Needs of a network, which a state dict has to meet.
-
-    Args:
-        network: As its factory made it.
-        tensors: Its state dict.
-        optional: Names that need not be stored.
-        tied: The other names of each parameter that has several.
-        frozen: Names of the parameters that clients do not train.
-        remade: Names of those that the factory makes equal each time, as it does with the weights of a base model.
-    """
-
-    network: nn.Module
-    tensors: dict[str, Tensor]
-    optional: frozenset[str]
-    tied: dict[str, tuple[str, ...]]
-    frozen: frozenset[str]
-    remade: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -80,7 +53,7 @@ class _Attempt:
     tensors: dict[str, Tensor]
     outside: tuple[str, ...]
     notes: tuple[str, ...]
-    needs: _Expectation
+    needs: Expectation
     stored: dict[str, Tensor]
 
     @cached_property
@@ -142,7 +115,7 @@ def match_names(states: Sequence[StateDict], network: nn.Module, *, twin: nn.Mod
     """
     if not states:
         raise CheckpointError("it holds no state dict: save `model.state_dict()`, names with tensors.")
-    expectation = _expectation(network, twin)
+    expectation = expect(network, twin)
     attempts = [attempt for state in states for attempt in _attempts(state, expectation)]
     fitting = _distinct([attempt for attempt in attempts if attempt.fits])
     if len(fitting) > 1:
@@ -177,40 +150,14 @@ def match_names(states: Sequence[StateDict], network: nn.Module, *, twin: nn.Mod
     return Matched(parameters, notes, stored=found.stored if found.trained_alone else {})
 
 
-def _expectation(network: nn.Module, twin: nn.Module | None) -> _Expectation:
-    tensors, others = network.state_dict(), (twin or network).state_dict()
-    optional = frozenset(
-        name
-        for name, buffer in network.named_buffers()
-        if name.endswith(_BATCHES)
-        or (not name.endswith(_STATISTICS) and name in others and torch.equal(buffer, others[name]))
-    )
-    every = dict(network.named_parameters(remove_duplicate=False))
-    frozen = frozenset(name for name, parameter in every.items() if not parameter.requires_grad)
-    # A network without any trainable parameter was made for inference, and is trained in all of them.
-    frozen = frozen if len(frozen) < len(every) else frozenset()
-    groups: dict[int, list[str]] = {}
-    for name, parameter in every.items():
-        groups.setdefault(id(parameter), []).append(name)
-    tied = {
-        name: tuple(other for other in group if other != name) for group in groups.values() for name in group
-    }
-    remade = frozenset(
-        name
-        for name in frozen
-        if twin is not None and name in others and torch.equal(tensors[name], others[name])
-    )
-    return _Expectation(network, tensors, optional, tied, frozen, remade)
-
-
-def _attempts(state: StateDict, expectation: _Expectation) -> list[_Attempt]:
+def _attempts(state: StateDict, expectation: Expectation) -> list[_Attempt]:
     """The state dict without a prefix, and with each prefix that leads to names of the network."""
     if state.ordered:
         return [_in_order(state, expectation)]
-    network_names = _plain_names(expectation.tensors)
+    network_names = plain_names(expectation.tensors)
     # A prefix under which none of these is stored fits nothing.
     endings = sorted(network_names, key=len, reverse=True)[:3]
-    names = {name: plain for plain, name in _plain_names(state.tensors).items()}
+    names = {name: plain for plain, name in plain_names(state.tensors).items()}
     prefixes = {"", _RECORD} | {
         name.removesuffix(ending)
         for name in names.values()
@@ -227,7 +174,7 @@ def _attempt(
     names: Mapping[str, str],
     prefix: str,
     network_names: Mapping[str, str],
-    expectation: _Expectation,
+    expectation: Expectation,
 ) -> _Attempt:
     """Take a prefix off; `names` and `network_names` map to and from the plain names."""
     inside: dict[str, Tensor] = {}
@@ -247,17 +194,17 @@ def _attempt(
     kept = {
         name: value
         for name, value in inside.items()
-        if name in expectation.tensors or not (name in unstored or name.endswith(_BATCHES))
+        if name in expectation.tensors or not (name in unstored or name.endswith(BATCHES))
     }
     return _Attempt(state.place, prefix, kept, tuple(outside), tuple(notes), expectation, state.tensors)
 
 
-def _in_order(state: StateDict, expectation: _Expectation) -> _Attempt:
+def _in_order(state: StateDict, expectation: Expectation) -> _Attempt:
     """A list of arrays, in the order of the network's state dict or of its parameters."""
     values, expected = list(state.tensors.values()), list(expectation.tensors)
     orders = [
         expected,
-        [name for name in expected if not name.endswith(_BATCHES)],
+        [name for name in expected if not name.endswith(BATCHES)],
         [name for name, _ in expectation.network.named_parameters()],
     ]
     names = next((order for order in orders if len(order) == len(values)), expected)
@@ -267,7 +214,7 @@ def _in_order(state: StateDict, expectation: _Expectation) -> _Attempt:
     return _Attempt(state.place, "", tensors | strange, (), (note,), expectation, state.tensors)
 
 
-def _filled(found: _Attempt, expectation: _Expectation) -> tuple[Parameters, tuple[str, ...]]:
+def _filled(found: _Attempt, expectation: Expectation) -> tuple[Parameters, tuple[str, ...]]:
     """The tensors under all of the network's names, and notes."""
     expected, tied, notes = expectation.tensors, expectation.tied, list(found.notes)
     filled: dict[str, Tensor] = {}
@@ -282,10 +229,10 @@ def _filled(found: _Attempt, expectation: _Expectation) -> tuple[Parameters, tup
         if value is None:
             value = tensor.clone()
             made.append(name)
-        filled[name] = value.reshape(tensor.shape).to(tensor.dtype) if name.endswith(_BATCHES) else value
+        filled[name] = value.reshape(tensor.shape).to(tensor.dtype) if name.endswith(BATCHES) else value
     if aliased:
         notes.append(f"filled {aliased:,} tied weight{'s' * (aliased > 1)} from the stored one")
-    constants = [name for name in made if not name.endswith(_BATCHES) and name not in expectation.frozen]
+    constants = [name for name in made if not name.endswith(BATCHES) and name not in expectation.frozen]
     if constants:
         notes.append(f"kept {listed(constants)} as the network makes it")
     base = [name for name in made if name in expectation.frozen]
@@ -299,20 +246,9 @@ def _filled(found: _Attempt, expectation: _Expectation) -> tuple[Parameters, tup
     return filled, tuple(notes)
 
 
-def _plain_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """Return the names, by those without the components that wrappers and adapters insert."""
-    plain = {_without_wrappers(without_adapters(name)): name for name in tensors}
-    # Two adapters of one layer differ only in their components.
-    return plain if len(plain) == len(tensors) else {_without_wrappers(name): name for name in tensors}
-
-
-def _without_wrappers(name: str) -> str:
-    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
-
-
 def _same_shape(name: str, stored: Tensor, expected: Tensor) -> bool:
     return stored.shape == expected.shape or (
-        name.endswith(_BATCHES) and stored.numel() == expected.numel() == 1
+        name.endswith(BATCHES) and stored.numel() == expected.numel() == 1
     )
 
 
