@@ -6,14 +6,16 @@ import torch
 from tests.support.artifacts import Make, load
 
 from palimpsest.artifacts.images import (
+    FOLDERS,
     LoadedSamples,
-    check_numbering,
     draw,
     in_classes,
     load_for,
     load_samples,
+    numbered,
 )
 from palimpsest.datasets import ImageSet, RowSet
+from palimpsest.datasets.numbering import Numbering
 from palimpsest.errors import DatasetError
 
 
@@ -35,7 +37,7 @@ def test_converts_images_to_the_requested_size_and_channels(pieces: Path) -> Non
 def test_numbers_classes_by_configuration_or_argument(case: Make, pieces: Path) -> None:
     config, folder = case(class_names=["class2", "class0", "class1"]), str(pieces / "forgotten")
     configured = load_for(config, folder).samples
-    given = load_for(config, folder, names=("class0", "class1", "class2")).samples
+    given = load_for(config, folder, numbering=Numbering(("class0", "class1", "class2"), "test")).samples
     assert torch.equal(configured.inputs[configured.labels == 0], given.inputs[given.labels == 2])
 
 
@@ -66,26 +68,41 @@ def test_draw_keeps_the_order_and_depends_on_the_seed(ten: ImageSet) -> None:
 
 def test_rejects_labels_beyond_the_models_classes(ten: ImageSet) -> None:
     assert in_classes(ten, 12).classes == 12
-    with pytest.raises(DatasetError, match="labels up to 9, but the model has 9 classes"):
+    with pytest.raises(DatasetError, match=r"labels from 0 to 9, but the model has 9 classes.* from 0 to 8"):
         in_classes(ten, 9)
 
 
+def test_recognizes_labels_that_begin_at_1_and_those_of_a_single_logit(ten: ImageSet) -> None:
+    with pytest.raises(DatasetError, match=r"from 1 to 9, but the model has 9 classes.*subtract 1"):
+        in_classes(ten.subset(torch.arange(1, 10)), 9)
+    with pytest.raises(DatasetError, match=r"2 classes, or a single logit.*subtract 1"):
+        in_classes(ten.subset(torch.tensor([1, 2])), 2)
+    with pytest.raises(DatasetError, match=r"2 classes, or a single logit.*from 0 to 1"):
+        in_classes(ten.subset(torch.tensor([0, 7])), 2)
+
+
+def test_accepts_gaps_between_labels(ten: ImageSet) -> None:
+    assert in_classes(ten.subset(torch.tensor([1, 4, 9])), 12).labels.tolist() == [1, 4, 9]
+
+
 @pytest.mark.parametrize(
-    ("names", "classes", "named", "fine"),
+    ("names", "origin", "classes", "words"),
     [
-        (("cat", "dog"), 2, False, True),
-        (("cat",), 3, False, False),
-        (("cat", "dog", "emu", "fox"), 3, False, False),
-        (("cat", "dog", "emu"), 3, True, True),
-        ((), 3, False, True),
+        (("cat", "dog"), FOLDERS, 2, None),
+        ((), FOLDERS, 3, None),
+        (("cat",), FOLDERS, 3, r"forgotten has 1 class folders \(cat\)"),
+        (("cat", "dog", "emu", "fox"), FOLDERS, 3, r"forgotten has 4 class folders \(cat, dog, emu, fox\)"),
+        (("cat", "dog", "emu"), "class_names", 3, None),
+        (("cat", "dog"), "class_names", 3, r"forgotten: class_names has 2 classes \(cat, dog\)"),
     ],
 )
-def test_never_guesses_the_numbers_of_class_folders(
-    ten: ImageSet, names: tuple[str, ...], classes: int, named: bool, fine: bool
+def test_never_guesses_the_numbers_of_classes(
+    ten: ImageSet, names: tuple[str, ...], origin: str, classes: int, words: str | None
 ) -> None:
-    loaded = LoadedSamples(ten, names)
-    if fine:
-        check_numbering(loaded, "forgotten", classes, named=named)
+    first = ten.subset(torch.arange(2))
+    loaded = LoadedSamples(first, Numbering(names, origin) if names else None)
+    if words is None:
+        assert numbered(loaded, "forgotten", classes).samples.classes == classes
     else:
-        with pytest.raises(DatasetError, match=r"forgotten has \d class folders \(cat.* Set class_names"):
-            check_numbering(loaded, "forgotten", classes, named=named)
+        with pytest.raises(DatasetError, match=rf"{words}, but the model has 3 classes.* Set class_names"):
+            numbered(loaded, "forgotten", classes)

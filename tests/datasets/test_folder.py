@@ -85,9 +85,16 @@ def test_rejects_a_folder_without_class_folders(tmp_path):
         ImageFolder(tmp_path).count("train")
 
 
-def test_rejects_a_class_without_images(tmp_path, pictures, write_folder):
-    write_folder(tmp_path, {"a": pictures(2), "empty": []})
-    with pytest.raises(DatasetError, match="empty holds no images"):
+def test_a_class_without_images_keeps_its_number(tmp_path, pictures, write_folder, caplog):
+    write_folder(tmp_path, {"a": pictures(2), "b": [], "c": pictures(1)})
+    images = ImageFolder(tmp_path).read_all()
+    assert (images.labels.tolist(), images.classes) == ([0, 0, 2], 3)
+    assert "1 class folders without images, which keep their numbers: b" in caplog.text
+
+
+def test_rejects_class_folders_without_any_image(tmp_path, write_folder):
+    write_folder(tmp_path, {"a": [], "b": []})
+    with pytest.raises(DatasetError, match="hold no images"):
         ImageFolder(tmp_path).count("train")
 
 

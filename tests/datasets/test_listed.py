@@ -61,10 +61,13 @@ def test_the_two_splits_form_the_whole_set(folder: Path) -> None:
         ("file_name,label\n../etc/passwd,1\n", "its folder has no such file"),
         ("file_name,label\n/etc/passwd,1\n", "its folder has no such file"),
         ("file_name,label\n,1\n", "its folder has no such file"),
-        ("file_name,label\ndeep/0.png,-1\n", "label '-1'"),
-        ("file_name,label\ndeep/0.png,cat\n", "label 'cat'"),
+        ("file_name,label\ndeep/0.png,-1\n", "label -1 in row 0"),
+        ("file_name,label\ndeep/0.png,cat\n", "'cat', and it is unknown which number"),
         ("file_name,label\ndeep/0.png\n", "label None"),
-        ("file_name,label\ndeep/0.png,99999999999\n", "class numbers"),
+        ("file_name,label\ndeep/0.png,99999999999\n", "label 99999999999 in row 0"),
+        (f"file_name,label\ndeep/0.png,{10**40}\n", "in row 0"),
+        ("file_name,label\ndeep/0.png,0.5\n", "regression"),
+        ("file_name,label\ndeep/0.png,0 3\n", "several labels"),
     ],
 )
 def test_names_an_invalid_line(folder: Path, text: str, words: str) -> None:

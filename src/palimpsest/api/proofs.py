@@ -10,9 +10,11 @@ import yaml
 from torch import Generator, Tensor, nn
 
 from palimpsest.api.progress import reporting
+from palimpsest.artifacts.attestation import require_same_numbering
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.config import listed_defenses, validate
 from palimpsest.datasets import ImageSet
+from palimpsest.datasets.numbering import Numbering
 from palimpsest.defenses import defend as defend_vectors
 from palimpsest.errors import ConfigurationError, ProofError
 from palimpsest.pipeline.stages.defend import defended, refuse_same_file
@@ -253,6 +255,7 @@ def verify(
         Verdicts in the order of the proofs, with the threshold. Proofs with non-finite values are rejected.
 
     Raises:
+        DatasetError: The calibration proofs record another numbering of the classes.
         ProofError: The vectors are not a float32 matrix, the file holds no proofs, tau is negative or not finite, or
             both or neither of `tau` and `calibrate` are given.
 
@@ -270,6 +273,8 @@ def verify(
     submitted = _loaded(proofs)
     if calibrate is not None:
         reference = _loaded(calibrate)
+        if isinstance(submitted, Proofs) and isinstance(reference, Proofs):
+            require_same_numbering(submitted, Numbering.from_metadata(reference.metadata), "calibrate")
         vectors = reference.vectors if isinstance(reference, Proofs) else reference
         tau = calibrate_tau(proof_norms(vectors), quantile=quantile)
     assert tau is not None, "tau or calibrate is given"

@@ -1,13 +1,14 @@
 """The artifacts of an attack by the auditor, loaded and checked against each other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from palimpsest.artifacts.attestation import explain_numbering, require_same_numbering
 from palimpsest.artifacts.config import ArtifactsConfig, CheckpointsConfig
-from palimpsest.artifacts.images import check_numbering, draw, in_classes, load_for
+from palimpsest.artifacts.images import LoadedSamples, draw, in_classes, load_for, numbered
 from palimpsest.artifacts.models import Models, load_models
 from palimpsest.artifacts.oracle import OracleSource, open_oracle
 from palimpsest.attacks import AuditorView
@@ -27,7 +28,7 @@ class AuditorArtifacts:
         auxiliary: The auditor's own samples, after `auxiliary_size` and the query budget were applied.
         truth: The forgotten samples, used only for scores, or None.
         oracle_source: The oracle that the auditor queries.
-        class_names: Names of the classes if they come from folders, else empty.
+        class_names: Names of the classes in order; empty if unknown.
         notes: Deviations from the configuration, as sentences for the report.
     """
 
@@ -74,18 +75,21 @@ def load_auditor_artifacts(
     """
     proofs = load_proofs(config.attacked_file)
     loaded = load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
-    samples = loaded.samples
-    models = models_of(config, samples, device=device)
+    models = models_of(config, loaded.samples, device=device)
     if models is not None:
-        check_numbering(loaded, config.auxiliary, models.classes, named=config.class_names is not None)
+        loaded = numbered(loaded, config.auxiliary, models.classes)
+    samples = loaded.samples
     notes = [] if models is None else list(models.notes)
+    difference = explain_numbering(proofs, loaded.numbering)
+    if difference is not None:
+        notes.append(difference)
     if models is not None and not config.defenses:
         proofs, cut = _without_frozen(proofs, models.original)
         notes += cut
     oracle_source = open_oracle(
         config.oracle,
         models=models,
-        auxiliary=samples if models is None else in_classes(samples, models.classes),
+        auxiliary=samples,
         dimension=proofs.vectors.shape[1] if models is None else parameter_count(models.original),
         folder=folder / "oracle",
         memory_budget=config.memory_budget // 4,
@@ -108,7 +112,7 @@ def load_auditor_artifacts(
         proofs,
         models,
         auxiliary,
-        truth_of(config, auxiliary, len(proofs.vectors), names=loaded.names, data_dir=data_dir),
+        truth_of(config, replace(loaded, samples=auxiliary), proofs, data_dir=data_dir),
         oracle_source,
         loaded.names,
         tuple(notes),
@@ -181,34 +185,38 @@ def models_of(config: CheckpointsConfig, samples: SampleSet, *, device: str) -> 
 
 def truth_of(
     config: ArtifactsConfig,
-    auxiliary: SampleSet,
-    count: int,
+    auxiliary: LoadedSamples,
+    proofs: Proofs,
     *,
-    names: tuple[str, ...],
     data_dir: Path | None,
 ) -> SampleSet | None:
     """Load the forgotten samples.
 
     Args:
         config: The artifacts.
-        auxiliary: The auxiliary samples, whose kind, shape and classes the truth must have.
-        count: Number of proofs.
-        names: Names of the classes in the model's order.
+        auxiliary: The auxiliary samples, whose kind, shape, classes and numbering the truth must have.
+        proofs: The submitted proofs.
         data_dir: A local mirror of the published data sets. If None, they come from the hub.
 
     Returns:
         The forgotten samples in the order of the proofs, or None if the user did not supply them.
 
     Raises:
-        DatasetError: Their number differs from that of the proofs, or their kind or shape from the auxiliary samples'.
+        DatasetError: Their number differs from that of the proofs, their kind or shape from the auxiliary samples', or
+            their classes are numbered in another way than the proofs record.
     """
     if config.truth is None:
         return None
-    truth = load_for(config, config.truth, split=config.truth_split, names=names, data_dir=data_dir).samples
-    if len(truth) != count or truth.shape != auxiliary.shape or type(truth) is not type(auxiliary):
+    loaded = load_for(
+        config, config.truth, split=config.truth_split, numbering=auxiliary.numbering, data_dir=data_dir
+    )
+    truth, like, count = loaded.samples, auxiliary.samples, len(proofs.vectors)
+    if len(truth) != count or truth.shape != like.shape or type(truth) is not type(like):
         raise DatasetError(
             f"{config.truth} holds {len(truth):,} {truth.kind} of shape {list(truth.shape)}, but there are {count:,} "
-            f"proofs and auxiliary {auxiliary.kind} of shape {list(auxiliary.shape)}. Give one sample for each proof, "
+            f"proofs and auxiliary {like.kind} of shape {list(like.shape)}. Give one sample for each proof, "
             "in the order of the proofs and in the shape of the auxiliary samples."
         )
-    return in_classes(truth, auxiliary.classes)
+    loaded = numbered(loaded, config.truth, like.classes)
+    require_same_numbering(proofs, loaded.numbering, config.truth)
+    return loaded.samples

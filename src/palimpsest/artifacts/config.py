@@ -49,6 +49,13 @@ def _gray_or_color(channels: int) -> int:
     return channels
 
 
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    repeated = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if repeated is not None:
+        raise ValueError(f"{repeated!r} occurs twice. Name each class once.")
+    return names
+
+
 class CheckpointsConfig(RunConfig):
     """The user's two checkpoints, their network, and the preprocessing of its input."""
 
@@ -78,9 +85,10 @@ class CheckpointsConfig(RunConfig):
     exif_orientation: Orientation | None = None
     """Orientation of photographs. With apply they are turned upright, with ignore they stay as they are stored. If
     omitted, those in parquet files are turned, as in Hugging Face's datasets; others are not, as in torchvision."""
-    class_names: tuple[str, ...] | None = None
-    """Names of the class folders in the model's order. If omitted, the auxiliary images' folders in alphabetical order,
-    as in torchvision."""
+    class_names: Annotated[tuple[str, ...], AfterValidator(_distinct)] | None = None
+    """Names of all classes in the model's order. They number class folders and labels that are names. If omitted, the
+    names in the original checkpoint's config.json or in a parquet file, or else, if there are as many class folders as
+    classes, the folders in alphabetical order, as in torchvision."""
     defenses: Defenses = ()
     """Defenses that clients apply to their proofs, in order. A name such as sign, or a list such as
     '[{name: prune, ratio: 0.9}, sign]', which is YAML on the command line. An attack imitates the defenses."""

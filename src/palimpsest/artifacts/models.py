@@ -31,6 +31,8 @@ class Models:
         architecture: The network on torch's meta device: layers and shapes without parameter values.
         classes: Number of logits that both models return.
         notes: What was done to the checkpoints' names, and which parameters are frozen, as sentences.
+        stored: Hashes of the two files' own tensors where they hold only the trained part, such as an adapter; these
+            are the models that a federation exchanges.
     """
 
     original: nn.Module
@@ -38,6 +40,7 @@ class Models:
     architecture: nn.Module
     classes: int
     notes: tuple[str, ...] = ()
+    stored: tuple[str | None, str | None] = (None, None)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -90,12 +93,13 @@ def load_models(
             set_trainable(network, trainable)
         return network
 
-    twin, notes = build(1), list[str]()
+    twin, notes, stored = build(1), list[str](), list[str | None]()
 
     def fill(path: Path) -> nn.Module:
         network = build(0)
         matched = load_checkpoint(path, network, twin=twin)
         notes.extend(f"{path.name}: {note}." for note in matched.notes)
+        stored.append(parameters_hash(matched.stored) if matched.stored else None)
         return load_custom_model(network, matched.parameters, mean=mean, std=std).to(device)
 
     before, after = (as_classifier(fill(path), samples) for path in (original, unlearned))
@@ -106,6 +110,7 @@ def load_models(
         copy.deepcopy(before).to("meta"),
         count_classes(before, samples),
         tuple(dict.fromkeys(notes)),
+        (stored[0], stored[1]),
     )
 
 

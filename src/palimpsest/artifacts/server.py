@@ -5,7 +5,7 @@ from pathlib import Path
 
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.config import ArtifactsConfig
-from palimpsest.artifacts.images import LoadedSamples, check_numbering, draw, in_classes, load_for
+from palimpsest.artifacts.images import LoadedSamples, draw, load_for, numbered
 from palimpsest.artifacts.models import Models
 from palimpsest.artifacts.observation import ObservationFile, read_observation
 from palimpsest.attacks import Knowledge, ServerAttack, ServerView
@@ -23,7 +23,7 @@ class ServerArtifacts:
         public: Public images.
         forgotten: The forgotten images, batch by batch, or None.
         retained: The retained images, batch by batch, or None.
-        class_names: Names of the classes if they come from folders, else empty.
+        class_names: Names of the classes in order; empty if unknown.
     """
 
     observed: ObservationFile
@@ -63,28 +63,28 @@ def load_server_artifacts(config: ArtifactsConfig, *, data_dir: Path | None, dev
         PalimpsestError: An artifact is missing, damaged, or inconsistent with another; the message says which.
     """
     loaded = load_public(config, data_dir=data_dir)
-    images = images_of(loaded)
-    models = models_of(config, images, device=device)
+    models = models_of(config, images_of(loaded), device=device)
     if models is None:
         raise ConfigurationError(
             "The models are missing. An attack by the server needs original, unlearned and model."
         )
-    check_numbering(loaded, config.auxiliary, models.classes, named=config.class_names is not None)
-    public = draw(in_classes(images, models.classes), config.auxiliary_size, seed=config.seed)
+    images = images_of(numbered(loaded, config.auxiliary, models.classes))
+    public = draw(images, config.auxiliary_size, seed=config.seed)
     observed = read_observation(config.attacked_file, config.observation, models)
     batches = len(observed.observation.gradients_before)
 
     def truth(name: str | None, split: str | None, samples: int) -> ImageSet | None:
         if name is None:
             return None
-        images = images_of(load_for(config, name, split=split, names=loaded.names, data_dir=data_dir))
+        true = load_for(config, name, split=split, numbering=loaded.numbering, data_dir=data_dir)
+        images = images_of(true)
         if len(images) != batches * samples or images.shape != public.shape:
             raise DatasetError(
                 f"{name} holds {len(images):,} images of shape {list(images.shape)}, but {config.attacked_file} holds "
                 f"{batches:,} batches and the auxiliary images have shape {list(public.shape)}. Give {samples} images "
                 "for each batch, in the order of the batches and in the shape of the auxiliary images."
             )
-        return in_classes(images, models.classes)
+        return images_of(numbered(true, name, models.classes))
 
     return ServerArtifacts(
         observed,

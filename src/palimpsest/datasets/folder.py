@@ -50,9 +50,10 @@ class ImageFolder(Source):
     """A folder with one folder for each class, or with `train/` and `test/` that each hold class folders.
 
     Classes are numbered in the order of their folders' names. A class folder's own folders belong to the class, in
-    the order of torchvision's `ImageFolder`. Without `train/` and `test/`, the images are split four to one. Hidden
-    files, files without an image suffix and files outside of class folders are skipped, with a warning that counts
-    them and names one of each kind. Links that lead out of the folder raise an error.
+    the order of torchvision's `ImageFolder`. A class folder without images keeps its number, with a warning. Without
+    `train/` and `test/`, the images are split four to one. Hidden files, files without an image suffix and files
+    outside of class folders are skipped, with a warning that counts them and names one of each kind. Links that lead
+    out of the folder raise an error.
 
     Attributes:
         path: The folder.
@@ -78,12 +79,17 @@ class ImageFolder(Source):
             raise DatasetError(
                 f"{self.path} has no class folders. Put the images of each class into a folder of their own."
             )
-        for name in names:
-            if not any(_list_images(parent / name) for parent in parents):
-                raise DatasetError(
-                    f"{parents[0] / name} holds no images ({', '.join(sorted(SUFFIXES))}). "
-                    "Add images or remove the folder."
-                )
+        empty = [name for name in names if not any(_list_images(parent / name) for parent in parents)]
+        if len(empty) == len(names):
+            raise DatasetError(
+                f"The class folders of {self.path} hold no images ({', '.join(sorted(SUFFIXES))}). Add images."
+            )
+        if empty:
+            listed = ", ".join(map(readable, empty[:3])) + (", ..." if len(empty) > 3 else "")
+            warn(
+                f"{self.path} has {len(empty):,} class folders without images, which keep their numbers: {listed}. "
+                "Remove folders that are not classes."
+            )
         return self._check_names(names)
 
     def _check_names(self, names: list[str]) -> list[str]:
@@ -92,7 +98,8 @@ class ImageFolder(Source):
         if self.names and unknown:
             raise DatasetError(
                 f"{self.path} has the class folder {unknown[0]!r}, which is not one of {', '.join(self.names[:20])}. "
-                "Name the class folders like those of the auxiliary images."
+                "Name the class folders like the classes, or set class_names to the names of all classes in the "
+                "model's order."
             )
         return [folders.get(name, name) for name in self.names] or names
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from palimpsest.datasets.decode import Size, decode_images
-from palimpsest.datasets.images import ImageSet, check_labels
+from palimpsest.datasets.images import ImageSet
+from palimpsest.datasets.labels import number_labels
 from palimpsest.datasets.reading import Decoding, ReadingRecord
 from palimpsest.datasets.source import Source
 from palimpsest.datasets.split import split_rows
@@ -17,6 +19,7 @@ from palimpsest.errors import DatasetError
 
 COLUMNS = ("file_name", "label")
 _LONGEST = 200
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,18 @@ class ImageList(Source):
 
     Attributes:
         path: The file, in UTF-8. Its column `file_name` holds paths relative to the file, its column `label` class
-            numbers from 0.
+            numbers from 0 or class names.
+        names: Names of the classes, in order. They number a column of names; if empty, labels must be numbers.
         decoding: How the images are read.
     """
 
     path: Path
+    names: tuple[str, ...] = ()
     decoding: Decoding = field(default_factory=Decoding)
 
     @cached_property
     def _files(self) -> tuple[list[Path], Tensor]:
-        labels: list[int] = []
+        labels: list[str] = []
         names: list[str] = []
         # A file that many lines name is looked up once.
         known: dict[str, Path] = {}
@@ -53,14 +58,14 @@ class ImageList(Source):
                     if name not in known:
                         known[name] = self._file(root, name, lines.line_num)
                     names.append(name)
-                    labels.append(self._label(line["label"], lines.line_num))
+                    labels.append(_label(line["label"], lines.line_num, self.path))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DatasetError(
                 f"{self.path} can't be read as a table ({str(error)[:_LONGEST]}). Save it as CSV in UTF-8."
             ) from error
         if not names:
             raise DatasetError(f"{self.path} names no images. Add a line for each image.")
-        return [known[name] for name in names], torch.tensor(labels, dtype=torch.int64)
+        return [known[name] for name in names], self._numbers(labels)
 
     @cached_property
     def _rows(self) -> dict[str, Tensor]:
@@ -81,7 +86,6 @@ class ImageList(Source):
     def _read(self, rows: Tensor, size: Size | None) -> ImageSet:
         files, labels = self._files
         classes = int(labels.max()) + 1
-        check_labels(labels, classes, str(self.path))
         record = ReadingRecord(self.decoding)
         named = ((str(files[row]), files[row]) for row in rows.tolist())
         images = decode_images(named, size, decoding=self.decoding, record=record)
@@ -97,11 +101,31 @@ class ImageList(Source):
             )
         return file
 
-    def _label(self, text: str | None, line: int) -> int:
-        if not text or not text.strip().isdecimal() or len(text) > _LONGEST or int(text) >= 2**16:
-            shortened = text and text[:_LONGEST]
-            raise DatasetError(
-                f"Line {line} of {self.path} has the label {shortened!r}. Labels must be class numbers from 0 to "
-                f"{2**16 - 1:,}."
+    def _numbers(self, labels: list[str]) -> Tensor:
+        """Return class numbers; a column is read as numbers if all of its labels are."""
+        column = pa.chunked_array([labels])
+        if all(label.isascii() and label.removeprefix("-").isdecimal() for label in labels):
+            column = pa.chunked_array(
+                [[max(_LOWEST, min(int(label), _HIGHEST)) for label in labels]], pa.int64()
             )
-        return int(text)
+        elif all(map(_is_real, labels)):
+            column = pa.chunked_array([list(map(float, labels))])
+        return number_labels(column, self.names, f"The column 'label' of {self.path}")
+
+
+def _label(text: str | None, line: int, path: Path) -> str:
+    label = (text or "").strip()
+    if not label or len(label) > _LONGEST:
+        raise DatasetError(
+            f"Line {line} of {path} has the label {text and text[:_LONGEST]!r}. Give a class number from 0, or a class "
+            f"name of at most {_LONGEST} characters."
+        )
+    return label
+
+
+def _is_real(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

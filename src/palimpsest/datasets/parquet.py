@@ -1,7 +1,7 @@
 """Images in parquet files, as the Hugging Face hub stores them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from palimpsest.datasets.decode import Encoded, Size, decode_images
 from palimpsest.datasets.images import ImageSet, check_labels
+from palimpsest.datasets.labels import MOST_CLASSES, number_labels
 from palimpsest.datasets.reading import Decoding, ReadingRecord
 from palimpsest.datasets.source import Source
 from palimpsest.datasets.split import split_rows
@@ -23,7 +24,6 @@ from palimpsest.errors import DatasetError
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label", "labels")
 _BATCH, _LONGEST = 1024, 1000
-_MOST_CLASSES = 2**16
 _LONGEST_NAME = 100
 # Encoded images hardly compress, and every row takes a few bytes. Small files may repeat a value many times.
 _MOST_UNPACKED, _SMALL_UNPACKED, _SMALL_ROWS = 64, 2**20, 2**16
@@ -35,15 +35,17 @@ class ParquetFile(Source):
 
     Attributes:
         path: The file, with a column `image` or `img` of encoded images, and a column of labels.
+        names: Names of the classes, in order. They number a column of names; if empty, labels must be numbers.
         decoding: How the images are read.
     """
 
     path: Path
+    names: tuple[str, ...] = ()
     decoding: Decoding = field(default_factory=Decoding)
 
     @cached_property
     def _labels(self) -> Tensor:
-        return read_labels(self.path)
+        return read_labels(self.path, names=self.names)
 
     @cached_property
     def _rows(self) -> dict[str, Tensor]:
@@ -83,20 +85,23 @@ def count_rows(path: Path) -> int:
         return file.metadata.num_rows
 
 
-def read_labels(path: Path, *, classes: int | None = None, required: bool = True) -> Tensor:
+def read_labels(
+    path: Path, *, classes: int | None = None, required: bool = True, names: Sequence[str] = ()
+) -> Tensor:
     """Read the labels, without the images.
 
     Args:
         path: The file, with the labels in the column `label`, `fine_label` or `labels`.
         classes: Number of classes. If omitted, labels may be any number from 0 to 65,535.
         required: Whether the column must exist. If False and there is none, as for public images, labels are zeros.
+        names: As for `number_labels`.
 
     Returns:
         `[n]`, int64.
 
     Raises:
-        DatasetError: The file is damaged or empty, the column is missing or does not hold integers, or a label is
-            missing or out of range.
+        DatasetError: The file is damaged or empty, the column is missing, or its labels can't be used; see
+            `number_labels`.
     """
     with open_parquet(path) as file:
         if not file.metadata.num_rows:
@@ -104,23 +109,19 @@ def read_labels(path: Path, *, classes: int | None = None, required: bool = True
         name = _column(file.schema_arrow, LABEL_COLUMNS)
         if name is None and not required:
             return torch.zeros(file.metadata.num_rows, dtype=torch.int64)
-        if name is None or not pa.types.is_integer(file.schema_arrow.field(name).type):
+        if name is None:
             raise DatasetError(
                 f"{path} has the columns {_describe_columns(file.schema_arrow)}. It needs a column of integers named "
                 f"{', '.join(LABEL_COLUMNS[:-1])} or {LABEL_COLUMNS[-1]}."
             )
-        column = file.read([name]).column(0).cast(pa.int64())
+        column = file.read([name]).column(0)
         if len(column) != file.metadata.num_rows:
             raise DatasetError(
                 f"{path} has {file.metadata.num_rows:,} rows but {len(column):,} labels. Write the file again."
             )
-    if column.null_count:
-        row = column.is_null().to_numpy().argmax()
-        raise DatasetError(f"Row {row} of {path} has no label. Add the label or remove the row.")
-    labels = torch.from_numpy(column.to_numpy().copy())
-    if classes is None:
-        classes = min(max(1, int(labels.max()) + 1), _MOST_CLASSES)
-    check_labels(labels, classes, str(path))
+    labels = number_labels(column, names, f"The column {name!r} of {path}")
+    if classes is not None:
+        check_labels(labels, classes, str(path))
     return labels
 
 
@@ -131,7 +132,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         path: The file.
 
     Returns:
-        Names in the order of the labels; empty if the file has no names in the hub's format.
+        Names in the order of the labels; empty if the file has no distinct names in the hub's format.
 
     Raises:
         DatasetError: The file is missing or damaged.
@@ -143,8 +144,10 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         names = json.loads(metadata)["info"]["features"][column]["names"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ()
-    valid = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    return tuple(name[:_LONGEST_NAME] for name in names[:_MOST_CLASSES]) if valid else ()
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return ()
+    shortened = tuple(name[:_LONGEST_NAME] for name in names[:MOST_CLASSES])
+    return shortened if len(set(shortened)) == len(shortened) else ()
 
 
 def read_images(

@@ -23,12 +23,14 @@ class HubRepository(Shards):
         repository: The repository as `owner/name`.
         configuration: One of the repository's configurations. None means that it has only one.
         data_dir: A mirror, whose folder `owner/name` takes precedence over the hub, or None.
+        names: Names of the classes, in order. They number a column of names; if empty, labels must be numbers.
         decoding: How the images are read.
     """
 
     repository: str
     configuration: str | None
     data_dir: Path | None
+    names: tuple[str, ...] = ()
     decoding: Decoding = field(default_factory=Decoding)
 
     @classmethod

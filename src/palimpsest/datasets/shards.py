@@ -97,6 +97,7 @@ def find_shards(folder: Path, pattern: str = "**/*.parquet") -> dict[str, tuple[
 class Shards(Source):
     """Base class of image sets in parquet files, of which each split may have several."""
 
+    names: tuple[str, ...]
     decoding: Decoding
 
     @property
@@ -126,7 +127,7 @@ class Shards(Source):
         images, labels, start = [], [], 0
         record = ReadingRecord(self.decoding)
         for file in self.files(split):
-            file_labels = read_labels(file)
+            file_labels = read_labels(file, names=self.names)
             chosen = torch.arange(len(file_labels))
             if rows is not None:
                 chosen = rows[(rows >= start) & (rows < start + len(file_labels))] - start
@@ -148,7 +149,7 @@ class Shards(Source):
     @cached_property
     def _classes(self) -> int:
         files = [file for split in self.stored_splits for file in self.files(split)]
-        return 1 + max(int(read_labels(file).max()) for file in files)
+        return 1 + max(int(read_labels(file, names=self.names).max()) for file in files)
 
 
 @dataclass(frozen=True)
@@ -158,12 +159,14 @@ class ParquetShards(Shards):
     Attributes:
         path: The folder.
         shards: Files by split, as `find_shards` returns them.
+        names: Names of the classes, in order. They number a column of names; if empty, labels must be numbers.
         decoding: How the images are read.
         skipped: Number of other files in the folder.
     """
 
     path: Path
     shards: dict[str, tuple[Path, ...]]
+    names: tuple[str, ...] = ()
     decoding: Decoding = field(default_factory=Decoding)
     skipped: int = 0
 
@@ -185,7 +188,9 @@ class ParquetShards(Shards):
     @cached_property
     def _rows(self) -> dict[str, Tensor]:
         """The rows of each split, if the files are of one split."""
-        labels = torch.cat([read_labels(file) for file in self.files(self.stored_splits[0])])
+        labels = torch.cat(
+            [read_labels(file, names=self.names) for file in self.files(self.stored_splits[0])]
+        )
         return dict(zip(self.splits, split_rows(labels), strict=True))
 
     def files(self, split: str) -> Sequence[Path]:

@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from palimpsest.datasets.csv_dialect import Dialect, find_dialect
 from palimpsest.datasets.csv_lines import describe_value, find_uneven_line, line_of_row
+from palimpsest.datasets.labels import number_labels
 from palimpsest.datasets.parquet import IMAGE_COLUMNS, open_parquet
 from palimpsest.datasets.rows import RowSet, TokenSet
 from palimpsest.errors import DatasetError
@@ -28,7 +30,7 @@ arrow_csv: Any = pyarrow.csv
 _PANDAS_INDEX = "Unnamed: 0"
 _NAMES_IMAGES = ("file_name", *IMAGE_COLUMNS)
 _LONGEST = 200
-_MOST_CLASSES, _MOST_COLUMNS = 2**16, 2**14
+_MOST_COLUMNS = 2**14
 # Peak memory of a value: as read, as float64, as float32, and in the tensor of all rows.
 _BYTES = 24
 
@@ -41,11 +43,13 @@ class _Table:
     columns: pa.Table
     dialect: Dialect | None = None
 
-    def place(self, row: int) -> str:
+    def locate(self, row: int) -> str:
         """Return the place of a row: the line of a text, as an editor numbers it, or the row of another file."""
-        if self.dialect is None:
-            return f"Row {row} of {self.path}"
-        return f"Line {line_of_row(self.path, self.dialect, row)} of {self.path}"
+        return f"row {row}" if self.dialect is None else f"line {line_of_row(self.path, self.dialect, row)}"
+
+    def place(self, row: int) -> str:
+        """Return the place of a row as the beginning of a message."""
+        return f"{self.locate(row).capitalize()} of {self.path}"
 
     def refuse_value(self, name: str) -> DatasetError:
         """Return the error for the first value of a column that is not a number."""
@@ -66,13 +70,14 @@ class _Table:
         )
 
 
-def read_table(path: Path) -> RowSet | TokenSet | None:
+def read_table(path: Path, *, names: Sequence[str] = ()) -> RowSet | TokenSet | None:
     """Read a table of samples other than images.
 
     Args:
-        path: A `.csv` file with a header, or a `.parquet` file. The column `label` holds class numbers from 0. Either
-            the column `tokens` holds lists of whole numbers, in CSV separated by spaces; or all other columns hold
-            numbers, the features in this order.
+        path: A `.csv` file with a header, or a `.parquet` file. The column `label` holds class numbers from 0 or, if
+            `names` are given, class names. Either the column `tokens` holds lists of whole numbers, in CSV separated
+            by spaces; or all other columns hold numbers, the features in this order.
+        names: As for `number_labels`.
 
     Returns:
         All rows in their order; None if the table names or holds images.
@@ -85,21 +90,22 @@ def read_table(path: Path) -> RowSet | TokenSet | None:
     table = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
     if table is None:
         return None
-    names = table.columns.column_names
-    if LABEL not in names:
+    columns = table.columns.column_names
+    if LABEL not in columns:
         raise DatasetError(
-            f"{path} has the columns {', '.join(names)[:_LONGEST]}. It needs the column {LABEL!r} with class numbers "
-            "from 0."
+            f"{path} has the columns {', '.join(columns)[:_LONGEST]}. It needs the column {LABEL!r} with class numbers "
+            "from 0, one for each row."
         )
-    labels = _labels(table)
+    place = f"The column {LABEL!r} of {path}"
+    labels = number_labels(table.columns[LABEL], names, place, locate=table.locate)
     classes = int(labels.max()) + 1
-    if TOKENS in names:
+    if TOKENS in columns:
         return TokenSet(path.name, _tokens(table.columns[TOKENS], path), labels, classes)
-    features = [name for name in names if name != LABEL]
-    columns = [_numbers(table, name) for name in features]
-    if not columns:
+    features = [name for name in columns if name != LABEL]
+    values = [_numbers(table, name) for name in features]
+    if not values:
         raise DatasetError(f"{path} has only the column {LABEL!r}. Add a column for each feature.")
-    return RowSet(path.name, torch.stack(columns, dim=1), labels, classes, tuple(features))
+    return RowSet(path.name, torch.stack(values, dim=1), labels, classes, tuple(features))
 
 
 def _read_csv(path: Path) -> _Table | None:
@@ -222,32 +228,6 @@ def _numbers(table: _Table, name: str) -> Tensor:
             "value or remove the row."
         )
     return torch.from_numpy(numbers)
-
-
-def _labels(table: _Table) -> Tensor:
-    column, path = table.columns[LABEL], table.path
-    if column.null_count:
-        row = int(column.is_null().to_numpy().argmax())
-        raise DatasetError(f"{table.place(row)} has no {LABEL}. Fill it in or remove the row.")
-    if pa.types.is_string(column.type):
-        row, text = next(
-            (row, text) for row, text in enumerate(column.to_pylist()) if not text.strip().isdecimal()
-        )
-        raise DatasetError(
-            f"{table.place(row)} has the {LABEL} {text[:_LONGEST]!r}. It must hold a class number from 0 in every row."
-        )
-    if not (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
-        raise DatasetError(
-            f"The column {LABEL!r} of {path} has type {str(column.type)[:_LONGEST]}. It must hold a class number "
-            "from 0 in every row, written without a decimal mark."
-        )
-    lowest, highest = (end.as_py() for end in pc.min_max(column).values())
-    if not 0 <= int(lowest) <= int(highest) < _MOST_CLASSES:
-        raise DatasetError(
-            f"{path} has labels from {int(lowest)} to {int(highest)}. Number the classes from 0 to at most "
-            f"{_MOST_CLASSES - 1:,}."
-        )
-    return torch.from_numpy(pc.cast(column, pa.int64()).to_numpy().copy())
 
 
 def _tokens(column: pa.ChunkedArray, path: Path) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from palimpsest.artifacts.auditor import AuditorArtifacts, load_auditor_artifacts, truth_of
 from palimpsest.artifacts.config import ArtifactsConfig
-from palimpsest.artifacts.images import LoadedSamples, in_classes, load_for
+from palimpsest.artifacts.images import LoadedSamples, load_for, numbered
 from palimpsest.artifacts.models import Models
 from palimpsest.artifacts.oracle import OracleSource, open_oracle
 from palimpsest.datasets import ImageSet, SampleSet
@@ -17,7 +17,14 @@ from palimpsest.doctor.finding import Finding, Level, guarded, ok, tried, warnin
 from palimpsest.doctor.inputs import check_accuracy, check_range
 from palimpsest.doctor.models import examine_models
 from palimpsest.doctor.oracle import ask, check_answers, check_plan
-from palimpsest.doctor.proofs import COMPARED, check_attestation, check_dimension, check_truth, check_vectors
+from palimpsest.doctor.proofs import (
+    COMPARED,
+    check_attestation,
+    check_classes,
+    check_dimension,
+    check_truth,
+    check_vectors,
+)
 from palimpsest.doctor.server import examine_server
 from palimpsest.gradients import gradient_differences, parameter_count
 from palimpsest.metrics import evaluate
@@ -84,18 +91,19 @@ class _Examination:
         if loaded is None:
             return
         models = yield from examine_models(config, loaded.samples, device=self.device)
-        images = loaded.samples
         if models is not None:
-            classes = models.classes
-            images = yield from tried("classes", lambda: in_classes(loaded.samples, classes))
-        if images is None:
+            found, classes = loaded, models.classes
+            loaded = yield from tried("classes", lambda: numbered(found, config.auxiliary, classes))
+        if loaded is None:
             return
+        images = loaded.samples
         yield from check_range(images)
         yield from tried("attack", lambda: check_samples(config.attack.name, config.attack.build(), images))
         if models is not None:
             yield from check_accuracy(models.original, images, self.device)
         if proofs is None:
             return
+        yield from check_classes(proofs, loaded)
         if models is not None:
             yield from check_attestation(proofs, models)
             if not config.defenses:
@@ -105,21 +113,17 @@ class _Examination:
         oracle_source = yield from tried("oracle", lambda: self._open_oracle(models, images, proofs))
         if oracle_source is not None:
             yield from guarded("oracle", check_answers(oracle_source, models, images))
-        yield from self._check_truth(proofs, models, images, loaded.names, oracle_source)
+        yield from self._check_truth(proofs, models, loaded, oracle_source)
 
     def _check_truth(
         self,
         proofs: Proofs,
         models: Models | None,
-        images: SampleSet,
-        names: tuple[str, ...],
+        loaded: LoadedSamples,
         oracle_source: OracleSource | None,
     ) -> Iterator[Finding]:
-        config = self.config
-        truth = yield from tried(
-            "truth",
-            lambda: truth_of(config, images, len(proofs.vectors), names=names, data_dir=self.data_dir),
-        )
+        config, images = self.config, loaded.samples
+        truth = yield from tried("truth", lambda: truth_of(config, loaded, proofs, data_dir=self.data_dir))
         if truth is None and config.truth is None:
             yield warning(
                 "truth",

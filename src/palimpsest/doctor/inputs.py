@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.doctor.finding import Finding, ok, warning
 from palimpsest.metrics import binomial_interval
-from palimpsest.models import Normalized, bare
+from palimpsest.models import renormalized
 
 _MOST_TESTED = 512
 # A gain in accuracy by more than this is not an accident.
@@ -112,12 +112,14 @@ def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator
         f"The original model classifies {accuracy:.1%} of {len(labels)} auxiliary {images.kind} correctly (95 % "
         f"interval {low:.1%} to {high:.1%}). The most frequent class makes up {most_frequent:.1%}."
     )
-    network = bare(model)
     best, scaling = max(
         (
             (
                 float(
-                    (_predict(Normalized(network, scaling.mean, scaling.std).to(device), pixels) == labels)
+                    (
+                        _predict(renormalized(model, scaling.mean, scaling.std).eval().to(device), pixels)
+                        == labels
+                    )
                     .double()
                     .mean()
                 ),

@@ -10,6 +10,7 @@ from palimpsest.artifacts.models import Models
 from palimpsest.datasets import SampleSet
 from palimpsest.doctor.checkpoints import check_layers, check_names, check_pair
 from palimpsest.doctor.finding import Finding, tried, warning
+from palimpsest.gradients import set_trainable
 from palimpsest.models import build_custom_model, load_checkpoint
 from palimpsest.storage import Parameters
 
@@ -43,7 +44,10 @@ def examine_models(
 
     def build(seed: int) -> nn.Module:
         shape, classes = images.shape, images.classes
-        return build_custom_model(name, config.model_arguments, shape=shape, classes=classes, seed=seed)
+        network = build_custom_model(name, config.model_arguments, shape=shape, classes=classes, seed=seed)
+        if config.trainable is not None:
+            set_trainable(network, config.trainable)
+        return network
 
     network = yield from tried("model", lambda: build(0))
     if network is None:

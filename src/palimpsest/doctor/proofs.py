@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from palimpsest.artifacts.attestation import named_models
+from palimpsest.artifacts.attestation import explain_numbering, named_models
+from palimpsest.artifacts.images import LoadedSamples
 from palimpsest.artifacts.models import Models
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.doctor.finding import Finding, error, ok, warning
@@ -20,7 +21,7 @@ from palimpsest.gradients import (
     per_sample_gradients,
     trainable_parameters,
 )
-from palimpsest.models import Normalized, bare
+from palimpsest.models import renormalized
 from palimpsest.proofs import Proofs
 
 COMPARED = 16
@@ -62,7 +63,10 @@ def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
         models: The two models.
     """
     named = named_models(proofs, models)
-    exchanged = named_models(proofs, replace(models, original=models.unlearned, unlearned=models.original))
+    reversed_models = replace(
+        models, original=models.unlearned, unlearned=models.original, stored=models.stored[::-1]
+    )
+    exchanged = named_models(proofs, reversed_models)
     if len(named) == 2 and not any(named.values()) and all(exchanged.values()):
         yield error("proofs", "They name the two checkpoints in reverse. Exchange original and unlearned.")
         return
@@ -76,6 +80,21 @@ def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
                 f"They name another {which} model than the checkpoint, {claimed}... Check that they belong to this "
                 "request.",
             )
+
+
+def check_classes(proofs: Proofs, loaded: LoadedSamples) -> Iterator[Finding]:
+    """Compare the numbering of classes in the proofs' metadata with that of the auxiliary samples.
+
+    Args:
+        proofs: The submitted proofs.
+        loaded: The auxiliary samples.
+    """
+    difference = explain_numbering(proofs, loaded.numbering)
+    if difference is not None:
+        yield warning(
+            "classes",
+            f"{difference}\nSet class_names to the names of all classes in the order of the federation's model.",
+        )
 
 
 def check_dimension(proofs: Proofs, network: nn.Module) -> Iterator[Finding]:
@@ -211,11 +230,11 @@ def _explanations_by_models(vectors: Tensor, truth: SampleSet, models: Models) -
         lambda: _sorted(gradient_differences(first, second, images, labels), first),
     )
     scalings = COMMON_SCALINGS if isinstance(truth, ImageSet) else ()
-    networks = [bare(model) for model in (first, second)]
     for scaling in scalings:
         if len(scaling.mean) in (1, truth.shape[0]):
             before, after = (
-                Normalized(network, scaling.mean, scaling.std).to(_device(first)) for network in networks
+                renormalized(model, scaling.mean, scaling.std).eval().to(_device(first))
+                for model in (first, second)
             )
             yield explained(
                 f"They were made with {scaling.name}. Set mean and std accordingly.",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from palimpsest.artifacts.config import ArtifactsConfig
-from palimpsest.artifacts.images import in_classes
+from palimpsest.artifacts.images import numbered
 from palimpsest.artifacts.server import ServerArtifacts, images_of, load_public, load_server_artifacts
 from palimpsest.attacks import BatchLabels, Knowledge, MatchingAttack
 from palimpsest.doctor.finding import Finding, error, guarded, ok, tried, warning
@@ -29,13 +29,15 @@ def examine_server(config: ArtifactsConfig, *, data_dir: Path | None, device: st
         data_dir: A local mirror of the published data sets. If None, they come from the hub.
         device: The device of the models.
     """
-    public = yield from tried("images", lambda: images_of(load_public(config, data_dir=data_dir)))
-    if public is None:
+    loaded = yield from tried("images", lambda: load_public(config, data_dir=data_dir))
+    public = None if loaded is None else (yield from tried("images", lambda: images_of(loaded)))
+    if loaded is None or public is None:
         return
     models = yield from examine_models(config, public, device=device)
     if models is None:
         return
-    images = yield from tried("classes", lambda: in_classes(public, models.classes))
+    classes = models.classes
+    images = yield from tried("classes", lambda: images_of(numbered(loaded, config.auxiliary, classes)))
     if images is None:
         return
     yield from check_range(images)

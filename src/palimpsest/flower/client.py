@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from palimpsest.config import DefenseConfig, explain_validation
+from palimpsest.datasets.numbering import Numbering
 from palimpsest.defenses import apply_defenses, describe
 from palimpsest.errors import ConfigurationError, FederationError, PalimpsestError
 from palimpsest.federation.flower_records import pack_parameters, unpack_parameters
@@ -25,9 +26,11 @@ from palimpsest.flower.messages import (
     instructs,
 )
 from palimpsest.gradients import DEFAULT_BUDGET, gradient_differences
-from palimpsest.models import load_parameters
+from palimpsest.models import as_classifier, load_parameters
+from palimpsest.models.match_names import match_names
+from palimpsest.models.state_dicts import StateDict
 from palimpsest.proofs import Proofs, describe_trainable, save_proofs
-from palimpsest.storage import parameters_hash, tensor_hash, write_json
+from palimpsest.storage import Parameters, parameters_hash, tensor_hash, write_json
 
 Forgotten = Callable[[Any], tuple[Tensor, Tensor]]
 """Function from Flower's context to the samples that this client forgets, as model inputs, and their labels."""
@@ -44,15 +47,17 @@ class ProofMod:
     then, refuses and gives the reason.
 
     Args:
-        model: Function that creates the app's network.
+        model: Function that creates the app's network. If the app exchanges only the trained part, such as an adapter,
+            the function must create the same frozen part each time.
         forgotten: Function that returns the samples to forget. They must be available until the proofs are made.
         folder: Folder for the client's copy of its proofs and of the instruction. If omitted, no copy is kept.
         defenses: Defenses to apply to the proofs before they leave, in order, such as `[{"name": "orthogonal"}]`.
         instruction: Key of the app's configuration that instructs a client to forget.
+        class_names: Names of all classes in the model's order, recorded with the proofs. If omitted, none are.
         memory_budget: Bytes that the computation of the proofs may take.
 
     Raises:
-        ConfigurationError: A defense is unknown or does not accept one of its settings.
+        ConfigurationError: A class name occurs twice, or a defense is unknown or does not accept one of its settings.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class ProofMod:
         folder: str | Path | None = None,
         defenses: Sequence[Mapping[str, Any]] = (),
         instruction: str = INSTRUCTION,
+        class_names: Sequence[str] = (),
         memory_budget: int = DEFAULT_BUDGET,
     ) -> None:
         """Build the defenses."""
@@ -70,6 +76,9 @@ class ProofMod:
         self.folder = None if folder is None else Path(folder)
         self.instruction = instruction
         self.memory_budget = memory_budget
+        if len(set(class_names)) < len(class_names):
+            raise ConfigurationError(f"class_names has a name twice: {', '.join(class_names)[:200]}.")
+        self.numbering = Numbering(tuple(class_names), "class_names of the app") if class_names else None
         try:
             self.defenses = [DefenseConfig.model_validate(defense).build() for defense in defenses]
         except ValidationError as error:
@@ -119,7 +128,9 @@ class ProofMod:
                 "The samples to forget have changed since the instruction. Keep them until their proofs are made."
             )
         states = [unpack_parameters(message.content[name]) for name in (ORIGINAL, UNLEARNED)]
-        before, after = (load_parameters(self.model(), state) for state in states)
+        before, after = (self._load(state) for state in states)
+        if len(samples):
+            before, after = (as_classifier(model, samples) for model in (before, after))
         vectors = gradient_differences(before, after, samples, labels, memory_budget=self.memory_budget)
         # The generator is the client's secret, so it must not depend on the run's seed.
         generator = torch.Generator().manual_seed(secrets.randbits(63))
@@ -133,13 +144,22 @@ class ProofMod:
             "order": "named_parameters",
             "client": _client_name(context),
             "defenses": json.dumps(describe(self.defenses)),
-        } | describe_trainable(before)
+            **describe_trainable(before),
+            **(self.numbering.to_metadata() if self.numbering else {}),
+        }
         proofs = Proofs(vectors, metadata)
         # Only one request is answered: a second could name other models, and two differences reveal more than one.
         del context.state[_INSTRUCTED]
         if self.folder is not None and len(vectors):
             save_proofs(self.folder / f"proofs-{context.run_id}-{_client_name(context)}.safetensors", proofs)
         return proofs
+
+    def _load(self, state: Parameters) -> nn.Module:
+        """Return the app's network with exchanged parameters, which may be only those of an adapter."""
+        network = self.model()
+        if state.keys() != network.state_dict().keys():
+            state = match_names([StateDict("", dict(state))], network, twin=self.model()).parameters
+        return load_parameters(network, state).eval()
 
     def _write(self, context: Any, kind: str, content: Mapping[str, Any]) -> None:
         if self.folder is not None:

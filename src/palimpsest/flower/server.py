@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from palimpsest.flower.messages import (
 from palimpsest.proofs import Delivery, Proofs, receive_proofs, save_proofs
 from palimpsest.storage import Parameters, parameters_hash, save_tensors, write_json
 
+_SHARED = ("defenses", "trainable", "parameters", "classes", "classes_from")
 log = logging.getLogger(__name__)
 
 
@@ -121,12 +122,8 @@ class Audited:
         if not owners:
             log.warning("No client sent a usable proof. The reasons are in %s.", folder / "deliveries.json")
             return
-        claims = {
-            delivery.metadata.get("defenses") for delivery in answers.deliveries if delivery.client in owners
-        }
-        metadata = {**hashes, "loss": "cross_entropy"}
-        if len(claims) == 1 and None not in claims:
-            metadata["defenses"] = str(claims.pop())
+        claims = [delivery.metadata for delivery in answers.deliveries if delivery.client in owners]
+        metadata = {**hashes, "loss": "cross_entropy", **_agreed(claims)}
         save_proofs(folder / "proofs.safetensors", Proofs(received.vectors, metadata))
 
 
@@ -176,6 +173,16 @@ def _parse_delivery(client: int, content: Any) -> Delivery | None:
     except Exception:
         return None
     return Delivery(client, vectors, metadata) if vectors.ndim == 2 else None
+
+
+def _agreed(claims: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return what all senders say about their defenses, their trainable parameters and their classes."""
+    first = claims[0]
+    return {
+        name: first[name]
+        for name in _SHARED
+        if name in first and all(claim.get(name) == first[name] for claim in claims)
+    }
 
 
 def _most_common_length(deliveries: Sequence[Delivery]) -> int:

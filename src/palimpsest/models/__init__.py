@@ -7,7 +7,7 @@ from palimpsest.models.convnet import ConvNet
 from palimpsest.models.custom import as_classifier, build_custom_model, count_classes, load_custom_model
 from palimpsest.models.layout import laid_out_for
 from palimpsest.models.lenet import LeNet
-from palimpsest.models.logits import Logits, bare, with_logits
+from palimpsest.models.logits import Logits, bare, renormalized, with_logits
 from palimpsest.models.match_names import Matched
 from palimpsest.models.normalized import Normalized
 from palimpsest.models.resnet import ResNet20
@@ -30,5 +30,6 @@ __all__ = [
     "load_custom_model",
     "load_parameters",
     "read_checkpoint",
+    "renormalized",
     "with_logits",
 ]

@@ -12,6 +12,11 @@ _KERAS = tuple(
     for part in ("kernel", "bias", "gamma", "beta", "moving_mean", "scale")
     for end in ("", ":0")
 )
+_FROZEN = (
+    "only the trained parameters were saved, and the network's factory makes its frozen ones anew each time. Let the "
+    "factory load the base model that was trained on, save the whole `model.state_dict()`, or merge the adapter into "
+    "the base model."
+)
 _STATISTICS = ("running_mean", "running_var")
 
 
@@ -24,6 +29,7 @@ def explain_mismatch(
     missing: Sequence[str],
     strange: Sequence[str],
     reshaped: Sequence[str],
+    frozen: bool = False,
 ) -> str:
     """Explain how a state dict differs from a network's, on several lines.
 
@@ -35,6 +41,7 @@ def explain_mismatch(
         missing: Names that the network needs and that are not stored.
         strange: Stored names that the network does not have.
         reshaped: Names whose stored shape is not the network's.
+        frozen: Whether exactly the trained parameters are stored, and the factory makes the frozen ones at random.
     """
     rows = [(_described(name, stored), _described(name, expected), "another shape") for name in reshaped]
     rows += [("-", _described(name, expected), "missing") for name in missing]
@@ -46,6 +53,7 @@ def explain_mismatch(
     if len(rows) > _SHOWN:
         lines.append(f"  ... and {len(rows) - _SHOWN:,} more")
     shared = len(expected.keys() & stored.keys()) - len(reshaped)
+    cause = _FROZEN if frozen and not (strange or reshaped) else _cause(missing, strange, reshaped, shared)
     where = f" under {place!r}" if place else ""
     return "\n".join(
         [
@@ -53,7 +61,7 @@ def explain_mismatch(
             f"{len(expected):,} tensors match.",
             f"  {'checkpoint':<{left}}  network",
             *lines,
-            f"Likely cause: {_cause(missing, strange, reshaped, shared)}",
+            f"Likely cause: {cause}",
         ]
     )
 

@@ -1,6 +1,6 @@
 """Logits `[n, classes]` from networks that return them in a mapping, in an object, or as a single number."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -102,3 +102,15 @@ def bare(model: nn.Module) -> nn.Module:
     while isinstance(model, Logits | Normalized):
         model = model.network
     return model
+
+
+def renormalized(model: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
+    """Return a classifier of the same network with another normalization of images.
+
+    Args:
+        model: A classifier, possibly with `Logits` and `Normalized` around its network.
+        mean: Mean of each channel, for pixels in [0, 1].
+        std: Standard deviation of each channel, for pixels in [0, 1].
+    """
+    scaled = Normalized(bare(model), mean, std)
+    return Logits(scaled, output=model.output, single=model.single) if isinstance(model, Logits) else scaled

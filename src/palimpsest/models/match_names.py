@@ -1,26 +1,21 @@
 """A stored state dict matched to a network: prefixes, tied weights, and tensors that need not be stored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from palimpsest.errors import CheckpointError
+from palimpsest.models.expectation import BATCHES, Expectation, expect, plain_names
 from palimpsest.models.explain_mismatch import explain_mismatch, listed
 from palimpsest.models.reparametrized import merge_parts
 from palimpsest.models.state_dicts import StateDict
 from palimpsest.storage import Parameters
 
-_WRAPPERS = frozenset(
-    {"module", "_orig_mod", "_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
-)
-"""Name components that DataParallel, torch.compile, Opacus, FSDP and activation checkpointing insert."""
 _RECORD = "parameters/"
 """Prefix of the names of a model in a run folder."""
-_BATCHES = "num_batches_tracked"
-_STATISTICS = ("running_mean", "running_var")
 _ACCESSORIES = ("loss", "criterion", "metric", "accuracy", "optim", "scheduler")
 
 
@@ -31,27 +26,12 @@ class Matched:
     Args:
         parameters: Exactly the network's names and shapes.
         notes: What was done to the stored names and tensors, a clause for each change.
+        stored: The tensors of the file under its own names if they are only the trained ones, else empty.
     """
 
     parameters: Parameters
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Expectation:
-    """Needs of a network, which a state dict has to meet.
-
-    Args:
-        network: As its factory made it.
-        tensors: Its state dict.
-        optional: Names that need not be stored.
-        tied: The other names of each parameter that has several.
-    """
-
-    network: nn.Module
-    tensors: dict[str, Tensor]
-    optional: frozenset[str]
-    tied: dict[str, tuple[str, ...]]
+    stored: Parameters = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,6 +45,7 @@ class _Attempt:
         outside: Stored names that do not have the prefix.
         notes: What was done.
         needs: The network's.
+        stored: The state dict as it is in the file.
     """
 
     place: str
@@ -72,7 +53,13 @@ class _Attempt:
     tensors: dict[str, Tensor]
     outside: tuple[str, ...]
     notes: tuple[str, ...]
-    needs: _Expectation
+    needs: Expectation
+    stored: dict[str, Tensor]
+
+    @cached_property
+    def trained_alone(self) -> bool:
+        """Whether no frozen parameter is stored, as in an adapter's file."""
+        return bool(self.needs.frozen) and not (self.needs.frozen & self.tensors.keys())
 
     @cached_property
     def missing(self) -> list[str]:
@@ -81,6 +68,7 @@ class _Attempt:
             for name in self.needs.tensors
             if name not in self.tensors
             and name not in self.needs.optional
+            and not (self.trained_alone and name in self.needs.remade)
             and not any(alias in self.tensors for alias in self.needs.tied.get(name, ()))
         ]
 
@@ -106,13 +94,15 @@ def match_names(states: Sequence[StateDict], network: nn.Module, *, twin: nn.Mod
     """Find the one state dict that fits a network, and bring it under the network's names.
 
     A prefix that all names have is removed, and so are the components that wrappers such as DataParallel insert. A tied
-    weight may be stored once. `num_batches_tracked`, and buffers that the network itself makes, may be missing.
+    weight may be stored once. `num_batches_tracked`, and buffers that the network itself makes, may be missing. A file
+    of an adapter alone (PEFT) or of another trained part is completed by the frozen parameters that the factory makes.
 
     Args:
         states: State dicts of one file, as `find_state_dicts` returns them.
         network: As its factory made it.
-        twin: The network made once more, from other random numbers. A buffer that differs between the two is random,
-            and must be stored. If omitted, every buffer but statistics of the training data may be missing.
+        twin: The network made once more, from other random numbers. A buffer or a frozen parameter that differs
+            between the two is random, and must be stored. If omitted, every buffer but statistics of the training data
+            may be missing, and no frozen parameter.
 
     Raises:
         CheckpointError: No state dict fits, with both lists of names and the likeliest cause; or several fit.
@@ -125,7 +115,7 @@ def match_names(states: Sequence[StateDict], network: nn.Module, *, twin: nn.Mod
     """
     if not states:
         raise CheckpointError("it holds no state dict: save `model.state_dict()`, names with tensors.")
-    expectation = _expectation(network, network if twin is None else twin)
+    expectation = expect(network, twin)
     attempts = [attempt for state in states for attempt in _attempts(state, expectation)]
     fitting = _distinct([attempt for attempt in attempts if attempt.fits])
     if len(fitting) > 1:
@@ -145,6 +135,7 @@ def match_names(states: Sequence[StateDict], network: nn.Module, *, twin: nn.Mod
                 missing=best.missing,
                 strange=best.strange,
                 reshaped=best.reshaped,
+                frozen=best.trained_alone and expectation.frozen.issuperset(best.missing),
             )
         )
     (found,) = fitting
@@ -155,34 +146,18 @@ def match_names(states: Sequence[StateDict], network: nn.Module, *, twin: nn.Mod
             f"the network is a part of what it holds: {(_address(found) or 'top level')!r} fits, and {listed(foreign)} "
             "would be left out. Name the factory of the whole network."
         )
-    return Matched(*_filled(found, expectation))
+    parameters, notes = _filled(found, expectation)
+    return Matched(parameters, notes, stored=found.stored if found.trained_alone else {})
 
 
-def _expectation(network: nn.Module, twin: nn.Module) -> _Expectation:
-    tensors, others = network.state_dict(), twin.state_dict()
-    optional = frozenset(
-        name
-        for name, buffer in network.named_buffers()
-        if name.endswith(_BATCHES)
-        or (not name.endswith(_STATISTICS) and name in others and torch.equal(buffer, others[name]))
-    )
-    groups: dict[int, list[str]] = {}
-    for name, parameter in network.named_parameters(remove_duplicate=False):
-        groups.setdefault(id(parameter), []).append(name)
-    tied = {
-        name: tuple(other for other in group if other != name) for group in groups.values() for name in group
-    }
-    return _Expectation(network, tensors, optional, tied)
-
-
-def _attempts(state: StateDict, expectation: _Expectation) -> list[_Attempt]:
+def _attempts(state: StateDict, expectation: Expectation) -> list[_Attempt]:
     """The state dict without a prefix, and with each prefix that leads to names of the network."""
     if state.ordered:
         return [_in_order(state, expectation)]
-    network_names = {_without_wrappers(name): name for name in expectation.tensors}
+    network_names = plain_names(expectation.tensors)
     # A prefix under which none of these is stored fits nothing.
     endings = sorted(network_names, key=len, reverse=True)[:3]
-    names = {name: _without_wrappers(name) for name in state.tensors}
+    names = {name: plain for plain, name in plain_names(state.tensors).items()}
     prefixes = {"", _RECORD} | {
         name.removesuffix(ending)
         for name in names.values()
@@ -199,9 +174,9 @@ def _attempt(
     names: Mapping[str, str],
     prefix: str,
     network_names: Mapping[str, str],
-    expectation: _Expectation,
+    expectation: Expectation,
 ) -> _Attempt:
-    """Take a prefix off; `names` and `network_names` map to and from names without the components of wrappers."""
+    """Take a prefix off; `names` and `network_names` map to and from the plain names."""
     inside: dict[str, Tensor] = {}
     removed, outside, shortened = set[str](), list[str](), 0
     for stored, name in names.items():
@@ -221,27 +196,27 @@ def _attempt(
     kept = {
         name: value
         for name, value in inside.items()
-        if name in expectation.tensors or not (name in unstored or name.endswith(_BATCHES))
+        if name in expectation.tensors or not (name in unstored or name.endswith(BATCHES))
     }
-    return _Attempt(state.place, prefix, kept, tuple(outside), tuple(notes), expectation)
+    return _Attempt(state.place, prefix, kept, tuple(outside), tuple(notes), expectation, state.tensors)
 
 
-def _in_order(state: StateDict, expectation: _Expectation) -> _Attempt:
+def _in_order(state: StateDict, expectation: Expectation) -> _Attempt:
     """A list of arrays, in the order of the network's state dict or of its parameters."""
     values, expected = list(state.tensors.values()), list(expectation.tensors)
     orders = [
         expected,
-        [name for name in expected if not name.endswith(_BATCHES)],
+        [name for name in expected if not name.endswith(BATCHES)],
         [name for name, _ in expectation.network.named_parameters()],
     ]
     names = next((order for order in orders if len(order) == len(values)), expected)
     tensors = dict(zip(names, values, strict=False))
     strange = {f"array {index}": value for index, value in enumerate(values) if index >= len(names)}
     note = f"took {len(values):,} arrays without names in the order of the network's state dict"
-    return _Attempt(state.place, "", tensors | strange, (), (note,), expectation)
+    return _Attempt(state.place, "", tensors | strange, (), (note,), expectation, state.tensors)
 
 
-def _filled(found: _Attempt, expectation: _Expectation) -> tuple[Parameters, tuple[str, ...]]:
+def _filled(found: _Attempt, expectation: Expectation) -> tuple[Parameters, tuple[str, ...]]:
     """The tensors under all of the network's names, and notes."""
     expected, tied, notes = expectation.tensors, expectation.tied, list(found.notes)
     filled: dict[str, Tensor] = {}
@@ -256,24 +231,26 @@ def _filled(found: _Attempt, expectation: _Expectation) -> tuple[Parameters, tup
         if value is None:
             value = tensor.clone()
             made.append(name)
-        filled[name] = value.reshape(tensor.shape).to(tensor.dtype) if name.endswith(_BATCHES) else value
+        filled[name] = value.reshape(tensor.shape).to(tensor.dtype) if name.endswith(BATCHES) else value
     if aliased:
         notes.append(f"filled {aliased:,} tied weight{'s' * (aliased > 1)} from the stored one")
-    constants = [name for name in made if not name.endswith(_BATCHES)]
+    constants = [name for name in made if not name.endswith(BATCHES) and name not in expectation.frozen]
     if constants:
         notes.append(f"kept {listed(constants)} as the network makes it")
+    base = [name for name in made if name in expectation.frozen]
+    if base:
+        notes.append(
+            f"took {len(base):,} frozen parameters, such as {listed(base[:1])}, from the network's factory, because "
+            "only the trained ones are stored"
+        )
     if found.outside:
         notes.append(f"left out {listed(found.outside)}, which the network does not have")
     return filled, tuple(notes)
 
 
-def _without_wrappers(name: str) -> str:
-    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
-
-
 def _same_shape(name: str, stored: Tensor, expected: Tensor) -> bool:
     return stored.shape == expected.shape or (
-        name.endswith(_BATCHES) and stored.numel() == expected.numel() == 1
+        name.endswith(BATCHES) and stored.numel() == expected.numel() == 1
     )
 
 

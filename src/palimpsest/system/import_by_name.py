@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from palimpsest.errors import ConfigurationError
-from palimpsest.system.torchvision_compat import import_torchvision
+from palimpsest.system.torchvision_compat import declare_operators
 
 
 def is_reference(text: str) -> bool:
@@ -40,6 +40,8 @@ def load_reference(text: str, *, what: str) -> Callable[..., Any]:
             f"The {what} {text!r} is not of the form module:name or file.py:name, such as mypackage.nets:Net."
         )
     module_name, _, name = text.rpartition(":")
+    # Networks of torchvision, transformers and timm import it.
+    declare_operators()
     try:
         target: Any = _load_file(Path(module_name)) if module_name.endswith(".py") else _import(module_name)
         for part in name.split("."):
@@ -88,8 +90,6 @@ def _import(name: str) -> ModuleType:
     working_directory = str(Path.cwd())
     if working_directory not in sys.path:
         sys.path.insert(0, working_directory)
-    if name.partition(".")[0] == "torchvision":
-        import_torchvision()
     return importlib.import_module(name)
 
 

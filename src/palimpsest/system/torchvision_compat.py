@@ -36,19 +36,30 @@ def import_torchvision() -> ModuleType:
     """
     if "torchvision" in sys.modules:
         return sys.modules["torchvision"]
-    package = find_spec("torchvision")
-    if package is None or not package.submodule_search_locations:
+    if not declare_operators():
         raise MissingDependencyError("torchvision is not installed. Run `pip install torchvision`.")
-    if not _operators_load(package.submodule_search_locations[0]):
-        for name in _FAKED_OPERATORS:
-            if not hasattr(torch.ops.torchvision, name):
-                torch.library.define(f"torchvision::{name}", _SCHEMA)
     try:
         return importlib.import_module("torchvision")
     except (ImportError, RuntimeError) as error:
         raise MissingDependencyError(
             f"torchvision can't be imported ({error}). Install the version that matches torch {torch.__version__}."
         ) from error
+
+
+def declare_operators() -> bool:
+    """Make torchvision importable, also by other packages such as transformers, without importing it.
+
+    Returns:
+        Whether torchvision is installed.
+    """
+    package = find_spec("torchvision")
+    if package is None or not package.submodule_search_locations:
+        return False
+    if not _operators_load(package.submodule_search_locations[0]):
+        for name in _FAKED_OPERATORS:
+            if not hasattr(torch.ops.torchvision, name):
+                torch.library.define(f"torchvision::{name}", _SCHEMA)
+    return True
 
 
 def _operators_load(folder: str) -> bool:

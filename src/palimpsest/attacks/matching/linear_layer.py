@@ -77,6 +77,8 @@ def _first_layer(model: nn.Module, features: int) -> tuple[slice, slice]:
             prefix = f"{name}." if name else ""
             if {f"{prefix}weight", f"{prefix}bias"} <= positions.keys():
                 return positions[f"{prefix}weight"], positions[f"{prefix}bias"]
+            # The rows enter here. A later layer of this width takes other features.
+            break
     raise KnowledgeError(
         f"The model has no trainable linear layer with a bias that takes {features} features. Choose igf-rows."
     )

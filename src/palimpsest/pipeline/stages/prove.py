@@ -8,7 +8,7 @@ from torch import nn
 
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.config import ProveConfig
-from palimpsest.artifacts.images import check_numbering, in_classes, load_for
+from palimpsest.artifacts.images import load_for, numbered
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import CheckpointError, ConfigurationError, ResourceError
 from palimpsest.gradients import parameter_count
@@ -65,11 +65,10 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
         PalimpsestError: An artifact is missing or inconsistent with another, or the proofs exceed the memory budget.
     """
     loaded = load_for(config, config.samples, split=config.samples_split, data_dir=data_dir)
-    samples = loaded.samples
-    models = models_of(config, samples, device=pick_device(config.device))
+    models = models_of(config, loaded.samples, device=pick_device(config.device))
     if models is None:
         raise ConfigurationError("The models are missing. Set original, unlearned and model.")
-    check_numbering(loaded, config.samples, models.classes, named=config.class_names is not None)
+    samples = numbered(loaded, config.samples, models.classes).samples
     for note in models.notes:
         warn(note)
     # Hash the bare checkpoints: the normalization layer around them is not part of the models.
@@ -90,11 +89,13 @@ def make_proofs(config: ProveConfig, *, data_dir: Path | None = None) -> Proofs:
     proofs = prove(
         models.original,
         models.unlearned,
-        in_classes(samples, models.classes),
+        samples,
         memory_budget=config.memory_budget,
     )
     claims = {"original": original, "unlearned": unlearned}
     if isinstance(samples, ImageSet) and samples.reading is not None:
         claims["image_reading"] = samples.reading.to_json()
+    if loaded.numbering is not None:
+        claims |= loaded.numbering.to_metadata()
     attested = replace(proofs, metadata=proofs.metadata | claims)
     return defend_proofs(attested, config) if config.defenses else attested

@@ -1,0 +1,1 @@
+"""A Flower app that fine-tunes a vision transformer with LoRA."""
