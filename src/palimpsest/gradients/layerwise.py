@@ -70,13 +70,15 @@ class Layerwise:
         image = images[:1]
         other = _far_from(image) if image.is_floating_point() else images[-1:].flip(-1)
         try:
-            with_copy, complete = self._trace(torch.cat([image, image]))
+            with DataDependence() as dependence:
+                with_copy, complete = self._trace(torch.cat([image, image]))
             with_other, _ = self._trace(torch.cat([image, other]))
         # A model may fail in any way on such images. The vmap engine then reports the error.
         except Exception:
             return False
         return (
             complete
+            and not dependence.found
             and len(with_copy) == len(with_other)
             and all(map(_has_equal_first_row, with_copy, with_other))
         )
@@ -197,11 +199,10 @@ class Layerwise:
                 expected.update(id(leaves[f"{use.layer}.{name}".removeprefix(".")]) for name in use.parameters)
             return use.values
 
-        with torch.enable_grad(), DataDependence() as dependence:
+        with torch.enable_grad():
             logits = self._pass(images, leaves, visit)
         complete = (
             logits.requires_grad
-            and not dependence.found
             # A layer whose outputs are not used has uses that the logits do not depend on.
             and all(count <= expected[leaf] for leaf, count in _uses(logits, leaves.values()).items())
             and not any(tensor.was_modified() for tensor in saved)

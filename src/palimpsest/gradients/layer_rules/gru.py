@@ -37,7 +37,7 @@ def decomposed_gru(
             gates, values = grad_gates.split([2 * size, size], dim=2)
             return torch.cat([gates, values * torch.stack(resets, dim=1)], dim=2)
 
-        return direction.unroll(record, direction.bias_ih, cell, grad_hidden_gates)
+        return direction.unroll(record, direction.bias_ih, direction.each_step(cell), grad_hidden_gates)
 
     outputs, (hidden,) = unroll_layer(layer, input, [hx], unroll)
     return outputs, hidden

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from palimpsest.gradients.layer_rules.lstm_steps import LstmSteps
 from palimpsest.gradients.layer_rules.recurrence import Direction, State, has_no_projection, unroll_layer
 from palimpsest.gradients.layer_rules.registry import Record, register_decomposition
 
@@ -18,7 +19,11 @@ def decomposed_lstm(
     """Return outputs, last hidden states and last cell states; see `Decomposition`."""
 
     def unroll(direction: Direction) -> tuple[Tensor, State]:
-        weight = direction.weight_hh.T.contiguous()
+        weight, bias = direction.weight_hh.T.contiguous(), direction.bias_ih + direction.bias_hh
+
+        def all_steps(steps: Tensor, state: State) -> tuple[Tensor, State]:
+            hiddens, memory = LstmSteps.apply(steps, *state, weight)
+            return hiddens, (hiddens[-1], memory)
 
         def cell(step: Tensor, state: State) -> State:
             hidden, memory = state
@@ -27,7 +32,9 @@ def decomposed_lstm(
             memory = keep.sigmoid() * memory + write.sigmoid() * values.tanh()
             return read.sigmoid() * memory.tanh(), memory
 
-        return direction.unroll(record, direction.bias_ih + direction.bias_hh, cell)
+        if direction.exists is None:
+            return direction.unroll(record, bias, all_steps)
+        return direction.unroll(record, bias, direction.each_step(cell))
 
     outputs, (hidden, memory) = unroll_layer(layer, input, hx or (None, None), unroll)
     return outputs, (hidden, memory)

@@ -15,6 +15,9 @@ State = tuple[Tensor, ...]
 """State of a cell: the hidden state `[n, hidden]`, which is the cell's output, and what else it carries on."""
 Cell = Callable[[Tensor, State], State]
 """Maps the gates' inputs `[n, gates * hidden]` of a step, and a state, to the next state."""
+Steps = Callable[[Tensor, State], tuple[Tensor, State]]
+"""Maps the gates' inputs of all steps, `[t, n, gates * hidden]`, and the initial state to the hidden states after each
+step, `[t, n, hidden]`, and the last state."""
 
 
 class Direction(NamedTuple):
@@ -44,15 +47,15 @@ class Direction(NamedTuple):
         self,
         record: Record,
         bias: Tensor,
-        cell: Cell,
+        run: Steps,
         grad_hidden_gates: Callable[[Tensor], Tensor] = lambda grad_gates: grad_gates,
     ) -> tuple[Tensor, State]:
-        """Apply a cell to each step.
+        """Run all steps.
 
         Args:
             record: Called with the gates' inputs of all steps.
             bias: Bias of the gates' inputs, `[gates * hidden]`.
-            cell: The cell.
+            run: Runs the steps.
             grad_hidden_gates: Maps the gradients at the gates' inputs, `[n, t, gates * hidden]`, to those at the products
                 of hidden state and `weight_hh`. If omitted, these are the same.
 
@@ -73,19 +76,31 @@ class Direction(NamedTuple):
                     torch.sum(gradient, 1, out=by_kind[f"bias_{suffix}"])
 
         gates = F.linear(self.inputs, self.weight_ih, bias)
-        steps = record(gates, self.names, [self.inputs], write).transpose(0, 1).contiguous().unbind()
-        masks = [None] * len(steps) if self.exists is None else self.exists.T.unsqueeze(2).unbind()
-        states = [self.state]
-        for step, mask in zip(steps, masks, strict=True):
-            state = cell(step, states[-1])
-            if mask is not None:
-                state = tuple(
-                    torch.where(mask, new, old) for new, old in zip(state, states[-1], strict=True)
-                )
-            states.append(state)
-        hidden.append(torch.stack([state[0].detach() for state in states[:-1]], dim=1))
-        outputs = torch.stack([state[0] for state in states[1:]], dim=1)
-        return outputs if self.exists is None else outputs * self.exists.unsqueeze(2), states[-1]
+        steps = record(gates, self.names, [self.inputs], write).transpose(0, 1).contiguous()
+        outputs, state = run(steps, self.state)
+        every = torch.cat([self.state[0].detach().unsqueeze(0), outputs.detach()])
+        hidden.append(every[:-1].transpose(0, 1))
+        outputs = outputs.transpose(0, 1)
+        return outputs if self.exists is None else outputs * self.exists.unsqueeze(2), state
+
+    def each_step(self, cell: Cell) -> Steps:
+        """Return a function that applies a cell to each step that exists."""
+
+        def run(steps: Tensor, state: State) -> tuple[Tensor, State]:
+            masks = [None] * len(steps) if self.exists is None else self.exists.T.unsqueeze(2).unbind()
+            hiddens = list[Tensor]()
+            # Steps that are taken from a tensor one by one would each get a gradient of its size.
+            for step, mask in zip(steps.unbind(), masks, strict=True):
+                following = cell(step, state)
+                if mask is not None:
+                    following = tuple(
+                        torch.where(mask, new, old) for new, old in zip(following, state, strict=True)
+                    )
+                state = following
+                hiddens.append(state[0])
+            return torch.stack(hiddens), state
+
+        return run
 
 
 def unroll_layer(

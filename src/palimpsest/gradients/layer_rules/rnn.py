@@ -24,7 +24,7 @@ def decomposed_rnn(
         def cell(step: Tensor, state: State) -> State:
             return (activation(torch.addmm(step, state[0], weight)),)
 
-        return direction.unroll(record, direction.bias_ih + direction.bias_hh, cell)
+        return direction.unroll(record, direction.bias_ih + direction.bias_hh, direction.each_step(cell))
 
     outputs, (hidden,) = unroll_layer(layer, input, [hx], unroll)
     return outputs, hidden
