@@ -1,7 +1,7 @@
 """Benchmark of common networks: per-sample gradients beside backward passes, and a whole audit of each network."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import palimpsest as pp
-from benchmarks.timing import Clock
-from benchmarks.zoo import CLASSES, LENGTH, NETWORKS, WORDS, Network, build
+from benchmarks.document import markdown
+from benchmarks.timing import Clock, print_table
+from benchmarks.zoo import CLASSES, NETWORKS, WORDS, Network, build
 from palimpsest.gradients import parameter_count, per_sample_gradients, set_trainable
 from palimpsest.gradients.dispatch import select_engine, write_sample_by_sample
 from palimpsest.models.custom import as_classifier
@@ -26,8 +27,7 @@ PAGE = """# Networks
 builds the networks below with random weights and small inputs, and takes each through `prove`, `doctor` and `attack` on
 files. The attack has one epoch and few auxiliary samples, since only its end matters here. The column "ratio" divides
 the time of the per-sample gradients of {samples} samples, with the choice of an engine, by the time of one backward
-pass for each sample in turn. It should be at most 1.3. Each time is the median of {repeats} calls. For "LSTM, 80 steps"
-the sequences are 80 tokens long. A network whose library is not installed is left out by name.
+pass for each sample in turn. It should be at most 1.3. Each time is the median of {repeats} calls. A network whose library is not installed is left out by name.
 
 {machine}.
 
@@ -39,6 +39,7 @@ choice never depends on a measured time, so the same network has bitwise the sam
 
 {skipped}
 """
+SAMPLES = 32
 _SETTINGS = {"epochs": 1, "components": 4, "batch_size": 8, "queries": 1}
 _IMAGES = {"name": "igf", "width": 8, "beta": 0, "horizontal_flip": False}
 
@@ -73,18 +74,32 @@ class Row:
         return self.ours / self.loop
 
 
-def rows(clock: Clock, *, quick: bool, samples: int = 32) -> list[Row]:
+def run(clock: Clock, *, quick: bool, folder: Path | None, machine: str) -> None:
+    """Measure all networks, print the table, and write the page `reference/networks.md`.
+
+    Args:
+        clock: Clock to measure with.
+        quick: Measure one network of each kind of samples, with few samples.
+        folder: Folder of the documentation; None writes nothing.
+        machine: The machine and the clock, in words.
+    """
+    measured = rows(clock, quick=quick)
+    print_table("Networks", HEADER, cells(measured))
+    if folder is not None:
+        write(folder / "reference", measured, repeats=clock.repeats, samples=SAMPLES, machine=machine)
+
+
+def rows(clock: Clock, *, quick: bool) -> list[Row]:
     """Measure each network whose library is installed.
 
     Args:
         clock: Clock to measure with.
         quick: Measure one network of each kind of samples, with few samples.
-        samples: Number of samples.
     """
     networks = [network for network in NETWORKS if network.installed]
     if quick:
         networks = [network for network in networks if network.name in ("squeezenet1_1", "GRU")]
-    return [measure(network, clock, samples=4 if quick else samples) for network in networks]
+    return [measure(network, clock, samples=4 if quick else SAMPLES) for network in networks]
 
 
 def skipped() -> list[str]:
@@ -126,9 +141,9 @@ def inputs(network: Network, count: int, *, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     if network.pixels:
         return torch.rand(count, *network.sample_shape, generator=generator)
-    tokens = torch.randint(1, WORDS, (count, LENGTH), generator=generator)
-    lengths = torch.randint(LENGTH // 2, LENGTH + 1, (count, 1), generator=generator)
-    return tokens * (torch.arange(LENGTH) < lengths)
+    tokens = torch.randint(1, WORDS, (count, network.length), generator=generator)
+    lengths = torch.randint(network.length // 2, network.length + 1, (count, 1), generator=generator)
+    return tokens * (torch.arange(network.length) < lengths)
 
 
 def audit(network: Network, model: nn.Module) -> str:
@@ -144,8 +159,8 @@ def audit(network: Network, model: nn.Module) -> str:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         checkpoints = _write_checkpoints(folder, model)
-        forgotten = _write_samples(folder, network, "forgotten", 2, seed=2)
-        auxiliary = _write_samples(folder, network, "auxiliary", 24, seed=3)
+        forgotten = _write_samples(folder, network, "forgotten", 1, seed=2)
+        auxiliary = _write_samples(folder, network, "auxiliary", 6, seed=3)
         keys: dict[str, Any] = {
             **checkpoints,
             "model": "benchmarks.zoo:build",
@@ -156,10 +171,17 @@ def audit(network: Network, model: nn.Module) -> str:
         step = "prove"
         try:
             pp.prove(
-                keys.pop("original"), keys.pop("unlearned"), forgotten, out=folder / "proofs.safetensors", **keys
+                keys.pop("original"),
+                keys.pop("unlearned"),
+                forgotten,
+                out=folder / "proofs.safetensors",
+                **keys,
             )
             keys |= {**checkpoints, "proofs": folder / "proofs.safetensors", "auxiliary": auxiliary}
-            keys |= {"truth": forgotten, "attack": _SETTINGS | (_IMAGES if network.pixels else {"name": "igf-tokens"})}
+            keys |= {
+                "truth": forgotten,
+                "attack": _SETTINGS | (_IMAGES if network.pixels else {"name": "igf-tokens"}),
+            }
             step = "doctor"
             errors = [finding for finding in pp.doctor(**keys).findings if finding.level == "error"]
             if errors:
@@ -215,3 +237,27 @@ def cells(measured: Iterable[Row]) -> list[tuple[object, ...]]:
         )
         for row in measured
     ]
+
+
+def write(folder: Path, measured: Sequence[Row], *, repeats: int, samples: int, machine: str) -> None:
+    """Write the page `networks.md`.
+
+    Args:
+        folder: Its folder.
+        measured: The measurements.
+        repeats: Number of timed calls behind each time.
+        samples: Number of samples behind each time.
+        machine: The machine and the clock, in words.
+    """
+    missing = ", ".join(skipped())
+    page = PAGE.format(
+        samples=samples,
+        repeats=repeats,
+        machine=machine,
+        table=markdown(HEADER, cells(measured)),
+        skipped=f"Left out, since their library is not installed: {missing}."
+        if missing
+        else "None is left out.",
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "networks.md").write_text(page, encoding="utf-8")

@@ -25,6 +25,7 @@ class Network:
         settings: Arguments of the factory.
         pixels: Height and width of its images; 0 for tokens.
         trainable: Shell patterns of the trainable parameters; if omitted, all are.
+        length: Number of tokens of a sample.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Network:
     settings: dict[str, Any] = field(default_factory=dict)
     pixels: int = 32
     trainable: tuple[str, ...] | None = None
+    length: int = LENGTH
 
     @property
     def installed(self) -> bool:
@@ -42,7 +44,7 @@ class Network:
     @property
     def sample_shape(self) -> tuple[int, ...]:
         """Shape of one sample."""
-        return (3, self.pixels, self.pixels) if self.pixels else (LENGTH,)
+        return (3, self.pixels, self.pixels) if self.pixels else (self.length,)
 
 
 class Recurrent(nn.Module):
@@ -80,7 +82,11 @@ class CellByCell(nn.Module):
     def __init__(self) -> None:
         """Make the layers."""
         super().__init__()
-        self.embedding, self.cell, self.head = nn.Embedding(WORDS, 32), nn.LSTMCell(32, 64), nn.Linear(64, CLASSES)
+        self.embedding, self.cell, self.head = (
+            nn.Embedding(WORDS, 32),
+            nn.LSTMCell(32, 64),
+            nn.Linear(64, CLASSES),
+        )
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits `[n, classes]` for tokens `[n, length]`."""
@@ -103,7 +109,9 @@ class Branching(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits `[n, classes]` for tokens `[n, length]`."""
         means = self.embedding(tokens).mean(1)
-        rows = [self.experts[int(sequence[0]) % 2](mean) for sequence, mean in zip(tokens, means, strict=True)]
+        rows = [
+            self.experts[int(sequence[0]) % 2](mean) for sequence, mean in zip(tokens, means, strict=True)
+        ]
         return torch.stack(rows)
 
 
@@ -125,24 +133,50 @@ class Transformer(nn.Module):
         return self.head(self.encoder(self.embedding(tokens), src_key_padding_mask=padding)[:, 0])
 
 
-_VISION = ("resnet18", "alexnet", "vgg11_bn", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small")
-_VISION += ("shufflenet_v2_x0_5", "mnasnet0_5", "efficientnet_b0", "densenet121", "regnet_y_400mf", "googlenet")
-_PIXELS = {"alexnet": 64, "googlenet": 64, "squeezenet1_1": 64}
+_VISION = ("resnet18", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small")
+_VISION += (
+    "shufflenet_v2_x0_5",
+    "mnasnet0_5",
+    "efficientnet_b0",
+    "densenet121",
+    "regnet_y_400mf",
+    "googlenet",
+)
+_PIXELS = {"googlenet": 64, "squeezenet1_1": 64}
 _TIMM = ("resnet10t", "vit_tiny_patch16_224", "deit_tiny_patch16_224", "mixer_s32_224", "convnextv2_atto")
 _TIMM += ("efficientvit_b0", "mobilevit_xxs", "levit_128s")
 _TEXT = {"vocab_size": WORDS, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 _TEXT |= {"intermediate_size": 64, "num_labels": CLASSES, "pad_token_id": 0, "max_position_embeddings": 40}
-_PICTURES = {"image_size": 32, "patch_size": 8, "hidden_size": 32, "num_hidden_layers": 2, "num_labels": CLASSES}
+_PICTURES = {
+    "image_size": 32,
+    "patch_size": 8,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_labels": CLASSES,
+}
 _PICTURES |= {"num_attention_heads": 4, "intermediate_size": 64}
 _STAGES = {"hidden_sizes": [16, 32], "depths": [1, 1], "num_labels": CLASSES}
-_DISTIL = {"vocab_size": WORDS, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "num_labels": CLASSES}
+_DISTIL = {
+    "vocab_size": WORDS,
+    "dim": 32,
+    "n_layers": 2,
+    "n_heads": 4,
+    "hidden_dim": 64,
+    "num_labels": CLASSES,
+}
 
 NETWORKS = (
-    *(Network(f"{name}", "torchvision", name, pixels=_PIXELS.get(name, 32)) for name in _VISION),
+    Network("alexnet, features", "torchvision", "alexnet", pixels=64, trainable=("features.*",)),
+    *(Network(name, "torchvision", name, pixels=_PIXELS.get(name, 32)) for name in _VISION),
     Network("resnet18, last block and head", "torchvision", "resnet18", trainable=("layer4.*", "fc.*")),
     Network("mobilenet_v2, head", "torchvision", "mobilenet_v2", trainable=("classifier.*",)),
-    Network("convnext_tiny", "torchvision", "convnext_tiny"),
-    Network("swin_t", "torchvision", "swin_t"),
+    Network(
+        "convnext_tiny, first stage and head",
+        "torchvision",
+        "convnext_tiny",
+        trainable=("features.1.*", "classifier.*"),
+    ),
+    Network("swin_t, first stage and head", "torchvision", "swin_t", trainable=("features.1.*", "head.*")),
     Network(
         "vision transformer",
         "torchvision",
@@ -161,6 +195,9 @@ NETWORKS = (
     Network("ConvNeXT", "transformers", "ConvNext", _STAGES | {"num_stages": 2}),
     Network("ResNet", "transformers", "ResNet", _STAGES | {"embedding_size": 16}),
     Network("LSTM", "benchmarks", "Recurrent", {"layer": "LSTM", "num_layers": 2}, pixels=0),
+    Network(
+        "LSTM, 80 steps", "benchmarks", "Recurrent", {"layer": "LSTM", "num_layers": 2}, pixels=0, length=80
+    ),
     Network(
         "LSTM, frozen embedding",
         "benchmarks",

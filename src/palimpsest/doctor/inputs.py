@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.doctor.finding import Finding, ok, warning
 from palimpsest.metrics import binomial_interval
-from palimpsest.models import Normalized, bare
+from palimpsest.models import Normalized, bare, with_logits
 
 _MOST_TESTED = 512
 # A gain in accuracy by more than this is not an accident.
@@ -156,7 +156,9 @@ def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator
 
 
 def _predict(model: nn.Module, pixels: Tensor) -> Tensor:
-    return torch.cat([model(part).argmax(dim=1).cpu() for part in pixels.split(64)])
+    """Return the classes that a network predicts, in whatever form it returns its logits."""
+    classifier = with_logits(model, torch.cat([pixels[:1], pixels[:1]]))
+    return torch.cat([classifier(part).argmax(dim=1).cpu() for part in pixels.split(64)])
 
 
 def _best_numbering(predictions: Tensor, labels: Tensor, classes: int) -> float:

@@ -64,7 +64,9 @@ def observe(layers: Mapping[str, nn.Module], visit: Visit) -> Iterator[None]:
                 handle = layer.register_forward_hook(hook, prepend=True, with_kwargs=True)
                 stack.callback(handle.remove)
             else:
-                layer.forward = partial(_decomposed, decomposition, layer, partial(_visit_values, name, visit))
+                layer.forward = partial(
+                    _decomposed, decomposition, layer, partial(_visit_values, name, visit)
+                )
                 stack.callback(delattr, layer, "forward")
         yield
 

@@ -196,7 +196,9 @@ class Layerwise:
             if use.decomposed and not use.values.requires_grad:
                 return use.values.detach().requires_grad_()
             if not use.decomposed:
-                expected.update(id(leaves[f"{use.layer}.{name}".removeprefix(".")]) for name in use.parameters)
+                expected.update(
+                    id(leaves[f"{use.layer}.{name}".removeprefix(".")]) for name in use.parameters
+                )
             return use.values
 
         with torch.enable_grad():

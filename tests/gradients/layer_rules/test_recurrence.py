@@ -18,11 +18,17 @@ class InitialState(nn.Module):
 
     def __init__(self, kind: str) -> None:
         super().__init__()
-        self.states, self.layer, self.head = nn.Linear(4, 5), getattr(nn, kind)(4, 5, batch_first=True), nn.Linear(5, CLASSES)
+        self.states, self.layer, self.head = (
+            nn.Linear(4, 5),
+            getattr(nn, kind)(4, 5, batch_first=True),
+            nn.Linear(5, CLASSES),
+        )
 
     def forward(self, rows: Tensor) -> Tensor:
         state = self.states(rows[:, 0])[None]
-        outputs, last = self.layer(rows[:, 1:], (state, state.sin()) if isinstance(self.layer, nn.LSTM) else state)
+        outputs, last = self.layer(
+            rows[:, 1:], (state, state.sin()) if isinstance(self.layer, nn.LSTM) else state
+        )
         outputs.mul_(2)  # after the layer, a network may change its outputs in place
         return self.head(outputs[:, -1] + (last[1][0] if isinstance(last, tuple) else last[0]))
 

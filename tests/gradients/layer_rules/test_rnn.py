@@ -14,7 +14,9 @@ from torch import nn
 
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(RECURRENT_SETTINGS, st.booleans(), st.booleans(), st.sampled_from(["tanh", "relu"]))
-def test_equals_one_backward_per_sample(keys: dict[str, Any], packed: bool, states: bool, activation: str) -> None:
+def test_equals_one_backward_per_sample(
+    keys: dict[str, Any], packed: bool, states: bool, activation: str
+) -> None:
     layer = nn.RNN(4, 5, nonlinearity=activation, **keys)
     model = shaken(SequenceClassifier(layer, packed=packed, states=states))
     assert_layerwise_equals_autograd(model, padded_tokens())

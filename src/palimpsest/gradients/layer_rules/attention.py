@@ -60,7 +60,11 @@ def _project(layer: nn.MultiheadAttention, record: Record, inputs: list[Tensor])
     count = len(inputs[0])
     parts = [
         *(F.linear(tensor, *parameters) for tensor, *parameters in zip(inputs, weights, biases, strict=True)),
-        *(tensor.detach().expand(count, 1, -1) for tensor in (layer.bias_k, layer.bias_v) if tensor is not None),
+        *(
+            tensor.detach().expand(count, 1, -1)
+            for tensor in (layer.bias_k, layer.bias_v)
+            if tensor is not None
+        ),
     ]
     lengths = [part.shape[1] for part in parts]
 

@@ -23,9 +23,9 @@ def decomposed_gru(
         def cell(step: Tensor, state: State) -> State:
             (hidden,) = state
             reset_in, update_in, values_in = step.chunk(3, dim=1)
-            reset_hidden, update_hidden, values_hidden = torch.addmm(
-                direction.bias_hh, hidden, weight
-            ).chunk(3, dim=1)
+            reset_hidden, update_hidden, values_hidden = torch.addmm(direction.bias_hh, hidden, weight).chunk(
+                3, dim=1
+            )
             reset = (reset_in + reset_hidden).sigmoid()
             resets.append(reset.detach())
             update = (update_in + update_hidden).sigmoid()

@@ -41,9 +41,7 @@ class LstmSteps(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: Any, grad_hiddens: Tensor, grad_memory: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, grad_hiddens: Tensor, grad_memory: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Return the gradients at steps, initial hidden state and initial cell state."""
         gates, memories, weight = ctx.saved_tensors
         write, keep, values, read = gates.chunk(4, dim=2)

@@ -153,7 +153,9 @@ def _padded(layer: nn.RNNBase, inputs: Tensor | PackedSequence) -> tuple[Tensor,
         steps = torch.arange(sequences.shape[1], device=sequences.device)
         return sequences, steps < lengths.to(sequences.device).unsqueeze(1)
     if inputs.dim() != 3:
-        raise ModelError(f"A recurrent layer got {inputs.dim()} dimensions. Its inputs need a batch dimension.")
+        raise ModelError(
+            f"A recurrent layer got {inputs.dim()} dimensions. Its inputs need a batch dimension."
+        )
     return (inputs if layer.batch_first else inputs.transpose(0, 1)), None
 
 
