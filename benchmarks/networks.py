@@ -26,16 +26,17 @@ PAGE = """# Networks
 
 builds the networks below with random weights and small inputs, and takes each through `prove`, `doctor` and `attack` on
 files. The attack has one epoch and few auxiliary samples, since only its end matters here. The column "ratio" divides
-the time of the per-sample gradients of {samples} samples, with the choice of an engine, by the time of one backward
-pass for each sample in turn. It should be at most 1.3. Each time is the median of {repeats} calls. A network whose library is not installed is left out by name.
+the time of the per-sample gradients of {samples} samples, with the choice of an engine, by that of one backward pass
+for each sample in turn; it should be at most 1.3. Each time is the median of {repeats} calls. A network whose library
+is not installed is left out by name.
 
 {machine}.
 
 {table}
 
 How an engine is chosen: layer by layer if every layer with trained parameters has a
-[rule](../how-to/layer-rule.md); otherwise `vmap` if the network supports it; otherwise one backward pass per sample. The
-choice never depends on a measured time, so the same network has bitwise the same gradients again.
+[rule](../how-to/layer-rule.md); otherwise `vmap` if the network supports it; otherwise one backward pass per sample.
+The choice never depends on a measured time, so the same network has bitwise the same gradients again.
 
 {skipped}
 """

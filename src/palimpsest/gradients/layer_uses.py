@@ -77,7 +77,7 @@ def _decomposed(decomposition: Callable[..., Any], *args: Any, **kwargs: Any) ->
         return decomposition(*args, **kwargs)
 
 
-def _visit_outputs(
+def _visit_outputs(  # noqa: PLR0917 - as torch calls a hook
     name: str,
     rule: PerSampleRule,
     visit: Visit,

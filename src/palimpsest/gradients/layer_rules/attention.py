@@ -16,7 +16,7 @@ register_per_sample_rule(nn.modules.linear.NonDynamicallyQuantizableLinear)(line
 
 
 @register_decomposition(nn.MultiheadAttention)
-def decomposed_attention(
+def decomposed_attention(  # noqa: PLR0917 - as the layer's forward method
     layer: nn.MultiheadAttention,
     record: Record,
     query: Tensor,

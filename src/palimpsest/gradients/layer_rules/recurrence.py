@@ -56,8 +56,8 @@ class Direction(NamedTuple):
             record: Called with the gates' inputs of all steps.
             bias: Bias of the gates' inputs, `[gates * hidden]`.
             run: Runs the steps.
-            grad_hidden_gates: Maps the gradients at the gates' inputs, `[n, t, gates * hidden]`, to those at the products
-                of hidden state and `weight_hh`. If omitted, these are the same.
+            grad_hidden_gates: Maps the gradients at the gates' inputs, `[n, t, gates * hidden]`, to those at the
+                products of hidden state and `weight_hh`. If omitted, these are the same.
 
         Returns:
             Outputs `[n, t, hidden]`, and the last state.
