@@ -42,7 +42,7 @@ The choice never depends on a measured time, so the same network has bitwise the
 """
 SAMPLES = 32
 _SETTINGS = {"epochs": 1, "components": 4, "batch_size": 8, "queries": 1}
-_IMAGES = {"name": "igf", "width": 8, "beta": 0, "horizontal_flip": False}
+_IMAGES = {"name": "igf", "width": 16, "beta": 0, "horizontal_flip": False}
 
 
 @dataclass(frozen=True)
