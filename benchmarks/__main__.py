@@ -17,6 +17,7 @@ from benchmarks import (
     gradients,
     growth,
     matching,
+    networks,
     reduction,
     training,
 )
@@ -44,6 +45,7 @@ Name = Literal[
     "memory",
     "growth",
     "whole-cell",
+    "networks",
 ]
 _RACES = {
     "gradients": gradients,
@@ -75,8 +77,8 @@ def main(
     """Run the benchmarks, print the tables, and write benchmarks.md, benchmarks.json and benchmarks.svg.
 
     Args:
-        only: Run only these parts, and write files only if --out is given. whole-cell, which takes half an hour, runs
-            only if it is named here.
+        only: Run only these parts, and write files only if --out is given. whole-cell and networks, which take half an
+            hour each, run only if they are named here. networks writes reference/networks.md.
         quick: Use tiny sizes to check that everything runs; the results are meaningless.
         out: Folder of the files. If omitted, docs for a full run, and no files for a partial or quick run.
         threads: Number of torch threads. If omitted, torch chooses.
@@ -91,6 +93,7 @@ def main(
     folder = out or (None if quick or only else Path("docs"))
     timer = Clock(repeats=1 if quick else repeats, cpu=clock == "cpu")
     lines, stages, growths = list[Line](), list[cell.Stage](), list[growth.Growth]()
+    results = Results(lines, growths, stages, torch.get_num_threads(), timer.repeats, clock)
     for name in only or (*_RACES, "audit", "memory", "growth"):
         start = time.perf_counter()
         if name == "audit":
@@ -100,6 +103,9 @@ def main(
             lines += footprints.lines(quick=quick)
         elif name == "whole-cell":
             lines += cell.whole_cell(timer, quick=quick)
+        elif name == "networks":
+            networks.run(timer, quick=quick, folder=folder, machine=results.machine)
+            continue
         elif name == "growth":
             growths = growth.growths(timer, quick=quick)
         else:

@@ -192,7 +192,7 @@ def baseline_engine(model: nn.Module, images: Tensor) -> GradientEngine:
     def write(images: Tensor, labels: Tensor, out: Tensor) -> None:
         out.copy_(backward_per_sample(model, images, labels))
 
-    return write
+    return GradientEngine("backward per sample", write)
 
 
 def baseline_projection(

@@ -88,14 +88,14 @@ class Results:
             draw(self.growths, folder / "benchmarks.svg")
         page = PAGE.format(
             repeats=self.repeats,
-            machine=self._machine(),
+            machine=self.machine,
             lines=markdown(LINE_HEADER, line_rows(self.lines)),
             growths=markdown(GROWTH_HEADER, growth_rows(self.growths)),
             stages=markdown(STAGE_HEADER, stage_rows(self.stages)),
         )
         (folder / "benchmarks.md").write_text(page, encoding="utf-8")
         tree = {
-            "machine": self._machine(),
+            "machine": self.machine,
             "threads": self.threads,
             "repeats": self.repeats,
             "clock": self.clock,
@@ -105,7 +105,9 @@ class Results:
         }
         (folder / "benchmarks.json").write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
 
-    def _machine(self) -> str:
+    @property
+    def machine(self) -> str:
+        """The machine and the clock, in words."""
         capability = torch.backends.cpu.get_cpu_capability()
         clock = "processor time on a shared machine" if self.clock == "cpu" else "wall time"
         return f"Measured on {self.threads} cores of {_processor()} ({capability}), torch {torch.__version__}, {clock}"

@@ -10,6 +10,7 @@ from torch import nn
 from palimpsest.datasets import ImageSet, RowSet
 from palimpsest.doctor import Level
 from palimpsest.doctor.inputs import channel_scaling, check_accuracy, check_range
+from palimpsest.models import with_logits
 
 
 def test_reports_the_range_and_missing_classes() -> None:
@@ -77,3 +78,20 @@ def test_guesses_a_wrong_normalization_and_numbering(
     assert "another numbering of the classes it would be 100.0%" in sentences(
         examined(renamed, here), Level.WARNING
     )
+
+
+class InAMapping(nn.Module):
+    """A network that returns its logits in a mapping, as those of some libraries do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"logits": self.layer(images.flatten(1))}
+
+
+def test_scalings_are_tried_on_a_network_that_returns_a_mapping() -> None:
+    images = ImageSet("toy", torch.rand(8, 1, 2, 2), torch.arange(8) % 2, 2)
+    model = with_logits(InAMapping().eval(), images.inputs)
+    assert [finding.subject for finding in check_accuracy(model, images, "cpu")] == ["normalization"]

@@ -1,5 +1,3 @@
-from functools import partial
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -58,8 +56,8 @@ def test_each_engine_writes_the_gradients_of_autograd(
     labels, out = torch.tensor([0, 1, 2, 1]), empty_gradients(model, 4)
     engine = select_engine(model, images)
     assert (find_layerwise(model, images) is not None) == layerwise
-    assert isinstance(engine, partial) == (not layerwise)
-    engine(images, labels, out)
+    assert engine.kind == ("layer by layer" if layerwise else "vmap")
+    engine.write(images, labels, out)
     assert_equal(out, backward_per_sample(model, images, labels))
 
 
@@ -115,7 +113,7 @@ def test_recurrent_layers_have_autograds_gradients(kind: str, trainable: bool) -
     model = Recurrent(kind).eval().requires_grad_(trainable)
     tokens, labels = torch.randint(0, 20, (6, 7)), torch.arange(6) % CLASSES
     out = torch.empty(6, sum(parameter.numel() for parameter in model.parameters()))
-    select_engine(model, tokens[:2])(tokens, labels, out)
+    select_engine(model, tokens[:2]).write(tokens, labels, out)
     assert {parameter.requires_grad for parameter in model.parameters()} == {trainable}
     expected = backward_per_sample(model.requires_grad_(), tokens, labels)
     torch.testing.assert_close(out, expected)
@@ -125,7 +123,7 @@ def test_branches_that_depend_on_the_data_have_autograds_gradients() -> None:
     model = Branching().eval()
     rows, labels = torch.randn(8, 6), torch.arange(8) % CLASSES
     out = torch.empty(8, sum(parameter.numel() for parameter in model.parameters()))
-    select_engine(model, rows[:2])(rows, labels, out)
+    select_engine(model, rows[:2]).write(rows, labels, out)
     parameters = list(model.parameters())
     for row, label, found in zip(rows, labels, out, strict=True):
         loss = F.cross_entropy(model(row[None]), label[None])

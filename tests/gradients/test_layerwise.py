@@ -31,13 +31,15 @@ SUPPORTED: dict[str, Callable[[TwoLayers, Tensor], Tensor]] = {
     "residual": lambda model, x: x + model.second(model.first(x).tanh()),
     "unused layer": lambda model, x: model.second(x),
     "overwritten outputs": lambda model, x: model.second(model.first(x).mul_(3).relu_()),
+    "layer used twice": lambda model, x: model.first(model.first(x).tanh()),
+    "unused outputs": lambda model, x: (model.first(x), model.second(x))[1],
 }
 UNSUPPORTED: dict[str, Callable[[TwoLayers, Tensor], Tensor]] = {
-    "layer used twice": lambda model, x: model.first(model.first(x).tanh()),
     "weight used elsewhere": lambda model, x: F.linear(model.first(x).tanh(), model.first.weight.T),
     "weight without its layer": lambda model, x: F.linear(x, model.second.weight),
     "batch mean": lambda model, x: model.second(model.first(x) - x.mean(0)),
     "batch maximum": lambda model, x: model.second(model.first(x) / x.abs().max().detach()),
+    "branch on values": lambda model, x: model.first(x) if x.sum() > -1e9 else model.second(x),
     "dropout": lambda model, x: F.dropout(model.first(x), 0.5),
     "overwritten inputs": lambda model, x: use_then_double(model.second, model.first(x) + 0),
 }

@@ -15,7 +15,7 @@ SAMPLES = torch.randn(3, 10, generator=torch.Generator().manual_seed(1))
 class Random(nn.Module):
     def __init__(self, kind: str) -> None:
         super().__init__()
-        self.fc, self.kind, self.calls = nn.Linear(10, 3), kind, 0
+        self.fc, self.kind, self.calls = nn.Linear(10, 3, bias=kind != "not a number"), kind, 0
 
     def forward(self, rows: Tensor) -> Tensor:
         self.calls += 1
@@ -29,14 +29,16 @@ class Random(nn.Module):
             rows = rows + float(np.random.rand())
         elif self.kind == "calls":
             rows = rows * self.calls
+        elif self.kind == "not a number" and self.calls % 2:
+            rows = rows * torch.nan
         return self.fc(rows)
 
 
-@pytest.mark.parametrize("kind", ["dropout", "branch", "python", "numpy", "calls"])
+@pytest.mark.parametrize("kind", ["dropout", "branch", "python", "numpy", "calls", "not a number"])
 def test_every_kind_of_randomness_is_found_always(kind: str) -> None:
     for _ in range(5):
         with pytest.raises(ModelError, match="Random is random in evaluation mode"):
-            require_deterministic(Random(kind).eval(), SAMPLES)
+            require_deterministic(Random(kind).eval(), SAMPLES if kind != "not a number" else 0 * SAMPLES)
 
 
 def test_a_deterministic_network_passes_and_no_generator_moves() -> None:

@@ -3,12 +3,14 @@
 from functools import partial
 
 import torch
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import vmap
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from palimpsest.gradients import BatchGradient
+from palimpsest.gradients import BatchGradient, parameter_count
 from palimpsest.gradients.batched import BatchedGradients
-from palimpsest.gradients.dispatch import write_with_vmap
+from palimpsest.gradients.dispatch import write_sample_by_sample, write_with_vmap
 from palimpsest.gradients.layerwise import Layerwise
 from palimpsest.storage import Parameters
 
@@ -81,3 +83,59 @@ def shaken(model: nn.Module) -> nn.Module:
                 value.copy_(torch.rand(value.shape, generator=generator, dtype=value.dtype) + 0.2)
                 value.sub_(0.7 if value.dim() > 1 else 0)
     return model
+
+
+def assert_layerwise_equals_autograd(model: nn.Module, samples: Tensor) -> None:
+    """Assert that the layer-by-layer gradients of all trainable parameters equal one backward pass per sample's."""
+    model.double().eval()
+    labels = torch.arange(len(samples)) % CLASSES
+    layerwise = Layerwise(model)
+    assert layerwise.supports(samples)
+    fast, slow = (torch.full((len(samples), parameter_count(model)), torch.nan).double() for _ in range(2))
+    layerwise.write(samples, labels, fast)
+    write_sample_by_sample(model, samples, labels, slow)
+    assert (slow.norm(dim=1) > 0).all()
+    assert_equal(fast, slow)
+
+
+class SequenceClassifier(nn.Module):
+    """Tokens, a recurrent layer and a classifier of its outputs or its last states; token 0 pads a sequence."""
+
+    def __init__(self, layer: nn.RNNBase, *, packed: bool = False, states: bool = False) -> None:
+        super().__init__()
+        self.layer, self.packed, self.states = layer, packed, states
+        self.embedding = nn.Embedding(9, layer.input_size)
+        width = (layer.proj_size or layer.hidden_size) * (1 + layer.bidirectional)
+        self.head = nn.Linear(width * (layer.num_layers if states else 1), CLASSES)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        inputs, first = self.embedding(tokens), self.layer.batch_first
+        inputs = inputs if first else inputs.transpose(0, 1)
+        if self.packed:
+            lengths = (tokens != 0).sum(1).cpu()
+            inputs = pack_padded_sequence(inputs, lengths, batch_first=first, enforce_sorted=False)
+        outputs, state = self.layer(inputs)
+        if self.states:
+            hidden = state[0] + state[1] if isinstance(state, tuple) else state
+            return self.head(hidden.transpose(0, 1).flatten(1))
+        if self.packed:
+            outputs, _ = pad_packed_sequence(outputs, batch_first=first)
+        outputs = outputs if first else outputs.transpose(0, 1)
+        return self.head(outputs.sum(1).tanh())
+
+
+def padded_tokens() -> Tensor:
+    """Make sequences of different lengths `[6, 7]`, the first not the longest."""
+    tokens = torch.randint(1, 9, (6, 7), generator=torch.Generator().manual_seed(0))
+    return tokens * (torch.arange(7) < torch.tensor([[3], [7], [1], [5], [7], [2]]))
+
+
+RECURRENT_SETTINGS = st.fixed_dictionaries(
+    {
+        "num_layers": st.integers(1, 3),
+        "bidirectional": st.booleans(),
+        "batch_first": st.booleans(),
+        "bias": st.booleans(),
+    }
+)
+"""Settings of recurrent layers."""

@@ -1,7 +1,11 @@
 """Per-sample gradients, their differences, batch gradients, and the layer rules that compute them."""
 
 from palimpsest.gradients.batch import BatchGradient
-from palimpsest.gradients.layer_rules import register_batched_rule, register_per_sample_rule
+from palimpsest.gradients.layer_rules import (
+    register_batched_rule,
+    register_decomposition,
+    register_per_sample_rule,
+)
 from palimpsest.gradients.memmap import collect, gather
 from palimpsest.gradients.per_sample import (
     difference_chunks,
@@ -23,6 +27,7 @@ __all__ = [
     "parameter_count",
     "per_sample_gradients",
     "register_batched_rule",
+    "register_decomposition",
     "register_per_sample_rule",
     "set_trainable",
     "trainable_parameters",

@@ -89,7 +89,9 @@ class BatchedGradients:
             for use, gradient in zip(uses, grad_outputs, strict=True):
                 layer, prefix = self._layers[use.name], f"{use.name}." if use.name else ""
                 computed = _rule(layer).gradients(layer, batches, use.saved, gradient)
-                gradients |= {prefix + name: value.flatten(1) for name, value in computed.items()}
+                for name, value in computed.items():
+                    if prefix + name in gradients:
+                        gradients[prefix + name] = gradients[prefix + name] + value.flatten(1)
             return torch.cat([gradients[name] for name, _ in self._parameters], dim=1)
 
     def _pass(self, images: Tensor) -> tuple[list[_Use], Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,12 +11,24 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from palimpsest.errors import ModelError
-from palimpsest.gradients.layerwise import Layerwise
+from palimpsest.gradients.layerwise import Layerwise, RowCountError
 from palimpsest.gradients.trainable import parameter_count, trainable_parameters
 from palimpsest.storage import Parameters
 
-GradientEngine = Callable[[Tensor, Tensor, Tensor], None]
-"""Writes the per-sample gradients of the cross-entropy, for images `[n, ...]` and labels `[n]`, into rows `[n, d]`."""
+EngineKind = Literal["layer by layer", "vmap", "backward per sample"]
+
+
+class GradientEngine(NamedTuple):
+    """Per-sample gradients of one model.
+
+    Args:
+        kind: How they are computed.
+        write: Writes the gradients of the cross-entropy, for images `[n, ...]` and labels `[n]`, into rows `[n, d]`.
+    """
+
+    kind: EngineKind
+    write: Callable[[Tensor, Tensor, Tensor], None]
+
 
 # Measured: the number of samples per call of vmap that is fastest on a CPU.
 _CPU_CHUNK_ROWS = 16
@@ -25,7 +38,8 @@ def select_engine(model: nn.Module, images: Tensor) -> GradientEngine:
     """Select the fastest engine for a model's per-sample gradients.
 
     Layer by layer if every layer has a rule; otherwise `vmap`, if the model supports it and has no recurrent layer,
-    which `vmap` slows down; otherwise one backward pass per sample.
+    which `vmap` slows down; otherwise one backward pass per sample. The choice depends on the model's layers and on
+    what they compute, never on measured time: the same model has bitwise the same gradients again.
 
     Args:
         model: The model; it must be in eval mode, now and whenever the engine is called.
@@ -35,12 +49,12 @@ def select_engine(model: nn.Module, images: Tensor) -> GradientEngine:
         The engine.
     """
     found = find_layerwise(model, images)
-    if found is None:
-        slow = any(isinstance(module, nn.RNNBase) for module in model.modules())
-        by_sample = mixes_no_samples(model, images) and (slow or not _supports_vmap(model, images))
-        return partial(write_sample_by_sample if by_sample else write_with_vmap, model)
-    layerwise, layout = found
-    return lambda batch, labels, out: layerwise.write(batch.contiguous(memory_format=layout), labels, out)
+    if found is not None:
+        return GradientEngine("layer by layer", partial(_write_layerwise, model, *found))
+    slow = any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in model.modules())
+    if mixes_no_samples(model, images) and (slow or not _supports_vmap(model, images)):
+        return GradientEngine("backward per sample", partial(write_sample_by_sample, model))
+    return GradientEngine("vmap", partial(write_with_vmap, model))
 
 
 def find_layerwise(model: nn.Module, images: Tensor) -> tuple[Layerwise, torch.memory_format] | None:
@@ -121,6 +135,21 @@ def mixes_no_samples(model: nn.Module, images: Tensor) -> bool:
     except Exception:
         return False
     return torch.allclose(alone[0], with_other[0], rtol=1e-4, atol=1e-5)
+
+
+def _write_layerwise(
+    model: nn.Module,
+    layerwise: Layerwise,
+    layout: torch.memory_format,
+    images: Tensor,
+    labels: Tensor,
+    out: Tensor,
+) -> None:
+    """Write gradients layer by layer, or sample by sample if a layer turns out not to get one row for each sample."""
+    try:
+        layerwise.write(images.contiguous(memory_format=layout), labels, out)
+    except RowCountError:
+        write_sample_by_sample(model, images, labels, out)
 
 
 def _supports_vmap(model: nn.Module, images: Tensor) -> bool:

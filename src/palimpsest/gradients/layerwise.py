@@ -1,13 +1,12 @@
 """Per-sample gradients of a batch from one forward pass, one backward pass and a rule for each layer.
 
 A layer's parameters affect the loss only through the layer's outputs. A sample's gradient therefore follows from the
-layer's inputs and the backpropagated gradient at its outputs. Ordinary batched passes compute both at full speed. The
-model is neither wrapped nor changed; hooks are attached only during a pass.
+layer's inputs and the backpropagated gradient at its outputs, summed over the uses of the layer. Ordinary batched
+passes compute both at full speed. The model is neither wrapped nor changed; hooks are attached only during a pass.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,14 +14,19 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from torch.func import functional_call
 
-from palimpsest.gradients.layer_rules import PerSampleRule, find_per_sample_rule
+from palimpsest.errors import ModelError
+from palimpsest.gradients.data_dependence import DataDependence
+from palimpsest.gradients.layer_uses import Use, Visit, has_rule, observe
 from palimpsest.gradients.saved_tensor import SavedTensor
 from palimpsest.gradients.trainable import trainable_parameters
 
-Visit = Callable[[str, Tensor, Tensor], None]
-"""Called at each use of a layer with the layer's name, inputs and outputs."""
-Destination = Callable[[str], tuple[Tensor, Callable[[], None] | None]]
-"""Maps a layer's name to a tensor `[n, width]` for its gradients and a function to call once they are written."""
+Destination = Callable[[Sequence[str]], tuple[Tensor, Callable[[], None] | None]]
+"""Maps names of adjacent parameters to a tensor `[n, width]` for their gradients at one use of a layer, and a function
+to call once they are written."""
+
+
+class RowCountError(ModelError):
+    """A layer was called with a number of rows that is not the number of samples, unlike in the probe."""
 
 
 class Layerwise:
@@ -37,8 +41,6 @@ class Layerwise:
         self._model = model
         self._trainable = trainable_parameters(model)
         self._layers = layers_of(model, self._trainable)
-        self._parameters = {name: self._parameters_of(name) for name in self._layers}
-        self._shapes = {name: value.shape for name, value in self._trainable.items()}
         self._columns: dict[str, slice] = {}
         self._buffer: Tensor | None = None
         start = 0
@@ -49,40 +51,45 @@ class Layerwise:
     def supports(self, images: Tensor) -> bool:
         """Return True if the model's gradients can be computed layer by layer.
 
-        Each trainable parameter must belong to one layer without frozen parameters, each such layer must have a rule
-        and be used at most once, and no layer may mix samples. A pass of two samples tests the last condition: the
-        first row of every layer must stay bitwise the same when the second sample changes.
+        Each trainable parameter must belong to one layer with a rule and be used only by it, the computation must not
+        depend on values by branches or shapes, and no layer may mix samples. Two passes of two samples test the last
+        condition: the first row of every layer must stay bitwise the same when the second sample changes.
 
         Args:
             images: At least one image of the shape that the engine will be called with, `[n, ...]`.
         """
-        names = [name for parameters in self._parameters.values() for name in parameters.values()]
-        rules = map(find_per_sample_rule, self._layers.values())
-        if sorted(names) != sorted(self._columns) or not all(rules):
+        named = dict(self._model.named_parameters())
+        held = [
+            f"{layer}.{name}".removeprefix(".")
+            for layer, module in self._layers.items()
+            for name, _ in module.named_parameters(recurse=False)
+        ]
+        tied = any(name not in named for name in held)
+        if tied or not self._columns.keys() <= set(held) or not all(map(has_rule, self._layers.values())):
             return False
         image = images[:1]
         other = _far_from(image) if image.is_floating_point() else images[-1:].flip(-1)
         try:
-            with_copy, complete = self._trace(torch.cat([image, image]))
+            with DataDependence() as dependence:
+                with_copy, complete = self._trace(torch.cat([image, image]))
             with_other, _ = self._trace(torch.cat([image, other]))
         # A model may fail in any way on such images. The vmap engine then reports the error.
         except Exception:
             return False
         return (
             complete
+            and not dependence.found
             and len(with_copy) == len(with_other)
-            and all(
-                len(first) == len(second) == 2 for first, second in zip(with_copy, with_other, strict=True)
-            )
-            and all(
-                torch.equal(first[0], second[0]) for first, second in zip(with_copy, with_other, strict=True)
-            )
+            and all(map(_has_equal_first_row, with_copy, with_other))
         )
 
     @property
     def widest(self) -> int:
-        """Number of parameters of the largest layer."""
-        return max(columns.stop - columns.start for columns in map(self._span, self._layers))
+        """Number of trainable parameters of the largest layer."""
+        widths = Counter[str]()
+        for name, columns in self._columns.items():
+            widths[name.rpartition(".")[0]] += columns.stop - columns.start
+        return max(widths.values())
 
     def write(self, images: Tensor, labels: Tensor, out: Tensor) -> None:
         """Write each sample's gradient of the cross-entropy into the rows of a matrix.
@@ -94,23 +101,41 @@ class Layerwise:
             images: `[n, ...]`, of a shape that `supports` accepts.
             labels: Class indices, `[n]`.
             out: Receives the gradients, `[n, d]`.
+
+        Raises:
+            RowCountError: A layer's inputs are not one row for each sample, unlike in the probe.
         """
-        for name in self._differentiate(images, labels, lambda name: (out[:, self._span(name)], None)):
-            out[:, self._span(name)].zero_()
+        written = set[str]()
+
+        def destination(names: Sequence[str]) -> tuple[Tensor, Callable[[], None] | None]:
+            gradients = out[:, self._span(names)]
+            if written.isdisjoint(names):
+                written.update(names)
+                return gradients, None
+            # The layer is used again, and its gradients are the sum over the uses.
+            further = torch.empty_like(gradients)
+            return further, lambda: gradients.add_(further)
+
+        self._differentiate(images, labels, destination)
+        for name in self._columns.keys() - written:
+            out[:, self._columns[name]].zero_()
 
     def for_each_layer(self, images: Tensor, labels: Tensor, callback: Callable[[int, Tensor], None]) -> None:
-        """Pass each layer's per-sample gradients to a callback, without forming whole vectors.
+        """Pass the per-sample gradients at each use of a layer to a callback, without forming whole vectors.
 
         Args:
             images: `[n, ...]`, of a shape that `supports` accepts.
             labels: Class indices, `[n]`.
-            callback: Called for each layer with the layer's first column and its gradients `[n, width]`. The next call
-                overwrites the gradients.
+            callback: Called with the first column of some parameters and their gradients `[n, width]`. The gradients of
+                a layer that is used several times are the sum over the calls. The next call overwrites the gradients.
+
+        Raises:
+            RowCountError: A layer's inputs are not one row for each sample, unlike in the probe.
         """
         buffer = self._buffer_for(images)
 
-        def destination(name: str) -> tuple[Tensor, Callable[[], None]]:
-            columns = self._span(name)
+        def destination(names: Sequence[str]) -> tuple[Tensor, Callable[[], None]]:
+            columns = self._span(names)
             width = columns.stop - columns.start
             gradients = buffer[: len(images) * width].view(len(images), width)
             return gradients, lambda: callback(columns.start, gradients)
@@ -119,71 +144,77 @@ class Layerwise:
 
     def _buffer_for(self, images: Tensor) -> Tensor:
         """Return memory for the largest layer's gradients; it is reused, since the system clears all new memory."""
-        buffer = self._buffer
-        if (
-            buffer is None
-            or (buffer.dtype, buffer.device) != (images.dtype, images.device)
-            or len(buffer) < len(images)
-        ):
-            buffer = torch.empty(len(images), self.widest, dtype=images.dtype, device=images.device)
+        buffer, parameter = self._buffer, next(iter(self._trainable.values()))
+        if buffer is None or buffer.device != parameter.device or len(buffer) < len(images):
+            buffer = torch.empty(len(images), self.widest, dtype=parameter.dtype, device=parameter.device)
             self._buffer = buffer
         return buffer.view(-1)
 
-    def _differentiate(self, images: Tensor, labels: Tensor, destination: Destination) -> set[str]:
-        """Write each layer's gradients to its destination and return the names of unused layers, which have none."""
-        unused, sources = set(self._layers), list[GradientEdge]()
+    def _differentiate(self, images: Tensor, labels: Tensor, destination: Destination) -> None:
+        """Write the gradients at each use of a layer to their destination."""
+        sources = list[Tensor | GradientEdge]()
 
-        def visit(name: str, inputs: Tensor, outputs: Tensor) -> None:
-            unused.discard(name)
-            saved = SavedTensor(inputs)
-
-            def compute(grad_outputs: Tensor) -> None:
-                gradients, on_written = destination(name)
-                self._rule(name)(
-                    self._layers[name], saved.get(), grad_outputs, self._by_parameter(name, gradients)
+        def visit(use: Use) -> Tensor:
+            if any(len(tensor) != len(images) for tensor in (use.values, *use.saved)):
+                raise RowCountError(
+                    f"{use.layer or type(self._model).__name__} was called with {len(use.values)} rows for "
+                    f"{len(images)} samples. Pass one sample at a time."
                 )
+            values = use.values
+            if use.decomposed and not values.requires_grad:
+                values = values.detach().requires_grad_()
+                sources.append(values)
+            elif not use.decomposed and not use.saved[0].requires_grad:
+                sources.append(get_gradient_edge(values))
+            saved = [SavedTensor(tensor) for tensor in use.saved]
+            names = self._trainable_names(use)
+
+            def compute(grad_values: Tensor) -> None:
+                gradients, on_written = destination(names)
+                out = self._by_parameter(names, gradients)
+                use.rule(grad_values, [tensor.get() for tensor in saved], out)
                 if on_written:
                     on_written()
 
-            outputs.register_hook(compute)
-            if not inputs.requires_grad:
-                sources.append(get_gradient_edge(outputs))
+            if names:
+                values.register_hook(compute)
+            return values
 
         with torch.enable_grad():
             loss = F.cross_entropy(self._pass(images, self._leaves(), visit), labels, reduction="sum")
         # The pass computes no gradient of a weight, since only those at the first layers' outputs are requested.
-        torch.autograd.grad(loss, sources)
-        return unused
-
-    def _rule(self, name: str) -> PerSampleRule:
-        rule = find_per_sample_rule(self._layers[name])
-        assert rule is not None, "`supports` requires a rule for each layer"
-        return rule
+        torch.autograd.grad(loss, sources, allow_unused=True)
 
     def _trace(self, images: Tensor) -> tuple[list[Tensor], bool]:
-        """Return each layer's inputs and outputs, and True if they account for every use of every parameter."""
-        traced, names, saved = list[Tensor](), list[str](), list[SavedTensor]()
-
-        def visit(name: str, inputs: Tensor, outputs: Tensor) -> None:
-            names.append(name)
-            traced.extend((inputs.detach().clone(), outputs.detach().clone()))
-            saved.append(SavedTensor(inputs))
-
+        """Return the tensors of each use, and True if they account for every use of every parameter."""
+        traced, saved, expected = list[Tensor](), list[SavedTensor](), Counter[int]()
         leaves = self._leaves()
+
+        def visit(use: Use) -> Tensor:
+            traced.extend(tensor.detach().clone() for tensor in (*use.saved, use.values))
+            saved.extend(map(SavedTensor, use.saved))
+            if use.decomposed and not use.values.requires_grad:
+                return use.values.detach().requires_grad_()
+            if not use.decomposed:
+                expected.update(
+                    id(leaves[f"{use.layer}.{name}".removeprefix(".")]) for name in use.parameters
+                )
+            return use.values
+
         with torch.enable_grad():
             logits = self._pass(images, leaves, visit)
-        expected = Counter(id(leaves[name]) for layer in names for name in self._parameters[layer].values())
         complete = (
-            len(names) == len(set(names))
-            and _uses(logits) == expected
-            and not any(inputs.was_modified() for inputs in saved)
+            logits.requires_grad
+            # A layer whose outputs are not used has uses that the logits do not depend on.
+            and all(count <= expected[leaf] for leaf, count in _uses(logits, leaves.values()).items())
+            and not any(tensor.was_modified() for tensor in saved)
         )
         return [*traced, logits.detach()], complete
 
-    def _parameters_of(self, layer: str) -> dict[str, str]:
-        """Map the names of a layer's direct parameters to their names in the model."""
-        prefix = f"{layer}." if layer else ""
-        return {name: prefix + name for name, _ in self._layers[layer].named_parameters(recurse=False)}
+    def _trainable_names(self, use: Use) -> list[str]:
+        """Return the names in the model of a use's trainable parameters."""
+        names = [f"{use.layer}.{name}".removeprefix(".") for name in use.parameters]
+        return [name for name in names if name in self._columns]
 
     def _leaves(self) -> dict[str, Tensor]:
         """Return detached parameters, of which the trainable ones require gradients."""
@@ -192,41 +223,23 @@ class Layerwise:
             for name, value in self._model.named_parameters()
         }
 
-    def _span(self, layer: str) -> slice:
-        """Return the columns of a layer's parameters, which are adjacent."""
-        columns = [self._columns[full] for full in self._parameters[layer].values()]
-        return slice(columns[0].start, columns[-1].stop)
+    def _span(self, names: Sequence[str]) -> slice:
+        """Return the columns of parameters that are adjacent."""
+        return slice(self._columns[names[0]].start, self._columns[names[-1]].stop)
 
-    def _by_parameter(self, layer: str, gradients: Tensor) -> dict[str, Tensor]:
-        """Return views `[n, *shape]` of a layer's gradients `[n, width]`, by the parameters' names in the layer."""
-        names = list(self._parameters[layer].items())
-        parts = gradients.split([self._shapes[full].numel() for _, full in names], dim=1)
+    def _by_parameter(self, names: Sequence[str], gradients: Tensor) -> dict[str, Tensor]:
+        """Return views `[n, *shape]` of the gradients `[n, width]` of parameters, by the names in their layer."""
+        shapes = [self._trainable[name].shape for name in names]
+        parts = gradients.split([shape.numel() for shape in shapes], dim=1)
         return {
-            name: part.view(len(gradients), *self._shapes[full])
-            for (name, full), part in zip(names, parts, strict=True)
+            name.rpartition(".")[2]: part.view(len(gradients), *shape)
+            for name, shape, part in zip(names, shapes, parts, strict=True)
         }
 
     def _pass(self, images: Tensor, leaves: dict[str, Tensor], visit: Visit) -> Tensor:
-        """Run the forward pass with a hook on each layer, and return the logits."""
-        with self._hooks(visit):
+        """Run the forward pass with a visit of each use of a layer, and return the logits."""
+        with observe(self._layers, visit):
             return functional_call(self._model, leaves, (images,))
-
-    @contextmanager
-    def _hooks(self, visit: Visit) -> Iterator[None]:
-        """Attach hooks that call `visit` to all layers."""
-
-        def hook_of(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-            return lambda _, inputs, outputs: visit(name, inputs[0], outputs)
-
-        # These hooks run before all others, which may replace the outputs.
-        handles = [
-            layer.register_forward_hook(hook_of(name), prepend=True) for name, layer in self._layers.items()
-        ]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 def layers_of(model: nn.Module, parameters: Collection[str]) -> dict[str, nn.Module]:
@@ -246,14 +259,26 @@ def layers_of(model: nn.Module, parameters: Collection[str]) -> dict[str, nn.Mod
     }
 
 
+def _has_equal_first_row(first: Tensor, second: Tensor) -> bool:
+    """Return True if two tensors have two rows and the same first one, as far as both have its positions.
+
+    Padded sequences are as long as the longest of their batch.
+    """
+    if not (first.dim() == second.dim() > 0 and len(first) == len(second) == 2):
+        return False
+    common = tuple(slice(min(sizes)) for sizes in zip(first.shape[1:], second.shape[1:], strict=True))
+    return torch.equal(first[0][common], second[0][common])
+
+
 def _far_from(image: Tensor) -> Tensor:
     """Return an image that differs from another in mean, extremes and noise."""
     ramp = torch.linspace(-9, 7, image.numel(), dtype=image.dtype, device=image.device)
     return torch.empty_like(image).copy_(ramp.view(image.shape))
 
 
-def _uses(result: Tensor) -> Counter[int]:
-    """Count the uses of each leaf in a computation, by the id of the leaf."""
+def _uses(result: Tensor, leaves: Collection[Tensor]) -> Counter[int]:
+    """Count the uses of each of the leaves in a computation, by the id of the leaf."""
+    counted = set(map(id, leaves))
     uses: Counter[int] = Counter()
     pending: list[Node | None] = [result.grad_fn]
     visited = set(pending)
@@ -261,9 +286,9 @@ def _uses(result: Tensor) -> Counter[int]:
         node = pending.pop()
         for parent, _ in node.next_functions if node else ():
             leaf = getattr(parent, "variable", None)
-            if leaf is not None:
+            if leaf is not None and id(leaf) in counted:
                 uses[id(leaf)] += 1
-            elif parent not in visited:
+            elif leaf is None and parent not in visited:
                 visited.add(parent)
                 pending.append(parent)
     return uses

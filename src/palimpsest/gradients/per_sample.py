@@ -201,9 +201,9 @@ def _chunks(
             batch = images[start : start + rows].to(device)
             targets = labels[start : start + rows].to(device)
             gradients = pool.take(len(batch)) if out is None else out[start : start + rows]
-            engines[0](batch, targets, gradients)
+            engines[0].write(batch, targets, gradients)
             if second_gradients is not None:
-                engines[1](batch, targets, second_gradients[: len(batch)])
+                engines[1].write(batch, targets, second_gradients[: len(batch)])
                 gradients -= second_gradients[: len(batch)]
             yield gradients
 

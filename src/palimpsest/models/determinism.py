@@ -36,13 +36,18 @@ def require_deterministic(model: nn.Module, samples: Tensor) -> None:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
-    if drawn or not torch.equal(first.nan_to_num(), second.nan_to_num()):
+    if drawn or not _equal_bits(first, second):
         change = float((first - second).abs().max())
         raise ModelError(
             f"{type(model).__name__} is random in evaluation mode: {'it draws random numbers, and ' if drawn else ''}"
             f"two passes of the same samples differ by up to {change:.3g}. Make it depend on self.training, as in "
             "F.dropout(x, p, training=self.training)."
         )
+
+
+def _equal_bits(first: Tensor, second: Tensor) -> bool:
+    """Return True if two tensors are the same bit by bit; a value that is not a number equals itself."""
+    return torch.equal(*(tensor.contiguous().view(torch.uint8) for tensor in (first, second)))
 
 
 def _seed(seed: int, batch: Tensor) -> None:

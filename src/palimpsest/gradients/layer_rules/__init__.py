@@ -5,19 +5,27 @@ from pkgutil import iter_modules
 
 from palimpsest.gradients.layer_rules.registry import (
     BatchedRule,
+    PartRule,
     PerSampleRule,
+    Record,
     find_batched_rule,
+    find_decomposition,
     find_per_sample_rule,
     register_batched_rule,
+    register_decomposition,
     register_per_sample_rule,
 )
 
 __all__ = [
     "BatchedRule",
+    "PartRule",
     "PerSampleRule",
+    "Record",
     "find_batched_rule",
+    "find_decomposition",
     "find_per_sample_rule",
     "register_batched_rule",
+    "register_decomposition",
     "register_per_sample_rule",
 ]
 

@@ -29,9 +29,9 @@ def batch_norm_gradients(
     assert variance is not None, "a layer with a running mean has a running variance"
     # The scale is factored out of the sum. Factoring out the mean too would cancel most digits.
     centered = inputs - mean.view(1, -1, *[1] * (inputs.dim() - 2))
-    torch.mul(
-        sum_over_positions(centered.mul_(grad_outputs)), (variance + layer.eps).rsqrt(), out=out["weight"]
-    )
+    if "weight" in out:
+        scale = (variance + layer.eps).rsqrt()
+        torch.mul(sum_over_positions(centered.mul_(grad_outputs)), scale, out=out["weight"])
     if "bias" in out:
         out["bias"].copy_(sum_over_positions(grad_outputs))
 

@@ -21,14 +21,16 @@ def convolution_gradients(
     layer: Convolution, inputs: Tensor, grad_outputs: Tensor, out: Mapping[str, Tensor]
 ) -> None:
     """Write each sample's gradients; see `PerSampleRule`."""
+    if "bias" in out:
+        out["bias"].copy_(grad_outputs.flatten(2).sum(2))
+    if "weight" not in out:
+        return
     padding: Any = layer.padding
     if isinstance(padding, str) or layer.padding_mode != "zeros":
         inputs, padding = pad(layer, inputs), (0,) * (inputs.dim() - 2)
     use_groups = _groups_are_faster(layer, grad_outputs)
     weight_gradients = _by_grouped_convolution if use_groups else _by_matmul
     weight_gradients(layer, padding, inputs.contiguous(), grad_outputs, out["weight"])
-    if "bias" in out:
-        out["bias"].copy_(grad_outputs.flatten(2).sum(2))
 
 
 def _groups_are_faster(layer: Convolution, grad_outputs: Tensor) -> bool:

@@ -18,8 +18,9 @@ def group_norm_gradients(
     layer: nn.GroupNorm, inputs: Tensor, grad_outputs: Tensor, out: Mapping[str, Tensor]
 ) -> None:
     """Write each sample's gradients; see `PerSampleRule`."""
-    normalized = F.group_norm(inputs, layer.num_groups, eps=layer.eps)
-    out["weight"].copy_(sum_over_positions(grad_outputs * normalized))
+    if "weight" in out:
+        normalized = F.group_norm(inputs, layer.num_groups, eps=layer.eps)
+        out["weight"].copy_(sum_over_positions(grad_outputs * normalized))
     if "bias" in out:
         out["bias"].copy_(sum_over_positions(grad_outputs))
 

@@ -14,10 +14,11 @@ def linear_gradients(
     layer: nn.Linear, inputs: Tensor, grad_outputs: Tensor, out: Mapping[str, Tensor]
 ) -> None:
     """Write each sample's gradients; see `PerSampleRule`."""
-    if inputs.dim() == 2:
-        torch.mul(grad_outputs.unsqueeze(2), inputs.unsqueeze(1), out=out["weight"])
-    else:
+    if inputs.dim() > 2:
         inputs, grad_outputs = inputs.flatten(1, -2), grad_outputs.flatten(1, -2)
+    if "weight" in out and inputs.dim() == 2:
+        torch.mul(grad_outputs.unsqueeze(2), inputs.unsqueeze(1), out=out["weight"])
+    elif "weight" in out:
         torch.bmm(grad_outputs.mT, inputs, out=out["weight"])
     if "bias" in out:
         out["bias"].copy_(grad_outputs if grad_outputs.dim() == 2 else grad_outputs.sum(1))

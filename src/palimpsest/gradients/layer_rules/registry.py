@@ -1,7 +1,7 @@
 """Registry of gradient rules by layer type, filled by decorators."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor, nn
 
@@ -10,6 +10,41 @@ PerSampleRule = Callable[[Any, Tensor, Tensor, Mapping[str, Tensor]], None]
 
 It is called with the layer, its inputs `[n, ...]`, the backpropagated gradients at its outputs `[n, ...]`, and output
 tensors `[n, *shape]` by parameter name. The output tensors may be strided and are uninitialized before the call.
+"""
+
+PartRule = Callable[[Tensor, Sequence[Tensor], Mapping[str, Tensor]], None]
+"""Writes each sample's gradients of some of a layer's parameters.
+
+It is called with the backpropagated gradients at a recorded tensor `[n, ...]`, the tensors that were saved with it, and
+output tensors `[n, *shape]` of those parameters by name, uninitialized as for a `PerSampleRule`.
+"""
+
+
+class Record(Protocol):
+    """Reports a tensor of a decomposed layer from whose gradients those of some parameters follow."""
+
+    def __call__(
+        self, values: Tensor, parameters: Sequence[str], saved: Sequence[Tensor], rule: PartRule
+    ) -> Tensor:
+        """Record a tensor.
+
+        Args:
+            values: `[n, ...]`.
+            parameters: Names of the parameters whose gradients the rule writes, adjacent in the layer.
+            saved: Tensors `[n, ...]` that the rule is called with.
+            rule: Writes the gradients of all these parameters.
+
+        Returns:
+            The tensor to continue with, in place of `values`.
+        """
+        ...
+
+
+Decomposition = Callable[..., Any]
+"""Computes what a layer's forward method returns, and records the tensors that its gradients follow from.
+
+It is called with the layer, a `Record` function, and the arguments of the forward method. It must use the parameters
+detached, so that autograd computes no gradients of them, and differentiable operations otherwise.
 """
 
 Forward = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
@@ -25,6 +60,7 @@ Supports = Callable[[Any], bool]
 
 R = TypeVar("R", bound=PerSampleRule)
 G = TypeVar("G", bound=BatchGradients)
+D = TypeVar("D", bound=Decomposition)
 
 
 class BatchedRule(NamedTuple):
@@ -62,6 +98,30 @@ def register_per_sample_rule(
     return register
 
 
+def register_decomposition(
+    *layer_types: type[nn.Module], supports: Supports | None = None
+) -> Callable[[D], D]:
+    """Register a function as the decomposition of layer types, for layers that a `PerSampleRule` can't cover.
+
+    Such a layer has several inputs or outputs, or uses a parameter more than once, as recurrent layers and attention
+    do. Its decomposition replaces its forward method while per-sample gradients are computed. A layer with a
+    decomposition needs no per-sample rule; subclasses are not covered.
+
+    Args:
+        layer_types: Classes of the layers.
+        supports: Returns False for a layer whose settings are not covered. If omitted, all are.
+
+    Returns:
+        A decorator that registers the function and returns it unchanged.
+    """
+
+    def register(decomposition: D) -> D:
+        _DECOMPOSED.update(dict.fromkeys(layer_types, (decomposition, supports)))
+        return decomposition
+
+    return register
+
+
 def register_batched_rule(
     *layer_types: type[nn.Module], forward: Forward, supports: Supports | None = None
 ) -> Callable[[G], G]:
@@ -90,6 +150,14 @@ def find_per_sample_rule(layer: nn.Module) -> PerSampleRule | None:
     return rule if supports is None or supports(layer) else None
 
 
+def find_decomposition(layer: nn.Module) -> Decomposition | None:
+    """Return the decomposition of a layer; None if its type has none or its settings or forward method differ."""
+    decomposition, supports = _DECOMPOSED.get(type(layer), (None, None))
+    if "forward" in vars(layer):  # replaced for this layer alone
+        return None
+    return decomposition if supports is None or supports(layer) else None
+
+
 def find_batched_rule(layer: nn.Module) -> BatchedRule | None:
     """Return the batched rule of a layer; None if its type has none or the rule does not cover its settings."""
     rule, supports = _BATCHED.get(type(layer), (None, None))
@@ -98,3 +166,4 @@ def find_batched_rule(layer: nn.Module) -> BatchedRule | None:
 
 _PER_SAMPLE: dict[type[nn.Module], tuple[PerSampleRule, Supports | None]] = {}
 _BATCHED: dict[type[nn.Module], tuple[BatchedRule, Supports | None]] = {}
+_DECOMPOSED: dict[type[nn.Module], tuple[Decomposition, Supports | None]] = {}

@@ -1,0 +1,47 @@
+"""Detection of a computation that depends on the values of its tensors: branches, and shapes that follow from data."""
+
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+_READING = {
+    torch.ops.aten._local_scalar_dense.default,  # item(), bool(), int(), float()
+    torch.ops.aten.equal.default,
+    torch.ops.aten.masked_select.default,
+    torch.ops.aten.nonzero.default,
+    torch.ops.aten._unique2.default,
+    torch.ops.aten.unique_dim.default,
+}
+
+
+class DataDependence(TorchDispatchMode):
+    """Context that records whether an operation in it reads values, as `if tensor.sum() > 0` and `rows[mask]` do.
+
+    Such a computation may treat a sample of a batch otherwise than the sample alone.
+
+    Attributes:
+        found: Whether values were read.
+
+    Example:
+        >>> with DataDependence() as dependence:
+        ...     _ = torch.ones(3).relu()
+        >>> dependence.found
+        False
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing found."""
+        super().__init__()
+        self.found = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run an operation and note whether it reads values."""
+        self.found |= func in _READING or (func is torch.ops.aten.index.Tensor and _has_mask(args[1]))
+        return func(*args, **(kwargs or {}))
+
+
+def _has_mask(indices: list[torch.Tensor | None]) -> bool:
+    return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in indices)

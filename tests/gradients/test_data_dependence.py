@@ -1,0 +1,35 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from palimpsest.gradients.data_dependence import DataDependence
+
+READING: dict[str, Callable[[Tensor], object]] = {
+    "item": lambda rows: rows[0].item(),
+    "branch": lambda rows: rows + 1 if rows.sum() > 0 else rows,
+    "mask": lambda rows: rows[rows > 0],
+    "nonzero": lambda rows: (rows > 0).nonzero(),
+    "unique": lambda rows: rows.unique(),
+    "equal": lambda rows: torch.equal(rows, rows + 1),
+}
+OTHERS: dict[str, Callable[[Tensor], object]] = {
+    "where": lambda rows: torch.where(rows > 0, rows, 0),
+    "gather": lambda rows: rows[torch.tensor([1, 0])],
+    "slice": lambda rows: rows[1:].relu().sum(),
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_finds_what_depends_on_values(name: str) -> None:
+    with DataDependence() as dependence:
+        READING[name](torch.rand(3))
+    assert dependence.found
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_finds_nothing_else(name: str) -> None:
+    with DataDependence() as dependence:
+        OTHERS[name](torch.rand(3))
+    assert not dependence.found
