@@ -9,6 +9,7 @@ from typing import Any, overload
 import yaml
 from torch import Generator, Tensor, nn
 
+from palimpsest.api.paths import refuse_existing
 from palimpsest.api.progress import reporting
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.config import listed_defenses, validate
@@ -17,10 +18,12 @@ from palimpsest.defenses import defend as defend_vectors
 from palimpsest.errors import ConfigurationError, ProofError
 from palimpsest.pipeline.stages.defend import defended, refuse_same_file
 from palimpsest.pipeline.stages.prove import make_proofs
+from palimpsest.progress import finite
 from palimpsest.proofs import Proofs, Verdicts, calibrate_tau, load_proofs, proof_norms, save_proofs
 from palimpsest.proofs import prove as prove_models
 from palimpsest.proofs import verify as verify_proofs
 from palimpsest.randomness import fork
+from palimpsest.storage import write_json
 
 
 @overload
@@ -30,6 +33,8 @@ def prove(
     samples: ImageSet,
     *,
     out: str | PathLike[str] | None = ...,
+    overwrite: bool = ...,
+    quiet: bool = ...,
     memory_budget: int = ...,
 ) -> Proofs: ...
 @overload
@@ -40,6 +45,8 @@ def prove(
     *,
     model: str,
     out: str | PathLike[str] | None = ...,
+    overwrite: bool = ...,
+    quiet: bool = ...,
     memory_budget: int = ...,
     data_dir: str | PathLike[str] | None = ...,
     **keys: Any,
@@ -51,6 +58,8 @@ def prove(
     *,
     model: str | None = None,
     out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
     memory_budget: int = 4 * 2**30,
     data_dir: str | PathLike[str] | None = None,
     **keys: Any,
@@ -66,6 +75,8 @@ def prove(
             `.parquet` file, a `.csv` table, the name of a known data set, or `hf:owner/name`.
         model: Files only: the factory of the network, such as `mypackage.nets:Net`, or an architecture of this package.
         out: The proof file to write, readable by its owner only. If omitted, nothing is written.
+        overwrite: Replace the file if it exists.
+        quiet: Show no progress.
         memory_budget: Memory for the computation, in bytes; 4 GiB by default.
         data_dir: Files only: a folder that mirrors the published data sets.
         keys: Files only: the other keys of `palimpsest prove`, such as `model_arguments`, `mean`, `std`, `image_size`,
@@ -75,7 +86,8 @@ def prove(
         The proofs, in the order of the samples.
 
     Raises:
-        ConfigurationError: Modules and files are mixed, or a key or value is not accepted.
+        ConfigurationError: Modules and files are mixed, a key or value is not accepted, or `out` exists and `overwrite`
+            is not set.
         PalimpsestError: An artifact is missing or inconsistent with another.
 
     Example:
@@ -86,6 +98,7 @@ def prove(
         >>> palimpsest.prove(original, unlearned, samples).vectors.shape
         torch.Size([3, 34])
     """
+    refuse_existing(Path(out) if out else None, overwrite=overwrite)
     if isinstance(original, nn.Module) and isinstance(unlearned, nn.Module) and isinstance(samples, ImageSet):
         if model is not None or keys or data_dir is not None:
             raise ConfigurationError(
@@ -100,7 +113,7 @@ def prove(
     else:
         tree = keys | {"original": fspath(original), "unlearned": fspath(unlearned), "model": model}
         tree |= {"samples": fspath(samples), "memory_budget": memory_budget}
-        proofs = prove_files(tree, data_dir=data_dir)
+        proofs = prove_files(tree, data_dir=data_dir, quiet=quiet)
     if out is not None:
         save_proofs(Path(out), proofs)
     return proofs
@@ -110,14 +123,16 @@ def prove_files(
     keys: Mapping[str, Any],
     *,
     out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
     data_dir: str | PathLike[str] | None = None,
-    quiet: bool = True,
+    quiet: bool = False,
 ) -> Proofs:
     """Make proofs from two checkpoints and a path of samples, as `palimpsest prove` does.
 
     Args:
         keys: The keys of `palimpsest prove`.
         out: The proof file to write, readable by its owner only. If omitted, nothing is written.
+        overwrite: Replace the file if it exists.
         data_dir: A folder that mirrors the published data sets.
         quiet: Show no progress.
 
@@ -127,6 +142,7 @@ def prove_files(
     Raises:
         PalimpsestError: An artifact is missing or inconsistent with another.
     """
+    refuse_existing(Path(out) if out else None, overwrite=overwrite)
     config = validate(ProveConfig, keys, where="the artifacts")
     with reporting(quiet=quiet):
         proofs = make_proofs(config, data_dir=Path(data_dir) if data_dir else None)
@@ -145,6 +161,7 @@ def defend(
     generator: Generator | None = ...,
     seed: int | None = ...,
     out: str | PathLike[str] | None = ...,
+    overwrite: bool = ...,
     **settings: Any,
 ) -> Proofs: ...
 def defend(
@@ -154,6 +171,7 @@ def defend(
     generator: Generator | None = None,
     seed: int | None = None,
     out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
     **settings: Any,
 ) -> Tensor | Proofs:
     """Apply defenses to proofs, as a client does before it submits them.
@@ -166,13 +184,15 @@ def defend(
             system's randomness is used, as real proofs require.
         seed: Not for a tensor: a seed instead of a generator, as in `palimpsest defend --seed`.
         out: Not for a tensor: the file to write the defended proofs to. If omitted, nothing is written.
+        overwrite: Replace the file if it exists. It must not be the input file.
         settings: Settings of the defense if `defense` is a name; the paper's values by default.
 
     Returns:
         A tensor of defended vectors for a tensor; otherwise `Proofs` whose metadata names the defenses, but no secrets.
 
     Raises:
-        ConfigurationError: The defense does not exist or does not accept a setting, or arguments contradict each other.
+        ConfigurationError: The defense does not exist or does not accept a setting, arguments contradict each other, or
+            `out` exists and `overwrite` is not set.
         ProofError: The proofs are not a finite matrix, the file holds no proofs, or `out` is the input file.
 
     Example:
@@ -194,13 +214,12 @@ def defend(
         )
     if generator is not None and seed is not None:
         raise ConfigurationError("Both generator and seed are given. Pass only one of them.")
-    defenses = [{"name": defense, **settings}] if isinstance(defense, str) else defense
-    if isinstance(proofs, Proofs):
-        undefended = proofs
-    else:
-        if out is not None:
+    if out is not None:
+        if not isinstance(proofs, Proofs):
             refuse_same_file(Path(proofs), Path(out))
-        undefended = load_proofs(Path(proofs))
+        refuse_existing(Path(out), overwrite=overwrite)
+    defenses = [{"name": defense, **settings}] if isinstance(defense, str) else defense
+    undefended = proofs if isinstance(proofs, Proofs) else load_proofs(Path(proofs))
     if seed is None:
         seed = secrets.randbits(62) if generator is None else fork(generator)
     result = defended(undefended, defenses, seed=seed)
@@ -236,6 +255,8 @@ def verify(
     tau: float | None = None,
     calibrate: Tensor | Proofs | str | PathLike[str] | None = None,
     quantile: float = 0.99,
+    out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
 ) -> Verdicts:
     """Accept each proof whose L2 norm is at most tau, as the papers' auditor does (IGF, section 3.1).
 
@@ -248,6 +269,8 @@ def verify(
         calibrate: Proofs of samples that were not forgotten, in any of the forms above: tau becomes a quantile of
             their norms.
         quantile: Fraction of the calibration proofs that must be accepted, in (0, 1].
+        out: The file to write the verdicts to, as JSON. If omitted, nothing is written.
+        overwrite: Replace the file if it exists.
 
     Returns:
         Verdicts in the order of the proofs, with the threshold. Proofs with non-finite values are rejected.
@@ -255,6 +278,7 @@ def verify(
     Raises:
         ProofError: The vectors are not a float32 matrix, the file holds no proofs, tau is negative or not finite, or
             both or neither of `tau` and `calibrate` are given.
+        ConfigurationError: `out` exists and `overwrite` is not set.
 
     Example:
         >>> import palimpsest
@@ -263,6 +287,7 @@ def verify(
         >>> verdicts.accepted
         tensor([ True, False])
     """
+    refuse_existing(Path(out) if out else None, overwrite=overwrite)
     if (tau is None) == (calibrate is None):
         raise ProofError(
             "The verifier needs one threshold. Give either tau or other proofs to calibrate it, not both."
@@ -273,7 +298,26 @@ def verify(
         vectors = reference.vectors if isinstance(reference, Proofs) else reference
         tau = calibrate_tau(proof_norms(vectors), quantile=quantile)
     assert tau is not None, "tau or calibrate is given"
-    return verify_proofs(submitted, tau=tau)
+    verdicts = verify_proofs(submitted, tau=tau)
+    if out is not None:
+        write_json(Path(out), verdicts_json(verdicts))
+    return verdicts
+
+
+def verdicts_json(verdicts: Verdicts) -> dict[str, Any]:
+    """Return verdicts as values that JSON can hold.
+
+    Args:
+        verdicts: The verdicts.
+    """
+    return finite(
+        {
+            "tau": verdicts.tau,
+            "accepted": verdicts.accepted.tolist(),
+            "norms": verdicts.norms.tolist(),
+            "reasons": list(verdicts.reasons),
+        }
+    )
 
 
 def _loaded(proofs: Tensor | Proofs | str | PathLike[str]) -> Tensor | Proofs:

@@ -20,7 +20,7 @@ from rich.console import Console
 from torch import Tensor
 
 from palimpsest.config import RunConfig, Section
-from palimpsest.errors import RunError
+from palimpsest.errors import PalimpsestError, RunError
 from palimpsest.progress import LogFile, RunMetrics, Stage, callbacks, in_stage, warn, with_callbacks
 from palimpsest.runs.manifest import (
     FORMAT,
@@ -70,6 +70,7 @@ class Run:
     _lock: int
     kind: type[RunConfig]
     siblings: Sequence[Path] = ()
+    _created: tuple[Path, ...] = ()
     _known: dict[int, tuple[Record, str]] = field(default_factory=dict)
     _callbacks: ExitStack = field(default_factory=ExitStack)
 
@@ -95,6 +96,7 @@ class Run:
         Raises:
             RunError: The folder holds another run or a link, another process is using it, or it can't be written.
         """
+        created = tuple(path for path in (folder, *folder.parents) if not path.exists())
         lock = lock_folder(folder)
         try:
             _refuse_links(folder)
@@ -127,7 +129,7 @@ class Run:
         except BaseException:
             os.close(lock)
             raise
-        run = cls(folder, manifest, console, lock, type(config), siblings)
+        run = cls(folder, manifest, console, lock, type(config), siblings, created)
         run._callbacks.enter_context(with_callbacks(log))
         for callback in callbacks():
             callback.on_run_start(folder, manifest["config"])
@@ -150,9 +152,20 @@ class Run:
         """Return the run."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close the run."""
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Close the run, and remove a folder that it created if it was refused before any work."""
         self.close()
+        if isinstance(error, PalimpsestError):
+            self._remove_unused()
+
+    def _remove_unused(self) -> None:
+        own = {".lock", "config.yaml", MANIFEST, LOG}
+        if self.folder not in self._created or {path.name for path in self.folder.iterdir()} - own:
+            return
+        shutil.rmtree(self.folder)
+        for parent in self._created[1:]:
+            with suppress(OSError):  # Another process may have put something there.
+                parent.rmdir()
 
     def stage(self, name: str, kind: type[R], compute: Callable[[Path], R], *, key: Sequence[object]) -> R:
         """Return the record of a stage, which is loaded if the folder has it and computed otherwise.
