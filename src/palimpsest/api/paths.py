@@ -2,6 +2,7 @@
 
 from os import PathLike
 from pathlib import Path
+from typing import cast
 
 from palimpsest.errors import ConfigurationError
 
@@ -18,7 +19,7 @@ def checked_path(value: object, name: str, *, remedy: str) -> Path:
         ConfigurationError: The value is neither a string nor a path.
     """
     if isinstance(value, str | PathLike):
-        return Path(value)
+        return Path(cast("str | PathLike[str]", value))
     raise ConfigurationError(f"{name} is a {type(value).__name__}, but must be a name or a path. {remedy}")
 
 

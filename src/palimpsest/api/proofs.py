@@ -9,7 +9,7 @@ from typing import Any, overload
 import yaml
 from torch import Generator, Tensor, nn
 
-from palimpsest.api.paths import refuse_existing
+from palimpsest.api.paths import checked_path, refuse_existing
 from palimpsest.api.progress import reporting
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.config import listed_defenses, validate
@@ -215,11 +215,11 @@ def defend(
     if generator is not None and seed is not None:
         raise ConfigurationError("Both generator and seed are given. Pass only one of them.")
     if out is not None:
-        if not isinstance(proofs, Proofs):
+        if isinstance(proofs, str | PathLike):
             refuse_same_file(Path(proofs), Path(out))
         refuse_existing(Path(out), overwrite=overwrite)
     defenses = [{"name": defense, **settings}] if isinstance(defense, str) else defense
-    undefended = proofs if isinstance(proofs, Proofs) else load_proofs(Path(proofs))
+    undefended = _loaded(proofs)
     if seed is None:
         seed = secrets.randbits(62) if generator is None else fork(generator)
     result = defended(undefended, defenses, seed=seed)
@@ -294,9 +294,7 @@ def verify(
         )
     submitted = _loaded(proofs)
     if calibrate is not None:
-        reference = _loaded(calibrate)
-        vectors = reference.vectors if isinstance(reference, Proofs) else reference
-        tau = calibrate_tau(proof_norms(vectors), quantile=quantile)
+        tau = calibrate_tau(proof_norms(_loaded(calibrate).vectors), quantile=quantile)
     assert tau is not None, "tau or calibrate is given"
     verdicts = verify_proofs(submitted, tau=tau)
     if out is not None:
@@ -310,15 +308,17 @@ def verdicts_json(verdicts: Verdicts) -> dict[str, Any]:
     Args:
         verdicts: The verdicts.
     """
-    return finite(
-        {
-            "tau": verdicts.tau,
-            "accepted": verdicts.accepted.tolist(),
-            "norms": verdicts.norms.tolist(),
-            "reasons": list(verdicts.reasons),
-        }
-    )
+    accepted: list[bool] = [bool(accepted) for accepted in verdicts.accepted]
+    norms: list[float] = [float(norm) for norm in verdicts.norms]
+    reasons = list(verdicts.reasons)
+    return finite({"tau": verdicts.tau, "accepted": accepted, "norms": norms, "reasons": reasons})
 
 
-def _loaded(proofs: Tensor | Proofs | str | PathLike[str]) -> Tensor | Proofs:
-    return proofs if isinstance(proofs, Tensor | Proofs) else load_proofs(Path(proofs))
+def _loaded(proofs: object) -> Proofs:
+    """Return proofs of any accepted form, or refuse another type."""
+    if isinstance(proofs, Proofs):
+        return proofs
+    if isinstance(proofs, Tensor):
+        return Proofs(proofs)
+    remedy = "Pass a float32 tensor [n, d], Proofs, or the path of a proof file."
+    return load_proofs(checked_path(proofs, "proofs", remedy=remedy))

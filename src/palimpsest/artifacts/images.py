@@ -147,7 +147,7 @@ def check_numbering(loaded: LoadedSamples, name: str, classes: int, *, named: bo
     raise DatasetError(
         f"{name} has {len(loaded.names)} class folders ({shown}), but the model has {classes} classes, so "
         f"it is unknown "
-        "which number each folder has. Set class_names to the names of all classes in the model's order."
+        "which number each folder has. Set --class-names to the names of all classes in the model's order."
     )
 
 

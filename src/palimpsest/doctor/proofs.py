@@ -50,7 +50,7 @@ def check_vectors(proofs: Proofs) -> Iterator[Finding]:
     if defenses != "[]":
         yield warning(
             "proofs",
-            f"Their metadata names the defenses {defenses[:200]}. Set defenses, so that an attack can imitate them.",
+            f"Their metadata names the defenses {defenses[:200]}. Set --defenses, so that an attack can imitate them.",
         )
 
 
@@ -64,7 +64,9 @@ def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
     named = named_models(proofs, models)
     exchanged = named_models(proofs, replace(models, original=models.unlearned, unlearned=models.original))
     if len(named) == 2 and not any(named.values()) and all(exchanged.values()):
-        yield error("proofs", "They name the two checkpoints in reverse. Exchange original and unlearned.")
+        yield error(
+            "proofs", "They name the two checkpoints in reverse. Exchange --original and --unlearned."
+        )
         return
     for which, matches in named.items():
         if matches:
@@ -95,7 +97,7 @@ def check_dimension(proofs: Proofs, network: nn.Module) -> Iterator[Finding]:
         yield warning(
             "dimension",
             f"A proof has one number for each of the {total:,} parameters, but {total - counted:,} of them are frozen. "
-            "The attack reads the trainable ones only. If clients train all, set trainable to '*'.",
+            "The attack reads the trainable ones only. If clients train all, set --trainable '*'.",
         )
         return
     buffers = sum(buffer.numel() for buffer in network.buffers())
@@ -218,7 +220,7 @@ def _explanations_by_models(vectors: Tensor, truth: SampleSet, models: Models) -
                 Normalized(network, scaling.mean, scaling.std).to(_device(first)) for network in networks
             )
             yield explained(
-                f"They were made with {scaling.name}. Set mean and std accordingly.",
+                f"They were made with {scaling.name}. Set --mean and --std accordingly.",
                 lambda before=before, after=after: gradient_differences(before, after, images, labels),
             )
     yield explained(
