@@ -41,7 +41,7 @@ def test_every_commented_line_can_be_used(tmp_path: Path) -> None:
 def test_refuses_an_existing_file_and_other_names(tmp_path: Path) -> None:
     path = tmp_path / "case.yaml"
     path.write_text("mine")
-    with pytest.raises(ConfigurationError, match="case.yaml exists .* --overwrite"):
+    with pytest.raises(ConfigurationError, match=r"case\.yaml exists .* --overwrite"):
         pp.init(path)
     assert path.read_text() == "mine"
     pp.init(path, overwrite=True)

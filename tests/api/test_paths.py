@@ -14,13 +14,13 @@ def test_refuses_each_existing_file(tmp_path: Path) -> None:
     present.touch()
     refuse_existing(None, absent, overwrite=False)
     refuse_existing(present, overwrite=True)
-    with pytest.raises(ConfigurationError, match="present exists and would be replaced.*--overwrite"):
+    with pytest.raises(ConfigurationError, match=r"present exists and would be replaced.*--overwrite"):
         refuse_existing(absent, present, overwrite=False)
 
 
 def test_refuses_what_is_no_path() -> None:
     assert checked_path("a/b", "x", remedy="") == Path("a/b")
-    with pytest.raises(ConfigurationError, match="x is a dict, but must be a name or a path. Do y"):
+    with pytest.raises(ConfigurationError, match=r"x is a dict, but must be a name or a path\. Do y"):
         checked_path({}, "x", remedy="Do y.")
 
 
@@ -35,7 +35,7 @@ def test_refuses_what_is_no_path() -> None:
     ],
 )
 def test_functions_refuse_mappings_and_lists_in_place_of_paths(call: Any) -> None:
-    with pytest.raises(ConfigurationError, match="is a (dict|list|int)"):
+    with pytest.raises(ConfigurationError, match=r"is a (dict|list|int)"):
         call()
 
 

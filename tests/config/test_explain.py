@@ -84,7 +84,7 @@ WRONG: tuple[Any, ...] = (
 )
 # The beginnings of pydantic's messages, and its names of types.
 RAW = re.compile(
-    r"Input should|Value error|Assertion failed|valid (integer|number|string|dict|list|tuple)|unable to parse|constrained-|Overrides|literal\["
+    r"Input should|Value error|Assertion failed|unable to parse|constrained-|Overrides|literal\["
 )
 REQUIRED = {
     AuditConfig: {},
