@@ -2,10 +2,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-import yaml
 
 import palimpsest as pp
-from palimpsest.config import build_config
 from palimpsest.errors import ConfigurationError
 
 
@@ -17,25 +15,6 @@ def test_file_is_valid_and_has_every_key(kind: Literal["attack", "audit"], tmp_p
     assert all(f"{name}:" in text for name in type(config).model_fields)
     assert f"palimpsest {kind} {path}" in text
     assert max(map(len, text.splitlines())) <= 200
-
-
-def test_every_commented_line_can_be_used(tmp_path: Path) -> None:
-    text = pp.init(tmp_path / "audit.yaml", kind="audit").read_text()
-    # A commented-out key has a colon after its first word, which prose does not have.
-    lines = []
-    for line in text.splitlines():
-        bare = line.removeprefix("  ").removeprefix("# ")
-        key = bare.strip().partition(": ")[0].removesuffix(":")
-        if (
-            line.lstrip().startswith("# ")
-            and key.replace("_", "").isalpha()
-            and key.islower()
-            and ":" in bare
-        ):
-            lines.append(("  " if line.startswith("  ") else "") + bare)
-        elif not line.lstrip().startswith("#"):
-            lines.append(line)
-    assert build_config(yaml.safe_load("\n".join(lines))) == pp.read_config(tmp_path / "audit.yaml")
 
 
 def test_refuses_an_existing_file_and_other_names(tmp_path: Path) -> None:

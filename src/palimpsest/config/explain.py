@@ -36,7 +36,7 @@ _ACCEPTED = {
     "less_than": "a number less than {lt}",
     "less_than_equal": "a number less than or equal to {le}",
 }
-"""What is accepted, by pydantic's type of the problem; tests try every key of every component."""
+"""The accepted values, by pydantic's type of the problem; tests try every key of every component."""
 _BRANCH = re.compile(
     r"(int|float|bool|str)$|(literal|tuple|list|dict|union|nullable)\[|constrained-|function-|lax-"
 )

@@ -32,7 +32,7 @@ def commented_yaml(config: RunConfig, given: Mapping[str, Any], *, head: str) ->
         if isinstance(part, Section):
             blocks.append("\n".join(_section(name, part, values[name], given.get(name))))
         else:
-            blocks.append(_key(config, name, values.get(name), used=name in given))
+            blocks.append(_key(config, name, values.get(name, []), used=name in given))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -41,10 +41,13 @@ def _section(
 ) -> Iterator[str]:
     if section.__doc__:
         yield _comment(section.__doc__.partition("\n")[0])
-    yield f"{name}:" if given else f"# {name}:"
+    yield f"{name}:" if given is not None else f"# {name}:"
+    # In an unused section, one "#" comments out the line of each key.
     for key in type(section).model_fields:
-        text = _key(section, key, values[key], used=key in (given or ()), choices=_choices(section, key))
-        yield textwrap.indent(text, "  " if given else "#   ")
+        text = _key(
+            section, key, values[key], used=given is None or key in given, choices=_choices(section, key)
+        )
+        yield textwrap.indent(text, "  " if given is not None else "#   ")
 
 
 def _key(part: BaseModel, name: str, value: Any, *, used: bool, choices: str = "") -> str:

@@ -159,8 +159,8 @@ class Run:
             self._remove_unused()
 
     def _remove_unused(self) -> None:
-        own = {".lock", "config.yaml", MANIFEST, LOG}
-        if self.folder not in self._created or {path.name for path in self.folder.iterdir()} - own:
+        opened = {".lock", "config.yaml", MANIFEST, LOG}
+        if self.folder not in self._created or {path.name for path in self.folder.iterdir()} - opened:
             return
         shutil.rmtree(self.folder)
         for parent in self._created[1:]:
