@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from palimpsest.api.components import ListedComponent, components
     from palimpsest.api.examination import Examination
     from palimpsest.api.init import init
-    from palimpsest.api.proofs import defend, prove, verify
+    from palimpsest.api.proofs import defend, prove
     from palimpsest.api.reports import compare, report, runs
     from palimpsest.api.reproduction import Reproduction
+    from palimpsest.api.verification import verify
     from palimpsest.artifacts.config import ArtifactsConfig, read_artifacts_config
     from palimpsest.comparison.comparison import Comparison
     from palimpsest.config import AuditConfig, build_config, preset_names, read_config
@@ -107,7 +108,8 @@ _NAMES = {
     "palimpsest.api.init": ("init",),
     "palimpsest.api.reports": ("compare", "report", "runs"),
     "palimpsest.api.audit": ("audit", "reproduce", "sweep"),
-    "palimpsest.api.proofs": ("defend", "prove", "verify"),
+    "palimpsest.api.proofs": ("defend", "prove"),
+    "palimpsest.api.verification": ("verify",),
     "palimpsest.api.reproduction": ("Reproduction",),
     "palimpsest.pipeline.results.result": ("AuditResult",),
     "palimpsest.artifacts.config": ("ArtifactsConfig", "read_artifacts_config"),

@@ -6,7 +6,7 @@ import torch
 
 import palimpsest as pp
 from palimpsest.api.paths import checked_path, refuse_existing
-from palimpsest.errors import ConfigurationError, PalimpsestError
+from palimpsest.errors import ConfigurationError
 
 
 def test_refuses_each_existing_file(tmp_path: Path) -> None:
@@ -56,16 +56,3 @@ def test_existing_files_are_refused_before_any_work(tmp_path: Path) -> None:
     assert out.read_text() == "mine"
     pp.verify(proofs, tau=1, out=out, overwrite=True)
     assert "accepted" in out.read_text()
-
-
-@pytest.mark.parametrize("value", [[], [[1.0, 2.0]], None, torch.rand(3), torch.ones(2, 2).long()])
-def test_vectors_of_another_kind_are_refused_with_a_typed_error(value: Any) -> None:
-    generator = torch.Generator()
-    calls: list[Any] = [
-        lambda: pp.verify(value, tau=1.0),
-        lambda: pp.verify(torch.rand(2, 3), calibrate=value, tau=None if value is not None else -1.0),
-        lambda: pp.defend(value, "sign", generator=generator),
-    ]
-    for call in calls:
-        with pytest.raises(PalimpsestError):
-            call()

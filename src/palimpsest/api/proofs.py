@@ -9,21 +9,19 @@ from typing import Any, overload
 import yaml
 from torch import Generator, Tensor, nn
 
-from palimpsest.api.paths import checked_path, refuse_existing
+from palimpsest.api.paths import refuse_existing
 from palimpsest.api.progress import reporting
+from palimpsest.api.verification import loaded_proofs
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.config import listed_defenses, validate
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import defend as defend_vectors
-from palimpsest.errors import ConfigurationError, ProofError
+from palimpsest.errors import ConfigurationError
 from palimpsest.pipeline.stages.defend import defended, refuse_same_file
 from palimpsest.pipeline.stages.prove import make_proofs
-from palimpsest.progress import finite
-from palimpsest.proofs import Proofs, Verdicts, calibrate_tau, load_proofs, proof_norms, save_proofs
+from palimpsest.proofs import Proofs, save_proofs
 from palimpsest.proofs import prove as prove_models
-from palimpsest.proofs import verify as verify_proofs
 from palimpsest.randomness import fork
-from palimpsest.storage import write_json
 
 
 @overload
@@ -51,6 +49,7 @@ def prove(
     data_dir: str | PathLike[str] | None = ...,
     **keys: Any,
 ) -> Proofs: ...
+# Long because its docstring documents each parameter.
 def prove(
     original: nn.Module | str | PathLike[str],
     unlearned: nn.Module | str | PathLike[str],
@@ -164,6 +163,7 @@ def defend(
     overwrite: bool = ...,
     **settings: Any,
 ) -> Proofs: ...
+# Long because its docstring documents each parameter.
 def defend(
     proofs: Tensor | Proofs | str | PathLike[str],
     defense: str | Sequence[Mapping[str, Any]],
@@ -219,7 +219,7 @@ def defend(
             refuse_same_file(Path(proofs), Path(out))
         refuse_existing(Path(out), overwrite=overwrite)
     defenses = [{"name": defense, **settings}] if isinstance(defense, str) else defense
-    undefended = _loaded(proofs)
+    undefended = loaded_proofs(proofs)
     if seed is None:
         seed = secrets.randbits(62) if generator is None else fork(generator)
     result = defended(undefended, defenses, seed=seed)
@@ -247,78 +247,3 @@ def read_defenses(text: str) -> list[dict[str, Any]]:
         raise ConfigurationError(f"--with is {text!r}, which is not YAML. Give a name or a list.") from error
     except ValueError as error:
         raise ConfigurationError(f"--with is {text!r}: {error}") from error
-
-
-def verify(
-    proofs: Tensor | Proofs | str | PathLike[str],
-    *,
-    tau: float | None = None,
-    calibrate: Tensor | Proofs | str | PathLike[str] | None = None,
-    quantile: float = 0.99,
-    out: str | PathLike[str] | None = None,
-    overwrite: bool = False,
-) -> Verdicts:
-    """Accept each proof whose L2 norm is at most tau, as the papers' auditor does (IGF, section 3.1).
-
-    The rule is unsound: a zero vector, or any small one, passes as easily as an honest gradient difference. Acceptance
-    shows that the norm is small, and nothing about what was forgotten.
-
-    Args:
-        proofs: Gradient differences `[n, d]`, `Proofs`, or the path of a proof file, which is read as untrusted input.
-        tau: The largest norm to accept, at least 0. Give either `tau` or `calibrate`.
-        calibrate: Proofs of samples that were not forgotten, in any of the forms above: tau becomes a quantile of
-            their norms.
-        quantile: Fraction of the calibration proofs that must be accepted, in (0, 1].
-        out: The file to write the verdicts to, as JSON. If omitted, nothing is written.
-        overwrite: Replace the file if it exists.
-
-    Returns:
-        Verdicts in the order of the proofs, with the threshold. Proofs with non-finite values are rejected.
-
-    Raises:
-        ProofError: The vectors are not a float32 matrix, the file holds no proofs, tau is negative or not finite, or
-            both or neither of `tau` and `calibrate` are given.
-        ConfigurationError: `out` exists and `overwrite` is not set.
-
-    Example:
-        >>> import palimpsest
-        >>> import torch
-        >>> verdicts = palimpsest.verify(torch.tensor([[0.3, 0.4], [3.0, 4.0]]), tau=1.0)
-        >>> verdicts.accepted
-        tensor([ True, False])
-    """
-    refuse_existing(Path(out) if out else None, overwrite=overwrite)
-    if (tau is None) == (calibrate is None):
-        raise ProofError(
-            "The verifier needs one threshold. Give either tau or other proofs to calibrate it, not both."
-        )
-    submitted = _loaded(proofs)
-    if calibrate is not None:
-        tau = calibrate_tau(proof_norms(_loaded(calibrate).vectors), quantile=quantile)
-    assert tau is not None, "tau or calibrate is given"
-    verdicts = verify_proofs(submitted, tau=tau)
-    if out is not None:
-        write_json(Path(out), verdicts_json(verdicts))
-    return verdicts
-
-
-def verdicts_json(verdicts: Verdicts) -> dict[str, Any]:
-    """Return verdicts as values that JSON can hold.
-
-    Args:
-        verdicts: The verdicts.
-    """
-    accepted: list[bool] = [bool(accepted) for accepted in verdicts.accepted]
-    norms: list[float] = [float(norm) for norm in verdicts.norms]
-    reasons = list(verdicts.reasons)
-    return finite({"tau": verdicts.tau, "accepted": accepted, "norms": norms, "reasons": reasons})
-
-
-def _loaded(proofs: object) -> Proofs:
-    """Return proofs of any accepted form, or refuse another type."""
-    if isinstance(proofs, Proofs):
-        return proofs
-    if isinstance(proofs, Tensor):
-        return Proofs(proofs)
-    remedy = "Pass a float32 tensor [n, d], Proofs, or the path of a proof file."
-    return load_proofs(checked_path(proofs, "proofs", remedy=remedy))

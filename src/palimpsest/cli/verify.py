@@ -7,8 +7,8 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from palimpsest.api.proofs import verdicts_json
-from palimpsest.api.proofs import verify as verify_proofs
+from palimpsest.api.verification import verdicts_json
+from palimpsest.api.verification import verify as verify_proofs
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
 from palimpsest.display import escape_control_characters

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from palimpsest.errors import RunError
+from palimpsest.runs.folder import lock_folder
 from palimpsest.runs.manifest import MANIFEST, Manifest, read_manifest, total_seconds
-from palimpsest.runs.run import lock_folder
 from palimpsest.storage import write_json, write_text
 
 _KEPT_FILES = frozenset({".lock", "config.yaml", MANIFEST, "metrics.json"})

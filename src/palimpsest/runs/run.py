@@ -1,6 +1,5 @@
 """The run folder, which caches finished stages so that an interrupted run can resume."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from torch import Tensor
 from palimpsest.config import RunConfig, Section
 from palimpsest.errors import PalimpsestError, RunError
 from palimpsest.progress import LogFile, RunMetrics, Stage, callbacks, in_stage, warn, with_callbacks
+from palimpsest.runs.folder import lock_folder, refuse_links
 from palimpsest.runs.manifest import (
     FORMAT,
     MANIFEST,
@@ -99,7 +99,7 @@ class Run:
         created = tuple(path for path in (folder, *folder.parents) if not path.exists())
         lock = lock_folder(folder)
         try:
-            _refuse_links(folder)
+            refuse_links(folder)
             found = read_manifest(folder, type(config))
             changed = changed_keys(found, config)
             if changed and not replace:
@@ -264,36 +264,6 @@ class Run:
         if is_dataclass(value):
             return self._fingerprint({field.name: getattr(value, field.name) for field in fields(value)})
         return json.dumps(value)
-
-
-def lock_folder(folder: Path) -> int:
-    """Create a run folder if necessary, and lock it while the returned descriptor is open and the process runs.
-
-    Raises:
-        RunError: Another process is using the folder, or it can't be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise RunError(
-            f"{folder} can't be used ({error.strerror}). Choose another folder with --out."
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise RunError(f"Another process is using {folder}. Wait for it, or choose another --out.") from error
-    return lock
-
-
-def _refuse_links(folder: Path) -> None:
-    """Reject links, pipes and devices: they could make a run write elsewhere on this machine or wait forever."""
-    for path in folder.iterdir():
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise RunError(
-                f"{path} is a link or a special file, which a run folder must not contain. Remove it."
-            )
 
 
 def _make_private(folder: Path, console: Console) -> None:
