@@ -11,6 +11,7 @@ LONGEST_FILE, LONGEST_FUNCTION, MOST_ROOT_MODULES = 300, 60, 8
 CROSS_CUTTING = {
     "cli/test_json.py": "the flags --json, --log, --track and --quiet, across the commands",
     "cli/test_layers.py": "the imports that commands may have",
+    "cli/test_signatures.py": "the parameters that commands share with functions",
     "comparison/test_in_browser.py": "the page in a real browser",
     "config/test_stored_texts.py": "the stored text of every preset and component, across the package",
     "federation/test_flower_deployment.py": "a whole federation on several processes",

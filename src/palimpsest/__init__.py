@@ -1,8 +1,8 @@
 """Palimpsest measures how much of the data that a federation has unlearned can still be read.
 
 The commands are functions: `audit`, `attack`, `prove`, `defend`, `verify`, `doctor`, `report`, `compare`, `runs`,
-`sweep`, `reproduce`, `purge`. Their results display in notebooks and convert to pandas. The other names are the
-building blocks of these functions.
+`sweep`, `reproduce`, `purge`, `components`, `init`. Their results display in notebooks and convert to pandas. The other
+names are the building blocks of these functions.
 
 The names in `__all__` are public, and so are the names of submodules that docs/reference/python.md lists. They change
 only with an entry in CHANGELOG.md, and from version 1.0 on only with a new major version. A name is imported when it is
@@ -21,10 +21,13 @@ switch_off()  # Environment variables must be set before the libraries that read
 if TYPE_CHECKING:
     from palimpsest.api.attack import attack, doctor
     from palimpsest.api.audit import audit, reproduce, sweep
+    from palimpsest.api.components import ListedComponent, components
     from palimpsest.api.examination import Examination
-    from palimpsest.api.proofs import defend, prove, verify
+    from palimpsest.api.init import init
+    from palimpsest.api.proofs import defend, prove
     from palimpsest.api.reports import compare, report, runs
     from palimpsest.api.reproduction import Reproduction
+    from palimpsest.api.verification import verify
     from palimpsest.artifacts.config import ArtifactsConfig, read_artifacts_config
     from palimpsest.comparison.comparison import Comparison
     from palimpsest.config import AuditConfig, build_config, preset_names, read_config
@@ -65,6 +68,7 @@ __all__ = [
     "Component",
     "Examination",
     "ImageSet",
+    "ListedComponent",
     "PalimpsestError",
     "Projection",
     "Proofs",
@@ -75,10 +79,12 @@ __all__ = [
     "audit",
     "build_config",
     "compare",
+    "components",
     "defend",
     "doctor",
     "fit_projection",
     "gradient_differences",
+    "init",
     "load_images",
     "load_proofs",
     "per_sample_gradients",
@@ -97,10 +103,13 @@ __all__ = [
 
 _NAMES = {
     "palimpsest.api.attack": ("attack", "doctor"),
+    "palimpsest.api.components": ("ListedComponent", "components"),
     "palimpsest.api.examination": ("Examination",),
+    "palimpsest.api.init": ("init",),
     "palimpsest.api.reports": ("compare", "report", "runs"),
     "palimpsest.api.audit": ("audit", "reproduce", "sweep"),
-    "palimpsest.api.proofs": ("defend", "prove", "verify"),
+    "palimpsest.api.proofs": ("defend", "prove"),
+    "palimpsest.api.verification": ("verify",),
     "palimpsest.api.reproduction": ("Reproduction",),
     "palimpsest.pipeline.results.result": ("AuditResult",),
     "palimpsest.artifacts.config": ("ArtifactsConfig", "read_artifacts_config"),

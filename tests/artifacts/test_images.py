@@ -104,5 +104,5 @@ def test_never_guesses_the_numbers_of_classes(
     if words is None:
         assert numbered(loaded, "forgotten", classes).samples.classes == classes
     else:
-        with pytest.raises(DatasetError, match=rf"{words}, but the model has 3 classes.* Set class_names"):
+        with pytest.raises(DatasetError, match=rf"{words}, but the model has 3 classes.* Set --class-names"):
             numbered(loaded, "forgotten", classes)

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ def test_lists_findings_and_ends_with_code_0(
 ) -> None:
     code, output, error = outcome(capsys, "doctor", lenet_attack.folder / "config.yaml")
     assert (code, error) == (0, "")
-    levels = {line.split()[0] for line in output.splitlines() if line[:1].strip()}
+    *findings, last = output.splitlines()
+    assert re.fullmatch(r"No errors, \S+ warnings?\. .*`palimpsest attack` with the same flags\.", last)
+    levels = {line.split()[0] for line in findings if line[:1].strip()}
     assert "ok" in levels
     assert levels <= {"ok", "warning"}
 
@@ -24,7 +27,9 @@ def test_lists_an_error_and_ends_with_code_2(
     code, output, error = outcome(capsys, *arguments)
     assert code == 2
     assert any(line.startswith("error") for line in output.splitlines())
-    assert "1 error" in error
+    assert error == ""
+    assert output.splitlines()[-1].startswith("1 error, ")
+    assert output.splitlines()[-1].endswith("Correct the errors, then run `palimpsest doctor` again.")
     assert run(*arguments, "--json") == 2
 
 

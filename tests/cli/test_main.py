@@ -1,4 +1,7 @@
 import re
+import shlex
+import subprocess
+import sys
 
 import pytest
 from tests.support.command_line import outcome
@@ -88,3 +91,71 @@ def test_has_the_documented_commands_and_flags() -> None:
         "--attack.epochs",
         "--debug",
     }
+
+
+def run_process(*words: str, pipe: str = "") -> subprocess.CompletedProcess[str]:
+    command = f"set -o pipefail; {shlex.join([sys.executable, '-m', 'palimpsest', *words])}{pipe}"
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", [["presets"], ["components", "--json"]])
+def test_a_closed_pipe_ends_a_list_with_code_0(words: list[str]) -> None:
+    done = run_process(*words, pipe=" | head -c 1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout) == 1
+
+
+def test_an_interruption_says_that_the_same_command_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("palimpsest.cli.audit.run_audit", interrupted)
+    code, _, err = outcome(capsys, "audit")
+    assert code == 130
+    assert "Run the same command again: it goes on after the last finished stage." in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (["audit", "--attack", "igf"], "--attack.name"),
+        (["audit", "--attack=igf"], "--attack.name"),
+        (["attack", "--verification", "2"], "--verification.tau or --verification.quantile"),
+        (["audit", "--federation", "fedavg"], "--federation.aggregation"),
+    ],
+)
+def test_a_section_in_place_of_a_flag_is_explained(
+    arguments: list[str], flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = outcome(capsys, *arguments)
+    assert code == 2
+    assert f"use {flag}." in err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_no_undefined_value(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for flag in ("--help", "--help-all"):
+        _, out, _ = outcome(capsys, command, flag)
+        assert "Undefined" not in out
+        assert "None]" not in out
+
+
+def test_help_marks_required_flags_and_lists_choices(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    _, out, _ = outcome(capsys, "prove", "--help")
+    (line,) = [line for line in out.splitlines() if line.split()[:1] == ["--samples"]]
+    assert line.endswith("[required]")
+    _, out, _ = outcome(capsys, "audit", "--help-all")
+    assert "Choices: direct-difference, dlg" in out
+    _, out, _ = outcome(capsys, "audit", "--help")
+    assert "in-process|flower-simulation" in out
+
+
+def test_installs_shell_completion(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = outcome(capsys, "--install-completion", "--help")
+    assert code == 0
+    assert "--shell" in out

@@ -1,7 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 from tests.support.command_line import json_lines, outcome, run
+
+import palimpsest
 
 
 def test_dry_run_lists_what_a_purge_removes(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,3 +35,19 @@ def test_rejects_a_folder_without_a_run(tmp_path: Path, capsys: pytest.CaptureFi
     assert code == 2
     assert "holds no run" in error
     assert (tmp_path / "letter").is_file()
+
+
+def test_reports_readable_units_and_marks_the_run(
+    run_copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    before = palimpsest.runs(run_copy).runs[0]
+    assert not before.purged
+    _, output, _ = outcome(capsys, "purge", run_copy)
+    assert re.search(r"files and folders, [\d.]+ (KiB|MiB)", output)
+    assert palimpsest.purge(str(run_copy)).removed == ()
+    after = palimpsest.runs(run_copy).runs[0]
+    assert after.purged
+    assert after.seconds == before.seconds > 0
+    _, output, _ = outcome(capsys, "runs", run_copy)
+    assert "; purged" in output

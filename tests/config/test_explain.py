@@ -1,8 +1,14 @@
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from palimpsest.artifacts import read_artifacts_config
-from palimpsest.config import build_config
-from palimpsest.errors import ConfigurationError
+from palimpsest.artifacts.config import ArtifactsConfig, ProveConfig
+from palimpsest.config import AuditConfig, RunConfig, Section, build_config, validate
+from palimpsest.errors import ConfigurationError, PalimpsestError
 
 
 @pytest.mark.parametrize(
@@ -70,3 +76,61 @@ def test_shows_how_to_write_a_mapping() -> None:
         read_artifacts_config(
             None, {"auxiliary": "images", "proofs": "proofs", "model_arguments": "classes=10"}
         )
+
+
+WRONG: tuple[Any, ...] = (
+    *(None, "x", "", True, -1, 0, 0.5, 1e400, math.nan, 10**400, "1" * 5000, b"\xff"),
+    *([], {}, [None], {"x": 1}, [[]], object(), 1 + 1j),
+)
+# The beginnings of pydantic's messages, and its names of types.
+RAW = re.compile(
+    r"Input should|Value error|Assertion failed|unable to parse|constrained-|Overrides|literal\["
+)
+REQUIRED = {
+    AuditConfig: {},
+    ArtifactsConfig: {"proofs": "p.safetensors", "auxiliary": "digits"},
+    ProveConfig: {"samples": "digits"},
+}
+
+
+def settings(kind: type[RunConfig]) -> Iterator[tuple[str, ...]]:
+    """Yield the path of each setting: key, section and key, or section, selector, component and key."""
+    for name, info in kind.model_fields.items():
+        yield (name,)
+        section = info.annotation
+        if not (isinstance(section, type) and issubclass(section, Section)):
+            continue
+        for key in section.model_fields:
+            yield name, key
+        for selector, registry in section.selectors.items():
+            for component, declared in registry:
+                yield from ((name, selector, component, key) for key in declared.model_fields)
+
+
+def tree(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    match path:
+        case (key,):
+            return {key: value}
+        case (section, key):
+            return {section: {key: value}}
+        case (section, selector, component, key):
+            return {section: {selector: component, key: value}}
+    raise AssertionError(path)
+
+
+@pytest.mark.parametrize("kind", REQUIRED)
+def test_no_message_is_pydantics_own(kind: type[RunConfig]) -> None:
+    messages: list[str] = []
+    for path in settings(kind):
+        for value in WRONG:
+            try:
+                validate(kind, REQUIRED[kind] | tree(path, value), where="the test", imports=False)
+            except PalimpsestError as error:
+                messages.append(str(error))
+    assert len(messages) > 100
+    assert [message for message in messages if RAW.search(message) or "\n" in message] == []
+
+
+def test_names_all_accepted_types_of_a_value() -> None:
+    with pytest.raises(PalimpsestError, match=r"verification.tau is 'x': give a number or 'calibrated'\."):
+        validate(AuditConfig, {"verification": {"tau": "x"}}, where="the test")

@@ -14,7 +14,7 @@ from palimpsest.datasets import load_data
 from palimpsest.errors import RunError
 from palimpsest.pipeline.audit import audit
 from palimpsest.runs import purge
-from palimpsest.runs.run import lock_folder
+from palimpsest.runs.folder import lock_folder
 
 
 @pytest.fixture

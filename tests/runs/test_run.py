@@ -318,3 +318,23 @@ def test_rejects_a_folder_without_write_permission(tmp_path: Path) -> None:
 
 def test_repr_of_a_record_has_no_values() -> None:
     assert repr(Sum(torch.full((2, 3), 0.123))) == "<Sum total=[2, 3]>"
+
+
+def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
+    folder, mine = tmp_path / "runs" / "refused", tmp_path / "mine"
+    mine.mkdir()
+
+    def refused(place: Path, *, work: bool) -> None:
+        with opened(place) as run:
+            if work:
+                run.stage("sum", Sum, lambda _: Sum(torch.tensor(1.0)), key=[1])
+            raise RunError("refused")
+
+    for place, work, left in ((folder, False, []), (folder, True, ["sum.safetensors"]), (mine, False, [])):
+        with pytest.raises(RunError, match="refused"):
+            refused(place, work=work)
+        assert [path.name for path in place.glob("*.safetensors")] == left
+        assert place.exists() == (bool(left) or place == mine)
+    with pytest.raises(RunError, match="refused"):
+        refused(folder, work=False)
+    assert (folder / "sum.safetensors").is_file()

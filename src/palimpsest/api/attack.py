@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from palimpsest.api.examination import Examination
+from palimpsest.api.paths import checked_path
 from palimpsest.api.progress import reporting
 from palimpsest.artifacts.config import ArtifactsConfig, read_artifacts_config
 from palimpsest.doctor import Finding, examine
@@ -42,8 +43,8 @@ def attack(
         log: A log file to append to: one line for each stage, and occasional progress of long stages.
         track: Experiment trackers that receive training history and scores, but no images: `tensorboard`, `wandb`,
             `mlflow`.
-        keys: Fields of `ArtifactsConfig`, with sections as mappings, such as `attack={"epochs": 5}`. They override
-            those of a file.
+        keys: Fields of `ArtifactsConfig`, with sections as mappings, such as `attack={"epochs": 5}`, or as dotted keys,
+            such as `**{"attack.epochs": 5}`. They override those of a file.
 
     Returns:
         The run folder, the metrics and the report's verdict.
@@ -124,7 +125,9 @@ def _read(
 ) -> ArtifactsConfig:
     plain = {key: str(value) if isinstance(value, Path) else value for key, value in keys.items()}
     if not isinstance(artifacts, ArtifactsConfig):
-        return read_artifacts_config(Path(artifacts) if artifacts is not None else None, plain)
+        remedy = "Pass a mapping as keywords, as in attack(**mapping)."
+        path = None if artifacts is None else checked_path(artifacts, "artifacts", remedy=remedy)
+        return read_artifacts_config(path, plain)
     if plain:
         raise ConfigurationError(
             "Keyword settings can't be combined with an ArtifactsConfig. Pass them when you build it."

@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+from palimpsest.api.paths import checked_path
 from palimpsest.api.progress import reporting
 from palimpsest.api.remake import remake
 from palimpsest.api.reproduction import Reproduction
@@ -35,7 +36,7 @@ def audit(
 
     Args:
         config: A configuration, a preset's name (see `preset_names`), or the path of a YAML file.
-        overrides: Nested keys that override those of the preset or file, such as `{"attack": {"epochs": 5}}`.
+        overrides: Nested or dotted keys that override those of the preset or file, such as `{"attack.epochs": 5}`.
         out: The run folder. If omitted, a folder under `runs/` named after the preset and a hash of the configuration.
         data_dir: A folder that mirrors the published data sets; sets that it lacks come from the Hugging Face Hub.
         replace: Reuse a folder that holds another configuration, and keep its stages whose inputs are the same.
@@ -75,6 +76,7 @@ def audit(
         )
 
 
+# Long because its docstring documents each parameter.
 def sweep(
     preset: str | PathLike[str],
     grid: Mapping[str, Sequence[Any]] | str | PathLike[str],
@@ -95,7 +97,7 @@ def sweep(
     Args:
         preset: The base configuration of every audit: a preset's name or the path of a YAML file.
         grid: Lists of values by dotted key, such as `{"attack.epochs": [5, 10]}`, or the path of a YAML file of them.
-        overrides: Nested keys that override those of the preset in every audit.
+        overrides: Nested or dotted keys that override those of the preset in every audit.
         out: The folder of the runs. If omitted, the folder under `runs/` that `sweep_folder` returns.
         data_dir: A folder that mirrors the published data sets; sets that it lacks come from the Hugging Face Hub.
         engine: `in-process` runs one audit after the other, `ray` several at a time on Ray.
@@ -123,7 +125,11 @@ def sweep(
         raise ConfigurationError(
             "Audits on Ray run in separate processes and can't be tracked. Leave track out, or run in-process."
         )
-    values = grid if isinstance(grid, Mapping) else Path(grid)
+    preset = checked_path(
+        preset, "preset", remedy="Pass a mapping as overrides, and the lists of values as grid."
+    )
+    remedy = 'Pass a mapping of lists, such as {"attack.epochs": [5, 10]}, or a YAML file of one.'
+    values = grid if isinstance(grid, Mapping) else checked_path(grid, "grid", remedy=remedy)
     folder = Path(out) if out else sweep_folder(preset, grid)
     points = read_grid(str(preset), values, overrides)
     with reporting(quiet=quiet, log=log, track=track) as active:
@@ -146,10 +152,12 @@ def _grid_name(grid: Mapping[str, Sequence[Any]] | str | PathLike[str]) -> str:
     return "grid" if isinstance(grid, Mapping) else Path(grid).stem
 
 
+# Long because its docstring documents each parameter.
 def reproduce(
     name: str,
     overrides: Mapping[str, Any] | None = None,
     *,
+    preset: str | PathLike[str] | None = None,
     cells: Sequence[str] = (),
     seeds: Sequence[int] = (),
     out: str | PathLike[str] | None = None,
@@ -165,7 +173,8 @@ def reproduce(
 
     Args:
         name: Name of the table, such as `igf-table1`. `palimpsest reproduce --help` lists them.
-        overrides: Nested keys that override those of every audit.
+        overrides: Nested or dotted keys that override those of every audit.
+        preset: The base configuration of a table with a computation of its own. If omitted, the table's default.
         cells: Names of the cells to compute, with `*` as a wildcard. If empty, all cells.
         seeds: Seeds of the repetitions. If empty, the seed in `overrides`, or else 1234.
         out: The folder of the table and its runs. If omitted, `runs/<name>`.
@@ -193,6 +202,7 @@ def reproduce(
     table, failure = remake(
         name,
         overrides,
+        preset=preset,
         cells=cells,
         seeds=seeds,
         out=Path(out) if out else None,

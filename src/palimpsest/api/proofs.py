@@ -9,19 +9,18 @@ from typing import Any, overload
 import yaml
 from torch import Generator, Tensor, nn
 
+from palimpsest.api.paths import refuse_existing
 from palimpsest.api.progress import reporting
-from palimpsest.artifacts.attestation import require_same_numbering
+from palimpsest.api.verification import loaded_proofs
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.config import listed_defenses, validate
 from palimpsest.datasets import ImageSet
-from palimpsest.datasets.numbering import Numbering
 from palimpsest.defenses import defend as defend_vectors
-from palimpsest.errors import ConfigurationError, ProofError
+from palimpsest.errors import ConfigurationError
 from palimpsest.pipeline.stages.defend import defended, refuse_same_file
 from palimpsest.pipeline.stages.prove import make_proofs
-from palimpsest.proofs import Proofs, Verdicts, calibrate_tau, load_proofs, proof_norms, save_proofs
+from palimpsest.proofs import Proofs, save_proofs
 from palimpsest.proofs import prove as prove_models
-from palimpsest.proofs import verify as verify_proofs
 from palimpsest.randomness import fork
 
 
@@ -32,6 +31,8 @@ def prove(
     samples: ImageSet,
     *,
     out: str | PathLike[str] | None = ...,
+    overwrite: bool = ...,
+    quiet: bool = ...,
     memory_budget: int = ...,
 ) -> Proofs: ...
 @overload
@@ -42,10 +43,13 @@ def prove(
     *,
     model: str,
     out: str | PathLike[str] | None = ...,
+    overwrite: bool = ...,
+    quiet: bool = ...,
     memory_budget: int = ...,
     data_dir: str | PathLike[str] | None = ...,
     **keys: Any,
 ) -> Proofs: ...
+# Long because its docstring documents each parameter.
 def prove(
     original: nn.Module | str | PathLike[str],
     unlearned: nn.Module | str | PathLike[str],
@@ -53,6 +57,8 @@ def prove(
     *,
     model: str | None = None,
     out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
     memory_budget: int = 4 * 2**30,
     data_dir: str | PathLike[str] | None = None,
     **keys: Any,
@@ -68,6 +74,8 @@ def prove(
             `.parquet` file, a `.csv` table, the name of a known data set, or `hf:owner/name`.
         model: Files only: the factory of the network, such as `mypackage.nets:Net`, or an architecture of this package.
         out: The proof file to write, readable by its owner only. If omitted, nothing is written.
+        overwrite: Replace the file if it exists.
+        quiet: Show no progress.
         memory_budget: Memory for the computation, in bytes; 4 GiB by default.
         data_dir: Files only: a folder that mirrors the published data sets.
         keys: Files only: the other keys of `palimpsest prove`, such as `model_arguments`, `mean`, `std`, `image_size`,
@@ -77,7 +85,8 @@ def prove(
         The proofs, in the order of the samples.
 
     Raises:
-        ConfigurationError: Modules and files are mixed, or a key or value is not accepted.
+        ConfigurationError: Modules and files are mixed, a key or value is not accepted, or `out` exists and `overwrite`
+            is not set.
         PalimpsestError: An artifact is missing or inconsistent with another.
 
     Example:
@@ -88,6 +97,7 @@ def prove(
         >>> palimpsest.prove(original, unlearned, samples).vectors.shape
         torch.Size([3, 34])
     """
+    refuse_existing(Path(out) if out else None, overwrite=overwrite)
     if isinstance(original, nn.Module) and isinstance(unlearned, nn.Module) and isinstance(samples, ImageSet):
         if model is not None or keys or data_dir is not None:
             raise ConfigurationError(
@@ -102,7 +112,7 @@ def prove(
     else:
         tree = keys | {"original": fspath(original), "unlearned": fspath(unlearned), "model": model}
         tree |= {"samples": fspath(samples), "memory_budget": memory_budget}
-        proofs = prove_files(tree, data_dir=data_dir)
+        proofs = prove_files(tree, data_dir=data_dir, quiet=quiet)
     if out is not None:
         save_proofs(Path(out), proofs)
     return proofs
@@ -112,14 +122,16 @@ def prove_files(
     keys: Mapping[str, Any],
     *,
     out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
     data_dir: str | PathLike[str] | None = None,
-    quiet: bool = True,
+    quiet: bool = False,
 ) -> Proofs:
     """Make proofs from two checkpoints and a path of samples, as `palimpsest prove` does.
 
     Args:
         keys: The keys of `palimpsest prove`.
         out: The proof file to write, readable by its owner only. If omitted, nothing is written.
+        overwrite: Replace the file if it exists.
         data_dir: A folder that mirrors the published data sets.
         quiet: Show no progress.
 
@@ -129,6 +141,7 @@ def prove_files(
     Raises:
         PalimpsestError: An artifact is missing or inconsistent with another.
     """
+    refuse_existing(Path(out) if out else None, overwrite=overwrite)
     config = validate(ProveConfig, keys, where="the artifacts")
     with reporting(quiet=quiet):
         proofs = make_proofs(config, data_dir=Path(data_dir) if data_dir else None)
@@ -147,8 +160,10 @@ def defend(
     generator: Generator | None = ...,
     seed: int | None = ...,
     out: str | PathLike[str] | None = ...,
+    overwrite: bool = ...,
     **settings: Any,
 ) -> Proofs: ...
+# Long because its docstring documents each parameter.
 def defend(
     proofs: Tensor | Proofs | str | PathLike[str],
     defense: str | Sequence[Mapping[str, Any]],
@@ -156,6 +171,7 @@ def defend(
     generator: Generator | None = None,
     seed: int | None = None,
     out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
     **settings: Any,
 ) -> Tensor | Proofs:
     """Apply defenses to proofs, as a client does before it submits them.
@@ -168,13 +184,15 @@ def defend(
             system's randomness is used, as real proofs require.
         seed: Not for a tensor: a seed instead of a generator, as in `palimpsest defend --seed`.
         out: Not for a tensor: the file to write the defended proofs to. If omitted, nothing is written.
+        overwrite: Replace the file if it exists. It must not be the input file.
         settings: Settings of the defense if `defense` is a name; the paper's values by default.
 
     Returns:
         A tensor of defended vectors for a tensor; otherwise `Proofs` whose metadata names the defenses, but no secrets.
 
     Raises:
-        ConfigurationError: The defense does not exist or does not accept a setting, or arguments contradict each other.
+        ConfigurationError: The defense does not exist or does not accept a setting, arguments contradict each other, or
+            `out` exists and `overwrite` is not set.
         ProofError: The proofs are not a finite matrix, the file holds no proofs, or `out` is the input file.
 
     Example:
@@ -196,13 +214,12 @@ def defend(
         )
     if generator is not None and seed is not None:
         raise ConfigurationError("Both generator and seed are given. Pass only one of them.")
-    defenses = [{"name": defense, **settings}] if isinstance(defense, str) else defense
-    if isinstance(proofs, Proofs):
-        undefended = proofs
-    else:
-        if out is not None:
+    if out is not None:
+        if isinstance(proofs, str | PathLike):
             refuse_same_file(Path(proofs), Path(out))
-        undefended = load_proofs(Path(proofs))
+        refuse_existing(Path(out), overwrite=overwrite)
+    defenses = [{"name": defense, **settings}] if isinstance(defense, str) else defense
+    undefended = loaded_proofs(proofs)
     if seed is None:
         seed = secrets.randbits(62) if generator is None else fork(generator)
     result = defended(undefended, defenses, seed=seed)
@@ -230,56 +247,3 @@ def read_defenses(text: str) -> list[dict[str, Any]]:
         raise ConfigurationError(f"--with is {text!r}, which is not YAML. Give a name or a list.") from error
     except ValueError as error:
         raise ConfigurationError(f"--with is {text!r}: {error}") from error
-
-
-def verify(
-    proofs: Tensor | Proofs | str | PathLike[str],
-    *,
-    tau: float | None = None,
-    calibrate: Tensor | Proofs | str | PathLike[str] | None = None,
-    quantile: float = 0.99,
-) -> Verdicts:
-    """Accept each proof whose L2 norm is at most tau, as the papers' auditor does (IGF, section 3.1).
-
-    The rule is unsound: a zero vector, or any small one, passes as easily as an honest gradient difference. Acceptance
-    shows that the norm is small, and nothing about what was forgotten.
-
-    Args:
-        proofs: Gradient differences `[n, d]`, `Proofs`, or the path of a proof file, which is read as untrusted input.
-        tau: The largest norm to accept, at least 0. Give either `tau` or `calibrate`.
-        calibrate: Proofs of samples that were not forgotten, in any of the forms above: tau becomes a quantile of
-            their norms.
-        quantile: Fraction of the calibration proofs that must be accepted, in (0, 1].
-
-    Returns:
-        Verdicts in the order of the proofs, with the threshold. Proofs with non-finite values are rejected.
-
-    Raises:
-        DatasetError: The calibration proofs record another numbering of the classes.
-        ProofError: The vectors are not a float32 matrix, the file holds no proofs, tau is negative or not finite, or
-            both or neither of `tau` and `calibrate` are given.
-
-    Example:
-        >>> import palimpsest
-        >>> import torch
-        >>> verdicts = palimpsest.verify(torch.tensor([[0.3, 0.4], [3.0, 4.0]]), tau=1.0)
-        >>> verdicts.accepted
-        tensor([ True, False])
-    """
-    if (tau is None) == (calibrate is None):
-        raise ProofError(
-            "The verifier needs one threshold. Give either tau or other proofs to calibrate it, not both."
-        )
-    submitted = _loaded(proofs)
-    if calibrate is not None:
-        reference = _loaded(calibrate)
-        if isinstance(submitted, Proofs) and isinstance(reference, Proofs):
-            require_same_numbering(submitted, Numbering.from_metadata(reference.metadata), "calibrate")
-        vectors = reference.vectors if isinstance(reference, Proofs) else reference
-        tau = calibrate_tau(proof_norms(vectors), quantile=quantile)
-    assert tau is not None, "tau or calibrate is given"
-    return verify_proofs(submitted, tau=tau)
-
-
-def _loaded(proofs: Tensor | Proofs | str | PathLike[str]) -> Tensor | Proofs:
-    return proofs if isinstance(proofs, Tensor | Proofs) else load_proofs(Path(proofs))

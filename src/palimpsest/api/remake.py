@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from palimpsest.api.progress import reporting
 from palimpsest.api.reproduction import Reproduction
-from palimpsest.config import read_config
+from palimpsest.config import nested, read_config
 from palimpsest.errors import ConfigurationError
 from palimpsest.reproduce.catalog import STUDIES, TABLES, Table
 from palimpsest.reproduce.study import Study
@@ -40,7 +40,7 @@ def remake(
 
     Args:
         name: Name of the table.
-        overrides: Nested keys that override those of every audit.
+        overrides: Nested or dotted keys that override those of every audit.
         preset: The base configuration of a table with a computation of its own. If omitted, the table's default.
         cells: Names of the cells to compute. If empty, all cells.
         seeds: Seeds of the repetitions. If empty, the seed in `overrides`, or else 1234.
@@ -59,7 +59,7 @@ def remake(
             f"There is no table {name[:200]!r}. Available tables: {', '.join(sorted(catalog()))}."
         )
     folder = out or Path("runs") / name
-    keys = dict(overrides or {})
+    keys = nested(overrides or {})
     with reporting(quiet=quiet, log=log, track=track) as active:
         if isinstance(table, Table):
             if cells or seeds:
@@ -67,6 +67,8 @@ def remake(
             config = read_config(str(preset or table.preset), keys)
             table.make(config, out=folder, data_dir=data_dir, console=active.console)
             return Reproduction(name, folder), ""
+        if preset is not None:
+            raise ConfigurationError(f"The presets of {name} are part of its cells: leave preset out.")
         # This module imports the whole audit, which the catalog alone does not need.
         from palimpsest.reproduce.run import reproduce as run_study
 

@@ -3,8 +3,9 @@
 from os import PathLike
 from pathlib import Path
 
+from palimpsest.api.paths import checked_path, refuse_existing
 from palimpsest.comparison import COLUMNS, ComparedRun, find_runs
-from palimpsest.comparison.comparison import Comparison
+from palimpsest.comparison.comparison import FILES, Comparison
 from palimpsest.errors import ConfigurationError, RunError
 from palimpsest.report.page import draw_again, load_page
 from palimpsest.runs import purge
@@ -59,6 +60,7 @@ def compare(
     out: str | PathLike[str] | None = None,
     title: str = "Comparison of runs",
     pictures: bool = False,
+    overwrite: bool = False,
 ) -> Comparison:
     """Compare runs side by side.
 
@@ -67,13 +69,14 @@ def compare(
         out: A folder to write `comparison.html`, `.md`, `.csv` and `.json` to. If omitted, nothing is written.
         title: The page's heading.
         pictures: Also write a figure of each score as PNG and SVG files for papers; requires `out`.
+        overwrite: Replace the files of an earlier comparison in `out`.
 
     Returns:
         The runs, with their configurations and scores.
 
     Raises:
         RunError: No runs are found, or a run is damaged.
-        ConfigurationError: `pictures` is set without `out`.
+        ConfigurationError: `pictures` is set without `out`, or `out` holds a comparison and `overwrite` is not set.
 
     Example:
         >>> import palimpsest
@@ -83,10 +86,14 @@ def compare(
         ...
         palimpsest.errors.RunError: There is no run in runs/missing. Pass run folders, or folders that contain them.
     """
-    folders = [folder for place in runs for folder in find_runs(Path(place))]
+    if out is not None:
+        refuse_existing(*(Path(out) / name for name in FILES), overwrite=overwrite)
+    remedy = "Pass the folders one by one, as in compare(*folders)."
+    places = [checked_path(place, "run", remedy=remedy) for place in runs]
+    folders = [folder for place in places for folder in find_runs(place)]
     if not folders:
-        places = ", ".join(map(str, runs)) or "an empty list"
-        raise RunError(f"There is no run in {places}. Pass run folders, or folders that contain them.")
+        listed = ", ".join(map(str, places)) or "an empty list"
+        raise RunError(f"There is no run in {listed}. Pass run folders, or folders that contain them.")
     if pictures and out is None:
         raise ConfigurationError("Pictures are written next to the page. Set out to a folder.")
     comparison = Comparison.read(folders)

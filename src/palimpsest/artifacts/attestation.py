@@ -72,7 +72,7 @@ def require_same_numbering(proofs: Proofs, numbering: Numbering | None, name: st
     difference = explain_numbering(proofs, numbering)
     if difference is not None:
         raise DatasetError(
-            f"{name}: {difference}\nSet class_names to the names of all classes in the order of the federation's "
+            f"{name}: {difference}\nSet --class-names to the names of all classes in the order of the federation's "
             "model, or make the proofs again with that order."
         )
 

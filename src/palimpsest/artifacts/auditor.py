@@ -98,7 +98,7 @@ def load_auditor_artifacts(
         raise ProofError(
             f"{config.attacked_file} holds proofs of {proofs.vectors.shape[1]:,} numbers, but answers from "
             f"{oracle_source.source} have {oracle_source.oracle.dimension:,}. Pass the model that the proofs were made "
-            "from, or list the proofs' defenses in defenses."
+            "from, or list the proofs' defenses in --defenses."
         )
     classes = oracle_source.classes or (models.classes if models else samples.classes)
     auxiliary = draw(in_classes(samples, classes), config.auxiliary_size, seed=config.seed)
@@ -163,7 +163,9 @@ def models_of(config: CheckpointsConfig, samples: SampleSet, *, device: str) -> 
     if len(missing) == len(wanted):
         return None
     if config.model is None or config.original is None or config.unlearned is None:
-        raise ConfigurationError(f"{missing[0]} is missing: give original, unlearned and model together.")
+        raise ConfigurationError(
+            f"--{missing[0]} is missing: give --original, --unlearned and --model together."
+        )
     if config.mean is not None and not isinstance(samples, ImageSet):
         raise ConfigurationError(
             f"mean and std apply to the channels of images, but {samples.name} holds {samples.kind}. Leave them out, "

@@ -158,7 +158,7 @@ def _numbered(
             raise DatasetError(
                 f"{name} numbers its classes in another way than {numbering.origin}:\n"
                 + compare_numberings(numbering.names, own, titles=(numbering.origin, "file"))
-                + "\nNumber the labels as the model does, or set class_names to the names of all classes in the "
+                + "\nNumber the labels as the model does, or set --class-names to the names of all classes in the "
                 "model's order if the first column is wrong."
             )
         return LoadedSamples(_widened(samples, len(numbering.names)), numbering)
@@ -225,7 +225,7 @@ def numbered(loaded: LoadedSamples, name: str, classes: int) -> LoadedSamples:
         else f"{name}: {numbering.origin} has {len(names)} classes ({shown})"
     )
     raise DatasetError(
-        f"{counted}, but the model has {classes} classes, so it is unknown which number each has. Set class_names to "
+        f"{counted}, but the model has {classes} classes, so it is unknown which number each has. Set --class-names to "
         "the names of all classes in the model's order."
     )
 

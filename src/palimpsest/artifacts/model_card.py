@@ -44,7 +44,7 @@ def card_numbering(checkpoint: Path) -> Numbering | None:
     if len(set(ordered)) < len(names):
         raise CheckpointError(
             f"id2label of {path} does not give each number from 0 to {len(names) - 1} a name of its own. Correct it, "
-            "or set class_names to the names of all classes in the model's order."
+            "or set --class-names to the names of all classes in the model's order."
         )
     if all(_GENERIC.fullmatch(name) for name in ordered):
         return None

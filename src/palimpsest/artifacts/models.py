@@ -121,5 +121,5 @@ def _describe_trainable(model: nn.Module) -> list[str]:
         return []
     return [
         f"Proofs are of the {trained:,} trainable parameters of {total:,}; the others are frozen. If "
-        "clients train other ones, set trainable."
+        "clients train other ones, set --trainable."
     ]

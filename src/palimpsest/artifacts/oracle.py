@@ -64,7 +64,7 @@ def open_oracle(
     if source is None:
         if models is None:
             raise ConfigurationError(
-                "The auditor has no oracle. Give original, unlearned and model, or set oracle.source."
+                "The auditor has no oracle. Give --original, --unlearned and --model, or set --oracle.source."
             )
         oracle = oracle_of(
             models.original, models.unlearned, engine=config.engine, memory_budget=memory_budget

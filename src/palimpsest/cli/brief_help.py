@@ -13,8 +13,11 @@ from palimpsest.display import escape_control_characters
 EVERYTHING = "--help-all"
 """The flag that shows the flags of all components with their full texts."""
 
+REQUIRED = "[required]"
+"""The end of the help text of a flag that must be given, unless a file gives its value."""
+
 _MIN_WIDTH = 24
-_MAX_CHOICES = 26
+_MAX_CHOICES = 40
 _MIN_TEXT = 14
 
 
@@ -60,17 +63,19 @@ def _one_line(entry: HelpEntry, space: int) -> str:
     """Return the beginning of an entry's text, its choices and its default, in at most `space` characters."""
     text, _, default = _plain(entry.description).partition(" [default: ")
     default = default.removesuffix("]") or str(entry.default or "")
+    required = entry.required or text.endswith(REQUIRED)
+    text = text.removesuffix(REQUIRED).rstrip()
     suffixes = []
     choices = "|".join(map(str, entry.choices or ()))
     if 0 < len(choices) <= _MAX_CHOICES:
         suffixes.append(choices)
-    if entry.required:
-        suffixes.append("[required]")
+    if required:
+        suffixes.append(REQUIRED)
     elif default not in ("", "None", "False"):
         suffixes.append("[on]" if default == "True" else f"[{default}]")
-    suffix = " ".join(["", *suffixes])
-    if len(suffix) > space - _MIN_TEXT:
-        suffix = ""
+    # Of choices and default, the first that fits is shown if both are too long.
+    candidates = ["".join(f" {part}" for part in parts) for parts in (suffixes, suffixes[:1], suffixes[1:])]
+    suffix = next((candidate for candidate in candidates if len(candidate) <= space - _MIN_TEXT), "")
     return f"{_beginning(text, space - len(suffix))}{suffix}"
 
 

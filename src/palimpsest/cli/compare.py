@@ -14,6 +14,7 @@ def compare(
     out: Path = Path("comparison"),
     title: str = "Comparison of runs",
     pictures: Annotated[bool, FLAG] = False,
+    overwrite: Annotated[bool, FLAG] = False,
     machine: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -29,6 +30,8 @@ def compare(
         Heading of the page.
     pictures
         Also write a chart of each score as PNG and SVG files, for papers.
+    overwrite
+        Replace the files of an earlier comparison.
     """
-    comparison = compare_runs(*runs, out=out, title=title, pictures=pictures)
+    comparison = compare_runs(*runs, out=out, title=title, pictures=pictures, overwrite=overwrite)
     print_comparison(comparison, folder=out, machine=machine)

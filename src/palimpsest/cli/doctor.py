@@ -1,5 +1,6 @@
 """`palimpsest doctor`."""
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from palimpsest.api.attack import findings
 from palimpsest.cli.options import DataDir, Debug, Json, Keys
 from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys
-from palimpsest.errors import ArtifactsError
 
 _STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
@@ -38,9 +38,8 @@ def doctor(
         Run folder that the attack would use. Nothing is written to it.
     """
     console = Console()
-    errors, listed = 0, list[dict[str, str]]()
+    listed: list[dict[str, str]] = []
     for finding in findings(artifacts, out=out, data_dir=data_dir, **given_keys(overrides)):
-        errors += finding.level == "error"
         listed.append(asdict(finding))
         if machine:
             continue
@@ -52,9 +51,24 @@ def doctor(
             Text(finding.level, style=_STYLES[finding.level]), Text(finding.subject), Text(finding.message)
         )
         console.print(line)
+    levels = Counter(finding["level"] for finding in listed)
     if machine:
-        print_json(ok=not errors, findings=listed)
+        print_json(ok=not levels["error"], findings=listed)
+    else:
+        console.print(_conclusion(levels["error"], levels["warning"]), highlight=False, soft_wrap=True)
+    if levels["error"]:
+        raise SystemExit(2)
+
+
+def _conclusion(errors: int, warnings: int) -> str:
+    """Return the last line: what was found, and what to do next."""
+    found = f"{_counted(errors, 'error').capitalize()}, {_counted(warnings, 'warning')}"
     if errors:
-        raise ArtifactsError(
-            f"Found {errors} error{'s' if errors > 1 else ''}. Correct what is listed above, then run the attack."
-        )
+        return f"{found}. Correct the errors, then run `palimpsest doctor` again."
+    if warnings:
+        return f"{found}. Read the warnings, then run `palimpsest attack` with the same flags."
+    return f"{found}. Everything is ok: run `palimpsest attack` with the same flags."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"

@@ -15,8 +15,10 @@ from palimpsest.cli.attack import attack
 from palimpsest.cli.audit import audit
 from palimpsest.cli.brief_help import EVERYTHING, BriefHelp, wants_everything
 from palimpsest.cli.compare import compare
+from palimpsest.cli.components import components
 from palimpsest.cli.defend import defend
 from palimpsest.cli.doctor import doctor
+from palimpsest.cli.init import init
 from palimpsest.cli.overrides import override_model, with_flags
 from palimpsest.cli.presets import presets
 from palimpsest.cli.prove import prove
@@ -24,7 +26,7 @@ from palimpsest.cli.purge import purge
 from palimpsest.cli.report import report
 from palimpsest.cli.reproduce import reproduce_commands
 from palimpsest.cli.runs import runs
-from palimpsest.cli.selection import import_named_modules, select
+from palimpsest.cli.selection import import_named_modules, section_of_flag, select
 from palimpsest.cli.sweep import sweep
 from palimpsest.cli.verify import verify
 from palimpsest.config import explain_validation, new_name
@@ -33,7 +35,12 @@ from palimpsest.errors import PalimpsestError
 from palimpsest.progress import LOGGER
 from palimpsest.system.memory import keep_freed_memory
 
-_COMMANDS = (audit, attack, prove, defend, verify, doctor, report, runs, compare, sweep, presets, purge)
+_COMMANDS = (
+    *(audit, attack, prove, defend, verify, doctor, report, runs, compare, sweep),
+    *(presets, components, init, purge),
+)
+_RESUMED = ("audit", "attack", "sweep", "reproduce")
+_INSTALL_COMPLETION = "--install-completion"
 _EPILOGUE = (
     "Help lists the flags of the selected components. To see those of another component, name it, as in --attack.name "
     f"igf-plus --help. {EVERYTHING} lists all flags with their full texts. To turn a switch off, write no- before its "
@@ -56,7 +63,10 @@ def make_app(arguments: Sequence[str] | None = None) -> App:
         help="Measure how much of the data that a federation has unlearned can still be read.",
         help_epilogue="For auditing your own federation and for research.",
         version_flags=["--version"],
+        # `main` explains an interruption.
+        suppress_keyboard_interrupt=False,
     )
+    app.register_install_completion_command(_INSTALL_COMPLETION)
     tables = App(
         name="reproduce",
         help="Reproduce a published table or figure; finished cells are not recomputed.",
@@ -106,24 +116,18 @@ def main(arguments: list[str] | None = None) -> None:
     # The command line owns its process, so no host program's allocator is changed.
     keep_freed_memory()
     try:
-        app = make_app(arguments)
-        parsed = ["--help" if argument == EVERYTHING else argument for argument in arguments]
-        app(parsed, exit_on_error=False, print_error=False)
+        _run(arguments)
     except CycloptsError as error:
         _fail(errors, _parse_error(error, arguments), 2, debug)
     except PalimpsestError as error:
         _fail(errors, str(error), 2, debug)
     except KeyboardInterrupt:
-        _fail(
-            errors,
-            "Interrupted. Run the same command again to resume from the last finished stage.",
-            130,
-            debug,
-        )
+        _fail(errors, _interruption(arguments), 130, debug)
     except BrokenPipeError:
         # The reader has closed the pipe, as `head` does. Python would report the error again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        # What a list would still print is no loss, but a run that stops here is not finished.
+        sys.exit(141 if _command(arguments) in CONFIGURATIONS else 0)
     except Exception as error:
         _fail(
             errors,
@@ -131,6 +135,32 @@ def main(arguments: list[str] | None = None) -> None:
             1,
             debug,
         )
+
+
+def _run(arguments: Sequence[str]) -> None:
+    """Parse and run a command line, and print everything before returning."""
+    # A shell completes the flags of all commands.
+    app = make_app(None if _INSTALL_COMPLETION in arguments else arguments)
+    parsed = ["--help" if argument == EVERYTHING else argument for argument in arguments]
+    try:
+        app(parsed, exit_on_error=False, print_error=False)
+    except SystemExit as end:
+        # Rich ends the program with code 1 if its output is a closed pipe.
+        if isinstance(end.__context__, BrokenPipeError):
+            raise BrokenPipeError from end
+        raise
+    finally:
+        sys.stdout.flush()
+
+
+def _command(arguments: Sequence[str]) -> str:
+    return next((argument for argument in arguments if not argument.startswith("-")), "")
+
+
+def _interruption(arguments: Sequence[str]) -> str:
+    if _command(arguments) not in _RESUMED:
+        return "Interrupted."
+    return "Interrupted. Run the same command again: it goes on after the last finished stage."
 
 
 def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:
@@ -148,11 +178,17 @@ def _escaped(text: str) -> str:
 
 
 def _parse_error(error: CycloptsError, arguments: Sequence[str]) -> str:
+    for argument in arguments:
+        if not argument.startswith("--"):
+            continue
+        name = argument.partition("=")[0]
+        section = section_of_flag(CONFIGURATIONS.get(_command(arguments)), name)
+        if section is not None:
+            return f"{name} is a section of settings: use {section}."
+        renamed = new_name(argument)
+        if renamed is not None:
+            return f"The flag {name} was renamed: use {renamed}."
     cause: Any = error.__cause__
     if isinstance(cause, ValidationError):
         return explain_validation(cause)
-    for argument in arguments:
-        renamed = new_name(argument) if argument.startswith("--") else None
-        if renamed is not None:
-            return f"The flag {argument.partition('=')[0]} was renamed: use {renamed}."
     return " ".join(str(error).split())

@@ -13,11 +13,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
 from palimpsest.attacks import ServerAttack
+from palimpsest.cli.brief_help import REQUIRED
 from palimpsest.cli.selection import Selection, sections
 from palimpsest.config import AuditConfig, RunConfig, Section
 from palimpsest.datasets import dataset_names
 from palimpsest.errors import ConfigurationError
-from palimpsest.registry import ATTACKS, DEFENSES
+from palimpsest.registry import ATTACKS, DEFENSES, METRICS
 
 _YAML = ("defenses", "model_arguments")
 _NOT_FLAGS = ("description", "paper")
@@ -143,6 +144,10 @@ def _section_model(
     visible: dict[str, list[tuple[str, str]]] = {}
     for key, owner, name, info in _fields(section):
         kind, text = _description(info)
+        if not owner and name in section.selectors and chosen is None:
+            text = f"{text} Choices: {', '.join(section.selectors[name].names())}."
+        elif name == "metrics":
+            text = f"{text} Choices: {', '.join(METRICS.names())}."
         kinds[name] = kinds[name] | kind if name in kinds and kinds[name] != kind else kind
         texts.setdefault(name, []).append((owner, text))
         if chosen is not None and (not owner or chosen[key] == owner):
@@ -187,7 +192,9 @@ def _description(info: FieldInfo) -> tuple[Any, str]:
     """Return a flag's type and its help text: the field's docstring and its default."""
     kind = info.annotation
     text = re.sub(r"\s+", " ", info.description or "")
-    default = "" if info.is_required() else _default_text(info.default)
+    if info.is_required():
+        return _plain(kind), f"{text} {REQUIRED}"
+    default = _default_text(info.get_default(call_default_factory=True))
     default = f" [default: {default}]" if default else ""
     if any(isinstance(extra, BeforeValidator) for extra in info.metadata):
         # The configuration parses the text, such as 4GiB.
@@ -199,7 +206,7 @@ def _description(info: FieldInfo) -> tuple[Any, str]:
 def _default_text(default: Any) -> str:
     if isinstance(default, tuple):
         return ", ".join(map(str, default))
-    return "" if default is None else str(default)
+    return "" if default is None or default == {} else str(default)
 
 
 def _plain(kind: Any) -> Any:

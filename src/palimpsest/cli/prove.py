@@ -1,12 +1,13 @@
 """`palimpsest prove`."""
 
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 
 from palimpsest.api.progress import reporting
 from palimpsest.api.proofs import prove_files
-from palimpsest.cli.options import DataDir, Debug, Json, Keys, Quiet
+from palimpsest.cli.options import FLAG, DataDir, Debug, Json, Keys, Quiet
 from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys
 
@@ -14,6 +15,7 @@ from palimpsest.cli.overrides import given_keys
 def prove(
     *,
     out: Path = Path("proofs.safetensors"),
+    overwrite: Annotated[bool, FLAG] = False,
     data_dir: DataDir = None,
     quiet: Quiet = False,
     machine: Json = False,
@@ -26,9 +28,11 @@ def prove(
     ----------
     out
         Proof file to write, readable only by its owner.
+    overwrite
+        Replace an existing file.
     """
     with reporting(quiet=quiet, machine=machine, everywhere=True):
-        proofs = prove_files(given_keys(overrides), out=out, data_dir=data_dir)
+        proofs = prove_files(given_keys(overrides), out=out, overwrite=overwrite, data_dir=data_dir)
     count, dimension = proofs.vectors.shape
     norms = proofs.vectors.norm(dim=1)
     if machine:

@@ -9,7 +9,7 @@ from rich.console import Console
 from palimpsest.api.reports import purge as purge_run
 from palimpsest.cli.options import FLAG, SEVERAL, Debug, Json
 from palimpsest.cli.output import print_json
-from palimpsest.system.memory import format_bytes
+from palimpsest.system.memory import readable_bytes
 
 _LISTED = 20
 
@@ -40,7 +40,7 @@ def purge(
         verb = "would remove" if dry_run else "removed"
         kept = ", ".join(result.kept) if len(result.kept) <= _LISTED else f"{len(result.kept):,} files"
         console.print(
-            f"{folder}: {verb} {len(result.removed)} files and folders, {format_bytes(result.bytes)}; kept {kept}",
+            f"{folder}: {verb} {len(result.removed)} files and folders, {readable_bytes(result.bytes)}; kept {kept}",
             highlight=False,
             markup=False,
         )

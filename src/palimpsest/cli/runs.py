@@ -62,6 +62,8 @@ def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
         if "top1" in run.intervals and "top1" in run.chances:
             low, high = run.intervals["top1"]
             summary += f"; identified {low:.1%} to {high:.1%}, chance {run.chances['top1']:.1%}"
+        if run.purged:
+            summary += "; purged"
         numbers = [
             format_number(run.values[column.name], column.form) if column.name in run.values else ""
             for column in _NUMBERS

@@ -59,6 +59,23 @@ def select(config: type[RunConfig], arguments: Sequence[str]) -> Selection:
     return chosen
 
 
+def section_of_flag(config: type[RunConfig] | None, flag: str) -> str | None:
+    """Return the flags to use in place of one that names a whole section, such as `--attack.name` for `--attack`.
+
+    Args:
+        config: The class of the command's configuration, or None if the command has none.
+        flag: A flag without its value.
+
+    Returns:
+        None if the flag is not the name of a section.
+    """
+    section = dict(sections(config) if config else ()).get(flag.removeprefix("--"))
+    if section is None:
+        return None
+    main = ["name"] if "name" in section.model_fields else [*section.selectors][:1]
+    return " or ".join(f"{flag}.{key.replace('_', '-')}" for key in main or section.model_fields)
+
+
 def _values(arguments: Sequence[str], flag: str) -> Iterator[str]:
     """Yield the value of each occurrence of a flag on the command line."""
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):

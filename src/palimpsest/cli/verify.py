@@ -7,12 +7,11 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from palimpsest.api.proofs import verify as verify_proofs
+from palimpsest.api.verification import verdicts_json
+from palimpsest.api.verification import verify as verify_proofs
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
 from palimpsest.display import escape_control_characters
-from palimpsest.progress import finite
-from palimpsest.storage import write_json
 
 if TYPE_CHECKING:
     from palimpsest import Proofs, Verdicts
@@ -30,6 +29,7 @@ def verify(
     ] = None,
     quantile: Annotated[float, Parameter(help="Quantile of these norms.")] = 0.99,
     out: Annotated[Path | None, Parameter(help="Write the verdicts to this file, as JSON.")] = None,
+    overwrite: Annotated[bool, Parameter(negative="", help="Replace an existing file.")] = False,
     machine: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -45,19 +45,13 @@ def verify(
     from palimpsest.proofs import load_proofs
 
     submitted = load_proofs(proofs)
-    verdicts = verify_proofs(submitted, tau=tau, calibrate=calibrate, quantile=quantile)
-    verdict = {
-        "tau": verdicts.tau,
-        "accepted": verdicts.accepted.tolist(),
-        "norms": verdicts.norms.tolist(),
-        "reasons": list(verdicts.reasons),
-    }
+    verdicts = verify_proofs(
+        submitted, tau=tau, calibrate=calibrate, quantile=quantile, out=out, overwrite=overwrite
+    )
     if machine:
-        print_json(**verdict)
+        print_json(**verdicts_json(verdicts))
     else:
         _print(submitted, verdicts)
-    if out is not None:
-        write_json(out, finite(verdict))
     if not verdicts.accepted.all():
         raise SystemExit(3)
 

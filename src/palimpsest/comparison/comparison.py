@@ -17,6 +17,9 @@ from palimpsest.storage import write_json, write_text
 if TYPE_CHECKING:
     import pandas
 
+FILES = ("comparison.html", "comparison.md", "comparison.csv", "comparison.json")
+"""The files that `Comparison.save` writes, besides pictures."""
+
 
 @dataclass(frozen=True)
 class Comparison:

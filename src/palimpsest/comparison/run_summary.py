@@ -10,7 +10,7 @@ from palimpsest.display import escape_control_characters
 from palimpsest.errors import RunError
 from palimpsest.metrics import Metrics
 from palimpsest.registry import DEFENSES
-from palimpsest.runs import MANIFEST, read_manifest
+from palimpsest.runs import MANIFEST, read_manifest, total_seconds
 
 _LONGEST = 200
 
@@ -27,6 +27,7 @@ class ComparedRun:
         seconds: Total running time of its stages, in seconds.
         finished: Whether the run is complete.
         chances: Expected scores of a random guess, for the scores that have one.
+        purged: Whether its models, proofs and images were removed.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class ComparedRun:
     seconds: float
     finished: bool
     chances: dict[str, float] = field(default_factory=dict[str, float])
+    purged: bool = False
 
 
 def read_run(folder: Path) -> ComparedRun:
@@ -55,7 +57,6 @@ def read_run(folder: Path) -> ComparedRun:
     metrics = Metrics.load(path) if path.exists() else None
     readings = {column.name: column.read(metrics) for column in COLUMNS} if metrics else {}
     found = {name: reading for name, reading in readings.items() if reading is not None}
-    seconds = sum(stage["seconds"] for stage in manifest["stages"].values())
     try:
         what = _what(manifest["config"])
     except (KeyError, TypeError, AttributeError) as error:
@@ -67,8 +68,9 @@ def read_run(folder: Path) -> ComparedRun:
         what={name: escape_control_characters(text[:_LONGEST]) for name, text in what.items()},
         values={name: reading.value for name, reading in found.items()},
         intervals={name: reading.interval for name, reading in found.items() if reading.interval},
-        seconds=seconds,
+        seconds=total_seconds(manifest),
         finished=metrics is not None,
+        purged=manifest.get("purged", False),
         chances={name: reading.chance for name, reading in found.items() if reading.chance is not None},
     )
 

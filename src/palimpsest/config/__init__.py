@@ -16,7 +16,15 @@ from palimpsest.config.audit_sections import (
 )
 from palimpsest.config.explain import explain_validation
 from palimpsest.config.imports import load_imports
-from palimpsest.config.load import build_config, merged, preset_names, read_config, read_preset, validate
+from palimpsest.config.load import (
+    build_config,
+    merged,
+    nested,
+    preset_names,
+    read_config,
+    read_preset,
+    validate,
+)
 from palimpsest.config.renamed import new_name
 from palimpsest.config.schema import AttackingConfig, AuditConfig, DefendingConfig, ObservingConfig, RunConfig
 from palimpsest.config.section import Section
@@ -45,6 +53,7 @@ __all__ = [
     "listed_defenses",
     "load_imports",
     "merged",
+    "nested",
     "new_name",
     "preset_names",
     "read_config",

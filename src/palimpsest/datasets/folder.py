@@ -98,7 +98,7 @@ class ImageFolder(Source):
         if self.names and unknown:
             raise DatasetError(
                 f"{self.path} has the class folder {unknown[0]!r}, which is not one of {', '.join(self.names[:20])}. "
-                "Name the class folders like the classes, or set class_names to the names of all classes in the "
+                "Name the class folders like the classes, or set --class-names to the names of all classes in the "
                 "model's order."
             )
         return [folders.get(name, name) for name in self.names] or names

@@ -92,10 +92,10 @@ def _look_up(
         listed = ", ".join(names[:20])[:200] + (", ..." if len(names) > 20 else "")
         raise DatasetError(
             f"{place} has the label {shown} in {locate(row)}, which is not one of the classes {listed}. Correct "
-            "the label, or set class_names to the names of all classes in the model's order."
+            "the label, or set --class-names to the names of all classes in the model's order."
         )
     raise DatasetError(
-        f"{place} has labels such as {shown}, and it is unknown which number each has. Set class_names to the names "
+        f"{place} has labels such as {shown}, and it is unknown which number each has. Set --class-names to the names "
         "of all classes in the model's order, or store class numbers from 0."
     )
 

@@ -37,7 +37,7 @@ def check_pair(before: Parameters, after: Parameters) -> Iterator[Finding]:
     if not changed:
         yield error(
             "checkpoints",
-            "Both hold the same values, so every proof is zero. Pass the model after unlearning as unlearned.",
+            "Both hold the same values, so every proof is zero. Pass the model after unlearning as --unlearned.",
         )
         return
     change = (

@@ -127,7 +127,8 @@ class _Examination:
         if truth is None and config.truth is None:
             yield warning(
                 "truth",
-                "The forgotten images are not given. Nothing is scored, and the proofs can't be checked against them.",
+                "The forgotten images are not given (--truth). Nothing is scored, and the proofs can't be checked "
+                "against them.",
             )
         if truth is None:
             return

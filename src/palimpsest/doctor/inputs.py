@@ -144,14 +144,14 @@ def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator
     if renumbered > accuracy + _CLEAR_GAIN:
         yield warning(
             "classes",
-            f"{result} With another numbering of the classes it would be {renumbered:.1%}. Set class_names to the "
-            "names in the model's order, or correct the labels.",
+            f"{result} With another numbering of the classes it would be {renumbered:.1%}. Set --class-names to "
+            "the names in the model's order, or correct the labels.",
         )
     elif accuracy <= min(most_frequent + 0.02, _CERTAIN):
         yield warning(
             "normalization",
             f"{result} That is no better than always predicting this class. Check that the model was trained on "
-            "samples of this kind, and check their channels and normalization (mean and std).",
+            "samples of this kind, and check their channels and normalization (--mean and --std).",
         )
     else:
         yield ok("normalization", result)

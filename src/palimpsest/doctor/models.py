@@ -35,7 +35,8 @@ def examine_models(
     if named == (None, None, None):
         yield warning(
             "model",
-            "No model is given, so the proofs can't be recomputed. Give original, unlearned and model to check them.",
+            "No model is given, so the proofs can't be recomputed. Give --original, --unlearned and --model to check "
+            "them.",
         )
         return None
     if config.model is None or config.original is None or config.unlearned is None:

@@ -157,7 +157,7 @@ def _check_space(view: AuditorView[Any], folder: Path) -> Finding:
     if size > free:
         return error(
             "memory",
-            f"{result}, but {existing} has only {free / 2**30:,.1f} GiB free. Lower auxiliary_size.",
+            f"{result}, but {existing} has only {free / 2**30:,.1f} GiB free. Lower --auxiliary-size.",
         )
     return ok("memory", f"{result}.")
 

@@ -51,7 +51,7 @@ def check_vectors(proofs: Proofs) -> Iterator[Finding]:
     if defenses != "[]":
         yield warning(
             "proofs",
-            f"Their metadata names the defenses {defenses[:200]}. Set defenses, so that an attack can imitate them.",
+            f"Their metadata names the defenses {defenses[:200]}. Set --defenses, so that an attack can imitate them.",
         )
 
 
@@ -68,7 +68,9 @@ def check_attestation(proofs: Proofs, models: Models) -> Iterator[Finding]:
     )
     exchanged = named_models(proofs, reversed_models)
     if len(named) == 2 and not any(named.values()) and all(exchanged.values()):
-        yield error("proofs", "They name the two checkpoints in reverse. Exchange original and unlearned.")
+        yield error(
+            "proofs", "They name the two checkpoints in reverse. Exchange --original and --unlearned."
+        )
         return
     for which, matches in named.items():
         if matches:
@@ -93,7 +95,7 @@ def check_classes(proofs: Proofs, loaded: LoadedSamples) -> Iterator[Finding]:
     if difference is not None:
         yield warning(
             "classes",
-            f"{difference}\nSet class_names to the names of all classes in the order of the federation's model.",
+            f"{difference}\nSet --class-names to the names of all classes in the order of the federation's model.",
         )
 
 
@@ -114,7 +116,7 @@ def check_dimension(proofs: Proofs, network: nn.Module) -> Iterator[Finding]:
         yield warning(
             "dimension",
             f"A proof has one number for each of the {total:,} parameters, but {total - counted:,} of them are frozen. "
-            "The attack reads the trainable ones only. If clients train all, set trainable to '*'.",
+            "The attack reads the trainable ones only. If clients train all, set --trainable '*'.",
         )
         return
     buffers = sum(buffer.numel() for buffer in network.buffers())
@@ -237,7 +239,7 @@ def _explanations_by_models(vectors: Tensor, truth: SampleSet, models: Models) -
                 for model in (first, second)
             )
             yield explained(
-                f"They were made with {scaling.name}. Set mean and std accordingly.",
+                f"They were made with {scaling.name}. Set --mean and --std accordingly.",
                 lambda before=before, after=after: gradient_differences(before, after, images, labels),
             )
     yield explained(

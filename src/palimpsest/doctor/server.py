@@ -93,8 +93,8 @@ def check_objective(config: ArtifactsConfig, artifacts: ServerArtifacts, *, devi
     if artifacts.forgotten is None or artifacts.retained is None:
         yield warning(
             "truth",
-            "The attack's objective can't be checked at the true images. Give both the forgotten images (truth) and "
-            "the retained images (retained_truth).",
+            "The attack's objective can't be checked at the true images. Give both the forgotten images (--truth) and "
+            "the retained images (--retained-truth).",
         )
         return
     if not isinstance(attack, MatchingAttack):
@@ -196,7 +196,7 @@ def _causes(
             yield (
                 f"The gradients {when} unlearning are {ratio:.4g} times the true images'. Give gradients of the mean "
                 f"loss over the batch of {images.shape[1]} samples, not of the sum. For updates, check "
-                "observation.learning_rate and observation.local_steps."
+                "--observation.learning-rate and --observation.local-steps."
             )
 
 

@@ -1,13 +1,12 @@
-"""Scores of reconstructions with bootstrap confidence intervals."""
+"""Scores of reconstructions with confidence intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Generator, Tensor
 
-from palimpsest.metrics.bootstrap import bootstrap_intervals
 from palimpsest.metrics.comparison import Comparison, compare
+from palimpsest.metrics.intervals import mean_intervals
 from palimpsest.metrics.perceptual import Network
 
 
@@ -16,7 +15,8 @@ class Measured(Comparison):
     """Scores of reconstructions, with an interval for each mean."""
 
     intervals: dict[str, list[float]]
-    """95 % bootstrap interval `[low, high]` of each mean over the images, by score."""
+    """95 % interval `[low, high]` of each mean over the images, by score; exact
+    for shares, bootstrap for the others."""
 
 
 def measure(
@@ -46,8 +46,5 @@ def measure(
         DivergenceError: A metric did not return one finite number for each image.
     """
     compared = compare(reconstructions, originals, lpips_network=lpips_network, metrics=metrics)
-    columns = compared.columns()
-    ends = bootstrap_intervals(
-        torch.stack(list(columns.values()), dim=1), resamples=bootstrap, generator=generator
-    )
-    return Measured(**vars(compared), intervals=dict(zip(columns, ends.tolist(), strict=True)))
+    intervals = mean_intervals(compared.columns(), resamples=bootstrap, generator=generator)
+    return Measured(**vars(compared), intervals=intervals)

@@ -65,7 +65,8 @@ class Metrics(Part):
     """Mean scores of baselines without proofs: the mean auxiliary sample, and the auxiliary sample nearest to each
     original."""
     intervals: dict[str, Interval] = Field(default_factory=dict)
-    """95 % bootstrap interval of each mean score over the samples, `[low, high]` in the score's unit."""
+    """95 % interval of each mean score over the samples, `[low, high]` in the score's unit: exact (Clopper-Pearson) for
+    identification, bootstrap for the others."""
     metrics: dict[str, Meaning] = Field(default_factory=dict)
     """Labels and directions of the additional metrics, by name."""
     attackers: dict[str, AttackerMetrics] = Field(default_factory=dict)

@@ -108,7 +108,8 @@ class AttackerMetrics(Part):
     reconstruction: ScoreMeans
     """Mean scores of this attacker's reconstructions."""
     intervals: dict[str, Interval]
-    """95 % bootstrap interval of each mean over the samples, `[low, high]` in the score's unit."""
+    """95 % interval of each mean over the samples, `[low, high]` in the score's unit: exact (Clopper-Pearson) for
+    identification, bootstrap for the others."""
 
 
 class SoundnessMetrics(Part):
@@ -129,7 +130,8 @@ class PartMetrics(ScoreMeans):
     """Mean scores of images that a server attack produced or used in an intermediate step."""
 
     intervals: dict[str, Interval]
-    """95 % bootstrap interval of each mean over the samples, `[low, high]` in the score's unit."""
+    """95 % interval of each mean over the samples, `[low, high]` in the score's unit: exact (Clopper-Pearson) for
+    identification, bootstrap for the others."""
 
 
 class ProofFileMetrics(Part):

@@ -7,9 +7,9 @@ from torch import Generator, Tensor
 
 from palimpsest.datasets import RowSet, SampleSet
 from palimpsest.errors import DatasetError, DivergenceError
-from palimpsest.metrics.bootstrap import bootstrap_intervals
 from palimpsest.metrics.comparison import Aggregates
 from palimpsest.metrics.distances import distance_blocks
+from palimpsest.metrics.intervals import mean_intervals
 from palimpsest.storage import Parameters, Record
 
 _TIE = 1e-7
@@ -42,7 +42,8 @@ class SampleScores(Record):
     """Scores of each sample, `[n]` float64 by name, including `identification_top1` and `identification_top5`: whether
     the correct original is the nearest of all, or among the five nearest."""
     intervals: dict[str, list[float]]
-    """95 % bootstrap interval `[low, high]` of each mean over the samples, by score."""
+    """95 % interval `[low, high]` of each mean over the samples, by score; exact
+    for shares, bootstrap for the others."""
     baselines: dict[str, Aggregates]
     """Means of `typical` (the mean auxiliary row, or the most common token at each position, for every sample) and of
     `nearest_auxiliary` (the auxiliary sample nearest to each original, which no attacker can choose)."""
@@ -106,9 +107,6 @@ def evaluate_samples(
         )
     kind = _Rows(auxiliary) if isinstance(auxiliary, RowSet) else _Tokens(auxiliary)
     scores = _compare(kind, reconstructions, originals.inputs)
-    ends = bootstrap_intervals(
-        torch.stack(list(scores.values()), dim=1), resamples=bootstrap, generator=generator
-    )
     nearest = kind.distances(originals.inputs, auxiliary.inputs).argmin(dim=1)
     baselines = {
         "typical": kind.typical().expand(len(originals), -1),
@@ -116,7 +114,7 @@ def evaluate_samples(
     }
     return SampleScores(
         scores,
-        dict(zip(scores, ends.tolist(), strict=True)),
+        mean_intervals(scores, resamples=bootstrap, generator=generator),
         {name: _means(_compare(kind, answer, originals.inputs)) for name, answer in baselines.items()},
     )
 

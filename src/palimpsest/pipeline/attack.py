@@ -17,13 +17,17 @@ from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import attack_as_auditor
-from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples, settle_weights
+from palimpsest.pipeline.stages.preflight import (
+    check_attack_on_artifacts,
+    check_requirements,
+    check_samples,
+    settle_weights,
+)
 from palimpsest.pipeline.stages.scoring import score_attack, score_links
 from palimpsest.pipeline.stages.verification import verify_proofs
 from palimpsest.progress import warn
 from palimpsest.proofs import Proofs
 from palimpsest.runs import Run
-from palimpsest.system.device import pick_device
 
 
 def attack(
@@ -52,11 +56,11 @@ def attack(
         PalimpsestError: An artifact is missing or inconsistent with another. The message names it, and `examine` gives
             details.
     """
-    device = pick_device(config.device)
     check_attack_on_artifacts(config, config.attack.build())
     config, changes = settle_weights(config)
     for change in changes:
         warn(change)
+    device = check_requirements(config, data_dir=data_dir)
     # Fail before the attack runs if the vocabulary can't be read.
     words = read_vocabulary(config.vocabulary)
     with Run.open(out, config, console=console or Console(quiet=True), replace=replace) as run:

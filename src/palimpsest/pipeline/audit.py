@@ -19,7 +19,7 @@ from palimpsest.pipeline.stages.auditor import attack_as_auditor
 from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
-from palimpsest.pipeline.stages.preflight import check_knowledge, check_samples
+from palimpsest.pipeline.stages.preflight import check_knowledge, check_requirements, check_samples
 from palimpsest.pipeline.stages.prove import prove_stage
 from palimpsest.pipeline.stages.scoring import Scored, score_attack, score_batches, score_links
 from palimpsest.pipeline.stages.server import attack_as_server, deal_batches
@@ -27,7 +27,6 @@ from palimpsest.pipeline.stages.soundness import Soundness, measure_soundness
 from palimpsest.pipeline.stages.verification import verify_proofs
 from palimpsest.proofs import Proofs
 from palimpsest.runs import Run
-from palimpsest.system.device import pick_device
 from palimpsest.unlearning import Request, make_request
 
 
@@ -58,7 +57,7 @@ def audit(
     Raises:
         PalimpsestError: The audit can't be carried out as configured; the message says what to change.
     """
-    device = pick_device(config.device)
+    device = check_requirements(config, data_dir=data_dir)
     data = load_data(config.data, clients=config.federation.clients, seed=config.seed, data_dir=data_dir)
     federation = Federation(data, config.model, config.federation, config.seed, device)
     request = make_request(config.unlearning, data, seed=config.seed)

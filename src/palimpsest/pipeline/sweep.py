@@ -14,6 +14,7 @@ from rich.console import Console
 from palimpsest.config import AuditConfig, merged, read_config, read_mapping
 from palimpsest.errors import ConfigurationError, PalimpsestError, ReproductionError
 from palimpsest.pipeline.audit import audit
+from palimpsest.pipeline.stages.preflight import check_requirements
 from palimpsest.registry import METHODS
 from palimpsest.system.ray_cluster import connect
 
@@ -68,7 +69,7 @@ def read_grid(
         chosen = dict(zip(map(str, axes), values, strict=True))
         tree: dict[str, Any] = dict(overrides or {})
         for key, value in chosen.items():
-            tree = merged(tree, _nested(key.split("."), value))
+            tree = merged(tree, {key: value})
         points.append(Point(_name(chosen), read_config(preset, tree)))
     repeated = [name for name, times in Counter(point.name for point in points).items() if times > 1]
     if repeated:
@@ -102,7 +103,11 @@ def sweep(
 
     Raises:
         ReproductionError: At least one audit failed. The others have been run.
+        PalimpsestError: Before the first audit: a package, the weights, the device or the data folder is missing.
     """
+    # One audit's missing requirement must not be found after the audits before it.
+    for point in points:
+        check_requirements(point.config, data_dir=data_dir)
     output = console or Console(quiet=True)
     folders = [out / point.name for point in points]
     if engine == "ray":
@@ -154,10 +159,6 @@ def _on_ray(points: Sequence[Point], folders: Sequence[Path], data_dir: Path | N
         return {point.name: failure for point, failure in results if failure}
     finally:
         end()
-
-
-def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
-    return {keys[0]: _nested(keys[1:], value) if len(keys) > 1 else value}
 
 
 def _name(chosen: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Generator, Tensor
@@ -108,7 +109,8 @@ def fit_projection(
         The projection.
 
     Raises:
-        ConfigurationError: `explained_variance` is outside of (0, 1], or there are fewer than two vectors.
+        ConfigurationError: `explained_variance` is outside of (0, 1], `components` is below 1, there are fewer than two
+            vectors, or they are not finite float32 matrices.
         ResourceError: The directions do not fit the budget.
 
     Example:
@@ -118,7 +120,7 @@ def fit_projection(
         >>> pp.fit_projection(torch.randn(20, 50, generator=generator), components=4, generator=generator).components
         4
     """
-    vectors = _validated(vectors_or_chunks, explained_variance)
+    vectors = _validated(vectors_or_chunks, explained_variance, components)
     rows = CenteredRows.of(vectors, directions=directions)
     implicit = _better_without_gram(*rows.shape, components, memory_budget)
     if implicit:
@@ -140,20 +142,40 @@ def fit_projection(
     )
 
 
-def _validated(vectors_or_chunks: Tensor | Iterable[Tensor], explained_variance: float) -> Tensor:
+def _validated(
+    vectors_or_chunks: Tensor | Iterable[Tensor], explained_variance: float, components: int | None
+) -> Tensor:
     """Return the vectors as one matrix; see `fit_projection` for the errors."""
     if not 0 < explained_variance <= 1:
         raise ConfigurationError(
             f"explained_variance is {explained_variance}. It must be above 0 and at most 1."
         )
-    vectors = (
-        vectors_or_chunks if isinstance(vectors_or_chunks, Tensor) else torch.cat(list(vectors_or_chunks))
-    )
-    if len(vectors) < 2:
+    if components is not None and components < 1:
+        raise ConfigurationError(f"components is {components}. It must be at least 1, or omitted.")
+    is_tensor = isinstance(vectors_or_chunks, Tensor)
+    chunks = [vectors_or_chunks] if is_tensor else list(cast("Iterable[object]", vectors_or_chunks))
+    for chunk in chunks:
+        # Callers without a type checker pass arrays or lists of numbers by mistake.
+        if not isinstance(chunk, Tensor) or chunk.dtype != torch.float32 or chunk.ndim != 2:
+            found = (
+                f"{chunk.dtype} of shape {tuple(chunk.shape)}" if isinstance(chunk, Tensor) else type(chunk)
+            )
+            raise ConfigurationError(
+                f"The vectors must be a float32 tensor [m, d], or chunks of its rows, not {found}. Convert them first."
+            )
+    tensors = cast("list[Tensor]", chunks)
+    if len({chunk.shape[1] for chunk in tensors}) > 1:
+        raise ConfigurationError("The chunks have rows of different lengths. Pass rows of one matrix.")
+    count = sum(map(len, tensors))
+    if count < 2:
         raise ConfigurationError(
-            f"A projection can't be fitted to {len(vectors)} vectors, which have no variance. Pass at least two."
+            f"A projection can't be fitted to {count} vectors, which have no variance. Pass at least two."
         )
-    return vectors
+    for chunk in tensors:
+        # A sum is finite only if all values are, and unlike isfinite it makes no copy.
+        if not bool(chunk.sum(dtype=torch.float64).isfinite()):
+            raise ConfigurationError("The vectors contain NaN or infinity. Leave these rows out.")
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
 def _better_without_gram(count: int, dimension: int, components: int | None, memory_budget: int) -> bool:

@@ -1,9 +1,12 @@
-"""The default run folder."""
+"""The default run folder, and its protection from other processes and from links."""
 
+import fcntl
+import os
 from hashlib import sha256
 from pathlib import Path
 
 from palimpsest.config import RunConfig
+from palimpsest.errors import RunError
 
 
 def default_folder(name: str, config: RunConfig) -> Path:
@@ -15,3 +18,33 @@ def default_folder(name: str, config: RunConfig) -> Path:
     """
     digest = sha256(config.model_dump_json().encode()).hexdigest()[:8]
     return Path("runs") / f"{Path(name).stem}-{digest}"
+
+
+def lock_folder(folder: Path) -> int:
+    """Create a run folder if necessary, and lock it while the returned descriptor is open and the process runs.
+
+    Raises:
+        RunError: Another process is using the folder, or it can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise RunError(
+            f"{folder} can't be used ({error.strerror}). Choose another folder with --out."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise RunError(f"Another process is using {folder}. Wait for it, or choose another --out.") from error
+    return lock
+
+
+def refuse_links(folder: Path) -> None:
+    """Reject links, pipes and devices: they could make a run write elsewhere on this machine or wait forever."""
+    for path in folder.iterdir():
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise RunError(
+                f"{path} is a link or a special file, which a run folder must not contain. Remove it."
+            )

@@ -40,6 +40,7 @@ class Manifest(TypedDict):
     threads: int
     stages: dict[str, FinishedStage]
     purged: NotRequired[bool]
+    seconds: NotRequired[float]
 
 
 _MANIFEST = TypeAdapter(Manifest)
@@ -111,6 +112,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:80]} is not a finite number")
     return number
+
+
+def total_seconds(manifest: Manifest) -> float:
+    """Return the running time of all stages in seconds, including those whose files were purged."""
+    return manifest.get("seconds", sum(stage["seconds"] for stage in manifest["stages"].values()))
 
 
 def finished_stage(folder: Path, manifest: Manifest | None, name: str, digest: str) -> FinishedStage | None:

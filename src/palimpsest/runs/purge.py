@@ -4,14 +4,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from palimpsest.errors import RunError
-from palimpsest.runs.manifest import MANIFEST, Manifest, read_manifest
-from palimpsest.runs.run import lock_folder
+from palimpsest.runs.folder import lock_folder
+from palimpsest.runs.manifest import MANIFEST, Manifest, read_manifest, total_seconds
 from palimpsest.storage import write_json, write_text
 
 _KEPT_FILES = frozenset({".lock", "config.yaml", MANIFEST, "metrics.json"})
@@ -42,7 +43,7 @@ class Purge:
     kept: tuple[str, ...]
 
 
-def purge(folder: Path, *, dry_run: bool = False) -> Purge:
+def purge(folder: str | PathLike[str], *, dry_run: bool = False) -> Purge:
     """Remove models, proofs, gradients, reconstructions, the report and unfinished work; keep the scores.
 
     In a folder of runs, such as a study or a sweep, each run is purged, and the plots beside the tables are removed
@@ -62,12 +63,12 @@ def purge(folder: Path, *, dry_run: bool = False) -> Purge:
 
     Example:
         >>> import tempfile
-        >>> from pathlib import Path
-        >>> purge(Path(tempfile.mkdtemp()))
+        >>> purge(tempfile.mkdtemp())
         Traceback (most recent call last):
             ...
         palimpsest.errors.RunError: ... holds no run (it has no manifest.json). Pass the run folder itself.
     """
+    folder = Path(folder)
     if (folder / MANIFEST).is_file():
         return _purge_run(folder, dry_run=dry_run)
     runs = sorted(path.parent for path in folder.rglob(MANIFEST))
@@ -159,6 +160,7 @@ def _forget_names(folder: Path, manifest: Manifest) -> None:
     if unlearning.get("indices"):
         unlearning |= {"indices": None, "count": len(unlearning["indices"])}
         write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    manifest["seconds"] = total_seconds(manifest)
     manifest["stages"] = {
         name: {**stage, "inputs": []}
         for name, stage in manifest["stages"].items()

@@ -1,6 +1,5 @@
 """The run folder, which caches finished stages so that an interrupted run can resume."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -20,8 +19,9 @@ from rich.console import Console
 from torch import Tensor
 
 from palimpsest.config import RunConfig, Section
-from palimpsest.errors import RunError
+from palimpsest.errors import PalimpsestError, RunError
 from palimpsest.progress import LogFile, RunMetrics, Stage, callbacks, in_stage, warn, with_callbacks
+from palimpsest.runs.folder import lock_folder, refuse_links
 from palimpsest.runs.manifest import (
     FORMAT,
     MANIFEST,
@@ -70,6 +70,7 @@ class Run:
     _lock: int
     kind: type[RunConfig]
     siblings: Sequence[Path] = ()
+    _created: tuple[Path, ...] = ()
     _known: dict[int, tuple[Record, str]] = field(default_factory=dict)
     _callbacks: ExitStack = field(default_factory=ExitStack)
 
@@ -95,9 +96,10 @@ class Run:
         Raises:
             RunError: The folder holds another run or a link, another process is using it, or it can't be written.
         """
+        created = tuple(path for path in (folder, *folder.parents) if not path.exists())
         lock = lock_folder(folder)
         try:
-            _refuse_links(folder)
+            refuse_links(folder)
             found = read_manifest(folder, type(config))
             changed = changed_keys(found, config)
             if changed and not replace:
@@ -127,7 +129,7 @@ class Run:
         except BaseException:
             os.close(lock)
             raise
-        run = cls(folder, manifest, console, lock, type(config), siblings)
+        run = cls(folder, manifest, console, lock, type(config), siblings, created)
         run._callbacks.enter_context(with_callbacks(log))
         for callback in callbacks():
             callback.on_run_start(folder, manifest["config"])
@@ -150,9 +152,20 @@ class Run:
         """Return the run."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close the run."""
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Close the run, and remove a folder that it created if it was refused before any work."""
         self.close()
+        if isinstance(error, PalimpsestError):
+            self._remove_unused()
+
+    def _remove_unused(self) -> None:
+        opened = {".lock", "config.yaml", MANIFEST, LOG}
+        if self.folder not in self._created or {path.name for path in self.folder.iterdir()} - opened:
+            return
+        shutil.rmtree(self.folder)
+        for parent in self._created[1:]:
+            with suppress(OSError):  # Another process may have put something there.
+                parent.rmdir()
 
     def stage(self, name: str, kind: type[R], compute: Callable[[Path], R], *, key: Sequence[object]) -> R:
         """Return the record of a stage, which is loaded if the folder has it and computed otherwise.
@@ -251,36 +264,6 @@ class Run:
         if is_dataclass(value):
             return self._fingerprint({field.name: getattr(value, field.name) for field in fields(value)})
         return json.dumps(value)
-
-
-def lock_folder(folder: Path) -> int:
-    """Create a run folder if necessary, and lock it while the returned descriptor is open and the process runs.
-
-    Raises:
-        RunError: Another process is using the folder, or it can't be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise RunError(
-            f"{folder} can't be used ({error.strerror}). Choose another folder with --out."
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise RunError(f"Another process is using {folder}. Wait for it, or choose another --out.") from error
-    return lock
-
-
-def _refuse_links(folder: Path) -> None:
-    """Reject links, pipes and devices: they could make a run write elsewhere on this machine or wait forever."""
-    for path in folder.iterdir():
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise RunError(
-                f"{path} is a link or a special file, which a run folder must not contain. Remove it."
-            )
 
 
 def _make_private(folder: Path, console: Console) -> None:

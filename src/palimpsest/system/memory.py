@@ -43,6 +43,23 @@ def format_bytes(count: int) -> str:
     return f"{count}B"
 
 
+def readable_bytes(count: float) -> str:
+    """Return an amount of memory as text for people, with three significant digits.
+
+    Example:
+        >>> readable_bytes(178_720_930), readable_bytes(5 * 2**30)
+        ('170 MiB', '5 GiB')
+    """
+    for unit in ("GiB", "MiB", "KiB"):
+        if count >= _UNITS[unit]:
+            return (
+                f"{count / _UNITS[unit]:.3g} {unit}"
+                if count < 1000 * _UNITS[unit]
+                else f"{count / _UNITS[unit]:,.0f} {unit}"
+            )
+    return f"{count:.0f} bytes"
+
+
 Bytes = Annotated[
     int,
     BeforeValidator(parse_bytes, json_schema_input_type=str),

@@ -27,6 +27,23 @@ def test_the_data_frame_has_a_row_for_each_score(result: AuditResult) -> None:
     assert scores.loc["identification_top1", "chance"] == 0.25
 
 
+def test_identification_has_the_exact_interval_of_the_rates(result: AuditResult) -> None:
+    scores, rate = result.to_frame(), result.metrics.rates["identification_top1"]
+    low, high = scores.loc["identification_top1", ["low", "high"]]
+    assert (low, high) == (rate.low, rate.high)
+    assert low < high
+
+
+def test_the_text_has_three_lines(result: AuditResult) -> None:
+    headline, scores, page = repr(result).splitlines()
+    assert headline == "A headline."
+    assert scores.startswith("mse ")
+    assert "identification_top1" in scores
+    assert page == "Report: runs/one/report.html"
+    unscored = AuditResult(Path("runs/one"), build_metrics(proofs_outcome(scored=False), {}), "A headline.")
+    assert "Nothing was scored." in repr(unscored)
+
+
 def test_without_scores_the_data_frame_is_empty() -> None:
     unscored = AuditResult(Path("runs/one"), build_metrics(proofs_outcome(), {}), "A headline.")
     assert unscored.to_frame().empty

@@ -243,7 +243,7 @@ def test_a_truth_without_the_models_number_of_folders_is_refused(
     auxiliary = write_parquet(here / "a.parquet", files, [int(file.parent.name[-1]) for file in files])
     shutil.copytree(pieces / "forgotten", here / "part")
     shutil.move(here / "part" / "class2", here / "part" / "class1" / "deeper")
-    with pytest.raises(DatasetError, match=r"has 2 class folders .*Set class_names"):
+    with pytest.raises(DatasetError, match=r"has 2 class folders .*Set --class-names"):
         load(case(auxiliary=str(auxiliary), truth=str(here / "part")), here)
 
 

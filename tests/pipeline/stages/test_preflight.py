@@ -5,13 +5,16 @@ import pytest
 import torch
 from tests.support.artifacts import NO_MODELS, Make
 
+import palimpsest
 from palimpsest.attacks import DRAGD, IGF, ArchitectView, AuditorView, Knowledge, ServerView
+from palimpsest.config import read_config
 from palimpsest.datasets import ImageSet, RowSet
-from palimpsest.errors import KnowledgeError
+from palimpsest.errors import ConfigurationError, KnowledgeError, MissingDependencyError
 from palimpsest.pipeline.stages import preflight
 from palimpsest.pipeline.stages.preflight import (
     check_attack_on_artifacts,
     check_knowledge,
+    check_requirements,
     check_samples,
     settle_weights,
 )
@@ -106,3 +109,37 @@ def test_missing_weights_switch_the_perceptual_loss_off_unless_downloads_are_all
     ):
         unchanged = case(attack=attack)
         assert settle_weights(unchanged) == (unchanged, ())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "package"),
+    [
+        ({"oracle.engine": "ray"}, "ray"),
+        ({"federation.engine": "flower-simulation"}, "flwr"),
+        ({"federation.aggregation": "flower"}, "flwr"),
+        ({"data.partition": "flower"}, "flwr_datasets"),
+    ],
+)
+def test_names_the_package_and_extra_that_a_setting_needs(
+    overrides: dict[str, Any], package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = read_config("digits", overrides)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else object())
+    with pytest.raises(MissingDependencyError, match=rf"package {package}, .*'palimpsest\[flower\]'"):
+        check_requirements(config, data_dir=None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
+    assert check_requirements(config, data_dir=None) in ("cpu", "cuda")
+
+
+def test_an_audit_without_weights_or_data_folder_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
+    out = tmp_path / "runs" / "refused"
+    for keys, data_dir, message in (
+        ({"attack.beta": 0.01}, None, "VGG-16's weights"),
+        ({}, tmp_path / "missing", "--data-dir is .*missing, but there is no such folder"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            palimpsest.audit("digits", keys, out=out, data_dir=data_dir, quiet=True)
+        assert not out.parent.exists()

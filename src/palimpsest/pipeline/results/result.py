@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas
 
 _BASELINES = ("mean_image", "nearest_auxiliary")
+_MAIN = ("mse", "token_accuracy", "identification_top1")
 _COLUMNS = ("score", "value", "low", "high", "chance", *_BASELINES)
 
 
@@ -43,11 +44,18 @@ class AuditResult:
         """Path of the report page. It contains the forgotten images, so keep it private."""
         return self.folder / "report.html"
 
+    def __repr__(self) -> str:
+        """Return three lines: the verdict, the main scores, and the path of the report."""
+        headline = self.verdict.partition("\n")[0]
+        listed = [f"{row['score']} {_with_interval(row)}" for row in self._scores() if row["score"] in _MAIN]
+        return f"{headline}\n{'; '.join(listed) or 'Nothing was scored.'}\nReport: {self.report}"
+
     def to_frame(self) -> "pandas.DataFrame":
         """Return a data frame with one row for each score.
 
-        The columns are the value, the ends of its 95% interval, the chance level, and the scores of the trivial
-        baselines. Without the forgotten samples nothing is scored, and the frame is empty.
+        The columns are the value, the ends of its 95% interval (exact for identification, bootstrap for the others),
+        the chance level, and the scores of the trivial baselines. Without the forgotten samples nothing is scored, and
+        the frame is empty.
 
         Raises:
             ConfigurationError: pandas is not installed.
@@ -91,6 +99,11 @@ class AuditResult:
             row = {"score": name, "value": score.value, "low": low, "high": high, "chance": score.chance}
             baselines = {baseline: self.metrics.baselines.get(baseline) for baseline in _BASELINES}
             yield row | {baseline: part and part.score(name) for baseline, part in baselines.items()}
+
+
+def _with_interval(row: dict[str, Any]) -> str:
+    interval = "" if row["low"] is None else f" ({row['low']:.4g} to {row['high']:.4g})"
+    return f"{row['value']:.4g}{interval}"
 
 
 def _formatted(value: float | None) -> str:

@@ -1,11 +1,17 @@
-"""Checks before a run starts: the attacker's knowledge, the kind of samples, the supplied artifacts."""
+"""Checks before a run starts: requirements, the attacker's knowledge, the kind of samples, the supplied artifacts."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
 
 from palimpsest.artifacts import ArtifactsConfig
 from palimpsest.attacks import ArchitectView, Attack, AuditorView, LearnedInversion, ServerAttack, ServerView
-from palimpsest.attacks.learned.perceptual_loss import cached_vgg, download_vgg
+from palimpsest.attacks.learned.perceptual_loss import cached_vgg, download_vgg, load_vgg_features
+from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet, SampleSet
-from palimpsest.errors import KnowledgeError
+from palimpsest.errors import ConfigurationError, KnowledgeError, MissingDependencyError
 from palimpsest.registry import ATTACKS
+from palimpsest.system.device import pick_device
 
 
 def check_knowledge(attack: Attack | ServerAttack, view: type[AuditorView | ServerView]) -> None:
@@ -25,6 +31,62 @@ def check_knowledge(attack: Attack | ServerAttack, view: type[AuditorView | Serv
             f"{type(attack).__name__} needs to know {'; '.join(sorted(missing))}, which {attacker} does not. Choose "
             "another attack."
         )
+
+
+def check_requirements(config: AuditConfig | ArtifactsConfig, *, data_dir: Path | None) -> str:
+    """Check what a run needs from this machine: data folder, device, packages of extras, and pretrained weights.
+
+    Args:
+        config: The configuration of an audit, or of an attack on artifacts after `settle_weights`.
+        data_dir: A folder that mirrors the published data sets.
+
+    Returns:
+        The device to compute on.
+
+    Raises:
+        ConfigurationError: The folder, the device or the weights are missing.
+        MissingDependencyError: A package is not installed.
+        CheckpointError: The file of weights is damaged.
+    """
+    check_data_dir(data_dir)
+    for setting, package in _needed_packages(config):
+        if importlib.util.find_spec(package) is None:
+            raise MissingDependencyError(
+                f"{setting} needs the package {package}, which is not installed. Install the extra: pip install "
+                "'palimpsest[flower]'."
+            )
+    attack = config.attack.build()
+    if isinstance(attack, LearnedInversion) and attack.beta:
+        load_vgg_features(attack.vgg_weights)
+    return pick_device(config.device)
+
+
+def check_data_dir(data_dir: Path | None) -> None:
+    """Refuse a data folder that does not exist; otherwise all of its sets would be downloaded.
+
+    Args:
+        data_dir: A folder that mirrors the published data sets. None means that there is none.
+
+    Raises:
+        ConfigurationError: It is not a folder.
+    """
+    if data_dir is not None and not data_dir.is_dir():
+        raise ConfigurationError(f"--data-dir is {data_dir}, but there is no such folder. Check the path.")
+
+
+def _needed_packages(config: AuditConfig | ArtifactsConfig) -> Iterator[tuple[str, str]]:
+    """Yield the settings that need a package of an extra, with the package's name."""
+    if config.oracle.engine == "ray":
+        yield "--oracle.engine ray", "ray"
+    if not isinstance(config, AuditConfig):
+        return
+    if config.federation.engine == "flower-simulation":
+        yield "--federation.engine flower-simulation", "flwr"
+        yield "--federation.engine flower-simulation", "ray"
+    if config.federation.aggregation == "flower":
+        yield "--federation.aggregation flower", "flwr"
+    if config.data.partition == "flower":
+        yield "--data.partition flower", "flwr_datasets"
 
 
 def settle_weights(config: ArtifactsConfig) -> tuple[ArtifactsConfig, tuple[str, ...]]:
