@@ -44,7 +44,7 @@ def test_booleans_are_0_and_1() -> None:
         (["0 3"], (), "several labels"),
         ([0.0, 1.0], (), "regression.*store them as integers from 0\\."),
         ([0.5, None], (), "regression.*fill in the 1 missing"),
-        (["cat"], (), "labels such as 'cat'.*unknown which number.*Set --class-names"),
+        (["cat"], (), "label 'cat' in row 0, and it is unknown which number.*Set --class-names"),
         (["cat", "fox"], NAMES, "'fox' in row 1.*not one of the classes cat, dog, emu"),
         ([0, None], (), "no label in row 1"),
         ([0, -1], (), "label -1 in row 1"),

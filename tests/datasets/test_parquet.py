@@ -117,7 +117,7 @@ def test_names_a_missing_label(encode, pictures, write_parquet):
 
 def test_numbers_class_names_only_by_given_names(encode, pictures, write_parquet):
     path = write_parquet([encode(pictures(1)[0])], ["cat"])
-    with pytest.raises(DatasetError, match=r"labels such as 'cat'.* Set --class-names"):
+    with pytest.raises(DatasetError, match=r"label 'cat' in row 0.* Set --class-names"):
         read_labels(path)
     assert read_labels(path, names=("dog", "cat")).tolist() == [1]
     assert ParquetFile(path, ("dog", "cat")).read_all().labels.tolist() == [1]

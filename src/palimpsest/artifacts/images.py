@@ -15,7 +15,8 @@ from palimpsest.datasets.listed import ImageList
 from palimpsest.datasets.numbering import Numbering, compare_numberings
 from palimpsest.datasets.parquet import ParquetFile, read_class_names
 from palimpsest.datasets.reading import Decoding
-from palimpsest.datasets.shards import Shards
+from palimpsest.datasets.repository import HubRepository
+from palimpsest.datasets.shards import ParquetShards
 from palimpsest.errors import DatasetError
 from palimpsest.randomness import make_generator
 
@@ -75,7 +76,7 @@ def load_samples(
     if table is not None:
         return _numbered(table, name, _table_names(Path(name).expanduser()), numbering)
     source = find_source(name, data_dir=data_dir, decoding=decoding)
-    if isinstance(source, ImageFolder | ParquetFile | ImageList | Shards):
+    if isinstance(source, ImageFolder | ParquetFile | ImageList | ParquetShards | HubRepository):
         source = replace(source, names=names)
     size = None if image_size is None else (image_size, image_size)
     if split is None:

@@ -68,21 +68,23 @@ def _find_files(path: Path, decoding: Decoding) -> Source | None:
     if path.is_dir():
         table = path / "metadata.csv"
         if table.is_file():
-            return ImageList(table, decoding)
+            return ImageList(table, decoding=decoding)
         files = [file for file in path.rglob("*") if file.is_file()]
         if any(file.suffix.lower() in SUFFIXES for file in files):
             return ImageFolder(path, decoding=decoding)
         shards = find_shards(path)
         others = len(files) - sum(map(len, shards.values()))
-        return ParquetShards(path, shards, decoding, others) if shards else ImageFolder(path)
+        if shards:
+            return ParquetShards(path, shards, decoding=decoding, skipped=others)
+        return ImageFolder(path)
     if path.suffix == ".parquet" and path.is_file():
-        return ParquetFile(path, decoding)
+        return ParquetFile(path, decoding=decoding)
     if path.suffix == ".csv" and path.is_file():
-        return ImageList(path, decoding)
+        return ImageList(path, decoding=decoding)
     if path.suffix == ".parquet" and any(mark in path.name for mark in "*?["):
         shards = find_shards(path.parent, path.name)
         if shards:
-            return ParquetShards(path.parent, shards, decoding)
+            return ParquetShards(path.parent, shards, decoding=decoding)
     return None
 
 

@@ -94,9 +94,10 @@ def _look_up(
             f"{place} has the label {shown} in {locate(row)}, which is not one of the classes {listed}. Correct "
             "the label, or set --class-names to the names of all classes in the model's order."
         )
+    row, label = next(((row, label) for row, label in enumerate(labels) if not label.isdecimal()), unknown)
     raise DatasetError(
-        f"{place} has labels such as {shown}, and it is unknown which number each has. Set --class-names to the names "
-        "of all classes in the model's order, or store class numbers from 0."
+        f"{place} has the label {label[:_LONGEST]!r} in {locate(row)}, and it is unknown which number it has. Set "
+        "--class-names to the names of all classes in the model's order, or store class numbers from 0."
     )
 
 

@@ -20,7 +20,7 @@ from palimpsest.gradients.layer_uses import Use, Visit, has_rule, observe
 from palimpsest.gradients.saved_tensor import SavedTensor
 from palimpsest.gradients.trainable import trainable_parameters
 
-Destination = Callable[[Sequence[str]], tuple[Tensor, Callable[[], None] | None]]
+Destination = Callable[[Sequence[str]], tuple[Tensor, Callable[[], object] | None]]
 """Maps names of adjacent parameters to a tensor `[n, width]` for their gradients at one use of a layer, and a function
 to call once they are written."""
 
@@ -107,7 +107,7 @@ class Layerwise:
         """
         written = set[str]()
 
-        def destination(names: Sequence[str]) -> tuple[Tensor, Callable[[], None] | None]:
+        def destination(names: Sequence[str]) -> tuple[Tensor, Callable[[], object] | None]:
             gradients = out[:, self._span(names)]
             if written.isdisjoint(names):
                 written.update(names)
@@ -152,7 +152,7 @@ class Layerwise:
 
     def _differentiate(self, images: Tensor, labels: Tensor, destination: Destination) -> None:
         """Write the gradients at each use of a layer to their destination."""
-        sources = list[Tensor | GradientEdge]()
+        sources = list[GradientEdge]()
 
         def visit(use: Use) -> Tensor:
             if any(len(tensor) != len(images) for tensor in (use.values, *use.saved)):
@@ -163,7 +163,7 @@ class Layerwise:
             values = use.values
             if use.decomposed and not values.requires_grad:
                 values = values.detach().requires_grad_()
-                sources.append(values)
+                sources.append(get_gradient_edge(values))
             elif not use.decomposed and not use.saved[0].requires_grad:
                 sources.append(get_gradient_edge(values))
             saved = [SavedTensor(tensor) for tensor in use.saved]

@@ -59,7 +59,10 @@ def _project(layer: nn.MultiheadAttention, record: Record, inputs: list[Tensor])
     biases = [None] * 3 if layer.in_proj_bias is None else layer.in_proj_bias.detach().chunk(3)
     count = len(inputs[0])
     parts = [
-        *(F.linear(tensor, *parameters) for tensor, *parameters in zip(inputs, weights, biases, strict=True)),
+        *(
+            F.linear(tensor, weight, bias)
+            for tensor, weight, bias in zip(inputs, weights, biases, strict=True)
+        ),
         *(
             tensor.detach().expand(count, 1, -1)
             for tensor in (layer.bias_k, layer.bias_v)

@@ -41,8 +41,12 @@ class LstmSteps(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_hiddens: Tensor, grad_memory: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """Return the gradients at steps, initial hidden state and initial cell state."""
+    # The types of once_differentiable lose the parameters' names.
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, None]:
+        """Return the gradients at steps, initial hidden state and initial cell state, from those at the outputs."""
+        grad_hiddens, grad_memory = grad_outputs
         gates, memories, weight = ctx.saved_tensors
         write, keep, values, read = gates.chunk(4, dim=2)
         shown = memories[1:].tanh()
