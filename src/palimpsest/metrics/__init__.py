@@ -32,6 +32,13 @@ from palimpsest.metrics.schema_parts import (
     SoundnessMetrics,
     VerificationMetrics,
 )
+from palimpsest.metrics.schema_verdict import (
+    Grade,
+    MemberMetrics,
+    PositiveControl,
+    TrainingMetrics,
+    VerdictMetrics,
+)
 from palimpsest.metrics.soundness import separation
 from palimpsest.metrics.undefended_baseline import UndefendedBaseline, judge_undefended
 from palimpsest.metrics.vectors import SampleScores, evaluate_samples, sample_errors
@@ -45,17 +52,20 @@ __all__ = [
     "Distance",
     "FederationMetrics",
     "Forgetting",
+    "Grade",
     "Interval",
     "LinkageScores",
     "MeanAbsoluteError",
     "Meaning",
     "Measured",
+    "MemberMetrics",
     "Membership",
     "Metric",
     "Metrics",
     "ObservationMetrics",
     "PartMetrics",
     "PermutationTest",
+    "PositiveControl",
     "ProofFileMetrics",
     "Rate",
     "Reading",
@@ -63,7 +73,9 @@ __all__ = [
     "ScoreMeans",
     "Scores",
     "SoundnessMetrics",
+    "TrainingMetrics",
     "UndefendedBaseline",
+    "VerdictMetrics",
     "VerificationMetrics",
     "area",
     "assign",
