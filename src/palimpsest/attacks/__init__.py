@@ -37,6 +37,7 @@ from palimpsest.attacks.matching.setup import ProblemSetup
 from palimpsest.attacks.matching.single_gradient import DeepLeakage, ImprovedDeepLeakage, InvertingGradients
 from palimpsest.attacks.matching.total_variation import total_variation
 from palimpsest.attacks.server_view import BatchLabels, BatchReconstruction, ServerAttack, ServerView
+from palimpsest.attacks.strongest import Member, Strongest
 
 __all__ = [
     "DRAGD",
@@ -72,6 +73,7 @@ __all__ = [
     "LinearLayer",
     "Linkage",
     "MatchingAttack",
+    "Member",
     "Minimum",
     "ObjectiveCheck",
     "Pixels",
@@ -86,6 +88,7 @@ __all__ = [
     "ServerAttack",
     "ServerView",
     "Spectrum",
+    "Strongest",
     "Term",
     "TokenInversion",
     "VectorInversion",

@@ -11,9 +11,9 @@ from palimpsest.metrics import (
     Grade,
     Metrics,
     VerificationMetrics,
-    binomial_interval,
     reach_verdict,
 )
+from palimpsest.report.identification import INTERVAL, Identification, identified_sentence, identify
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import count, number, percent
 from palimpsest.report.worth import baseline_failed, worth_findings
@@ -57,43 +57,18 @@ BASELINE_FAILED = "This attack also fails without the defense, so this run says 
 
 _NOT_SCORED = "Without the forgotten samples, nothing is scored."
 
-_INTERVAL = "95\N{NO-BREAK SPACE}% interval"
-
-
-@dataclass(frozen=True)
-class Identification:
-    """The number of reconstructions that are closer to their own original than to any other forgotten image."""
-
-    right: int
-    count: int
-    chance: float
-    """Expected share of a random guess."""
-    class_chance: float
-    """Expected share of a random guess among the images of the correct class."""
-    interval: tuple[float, float]
-    """Exact 95 % interval of the share."""
-
-    @property
-    def above_chance(self) -> bool:
-        """Whether the whole interval lies above chance."""
-        return self.interval[0] > self.chance
-
-    @property
-    def above_class(self) -> bool:
-        """Whether the whole interval lies above a random guess within the correct class."""
-        return self.above_chance and self.interval[0] > self.class_chance
-
 
 @dataclass(frozen=True)
 class Verdict:
     """The conclusions about a run, from the most important sentence to the least."""
 
-    grade: Grade
     level: Level
     headline: str
     findings: tuple[str, ...]
     identification: Identification | None = None
     """None if the forgotten samples are unknown."""
+    grade: Grade = Grade.INCONCLUSIVE
+    """One of the four verdicts; see `reach_verdict`."""
 
     def __str__(self) -> str:
         """Return all sentences, one on each line."""
@@ -122,11 +97,13 @@ def judge(page: ReportInput) -> Verdict:
         found = _judge_images(page)
     # A page of an earlier version has no verdict.
     reached = page.metrics.verdict or reach_verdict(page.metrics)
+    # The findings describe a leak in more detail than its reasons.
+    reasons = () if reached.grade is Grade.LEAKS else reached.reasons
     return replace(
         found,
         grade=reached.grade,
         headline=f"{TITLES[reached.grade]} {found.headline}",
-        findings=(*reached.reasons, *found.findings),
+        findings=(*reasons, *found.findings),
     )
 
 
@@ -137,7 +114,7 @@ def _judge_images(page: ReportInput) -> Verdict:
     identification = identify(metrics, classes=int(labels.unique().numel()))
     comparison, closer = _compare_with_mean_image(metrics)
     level = _level(identification, closer=closer)
-    findings = [_identified(identification), comparison]
+    findings = [identified_sentence(identification), comparison]
     if level is Level.NOT_RECOVERED:
         findings.append(
             "Another attack, more auxiliary images or longer training may recover more: this failure sets no upper "
@@ -150,7 +127,7 @@ def _judge_images(page: ReportInput) -> Verdict:
     headline = _HEADLINES[level]
     if level is Level.NOT_RECOVERED and baseline_failed(metrics):
         headline = BASELINE_FAILED
-    return Verdict(Grade.INCONCLUSIVE, level, headline, tuple(findings), identification)
+    return Verdict(level, headline, tuple(findings), identification)
 
 
 def _unscored(page: ReportInput) -> Verdict:
@@ -158,56 +135,19 @@ def _unscored(page: ReportInput) -> Verdict:
     verification = page.metrics.verification
     if verification is None:
         headline = f"{total} forgotten samples were reconstructed from gradients. {_NOT_SCORED}"
-        return Verdict(Grade.INCONCLUSIVE, Level.NOT_SCORED, headline, ())
+        return Verdict(Level.NOT_SCORED, headline, ())
     accepted = (
         f"The verifier accepted {count(verification.accepted)} of them (norm at most tau = "
         f"{number(verification.tau)})."
     )
     headline = f"{total} proofs were turned into {page.kind}. {_NOT_SCORED}"
-    return Verdict(Grade.INCONCLUSIVE, Level.NOT_SCORED, headline, (accepted,))
-
-
-def identify(metrics: Metrics, *, classes: int) -> Identification:
-    """Return the top-1 identification with its interval.
-
-    Args:
-        metrics: The metrics of a run; the attack must have been scored.
-        classes: The number of distinct classes of the forgotten images.
-    """
-    scores = metrics.reconstruction
-    assert scores is not None, "the attack was scored"
-    total = scores.count
-    right = round(scores.identification_top1 * total)
-    chance = metrics.chance.get("identification_top1", 1 / total)
-    return Identification(right, total, chance, classes / total, binomial_interval(right, total))
+    return Verdict(Level.NOT_SCORED, headline, (accepted,))
 
 
 def _level(identification: Identification, *, closer: bool) -> Level:
     if identification.above_class:
         return Level.RECOVERED if closer else Level.IDENTIFIED
     return Level.TRACES if identification.above_chance or closer else Level.NOT_RECOVERED
-
-
-def _identified(found: Identification) -> str:
-    if found.count == 1:
-        return "Only one image was forgotten, so there is no other image to distinguish it from."
-    lower, upper = found.interval
-    sentence = (
-        f"{count(found.right)} of {count(found.count)} forgotten images can be identified by their reconstruction "
-        f"({percent(found.right / found.count)}, {_INTERVAL} {percent(lower)} to {percent(upper)}). A random guess "
-        f"would identify {_images(found.chance * found.count)}"
-    )
-    if found.class_chance > found.chance:
-        sentence += f", and a guess within the correct class {_images(found.class_chance * found.count)}"
-    if found.above_class:
-        return sentence + "."
-    if found.above_chance:
-        return sentence + ". This is more than chance, but no more than the class explains."
-    return sentence + ". The interval does not exclude chance."
-
-
-def _images(expected: float) -> str:
-    return count(expected) if abs(expected - round(expected)) < 0.05 else f"{expected:,.1f}"
 
 
 def _compare_with_mean_image(metrics: Metrics) -> tuple[str, bool]:
@@ -217,7 +157,7 @@ def _compare_with_mean_image(metrics: Metrics) -> tuple[str, bool]:
     ours, (lower, upper) = reading.value, reading.interval
     mean_image = metrics.baselines["mean_image"].mse or 0.0
     sentence = (
-        f"The mean squared error (MSE) of the reconstructions is {number(ours)} ({_INTERVAL} {number(lower)} to "
+        f"The mean squared error (MSE) of the reconstructions is {number(ours)} ({INTERVAL} {number(lower)} to "
         f"{number(upper)}). Always answering with the mean auxiliary image gives {number(mean_image)}: "
     )
     if upper < mean_image:
@@ -297,19 +237,19 @@ def judge_samples(metrics: Metrics, kind: str) -> Verdict:
         headline = "This attack did not recover the forgotten samples. That is no proof of safety."
     if name == "mse":
         comparison = (
-            f"The mean squared error is {number(reading.value)} ({_INTERVAL} {number(ends[0])} to {number(ends[1])}), "
+            f"The mean squared error is {number(reading.value)} ({INTERVAL} {number(ends[0])} to {number(ends[1])}), "
             f"with each column in units of its standard deviation. Always answering with the mean row gives "
             f"{number(usual)}."
         )
     else:
         comparison = (
-            f"{percent(reading.value)} of the tokens are correct ({_INTERVAL} {percent(ends[0])} to "
+            f"{percent(reading.value)} of the tokens are correct ({INTERVAL} {percent(ends[0])} to "
             f"{percent(ends[1])}). Always answering with the most frequent token of each position gives "
             f"{percent(usual)}."
         )
     findings = [
         f"{count(right)} of {count(total)} forgotten {kind} can be identified by their reconstruction "
-        f"({percent(right / total)}, {_INTERVAL} {percent(low)} to {percent(high)}). A random guess would identify 1.",
+        f"({percent(right / total)}, {INTERVAL} {percent(low)} to {percent(high)}). A random guess would identify 1.",
         comparison,
     ]
     if metrics.verification:
@@ -322,4 +262,4 @@ def judge_samples(metrics: Metrics, kind: str) -> Verdict:
         sentence.replace("the mean image", "a constant answer").replace("image", "sample")
         for sentence in worth_findings(metrics)
     )
-    return Verdict(Grade.INCONCLUSIVE, level, headline, tuple(findings), identification)
+    return Verdict(level, headline, tuple(findings), identification)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -70,6 +70,8 @@ class Run:
     _lock: int
     kind: type[RunConfig]
     siblings: Sequence[Path] = ()
+    label: str = ""
+    """Suffix of the names of stages; empty for none."""
     _known: dict[int, tuple[Record, str]] = field(default_factory=dict)
     _callbacks: ExitStack = field(default_factory=ExitStack)
 
@@ -164,6 +166,7 @@ class Run:
             key: Everything that determines the result: configurations, records, data and plain values, but not
                 settings such as a memory budget.
         """
+        name = f"{name}-{self.label}" if self.label else name
         path = self.folder / f"{name}.safetensors"
         inputs = [self._fingerprint(value) for value in key]
         digest = _hash("\n".join([name, version("palimpsest"), *inputs]))
@@ -212,6 +215,19 @@ class Run:
             write_json(self.folder / MANIFEST, self.manifest)
             return found
         return None
+
+    def labeled(self, label: str) -> Self:
+        """Return the same run with a label that is added to the names of its stages.
+
+        Args:
+            label: The label, such as the name of one of several attacks.
+        """
+        return replace(self, label=label)
+
+    def labeled_seconds(self) -> dict[str, float]:
+        """Return the running time of each finished stage of the run's label, in seconds."""
+        ending = f"-{self.label}" if self.label else ""
+        return {name: seconds for name, seconds in self.seconds().items() if name.endswith(ending)}
 
     def seconds(self) -> dict[str, float]:
         """Return the running time of each finished stage, in seconds."""

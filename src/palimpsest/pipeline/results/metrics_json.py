@@ -43,6 +43,7 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         "soundness": soundness and _soundness(soundness),
         "positive_control": scored.control and judge_control(scored.control),
         "training": training_metrics(outcome),
+        "portfolio": [*outcome.members] or None,
         "undefended_baseline": scored.undefended and judge_undefended(scored.undefended),
         **_source(outcome),
     }
@@ -74,7 +75,7 @@ def training_metrics(outcome: Outcome) -> TrainingMetrics | None:
     if not losses:
         return None
     best = len(losses)
-    if errors and getattr(outcome.config.attack.build(), "patience", None) is not None:
+    if errors and getattr(outcome.reported_attack.build(), "patience", None) is not None:
         best = min(range(len(errors)), key=errors.__getitem__) + 1
     return TrainingMetrics(
         epochs=len(losses),

@@ -1,14 +1,22 @@
 """Checks before a run starts: the attacker's knowledge, the kind of samples, the supplied artifacts."""
 
 from palimpsest.artifacts import ArtifactsConfig
-from palimpsest.attacks import ArchitectView, Attack, AuditorView, LearnedInversion, ServerAttack, ServerView
+from palimpsest.attacks import (
+    ArchitectView,
+    Attack,
+    AuditorView,
+    LearnedInversion,
+    ServerAttack,
+    ServerView,
+    Strongest,
+)
 from palimpsest.attacks.learned.perceptual_loss import cached_vgg, download_vgg
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import KnowledgeError
 from palimpsest.registry import ATTACKS
 
 
-def check_knowledge(attack: Attack | ServerAttack, view: type[AuditorView | ServerView]) -> None:
+def check_knowledge(attack: Attack | ServerAttack | Strongest, view: type[AuditorView | ServerView]) -> None:
     """Refuse an attack that needs more knowledge than its attacker has.
 
     Args:
@@ -57,7 +65,7 @@ def settle_weights(config: ArtifactsConfig) -> tuple[ArtifactsConfig, tuple[str,
     return config.model_copy(update={"attack": without}), (note,)
 
 
-def check_samples(name: str, attack: Attack | ServerAttack, samples: SampleSet) -> None:
+def check_samples(name: str, attack: Attack | ServerAttack | Strongest, samples: SampleSet) -> None:
     """Refuse an attack that reconstructs another kind of samples than the auxiliary ones.
 
     Args:
@@ -68,6 +76,8 @@ def check_samples(name: str, attack: Attack | ServerAttack, samples: SampleSet) 
     Raises:
         KnowledgeError: The kinds differ; the message names suitable attacks.
     """
+    if isinstance(attack, Strongest):
+        return
     accepted = attack.takes if isinstance(attack, Attack) else ImageSet
     if not isinstance(samples, accepted):
         suitable = [
@@ -81,7 +91,7 @@ def check_samples(name: str, attack: Attack | ServerAttack, samples: SampleSet) 
         )
 
 
-def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAttack) -> None:
+def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAttack | Strongest) -> None:
     """Refuse an attack that can't run on the supplied artifacts.
 
     Args:
@@ -93,6 +103,8 @@ def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAt
             server attack combined with defenses.
     """
     name = config.attack.name
+    if isinstance(attack, Strongest) and (config.gradients is None or not config.defenses):
+        return
     if config.gradients is None:
         if isinstance(attack, ServerAttack):
             raise KnowledgeError(
@@ -101,7 +113,7 @@ def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAt
             )
         check_knowledge(attack, AuditorView if config.model is None else ArchitectView)
         return
-    if not isinstance(attack, ServerAttack):
+    if not isinstance(attack, ServerAttack | Strongest):
         raise KnowledgeError(
             f"{name} is an auditor's attack, which needs proofs. Choose a server's attack, such as dragd or dragdp, or "
             "supply proofs."

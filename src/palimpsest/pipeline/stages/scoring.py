@@ -115,7 +115,7 @@ def score_attack(
 
 
 def score_control(
-    run: Run, config: AttackingConfig, recovered: Recovered, auxiliary: SampleSet
+    run: Run, config: AttackingConfig, recovered: Recovered, auxiliary: SampleSet, *, batch: int = 1
 ) -> Scores | SampleScores | None:
     """Score the positive control with the samples that the attacker kept aside; the forgotten ones are not needed.
 
@@ -124,6 +124,7 @@ def score_control(
         config: Scoring and seed.
         recovered: The attackers' reconstructions.
         auxiliary: The attacker's auxiliary samples.
+        batch: Number of reconstructed samples in a batch, which are paired with the originals by similarity.
 
     Returns:
         The scores, or None if no samples were kept aside.
@@ -131,7 +132,10 @@ def score_control(
     control = recovered.control
     if control is None:
         return None
-    return score(run, config, "scores-control", control.reconstruction, control.samples, auxiliary)
+    found = control.reconstruction
+    if batch > 1:
+        found = replace(found, images=in_order(found.images, control.samples.inputs, batch=batch))
+    return score(run, config, "scores-control", found, control.samples, auxiliary)
 
 
 def score_batches(
@@ -165,8 +169,9 @@ def score_batches(
         retained_scores = measure_images(
             run, config, "retained", found.retained, retained, batch=sizes.retained
         )
+    control = score_control(run, config, recovered, public, batch=batch)
     if forgotten is None:
-        return Scored(found, batches=BatchScores(retained=retained_scores))
+        return Scored(found, batches=BatchScores(retained=retained_scores), control=control)
     prior = measure_images(run, config, "prior", found.prior, forgotten, batch=batch)
     paired = {
         name: replace(reconstruction, images=in_order(reconstruction.images, forgotten.images, batch=batch))
@@ -182,6 +187,7 @@ def score_batches(
         batches=BatchScores(
             label_recovery(found.labels, forgotten.labels, batch=batch), retained_scores, prior
         ),
+        control=control,
     )
 
 
