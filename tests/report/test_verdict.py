@@ -8,7 +8,7 @@ from scipy.stats import binom
 from tests.support.pages import FORGETTING, make_metrics, unscored_page
 from torch import Tensor
 
-from palimpsest.metrics import binomial_interval
+from palimpsest.metrics import Grade, binomial_interval
 from palimpsest.report import Level, Verdict, judge
 
 TEN_CLASSES = torch.arange(1000) % 10
@@ -132,7 +132,9 @@ def test_unscored_attack_has_no_claims():
         "3 proofs were turned into images. Without the forgotten samples, nothing is scored."
         in verdict.headline
     )
-    assert "accepted 2 of them" in verdict.findings[0]
+    assert verdict.grade is Grade.INCONCLUSIVE
+    assert "forgotten samples are unknown" in verdict.findings[0]
+    assert "accepted 2 of them" in verdict.findings[-1]
 
 
 @given(st.integers(1, 60).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))

@@ -104,7 +104,7 @@ class ArtifactsConfig(CheckpointsConfig):
     Example:
         >>> config = ArtifactsConfig(proofs="proofs.safetensors", auxiliary="digits")
         >>> config.attack.name
-        'igf'
+        'strongest'
     """
 
     proofs: Path | None = None

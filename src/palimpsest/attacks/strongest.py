@@ -108,7 +108,7 @@ def _against_images(auxiliary: int, *, architecture: bool) -> list[Member]:
     name = "igf-white" if architecture else "igf-plus"
     # The cost of a convolution grows with the square of its width. The small network has few channels, which take more
     # time than their share.
-    work = 4.0 * (8 * full) / (4 * short)
+    work = 6.0 * (8 * full) / (4 * short)
     return [Member("igf-plus-short", "igf-plus", small), Member(name, name, {"epochs": full}, work=work)]
 
 

@@ -213,8 +213,8 @@ class AttackConfig(Section):
 
     selectors: ClassVar = {"name": ATTACKS}
 
-    name: str = "igf"
-    """Name of the attack."""
+    name: str = "strongest"
+    """Name of the attack; strongest runs the attacks that fit what the attacker holds and reports the worst case."""
     control_size: NonNegativeInt = 64
     """Auxiliary samples that are kept aside from the attack, for the positive control. At most a tenth of the auxiliary
     samples are; 0 runs no control, and the attack gets all samples."""
