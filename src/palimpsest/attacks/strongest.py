@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from pydantic import PositiveFloat
 
-from palimpsest.attacks.auditor_view import Knowledge
+from palimpsest.attacks.auditor_view import Controlled, Knowledge
 from palimpsest.datasets import ImageSet, RowSet, SampleSet, TokenSet
 from palimpsest.errors import KnowledgeError
-from palimpsest.registry import ATTACKS, Component
+from palimpsest.registry import ATTACKS
 
 # Training steps that an inverter needs on few auxiliary images, and the batch size of igf-plus.
 _STEPS, _BATCH = 400, 128
@@ -37,7 +37,7 @@ class Member:
 
 
 @ATTACKS.register("strongest")
-class Strongest(Component):
+class Strongest(Controlled):
     """Run the attacks that fit what the attacker holds, cheapest first, and report the worst case.
 
     This is no attack of its own: the stages of a run choose and run its members, and scoring chooses the reported one.

@@ -215,9 +215,6 @@ class AttackConfig(Section):
 
     name: str = "strongest"
     """Name of the attack; strongest runs the attacks that fit what the attacker holds and reports the worst case."""
-    control_size: NonNegativeInt = 64
-    """Auxiliary samples that are kept aside from the attack, for the positive control. At most a tenth of the auxiliary
-    samples are; 0 runs no control, and the attack gets all samples."""
 
     def build(self) -> Any:
         """Build the attack that `name` names, with its settings."""

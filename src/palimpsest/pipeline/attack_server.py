@@ -80,7 +80,7 @@ def recover_batches(
     assert isinstance(attack, ServerAttack), "preflight rejects other attacks"
     view = artifacts.view(attack, device=device, memory_budget=config.memory_budget)
     key = (artifacts.models.fingerprint, config.attack, config.seed)
-    view, aside = keep_batches_aside(view, config.attack.control_size, seed=config.seed)
+    view, aside = keep_batches_aside(view, attack.control_size, seed=config.seed)
     recovered = run.stage(
         "reconstructions",
         BatchReconstruction,

@@ -57,7 +57,7 @@ def attack_as_auditor(
         The reconstructions of each attacker, and the positive control.
     """
     attack = config.attack.build()
-    view, aside = keep_aside(view, config.attack.control_size, seed=config.seed)
+    view, aside = keep_aside(view, attack.control_size, seed=config.seed)
     view = attacker_view(attack, view, architecture=architecture)
     answers_key = (*key, config.seed, view.device)
     key = (*key, view.auxiliary, config.attack, config.seed, view.device)

@@ -149,12 +149,13 @@ def try_members(
     Raises:
         PalimpsestError: All members failed; the error is that of the last one.
     """
+    control_size = config_of(config).build().control_size
     attempts: list[Attempt[C]] = []
     pace: float | None = None
     failure: Exception | None = None
     for member in members:
         attack = AttackConfig.model_validate(
-            {"name": member.attack, "control_size": config_of(config).control_size, **member.settings}
+            {"name": member.attack, "control_size": control_size, **member.settings}
         )
         attempt = Attempt(
             config.model_copy(update={"attack": attack}),

@@ -58,7 +58,7 @@ def attack_as_server(
             key=(original, unlearned, retained, forgotten, config.observation, defenses, config.seed),
         )
         view = server_view(federation, config, observation, retained, forgotten)
-        view, aside = keep_batches_aside(view, config.attack.control_size, seed=config.seed)
+        view, aside = keep_batches_aside(view, attack.control_size, seed=config.seed)
         key = (retained.labels, forgotten.labels, config.attack, config.seed)
         # The attack gets only the view: gradients, parameters, public images, and labels if it declares them.
         recovered = run.stage(
