@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
@@ -21,7 +21,8 @@ from torch import Tensor
 
 from palimpsest.config import RunConfig, Section
 from palimpsest.errors import RunError
-from palimpsest.progress import LogFile, RunMetrics, Stage, callbacks, in_stage, warn, with_callbacks
+from palimpsest.progress import LogFile, RunMetrics, Stage, callbacks, in_stage, with_callbacks
+from palimpsest.runs.folder import make_private, refuse_links
 from palimpsest.runs.manifest import (
     FORMAT,
     MANIFEST,
@@ -99,7 +100,7 @@ class Run:
         """
         lock = lock_folder(folder)
         try:
-            _refuse_links(folder)
+            refuse_links(folder)
             found = read_manifest(folder, type(config))
             changed = changed_keys(found, config)
             if changed and not replace:
@@ -124,7 +125,7 @@ class Run:
             }
             write_text(folder / "config.yaml", config.to_yaml())
             write_json(folder / MANIFEST, manifest)
-            _make_private(folder, console)
+            make_private(folder, console)
             log = LogFile(folder / LOG)
         except BaseException:
             os.close(lock)
@@ -288,27 +289,6 @@ def lock_folder(folder: Path) -> int:
         os.close(lock)
         raise RunError(f"Another process is using {folder}. Wait for it, or choose another --out.") from error
     return lock
-
-
-def _refuse_links(folder: Path) -> None:
-    """Reject links, pipes and devices: they could make a run write elsewhere on this machine or wait forever."""
-    for path in folder.iterdir():
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise RunError(
-                f"{path} is a link or a special file, which a run folder must not contain. Remove it."
-            )
-
-
-def _make_private(folder: Path, console: Console) -> None:
-    """Deny other users access to an existing folder, or warn if that is not possible."""
-    with suppress(OSError):
-        folder.chmod(0o700)
-    if folder.stat().st_mode & 0o077:
-        message = (
-            f"{folder} can be read by other users, but a run holds people's images. Restrict its permissions."
-        )
-        console.print(f"  [yellow]{message}[/yellow]")
-        warn(message)
 
 
 def _hash(text: str) -> str:

@@ -74,7 +74,7 @@ def test_members_keep_their_settings_and_the_size_of_the_control(run: Run) -> No
     )
     attempts = try_members(run, config, MEMBERS, recover_in(1.0), minutes=60)
     assert [attempt.config.attack.name for attempt in attempts] == ["igf-plus", "igf-plus", "igf-white"]
-    assert {attempt.config.attack.control_size for attempt in attempts} == {7}
+    assert {attempt.config.attack.build().control_size for attempt in attempts} == {7}
     assert attempts[0].settings == "epochs 2"
 
 

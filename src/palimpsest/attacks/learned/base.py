@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -282,17 +282,8 @@ class LearnedInversion(Attack):
         )
 
     def _plan(self, device: str) -> TrainingPlan:
-        return TrainingPlan(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            beta=self.beta,
-            perceptual_batch=self.perceptual_batch,
-            precision=self.precision,
-            device=device,
-            patience=self.patience,
-        )
+        names = [setting.name for setting in fields(TrainingPlan) if setting.name != "device"]
+        return TrainingPlan(device=device, **{name: getattr(self, name) for name in names})
 
     def _split(self, queries: Queries, images: int, generator: Generator) -> tuple[Tensor, Tensor]:
         """Split the queries into rows for training and for validation; variations of held-out images are dropped."""

@@ -201,8 +201,7 @@ class VectorInversion(Attack):
         features, targets = reduction.transform(answers), self.targets(samples)
         inputs, outputs = Scale.of(features[training]), Scale.of(targets[training])
         pairs = VectorPairs(inputs.standardize(features), outputs.standardize(targets))
-        validation = pairs.rows(slice(len(samples) - held_out, len(samples)))
-        pairs = pairs.rows(training)
+        pairs, validation = pairs.rows(training), pairs.rows(slice(training.stop, None))
 
         def query_again() -> VectorPairs:
             renewed = reduction.transform(_query(view, samples))[training]
@@ -233,10 +232,7 @@ class VectorInversion(Attack):
         return Reconstruction(self.decode(reconstructed, view.auxiliary), history, facts)
 
     def _queries(self, view: AuditorView[Any], generator: Generator) -> tuple[Any, int]:
-        """Return the training samples, as many mixtures of them as the oracle's limit allows, and the held-out samples.
-
-        The second value is the number of held-out samples, which come last.
-        """
+        """Return the training samples, mixtures within the oracle's limit and held-out samples, and the last's number."""
         auxiliary, limit = view.auxiliary, view.remaining_queries
         held_out = int(len(auxiliary) * self.validation)
         order = (

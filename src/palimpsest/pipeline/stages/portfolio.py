@@ -149,28 +149,14 @@ def try_members(
     Raises:
         PalimpsestError: All members failed; the error is that of the last one.
     """
-    control_size = config_of(config).build().control_size
     attempts: list[Attempt[C]] = []
     pace: float | None = None
     failure: Exception | None = None
     for member in members:
-        attack = AttackConfig.model_validate(
-            {"name": member.attack, "control_size": control_size, **member.settings}
-        )
-        attempt = Attempt(
-            config.model_copy(update={"attack": attack}),
-            run.labeled(member.label),
-            None,
-            estimate=None if pace is None else pace * member.work,
-            settings=", ".join(f"{name} {value}" for name, value in member.settings.items()),
-        )
+        attempt = _prepared(run, config, member, pace)
         left = 60 * minutes - sum(finished.seconds for finished in attempts)
         if attempt.estimate is not None and attempt.estimate > left:
-            reason = (
-                f"its estimated time of {attempt.estimate:.0f} s exceeds the {max(0.0, left):.0f} s that are left of "
-                "the time budget. Raise attack.time_budget."
-            )
-            attempts.append(replace(attempt, not_run=reason, out_of_time=True))
+            attempts.append(_left_out(attempt, attempt.estimate, left))
             continue
         try:
             attempt = replace(attempt, recovered=recover(attempt.run, attempt.config))
@@ -184,6 +170,29 @@ def try_members(
     if failure is not None and all(attempt.recovered is None for attempt in attempts):
         raise failure
     return attempts
+
+
+def _prepared(run: Run, config: C, member: Member, pace: float | None) -> Attempt[C]:
+    """Return an attempt of a member with its configuration and estimate, before it is run."""
+    control_size = config_of(config).build().control_size
+    attack = AttackConfig.model_validate(
+        {"name": member.attack, "control_size": control_size, **member.settings}
+    )
+    return Attempt(
+        config.model_copy(update={"attack": attack}),
+        run.labeled(member.label),
+        None,
+        estimate=None if pace is None else pace * member.work,
+        settings=", ".join(f"{name} {value}" for name, value in member.settings.items()),
+    )
+
+
+def _left_out(attempt: Attempt[C], estimate: float, left: float) -> Attempt[C]:
+    reason = (
+        f"its estimated time of {estimate:.0f} s exceeds the {max(0.0, left):.0f} s that are left of the time budget. "
+        "Raise attack.time_budget."
+    )
+    return replace(attempt, not_run=reason, out_of_time=True)
 
 
 def config_of(config: RunConfig) -> AttackConfig:
