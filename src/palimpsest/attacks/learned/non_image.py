@@ -131,8 +131,8 @@ class VectorInversion(Attack):
     epochs: PositiveInt = 60
     """Maximum number of training epochs, which are passes over the queries."""
     patience: PositiveInt | None = 10
-    """Epochs without a smaller error on the validation samples after which the training stops; the weights of the best
-    epoch are kept. None trains all epochs and keeps the last weights."""
+    """Epochs without a smaller validation error after which the training stops with the best epoch's weights; None
+    trains all epochs."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Share of the auxiliary samples that are held out for validation; the network is not trained on them."""
     batch_size: Annotated[int, Field(ge=2)] = 64
@@ -187,8 +187,7 @@ class VectorInversion(Attack):
             DivergenceError: The training loss is not finite.
         """
         samples, held_out = self._queries(view, generator)
-        answers = _query(view, samples)
-        training = slice(len(samples) - held_out)
+        answers, training = _query(view, samples), slice(len(samples) - held_out)
         reduction = fit_reduction(
             answers[training],
             reduction="svd",
@@ -232,7 +231,7 @@ class VectorInversion(Attack):
         return Reconstruction(self.decode(reconstructed, view.auxiliary), history, facts)
 
     def _queries(self, view: AuditorView[Any], generator: Generator) -> tuple[Any, int]:
-        """Return the training samples, mixtures within the oracle's limit and held-out samples, and the last's number."""
+        """Return training samples, mixtures within the oracle's limit and held-out samples; and the last's number."""
         auxiliary, limit = view.auxiliary, view.remaining_queries
         held_out = int(len(auxiliary) * self.validation)
         order = (
