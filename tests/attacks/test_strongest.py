@@ -50,7 +50,7 @@ def test_few_images_get_more_epochs() -> None:
         ]
 
     assert epochs(20) == [40, 40]
-    assert epochs(1000) == [13, 7]
+    assert epochs(1000) == [8, 4]
     assert epochs(8000) == [4, 4]
 
 

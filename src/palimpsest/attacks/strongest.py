@@ -13,7 +13,7 @@ from palimpsest.errors import KnowledgeError
 from palimpsest.registry import ATTACKS
 
 # Training steps that an inverter needs on few auxiliary images, and the batch size of igf-plus.
-_STEPS, _BATCH = 400, 128
+_STEPS, _BATCH = 240, 128
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 40
 # Minutes of the default time budget: a base, and the time for each million of auxiliary values.
 _BASE, _PER_MILLION = 10.0, 2.0
