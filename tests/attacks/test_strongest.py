@@ -56,7 +56,7 @@ def test_few_images_get_more_epochs() -> None:
 
 def test_the_default_budget_grows_with_the_auxiliary_images() -> None:
     assert Strongest(time_budget=3).minutes(IMAGES) == 3
-    assert Strongest().minutes(IMAGES) == pytest.approx(10 + 2 * 50 * 64 / 1e6)
+    assert Strongest().minutes(IMAGES) == pytest.approx(30 + 2 * 50 * 64 / 1e6)
 
 
 def test_it_is_the_default() -> None:

@@ -16,7 +16,7 @@ from palimpsest.registry import ATTACKS
 _STEPS, _BATCH = 240, 128
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 40
 # Minutes of the default time budget: a base, and the time for each million of auxiliary values.
-_BASE, _PER_MILLION = 10.0, 2.0
+_BASE, _PER_MILLION = 30.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Strongest(Controlled):
 
     time_budget: PositiveFloat | None = None
     """Minutes for all attacks of the portfolio. An attack whose estimated time exceeds what is left is not run. The
-    first one always runs. If omitted, 10 minutes plus 2 for each million of auxiliary pixel values."""
+    first one always runs. If omitted, 30 minutes plus 2 for each million of auxiliary pixel values."""
 
     def minutes(self, samples: SampleSet) -> float:
         """Return the time budget in minutes.
