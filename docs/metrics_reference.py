@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -88,7 +89,7 @@ def _type(annotation: Any) -> str:
     if options:
         return _type(options[0])
     names = {float: "number", int: "integer", str: "text", bool: "true or false"}
-    return names.get(annotation, "section")
+    return "text" if issubclass(annotation, StrEnum) else names.get(annotation, "section")
 
 
 def _meanings(kind: type) -> dict[str, str]:

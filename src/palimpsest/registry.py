@@ -38,6 +38,7 @@ class Component(BaseModel):
 
 
 C = TypeVar("C")
+K = TypeVar("K", bound=type[Any])
 _LONGEST_NAME = 200
 
 
@@ -109,14 +110,14 @@ class Registry(Generic[C]):
         self._packages: dict[str, str] = {}
         self._complete = False
 
-    def register(self, name: str) -> Callable[[type[C]], type[C]]:
+    def register(self, name: str) -> Callable[[K], K]:
         """Return a decorator that registers a class under a name.
 
         Args:
             name: The name that configurations use.
         """
 
-        def add(component: type[C]) -> type[C]:
+        def add(component: K) -> K:
             known = self._components.get(name)
             if known is not None and known.__qualname__ != component.__qualname__:
                 raise ConfigurationError(

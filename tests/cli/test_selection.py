@@ -12,7 +12,7 @@ DEFAULTS = {
     ("model", "name"): "convnet",
     ("federation", "aggregation"): "fedavg",
     ("unlearning", "method"): "retrain",
-    ("attack", "name"): "igf",
+    ("attack", "name"): "strongest",
 }
 
 
@@ -35,8 +35,8 @@ def test_selects_defaults_without_arguments() -> None:
         (["--attack.name", "lti", "--attack.name", "igf-plus"], "igf-plus"),
         (["mnist-dragd"], "dragd"),
         (["mnist-dragd", "--attack.name", "lti"], "lti"),
-        (["--attack.name"], "igf"),
-        (["--attack.epochs", "3"], "igf"),
+        (["--attack.name"], "strongest"),
+        (["--attack.epochs", "3"], "strongest"),
     ],
 )
 def test_last_flag_overrides_the_preset_and_the_preset_the_default(arguments: list[str], attack: str) -> None:
@@ -49,9 +49,9 @@ def test_file_selects_components_and_a_broken_file_selects_defaults(tmp_path: Pa
     assert select(ArtifactsConfig, ["attack", str(file)])["attack", "name"] == "lti"
     for text in ("attack: [\n", "attack: lti\n"):
         file.write_text(text)
-        assert select(ArtifactsConfig, ["attack", str(file)])["attack", "name"] == "igf"
+        assert select(ArtifactsConfig, ["attack", str(file)])["attack", "name"] == "strongest"
     # The command attack has no presets.
-    assert select(ArtifactsConfig, ["attack", "mnist-dragd"])["attack", "name"] == "igf"
+    assert select(ArtifactsConfig, ["attack", "mnist-dragd"])["attack", "name"] == "strongest"
 
 
 @pytest.mark.parametrize("arguments", [["--import", "no_such_module"], ["--import=no_such_module"]])

@@ -15,9 +15,9 @@ from palimpsest.errors import ConfigurationError, PalimpsestError
     ("tree", "words"),
     [
         ({"atack": {}}, ["'atack'", "did you mean 'attack'"]),
-        ({"attack": {"epoch": 3}}, ["attack", "'epoch'", "did you mean 'epochs'"]),
-        ({"attack": {"epochs": 0}}, ["epochs is 0", "greater than 0"]),
-        ({"attack": {"epochs": "many"}}, ["epochs is 'many'", "integer"]),
+        ({"attack": {"name": "igf", "epoch": 3}}, ["attack", "'epoch'", "did you mean 'epochs'"]),
+        ({"attack": {"name": "igf", "epochs": 0}}, ["epochs is 0", "greater than 0"]),
+        ({"attack": {"name": "igf", "epochs": "many"}}, ["epochs is 'many'", "integer"]),
         ({"attack": {"name": "ifg"}}, ["no attack 'ifg'", "did you mean 'igf'"]),
         ({"federation": {"fraction": 1.5}}, ["federation.fraction is 1.5", "less than or equal to 1"]),
         ({"federation": {"learning_rate": float("nan")}}, ["federation.learning_rate", "finite"]),

@@ -19,7 +19,7 @@ def test_presets_and_components_have_the_stored_text() -> None:
 
 
 def test_text_depends_on_the_order_of_the_settings() -> None:
-    one = build_config({"attack": {"epochs": 3, "width": 32}})
-    other = build_config({"attack": {"width": 32, "epochs": 3}})
+    one = build_config({"attack": {"name": "igf", "epochs": 3, "width": 32}})
+    other = build_config({"attack": {"name": "igf", "width": 32, "epochs": 3}})
     assert one == other
     assert one.model_dump_json() != other.model_dump_json()

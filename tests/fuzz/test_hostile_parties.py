@@ -91,7 +91,16 @@ def test_a_federation_of_liars_ends_with_an_error_that_names_them(
     "settings",
     [
         {"federation": {"clients": 4, "fraction": 1.0, "rounds": 2, "learning_rate": 1e12}},
-        {"attack": {"beta": 0, "epochs": 2, "width": 8, "components": 8, "learning_rate": 1e30}},
+        {
+            "attack": {
+                "name": "igf",
+                "beta": 0,
+                "epochs": 2,
+                "width": 8,
+                "components": 8,
+                "learning_rate": 1e30,
+            }
+        },
     ],
 )
 def test_a_diverging_training_ends_with_an_error_and_no_report(

@@ -15,7 +15,7 @@ TINY: dict[str, Any] = {
     "model": {"name": "convnet", "width": 4},
     "federation": {"clients": 4, "fraction": 1.0, "rounds": 1},
     "unlearning": {"count": 10},
-    "attack": {"epochs": 1, "components": 8, "width": 8, "beta": 0},
+    "attack": {"name": "igf", "epochs": 1, "components": 8, "width": 8, "beta": 0},
     "scoring": {"bootstrap": 10},
 }
 

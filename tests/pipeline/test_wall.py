@@ -27,7 +27,7 @@ from torch import Tensor
 import palimpsest.pipeline.audit
 from palimpsest.artifacts import ArtifactsConfig
 from palimpsest.attacks import AuditorView
-from palimpsest.config import AuditConfig
+from palimpsest.config import AttackConfig, AuditConfig
 from palimpsest.datasets import FederatedData, load_data
 from palimpsest.oracles import ModelOracle
 from palimpsest.pipeline.attack import attack
@@ -36,8 +36,9 @@ from palimpsest.registry import ATTACKS
 from palimpsest.runs import Run
 from palimpsest.unlearning import make_request
 
-LEARNED = {"learn": 2, "invert": 3}
-"""Calls on defended proofs: by attackers with and without knowledge of the defense, and on undefended proofs."""
+LEARNED = {"learn": 2, "invert": 4}
+"""Calls on defended proofs: by attackers with and without knowledge of the defense, on undefended proofs, and on the
+proofs of the positive control."""
 
 
 def truth_of(config: AuditConfig) -> tuple[FederatedData, Tensor]:
@@ -86,8 +87,8 @@ def test_an_audit_by_a_server(
     probe = watched(name, forgotten, monkeypatch)
     # The finished audit used dragd, so its attack would be reused instead of run.
     audit(audit_of(name), out=tmp_path / "run", siblings=[trained] if name != "dragd" else [])
-    # One call on the gradients that the clients send, and one on those before the defense.
-    assert probe.calls == {"__call__": 2}
+    # One call on the gradients that the clients send, one on those before the defense, and one on the positive control.
+    assert probe.calls == {"__call__": 3}
     assert not probe.leaks
 
 
@@ -97,7 +98,7 @@ def test_an_audit_without_defenses(
 ) -> None:
     probe = watched(name, forgotten, monkeypatch)
     audit(audit_of(name, defenses=()), out=tmp_path / "run", siblings=[trained])
-    assert probe.calls == ({"learn": 1, "invert": 1} if name == "igf" else {"__call__": 1})
+    assert probe.calls == ({"learn": 1, "invert": 2} if name == "igf" else {"__call__": 2})
     assert not probe.leaks
 
 
@@ -118,7 +119,7 @@ def test_an_attack_on_proofs_with_the_truth_supplied(
     attack(config, out=here / "run")
     assert len(load_file(here / "run" / "reconstructions.safetensors")["images"]) == 12
     assert (here / "run" / "scores.safetensors").exists()
-    assert probe.calls == (LEARNED if defenses else {"learn": 1, "invert": 1})
+    assert probe.calls == (LEARNED if defenses else {"learn": 1, "invert": 2})
     assert not probe.leaks
 
 
@@ -154,7 +155,20 @@ def test_an_attack_on_gradients_with_the_truth_supplied(
     attack(config, out=here / "run")
     assert len(load_file(here / "run" / "reconstructions.safetensors")["images"]) == 6
     assert (here / "run" / "scores.safetensors").exists()
-    assert probe.calls == {"__call__": 1}
+    # One call on the observed gradients, and one on those of the positive control.
+    assert probe.calls == {"__call__": 2}
+    assert not probe.leaks
+
+
+def test_the_portfolio_with_the_truth_supplied(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = table_case("linear-layer", here)
+    truth = Forgotten(samples_at(here / "forgotten.csv").inputs, affine=False)
+    probe = WallProbe(truth)
+    for name in ("linear-layer", "igf-rows"):
+        probe.watch(ATTACKS.get(name), monkeypatch)
+    attack(config.model_copy(update={"attack": AttackConfig()}), out=here / "run")
+    assert (here / "run" / "scores-igf-rows.safetensors").exists()
+    assert probe.calls["__call__"] >= 4
     assert not probe.leaks
 
 

@@ -80,4 +80,4 @@ def test_rendering_again_gives_the_same_page(tmp_path) -> None:
 def test_headline_follows_the_intervals(top1: float, mse: float, headline: str) -> None:
     verdict = judge(page(metrics=metrics(top1, mse)))
     assert headline in verdict.headline
-    assert "rows of a table" in verdict.findings[0]
+    assert any("rows of a table" in finding for finding in verdict.findings)

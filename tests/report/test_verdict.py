@@ -8,7 +8,7 @@ from scipy.stats import binom
 from tests.support.pages import FORGETTING, make_metrics, unscored_page
 from torch import Tensor
 
-from palimpsest.metrics import binomial_interval
+from palimpsest.metrics import Grade, binomial_interval
 from palimpsest.report import Level, Verdict, judge
 
 TEN_CLASSES = torch.arange(1000) % 10
@@ -57,7 +57,9 @@ def test_level_follows_chance_class_and_mean_image(mse, top1, level):
 
 def test_failed_attack_is_not_called_protection():
     verdict = verdict_of(mse=0.12, top1=0.001, count=1000)
-    assert verdict.headline == "This attack did not recover the forgotten images. That is no proof of safety."
+    assert verdict.headline == (
+        "Inconclusive. This attack did not recover the forgotten images. That is no proof of safety."
+    )
     text = " ".join((verdict.headline, *verdict.findings)).lower()
     for claim in ("protected", "protects", "is safe", "is private", "secure"):
         assert claim not in text
@@ -78,7 +80,7 @@ def test_single_class_has_no_separate_class_chance():
 
 def test_single_image_is_not_identified():
     verdict = verdict_of(mse=0.12, top1=1.0, count=1, labels=torch.zeros(1))
-    assert verdict.findings[0] == (
+    assert verdict.findings[1] == (
         "Only one image was forgotten, so there is no other image to distinguish it from."
     )
     assert verdict.level is Level.NOT_RECOVERED
@@ -130,7 +132,9 @@ def test_unscored_attack_has_no_claims():
         "3 proofs were turned into images. Without the forgotten samples, nothing is scored."
         in verdict.headline
     )
-    assert "accepted 2 of them" in verdict.findings[0]
+    assert verdict.grade is Grade.INCONCLUSIVE
+    assert "forgotten samples are unknown" in verdict.findings[0]
+    assert "accepted 2 of them" in verdict.findings[-1]
 
 
 @given(st.integers(1, 60).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))

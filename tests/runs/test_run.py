@@ -121,8 +121,8 @@ def test_only_one_process_can_use_a_folder(tmp_path: Path) -> None:
 def test_rejects_another_configuration_unless_it_replaces(tmp_path: Path) -> None:
     with opened(tmp_path) as run:
         run.stage("sum", Sum, lambda _: Sum(torch.ones(())), key=())
-    other = build_config({"attack": {"epochs": 7}})
-    with pytest.raises(RunError, match=r"attack.epochs: 100 in the folder, 7 now.*--replace"):
+    other = build_config({"federation": {"rounds": 7}})
+    with pytest.raises(RunError, match=r"federation.rounds: 20 in the folder, 7 now.*--replace"):
         opened(tmp_path, other)
     with opened(tmp_path, other, replace=True):
         pass
@@ -133,9 +133,9 @@ def test_rejects_another_configuration_unless_it_replaces(tmp_path: Path) -> Non
 def test_accepts_another_configuration_if_no_stage_is_finished(tmp_path: Path) -> None:
     with opened(tmp_path):
         pass
-    with opened(tmp_path, build_config({"attack": {"epochs": 7}})) as run:
-        assert run.manifest["config"]["attack"]["epochs"] == 7
-    assert json.loads((tmp_path / "manifest.json").read_text())["config"]["attack"]["epochs"] == 7
+    with opened(tmp_path, build_config({"federation": {"rounds": 7}})) as run:
+        assert run.manifest["config"]["federation"]["rounds"] == 7
+    assert json.loads((tmp_path / "manifest.json").read_text())["config"]["federation"]["rounds"] == 7
 
 
 def test_rejects_a_folder_of_other_files(tmp_path: Path) -> None:
@@ -338,3 +338,13 @@ def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="refused"):
         refused(folder, work=False)
     assert (folder / "sum.safetensors").is_file()
+
+
+def test_a_label_distinguishes_stages_of_the_same_name(tmp_path: Path) -> None:
+    with opened(tmp_path / "run") as run:
+        one, other = run.labeled("one"), run.labeled("other")
+        assert float(one.stage("sum", Sum, lambda _: Sum(torch.ones(())), key=(1,)).total) == 1
+        assert float(other.stage("sum", Sum, lambda _: Sum(torch.zeros(())), key=(1,)).total) == 0
+        run.stage("sum", Sum, lambda _: Sum(torch.ones(())), key=(1,))
+        assert set(run.seconds()) == {"sum-one", "sum-other", "sum"}
+        assert set(one.labeled_seconds()) == {"sum-one"}

@@ -12,7 +12,7 @@ from torch import nn
 from palimpsest.artifacts import ArtifactsConfig, load_samples, read_artifacts_config
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.config import ProveConfig
-from palimpsest.attacks import Attack
+from palimpsest.attacks import Attack, ServerAttack
 from palimpsest.config import AuditConfig, build_config, validate
 from palimpsest.datasets import ImageSet, SampleSet, TokenSet
 from palimpsest.federation import observe, snapshot
@@ -53,7 +53,7 @@ def tokens():
 """
 AUDITORS = [name for name, kind in ATTACKS if issubclass(kind, Attack) and kind.takes is ImageSet]
 TABLES = [name for name, kind in ATTACKS if issubclass(kind, Attack) and kind.takes is not ImageSet]
-SERVERS = [name for name, kind in ATTACKS if not issubclass(kind, Attack)]
+SERVERS = [name for name, kind in ATTACKS if issubclass(kind, ServerAttack)]
 
 
 def least(name: str) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class ArtifactsConfig(CheckpointsConfig):
     Example:
         >>> config = ArtifactsConfig(proofs="proofs.safetensors", auxiliary="digits")
         >>> config.attack.name
-        'igf'
+        'strongest'
     """
 
     proofs: Path | None = None

@@ -4,6 +4,7 @@ from palimpsest.attacks.auditor_view import (
     ArchitectView,
     Attack,
     AuditorView,
+    Controlled,
     Knowledge,
     Reconstruction,
     spelled_out,
@@ -37,6 +38,7 @@ from palimpsest.attacks.matching.setup import ProblemSetup
 from palimpsest.attacks.matching.single_gradient import DeepLeakage, ImprovedDeepLeakage, InvertingGradients
 from palimpsest.attacks.matching.total_variation import total_variation
 from palimpsest.attacks.server_view import BatchLabels, BatchReconstruction, ServerAttack, ServerView
+from palimpsest.attacks.strongest import Member, Strongest
 
 __all__ = [
     "DRAGD",
@@ -54,6 +56,7 @@ __all__ = [
     "BatchLabels",
     "BatchReconstruction",
     "Box",
+    "Controlled",
     "Coordinates",
     "DeepLeakage",
     "Descent",
@@ -72,6 +75,7 @@ __all__ = [
     "LinearLayer",
     "Linkage",
     "MatchingAttack",
+    "Member",
     "Minimum",
     "ObjectiveCheck",
     "Pixels",
@@ -86,6 +90,7 @@ __all__ = [
     "ServerAttack",
     "ServerView",
     "Spectrum",
+    "Strongest",
     "Term",
     "TokenInversion",
     "VectorInversion",

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Generic
 
+from pydantic import NonNegativeInt
 from torch import Generator, Tensor, nn
 from typing_extensions import TypeVar
 
@@ -91,7 +92,15 @@ class ArchitectView(AuditorView[S]):
     knowledge: ClassVar[frozenset[Knowledge]] = AuditorView.knowledge | {Knowledge.ARCHITECTURE}
 
 
-class Attack(Component, ABC):
+class Controlled(Component):
+    """Base class of components that attack, with the size of their positive control."""
+
+    control_size: NonNegativeInt = 64
+    """Auxiliary samples that are kept aside from the attack, for the positive control. At most a tenth of the auxiliary
+    samples are; 0 runs no control, and the attack gets all samples."""
+
+
+class Attack(Controlled, ABC):
     """Base class of the auditor's attacks. An attack is called with a view and returns a reconstruction."""
 
     knowledge: ClassVar[frozenset[Knowledge]]

@@ -6,10 +6,9 @@ from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
-from palimpsest.attacks.auditor_view import Knowledge, Reconstruction
+from palimpsest.attacks.auditor_view import Controlled, Knowledge, Reconstruction
 from palimpsest.datasets import ImageSet
 from palimpsest.federation import Observation
-from palimpsest.registry import Component
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class BatchReconstruction(Reconstruction):
     prior: Tensor
 
 
-class ServerAttack(Component, ABC):
+class ServerAttack(Controlled, ABC):
     """Base class of the server's attacks. An attack is called with a view and returns a reconstruction."""
 
     @property

@@ -12,7 +12,7 @@ from cyclopts import Group, Parameter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from palimpsest.attacks import ServerAttack
+from palimpsest.attacks import ServerAttack, Strongest
 from palimpsest.cli.brief_help import REQUIRED
 from palimpsest.cli.selection import Selection, sections
 from palimpsest.config import AuditConfig, RunConfig, Section
@@ -113,7 +113,9 @@ def _section_flags(
 def _has_effect(name: str, selection: Selection) -> bool:
     """Return whether a section has an effect on the chosen attack."""
     attack = selection.get(("attack", "name"), "")
-    return name != "observation" or (attack in ATTACKS and issubclass(ATTACKS.get(attack), ServerAttack))
+    if name != "observation":
+        return True
+    return attack in ATTACKS and issubclass(ATTACKS.get(attack), ServerAttack | Strongest)
 
 
 def _heading(name: str, section: type[Section], selection: Selection) -> tuple[str, str]:

@@ -219,8 +219,8 @@ class AttackConfig(Section):
 
     selectors: ClassVar = {"name": ATTACKS}
 
-    name: str = "igf"
-    """Name of the attack."""
+    name: str = "strongest"
+    """Name of the attack; strongest runs the attacks that fit what the attacker holds and reports the worst case."""
 
     def build(self) -> Any:
         """Build the attack that `name` names, with its settings."""

@@ -106,7 +106,7 @@ class AuditConfig(RunConfig):
     Example:
         >>> config = AuditConfig(seed=5)
         >>> config.attack.name, config.federation.rounds
-        ('igf', 20)
+        ('strongest', 20)
     """
 
     description: str = ""

@@ -9,7 +9,7 @@ from torch import Tensor
 from palimpsest.artifacts.config import ArtifactsConfig
 from palimpsest.artifacts.images import numbered
 from palimpsest.artifacts.server import ServerArtifacts, images_of, load_public, load_server_artifacts
-from palimpsest.attacks import BatchLabels, Knowledge, MatchingAttack
+from palimpsest.attacks import DRAGDP, BatchLabels, Knowledge, MatchingAttack, Strongest
 from palimpsest.doctor.finding import Finding, error, guarded, ok, tried, warning
 from palimpsest.doctor.inputs import check_accuracy, check_range
 from palimpsest.doctor.models import examine_models
@@ -84,7 +84,10 @@ def check_objective(config: ArtifactsConfig, artifacts: ServerArtifacts, *, devi
         device: The device of the models.
     """
     attack = config.attack.build()
-    if Knowledge.LABELS in attack.knowledge and artifacts.observed.labels is None:
+    if isinstance(attack, Strongest):
+        # One member is enough: models, gradients and loss are the same for all.
+        attack = DRAGDP()
+    elif Knowledge.LABELS in attack.knowledge and artifacts.observed.labels is None:
         yield error(
             "labels",
             f"{config.attack.name} needs the labels, but the file of gradients has none. Add labels_retained and "

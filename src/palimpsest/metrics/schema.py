@@ -25,6 +25,12 @@ from palimpsest.metrics.schema_parts import (
     SoundnessMetrics,
     VerificationMetrics,
 )
+from palimpsest.metrics.schema_verdict import (
+    MemberMetrics,
+    PositiveControl,
+    TrainingMetrics,
+    VerdictMetrics,
+)
 from palimpsest.metrics.undefended_baseline import UndefendedBaseline
 from palimpsest.runs import read_json
 from palimpsest.storage import write_json
@@ -86,6 +92,14 @@ class Metrics(Part):
     """Permutation test: do the reconstructions belong to their samples?"""
     undefended_baseline: UndefendedBaseline | None = None
     """Undefended baseline: does the attack work on the same run's proofs before the defenses?"""
+    positive_control: PositiveControl | None = None
+    """Positive control: does the attack work on samples whose truth the attacker knows?"""
+    training: TrainingMetrics | None = None
+    """Training of a learned attack: did it learn anything?"""
+    portfolio: list[MemberMetrics] = Field(default_factory=list)
+    """Attacks that `strongest` tried or left out, in the order in which they were considered."""
+    verdict: VerdictMetrics | None = None
+    """The verdict on the run."""
     excluded_replies: dict[int, dict[str, int]] = Field(default_factory=dict)
     """Number of excluded replies, by client and reason; 0 or absent is best."""
     parameter_distance: float | None = None

@@ -17,12 +17,14 @@ from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import attack_as_auditor
+from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_worst, with_linkage
 from palimpsest.pipeline.stages.preflight import (
     check_attack_on_artifacts,
     check_requirements,
     check_samples,
     settle_weights,
 )
+from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.pipeline.stages.scoring import score_attack, score_links
 from palimpsest.pipeline.stages.verification import verify_proofs
 from palimpsest.progress import warn
@@ -98,11 +100,31 @@ def attack_proofs(
     # Input of the undefended baseline: the oracle's gradient differences of the forgotten samples.
     clean = undefended_proofs(run, view, linkable, key=key) if config.defenses and linkable else None
     layers = artifacts.models.architecture if artifacts.models else None
-    recovered = attack_as_auditor(run, config, view, clean, proofs, architecture=layers, key=key)
+
+    def recover(run: Run, config: ArtifactsConfig) -> Recovered:
+        return attack_as_auditor(run, config, view, clean, proofs, architecture=layers, key=key)
+
+    attempts = attempt_on_proofs(run, config, view.auxiliary, recover, architecture=layers is not None)
     # The forgotten samples are used from here on, after the last reconstruction.
     links = score_links(run, config, view, linkable, key=key) if linkable else None
-    scored = score_attack(run, config, recovered, truth, artifacts.auxiliary, links)
-    return Outcome(config, artifacts, scored, artifacts.auxiliary, truth, verdicts)
+    worst = report_worst(
+        run,
+        attempts,
+        lambda attempt, recovered: score_attack(
+            attempt.run, attempt.config, recovered, truth, artifacts.auxiliary, links
+        ),
+    )
+    members = with_linkage(run, worst.members, links)
+    return Outcome(
+        config,
+        artifacts,
+        worst.scored,
+        artifacts.auxiliary,
+        truth,
+        verdicts,
+        attack=worst.attack,
+        members=members,
+    )
 
 
 def undefended_proofs(

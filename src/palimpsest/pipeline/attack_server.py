@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from palimpsest.artifacts import ArtifactsConfig, load_server_artifacts
-from palimpsest.attacks import BatchReconstruction, ServerAttack
+from palimpsest.artifacts import ArtifactsConfig, ServerArtifacts, load_server_artifacts
+from palimpsest.attacks import BatchReconstruction, ServerAttack, Strongest
 from palimpsest.pipeline.results.outcome import Outcome
+from palimpsest.pipeline.stages.control_server import attack_batches_aside, keep_batches_aside
+from palimpsest.pipeline.stages.portfolio import report_worst, single_attempt, try_members
 from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.pipeline.stages.scoring import score_batches
 from palimpsest.randomness import make_generator
@@ -26,23 +28,64 @@ def attack_gradients(run: Run, config: ArtifactsConfig, *, data_dir: Path | None
     Raises:
         PalimpsestError: An artifact is missing or inconsistent with another; the message names it.
     """
+    artifacts = load_server_artifacts(config, data_dir=data_dir, device=device)
+
+    def recover(run: Run, config: ArtifactsConfig) -> Recovered:
+        return recover_batches(run, config, artifacts, device=device)
+
+    attack = config.attack.build()
+    if isinstance(attack, Strongest):
+        members = attack.against_gradients(labels=artifacts.observed.labels is not None)
+        attempts = try_members(run, config, members, recover, minutes=attack.minutes(artifacts.public))
+    else:
+        attempts = single_attempt(run, config, recover)
+    worst = report_worst(
+        run,
+        attempts,
+        lambda attempt, recovered: score_batches(
+            attempt.run,
+            attempt.config,
+            recovered,
+            forgotten=artifacts.forgotten,
+            retained=artifacts.retained,
+            public=artifacts.public,
+        ),
+    )
+    return Outcome(
+        config,
+        artifacts,
+        worst.scored,
+        artifacts.public,
+        artifacts.forgotten,
+        attack=worst.attack,
+        members=worst.members,
+    )
+
+
+def recover_batches(
+    run: Run, config: ArtifactsConfig, artifacts: ServerArtifacts, *, device: str
+) -> Recovered:
+    """Run the stage `reconstructions`: attack the batches' gradients.
+
+    Args:
+        run: The run that stores the stage.
+        config: The artifacts and the attack.
+        artifacts: The loaded artifacts.
+        device: The attack's device, `cpu` or `cuda`.
+
+    Returns:
+        The reconstructions, and the positive control.
+    """
     attack = config.attack.build()
     assert isinstance(attack, ServerAttack), "preflight rejects other attacks"
-    artifacts = load_server_artifacts(config, data_dir=data_dir, device=device)
     view = artifacts.view(attack, device=device, memory_budget=config.memory_budget)
-    fingerprint = artifacts.models.fingerprint
+    key = (artifacts.models.fingerprint, config.attack, config.seed)
+    view, aside = keep_batches_aside(view, attack.control_size, seed=config.seed)
     recovered = run.stage(
         "reconstructions",
         BatchReconstruction,
         lambda _: attack(view, generator=make_generator(config.seed, "attack")),
-        key=(view.observation, view.public, view.labels, fingerprint, config.attack, config.seed),
+        key=(view.observation, view.public, view.labels, *key),
     )
-    scored = score_batches(
-        run,
-        config,
-        Recovered(recovered),
-        forgotten=artifacts.forgotten,
-        retained=artifacts.retained,
-        public=artifacts.public,
-    )
-    return Outcome(config, artifacts, scored, artifacts.public, artifacts.forgotten)
+    control = attack_batches_aside(run, view, attack, aside, (), seed=config.seed, key=key)
+    return Recovered(recovered, control=control)

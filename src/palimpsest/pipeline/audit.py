@@ -19,13 +19,15 @@ from palimpsest.pipeline.stages.auditor import attack_as_auditor
 from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
+from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_worst, with_linkage
 from palimpsest.pipeline.stages.preflight import check_knowledge, check_requirements, check_samples
 from palimpsest.pipeline.stages.prove import prove_stage
+from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.pipeline.stages.scoring import Scored, score_attack, score_batches, score_links
 from palimpsest.pipeline.stages.server import attack_as_server, deal_batches
-from palimpsest.pipeline.stages.soundness import Soundness, measure_soundness
+from palimpsest.pipeline.stages.soundness import measure_soundness
 from palimpsest.pipeline.stages.verification import verify_proofs
-from palimpsest.proofs import Proofs
+from palimpsest.proofs import Proofs, Verdicts
 from palimpsest.runs import Run
 from palimpsest.unlearning import Request, make_request
 
@@ -82,13 +84,13 @@ def audit(
 
         federated = Federated(federation, original, unlearned, forgetting)
         if isinstance(config.attack.build(), ServerAttack):
-            scored, soundness = _attack_as_server(run, config, federated, request), None
-        else:
-            view = AuditorView(issued.vectors, oracle, data.auxiliary, device, config.memory_budget)
-            scored, soundness = _attack_as_auditor(
-                run, config, federated, view, clean=clean, issued=issued, forgotten=forgotten
-            )
-        outcome = Outcome(config, federated, scored, data.auxiliary, forgotten, verdicts, soundness)
+            scored = _attack_as_server(run, config, federated, request)
+            outcome = Outcome(config, federated, scored, data.auxiliary, forgotten, verdicts)
+            return finish(run, outcome, command=command)
+        view = AuditorView(issued.vectors, oracle, data.auxiliary, device, config.memory_budget)
+        outcome = _attack_as_auditor(
+            run, config, federated, view, clean=clean, issued=issued, verdicts=verdicts, forgotten=forgotten
+        )
         return finish(run, outcome, command=command)
 
 
@@ -100,16 +102,38 @@ def _attack_as_auditor(
     *,
     clean: Proofs,
     issued: Proofs,
+    verdicts: Verdicts,
     forgotten: ImageSet,
-) -> tuple[Scored, Soundness]:
+) -> Outcome:
     """Attack the proofs, then compare the reconstructions with the forgotten images."""
     key = (federated.original, federated.unlearned)
     layers = federated.federation.network().to("meta")
-    recovered = attack_as_auditor(run, config, view, clean, issued, architecture=layers, key=key)
+
+    def recover(run: Run, config: AuditConfig) -> Recovered:
+        return attack_as_auditor(run, config, view, clean, issued, architecture=layers, key=key)
+
+    attempts = attempt_on_proofs(run, config, view.auxiliary, recover, architecture=True)
     soundness = measure_soundness(run, config, view, key=key)
     # The forgotten images are used from here on, after the last reconstruction.
     links = score_links(run, config, view, forgotten, key=key)
-    return score_attack(run, config, recovered, forgotten, view.auxiliary, links), soundness
+    worst = report_worst(
+        run,
+        attempts,
+        lambda attempt, recovered: score_attack(
+            attempt.run, attempt.config, recovered, forgotten, view.auxiliary, links
+        ),
+    )
+    return Outcome(
+        config,
+        federated,
+        worst.scored,
+        view.auxiliary,
+        forgotten,
+        verdicts,
+        soundness,
+        attack=worst.attack,
+        members=with_linkage(run, worst.members, links),
+    )
 
 
 def _attack_as_server(run: Run, config: AuditConfig, federated: Federated, request: Request) -> Scored:

@@ -1,12 +1,19 @@
 """The verdict on a run in plain words, which never calls a failed attack protection."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from torch import Tensor
 
-from palimpsest.metrics import Forgetting, Metrics, VerificationMetrics, binomial_interval
+from palimpsest.metrics import (
+    Forgetting,
+    Grade,
+    Metrics,
+    VerificationMetrics,
+    reach_verdict,
+)
+from palimpsest.report.identification import INTERVAL, Identification, identified_sentence, identify
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import count, number, percent
 from palimpsest.report.worth import baseline_failed, worth_findings
@@ -38,35 +45,17 @@ _HEADLINES = {
     Level.NOT_RECOVERED: "This attack did not recover the forgotten images. That is no proof of safety.",
 }
 
+TITLES = {
+    Grade.LEAKS: "Leaks.",
+    Grade.LEAKS_TO_CANDIDATE_HOLDERS: "Leaks only to an attacker who holds candidates.",
+    Grade.NO_LEAK_FOUND: "No leak found by attacks that work here.",
+    Grade.INCONCLUSIVE: "Inconclusive.",
+}
+"""The four verdicts as sentences."""
+
 BASELINE_FAILED = "This attack also fails without the defense, so this run says nothing about the defense."
 
 _NOT_SCORED = "Without the forgotten samples, nothing is scored."
-
-_INTERVAL = "95\N{NO-BREAK SPACE}% interval"
-
-
-@dataclass(frozen=True)
-class Identification:
-    """The number of reconstructions that are closer to their own original than to any other forgotten image."""
-
-    right: int
-    count: int
-    chance: float
-    """Expected share of a random guess."""
-    class_chance: float
-    """Expected share of a random guess among the images of the correct class."""
-    interval: tuple[float, float]
-    """Exact 95 % interval of the share."""
-
-    @property
-    def above_chance(self) -> bool:
-        """Whether the whole interval lies above chance."""
-        return self.interval[0] > self.chance
-
-    @property
-    def above_class(self) -> bool:
-        """Whether the whole interval lies above a random guess within the correct class."""
-        return self.above_chance and self.interval[0] > self.class_chance
 
 
 @dataclass(frozen=True)
@@ -78,6 +67,8 @@ class Verdict:
     findings: tuple[str, ...]
     identification: Identification | None = None
     """None if the forgotten samples are unknown."""
+    grade: Grade = Grade.INCONCLUSIVE
+    """One of the four verdicts; see `reach_verdict`."""
 
     def __str__(self) -> str:
         """Return all sentences, one on each line."""
@@ -99,15 +90,31 @@ def judge(page: ReportInput) -> Verdict:
         Level, headline and findings.
     """
     if page.metrics.reconstruction is None:
-        return _unscored(page)
-    if page.originals is None:
-        return judge_samples(page.metrics, page.kind)
+        found = _unscored(page)
+    elif page.originals is None:
+        found = judge_samples(page.metrics, page.kind)
+    else:
+        found = _judge_images(page)
+    # A page of an earlier version has no verdict.
+    reached = page.metrics.verdict or reach_verdict(page.metrics)
+    # The findings describe a leak in more detail than its reasons.
+    reasons = () if reached.grade is Grade.LEAKS else reached.reasons
+    return replace(
+        found,
+        grade=reached.grade,
+        headline=f"{TITLES[reached.grade]} {found.headline}",
+        findings=(*reasons, *found.findings),
+    )
+
+
+def _judge_images(page: ReportInput) -> Verdict:
+    """Draw conclusions from the metrics of an attack on images."""
     metrics = page.metrics
     _, labels = page.truth
     identification = identify(metrics, classes=int(labels.unique().numel()))
     comparison, closer = _compare_with_mean_image(metrics)
     level = _level(identification, closer=closer)
-    findings = [_identified(identification), comparison]
+    findings = [identified_sentence(identification), comparison]
     if level is Level.NOT_RECOVERED:
         findings.append(
             "Another attack, more auxiliary images or longer training may recover more: this failure sets no upper "
@@ -137,47 +144,10 @@ def _unscored(page: ReportInput) -> Verdict:
     return Verdict(Level.NOT_SCORED, headline, (accepted,))
 
 
-def identify(metrics: Metrics, *, classes: int) -> Identification:
-    """Return the top-1 identification with its interval.
-
-    Args:
-        metrics: The metrics of a run; the attack must have been scored.
-        classes: The number of distinct classes of the forgotten images.
-    """
-    scores = metrics.reconstruction
-    assert scores is not None, "the attack was scored"
-    total = scores.count
-    right = round(scores.identification_top1 * total)
-    chance = metrics.chance.get("identification_top1", 1 / total)
-    return Identification(right, total, chance, classes / total, binomial_interval(right, total))
-
-
 def _level(identification: Identification, *, closer: bool) -> Level:
     if identification.above_class:
         return Level.RECOVERED if closer else Level.IDENTIFIED
     return Level.TRACES if identification.above_chance or closer else Level.NOT_RECOVERED
-
-
-def _identified(found: Identification) -> str:
-    if found.count == 1:
-        return "Only one image was forgotten, so there is no other image to distinguish it from."
-    lower, upper = found.interval
-    sentence = (
-        f"{count(found.right)} of {count(found.count)} forgotten images can be identified by their reconstruction "
-        f"({percent(found.right / found.count)}, {_INTERVAL} {percent(lower)} to {percent(upper)}). A random guess "
-        f"would identify {_images(found.chance * found.count)}"
-    )
-    if found.class_chance > found.chance:
-        sentence += f", and a guess within the correct class {_images(found.class_chance * found.count)}"
-    if found.above_class:
-        return sentence + "."
-    if found.above_chance:
-        return sentence + ". This is more than chance, but no more than the class explains."
-    return sentence + ". The interval does not exclude chance."
-
-
-def _images(expected: float) -> str:
-    return count(expected) if abs(expected - round(expected)) < 0.05 else f"{expected:,.1f}"
 
 
 def _compare_with_mean_image(metrics: Metrics) -> tuple[str, bool]:
@@ -187,7 +157,7 @@ def _compare_with_mean_image(metrics: Metrics) -> tuple[str, bool]:
     ours, (lower, upper) = reading.value, reading.interval
     mean_image = metrics.baselines["mean_image"].mse or 0.0
     sentence = (
-        f"The mean squared error (MSE) of the reconstructions is {number(ours)} ({_INTERVAL} {number(lower)} to "
+        f"The mean squared error (MSE) of the reconstructions is {number(ours)} ({INTERVAL} {number(lower)} to "
         f"{number(upper)}). Always answering with the mean auxiliary image gives {number(mean_image)}: "
     )
     if upper < mean_image:
@@ -267,19 +237,19 @@ def judge_samples(metrics: Metrics, kind: str) -> Verdict:
         headline = "This attack did not recover the forgotten samples. That is no proof of safety."
     if name == "mse":
         comparison = (
-            f"The mean squared error is {number(reading.value)} ({_INTERVAL} {number(ends[0])} to {number(ends[1])}), "
+            f"The mean squared error is {number(reading.value)} ({INTERVAL} {number(ends[0])} to {number(ends[1])}), "
             f"with each column in units of its standard deviation. Always answering with the mean row gives "
             f"{number(usual)}."
         )
     else:
         comparison = (
-            f"{percent(reading.value)} of the tokens are correct ({_INTERVAL} {percent(ends[0])} to "
+            f"{percent(reading.value)} of the tokens are correct ({INTERVAL} {percent(ends[0])} to "
             f"{percent(ends[1])}). Always answering with the most frequent token of each position gives "
             f"{percent(usual)}."
         )
     findings = [
         f"{count(right)} of {count(total)} forgotten {kind} can be identified by their reconstruction "
-        f"({percent(right / total)}, {_INTERVAL} {percent(low)} to {percent(high)}). A random guess would identify 1.",
+        f"({percent(right / total)}, {INTERVAL} {percent(low)} to {percent(high)}). A random guess would identify 1.",
         comparison,
     ]
     if metrics.verification:

@@ -1,12 +1,16 @@
-"""The default run folder, and its protection from other processes and from links."""
+"""The run folder: its default path, its lock, and what it must not contain or allow."""
 
 import fcntl
 import os
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from rich.console import Console
+
 from palimpsest.config import RunConfig
 from palimpsest.errors import RunError
+from palimpsest.progress import warn
 
 
 def default_folder(name: str, config: RunConfig) -> Path:
@@ -42,9 +46,33 @@ def lock_folder(folder: Path) -> int:
 
 
 def refuse_links(folder: Path) -> None:
-    """Reject links, pipes and devices: they could make a run write elsewhere on this machine or wait forever."""
+    """Reject links, pipes and devices: they could make a run write elsewhere on this machine or wait forever.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        RunError: The folder has one of these.
+    """
     for path in folder.iterdir():
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise RunError(
                 f"{path} is a link or a special file, which a run folder must not contain. Remove it."
             )
+
+
+def make_private(folder: Path, console: Console) -> None:
+    """Deny other users access to an existing folder, or warn if that is not possible.
+
+    Args:
+        folder: The run folder.
+        console: The console on which the warning is printed.
+    """
+    with suppress(OSError):
+        folder.chmod(0o700)
+    if folder.stat().st_mode & 0o077:
+        message = (
+            f"{folder} can be read by other users, but a run holds people's images. Restrict its permissions."
+        )
+        console.print(f"  [yellow]{message}[/yellow]")
+        warn(message)

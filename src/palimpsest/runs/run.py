@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -20,8 +20,8 @@ from torch import Tensor
 
 from palimpsest.config import RunConfig, Section
 from palimpsest.errors import PalimpsestError, RunError
-from palimpsest.progress import LogFile, RunMetrics, Stage, callbacks, in_stage, warn, with_callbacks
-from palimpsest.runs.folder import lock_folder, refuse_links
+from palimpsest.progress import LogFile, RunMetrics, Stage, callbacks, in_stage, with_callbacks
+from palimpsest.runs.folder import lock_folder, make_private, refuse_links
 from palimpsest.runs.manifest import (
     FORMAT,
     MANIFEST,
@@ -70,6 +70,8 @@ class Run:
     _lock: int
     kind: type[RunConfig]
     siblings: Sequence[Path] = ()
+    label: str = ""
+    """Suffix of the names of stages; empty for none."""
     _created: tuple[Path, ...] = ()
     _known: dict[int, tuple[Record, str]] = field(default_factory=dict)
     _callbacks: ExitStack = field(default_factory=ExitStack)
@@ -124,12 +126,12 @@ class Run:
             }
             write_text(folder / "config.yaml", config.to_yaml())
             write_json(folder / MANIFEST, manifest)
-            _make_private(folder, console)
+            make_private(folder, console)
             log = LogFile(folder / LOG)
         except BaseException:
             os.close(lock)
             raise
-        run = cls(folder, manifest, console, lock, type(config), siblings, created)
+        run = cls(folder, manifest, console, lock, type(config), siblings, _created=created)
         run._callbacks.enter_context(with_callbacks(log))
         for callback in callbacks():
             callback.on_run_start(folder, manifest["config"])
@@ -177,6 +179,7 @@ class Run:
             key: Everything that determines the result: configurations, records, data and plain values, but not
                 settings such as a memory budget.
         """
+        name = f"{name}-{self.label}" if self.label else name
         path = self.folder / f"{name}.safetensors"
         inputs = [self._fingerprint(value) for value in key]
         digest = _hash("\n".join([name, version("palimpsest"), *inputs]))
@@ -226,6 +229,19 @@ class Run:
             return found
         return None
 
+    def labeled(self, label: str) -> Self:
+        """Return the same run with a label that is added to the names of its stages.
+
+        Args:
+            label: The label, such as the name of one of several attacks.
+        """
+        return replace(self, label=label)
+
+    def labeled_seconds(self) -> dict[str, float]:
+        """Return the running time of each finished stage of the run's label, in seconds."""
+        ending = f"-{self.label}" if self.label else ""
+        return {name: seconds for name, seconds in self.seconds().items() if name.endswith(ending)}
+
     def seconds(self) -> dict[str, float]:
         """Return the running time of each finished stage, in seconds."""
         return {name: stage["seconds"] for name, stage in self.manifest["stages"].items()}
@@ -264,18 +280,6 @@ class Run:
         if is_dataclass(value):
             return self._fingerprint({field.name: getattr(value, field.name) for field in fields(value)})
         return json.dumps(value)
-
-
-def _make_private(folder: Path, console: Console) -> None:
-    """Deny other users access to an existing folder, or warn if that is not possible."""
-    with suppress(OSError):
-        folder.chmod(0o700)
-    if folder.stat().st_mode & 0o077:
-        message = (
-            f"{folder} can be read by other users, but a run holds people's images. Restrict its permissions."
-        )
-        console.print(f"  [yellow]{message}[/yellow]")
-        warn(message)
 
 
 def _hash(text: str) -> str:

@@ -160,3 +160,37 @@ def test_refreshes_are_spread_over_the_epochs(refreshes: int, sets: int) -> None
     assert len({id(value) for value in used}) == sets == len(renewed) + 1
     lengths = [sum(value is candidate for value in used) for candidate in [first, *renewed]]
     assert max(lengths) - min(lengths) <= 1
+
+
+def growing_rate(model: nn.Module, factor: float) -> dict[str, Any]:
+    """Settings with a step size that grows each epoch, so that the training first converges and then diverges."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, factor)
+    return {"optimizer": optimizer, "schedule": schedule, "schedule_interval": "epoch", "epochs": 12}
+
+
+def test_stops_early_and_keeps_the_best_weights() -> None:
+    model = network()
+    history = run(model, pairs(7), patience=2, **growing_rate(model, 3.0))
+    errors = history["validation"]
+    best = min(range(len(errors)), key=errors.__getitem__)
+    assert len(errors) == best + 3 < 12
+    data = pairs(7).numbers
+    with torch.no_grad():
+        assert float((model(data) - 2 * data).square().mean()) == pytest.approx(errors[best], rel=1e-5)
+
+
+def test_without_patience_all_epochs_are_trained_and_the_last_weights_kept() -> None:
+    model = network()
+    settings = growing_rate(model, 1.5) | {"epochs": 6}
+    history = run(model, pairs(7), **settings)
+    assert len(history["validation"]) == 6
+    data = pairs(7).numbers
+    with torch.no_grad():
+        assert float((model(data) - 2 * data).square().mean()) == pytest.approx(
+            history["validation"][-1], rel=1e-5
+        )
+
+
+def test_patience_without_validation_pairs_trains_all_epochs() -> None:
+    assert len(run(network(), None, patience=1)["loss"]) == 3

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -52,7 +52,10 @@ class LearnedInversion(Attack):
     vgg_weights: Path | None = None
     """A safetensors file with VGG-16's first four convolutions. If omitted, torchvision's weights are used."""
     epochs: PositiveInt = 100
-    """Training epochs: passes over the queries."""
+    """Maximum number of training epochs, which are passes over the queries."""
+    patience: PositiveInt | None = 20
+    """Epochs without a smaller error on the validation images after which the training stops; the weights of the best
+    epoch are kept. None trains all epochs and keeps the last weights, as in the paper."""
     batch_size: Annotated[int, Field(ge=2)] = 256
     """Images in a training step (256 in the paper)."""
     learning_rate: PositiveFloat = 1e-4
@@ -279,16 +282,8 @@ class LearnedInversion(Attack):
         )
 
     def _plan(self, device: str) -> TrainingPlan:
-        return TrainingPlan(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            beta=self.beta,
-            perceptual_batch=self.perceptual_batch,
-            precision=self.precision,
-            device=device,
-        )
+        names = [setting.name for setting in fields(TrainingPlan) if setting.name != "device"]
+        return TrainingPlan(device=device, **{name: getattr(self, name) for name in names})
 
     def _split(self, queries: Queries, images: int, generator: Generator) -> tuple[Tensor, Tensor]:
         """Split the queries into rows for training and for validation; variations of held-out images are dropped."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, ServerArtifacts
-from palimpsest.config import AuditConfig
+from palimpsest.config import AttackConfig, AuditConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.federation import Federation, Training
-from palimpsest.metrics import Forgetting
+from palimpsest.metrics import Forgetting, MemberMetrics
 from palimpsest.pipeline.stages.scoring import Scored
 from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import Verdicts
@@ -41,6 +41,8 @@ class Outcome:
         auxiliary: The attacker's auxiliary samples.
         forgotten: The forgotten samples, in the order of the reconstructions; None if they are unknown.
         verdicts: The verifier's verdict on each proof; None if there are no proofs.
+        attack: The reported attack; None for the configured one.
+        members: Results of a portfolio's attacks; empty if one attack was configured.
         soundness: How well verifiers detect forged proofs; None if it was not measured.
     """
 
@@ -51,3 +53,10 @@ class Outcome:
     forgotten: SampleSet | None = None
     verdicts: Verdicts | None = None
     soundness: Soundness | None = None
+    attack: AttackConfig | None = None
+    members: tuple[MemberMetrics, ...] = ()
+
+    @property
+    def reported_attack(self) -> AttackConfig:
+        """The attack whose scores are reported."""
+        return self.attack or self.config.attack

@@ -28,7 +28,7 @@ def build_page(
         table: Formats samples other than images as text; None if the samples are images.
     """
     config, scored, source = outcome.config, outcome.scored, outcome.source
-    attack = config.attack.build()
+    attack = outcome.reported_attack.build()
     audit = isinstance(source, Federated)
     return ReportInput(
         title=_title(config),
@@ -84,7 +84,9 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
     """Names and values that describe the audit or attack."""
     config, source = outcome.config, outcome.source
     defenses = ", ".join(defense.name for defense in config.defenses) or "none"
-    last = [("Attack", config.attack.name), ("Seed", str(config.seed))]
+    name, reported = config.attack.name, outcome.reported_attack.name
+    attack = name if name == reported else f"{name}, which reports {reported}"
+    last = [("Attack", attack), ("Seed", str(config.seed))]
     if isinstance(config, AuditConfig):
         unlearning = f"{config.unlearning.scenario} level, {config.unlearning.method}"
         first = [("Data", config.data.name), ("Model", config.model.name), ("Unlearning", unlearning)]
@@ -94,7 +96,7 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
         observation = source.observed.observation
         batches, dimension = observation.gradients_before.shape
         sizes = f"{observation.retained} retained and {observation.forgotten} forgotten samples"
-        labels = getattr(config.attack.build(), "labels", "determined by the attack")
+        labels = getattr(outcome.reported_attack.build(), "labels", "determined by the attack")
         return [
             ("Gradients", f"{batches:,} batches of {dimension:,} values each"),
             ("Batch", sizes),

@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from palimpsest.artifacts import ArtifactsConfig
-from palimpsest.attacks import ArchitectView, Attack, AuditorView, LearnedInversion, ServerAttack, ServerView
+from palimpsest.attacks import (
+    ArchitectView,
+    Attack,
+    AuditorView,
+    LearnedInversion,
+    ServerAttack,
+    ServerView,
+    Strongest,
+)
 from palimpsest.attacks.learned.perceptual_loss import cached_vgg, download_vgg, load_vgg_features
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet, SampleSet
@@ -14,7 +22,7 @@ from palimpsest.registry import ATTACKS
 from palimpsest.system.device import pick_device
 
 
-def check_knowledge(attack: Attack | ServerAttack, view: type[AuditorView | ServerView]) -> None:
+def check_knowledge(attack: Attack | ServerAttack | Strongest, view: type[AuditorView | ServerView]) -> None:
     """Refuse an attack that needs more knowledge than its attacker has.
 
     Args:
@@ -119,7 +127,7 @@ def settle_weights(config: ArtifactsConfig) -> tuple[ArtifactsConfig, tuple[str,
     return config.model_copy(update={"attack": without}), (note,)
 
 
-def check_samples(name: str, attack: Attack | ServerAttack, samples: SampleSet) -> None:
+def check_samples(name: str, attack: Attack | ServerAttack | Strongest, samples: SampleSet) -> None:
     """Refuse an attack that reconstructs another kind of samples than the auxiliary ones.
 
     Args:
@@ -130,6 +138,8 @@ def check_samples(name: str, attack: Attack | ServerAttack, samples: SampleSet) 
     Raises:
         KnowledgeError: The kinds differ; the message names suitable attacks.
     """
+    if isinstance(attack, Strongest):
+        return
     accepted = attack.takes if isinstance(attack, Attack) else ImageSet
     if not isinstance(samples, accepted):
         suitable = [
@@ -143,7 +153,7 @@ def check_samples(name: str, attack: Attack | ServerAttack, samples: SampleSet) 
         )
 
 
-def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAttack) -> None:
+def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAttack | Strongest) -> None:
     """Refuse an attack that can't run on the supplied artifacts.
 
     Args:
@@ -155,6 +165,8 @@ def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAt
             server attack combined with defenses.
     """
     name = config.attack.name
+    if isinstance(attack, Strongest) and (config.gradients is None or not config.defenses):
+        return
     if config.gradients is None:
         if isinstance(attack, ServerAttack):
             raise KnowledgeError(
@@ -163,7 +175,7 @@ def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAt
             )
         check_knowledge(attack, AuditorView if config.model is None else ArchitectView)
         return
-    if not isinstance(attack, ServerAttack):
+    if not isinstance(attack, ServerAttack | Strongest):
         raise KnowledgeError(
             f"{name} is an auditor's attack, which needs proofs. Choose a server's attack, such as dragd or dragdp, or "
             "supply proofs."

@@ -21,12 +21,10 @@ from palimpsest.metrics import (
     in_order,
     label_recovery,
     measure,
-    permutation_test,
-    sample_errors,
     score_linkage,
-    shuffle_pairs,
 )
 from palimpsest.pipeline.stages.auditor import link_candidates
+from palimpsest.pipeline.stages.pairing import pairing_test
 from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
@@ -61,6 +59,8 @@ class Scored:
         pairing: The permutation test; None if reconstructions were paired with originals by similarity, or without the
             forgotten samples.
         batches: Scores that only attacks on batches have; None otherwise.
+        control: Scores of the attack on the samples that were kept aside for the positive control; None if there are
+            none.
     """
 
     reconstruction: Reconstruction
@@ -70,6 +70,7 @@ class Scored:
     linkage: LinkageScores | None = None
     pairing: PermutationTest | None = None
     batches: BatchScores | None = None
+    control: Scores | SampleScores | None = None
 
 
 def score_attack(
@@ -93,8 +94,9 @@ def score_attack(
     Returns:
         The reconstructions and their scores.
     """
+    control = score_control(run, config, recovered, auxiliary)
     if forgotten is None:
-        return Scored(recovered.reconstruction)
+        return Scored(recovered.reconstruction, control=control)
     attackers = {
         name: score(run, config, f"scores-{name}", reconstruction, forgotten, auxiliary)
         for name, reconstruction in recovered.others.items()
@@ -106,7 +108,32 @@ def score_attack(
         attackers.get("undefended"),
         linkage,
         pairing_test(run, config, recovered.reconstruction, forgotten, auxiliary),
+        control=control,
     )
+
+
+def score_control(
+    run: Run, config: AttackingConfig, recovered: Recovered, auxiliary: SampleSet, *, batch: int = 1
+) -> Scores | SampleScores | None:
+    """Score the positive control with the samples that the attacker kept aside; the forgotten ones are not needed.
+
+    Args:
+        run: The run that stores the stage.
+        config: Scoring and seed.
+        recovered: The attackers' reconstructions.
+        auxiliary: The attacker's auxiliary samples.
+        batch: Number of reconstructed samples in a batch, which are paired with the originals by similarity.
+
+    Returns:
+        The scores, or None if no samples were kept aside.
+    """
+    control = recovered.control
+    if control is None:
+        return None
+    found = control.reconstruction
+    if batch > 1:
+        found = replace(found, images=in_order(found.images, control.samples.inputs, batch=batch))
+    return score(run, config, "scores-control", found, control.samples, auxiliary)
 
 
 def score_batches(
@@ -140,8 +167,9 @@ def score_batches(
         retained_scores = measure_images(
             run, config, "retained", found.retained, retained, batch=sizes.retained
         )
+    control = score_control(run, config, recovered, public, batch=batch)
     if forgotten is None:
-        return Scored(found, batches=BatchScores(retained=retained_scores))
+        return Scored(found, batches=BatchScores(retained=retained_scores), control=control)
     prior = measure_images(run, config, "prior", found.prior, forgotten, batch=batch)
     paired = {
         name: replace(reconstruction, images=in_order(reconstruction.images, forgotten.images, batch=batch))
@@ -157,6 +185,7 @@ def score_batches(
         batches=BatchScores(
             label_recovery(found.labels, forgotten.labels, batch=batch), retained_scores, prior
         ),
+        control=control,
     )
 
 
@@ -233,44 +262,6 @@ def measure_images(
         ),
         key=(paired, originals, scoring, config.seed),
     )
-
-
-def pairing_test(
-    run: Run,
-    config: AttackingConfig,
-    reconstruction: Reconstruction,
-    forgotten: SampleSet,
-    auxiliary: SampleSet,
-) -> PermutationTest:
-    """Run the stage `permutation-test`: test if reconstructions are closer to their originals than to shuffled ones.
-
-    Args:
-        run: The run that stores the stage.
-        config: Number of permutations (`scoring.bootstrap`) and seed.
-        reconstruction: The attack's reconstructions.
-        forgotten: The forgotten samples, in the same order.
-        auxiliary: The attacker's auxiliary samples.
-
-    Returns:
-        Mean errors and p-values of the permutation test.
-    """
-    permutations = config.scoring.bootstrap
-
-    def compute(_: object) -> PermutationTest:
-        generator = make_generator(config.seed, "permutation test")
-        if isinstance(forgotten, ImageSet):
-            return permutation_test(
-                reconstruction.images,
-                forgotten.images,
-                forgotten.labels,
-                permutations=permutations,
-                generator=generator,
-            )
-        errors = sample_errors(reconstruction.images, forgotten, auxiliary)
-        return shuffle_pairs(errors, forgotten.labels, permutations=permutations, generator=generator)
-
-    key = (reconstruction, forgotten, auxiliary, permutations, config.seed)
-    return run.stage("permutation-test", PermutationTest, compute, key=key)
 
 
 def score_links(

@@ -8,6 +8,7 @@ from palimpsest.config import AuditConfig, DefenseConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import apply_defenses
 from palimpsest.federation import Federation, Observation, Training, observe
+from palimpsest.pipeline.stages.control_server import attack_batches_aside, keep_batches_aside
 from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
@@ -41,7 +42,7 @@ def attack_as_server(
     """
     attack = config.attack.build()
 
-    def recover(defenses: Sequence[DefenseConfig], suffix: str = "") -> BatchReconstruction:
+    def recover(defenses: Sequence[DefenseConfig], suffix: str = "") -> Recovered:
         observation = run.stage(
             f"observation{suffix}",
             Observation,
@@ -57,16 +58,24 @@ def attack_as_server(
             key=(original, unlearned, retained, forgotten, config.observation, defenses, config.seed),
         )
         view = server_view(federation, config, observation, retained, forgotten)
+        view, aside = keep_batches_aside(view, attack.control_size, seed=config.seed)
+        key = (retained.labels, forgotten.labels, config.attack, config.seed)
         # The attack gets only the view: gradients, parameters, public images, and labels if it declares them.
-        return run.stage(
+        recovered = run.stage(
             f"reconstructions{suffix}",
             BatchReconstruction,
             lambda _: attack(view, generator=make_generator(config.seed, "attack")),
-            key=(observation, view.public, retained.labels, forgotten.labels, config.attack, config.seed),
+            key=(observation, view.public, *key),
         )
+        if suffix:
+            return Recovered(recovered)
+        control = attack_batches_aside(run, view, attack, aside, defenses, seed=config.seed, key=key)
+        return Recovered(recovered, control=control)
 
-    recovered = recover(config.defenses)
-    return Recovered(recovered, {"undefended": recover((), "-undefended")} if config.defenses else {})
+    main = recover(config.defenses)
+    if not config.defenses:
+        return main
+    return replace(main, others={"undefended": recover((), "-undefended").reconstruction})
 
 
 def deal_batches(federation: Federation, config: AuditConfig, request: Request) -> tuple[ImageSet, ImageSet]:
