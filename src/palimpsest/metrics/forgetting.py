@@ -11,13 +11,14 @@ class Behavior:
     """A model's accuracies and the membership inference attack on it.
 
     Args:
-        retained: Accuracy on the retained training samples, in [0, 1].
+        retained: Accuracy on the retained training samples, in [0, 1]; None if they are unknown.
         forgotten: Accuracy on the forgotten samples, in [0, 1]; ideally that of the retrained model.
-        test: Accuracy on the test split, in [0, 1]; higher is better.
+        test: Accuracy on the test split or, for a user's checkpoints, on the auxiliary samples, in [0, 1]; higher is
+            better.
         membership: Membership inference attack that separates the forgotten samples from samples never trained on.
     """
 
-    retained: float
+    retained: float | None
     forgotten: float
     test: float
     membership: Membership
@@ -46,17 +47,19 @@ class Distance:
 class Forgetting(Record):
     """Behavior of the original, the unlearned and the exactly retrained model.
 
+    A user's checkpoints have no retrained model, and no distance from it.
+
     Args:
         original: The model before unlearning.
         unlearned: The model after unlearning.
-        retrained: The model that was retrained exactly, without the forgotten samples.
-        distance: Distance of the unlearned model from the retrained one.
+        retrained: The model that was retrained exactly, without the forgotten samples; None if there is none.
+        distance: Distance of the unlearned model from the retrained one; None if there is none.
         others: Number of nonmembers in the membership test: samples of the forgotten classes that were never trained
             on.
     """
 
     original: Behavior
     unlearned: Behavior
-    retrained: Behavior
-    distance: Distance
+    retrained: Behavior | None
+    distance: Distance | None
     others: int

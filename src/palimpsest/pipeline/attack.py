@@ -17,6 +17,7 @@ from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import attack_as_auditor
+from palimpsest.pipeline.stages.own_models import study_own_models, study_own_proofs
 from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples, settle_weights
 from palimpsest.pipeline.stages.scoring import score_attack, score_links
 from palimpsest.pipeline.stages.verification import verify_proofs
@@ -95,10 +96,12 @@ def attack_proofs(
     clean = undefended_proofs(run, view, linkable, key=key) if config.defenses and linkable else None
     layers = artifacts.models.architecture if artifacts.models else None
     recovered = attack_as_auditor(run, config, view, clean, proofs, architecture=layers, key=key)
+    soundness = study_own_proofs(run, config, artifacts, view, key=key)
     # The forgotten samples are used from here on, after the last reconstruction.
     links = score_links(run, config, view, linkable, key=key) if linkable else None
     scored = score_attack(run, config, recovered, truth, artifacts.auxiliary, links)
-    return Outcome(config, artifacts, scored, artifacts.auxiliary, truth, verdicts)
+    forgetting = study_own_models(run, artifacts.models, truth, artifacts.auxiliary)
+    return Outcome(config, artifacts, scored, artifacts.auxiliary, truth, verdicts, soundness, forgetting)
 
 
 def undefended_proofs(

@@ -5,6 +5,7 @@ from pathlib import Path
 from palimpsest.artifacts import ArtifactsConfig, load_server_artifacts
 from palimpsest.attacks import BatchReconstruction, ServerAttack
 from palimpsest.pipeline.results.outcome import Outcome
+from palimpsest.pipeline.stages.own_models import study_own_models
 from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.pipeline.stages.scoring import score_batches
 from palimpsest.randomness import make_generator
@@ -45,4 +46,5 @@ def attack_gradients(run: Run, config: ArtifactsConfig, *, data_dir: Path | None
         retained=artifacts.retained,
         public=artifacts.public,
     )
-    return Outcome(config, artifacts, scored, artifacts.public, artifacts.forgotten)
+    forgetting = study_own_models(run, artifacts.models, artifacts.forgotten, artifacts.public)
+    return Outcome(config, artifacts, scored, artifacts.public, artifacts.forgotten, forgetting=forgetting)

@@ -227,10 +227,11 @@ def _accuracy(forgetting: Forgetting | None) -> list[str]:
     if forgetting is None:
         return []
     before, after = forgetting.original, forgetting.unlearned
+    others = "test images, which it never saw" if forgetting.retrained else "the auxiliary images"
     # Test accuracy is reported too, because a drop on forgotten images alone could also mean a worse model.
     return [
         f"The model classified {percent(before.forgotten)} of the forgotten images correctly before unlearning and "
-        f"{percent(after.forgotten)} afterwards. On test images, which it never saw, its accuracy was "
+        f"{percent(after.forgotten)} afterwards. On {others}, its accuracy was "
         f"{percent(before.test)} before and {percent(after.test)} afterwards."
     ]
 

@@ -39,6 +39,7 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         "verification": verdicts and _verification(verdicts),
         "soundness": soundness and _soundness(soundness),
         "undefended_baseline": scored.undefended and judge_undefended(scored.undefended),
+        "forgetting": outcome.forgetting,
         **_source(outcome),
     }
     if scored.scores is not None:
