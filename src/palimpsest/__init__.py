@@ -1,7 +1,7 @@
 """Palimpsest measures how much of the data that a federation has unlearned can still be read.
 
-The commands are functions: `audit`, `attack`, `prove`, `defend`, `verify`, `doctor`, `report`, `compare`, `runs`,
-`sweep`, `reproduce`, `purge`. Their results display in notebooks and convert to pandas. The other names are the
+The commands are functions: `audit`, `attack`, `prove`, `defend`, `verify`, `doctor`, `report`, `export`, `compare`,
+`runs`, `sweep`, `reproduce`, `purge`. Their results display in notebooks and convert to pandas. The other names are the
 building blocks of these functions.
 
 The names in `__all__` are public, and so are the names of submodules that docs/reference/python.md lists. They change
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from palimpsest.api.attack import attack, doctor
     from palimpsest.api.audit import audit, reproduce, sweep
     from palimpsest.api.examination import Examination
+    from palimpsest.api.export import export
     from palimpsest.api.proofs import defend, prove, verify
     from palimpsest.api.reports import compare, report, runs
     from palimpsest.api.reproduction import Reproduction
@@ -77,6 +78,7 @@ __all__ = [
     "compare",
     "defend",
     "doctor",
+    "export",
     "fit_projection",
     "gradient_differences",
     "load_images",
@@ -98,6 +100,7 @@ __all__ = [
 _NAMES = {
     "palimpsest.api.attack": ("attack", "doctor"),
     "palimpsest.api.examination": ("Examination",),
+    "palimpsest.api.export": ("export",),
     "palimpsest.api.reports": ("compare", "report", "runs"),
     "palimpsest.api.audit": ("audit", "reproduce", "sweep"),
     "palimpsest.api.proofs": ("defend", "prove", "verify"),

@@ -24,7 +24,7 @@ def report(
 
     Args:
         run: The run folder.
-        redact: Leave out every image and every row about a single sample.
+        redact: Leave out every image, every row about a single sample, and every path, address and file name.
         pictures: Also write the gallery, training history and distributions as PNG and SVG files for papers, to the
             folder `pictures` next to the page.
         out: The file to write. If omitted, `report.html` in the run folder, or `report-redacted.html` if redacted.
@@ -33,7 +33,7 @@ def report(
         Path of the page. Unless redacted, it contains the forgotten images: keep it private.
 
     Raises:
-        RunError: The run is unfinished, purged or damaged, or redaction would leave nothing of the page.
+        RunError: The run is unfinished, purged or damaged.
 
     Example:
         >>> import palimpsest
@@ -64,7 +64,8 @@ def compare(
 
     Args:
         runs: Run folders, or folders that contain them.
-        out: A folder to write `comparison.html`, `.md`, `.csv` and `.json` to. If omitted, nothing is written.
+        out: A folder to write `comparison.html`, `.md`, `.csv` and `.json` to, and `comparison-samples.html` if runs
+            reconstructed the same images: keep that page private. If omitted, nothing is written.
         title: The page's heading.
         pictures: Also write a figure of each score as PNG and SVG files for papers; requires `out`.
 
@@ -72,7 +73,7 @@ def compare(
         The runs, with their configurations and scores.
 
     Raises:
-        RunError: No runs are found, or a run is damaged.
+        RunError: A folder holds no run, or a run is damaged.
         ConfigurationError: `pictures` is set without `out`.
 
     Example:
@@ -83,10 +84,14 @@ def compare(
         ...
         palimpsest.errors.RunError: There is no run in runs/missing. Pass run folders, or folders that contain them.
     """
-    folders = [folder for place in runs for folder in find_runs(Path(place))]
-    if not folders:
-        places = ", ".join(map(str, runs)) or "an empty list"
-        raise RunError(f"There is no run in {places}. Pass run folders, or folders that contain them.")
+    found = {str(place): list(find_runs(Path(place))) for place in runs}
+    without = ", ".join(place for place, folders in found.items() if not folders)
+    if without or not found:
+        raise RunError(
+            f"There is no run in {without or 'an empty list'}. Pass run folders, or folders that contain them."
+        )
+    # A run may be named itself and lie in a folder that is named too.
+    folders = list({folder.resolve(): folder for place in found.values() for folder in place}.values())
     if pictures and out is None:
         raise ConfigurationError("Pictures are written next to the page. Set out to a folder.")
     comparison = Comparison.read(folders)

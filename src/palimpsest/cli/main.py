@@ -17,6 +17,7 @@ from palimpsest.cli.brief_help import EVERYTHING, BriefHelp, wants_everything
 from palimpsest.cli.compare import compare
 from palimpsest.cli.defend import defend
 from palimpsest.cli.doctor import doctor
+from palimpsest.cli.export import export
 from palimpsest.cli.overrides import override_model, with_flags
 from palimpsest.cli.presets import presets
 from palimpsest.cli.prove import prove
@@ -33,7 +34,21 @@ from palimpsest.errors import PalimpsestError
 from palimpsest.progress import LOGGER
 from palimpsest.system.memory import keep_freed_memory
 
-_COMMANDS = (audit, attack, prove, defend, verify, doctor, report, runs, compare, sweep, presets, purge)
+_COMMANDS = (
+    audit,
+    attack,
+    prove,
+    defend,
+    verify,
+    doctor,
+    report,
+    export,
+    runs,
+    compare,
+    sweep,
+    presets,
+    purge,
+)
 _EPILOGUE = (
     "Help lists the flags of the selected components. To see those of another component, name it, as in --attack.name "
     f"igf-plus --help. {EVERYTHING} lists all flags with their full texts. To turn a switch off, write no- before its "

@@ -27,6 +27,7 @@ class ComparedRun:
         seconds: Total running time of its stages, in seconds.
         finished: Whether the run is complete.
         chances: Expected scores of a random guess, for the scores that have one.
+        verdict: The verdict on the run; empty if it has none.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class ComparedRun:
     seconds: float
     finished: bool
     chances: dict[str, float] = field(default_factory=dict[str, float])
+    verdict: str = ""
 
 
 def read_run(folder: Path) -> ComparedRun:
@@ -70,6 +72,7 @@ def read_run(folder: Path) -> ComparedRun:
         seconds=seconds,
         finished=metrics is not None,
         chances={name: reading.chance for name, reading in found.items() if reading.chance is not None},
+        verdict=metrics.verdict.grade.value if metrics and metrics.verdict else "",
     )
 
 

@@ -39,8 +39,8 @@ def baseline_label(name: str) -> str:
 def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
     """Return label, value and remark of each key figure."""
     metrics, found = report.metrics, verdict.identification
-    assert found is not None, "this page has scored images"
-    mean_image = metrics.baselines["mean_image"]
+    assert found is not None, "this page has scored samples"
+    usual = "mean_image" if "mean_image" in metrics.baselines else "typical"
     verification, federation = metrics.verification, metrics.federation
     result = [
         (
@@ -55,7 +55,8 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
         if reading is not None:
             unit = f"\N{NO-BREAK SPACE}{SCORES[name].unit}" if SCORES[name].unit else ""
             closer = "lower" if SCORES[name].better == "low" else "higher"
-            remark = f"{closer} is closer; mean image {number(mean_image.score(name))}{unit}"
+            constant = baseline_label(usual).lower()
+            remark = f"{closer} is closer; {constant} {number(metrics.baselines[usual].score(name))}{unit}"
             result.append((SCORES[name].label, number(reading.value) + unit, remark))
     if verification:
         accepted, total = verification.accepted, verification.count
