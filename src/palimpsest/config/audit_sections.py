@@ -215,6 +215,9 @@ class AttackConfig(Section):
 
     name: str = "igf"
     """Name of the attack."""
+    control_size: NonNegativeInt = 64
+    """Auxiliary samples that are kept aside from the attack, for the positive control. At most a tenth of the auxiliary
+    samples are; 0 runs no control, and the attack gets all samples."""
 
     def build(self) -> Any:
         """Build the attack that `name` names, with its settings."""

@@ -18,6 +18,7 @@ from palimpsest.metrics.membership import FALSE_POSITIVE_RATE, Membership, membe
 from palimpsest.metrics.metric import CrossCorrelation, MeanAbsoluteError, Metric
 from palimpsest.metrics.perceptual import lpips
 from palimpsest.metrics.permutation_test import PermutationTest, permutation_test, shuffle_pairs
+from palimpsest.metrics.positive_control import judge_control
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
 from palimpsest.metrics.schema import Metrics, Reading
 from palimpsest.metrics.schema_parts import (
@@ -42,6 +43,7 @@ from palimpsest.metrics.schema_verdict import (
 from palimpsest.metrics.soundness import separation
 from palimpsest.metrics.undefended_baseline import UndefendedBaseline, judge_undefended
 from palimpsest.metrics.vectors import SampleScores, evaluate_samples, sample_errors
+from palimpsest.metrics.verdict import leak_level, reach_verdict
 
 __all__ = [
     "FALSE_POSITIVE_RATE",
@@ -85,8 +87,10 @@ __all__ = [
     "evaluate",
     "evaluate_samples",
     "in_order",
+    "judge_control",
     "judge_undefended",
     "label_recovery",
+    "leak_level",
     "lpips",
     "mean_image",
     "mean_squared_errors",
@@ -95,6 +99,7 @@ __all__ = [
     "nearest_images",
     "permutation_test",
     "psnr",
+    "reach_verdict",
     "right_ranks",
     "sample_errors",
     "score_linkage",

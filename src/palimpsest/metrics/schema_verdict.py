@@ -67,6 +67,8 @@ class MemberMetrics(Part):
     """Whether the scores, images and control of the run are those of this attack, because it recovers the most."""
     not_run: str = ""
     """Reason why the attack was not run or gave no result; empty if it ran."""
+    out_of_time: bool = False
+    """Whether it was not run because its estimated time exceeded what was left of the time budget."""
     seconds: float | None = None
     """Wall-clock time of its stages in seconds."""
     estimated_seconds: float | None = None

@@ -6,7 +6,7 @@ An attack that fails without the defense as well is no evidence for the defense.
 from dataclasses import dataclass
 
 from palimpsest.metrics.evaluate import Scores
-from palimpsest.metrics.rates import binomial_interval
+from palimpsest.metrics.positive_control import judge_control
 from palimpsest.metrics.vectors import SampleScores
 
 
@@ -42,24 +42,12 @@ def judge_undefended(undefended: Scores | SampleScores) -> UndefendedBaseline:
     Returns:
         Its identification rate and error next to their baselines, and whether it passed.
     """
-    scores, chance = undefended.reconstruction(), undefended.chance()["identification_top1"]
-    count, identified = int(scores["count"] or 0), float(scores["identification_top1"] or 0.0)
-    interval = binomial_interval(round(identified * count), count)
-    error, highest, typical = _errors(undefended)
+    judged = judge_control(undefended)
     return UndefendedBaseline(
-        identified, interval, chance, error, typical, passed=interval[0] > chance or highest < typical
+        judged.identified,
+        judged.interval,
+        judged.chance,
+        judged.mse,
+        judged.mean_image,
+        passed=judged.passed,
     )
-
-
-def _errors(undefended: Scores | SampleScores) -> tuple[float, float, float]:
-    """Return the attack's error, the upper end of its interval, and the error of the constant baseline."""
-    scores, baselines, intervals = (
-        undefended.reconstruction(),
-        undefended.baselines,
-        undefended.intervals,
-    )
-    if "token_accuracy" in scores:
-        right, typical = scores["token_accuracy"], baselines["typical"]["token_accuracy"]
-        return 1 - float(right or 0.0), 1 - intervals["token_accuracy"][0], 1 - float(typical or 0.0)
-    typical = baselines["mean_image" if "mean_image" in baselines else "typical"]["mse"]
-    return float(scores["mse"] or 0.0), intervals["mse"][1], float(typical or 0.0)

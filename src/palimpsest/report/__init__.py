@@ -5,7 +5,7 @@ from palimpsest.report.inputs import ReportInput
 from palimpsest.report.page import load_page, render_page, write_page
 from palimpsest.report.render import render_report
 from palimpsest.report.scores import number
-from palimpsest.report.summary import Risk, Summary, risk_of, summarize
+from palimpsest.report.summary import Risk, Summary, summarize
 from palimpsest.report.verdict import Level, Verdict, judge
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "order",
     "render_page",
     "render_report",
-    "risk_of",
     "sorting_score",
     "summarize",
     "write_page",

@@ -10,14 +10,14 @@ _FEW = 50
 _SOUND = 0.9
 
 
-def next_steps(page: ReportInput, *, damaged: bool) -> tuple[str, ...]:
+def next_steps(page: ReportInput, grade: Grade, *, damaged: bool) -> tuple[str, ...]:
     """Return the three most urgent steps, the most urgent one first.
 
     Args:
         page: The contents of the page.
+        grade: The verdict on the run.
         damaged: Whether unlearning damaged the model.
     """
-    grade = page.metrics.verdict.grade if page.metrics.verdict else Grade.INCONCLUSIVE
     steps = [*_on_sharing(page, grade)]
     if damaged:
         steps.append(

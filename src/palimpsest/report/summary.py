@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from palimpsest.metrics import Grade, Metrics
+from palimpsest.metrics import Grade, reach_verdict
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.limits import damage, untested
 from palimpsest.report.next_steps import next_steps
@@ -27,12 +27,13 @@ RULES = {
 }
 """The rule by which each grade is given."""
 
-_RISKS = {
+RISKS = {
     Grade.LEAKS: Risk.HIGH,
     Grade.LEAKS_TO_CANDIDATE_HOLDERS: Risk.MEDIUM,
     Grade.NO_LEAK_FOUND: Risk.LOW,
     Grade.INCONCLUSIVE: Risk.UNKNOWN,
 }
+"""The risk of each verdict."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +61,16 @@ def summarize(page: ReportInput) -> Summary:
     Args:
         page: The contents of the page.
     """
-    risk = risk_of(page.metrics)
+    grade = (page.metrics.verdict or reach_verdict(page.metrics)).grade
+    risk = RISKS[grade]
     warning = damage(page.metrics)
     return Summary(
         risk=risk,
         sentences=_sentences(page, risk),
-        steps=next_steps(page, damaged=bool(warning)),
+        steps=next_steps(page, grade, damaged=bool(warning)),
         damage=warning,
         untested=tuple(untested(page)),
     )
-
-
-def risk_of(metrics: Metrics) -> Risk:
-    """Return the risk grade of a run; a run without a verdict is unknown."""
-    return Risk.UNKNOWN if metrics.verdict is None else _RISKS[metrics.verdict.grade]
 
 
 def _sentences(page: ReportInput, risk: Risk) -> tuple[str, str]:

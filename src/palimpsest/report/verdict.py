@@ -1,12 +1,19 @@
 """The verdict on a run in plain words, which never calls a failed attack protection."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from torch import Tensor
 
-from palimpsest.metrics import Forgetting, Metrics, VerificationMetrics, binomial_interval
+from palimpsest.metrics import (
+    Forgetting,
+    Grade,
+    Metrics,
+    VerificationMetrics,
+    binomial_interval,
+    reach_verdict,
+)
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import count, number, percent
 from palimpsest.report.worth import baseline_failed, worth_findings
@@ -37,6 +44,14 @@ _HEADLINES = {
     ),
     Level.NOT_RECOVERED: "This attack did not recover the forgotten images. That is no proof of safety.",
 }
+
+TITLES = {
+    Grade.LEAKS: "Leaks.",
+    Grade.LEAKS_TO_CANDIDATE_HOLDERS: "Leaks only to an attacker who holds candidates.",
+    Grade.NO_LEAK_FOUND: "No leak found by attacks that work here.",
+    Grade.INCONCLUSIVE: "Inconclusive.",
+}
+"""The four verdicts as sentences."""
 
 BASELINE_FAILED = "This attack also fails without the defense, so this run says nothing about the defense."
 
@@ -73,6 +88,7 @@ class Identification:
 class Verdict:
     """The conclusions about a run, from the most important sentence to the least."""
 
+    grade: Grade
     level: Level
     headline: str
     findings: tuple[str, ...]
@@ -99,9 +115,23 @@ def judge(page: ReportInput) -> Verdict:
         Level, headline and findings.
     """
     if page.metrics.reconstruction is None:
-        return _unscored(page)
-    if page.originals is None:
-        return judge_samples(page.metrics, page.kind)
+        found = _unscored(page)
+    elif page.originals is None:
+        found = judge_samples(page.metrics, page.kind)
+    else:
+        found = _judge_images(page)
+    # A page of an earlier version has no verdict.
+    reached = page.metrics.verdict or reach_verdict(page.metrics)
+    return replace(
+        found,
+        grade=reached.grade,
+        headline=f"{TITLES[reached.grade]} {found.headline}",
+        findings=(*reached.reasons, *found.findings),
+    )
+
+
+def _judge_images(page: ReportInput) -> Verdict:
+    """Draw conclusions from the metrics of an attack on images."""
     metrics = page.metrics
     _, labels = page.truth
     identification = identify(metrics, classes=int(labels.unique().numel()))
@@ -120,7 +150,7 @@ def judge(page: ReportInput) -> Verdict:
     headline = _HEADLINES[level]
     if level is Level.NOT_RECOVERED and baseline_failed(metrics):
         headline = BASELINE_FAILED
-    return Verdict(level, headline, tuple(findings), identification)
+    return Verdict(Grade.INCONCLUSIVE, level, headline, tuple(findings), identification)
 
 
 def _unscored(page: ReportInput) -> Verdict:
@@ -128,13 +158,13 @@ def _unscored(page: ReportInput) -> Verdict:
     verification = page.metrics.verification
     if verification is None:
         headline = f"{total} forgotten samples were reconstructed from gradients. {_NOT_SCORED}"
-        return Verdict(Level.NOT_SCORED, headline, ())
+        return Verdict(Grade.INCONCLUSIVE, Level.NOT_SCORED, headline, ())
     accepted = (
         f"The verifier accepted {count(verification.accepted)} of them (norm at most tau = "
         f"{number(verification.tau)})."
     )
     headline = f"{total} proofs were turned into {page.kind}. {_NOT_SCORED}"
-    return Verdict(Level.NOT_SCORED, headline, (accepted,))
+    return Verdict(Grade.INCONCLUSIVE, Level.NOT_SCORED, headline, (accepted,))
 
 
 def identify(metrics: Metrics, *, classes: int) -> Identification:
@@ -293,4 +323,4 @@ def judge_samples(metrics: Metrics, kind: str) -> Verdict:
         sentence.replace("the mean image", "a constant answer").replace("image", "sample")
         for sentence in worth_findings(metrics)
     )
-    return Verdict(level, headline, tuple(findings), identification)
+    return Verdict(Grade.INCONCLUSIVE, level, headline, tuple(findings), identification)

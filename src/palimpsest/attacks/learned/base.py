@@ -52,7 +52,10 @@ class LearnedInversion(Attack):
     vgg_weights: Path | None = None
     """A safetensors file with VGG-16's first four convolutions. If omitted, torchvision's weights are used."""
     epochs: PositiveInt = 100
-    """Training epochs: passes over the queries."""
+    """Maximum number of training epochs, which are passes over the queries."""
+    patience: PositiveInt | None = 20
+    """Epochs without a smaller error on the validation images after which the training stops; the weights of the best
+    epoch are kept. None trains all epochs and keeps the last weights, as in the paper."""
     batch_size: Annotated[int, Field(ge=2)] = 256
     """Images in a training step (256 in the paper)."""
     learning_rate: PositiveFloat = 1e-4
@@ -288,6 +291,7 @@ class LearnedInversion(Attack):
             perceptual_batch=self.perceptual_batch,
             precision=self.precision,
             device=device,
+            patience=self.patience,
         )
 
     def _split(self, queries: Queries, images: int, generator: Generator) -> tuple[Tensor, Tensor]:

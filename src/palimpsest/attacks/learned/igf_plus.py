@@ -84,7 +84,7 @@ class IGFPlus(LearnedInversion):
     perceptual_batch: PositiveInt | None = 32
     """Images of each step on which the perceptual distance is measured, to estimate Eq. 8. If omitted, all images."""
     epochs: PositiveInt = 4
-    """Training epochs: passes over the queries."""
+    """Maximum number of training epochs, which are passes over the queries."""
     batch_size: Annotated[int, Field(ge=2)] = 128
     """Images in a training step."""
     learning_rate: PositiveFloat = 2e-3

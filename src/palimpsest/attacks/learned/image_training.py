@@ -62,6 +62,7 @@ class TrainingPlan:
         perceptual_batch: Images of each step on which the perceptual distance is measured. None means all images.
         precision: Number format of matrix products and convolutions; "auto" is bfloat16 if the hardware supports it.
         device: "cpu" or "cuda".
+        patience: See `Training`.
     """
 
     epochs: int
@@ -72,6 +73,7 @@ class TrainingPlan:
     perceptual_batch: int | None
     precision: Precision
     device: str
+    patience: int | None = None
 
 
 def train_inverter(
@@ -90,7 +92,7 @@ def train_inverter(
     Args:
         inverter: Network from features to images. It is left in eval mode.
         training_pairs: Returns the pairs of an epoch, counted from 0; their number is the same in each epoch.
-        validation: Pairs held out from training, whose error is recorded in the history. May be empty.
+        validation: Pairs held out from training; see `train`. May be empty.
         perceptual: VGG's features, or None if beta is 0.
         plan: Settings of the training.
         generator: Draws the order of the pairs and seeds dropout.
@@ -98,7 +100,8 @@ def train_inverter(
         on_epoch: Callback that receives the values of each epoch. If omitted, the progress line shows them.
 
     Returns:
-        The history, with one value per epoch: `training_loss` and, if `validation` is not empty, `validation_mse`.
+        The history, with one value per trained epoch: `training_loss` and, if `validation` is not empty,
+        `validation_mse`.
 
     Raises:
         DivergenceError: The loss is not finite.
@@ -117,6 +120,7 @@ def train_inverter(
         errors=lambda images, targets: (images - targets).square().flatten(1).mean(1),
         remedy=f"lower attack.learning_rate (now {plan.learning_rate})",
         names=("training_loss", "validation_mse"),
+        patience=plan.patience,
     )
     with global_seed(fork(generator) + fabric.global_rank):
         return train(

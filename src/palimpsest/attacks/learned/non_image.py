@@ -72,6 +72,10 @@ class VectorPairs:
         """Return the number m of pairs."""
         return len(self.features)
 
+    def rows(self, rows: slice) -> "VectorPairs":
+        """Select consecutive pairs."""
+        return VectorPairs(self.features[rows], self.targets[rows])
+
     def batches(self, size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield features `[b, k]` and targets `[b, j]`; see `TrainingPairs.batches`."""
         for rows in order.split(size):
@@ -125,7 +129,12 @@ class VectorInversion(Attack):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the hidden units that are dropped in each training step."""
     epochs: PositiveInt = 60
-    """Training epochs: passes over the queries."""
+    """Maximum number of training epochs, which are passes over the queries."""
+    patience: PositiveInt | None = 10
+    """Epochs without a smaller error on the validation samples after which the training stops; the weights of the best
+    epoch are kept. None trains all epochs and keeps the last weights."""
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of the auxiliary samples that are held out for validation; the network is not trained on them."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Samples in a training step."""
     learning_rate: PositiveFloat = 2e-3
@@ -177,10 +186,11 @@ class VectorInversion(Attack):
         Raises:
             DivergenceError: The training loss is not finite.
         """
-        samples = self._queries(view, generator)
+        samples, held_out = self._queries(view, generator)
         answers = _query(view, samples)
+        training = slice(len(samples) - held_out)
         reduction = fit_reduction(
-            answers,
+            answers[training],
             reduction="svd",
             normalize=True,
             explained_variance=self.explained_variance,
@@ -188,13 +198,15 @@ class VectorInversion(Attack):
             memory_budget=view.memory_budget // 2,
             generator=generator,
         )
-        features = reduction.transform(answers)
-        inputs, targets = Scale.of(features), self.targets(samples)
-        outputs = Scale.of(targets)
+        features, targets = reduction.transform(answers), self.targets(samples)
+        inputs, outputs = Scale.of(features[training]), Scale.of(targets[training])
         pairs = VectorPairs(inputs.standardize(features), outputs.standardize(targets))
+        validation = pairs.rows(slice(len(samples) - held_out, len(samples)))
+        pairs = pairs.rows(training)
 
         def query_again() -> VectorPairs:
-            return replace(pairs, features=inputs.standardize(reduction.transform(_query(view, samples))))
+            renewed = reduction.transform(_query(view, samples))[training]
+            return replace(pairs, features=inputs.standardize(renewed))
 
         refreshes = self.refreshes if view.stochastic_oracle else 1
         with global_seed(fork(generator)):
@@ -204,6 +216,7 @@ class VectorInversion(Attack):
         history = self._train(
             inverter,
             refreshed_pairs(pairs, query_again, refreshes=refreshes, epochs=self.epochs),
+            validation,
             view.device,
             generator,
         )
@@ -219,22 +232,33 @@ class VectorInversion(Attack):
         }
         return Reconstruction(self.decode(reconstructed, view.auxiliary), history, facts)
 
-    def _queries(self, view: AuditorView[Any], generator: Generator) -> Any:
-        """Return the auxiliary samples, followed by as many mixtures as the oracle's limit allows."""
-        samples, limit = view.auxiliary, view.remaining_queries
+    def _queries(self, view: AuditorView[Any], generator: Generator) -> tuple[Any, int]:
+        """Return the training samples, as many mixtures of them as the oracle's limit allows, and the held-out samples.
+
+        The second value is the number of held-out samples, which come last.
+        """
+        auxiliary, limit = view.auxiliary, view.remaining_queries
+        held_out = int(len(auxiliary) * self.validation)
+        order = (
+            torch.randperm(len(auxiliary), generator=generator) if held_out else torch.arange(len(auxiliary))
+        )
+        samples = auxiliary.subset(order[held_out:])
         per_sample = self.queries if limit is None else min(self.queries, 1 + limit // len(samples))
         parts = [samples.inputs]
         for _ in range(1, per_sample):
             others = _of_same_class(samples.labels, generator)
             parts.append(self.mix(samples.inputs, samples.inputs[others], generator))
+        last = auxiliary.subset(order[:held_out])
+        labels = torch.cat([samples.labels.repeat(per_sample), last.labels])
         return replace(
-            samples, **{samples.field: torch.cat(parts), "labels": samples.labels.repeat(len(parts))}
-        )
+            samples, **{samples.field: torch.cat([*parts, last.inputs]), "labels": labels}
+        ), held_out
 
     def _train(
         self,
         inverter: VectorInverter,
         training_pairs: Callable[[int], VectorPairs],
+        validation: VectorPairs,
         device: str,
         generator: Generator,
     ) -> History:
@@ -254,10 +278,11 @@ class VectorInversion(Attack):
             errors=lambda outputs, targets: (outputs - targets).square().mean(1),
             remedy=f"lower attack.learning_rate (now {self.learning_rate})",
             names=("training_loss", "validation_mse"),
+            patience=self.patience,
         )
         fabric = make_fabric("float32", device)
         with global_seed(fork(generator)):
-            return train(inverter, training_pairs, None, training, generator=generator, fabric=fabric)
+            return train(inverter, training_pairs, validation, training, generator=generator, fabric=fabric)
 
 
 def _of_same_class(labels: Tensor, generator: Generator) -> Tensor:

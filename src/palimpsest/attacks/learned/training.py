@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
@@ -77,6 +77,8 @@ class Training:
             recorded.
         remedy: Advice to the user if the loss is not finite, as the end of a sentence.
         names: Keys of the training loss and of the validation error in the history.
+        patience: Number of epochs without a smaller validation error after which the training stops; the weights of the
+            best epoch are kept. None trains all epochs and keeps the last weights.
     """
 
     description: str
@@ -90,6 +92,7 @@ class Training:
     errors: Callable[[Tensor, Tensor], Tensor]
     remedy: str
     names: tuple[str, str]
+    patience: int | None = None
 
 
 def train(
@@ -109,16 +112,17 @@ def train(
     Args:
         network: Network from inputs to outputs.
         training_pairs: Returns the pairs of an epoch, counted from 0; their number is the same in each epoch.
-        validation: Pairs held out from training. Their error is recorded after each epoch and has no effect on the
-            training. If None or empty, the history has no validation error.
+        validation: Pairs held out from training. Their error is recorded after each epoch, and decides with
+            `training.patience` when to stop and which weights to keep. If None or empty, all epochs are trained, and
+            the history has no validation error.
         training: Loss, optimizer, and schedule.
         generator: Draws the order of the pairs, once per epoch.
         fabric: Device and number format. Several processes share the rows of each step.
         on_epoch: Callback that receives the values of each epoch. If omitted, the progress line shows them.
 
     Returns:
-        The history, with one value per epoch for each of `training.names`; the validation error only if there are
-        validation pairs.
+        The history, with one value per trained epoch for each of `training.names`; the validation error only if there
+        are validation pairs.
 
     Raises:
         DivergenceError: The loss of a step is not finite.
@@ -126,6 +130,7 @@ def train(
     module, optimizer = fabric.setup(use_channels_last(network), training.optimizer)
     loss_name, validation_name = training.names
     history: History = {loss_name: []}
+    best = _BestWeights()
     with progress_line(f"train {training.description}", training.epochs) as line:
         for epoch in range(training.epochs):
             pairs = training_pairs(epoch)
@@ -138,9 +143,30 @@ def train(
                 error = _validation_error(module, validation, training, fabric)
                 history.setdefault(validation_name, []).append(error)
                 values["validation MSE"] = error
+                if training.patience is not None:
+                    best.update(error, epoch, network)
             on_epoch(values) if on_epoch else line.advance(values=values)
+            if training.patience is not None and best.weights and epoch - best.epoch >= training.patience:
+                break
+    if best.weights:
+        network.load_state_dict(best.weights)
     network.eval()
     return history
+
+
+@dataclass
+class _BestWeights:
+    """Weights of the epoch with the smallest validation error so far."""
+
+    epoch: int = -1
+    error: float = math.inf
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def update(self, error: float, epoch: int, network: nn.Module) -> None:
+        """Copy the weights if the error is the smallest so far."""
+        if error < self.error:
+            self.epoch, self.error = epoch, error
+            self.weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
 @contextmanager
@@ -244,7 +270,13 @@ def _validation_error(module: nn.Module, pairs: TrainingPairs, training: Trainin
             training.errors(module(fabric.to_device(inputs)), fabric.to_device(targets))
             for inputs, targets in pairs.batches(_VALIDATION_BATCH, torch.arange(len(pairs)))
         ]
-    return float(torch.cat(errors).mean())
+    mean = float(torch.cat(errors).mean())
+    if fabric.world_size == 1:
+        return mean
+    # All processes use the same mean, so that they stop after the same epoch.
+    reduced = fabric.all_reduce(torch.tensor(mean, device=fabric.device))
+    assert isinstance(reduced, Tensor), "the mean of tensors is a tensor"
+    return float(reduced)
 
 
 def _check_finite(loss: float, step: int, epoch: int, training: Training) -> None:

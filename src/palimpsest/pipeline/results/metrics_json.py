@@ -10,7 +10,10 @@ from palimpsest.metrics import (
     Metrics,
     SampleScores,
     Scores,
+    TrainingMetrics,
+    judge_control,
     judge_undefended,
+    reach_verdict,
 )
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.rates import excluded_replies, outcome_rates
@@ -38,6 +41,8 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         "permutation_test": scored.pairing,
         "verification": verdicts and _verification(verdicts),
         "soundness": soundness and _soundness(soundness),
+        "positive_control": scored.control and judge_control(scored.control),
+        "training": training_metrics(outcome),
         "undefended_baseline": scored.undefended and judge_undefended(scored.undefended),
         "forgetting": outcome.forgetting,
         **_source(outcome),
@@ -52,7 +57,33 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         parts["label_accuracy"] = scored.batches.label_accuracy
         parts["retained"] = _part(scored.batches.retained)
         parts["prior"] = _part(scored.batches.prior)
-    return Metrics(**{name: part for name, part in parts.items() if part is not None})
+    metrics = Metrics(**{name: part for name, part in parts.items() if part is not None})
+    return metrics.model_copy(update={"verdict": reach_verdict(metrics)})
+
+
+def training_metrics(outcome: Outcome) -> TrainingMetrics | None:
+    """Summarize the training of a learned attack's first network.
+
+    Args:
+        outcome: The results of all stages.
+
+    Returns:
+        The summary, or None if the attack trains no network.
+    """
+    history = outcome.scored.reconstruction.history
+    losses, errors = history.get("training_loss", []), history.get("validation_mse", [])
+    if not losses:
+        return None
+    best = len(losses)
+    if errors and getattr(outcome.config.attack.build(), "patience", None) is not None:
+        best = min(range(len(errors)), key=errors.__getitem__) + 1
+    return TrainingMetrics(
+        epochs=len(losses),
+        best_epoch=best,
+        first_loss=losses[0],
+        last_loss=losses[-1],
+        validation_mse=errors[best - 1] if errors else None,
+    )
 
 
 def _source(outcome: Outcome) -> dict[str, Any]:

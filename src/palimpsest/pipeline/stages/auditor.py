@@ -20,10 +20,13 @@ from palimpsest.attacks import (
 from palimpsest.config import AttackingConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.oracles import DefendedOracle
+from palimpsest.pipeline.stages.control import Control, control_proofs, keep_aside
 from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.proofs import Proofs
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
+
+_CONTROL = "control"
 
 
 def attack_as_auditor(
@@ -36,7 +39,9 @@ def attack_as_auditor(
     architecture: nn.Module | None,
     key: Sequence[object],
 ) -> Recovered:
-    """Attack the proofs. If there are defenses, attack them with and without knowledge of the defenses.
+    """Attack the proofs, and proofs of samples that the attacker keeps aside from the attack's training.
+
+    If there are defenses, attack the proofs with and without knowledge of the defenses.
 
     Args:
         run: The run that stores the stages.
@@ -49,23 +54,38 @@ def attack_as_auditor(
         key: Everything that the oracle's answers depend on.
 
     Returns:
-        The reconstructions of each attacker.
+        The reconstructions of each attacker, and the positive control.
     """
     attack = config.attack.build()
+    view, aside = keep_aside(view, config.attack.control_size, seed=config.seed)
     view = attacker_view(attack, view, architecture=architecture)
+    answers_key = (*key, config.seed, view.device)
     key = (*key, view.auxiliary, config.attack, config.seed, view.device)
-    issued_only = {"": issued}
     if not config.defenses:
-        return Recovered(_reconstruct(run, config, view, issued_only, key)[""])
+        control = {_CONTROL: control_proofs(run, view.oracle, aside, key=answers_key)} if aside else {}
+        return _with_control(_reconstruct(run, config, view, {"": issued} | control, key), {}, aside)
     oracle = defended_oracle(config, view, "attack")
+    control = {}
+    if aside:
+        imitation = defended_oracle(config, view, "positive control")
+        control[_CONTROL] = control_proofs(run, imitation, aside, key=(*answers_key, config.defenses))
     adaptive_view = replace(view, oracle=oracle, stochastic_oracle=oracle.stochastic)
-    adaptive = _reconstruct(run, config, adaptive_view, issued_only, (*key, config.defenses), adaptive=True)
+    adaptive = _reconstruct(
+        run, config, adaptive_view, {"": issued} | control, (*key, config.defenses), adaptive=True
+    )
     targets = {}
     if view.oracle.dimension == issued.vectors.shape[1]:
         targets["non-adaptive"] = issued
     if clean is not None:
         targets["undefended"] = clean
-    return Recovered(adaptive[""], _reconstruct(run, config, view, targets, key) if targets else {})
+    others = _reconstruct(run, config, view, targets, key) if targets else {}
+    return _with_control(adaptive, others, aside)
+
+
+def _with_control(
+    main: Mapping[str, Reconstruction], others: Mapping[str, Reconstruction], aside: SampleSet | None
+) -> Recovered:
+    return Recovered(main[""], others, Control(aside, main[_CONTROL]) if aside else None)
 
 
 def link_candidates(

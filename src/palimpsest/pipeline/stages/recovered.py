@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from palimpsest.attacks import Reconstruction
+from palimpsest.pipeline.stages.control import Control
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,9 @@ class Recovered:
         others: Reconstructions of other attackers by name, if there are defenses. `non-adaptive` has trained on
             undefended answers; it is absent if the defenses change the length of a proof. `undefended` is the same
             attack on the proofs or gradients before the defenses.
+        control: Positive control of the main attacker; None if too few samples could be kept aside.
     """
 
     reconstruction: Reconstruction
     others: Mapping[str, Reconstruction] = field(default_factory=dict)
+    control: Control | None = None

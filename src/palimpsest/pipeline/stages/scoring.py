@@ -61,6 +61,8 @@ class Scored:
         pairing: The permutation test; None if reconstructions were paired with originals by similarity, or without the
             forgotten samples.
         batches: Scores that only attacks on batches have; None otherwise.
+        control: Scores of the attack on the samples that were kept aside for the positive control; None if there are
+            none.
     """
 
     reconstruction: Reconstruction
@@ -70,6 +72,7 @@ class Scored:
     linkage: LinkageScores | None = None
     pairing: PermutationTest | None = None
     batches: BatchScores | None = None
+    control: Scores | SampleScores | None = None
 
 
 def score_attack(
@@ -93,8 +96,9 @@ def score_attack(
     Returns:
         The reconstructions and their scores.
     """
+    control = score_control(run, config, recovered, auxiliary)
     if forgotten is None:
-        return Scored(recovered.reconstruction)
+        return Scored(recovered.reconstruction, control=control)
     attackers = {
         name: score(run, config, f"scores-{name}", reconstruction, forgotten, auxiliary)
         for name, reconstruction in recovered.others.items()
@@ -106,7 +110,28 @@ def score_attack(
         attackers.get("undefended"),
         linkage,
         pairing_test(run, config, recovered.reconstruction, forgotten, auxiliary),
+        control=control,
     )
+
+
+def score_control(
+    run: Run, config: AttackingConfig, recovered: Recovered, auxiliary: SampleSet
+) -> Scores | SampleScores | None:
+    """Score the positive control with the samples that the attacker kept aside; the forgotten ones are not needed.
+
+    Args:
+        run: The run that stores the stage.
+        config: Scoring and seed.
+        recovered: The attackers' reconstructions.
+        auxiliary: The attacker's auxiliary samples.
+
+    Returns:
+        The scores, or None if no samples were kept aside.
+    """
+    control = recovered.control
+    if control is None:
+        return None
+    return score(run, config, "scores-control", control.reconstruction, control.samples, auxiliary)
 
 
 def score_batches(
