@@ -35,7 +35,7 @@ def test_without_chromium_the_error_names_what_is_missing(
 def test_a_chromium_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     stand_in(tmp_path, "echo no display >&2; exit 1")
-    with pytest.raises(ResourceError, match="printed no PDF .no display"):
+    with pytest.raises(ResourceError, match=r"printed no PDF .no display"):
         write_pdf("<p>x</p>", tmp_path / "page.pdf")
     assert not (tmp_path / "page.pdf").exists()
 

@@ -178,7 +178,14 @@ def test_states_how_many_of_many_it_shows() -> None:
 
 def test_shows_other_samples_as_a_table() -> None:
     text = draw(rows_page())
-    for value in ("41", "40", "reconstructed", "forgotten", "Typical sample", "in units &lt;of&gt; deviation"):
+    for value in (
+        "41",
+        "40",
+        "reconstructed",
+        "forgotten",
+        "Typical sample",
+        "in units &lt;of&gt; deviation",
+    ):
         assert value in text
     assert "&lt;script&gt;" in text
     # The row with number 1 comes first, because it is the closest.

@@ -47,15 +47,15 @@ def test_counts_the_recognized_images_next_to_guessing() -> None:
     assert "12 of 24 forgotten images were recognized" in sentence
     assert "guessing would recognize about 1" in sentence
     guessed = {**rate, "low": 0.0}
-    assert "came closer" in summarize(graded(Grade.LEAKS, rates={"identification_top1": guessed})).sentences[1]
+    assert (
+        "came closer" in summarize(graded(Grade.LEAKS, rates={"identification_top1": guessed})).sentences[1]
+    )
 
 
 def test_names_rows_and_gradients_by_their_everyday_words() -> None:
     verdict = VerdictMetrics(grade=Grade.INCONCLUSIVE, reasons=[])
     page = rows_page(evidence="gradients")
-    page = rows_page(
-        evidence="gradients", metrics=page.metrics.model_copy(update={"verdict": verdict})
-    )
+    page = rows_page(evidence="gradients", metrics=page.metrics.model_copy(update={"verdict": verdict}))
     assert "these gradients reveal the forgotten records" in summarize(page).sentences[0]
 
 

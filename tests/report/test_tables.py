@@ -49,7 +49,9 @@ def test_forgetting_rows_have_intervals_and_chance():
     forgetting = copy.deepcopy(FORGETTING)
     forgetting["original"]["test"] = 0.9
     metrics = make_metrics(mse=0.02, top1=0.8, count=120, forgetting=forgetting, rates=rates)
-    chance, cells = {label: rest for label, *rest in forgetting_rows(metrics, "images")}["Accuracy on test images"]
+    chance, cells = {label: rest for label, *rest in forgetting_rows(metrics, "images")}[
+        "Accuracy on test images"
+    ]
     assert chance == f"10.0{space}%"
     assert cells[0] == (f"90.0{space}%", f"80.0{space}% to 95.0{space}%")
     assert cells[3] == (f"95.9{space}%", "")
