@@ -14,7 +14,7 @@ def test_compares_runs(result: pp.AuditResult, swept: Path, tmp_path: Path) -> N
     assert "Three" in (tmp_path / "pages" / "comparison.html").read_text()
     assert json.loads((tmp_path / "pages" / "comparison.json").read_text()) == both.to_json()
     assert both._repr_html_().count("<tr>") == 4
-    with pytest.raises(pp.PalimpsestError, match="There is no run in .*nothing"):
+    with pytest.raises(pp.PalimpsestError, match=r"There is no run in .*nothing"):
         pp.compare(result.folder, tmp_path / "nothing")
     with pytest.raises(pp.PalimpsestError, match="There is no run in an empty list"):
         pp.compare()

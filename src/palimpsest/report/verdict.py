@@ -55,8 +55,6 @@ TITLES = {
 
 BASELINE_FAILED = "This attack also fails without the defense, so this run says nothing about the defense."
 
-_NOT_SCORED = "Without the forgotten samples, nothing is scored."
-
 _INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 
 
@@ -126,7 +124,8 @@ def judge(page: ReportInput) -> Verdict:
         found,
         grade=reached.grade,
         headline=f"{TITLES[reached.grade]} {found.headline}",
-        findings=(*reached.reasons, *found.findings),
+        # The findings state the reasons for a leak in more detail.
+        findings=(*(() if reached.grade is Grade.LEAKS else reached.reasons), *found.findings),
     )
 
 
@@ -157,13 +156,13 @@ def _unscored(page: ReportInput) -> Verdict:
     total = count(len(page.reconstructions))
     verification = page.metrics.verification
     if verification is None:
-        headline = f"{total} forgotten samples were reconstructed from gradients. {_NOT_SCORED}"
+        headline = f"{total} forgotten samples were reconstructed from gradients."
         return Verdict(Grade.INCONCLUSIVE, Level.NOT_SCORED, headline, ())
     accepted = (
         f"The verifier accepted {count(verification.accepted)} of them (norm at most tau = "
         f"{number(verification.tau)})."
     )
-    headline = f"{total} proofs were turned into {page.kind}. {_NOT_SCORED}"
+    headline = f"{total} proofs were turned into {page.kind}."
     return Verdict(Grade.INCONCLUSIVE, Level.NOT_SCORED, headline, (accepted,))
 
 
