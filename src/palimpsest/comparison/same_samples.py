@@ -76,7 +76,7 @@ def find_same_samples(runs: Sequence[ComparedRun]) -> SameSamples | None:
         names=[names[index] for index in found],
         verdicts=[runs[index].verdict for index in found],
         pages=pages,
-        rows=[[own[position] for position in chosen] for own in rows],
+        rows=[[numbers[position] for position in chosen] for numbers in rows],
         absent=[(names[index], reason) for index, reason in absent.items()],
     )
 
@@ -130,9 +130,9 @@ def _common(hashes: Sequence[dict[str, int]]) -> list[str]:
 def _most_exposed(pages: Sequence[ReportInput], rows: Sequence[Sequence[int]]) -> list[int]:
     """Return positions of the images with the smallest mean rank of their exposure over the runs."""
     places = torch.zeros(len(rows[0]))
-    for page, own in zip(pages, rows, strict=True):
+    for page, numbers in zip(pages, rows, strict=True):
         name = sorting_score(page.per_image)
-        ranked = order(name, page.per_image[name][list(own)])
+        ranked = order(name, page.per_image[name][list(numbers)])
         places[ranked] += torch.arange(len(ranked), dtype=torch.float32)
     return places.argsort(stable=True)[:MOST_COLUMNS].tolist()
 

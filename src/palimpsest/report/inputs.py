@@ -70,9 +70,9 @@ class ReportInput(Record):
     cell_rows: Sequence[int] = ()
     """The number of each reconstruction in `cells`."""
     evidence: str = "proofs"
-    """What was attacked: "proofs" or "gradients"."""
+    """The attacked artifacts, "proofs" or "gradients"."""
     finished: str = ""
-    """When the run was finished, as text."""
+    """Date and time at which the run was finished, as text."""
     hashes: Sequence[tuple[str, str]] = ()
     """Names of the configuration, checkpoints and proofs, and the SHA-256 hash of each in hexadecimal."""
 

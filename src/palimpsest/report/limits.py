@@ -29,7 +29,7 @@ def damage(metrics: Metrics) -> str:
     samples = "new test data" if forgetting.retrained else "other data"
     return (
         f"Unlearning damaged the model: its accuracy on {samples} fell from {percent(before)} to {percent(after)}. "
-        "This is a loss of quality, not forgetting: the model got worse on data that nobody asked it to forget."
+        "This is a loss of quality, not forgetting: the model got worse on data that it was not asked to forget."
     )
 
 
@@ -54,7 +54,7 @@ def untested(page: ReportInput) -> Iterator[str]:
     if metrics.reconstruction is None:
         yield f"Whether the results resemble the forgotten {data}, because these were not supplied."
     elif page.evidence == "proofs" and metrics.linkage is None:
-        yield f"Whether someone who holds possible {data} can match them to the proofs."
+        yield f"Whether an attacker who holds possible {data} can match them to the proofs."
     control = metrics.positive_control
     if control is None and metrics.undefended_baseline is None:
         yield "Whether the attack would find a leak if there was one (no positive control was run)."

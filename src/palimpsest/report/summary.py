@@ -21,7 +21,7 @@ class Risk(StrEnum):
 
 RULES = {
     Risk.HIGH: "An attack rebuilds or recognizes data that was to be forgotten.",
-    Risk.MEDIUM: "Only someone who already holds candidate data can find out which of it was to be forgotten.",
+    Risk.MEDIUM: "Only a recipient who already holds candidate data can find out which of it was to be forgotten.",
     Risk.LOW: "No attack found anything, and the same attacks are known to work on data with known content.",
     Risk.UNKNOWN: "No attack found anything, but nothing shows that a leak would have been found.",
 }

@@ -42,8 +42,8 @@ class Outcome:
         forgotten: The forgotten samples, in the order of the reconstructions; None if they are unknown.
         verdicts: The verifier's verdict on each proof; None if there are no proofs.
         soundness: How well verifiers detect forged proofs; None if it was not measured.
-        forgetting: How well a user's unlearned model forgot; None for an audit, which has it in `source`, or if it was
-            not measured.
+        forgetting: How well a user's unlearned model forgot; None if it was not measured. An audit has it in
+            `source`.
     """
 
     config: AuditConfig | ArtifactsConfig
