@@ -70,7 +70,7 @@ def measure_forgetting(
         divergence=_divergence(expected, predicted),
         agreement=top1_accuracy(predicted, expected.argmax(1)),
     )
-    return Forgetting(before, after, exact, distance, len(others))
+    return Forgetting(before, after, len(others), exact, distance)
 
 
 def compare_models(
@@ -96,7 +96,6 @@ def compare_models(
     def behavior(model: nn.Module) -> Behavior:
         on_forgotten, on_others = predict(model, forgotten.inputs), predict(model, others.inputs)
         return Behavior(
-            retained=None,
             forgotten=top1_accuracy(on_forgotten, forgotten.labels),
             test=top1_accuracy(on_others, others.labels),
             membership=membership_score(
@@ -106,7 +105,7 @@ def compare_models(
         )
 
     with torch.no_grad():
-        return Forgetting(behavior(original), behavior(unlearned), None, None, len(nonmembers))
+        return Forgetting(behavior(original), behavior(unlearned), len(nonmembers))
 
 
 def _with_classes_of(others: SampleSet, forgotten: SampleSet) -> Tensor:
