@@ -40,7 +40,7 @@ def models() -> Models:
 def artifacts(held: Models | None) -> tuple[AuditorArtifacts, AuditorView[Any]]:
     both = models()
     vectors = gradient_differences(both.original, both.unlearned, TRUTH.images, TRUTH.labels)
-    oracle = oracle_of(both.original, both.unlearned)
+    oracle = oracle_of(both.original, both.unlearned, memory_budget=2**30)
     source = OracleSource(oracle, "both models", "", None, None)
     view = AuditorView(vectors, oracle, AUXILIARY, "cpu", 2**30)
     return AuditorArtifacts(Proofs(vectors), held, AUXILIARY, TRUTH, source, (), ()), view
