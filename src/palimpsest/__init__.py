@@ -1,8 +1,8 @@
 """Palimpsest measures how much of the data that a federation has unlearned can still be read.
 
-The commands are functions: `audit`, `attack`, `prove`, `defend`, `verify`, `doctor`, `report`, `compare`, `runs`,
-`sweep`, `reproduce`, `purge`, `components`, `init`. Their results display in notebooks and convert to pandas. The other
-names are the building blocks of these functions.
+The commands are functions: `audit`, `attack`, `prove`, `defend`, `verify`, `doctor`, `report`, `export`, `compare`,
+`runs`, `sweep`, `reproduce`, `purge`, `components`, `init`. Their results display in notebooks and convert to pandas.
+The other names are the building blocks of these functions.
 
 The names in `__all__` are public, and so are the names of submodules that docs/reference/python.md lists. They change
 only with an entry in CHANGELOG.md, and from version 1.0 on only with a new major version. A name is imported when it is
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from palimpsest.api.audit import audit, reproduce, sweep
     from palimpsest.api.components import ListedComponent, components
     from palimpsest.api.examination import Examination
+    from palimpsest.api.export import export
     from palimpsest.api.init import init
     from palimpsest.api.proofs import defend, prove
     from palimpsest.api.reports import compare, report, runs
@@ -82,6 +83,7 @@ __all__ = [
     "components",
     "defend",
     "doctor",
+    "export",
     "fit_projection",
     "gradient_differences",
     "init",
@@ -105,6 +107,7 @@ _NAMES = {
     "palimpsest.api.attack": ("attack", "doctor"),
     "palimpsest.api.components": ("ListedComponent", "components"),
     "palimpsest.api.examination": ("Examination",),
+    "palimpsest.api.export": ("export",),
     "palimpsest.api.init": ("init",),
     "palimpsest.api.reports": ("compare", "report", "runs"),
     "palimpsest.api.audit": ("audit", "reproduce", "sweep"),

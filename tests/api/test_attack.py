@@ -17,7 +17,7 @@ def test_doctor_checks_the_artifacts(lenet_case: dict[str, Any], lenet_proofs: P
 
 
 def test_an_attack_resumes_with_the_same_call(lenet_attack: pp.AuditResult) -> None:
-    assert "nothing is scored" in lenet_attack.verdict
+    assert "no reconstruction was scored" in lenet_attack.verdict
     assert lenet_attack.to_frame().empty
     assert len(lenet_attack.per_image()) == 8
     config = pp.read_artifacts_config(lenet_attack.folder / "config.yaml")

@@ -14,8 +14,12 @@ def test_compares_runs(result: pp.AuditResult, swept: Path, tmp_path: Path) -> N
     assert "Three" in (tmp_path / "pages" / "comparison.html").read_text()
     assert json.loads((tmp_path / "pages" / "comparison.json").read_text()) == both.to_json()
     assert both._repr_html_().count("<tr>") == 4
-    with pytest.raises(pp.PalimpsestError, match="There is no run"):
-        pp.compare(tmp_path / "nothing")
+    with pytest.raises(pp.PalimpsestError, match=r"There is no run in .*nothing"):
+        pp.compare(result.folder, tmp_path / "nothing")
+    with pytest.raises(pp.PalimpsestError, match="There is no run in an empty list"):
+        pp.compare()
+    # A run that is named twice is compared once.
+    assert len(pp.compare(result.folder, result.folder)) == 1
     with pytest.raises(pp.PalimpsestError, match="Set out to a folder"):
         pp.compare(result.folder, pictures=True)
     pp.compare(result.folder, out=tmp_path / "pages", pictures=True)

@@ -8,7 +8,7 @@ from tests.support.command_line import json_lines, run
 def test_compares_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = folder.parent / "comparison"
     assert run("compare", folder / "one", folder / "two", "--out", out) == 0
-    assert "| one | 0.0200 |" in capsys.readouterr().out
+    assert "| one | – | 0.0200 |" in capsys.readouterr().out
     assert {path.name for path in out.iterdir()} == {
         f"comparison.{kind}" for kind in ("md", "csv", "json", "html")
     }

@@ -23,7 +23,7 @@ def test_small_errors_use_scientific_notation(runs: list[Path]) -> None:
 def test_table_has_the_differing_settings(runs: list[Path]) -> None:
     compared = [read_run(folder) for folder in runs]
     table = as_markdown(compared).splitlines()
-    assert table[0].startswith("| run | defenses | MSE |")
+    assert table[0].startswith("| run | verdict | defenses | MSE |")
     assert "0.0200 (0.0100 to 0.0300)" in table[2]
     assert "60.0% (50.0% to 70.0%; chance 10.0%)" in table[2]
     assert "50.0% (chance 10.0%)" in table[2]

@@ -35,14 +35,14 @@ def test_sorts_by_lpips_or_by_mse_without_lpips(report):
     assert sorting_score(without) == "mse"
 
 
-def test_order_is_from_best_to_worst_with_nan_last():
+def test_order_is_from_most_to_least_exposed_with_nan_last():
     assert order("mse", torch.tensor([0.3, math.nan, 0.1, 0.2])) == [2, 3, 0, 1]
     assert order("psnr", torch.tensor([10.0, math.nan, math.inf, 30.0])) == [2, 3, 0, 1]
 
 
-def test_examples_are_the_best_the_median_and_the_worst():
+def test_examples_are_the_most_the_median_and_the_least_exposed():
     groups = examples("mse", torch.arange(21).flip(0).float(), each=3)
-    assert groups == {"best": [20, 19, 18], "median": [11, 10, 9], "worst": [2, 1, 0]}
+    assert groups == {"most exposed": [20, 19, 18], "median": [11, 10, 9], "least exposed": [2, 1, 0]}
 
 
 @pytest.mark.parametrize("count", range(1, 20))

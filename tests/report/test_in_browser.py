@@ -47,10 +47,10 @@ def test_sorts_both_ways(open_page, html, report):
     assert shown(page) == report.per_image["lpips"].argsort().tolist()[:48]
     page.select_option("#sort", "psnr")
     assert shown(page) == report.per_image["psnr"].argsort(descending=True).tolist()[:48]
-    page.select_option("#order", "worst")
+    page.select_option("#order", "least")
     assert shown(page) == report.per_image["psnr"].argsort().tolist()[:48]
     page.select_option("#sort", "number")
-    page.select_option("#order", "best")
+    page.select_option("#order", "most")
     assert shown(page) == list(range(48))
 
 
@@ -80,6 +80,29 @@ def test_filters_by_class_client_verifier_and_score(open_page, html, report):
     page.fill("#low", "5")
     assert shown(page) == []
     assert "No image matches" in page.inner_text("#status")
+
+
+def test_filters_identified_images(open_page, html, report):
+    page = open_page(html).page
+    page.select_option("#sort", "number")
+    identified = report.per_image["rank"] == 1
+    assert 0 < int(identified.sum()) < 120
+    for choice, wanted in (("true", identified), ("false", ~identified)):
+        page.select_option("#identified", choice)
+        assert shown(page) == wanted.nonzero().flatten().tolist()[:48]
+    page.click("#cards .card")
+    facts = page.locator("#large-facts div", has_text="Identified")
+    assert facts.locator("dd").inner_text() == "no"
+
+
+def test_prints_the_whole_gallery(open_page, html):
+    page = open_page(html).page
+    page.click("#next")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(shown(page)) == 120
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.inner_text("#status") == "Images 49 to 96 of 120"
+    assert len(shown(page)) == 48
 
 
 def test_turns_pages(open_page, html, report):

@@ -23,14 +23,15 @@ def test_redacted_page_is_rendered_from_the_same_file(report: ReportInput, tmp_p
     assert len(redacted) < len((tmp_path / "report.html").read_text())
 
 
-def test_unscored_attack_has_no_redacted_page(tmp_path: Path) -> None:
+def test_page_of_an_unscored_attack_is_redacted_too(tmp_path: Path) -> None:
     unscored = unscored_page()
     write_page(tmp_path, unscored, judge(unscored))
     page = load_page(tmp_path)
     assert page.originals is None
     assert draw(page) == (tmp_path / "report.html").read_text()
-    with pytest.raises(RunError, match="no redacted page"):
-        draw(page, redact=True)
+    redacted = draw(page, redact=True)
+    assert "Redacted." in redacted
+    assert "UklGR" not in redacted
 
 
 def test_rejects_a_run_without_a_page(tmp_path: Path) -> None:

@@ -1,12 +1,22 @@
 import base64
 import hashlib
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
-from tests.support.pages import FORGETTING, draw, metrics_tree
+from tests.support.pages import (
+    FORGETTING,
+    draw,
+    metrics_tree,
+    rows_page,
+    synthetic_report,
+    unscored_metrics,
+    unscored_page,
+)
 
 from palimpsest.metrics import Metrics
+from palimpsest.report.contents import MOST_IMAGES
 
 NO_FEDERATION = {"federation": None, "forgetting": None}
 HOSTILE = "</script><img src=x onerror=alert(1)><b title='\"&amp;"
@@ -119,12 +129,8 @@ def test_redacted_page_contains_no_image_and_no_sample(report, make_report, conf
     assert not [attributes for _, attributes in elements if attributes.get("type") == "application/json"]
     assert "data-row" not in text
     assert "Redacted." in text
-    assert "Verdict" in text
+    assert "Privacy risk" in text
     assert "2 indices, left out" in text
-
-
-def test_redaction_keeps_a_command_without_indices(report):
-    assert report.command in draw(report, redact=True)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -151,5 +157,69 @@ def test_renders_gray_images_without_lpips_owners_history_or_forgetting(report, 
     assert "chosen by MSE" in text
     assert "LPIPS was not computed: The weights of its trunk are missing.<" in text
     assert "This attack recorded no training history." in text
-    assert "Not measured in this audit." in text
-    assert "participation" not in text
+    assert "Not measured. It needs both models" in text
+    assert 'id="participation"' not in text
+
+
+def test_unscored_attack_shows_every_reconstruction() -> None:
+    text = draw(unscored_page())
+    assert text.count('alt="Reconstruction of proof') == 3
+    assert "2 of 3 proofs" in text or "accepted 2" in text
+    assert "<svg" in text
+    assert "recorded no training history" in draw(unscored_page(history={}))
+    assert "&lt;b&gt;proofs" in text
+
+
+def test_states_how_many_of_many_it_shows() -> None:
+    text = draw(unscored_page(MOST_IMAGES + 5))
+    assert text.count('alt="Reconstruction of proof') == MOST_IMAGES
+    assert f"The first {MOST_IMAGES} reconstructions are shown." in text
+
+
+def test_shows_other_samples_as_a_table() -> None:
+    text = draw(rows_page())
+    for value in (
+        "41",
+        "40",
+        "reconstructed",
+        "forgotten",
+        "Typical sample",
+        "in units &lt;of&gt; deviation",
+    ):
+        assert value in text
+    assert "&lt;script&gt;" in text
+    # The row with number 1 comes first, because it is the closest.
+    assert text.index('<th scope="row">1</th>') < text.index('<th scope="row">0</th>')
+    redacted = draw(rows_page(), redact=True)
+    assert "reconstructed</td>" not in redacted
+    assert "Typical sample" in redacted
+
+
+def test_samples_are_not_scored_without_the_forgotten_ones() -> None:
+    text = draw(rows_page(truth_cells=[], per_image={}, labels=None, metrics=unscored_metrics()))
+    assert "were not supplied" in text
+    assert 'id="scores"' not in text
+
+
+def test_shows_forgetting_of_a_users_models() -> None:
+    two = {"retrained": None, "distance": None}
+    own = {model: {**FORGETTING[model], "retained": None} for model in ("original", "unlearned")}
+    text = draw(synthetic_report(12, parts={"federation": None, "forgetting": FORGETTING | own | two}))
+    assert "Accuracy on auxiliary images" in text
+    assert "Retrained from scratch" not in text
+    assert "Accuracy on retained images" not in text
+    assert "L2 distance" not in text
+
+
+def test_no_sentence_is_on_the_page_twice(page) -> None:
+    assert repeated_sentences(page) == []
+    assert repeated_sentences("<p>This sentence is on the page twice.</p>" * 2) != []
+
+
+def repeated_sentences(html: str) -> list[str]:
+    """Return sentences that a page shows twice."""
+    visible = re.sub(r"<(script|style|svg|details).*?</\1>", " ", html, flags=re.DOTALL)
+    blocks = re.findall(r"<(?:p|li|dd|figcaption)\b[^>]*>(.*?)</(?:p|li|dd|figcaption)>", visible, re.DOTALL)
+    plain = [" ".join(re.sub(r"<[^>]+>", " ", block).split()) for block in blocks]
+    sentences = [part for block in plain for part in re.split(r"(?<=[.:])\s+", block) if len(part) > 30]
+    return sorted(sentence for sentence, times in Counter(sentences).items() if times > 1)

@@ -30,7 +30,7 @@ def test_score_rows_show_baselines_beside_the_attack():
 def test_forgetting_rows_show_before_after_change_and_retrained():
     space, minus = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
     metrics = make_metrics(mse=0.02, top1=0.8, count=120)
-    rows = {label: [value for value, _ in cells] for label, _, cells in forgetting_rows(metrics)}
+    rows = {label: [value for value, _ in cells] for label, _, cells in forgetting_rows(metrics, "images")}
     assert len(rows) == 5
     assert rows["Accuracy on test images"] == [
         f"96.8{space}%",
@@ -39,7 +39,7 @@ def test_forgetting_rows_show_before_after_change_and_retrained():
         f"95.9{space}%",
     ]
     assert rows["Membership inference, AUC"] == ["0.612", "0.507", f"{minus}0.105", "0.503"]
-    assert forgetting_rows(unscored_metrics()) == []
+    assert forgetting_rows(unscored_metrics(), "images") == []
 
 
 def test_forgetting_rows_have_intervals_and_chance():
@@ -49,7 +49,9 @@ def test_forgetting_rows_have_intervals_and_chance():
     forgetting = copy.deepcopy(FORGETTING)
     forgetting["original"]["test"] = 0.9
     metrics = make_metrics(mse=0.02, top1=0.8, count=120, forgetting=forgetting, rates=rates)
-    chance, cells = {label: rest for label, *rest in forgetting_rows(metrics)}["Accuracy on test images"]
+    chance, cells = {label: rest for label, *rest in forgetting_rows(metrics, "images")}[
+        "Accuracy on test images"
+    ]
     assert chance == f"10.0{space}%"
     assert cells[0] == (f"90.0{space}%", f"80.0{space}% to 95.0{space}%")
     assert cells[3] == (f"95.9{space}%", "")

@@ -128,10 +128,7 @@ def test_unscored_attack_has_no_claims():
     verdict = judge(unscored_page(3))
     assert verdict.level is Level.NOT_SCORED
     assert verdict.identification is None
-    assert (
-        "3 proofs were turned into images. Without the forgotten samples, nothing is scored."
-        in verdict.headline
-    )
+    assert "3 proofs were turned into images." in verdict.headline
     assert verdict.grade is Grade.INCONCLUSIVE
     assert "forgotten samples are unknown" in verdict.findings[0]
     assert "accepted 2 of them" in verdict.findings[-1]

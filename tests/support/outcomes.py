@@ -75,8 +75,9 @@ def audit_outcome(data: FederatedData, *, server: bool = False, **keys: Any) -> 
     unlearned = Unlearning(
         after, rows, torch.full_like(rows, 2), {2: 1}, [good], {}, ["A note of the method."]
     )
-    behaviors = [Behavior(0.9, right, 0.8, Membership(0.75, 0.25)) for right in (1.0, 0.5, 0.25)]
-    forgetting = Forgetting(*behaviors, Distance(1.0, 0.5, 0.1, 0.9), others=20)
+    behaviors = [Behavior(right, 0.8, Membership(0.75, 0.25), retained=0.9) for right in (1.0, 0.5, 0.25)]
+    before, after, exact = behaviors
+    forgetting = Forgetting(before, after, 20, exact, Distance(1.0, 0.5, 0.1, 0.9))
     result = Scored(FOUND, scores(), batches=BatchScores() if server else None)
     made = Federated(federation, original, unlearned, forgetting)
     return Outcome(config, made, result, AUXILIARY, TRUTH, verify(torch.eye(4), tau=1.0))

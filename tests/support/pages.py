@@ -151,6 +151,40 @@ def unscored_page(count: int = 3, **changes: Any) -> ReportInput:
     return ReportInput(**{**fields, **changes})
 
 
+def row_metrics(top1: float = 0.9, mse: float = 0.2) -> Metrics:
+    """Make the metrics of an attack on 20 rows of a table."""
+    ends = [mse - 0.1, mse + 0.1]
+    typical = {"mse": 1.0, "identification_top1": 0.0, "identification_top5": 0.0, "count": 20}
+    return unscored_metrics(
+        reconstruction={"mse": mse, "identification_top1": top1, "identification_top5": 1.0, "count": 20},
+        chance={"identification_top1": 0.05, "identification_top5": 0.25},
+        baselines={"typical": typical},
+        intervals={"mse": ends, "identification_top1": [0.8, 1.0]},
+        metrics={"mse": {"label": "MSE", "meaning": "in units <of> deviation", "better": "low"}},
+        verification={"accepted": 19, "rejected": 1, "tau": 2.0},
+    )
+
+
+def rows_page(**changes: Any) -> ReportInput:
+    """Make the page of an attack on rows of a table, of which it shows two."""
+    fields: dict[str, Any] = {
+        "title": "igf-rows attack on <b>proofs</b>",
+        "config": {"seed": 1, "attack": {"name": "igf-rows"}},
+        "reconstructions": torch.rand(2, 2),
+        "accepted": torch.tensor([True, False]),
+        "norms": torch.tensor([1.0, 3.0]),
+        "kind": "rows of a table",
+        "columns": ["age", "<script>"],
+        "cells": [["41", "0.5"], ["7", "1"]],
+        "truth_cells": [["40", "0.5"], ["8", "1"]],
+        "cell_rows": [1, 0],
+        "labels": torch.tensor([0, 1]),
+        "per_image": {"mse": torch.tensor([0.3, 0.1]), "identification_top1": torch.tensor([0.0, 1.0])},
+        "metrics": row_metrics(),
+    }
+    return unscored_page(**{**fields, **changes})
+
+
 def synthetic_report(
     count: int = 120,
     *,

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from palimpsest.config import UnlearningConfig
 from palimpsest.datasets import ImageSet
@@ -10,7 +11,7 @@ from palimpsest.errors import UnlearningError
 from palimpsest.federation import Federation, accuracy, train
 from palimpsest.metrics import Forgetting
 from palimpsest.models import load_parameters
-from palimpsest.unlearning import make_request, measure_forgetting, unlearn
+from palimpsest.unlearning import compare_models, make_request, measure_forgetting, unlearn
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,18 @@ def test_can_be_saved_and_loaded(forgotten_class, data, lenet, tmp_path):
     result = measure_forgetting(original, retrained, retrained, federation, request)
     result.save(tmp_path / "forgetting.safetensors")
     assert Forgetting.load(tmp_path / "forgetting.safetensors") == result
+
+
+def test_compares_two_models_without_retraining() -> None:
+    torch.manual_seed(3)
+    images, labels = torch.rand(20, 1, 4, 4), torch.arange(20) % 2
+    samples = ImageSet("small", images, labels, 2)
+    forgotten, others = samples.subset(torch.arange(8)), samples.subset(torch.arange(8, 20))
+    before, after = (nn.Sequential(nn.Flatten(), nn.Linear(16, 2)) for _ in range(2))
+    compared = compare_models(before, after, forgotten=forgotten, others=others)
+    assert (compared.retrained, compared.distance, compared.others) == (None, None, 12)
+    right = (before(forgotten.images).argmax(1) == forgotten.labels).float().mean().item()
+    assert compared.original.forgotten == pytest.approx(right)
+    other_class = ImageSet("other", images, torch.full((20,), 2), 3)
+    with pytest.raises(UnlearningError, match="forgotten sample's class"):
+        compare_models(before, after, forgotten=forgotten, others=other_class)

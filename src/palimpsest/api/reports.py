@@ -25,7 +25,7 @@ def report(
 
     Args:
         run: The run folder.
-        redact: Leave out every image and every row about a single sample.
+        redact: Leave out every image, every row about a single sample, and every path, address and file name.
         pictures: Also write the gallery, training history and distributions as PNG and SVG files for papers, to the
             folder `pictures` next to the page.
         out: The file to write. If omitted, `report.html` in the run folder, or `report-redacted.html` if redacted.
@@ -34,7 +34,7 @@ def report(
         Path of the page. Unless redacted, it contains the forgotten images: keep it private.
 
     Raises:
-        RunError: The run is unfinished, purged or damaged, or redaction would leave nothing of the page.
+        RunError: The run is unfinished, purged or damaged.
 
     Example:
         >>> import palimpsest
@@ -66,7 +66,8 @@ def compare(
 
     Args:
         runs: Run folders, or folders that contain them.
-        out: A folder to write `comparison.html`, `.md`, `.csv` and `.json` to. If omitted, nothing is written.
+        out: A folder to write `comparison.html`, `.md`, `.csv` and `.json` to, and `comparison-samples.html` if runs
+            reconstructed the same images: keep that page private. If omitted, nothing is written.
         title: The page's heading.
         pictures: Also write a figure of each score as PNG and SVG files for papers; requires `out`.
         overwrite: Replace the files of an earlier comparison in `out`.
@@ -75,7 +76,7 @@ def compare(
         The runs, with their configurations and scores.
 
     Raises:
-        RunError: No runs are found, or a run is damaged.
+        RunError: A folder holds no run, or a run is damaged.
         ConfigurationError: `pictures` is set without `out`, or `out` holds a comparison and `overwrite` is not set.
 
     Example:
@@ -89,11 +90,16 @@ def compare(
     if out is not None:
         refuse_existing(*(Path(out) / name for name in FILES), overwrite=overwrite)
     remedy = "Pass the folders one by one, as in compare(*folders)."
-    places = [checked_path(place, "run", remedy=remedy) for place in runs]
-    folders = [folder for place in places for folder in find_runs(place)]
-    if not folders:
-        listed = ", ".join(map(str, places)) or "an empty list"
-        raise RunError(f"There is no run in {listed}. Pass run folders, or folders that contain them.")
+    found = {
+        place: list(find_runs(place)) for place in (checked_path(run, "run", remedy=remedy) for run in runs)
+    }
+    without = ", ".join(str(place) for place, folders in found.items() if not folders)
+    if without or not found:
+        raise RunError(
+            f"There is no run in {without or 'an empty list'}. Pass run folders, or folders that contain them."
+        )
+    # A run may be named itself and lie in a folder that is named too.
+    folders = list({folder.resolve(): folder for place in found.values() for folder in place}.values())
     if pictures and out is None:
         raise ConfigurationError("Pictures are written next to the page. Set out to a folder.")
     comparison = Comparison.read(folders)

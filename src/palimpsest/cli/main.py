@@ -18,6 +18,7 @@ from palimpsest.cli.compare import compare
 from palimpsest.cli.components import components
 from palimpsest.cli.defend import defend
 from palimpsest.cli.doctor import doctor
+from palimpsest.cli.export import export
 from palimpsest.cli.init import init
 from palimpsest.cli.overrides import override_model, with_flags
 from palimpsest.cli.presets import presets
@@ -36,7 +37,7 @@ from palimpsest.progress import LOGGER
 from palimpsest.system.memory import keep_freed_memory
 
 _COMMANDS = (
-    *(audit, attack, prove, defend, verify, doctor, report, runs, compare, sweep),
+    *(audit, attack, prove, defend, verify, doctor, report, export, runs, compare, sweep),
     *(presets, components, init, purge),
 )
 _RESUMED = ("audit", "attack", "sweep", "reproduce")

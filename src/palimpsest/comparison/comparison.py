@@ -97,13 +97,15 @@ class Comparison:
                 for end, value in zip(("low", "high"), interval, strict=True)
             }
             chances = {f"{score}_chance": value for score, value in run.chances.items()}
-            row = {"run": name, **run.what, **run.values, **ends, **chances}
+            row = {"run": name, "verdict": run.verdict, **run.what, **run.values, **ends, **chances}
             rows.append({**row, "seconds": run.seconds, "finished": run.finished})
         columns = dict.fromkeys(name for row in rows for name in row)
         return frame(rows, columns=list(columns) or ["run"], index="run")
 
     def save(self, folder: Path, *, title: str = "Comparison of runs", pictures: bool = False) -> Path:
         """Write `comparison.html`, `.md`, `.csv` and `.json`, which hold numbers but no samples.
+
+        If runs reconstructed the same images, `comparison-samples.html` shows them side by side. Keep it private.
 
         Args:
             folder: The folder to write to.
@@ -118,12 +120,21 @@ class Comparison:
             RunError: The folder can't be written.
         """
         # Imported late, because only the page needs Matplotlib and Jinja.
-        from palimpsest.comparison.page import render_comparison, save_comparison_pictures
+        from palimpsest.comparison.page import render_comparison
+        from palimpsest.comparison.plots import save_comparison_pictures
+        from palimpsest.comparison.same_samples import SAMPLES_PAGE, find_same_samples, render_same_samples
 
+        samples = find_same_samples(self.runs)
+        if samples:
+            write_text(folder / SAMPLES_PAGE, render_same_samples(samples, title=title))
+        else:
+            # A page of an earlier comparison would show other runs.
+            (folder / SAMPLES_PAGE).unlink(missing_ok=True)
         write_text(folder / "comparison.md", self.to_markdown())
         write_text(folder / "comparison.csv", self.to_csv())
         write_json(folder / "comparison.json", self.to_json())
-        write_text(folder / "comparison.html", render_comparison(self.runs, title=title))
+        page = render_comparison(self.runs, title=title, folder=folder, samples=samples is not None)
+        write_text(folder / "comparison.html", page)
         if pictures:
             save_comparison_pictures(self.runs, folder / "pictures")
         return folder / "comparison.html"
@@ -138,10 +149,11 @@ class Comparison:
     def _table(self) -> Markup:
         keys = varying_keys(self.runs)
         columns = [column for column in COLUMNS if any(column.name in run.values for run in self.runs)]
-        headings = ["run", *keys, *(column.heading for column in columns), "seconds"]
+        headings = ["run", "verdict", *keys, *(column.heading for column in columns), "seconds"]
         rows = [
             [
                 name,
+                run.verdict or "–",
                 *(run.what[key] for key in keys),
                 *(format_cell(column, run) for column in columns),
                 f"{run.seconds:,.0f}" if run.finished else "stopped",

@@ -1,30 +1,30 @@
-"""The page of a comparison: a sortable table, and a plot of each score."""
+"""The page of a comparison: a sortable table with links to the reports, and a plot of each score."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-import matplotlib
 from markupsafe import Markup
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from palimpsest.comparison.columns import COLUMNS, Column
+from palimpsest.comparison.columns import COLUMNS
+from palimpsest.comparison.plots import score_plots
 from palimpsest.comparison.run_summary import ComparedRun
-from palimpsest.comparison.table import format_cell, format_parts, run_names, varying_keys
-from palimpsest.report.figures import STYLE, Plot
-from palimpsest.report.pictures import save_figure
+from palimpsest.comparison.same_samples import SAMPLES_PAGE
+from palimpsest.comparison.table import format_parts, run_names, varying_keys
 from palimpsest.report.render import asset, content_policy, template
-from palimpsest.report.svg import COLORS, inline_svg
-
-_PLOTTED = ("mse", "top1", "lpips", "linked")
 
 
-def render_comparison(runs: Sequence[ComparedRun], *, title: str) -> str:
+def render_comparison(
+    runs: Sequence[ComparedRun], *, title: str, folder: Path | None = None, samples: bool = False
+) -> str:
     """Render a comparison as one self-contained page, which holds numbers but no samples.
 
     Args:
         runs: The runs; at least one.
         title: The heading of the page.
+        folder: The folder of the page, from which it links to the reports. If omitted, it has no links.
+        samples: Link to the page of the same samples side by side.
     """
     style, script = asset("report.css"), asset("theme.js") + asset("comparison.js")
     names, keys = run_names(runs), varying_keys(runs)
@@ -32,13 +32,14 @@ def render_comparison(runs: Sequence[ComparedRun], *, title: str) -> str:
     rows = [
         [
             (name, "", "", name),
+            (run.verdict or "–", "", "", run.verdict),
             *((run.what[key], "", "", run.what[key]) for key in keys),
             *((*format_parts(column, run), run.values.get(column.name, "")) for column in columns),
             (f"{run.seconds:,.0f}" if run.finished else "stopped", "", "", run.seconds),
         ]
         for name, run in zip(names, runs, strict=True)
     ]
-    headings = [("run", ""), *((key, "") for key in keys)]
+    headings = [("run", ""), ("verdict", ""), *((key, "") for key in keys)]
     headings += [(column.heading, "figure") for column in columns] + [("seconds", "figure")]
     return template("comparison.html").render(
         title=title,
@@ -49,65 +50,16 @@ def render_comparison(runs: Sequence[ComparedRun], *, title: str) -> str:
         meanings=[(column.heading, column.meaning) for column in columns],
         same=[(key, value) for key, value in runs[0].what.items() if key not in keys],
         headings=headings,
-        rows=rows,
-        figures=[_plot(column, names, runs) for column in columns if column.name in _PLOTTED],
+        rows=list(zip(rows, [_link(run, folder) for run in runs], strict=True)),
+        samples=SAMPLES_PAGE if samples else "",
+        figures=score_plots(runs),
     )
 
 
-def save_comparison_pictures(runs: Sequence[ComparedRun], folder: Path) -> list[Path]:
-    """Write the plots of the page, one for each score, as PNG and SVG.
-
-    Args:
-        runs: The runs; at least one.
-        folder: The folder to write to.
-
-    Returns:
-        The paths of the files.
-    """
-    names = run_names(runs)
-    columns = [
-        column
-        for column in COLUMNS
-        if column.name in _PLOTTED and any(column.name in run.values for run in runs)
-    ]
-    return [
-        path for column in columns for path in save_figure(_figure(column, names, runs), folder / column.name)
-    ]
-
-
-def _plot(column: Column, names: Sequence[str], runs: Sequence[ComparedRun]) -> Plot:
-    values = "; ".join(f"{name} {format_cell(column, run)}" for name, run in zip(names, runs, strict=True))
-    with matplotlib.rc_context(STYLE):
-        svg = inline_svg(
-            _figure(column, names, runs),
-            name=f"compared-{column.name}",
-            description=f"{column.heading}: {values}",
-        )
-    side = "left" if column.better == "low" else "right"
-    caption = f"Dot: value of the run. Line: 95\N{NO-BREAK SPACE}% interval. Further {side}: the attack reveals more."
-    return Plot(f"{column.heading[:1].upper()}{column.heading[1:]}, by run", svg, caption)
-
-
-def _figure(column: Column, names: Sequence[str], runs: Sequence[ComparedRun]) -> Figure:
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 0.9 + 0.24 * len(runs)), layout="constrained")
-        axes = figure.subplots()
-        for index, run in enumerate(runs):
-            value = run.values.get(column.name)
-            if value is None:
-                continue
-            ends = run.intervals.get(column.name, (value, value))
-            axes.plot(ends, [index, index], color=COLORS["blue"])
-            axes.plot(value, index, "o", color=COLORS["blue"], markersize=4)
-        axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
-        axes.grid(axis="x", color=COLORS["rule"], linewidth=0.4)
-        if column.form.endswith("%"):
-            axes.xaxis.set_major_formatter(PercentFormatter(1))
-            axes.xaxis.set_major_locator(MaxNLocator(5))
-            left, right = axes.get_xlim()
-            axes.set_xlim(max(left, -0.005), min(right, 1.005))
-        axes.set_xlabel(
-            f"{column.heading} ({'lower' if column.better == 'low' else 'higher'}: attack reveals more)"
-        )
-        return figure
+def _link(run: ComparedRun, folder: Path | None) -> str:
+    """Return the relative address of a run's report; empty if there is none."""
+    report = run.folder / "report.html"
+    if folder is None or not report.is_file():
+        return ""
+    # With "./" in front, no folder's name can be taken for the scheme of an address.
+    return quote(f"./{os.path.relpath(report.resolve(), folder.resolve())}")

@@ -28,6 +28,7 @@ class ComparedRun:
         finished: Whether the run is complete.
         chances: Expected scores of a random guess, for the scores that have one.
         purged: Whether its models, proofs and images were removed.
+        verdict: The verdict on the run; empty if it has none.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class ComparedRun:
     finished: bool
     chances: dict[str, float] = field(default_factory=dict[str, float])
     purged: bool = False
+    verdict: str = ""
 
 
 def read_run(folder: Path) -> ComparedRun:
@@ -72,6 +74,7 @@ def read_run(folder: Path) -> ComparedRun:
         finished=metrics is not None,
         purged=manifest.get("purged", False),
         chances={name: reading.chance for name, reading in found.items() if reading.chance is not None},
+        verdict=metrics.verdict.grade.value if metrics and metrics.verdict else "",
     )
 
 

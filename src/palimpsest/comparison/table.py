@@ -14,11 +14,12 @@ def as_markdown(runs: Sequence[ComparedRun]) -> str:
     """Return the table as Markdown, with intervals."""
     names = run_names(runs)
     columns = [column for column in COLUMNS if any(column.name in run.values for run in runs)]
-    headings = ["run", *varying_keys(runs), *(column.heading for column in columns), "seconds"]
+    headings = ["run", "verdict", *varying_keys(runs), *(column.heading for column in columns), "seconds"]
     lines = [headings, ["---"] * len(headings)]
     for name, run in zip(names, runs, strict=True):
         numbers = [format_cell(column, run) for column in columns]
-        lines.append([name, *(run.what[key] for key in varying_keys(runs)), *numbers, f"{run.seconds:,.0f}"])
+        settings = (run.what[key] for key in varying_keys(runs))
+        lines.append([name, run.verdict or "–", *settings, *numbers, f"{run.seconds:,.0f}"])
     # An unescaped bar would end the column.
     rows = ([cell.replace("|", r"\|") for cell in line] for line in lines)
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
@@ -30,7 +31,7 @@ def as_csv(runs: Sequence[ComparedRun]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     keys = list(runs[0].what) if runs else []
     headings = [heading for column in COLUMNS for heading in _csv_headings(column)]
-    writer.writerow(["run", *keys, *headings, "seconds"])
+    writer.writerow(["run", "verdict", *keys, *headings, "seconds"])
     for name, run in zip(run_names(runs), runs, strict=True):
         numbers: list[Any] = []
         for column in COLUMNS:
@@ -39,7 +40,7 @@ def as_csv(runs: Sequence[ComparedRun]) -> str:
                 numbers += run.intervals.get(column.name, ("", ""))
             if column.guessed:
                 numbers.append(run.chances.get(column.name, ""))
-        writer.writerow([name, *run.what.values(), *numbers, round(run.seconds, 3)])
+        writer.writerow([name, run.verdict, *run.what.values(), *numbers, round(run.seconds, 3)])
     return buffer.getvalue()
 
 
@@ -48,6 +49,7 @@ def as_json(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
     return [
         {
             "run": name,
+            "verdict": run.verdict,
             **run.what,
             **run.values,
             "intervals": {key: list(ends) for key, ends in run.intervals.items()},

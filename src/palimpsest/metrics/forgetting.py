@@ -11,16 +11,17 @@ class Behavior:
     """A model's accuracies and the membership inference attack on it.
 
     Args:
-        retained: Accuracy on the retained training samples, in [0, 1].
         forgotten: Accuracy on the forgotten samples, in [0, 1]; ideally that of the retrained model.
-        test: Accuracy on the test split, in [0, 1]; higher is better.
+        test: Accuracy on the test split or, for a user's checkpoints, on the auxiliary samples, in [0, 1]; higher is
+            better.
         membership: Membership inference attack that separates the forgotten samples from samples never trained on.
+        retained: Accuracy on the retained training samples, in [0, 1]; None if they are unknown.
     """
 
-    retained: float
     forgotten: float
     test: float
     membership: Membership
+    retained: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,19 @@ class Distance:
 class Forgetting(Record):
     """Behavior of the original, the unlearned and the exactly retrained model.
 
+    A user's checkpoints have no retrained model, and no distance from it.
+
     Args:
         original: The model before unlearning.
         unlearned: The model after unlearning.
-        retrained: The model that was retrained exactly, without the forgotten samples.
-        distance: Distance of the unlearned model from the retrained one.
         others: Number of nonmembers in the membership test: samples of the forgotten classes that were never trained
             on.
+        retrained: The model that was retrained exactly, without the forgotten samples; None if there is none.
+        distance: Distance of the unlearned model from the retrained one; None if there is none.
     """
 
     original: Behavior
     unlearned: Behavior
-    retrained: Behavior
-    distance: Distance
     others: int
+    retrained: Behavior | None = None
+    distance: Distance | None = None

@@ -17,6 +17,7 @@ from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import attack_as_auditor
+from palimpsest.pipeline.stages.own_models import study_own_models, study_own_proofs
 from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_worst, with_linkage
 from palimpsest.pipeline.stages.preflight import (
     check_attack_on_artifacts,
@@ -105,6 +106,7 @@ def attack_proofs(
         return attack_as_auditor(run, config, view, clean, proofs, architecture=layers, key=key)
 
     attempts = attempt_on_proofs(run, config, view.auxiliary, recover, architecture=layers is not None)
+    soundness = study_own_proofs(run, config, artifacts, view, key=key)
     # The forgotten samples are used from here on, after the last reconstruction.
     links = score_links(run, config, view, linkable, key=key) if linkable else None
     worst = report_worst(
@@ -114,7 +116,6 @@ def attack_proofs(
             attempt.run, attempt.config, recovered, truth, artifacts.auxiliary, links
         ),
     )
-    members = with_linkage(run, worst.members, links)
     return Outcome(
         config,
         artifacts,
@@ -123,7 +124,9 @@ def attack_proofs(
         truth,
         verdicts,
         attack=worst.attack,
-        members=members,
+        members=with_linkage(run, worst.members, links),
+        soundness=soundness,
+        forgetting=study_own_models(run, artifacts.models, truth, artifacts.auxiliary),
     )
 
 

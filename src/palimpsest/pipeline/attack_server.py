@@ -6,6 +6,7 @@ from palimpsest.artifacts import ArtifactsConfig, ServerArtifacts, load_server_a
 from palimpsest.attacks import BatchReconstruction, ServerAttack, Strongest
 from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.stages.control_server import attack_batches_aside, keep_batches_aside
+from palimpsest.pipeline.stages.own_models import study_own_models
 from palimpsest.pipeline.stages.portfolio import report_worst, single_attempt, try_members
 from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.pipeline.stages.scoring import score_batches
@@ -59,6 +60,7 @@ def attack_gradients(run: Run, config: ArtifactsConfig, *, data_dir: Path | None
         artifacts.forgotten,
         attack=worst.attack,
         members=worst.members,
+        forgetting=study_own_models(run, artifacts.models, artifacts.forgotten, artifacts.public),
     )
 
 

@@ -52,12 +52,12 @@ class Plot:
     Args:
         title: What the plot shows, in a few words.
         svg: The drawing, with a description for screen readers.
-        caption: How to read the plot.
+        caption: How to read the plot; empty if the text above the plots explains it.
     """
 
     title: str
     svg: Markup
-    caption: str
+    caption: str = ""
 
 
 @contextmanager
@@ -92,11 +92,7 @@ def score_histogram(name: str, values: Tensor, baselines: Mapping[str, float]) -
         text = f"Histogram of {score.label} over {count(finite.size)} images: {_summary(finite)}"
         text += "".join(f"; {line} {number(value)}" for line, value in baselines.items())
         svg = inline_svg(figure, name=f"histogram-{name}", description=text + ".")
-    caption = (
-        "Bars: images with this score. Lines: means of the attack and of the baselines. The further "
-        f"{'left' if lower else 'right'}, the closer the reconstructions are to the originals."
-    )
-    return Plot(f"{score.label} of each reconstruction", svg, caption)
+    return Plot(f"{score.label} of each reconstruction", svg)
 
 
 def identified_within(ranks: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -240,9 +236,8 @@ def _curve(group: Mapping[str, Sequence[float]], *, name: str) -> Plot:
         )
         svg = inline_svg(figure, name=name, description=f"Curves over training: {text}.")
     title = "Losses" if len(group) > 1 else next(iter(names.values()))
-    scale = " The vertical axis is logarithmic." if logarithmic else ""
-    caption = f"A curve that is still falling at its end suggests that a longer run may recover more.{scale}"
-    return Plot(title[:1].upper() + title[1:], svg, caption)
+    scale = "The vertical axis is logarithmic." if logarithmic else ""
+    return Plot(title[:1].upper() + title[1:], svg, scale)
 
 
 def _draw_marks(axes: Axes, values: Mapping[str, float]) -> None:

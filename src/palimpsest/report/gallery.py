@@ -32,24 +32,28 @@ def encode_images(images: Tensor, *, exact: bool = True) -> list[str]:
 
 
 def sorting_score(per_image: Mapping[str, Tensor]) -> str:
-    """Return the score that ranks images from best to worst: LPIPS, or MSE if LPIPS is absent."""
+    """Return the score that ranks samples by exposure: LPIPS, or MSE without it; the token accuracy of texts."""
     return next(name for name in PER_IMAGE if name in per_image)
 
 
 def order(name: str, values: Tensor) -> list[int]:
-    """Return rows from the best to the worst. Ties keep their order, and NaN comes last."""
+    """Return rows from the most to the least exposed sample. Ties keep their order, and NaN comes last."""
     keys = values.double() if PER_IMAGE[name].better == "low" else -values.double()
     return torch.argsort(keys.nan_to_num(math.inf, math.inf, -math.inf), stable=True).tolist()
 
 
 def examples(name: str, values: Tensor, *, each: int = 6) -> dict[str, list[int]]:
-    """Return rows of the best, the median and the worst images, without repetition; fewer than three form one group."""
+    """Return rows of the most, the median and the least exposed images; fewer than three images form one group."""
     rows = order(name, values)
     if len(rows) < 3:
         return {"all": rows}
     each = min(each, len(rows) // 3)
     middle = (len(rows) - each) // 2
-    return {"best": rows[:each], "median": rows[middle : middle + each], "worst": rows[-each:]}
+    return {
+        "most exposed": rows[:each],
+        "median": rows[middle : middle + each],
+        "least exposed": rows[-each:],
+    }
 
 
 def build_gallery(report: ReportInput, *, budget: int = IMAGE_BUDGET) -> dict[str, Any]:
@@ -80,6 +84,7 @@ def build_gallery(report: ReportInput, *, budget: int = IMAGE_BUDGET) -> dict[st
         "labels": labels[rows].tolist(),
         "owners": None if report.owners is None else report.owners[rows].tolist(),
         "accepted": None if report.accepted is None else report.accepted[rows].tolist(),
+        "identified": None if report.identified is None else report.identified[rows].tolist(),
         "norms": None if report.norms is None else _numbers(report.norms[rows]),
         "values": {name: _numbers(values[rows]) for name, values in scores.items()},
         "originals": [originals[row] for row in rows],

@@ -9,13 +9,15 @@ from torch import Tensor
 from palimpsest.metrics import Metrics
 from palimpsest.storage import Parameters, Record
 
+_NOUNS = {"images": "image", "rows of a table": "record", "sequences of tokens": "text"}
+
 
 @dataclass(frozen=True)
 class ReportInput(Record):
     """The contents of the page of an audit or an attack; n is the number of reconstructions.
 
     With `originals`, the page shows scored images. With `cells`, it shows samples that are not images. Otherwise, it
-    shows images without scores.
+    shows images without scores. Nothing is scored if `per_image` is empty.
     """
 
     title: str
@@ -47,12 +49,12 @@ class ReportInput(Record):
     originals: Tensor | None = None
     """The forgotten images, `[n, c, h, w]` in [0, 1]; None if they are unknown or not images."""
     labels: Tensor | None = None
-    """Class of each forgotten image, `[n]`."""
+    """Class of each forgotten sample, `[n]`."""
     owners: Tensor | None = None
-    """The client that held each forgotten image, `[n]`."""
+    """The client that held each forgotten sample, `[n]`."""
     per_image: Parameters = field(default_factory=dict)
-    """Scores by name, each `[n]`: mse, psnr, ssim, lpips, and rank (of the correct original; 1 is the nearest). All
-    but mse may be missing."""
+    """Scores by name, each `[n]`. Images have mse, psnr, ssim, lpips, and rank (of the correct original; 1 is the
+    nearest), of which all but mse may be missing. Other samples have those of `SampleScores.per_sample`."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """The reason why a score is absent, by its name, such as `{"lpips": "the trunk's weights are missing"}`."""
     class_names: Sequence[str] = ()
@@ -62,9 +64,35 @@ class ReportInput(Record):
     columns: Sequence[str] = ()
     """The columns of a sample that is not an image."""
     cells: Sequence[Sequence[str]] = ()
-    """The first reconstructions as text, one list for each; empty for images."""
+    """Reconstructions as text, one list for each, the closest first if they are scored; empty for images."""
     truth_cells: Sequence[Sequence[str]] = ()
     """The forgotten samples in the same form; empty if they are unknown."""
+    cell_rows: Sequence[int] = ()
+    """The number of each reconstruction in `cells`."""
+    evidence: str = "proofs"
+    """The attacked artifacts, "proofs" or "gradients"."""
+    finished: str = ""
+    """Date and time at which the run was finished, as text."""
+    hashes: Sequence[tuple[str, str]] = ()
+    """Names of the configuration, checkpoints and proofs, and the SHA-256 hash of each in hexadecimal."""
+
+    @property
+    def noun(self) -> str:
+        """The samples in one everyday word, such as "images"."""
+        return f"{self.noun_singular}s"
+
+    @property
+    def noun_singular(self) -> str:
+        """One sample in one everyday word, such as "image"."""
+        return _NOUNS.get(self.kind, "sample")
+
+    @property
+    def identified(self) -> Tensor | None:
+        """Whether each forgotten sample is identified, bool `[n]`: it is the nearest one; None if unknown."""
+        if "rank" in self.per_image:
+            return self.per_image["rank"] == 1
+        found = self.per_image.get("identification_top1")
+        return None if found is None else found > 0
 
     @property
     def participation(self) -> Sequence[int]:

@@ -5,8 +5,6 @@ from pathlib import Path
 from palimpsest.errors import PalimpsestError, RunError
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.render import render_report
-from palimpsest.report.samples import render_samples
-from palimpsest.report.unscored import render_unscored
 from palimpsest.report.verdict import Verdict, judge
 from palimpsest.storage import write_text
 
@@ -43,7 +41,7 @@ def draw_again(page: ReportInput, *, redact: bool = False) -> str:
     """Render the page of an untrusted run folder as HTML; arguments as for `render_page`.
 
     Raises:
-        RunError: Redaction would leave nothing of the page, or the page can't be rendered.
+        RunError: The page can't be rendered.
     """
     try:
         return render_page(page, judge(page), redact=redact)
@@ -64,16 +62,6 @@ def render_page(page: ReportInput, verdict: Verdict, *, redact: bool = False) ->
     Args:
         page: The contents of the page.
         verdict: The verdict of `judge` on the page.
-        redact: Leave out every image and every row about a single sample.
-
-    Raises:
-        RunError: Redaction would leave nothing of the page.
+        redact: Leave out every image, every row about a single sample, and every path, address and file name.
     """
-    if page.originals is not None:
-        return render_report(page, verdict, redact=redact)
-    if redact:
-        raise RunError(
-            "This run has no redacted page: if the forgotten samples are unknown or are not images, the page shows "
-            "only samples."
-        )
-    return render_samples(page, verdict) if page.cells else render_unscored(page)
+    return render_report(page, verdict, redact=redact)

@@ -86,11 +86,12 @@ function startGallery(data) {
       return (
         (wanted("class") === "" || data.labels[position] === Number(wanted("class"))) &&
         (wanted("owner") === "" || data.owners[position] === Number(wanted("owner"))) &&
+        (wanted("identified") === "" || String(data.identified[position]) === wanted("identified")) &&
         (wanted("accepted") === "" || String(data.accepted[position]) === wanted("accepted")) &&
         (!bounded || (value !== null && value >= low && value <= high))
       );
     };
-    const sign = (score.better === "low") === (wanted("order") === "best") ? 1 : -1;
+    const sign = (score.better === "low") === (wanted("order") === "most") ? 1 : -1;
     listed = data.rows.map((_, position) => position).filter(keep);
     listed.sort((a, b) => {
       const [x, y] = [score.values[a], score.values[b]];
@@ -101,10 +102,8 @@ function startGallery(data) {
     show();
   }
 
-  function show() {
+  function show(start = page * PAGE, end = Math.min(start + PAGE, listed.length)) {
     const pages = Math.max(1, Math.ceil(listed.length / PAGE));
-    const start = page * PAGE;
-    const end = Math.min(start + PAGE, listed.length);
     byId("cards").replaceChildren(...listed.slice(start, end).map(card));
     byId("status").textContent = listed.length
       ? `Images ${(start + 1).toLocaleString("en")} to ${end.toLocaleString("en")} of ${listed.length.toLocaleString("en")}` +
@@ -115,6 +114,11 @@ function startGallery(data) {
     byId("next").disabled = page >= pages - 1;
     byId("pages").hidden = pages === 1;
     byId("range-legend").textContent = `${chosenScore().label} between`;
+  }
+
+  function showAllForPrint() {
+    addEventListener("beforeprint", () => show(0, listed.length));
+    addEventListener("afterprint", () => show());
   }
 
   function turn(step) {
@@ -146,6 +150,7 @@ function startGallery(data) {
     }
     byId("large-facts").replaceChildren(
       ...scores.filter((score) => score.key !== "number").map((score) => fact(score.label, written(score.values[position]))),
+      ...(data.identified ? [fact("Identified", data.identified[position] ? "yes" : "no")] : []),
       ...(data.accepted ? [fact("Verifier", data.accepted[position] ? "accepted" : "rejected")] : []),
       ...(data.owners ? [fact("Client", String(data.owners[position]))] : []),
     );
@@ -172,6 +177,7 @@ function startGallery(data) {
   fill(byId("class"), [["", "all"], ...data.classes]);
   byId("owner-label").hidden = data.owners === null;
   byId("accepted-label").hidden = data.accepted === null;
+  byId("identified-label").hidden = data.identified === null;
   if (data.owners) {
     const clients = [...new Set(data.owners)].sort((a, b) => a - b);
     fill(byId("owner"), [["", "all"], ...clients.map((client) => [client, `client ${client}`])]);
@@ -200,6 +206,7 @@ function startGallery(data) {
   byId("close").addEventListener("click", () => dialog.close());
   byId("dialog-previous").addEventListener("click", () => step(-1));
   byId("dialog-next").addEventListener("click", () => step(1));
+  showAllForPrint();
   select();
 }
 

@@ -48,11 +48,14 @@ SCORES = {
 
 PER_IMAGE = {
     **{name: SCORES[name] for name in ("lpips", "mse", "psnr", "ssim")},
+    "token_accuracy": Score(
+        "Token accuracy", "share of positions with the correct token", "high", share=True
+    ),
     "rank": Score(
         "Rank", "rank of the original among all forgotten images by distance; 1 is the closest", "low"
     ),
 }
-"""Scores of one image. The gallery is sorted by the first of them that was computed."""
+"""Scores of one sample. The first of them that was computed ranks samples from the most to the least exposed."""
 
 
 def count(value: float) -> str:
@@ -87,4 +90,5 @@ def duration(seconds: float) -> str:
 
 def format_score(name: str, value: float | None) -> str:
     """Format a score's value as a percentage or as a number."""
-    return percent(value) if name in SCORES and SCORES[name].share else number(value)
+    known = SCORES.get(name) or PER_IMAGE.get(name)
+    return percent(value) if known and known.share else number(value)

@@ -1,5 +1,7 @@
-"""The scores and properties of each image, as columns of plain values."""
+"""The scores and properties of each sample, as columns of plain values and as CSV."""
 
+import csv
+import io
 from typing import Any
 
 from palimpsest.report.inputs import ReportInput
@@ -23,3 +25,17 @@ def per_image_columns(page: ReportInput) -> dict[str, list[Any]]:
             columns = {"client": page.owners, **columns}
     lists = {name: values.tolist() for name, values in columns.items()}
     return {"image": list(range(len(page.reconstructions))), **lists}
+
+
+def per_image_csv(page: ReportInput) -> str:
+    """Return the columns of `per_image_columns` as CSV, with one line for each reconstruction.
+
+    Args:
+        page: The contents of the page.
+    """
+    columns = per_image_columns(page)
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(columns)
+    lines.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()

@@ -11,9 +11,9 @@ from palimpsest.report.verdict import Verdict
 from palimpsest.report.worth import Cell
 
 _FORGETTING = {
-    "accuracy_retained": ("Accuracy on retained images", True),
-    "accuracy_forgotten": ("Accuracy on forgotten images", True),
-    "accuracy_test": ("Accuracy on test images", True),
+    "accuracy_retained": ("Accuracy on retained {}", True),
+    "accuracy_forgotten": ("Accuracy on forgotten {}", True),
+    "accuracy_test": ("Accuracy on {1} {0}", True),
     "membership_auc": ("Membership inference, AUC", False),
     "membership_tpr": ("Membership inference, true positives at 1 % false positives", True),
 }
@@ -39,8 +39,8 @@ def baseline_label(name: str) -> str:
 def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
     """Return label, value and remark of each key figure."""
     metrics, found = report.metrics, verdict.identification
-    assert found is not None, "this page has scored images"
-    mean_image = metrics.baselines["mean_image"]
+    assert found is not None, "this page has scored samples"
+    usual = "mean_image" if "mean_image" in metrics.baselines else "typical"
     verification, federation = metrics.verification, metrics.federation
     result = [
         (
@@ -55,7 +55,8 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
         if reading is not None:
             unit = f"\N{NO-BREAK SPACE}{SCORES[name].unit}" if SCORES[name].unit else ""
             closer = "lower" if SCORES[name].better == "low" else "higher"
-            remark = f"{closer} is closer; mean image {number(mean_image.score(name))}{unit}"
+            constant = baseline_label(usual).lower()
+            remark = f"{closer} is closer; {constant} {number(metrics.baselines[usual].score(name))}{unit}"
             result.append((SCORES[name].label, number(reading.value) + unit, remark))
     if verification:
         accepted, total = verification.accepted, verification.count
@@ -118,18 +119,22 @@ def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def forgetting_rows(metrics: Metrics) -> list[tuple[str, str, list[Cell]]]:
-    """Return label, chance and values of each measure: before, after, change, and retrained from scratch.
+def forgetting_rows(metrics: Metrics, samples: str) -> list[tuple[str, str, list[Cell]]]:
+    """Return label, chance and values of each measure: before, after, change, and retrained from scratch if known.
 
     Args:
         metrics: The metrics of a run. If forgetting was not measured, there are no rows.
+        samples: The kind of the samples, such as "images".
     """
     forgetting = metrics.forgetting
     if forgetting is None:
         return []
+    others = "test" if forgetting.retrained else "auxiliary"
     rows = []
     for name, (label, share) in _FORGETTING.items():
-        before, after, retrained = _three(forgetting, name)
+        before, after, *_ = values = _values(forgetting, name)
+        if before is None or after is None:
+            continue
         write = percent if share else number
         known = [metrics.rates.get(f"{name}_{model}") for model in ("original", "unlearned", "retrained")]
         difference = (
@@ -138,26 +143,29 @@ def forgetting_rows(metrics: Metrics) -> list[tuple[str, str, list[Cell]]]:
             else change(before, after, digits=3)
         )
         chance = known[0].chance if known[0] else None
-        values = [
-            _cell(value, rate, write) for value, rate in zip((before, after, retrained), known, strict=True)
-        ]
+        cells = [_cell(value, rate, write) for value, rate in zip(values, known, strict=False)]
         rows.append(
-            (label, "" if chance is None else write(chance), [*values[:2], (difference, ""), values[2]])
+            (
+                label.format(samples, others),
+                "" if chance is None else write(chance),
+                [*cells[:2], (difference, ""), *cells[2:]],
+            )
         )
     return rows
 
 
-def _three(forgetting: Forgetting, name: str) -> tuple[float, float, float]:
-    """Return a measure of the original, the unlearned and the retrained model."""
+def _values(forgetting: Forgetting, name: str) -> list[float | None]:
+    """Return a measure of the original, the unlearned and, if there is one, the retrained model."""
     part, _, which = name.partition("_")
-    original, unlearned, retrained = (
+    models = (forgetting.original, forgetting.unlearned, forgetting.retrained)
+    return [
         getattr(model if part == "accuracy" else model.membership, which)
-        for model in (forgetting.original, forgetting.unlearned, forgetting.retrained)
-    )
-    return original, unlearned, retrained
+        for model in models
+        if model is not None
+    ]
 
 
-def _cell(value: float, rate: Rate | None, write: Callable[[float | None], str]) -> Cell:
+def _cell(value: float | None, rate: Rate | None, write: Callable[[float | None], str]) -> Cell:
     return write(value), f"{write(rate.low)} to {write(rate.high)}" if rate else ""
 
 

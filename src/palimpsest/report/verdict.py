@@ -55,8 +55,6 @@ TITLES = {
 
 BASELINE_FAILED = "This attack also fails without the defense, so this run says nothing about the defense."
 
-_NOT_SCORED = "Without the forgotten samples, nothing is scored."
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -134,13 +132,13 @@ def _unscored(page: ReportInput) -> Verdict:
     total = count(len(page.reconstructions))
     verification = page.metrics.verification
     if verification is None:
-        headline = f"{total} forgotten samples were reconstructed from gradients. {_NOT_SCORED}"
+        headline = f"{total} forgotten samples were reconstructed from gradients."
         return Verdict(Level.NOT_SCORED, headline, ())
     accepted = (
         f"The verifier accepted {count(verification.accepted)} of them (norm at most tau = "
         f"{number(verification.tau)})."
     )
-    headline = f"{total} proofs were turned into {page.kind}. {_NOT_SCORED}"
+    headline = f"{total} proofs were turned into {page.kind}."
     return Verdict(Level.NOT_SCORED, headline, (accepted,))
 
 
@@ -197,10 +195,11 @@ def _accuracy(forgetting: Forgetting | None) -> list[str]:
     if forgetting is None:
         return []
     before, after = forgetting.original, forgetting.unlearned
+    others = "test images, which it never saw" if forgetting.retrained else "the auxiliary images"
     # Test accuracy is reported too, because a drop on forgotten images alone could also mean a worse model.
     return [
         f"The model classified {percent(before.forgotten)} of the forgotten images correctly before unlearning and "
-        f"{percent(after.forgotten)} afterwards. On test images, which it never saw, its accuracy was "
+        f"{percent(after.forgotten)} afterwards. On {others}, its accuracy was "
         f"{percent(before.test)} before and {percent(after.test)} afterwards."
     ]
 

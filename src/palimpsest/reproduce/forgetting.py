@@ -79,6 +79,7 @@ def forgetting_table(
             unlearned, retrained = unlearn_twice(run, federation, request, original, cell.unlearning)
             forgetting = study_forgetting(run, federation, request, original, unlearned, retrained)
             seconds[method] = run.seconds()["unlearned"]
+        assert forgetting.distance is not None, "audits retrain exactly"
         forgotten = len(unlearned.forgotten)
         sizes = (len(data.train) - forgotten, forgotten, len(data.test), forgetting.others)
         if not rows:
@@ -127,6 +128,7 @@ def _row(
     seconds: float | None = None,
     retraining_seconds: float = 1.0,
 ) -> ForgettingRow:
+    assert behavior.retained is not None, "audits know the retained samples"
     retained, forgotten, test, others = sizes
     rates = {
         "retained": share(behavior.retained, retained) if retained else None,

@@ -93,11 +93,17 @@ def purge(folder: str | PathLike[str], *, dry_run: bool = False) -> Purge:
 
 
 def _pictures(folder: Path, runs: list[Path]) -> Iterator[Path]:
-    """Yield the plots beside the tables of studies: `<study>.png` and `.svg` beside `<study>.json` and `.md`."""
+    """Yield what shows samples beside the tables of studies and comparisons.
+
+    Those are `<study>.png`, `.svg` and `<study>-samples.html` beside `<study>.json` and `.md`.
+    """
     parents = {parent for run in runs for parent in run.parents if parent.is_relative_to(folder)}
     for parent in sorted(parents):
         for table in sorted(parent.glob("*.json")):
-            plots = [table.with_suffix(suffix) for suffix in (".png", ".svg")]
+            plots = [
+                *(table.with_suffix(suffix) for suffix in (".png", ".svg")),
+                table.with_name(f"{table.stem}-samples.html"),
+            ]
             if table.with_suffix(".md").is_file():
                 yield from (picture for picture in plots if picture.is_file() or picture.is_symlink())
 

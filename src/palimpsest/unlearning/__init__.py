@@ -3,7 +3,7 @@
 from palimpsest.unlearning.ascent import Ascent, GradientAscent, project
 from palimpsest.unlearning.batches import deal_retained
 from palimpsest.unlearning.federaser import Calibration, FedEraser, calibrated
-from palimpsest.unlearning.forgetting import measure_forgetting
+from palimpsest.unlearning.forgetting import compare_models, measure_forgetting
 from palimpsest.unlearning.method import Method, Place, Unlearned
 from palimpsest.unlearning.rapid import DiagonalNewton, NewtonTraining, RapidRetraining, block_mean
 from palimpsest.unlearning.retrain import Retraining
@@ -26,6 +26,7 @@ __all__ = [
     "Unlearning",
     "block_mean",
     "calibrated",
+    "compare_models",
     "deal_retained",
     "make_request",
     "measure_forgetting",

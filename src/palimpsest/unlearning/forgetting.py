@@ -2,9 +2,9 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import SampleSet
 from palimpsest.errors import UnlearningError
 from palimpsest.federation import Federation, accuracy, parameter_distance, predict, top1_accuracy
 from palimpsest.metrics import Behavior, Distance, Forgetting, membership_score
@@ -41,7 +41,7 @@ def measure_forgetting(
     """
     data = federation.data
     forgotten = data.train.subset(request.rows)
-    others = _of_same_classes(data.held_out, forgotten)
+    others = data.held_out.subset(_with_classes_of(data.held_out, forgotten))
     retained = data.train.subset(request.retained_rows)
     network = federation.network().to(federation.device)
 
@@ -70,17 +70,52 @@ def measure_forgetting(
         divergence=_divergence(expected, predicted),
         agreement=top1_accuracy(predicted, expected.argmax(1)),
     )
-    return Forgetting(before, after, exact, distance, len(others))
+    return Forgetting(before, after, len(others), exact, distance)
 
 
-def _of_same_classes(held_out: ImageSet, forgotten: ImageSet) -> ImageSet:
-    same_classes = torch.isin(held_out.labels, forgotten.labels.unique())
-    others = held_out.subset(same_classes.nonzero().squeeze(1))
-    if not len(others):
+def compare_models(
+    original: nn.Module, unlearned: nn.Module, *, forgotten: SampleSet, others: SampleSet
+) -> Forgetting:
+    """Compare a user's two models on the forgotten samples and on others, without retraining.
+
+    Args:
+        original: The model before unlearning.
+        unlearned: The model after unlearning.
+        forgotten: The forgotten samples.
+        others: Samples that neither model was trained on. Those of the forgotten samples' classes are the nonmembers of
+            the membership test.
+
+    Returns:
+        The behavior of both models.
+
+    Raises:
+        UnlearningError: No other sample has the class of a forgotten sample.
+    """
+    nonmembers = _with_classes_of(others, forgotten)
+
+    def behavior(model: nn.Module) -> Behavior:
+        on_forgotten, on_others = predict(model, forgotten.inputs), predict(model, others.inputs)
+        return Behavior(
+            forgotten=top1_accuracy(on_forgotten, forgotten.labels),
+            test=top1_accuracy(on_others, others.labels),
+            membership=membership_score(
+                _losses(on_forgotten, forgotten),
+                _losses(on_others, others)[nonmembers],
+            ),
+        )
+
+    with torch.no_grad():
+        return Forgetting(behavior(original), behavior(unlearned), len(nonmembers))
+
+
+def _with_classes_of(others: SampleSet, forgotten: SampleSet) -> Tensor:
+    """Return the rows of the samples whose class is a forgotten sample's, at least one."""
+    rows = torch.isin(others.labels, forgotten.labels.unique()).nonzero().squeeze(1)
+    if not rows.numel():
         raise UnlearningError(
             "No held-out sample has a forgotten sample's class, so membership can't be tested. Hold out more samples."
         )
-    return others
+    return rows
 
 
 def _divergence(expected: Tensor, predicted: Tensor) -> float:
@@ -88,5 +123,5 @@ def _divergence(expected: Tensor, predicted: Tensor) -> float:
     return F.kl_div(*logits, log_target=True, reduction="batchmean").item()
 
 
-def _losses(logits: Tensor, images: ImageSet) -> Tensor:
-    return F.cross_entropy(logits, images.labels, reduction="none")
+def _losses(logits: Tensor, samples: SampleSet) -> Tensor:
+    return F.cross_entropy(logits, samples.labels, reduction="none")

@@ -45,6 +45,7 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         "training": training_metrics(outcome),
         "portfolio": [*outcome.members] or None,
         "undefended_baseline": scored.undefended and judge_undefended(scored.undefended),
+        "forgetting": outcome.forgetting,
         **_source(outcome),
     }
     if scored.scores is not None:

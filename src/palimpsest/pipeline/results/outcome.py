@@ -44,6 +44,8 @@ class Outcome:
         attack: The reported attack; None for the configured one.
         members: Results of a portfolio's attacks; empty if one attack was configured.
         soundness: How well verifiers detect forged proofs; None if it was not measured.
+        forgetting: How well a user's unlearned model forgot; None if it was not measured. An audit has it in
+            `source`.
     """
 
     config: AuditConfig | ArtifactsConfig
@@ -53,6 +55,7 @@ class Outcome:
     forgotten: SampleSet | None = None
     verdicts: Verdicts | None = None
     soundness: Soundness | None = None
+    forgetting: Forgetting | None = None
     attack: AttackConfig | None = None
     members: tuple[MemberMetrics, ...] = ()
 

@@ -1,18 +1,24 @@
 """Conversion of an outcome to the contents of the report page."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, ServerArtifacts
-from palimpsest.attacks import spelled_out
+from palimpsest.attacks import ServerAttack, spelled_out
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet
-from palimpsest.metrics import Metrics, Scores
+from palimpsest.metrics import Metrics, SampleScores, Scores
 from palimpsest.pipeline.results.notes import outcome_notes
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.reconstruction_table import SampleTable
-from palimpsest.report import MOST_SAMPLES, ReportInput
+from palimpsest.report import ReportInput, order, sorting_score
 from palimpsest.runs import Manifest
+from palimpsest.storage import file_hash
+
+MOST_SAMPLES = 200
+"""The largest number of reconstructions, other than images, on the page. The run folder holds all of them."""
 
 
 def build_page(
@@ -30,6 +36,7 @@ def build_page(
     config, scored, source = outcome.config, outcome.scored, outcome.source
     attack = outcome.reported_attack.build()
     audit = isinstance(source, Federated)
+    now = datetime.now(UTC)
     return ReportInput(
         title=_title(config),
         command=command or f"palimpsest {'audit' if audit else 'attack'} config.yaml",
@@ -48,6 +55,9 @@ def build_page(
         class_names=source.federation.data.class_names
         if isinstance(source, Federated)
         else source.class_names,
+        evidence="gradients" if isinstance(attack, ServerAttack) else "proofs",
+        finished=f"{now.day} {now:%B %Y, %H:%M} UTC",
+        hashes=_hashes(config, manifest),
         **_samples(outcome, table),
     )
 
@@ -56,13 +66,7 @@ def _samples(outcome: Outcome, table: SampleTable | None) -> Mapping[str, Any]:
     """The forgotten samples next to their reconstructions: images with scores, or text."""
     forgotten, scored = outcome.forgotten, outcome.scored
     if table is not None:
-        reconstructions = scored.reconstruction.images[:MOST_SAMPLES]
-        return {
-            "kind": outcome.auxiliary.kind,
-            "columns": table.header,
-            "cells": table.cells(reconstructions),
-            "truth_cells": [] if forgotten is None else table.cells(forgotten.inputs[:MOST_SAMPLES]),
-        }
+        return _texts(outcome, table)
     if not isinstance(forgotten, ImageSet) or not isinstance(scored.scores, Scores):
         return {}
     return {
@@ -71,6 +75,45 @@ def _samples(outcome: Outcome, table: SampleTable | None) -> Mapping[str, Any]:
         "per_image": scored.scores.per_image(),
         "absent": scored.scores.absent(),
     }
+
+
+def _texts(outcome: Outcome, table: SampleTable) -> Mapping[str, Any]:
+    """Samples other than images as text, the most exposed first if they are scored."""
+    forgotten, scored = outcome.forgotten, outcome.scored
+    per_sample = scored.scores.per_sample if isinstance(scored.scores, SampleScores) else {}
+    reconstructions = scored.reconstruction.images
+    rows = list(range(len(reconstructions)))
+    if per_sample:
+        name = sorting_score(per_sample)
+        rows = order(name, per_sample[name])
+    rows = rows[:MOST_SAMPLES]
+    return {
+        "kind": outcome.auxiliary.kind,
+        "columns": table.header,
+        "cells": table.cells(reconstructions[rows]),
+        "truth_cells": [] if forgotten is None else table.cells(forgotten.inputs[rows]),
+        "cell_rows": rows,
+        "labels": None if forgotten is None else forgotten.labels,
+        "per_image": per_sample,
+    }
+
+
+def _hashes(config: AuditConfig | ArtifactsConfig, manifest: Manifest) -> list[tuple[str, str]]:
+    """Names and SHA-256 hashes of the configuration, the checkpoints and the attacked file."""
+    hashes = [("configuration", sha256(config.to_yaml().encode()).hexdigest())]
+    if isinstance(config, ArtifactsConfig):
+        files = {
+            "original checkpoint": config.original,
+            "unlearned checkpoint": config.unlearned,
+            "proofs" if config.proofs else "gradients": config.attacked_file,
+        }
+        return hashes + [(name, file_hash(path)) for name, path in files.items() if path and path.is_file()]
+    stages = {"original": "original model", "unlearned": "unlearned model", "proofs": "proofs"}
+    return hashes + [
+        (name, manifest["stages"][stage]["sha256"])
+        for stage, name in stages.items()
+        if stage in manifest["stages"]
+    ]
 
 
 def _title(config: AuditConfig | ArtifactsConfig) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor
 from palimpsest.config import VerificationConfig
 from palimpsest.federation import Round
 from palimpsest.federation.intake import NO_DATA
-from palimpsest.metrics import FALSE_POSITIVE_RATE, Rate, SampleScores, Scores, area, share
+from palimpsest.metrics import FALSE_POSITIVE_RATE, Forgetting, Rate, SampleScores, Scores, area, share
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.proofs import Verdicts
 
@@ -26,6 +26,9 @@ def outcome_rates(outcome: Outcome) -> dict[str, Rate]:
         rates["accepted"] = acceptance_rate(outcome.verdicts, outcome.config.verification)
     if isinstance(outcome.source, Federated):
         rates |= federation_rates(outcome.source)
+    if outcome.forgetting is not None and outcome.forgotten is not None:
+        sizes = {"forgotten": len(outcome.forgotten), "test": len(outcome.auxiliary)}
+        rates |= forgetting_rates(outcome.forgetting, sizes, classes=outcome.auxiliary.classes)
     if (
         scored.batches is not None
         and scored.batches.label_accuracy is not None
@@ -78,20 +81,34 @@ def federation_rates(federated: Federated) -> dict[str, Rate]:
     Args:
         federated: Results of the training and unlearning stages.
     """
-    forgetting, data = federated.forgetting, federated.federation.data
+    data = federated.federation.data
     count = len(federated.unlearned.forgotten)
     sizes = {"retained": len(data.train) - count, "forgotten": count, "test": len(data.test)}
+    return forgetting_rates(federated.forgetting, sizes, classes=data.train.classes)
+
+
+def forgetting_rates(forgetting: Forgetting, sizes: dict[str, int], *, classes: int) -> dict[str, Rate]:
+    """Add intervals to the accuracies and membership inference rates of each model.
+
+    Args:
+        forgetting: The measurements.
+        sizes: Number of samples on which `retained`, `forgotten` and `test` were measured; 0 if there are none.
+        classes: Number of classes, which gives the chance level of an accuracy.
+    """
     models = {
         "original": forgetting.original,
         "unlearned": forgetting.unlearned,
         "retrained": forgetting.retrained,
     }
-    rates = {}
+    rates: dict[str, Rate] = {}
     for model, behavior in models.items():
+        if behavior is None:
+            continue
         for split, size in sizes.items():
             if size:
                 value = getattr(behavior, split)
-                rates[f"accuracy_{split}_{model}"] = share(value, size, chance=1 / data.train.classes)
+                rates[f"accuracy_{split}_{model}"] = share(value, size, chance=1 / classes)
+        count = sizes["forgotten"]
         rates[f"membership_auc_{model}"] = area(behavior.membership.auc, count, forgetting.others)
         rates[f"membership_tpr_{model}"] = share(behavior.membership.tpr, count, chance=FALSE_POSITIVE_RATE)
     return rates

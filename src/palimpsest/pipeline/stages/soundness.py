@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from palimpsest.attacks import AuditorView
 from palimpsest.config import AttackingConfig
-from palimpsest.datasets import ImageSet
+from palimpsest.datasets import SampleSet
 from palimpsest.defenses import apply_defenses
 from palimpsest.metrics import separation
 from palimpsest.oracles import Oracle
@@ -51,7 +52,7 @@ class Soundness(Record):
 
 
 def measure_soundness(
-    run: Run, config: AttackingConfig, view: AuditorView, *, key: Sequence[object]
+    run: Run, config: AttackingConfig, view: AuditorView[Any], *, key: Sequence[object]
 ) -> Soundness:
     """Run the stage `soundness`: compare the issued proofs with forged ones.
 
@@ -112,7 +113,7 @@ def separations(
     return areas
 
 
-def gather_evidence(config: AttackingConfig, view: AuditorView) -> tuple[Evidence, ImageSet]:
+def gather_evidence(config: AttackingConfig, view: AuditorView[Any]) -> tuple[Evidence, SampleSet]:
     """Query the evidence that the verifiers need, with as many samples as the memory budget allows.
 
     Args:
@@ -133,7 +134,7 @@ def gather_evidence(config: AttackingConfig, view: AuditorView) -> tuple[Evidenc
     return Evidence(reference=imitated, answers=answers, imitations=imitations, trials=trials), challenges
 
 
-def _measure(config: AttackingConfig, view: AuditorView) -> Soundness:
+def _measure(config: AttackingConfig, view: AuditorView[Any]) -> Soundness:
     evidence, _ = gather_evidence(config, view)
     defenses = [defense.build() for defense in config.defenses]
     # The clients defend their responses to the challenges like their proofs, with their own secrets.
@@ -151,5 +152,5 @@ def _measure(config: AttackingConfig, view: AuditorView) -> Soundness:
     )
 
 
-def _query(oracle: Oracle, samples: ImageSet) -> Tensor:
-    return torch.cat([chunk.cpu() for chunk in oracle.differences(samples.images, samples.labels)])
+def _query(oracle: Oracle, samples: SampleSet) -> Tensor:
+    return torch.cat([chunk.cpu() for chunk in oracle.differences(samples.inputs, samples.labels)])

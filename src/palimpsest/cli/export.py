@@ -1,0 +1,50 @@
+"""`palimpsest export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+
+from palimpsest.api.export import FILES, Format
+from palimpsest.api.export import export as export_run
+from palimpsest.cli.options import FLAG, Debug
+
+
+def export(
+    run: Path,
+    *,
+    out: Path,
+    csv: Annotated[bool, FLAG] = False,
+    json: Annotated[bool, FLAG] = False,
+    pdf: Annotated[bool, FLAG] = False,
+    redact: Annotated[bool, FLAG] = False,
+    overwrite: Annotated[bool, FLAG] = False,
+    debug: Debug = False,
+) -> None:
+    """Export a run's scores as CSV, its summary as JSON, and its report as PDF.
+
+    Without --csv, --json and --pdf, the summary is written and, unless redacted, the scores.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    out
+        Folder to write to.
+    csv
+        Write scores.csv, with one line for each reconstruction.
+    json
+        Write summary.json, with the summary, the findings and the metrics.
+    pdf
+        Write report.pdf, the whole page. This needs an installed Chromium, which gets no network.
+    redact
+        Leave out all images, all rows about single samples, and all paths, addresses and file names.
+    overwrite
+        Replace existing files.
+    """
+    chosen: dict[Format, bool] = {"csv": csv, "json": json, "pdf": pdf}
+    default: list[Format] = ["json"] if redact else ["csv", "json"]
+    formats: list[Format] = [name for name in FILES if chosen[name]] or default
+    console = Console(soft_wrap=True)
+    for path in export_run(run, out=out, formats=formats, redact=redact, overwrite=overwrite):
+        console.print(f"Wrote {path}", highlight=False, markup=False)
