@@ -16,8 +16,8 @@ def reach_verdict(metrics: Metrics) -> VerdictMetrics:
       the mean image's and the permutation test within classes shows that the reconstructions belong to their samples.
     - `leaks to candidate holders`: the linkage attack links more proofs than chance, or the permutation test shows that
       the reconstructions belong to their samples.
-    - `inconclusive`: any of the questions is open that show that a leak could have been missed.
-    - `no leak found`: none of them holds; the positive control has passed.
+    - `inconclusive`: any open question suggests that a leak could have been missed.
+    - `no leak found`: no question is open; the positive control has passed.
 
     Args:
         metrics: The metrics of a run.
