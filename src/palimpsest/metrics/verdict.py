@@ -16,8 +16,8 @@ def reach_verdict(metrics: Metrics) -> VerdictMetrics:
       the mean image's and the permutation test within classes shows that the reconstructions belong to their samples.
     - `leaks to candidate holders`: the linkage attack links more proofs than chance, or the permutation test shows that
       the reconstructions belong to their samples.
-    - `inconclusive`: any of the doubts holds that show that a leak could have been missed.
-    - `no leak found`: none of them holds; the positive control has passed.
+    - `inconclusive`: any open question suggests that a leak could have been missed.
+    - `no leak found`: no question is open; the positive control has passed.
 
     Args:
         metrics: The metrics of a run.
@@ -28,11 +28,11 @@ def reach_verdict(metrics: Metrics) -> VerdictMetrics:
     leaks = list(_leaks(metrics))
     if leaks:
         return VerdictMetrics(grade=Grade.LEAKS, reasons=[*leaks, *_accuracy(metrics)])
-    candidates, doubts = list(_links(metrics)), list(_doubts(metrics))
+    candidates, questions = list(_links(metrics)), list(_open_questions(metrics))
     if candidates:
-        return VerdictMetrics(grade=Grade.LEAKS_TO_CANDIDATE_HOLDERS, reasons=[*candidates, *doubts])
-    if doubts:
-        return VerdictMetrics(grade=Grade.INCONCLUSIVE, reasons=doubts)
+        return VerdictMetrics(grade=Grade.LEAKS_TO_CANDIDATE_HOLDERS, reasons=[*candidates, *questions])
+    if questions:
+        return VerdictMetrics(grade=Grade.INCONCLUSIVE, reasons=questions)
     return VerdictMetrics(grade=Grade.NO_LEAK_FOUND, reasons=list(_evidence(metrics)))
 
 
@@ -91,7 +91,7 @@ def _links(metrics: Metrics) -> Iterator[str]:
         )
 
 
-def _doubts(metrics: Metrics) -> Iterator[str]:
+def _open_questions(metrics: Metrics) -> Iterator[str]:
     """Yield why a leak could have been missed."""
     control, training = _best_control(metrics), metrics.training
     if metrics.reconstruction is None:
@@ -146,7 +146,7 @@ def _accuracy(metrics: Metrics) -> Iterator[str]:
 def _evidence(metrics: Metrics) -> Iterator[str]:
     """Yield why the failure of the attack is evidence."""
     control = _best_control(metrics)
-    assert control is not None, "a missing control is a doubt"
+    assert control is not None, "a missing control is an open question"
     yield "No attack identifies more forgotten samples than chance or comes closer than a constant answer."
     yield f"On samples whose truth is known, the same attack {_works(control)}."
 

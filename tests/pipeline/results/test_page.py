@@ -40,14 +40,14 @@ def test_the_page_of_an_audit_names_data_unlearning_and_defenses(data: Federated
 
 def test_the_page_of_an_attack_on_proofs_names_the_file_and_the_oracle() -> None:
     contents = page(proofs_outcome(), command="palimpsest attack case.yaml")
-    assert contents.title == "igf attack on proofs.safetensors"
+    assert contents.title == "strongest attack on proofs.safetensors"
     assert dict(contents.facts) == {
         "Proofs": "4 with 300 values each",
         "Model": "not available",
         "Oracle": "six directions",
         "Auxiliary samples": "6",
         "Defense": "none",
-        "Attack": "igf",
+        "Attack": "strongest",
         "Seed": "1234",
     }
     assert contents.command == "palimpsest attack case.yaml"

@@ -12,7 +12,7 @@ TRUTH, AUXILIARY = small_images(20, seed=1), small_images(30, seed=2)
 
 
 @pytest.mark.parametrize(("shift", "significant"), [(0, True), (1, False)])
-def test_own_originals_are_told_from_shuffled_ones(run: Run, shift: int, significant: bool) -> None:
+def test_true_pairs_beat_shuffled_ones(run: Run, shift: int, significant: bool) -> None:
     found = Reconstruction(TRUTH.images.roll(shift, 0), {}, {})
     test = pairing_test(run, CONFIG, found, TRUTH, AUXILIARY)
     assert test.permutations == 99

@@ -84,13 +84,13 @@ def attack_batches_aside(
     labels = BatchLabels(
         aside.retained.labels.view(aside.batches, -1), aside.forgotten.labels.view(aside.batches, -1)
     )
-    own = replace(
+    control_view = replace(
         view, observation=_observe_aside(view, aside, defenses, seed), labels=view.labels and labels
     )
     reconstruction = run.stage(
         "reconstructions-control",
         BatchReconstruction,
-        lambda _: attack(own, generator=make_generator(seed, "attack")),
+        lambda _: attack(control_view, generator=make_generator(seed, "attack")),
         key=(observed, view.public, aside, [*defenses], *key),
     )
     return Control(aside.forgotten, reconstruction)

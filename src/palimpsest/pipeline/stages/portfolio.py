@@ -27,7 +27,7 @@ class Attempt(Generic[C]):
         recovered: The reconstructions; None if the attack was not run or failed.
         not_run: Reason why there are no reconstructions; empty if there are.
         out_of_time: Whether the attack was left out because of the time budget.
-        estimate: Estimated seconds, or None for the first attack.
+        estimate: Estimated seconds; None means that nothing was there to estimate from.
         settings: Settings that differ from the attack's defaults.
     """
 
