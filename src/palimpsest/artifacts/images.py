@@ -89,7 +89,7 @@ def load_samples(
         images = convert_channels(images, channels)
     if isinstance(source, ImageFolder):
         return LoadedSamples(images, numbering or Numbering(source.class_names, FOLDERS))
-    return _numbered(images, name, _own_names(source), numbering)
+    return _numbered(images, name, _stored_names(source), numbering)
 
 
 def load_for(
@@ -140,7 +140,7 @@ def model_numbering(config: CheckpointsConfig) -> Numbering | None:
     return Numbering(config.class_names, "class_names") if config.class_names else card
 
 
-def _own_names(source: Source) -> tuple[str, ...]:
+def _stored_names(source: Source) -> tuple[str, ...]:
     """Names that a source stores with its numbers; those of published sets may need a download."""
     return () if isinstance(source, PublishedSet) else source.class_names
 
@@ -150,22 +150,24 @@ def _table_names(path: Path) -> tuple[str, ...]:
 
 
 def _numbered(
-    samples: SampleSet, name: str, own: tuple[str, ...], numbering: Numbering | None
+    samples: SampleSet, name: str, stored: tuple[str, ...], numbering: Numbering | None
 ) -> LoadedSamples:
     """Return samples whose labels are numbers, with the names of their file or of the model."""
     if numbering is not None:
         # A model may have more classes than the file.
-        if own and own != numbering.names[: len(own)]:
+        if stored and stored != numbering.names[: len(stored)]:
             raise DatasetError(
                 f"{name} numbers its classes in another way than {numbering.origin}:\n"
-                + compare_numberings(numbering.names, own, titles=(numbering.origin, "file"))
+                + compare_numberings(numbering.names, stored, titles=(numbering.origin, "file"))
                 + "\nNumber the labels as the model does, or set --class-names to the names of all classes in the "
                 "model's order if the first column is wrong."
             )
         return LoadedSamples(_widened(samples, len(numbering.names)), numbering)
-    if not own:
+    if not stored:
         return LoadedSamples(samples)
-    return LoadedSamples(_widened(samples, len(own)), Numbering(own, f"the metadata of {Path(name).name}"))
+    return LoadedSamples(
+        _widened(samples, len(stored)), Numbering(stored, f"the metadata of {Path(name).name}")
+    )
 
 
 def _widened(samples: T, classes: int) -> T:

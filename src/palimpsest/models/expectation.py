@@ -1,4 +1,4 @@
-"""What a network needs from a state dict: names and shapes, and what need not be stored."""
+"""Names and shapes that a network needs from a state dict, and the tensors that need not be stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

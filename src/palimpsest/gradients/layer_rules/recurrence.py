@@ -114,7 +114,8 @@ def unroll_layer(
     Args:
         layer: The layer, in evaluation mode, so without dropout between its levels.
         inputs: As for the layer's forward method, in batches.
-        initial: Initial states `[levels * directions, n, hidden]`, one for each tensor of a state; None for zeros.
+        initial: Initial states `[levels * directions, n, hidden]`, one for each tensor of a state. None means
+            zeros.
         unroll: Unrolls one direction of one level.
 
     Returns:
