@@ -11,7 +11,7 @@ from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -124,7 +124,7 @@ class Registry(Generic[C]):
                     f"The {self.kind} name {name!r} is taken by {known.__module__}. Register the class under another "
                     "name."
                 )
-            self._components[name] = component
+            self._components[name] = cast("type[C]", component)
             self._packages[name] = _origin(component)
             return component
 
