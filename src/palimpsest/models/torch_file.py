@@ -92,9 +92,10 @@ def _check_pickle(description: bytes) -> dict[str, type]:
             unpickler allocates memory up to that index.
         UnpicklingError: The pickle calls something that is not a name.
     """
+    # Protocol 2, which torch writes, stores the bytes of NumPy arrays as text.
+    names_arrays = b"_reconstruct" in description
     for operation, argument, position in pickletools.genops(description):
-        # Of protocol 2, which torch writes, the bytes of NumPy arrays are stored as text.
-        is_array = isinstance(argument, bytes) or b"_reconstruct" in description
+        is_array = names_arrays or isinstance(argument, bytes)
         if is_array and isinstance(argument, bytes | str) and len(argument) > _LONGEST_TEXT:
             raise ValueError(
                 "it holds NumPy arrays or other bytes: save tensors, or the arrays with numpy.savez"
