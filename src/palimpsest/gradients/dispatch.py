@@ -11,7 +11,8 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from palimpsest.errors import ModelError
-from palimpsest.gradients.layerwise import Layerwise, RowCountError
+from palimpsest.gradients.layer_uses import RowCountError
+from palimpsest.gradients.layerwise import Layerwise
 from palimpsest.gradients.trainable import parameter_count, trainable_parameters
 from palimpsest.storage import Parameters
 
