@@ -37,9 +37,7 @@ class LayerProbe:
         trainable: Names of the trainable parameters.
     """
 
-    def __init__(
-        self, model: nn.Module, layers: Mapping[str, nn.Module], trainable: Collection[str]
-    ) -> None:
+    def __init__(self, model: nn.Module, layers: Mapping[str, nn.Module], trainable: Collection[str]) -> None:
         """Detach the parameters."""
         self._model = model
         self._layers = layers
