@@ -1,8 +1,10 @@
 """Benchmark of common networks: per-sample gradients beside backward passes, and a whole audit of each network."""
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +17,41 @@ import palimpsest as pp
 from benchmarks.document import markdown
 from benchmarks.timing import Clock, print_table
 from benchmarks.zoo import CLASSES, NETWORKS, WORDS, Network, build
+from palimpsest.errors import ModelError
 from palimpsest.gradients import parameter_count, per_sample_gradients, set_trainable
-from palimpsest.gradients.dispatch import select_engine, write_sample_by_sample
+from palimpsest.gradients.dispatch import select_engine, write_sample_by_sample, write_with_vmap
 from palimpsest.models.custom import as_classifier
 
-HEADER = ("network", "library", "trained", "parameters", "engine", "ours (ms)", "loop (ms)", "ratio", "audit")
+SAMPLES, FEW = 32, 8
+HEADER = ("network", "library", "trained", "parameters", "engine", "ours (ms)", "loop (ms)", "vmap (ms)")
+HEADER += ("ratio", f"ratio, {FEW} samples", "audit")
 PAGE = """# Networks
 
     python -m benchmarks --only networks --threads 1 --clock cpu --out docs
 
-builds the networks below with random weights and small inputs, and takes each through `prove`, `doctor` and `attack` on
-files. The attack has one epoch and few auxiliary samples, since only its end matters here. The column "ratio" divides
-the time of the per-sample gradients of {samples} samples, with the choice of an engine, by that of one backward pass
-for each sample in turn; it should be at most 1.3. Each time is the median of {repeats} calls. A network whose library
-is not installed is left out by name.
+builds the networks below with random weights and small inputs, and takes each through `prove`, `doctor` and
+`attack` on files. The attack has one epoch and few auxiliary samples, since only its end matters here. The
+columns compare the times of the per-sample gradients of {samples} samples: ours, with the choice of an
+engine; a loop with one backward pass for each sample; and `torch.func.vmap`, where it can run. "Ratio"
+divides our time by the loop's; it should be at most 1.3, also for {few} samples. Each time is {repeats},
+after a warm-up call. A network whose library is not installed is left out by name.
 
 {machine}.
 
 {table}
 
 How an engine is chosen: layer by layer if every layer with trained parameters has a
-[rule](../how-to/layer-rule.md); otherwise `vmap` if the network supports it; otherwise one backward pass per sample.
-The choice never depends on a measured time, so the same network has bitwise the same gradients again.
+[rule](../how-to/layer-rule.md) and the samples stay apart in all of them; otherwise one backward pass per
+sample if the network has a recurrent layer, which `vmap` slows down; otherwise `vmap`, or one backward pass
+per sample if it fails. The choice never depends on a measured time, so the same network has bitwise the same
+gradients again.
 
 {skipped}
 """
-SAMPLES = 32
+Writer = Callable[[nn.Module, Tensor, Tensor, Tensor], None]
+"""Writes the gradients of a model at samples and labels into a matrix."""
 _SETTINGS = {"epochs": 1, "components": 4, "batch_size": 8, "queries": 1}
-_IMAGES = {"name": "igf", "width": 16, "beta": 0, "horizontal_flip": False}
+_IMAGES = {"name": "igf", "beta": 0, "horizontal_flip": False}
 
 
 @dataclass(frozen=True)
@@ -54,9 +63,10 @@ class Row:
         library: Its library.
         trained: Number of trained parameters.
         parameters: Number of all parameters.
-        engine: The engine that was chosen, or `none` if there are no gradients.
-        ours: Seconds of the per-sample gradients, with the choice of the engine.
-        loop: Seconds of one backward pass for each sample.
+        engine: The engine that computed the gradients.
+        seconds: Seconds of the gradients of many samples, by the way they are computed: ours, with the choice of the
+            engine; the loop of backward passes; and vmap if it supports the network.
+        few: The same for few samples, without vmap.
         audit: `ok`, or the message of the step that failed.
     """
 
@@ -65,14 +75,9 @@ class Row:
     trained: int
     parameters: int
     engine: str
-    ours: float
-    loop: float
+    seconds: dict[str, float]
+    few: dict[str, float]
     audit: str
-
-    @property
-    def ratio(self) -> float:
-        """Our time relative to the loop's; below 1 means that ours is shorter."""
-        return self.ours / self.loop
 
 
 def run(clock: Clock, *, quick: bool, folder: Path | None, machine: str) -> None:
@@ -100,7 +105,10 @@ def rows(clock: Clock, *, quick: bool) -> list[Row]:
     networks = [network for network in NETWORKS if network.installed]
     if quick:
         networks = [network for network in networks if network.name in ("squeezenet1_1", "GRU")]
-    return [measure(network, clock, samples=4 if quick else SAMPLES) for network in networks]
+    return [
+        measure(network, clock, samples=4 if quick else SAMPLES, few=2 if quick else FEW)
+        for network in networks
+    ]
 
 
 def skipped() -> list[str]:
@@ -108,13 +116,14 @@ def skipped() -> list[str]:
     return [network.name for network in NETWORKS if not network.installed]
 
 
-def measure(network: Network, clock: Clock, *, samples: int) -> Row:
+def measure(network: Network, clock: Clock, *, samples: int, few: int) -> Row:
     """Measure one network.
 
     Args:
         network: The network.
         clock: Clock to measure with.
         samples: Number of samples.
+        few: Another number of samples, for which the choice of the engine takes a larger part of the time.
     """
     torch.manual_seed(0)
     model = build(network.name).eval()
@@ -122,19 +131,38 @@ def measure(network: Network, clock: Clock, *, samples: int) -> Row:
         set_trainable(model, network.trainable)
     batch, labels = inputs(network, samples, seed=1), torch.arange(samples) % CLASSES
     classifier = as_classifier(model, batch)
-    engine = select_engine(classifier, batch[:2]).kind
-    out = torch.empty(samples, parameter_count(classifier))
-    seconds = clock.race(
-        {
-            "ours": lambda: per_sample_gradients(classifier, batch, labels),
-            "loop": lambda: write_sample_by_sample(classifier, batch, labels, out),
-        }
-    )
-    total = sum(parameter.numel() for parameter in model.parameters())
-    audited = audit(network, model)
+    ways: dict[str, Writer] = {"loop": write_sample_by_sample}
+    engine = select_engine(classifier, batch[:2])
+    engine.write(batch, labels, _rows_for(classifier, samples))
+    with suppress(ModelError):
+        write_with_vmap(classifier, batch[:1], labels[:1], _rows_for(classifier, 1))
+        ways["vmap"] = write_with_vmap
     return Row(
-        network.name, network.library, out.shape[1], total, engine, seconds["ours"], seconds["loop"], audited
+        network=network.name,
+        library=network.library,
+        trained=parameter_count(classifier),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        engine=engine.kind,
+        seconds=_race(classifier, batch, labels, ways, clock),
+        few=_race(classifier, batch[:few], labels[:few], {"loop": write_sample_by_sample}, clock),
+        audit=audit(network, model),
     )
+
+
+def _race(
+    model: nn.Module, batch: Tensor, labels: Tensor, ways: dict[str, Writer], clock: Clock
+) -> dict[str, float]:
+    """Measure our gradients and others; each call allocates the memory of its result."""
+
+    def write(way: Writer) -> None:
+        way(model, batch, labels, _rows_for(model, len(batch)))
+
+    candidates = {name: partial(write, way) for name, way in ways.items()}
+    return clock.race({"ours": partial(per_sample_gradients, model, batch, labels), **candidates})
+
+
+def _rows_for(model: nn.Module, count: int) -> Tensor:
+    return torch.empty(count, parameter_count(model))
 
 
 def inputs(network: Network, count: int, *, seed: int) -> Tensor:
@@ -179,10 +207,8 @@ def audit(network: Network, model: nn.Module) -> str:
                 **keys,
             )
             keys |= {**checkpoints, "proofs": folder / "proofs.safetensors", "auxiliary": auxiliary}
-            keys |= {
-                "truth": forgotten,
-                "attack": _SETTINGS | (_IMAGES if network.pixels else {"name": "igf-tokens"}),
-            }
+            named = _IMAGES | {"width": network.pixels // 2} if network.pixels else {"name": "igf-tokens"}
+            keys |= {"truth": forgotten, "attack": _SETTINGS | named}
             step = "doctor"
             errors = [finding for finding in pp.doctor(**keys).findings if finding.level == "error"]
             if errors:
@@ -231,9 +257,10 @@ def cells(measured: Iterable[Row]) -> list[tuple[object, ...]]:
             f"{row.trained:,}",
             f"{row.parameters:,}",
             row.engine,
-            1e3 * row.ours,
-            1e3 * row.loop,
-            row.ratio,
+            1e3 * row.seconds["ours"],
+            1e3 * row.seconds["loop"],
+            1e3 * row.seconds["vmap"] if "vmap" in row.seconds else "-",
+            *(times["ours"] / times["loop"] for times in (row.seconds, row.few)),
             row.audit,
         )
         for row in measured
@@ -253,7 +280,8 @@ def write(folder: Path, measured: Sequence[Row], *, repeats: int, samples: int, 
     missing = ", ".join(skipped())
     page = PAGE.format(
         samples=samples,
-        repeats=repeats,
+        few=FEW,
+        repeats=f"the median of {repeats} calls" if repeats > 1 else "that of one call",
         machine=machine,
         table=markdown(HEADER, cells(measured)),
         skipped=f"Left out, since their library is not installed: {missing}."

@@ -145,6 +145,7 @@ _VISION += (
 _PIXELS = {"googlenet": 64, "squeezenet1_1": 64}
 _TIMM = ("resnet10t", "vit_tiny_patch16_224", "deit_tiny_patch16_224", "mixer_s32_224", "convnextv2_atto")
 _TIMM += ("efficientvit_b0", "mobilevit_xxs", "levit_128s")
+_SIZED = {name for name in _TIMM if "224" in name or name.startswith("levit")}
 _TEXT = {"vocab_size": WORDS, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 _TEXT |= {"intermediate_size": 64, "num_labels": CLASSES, "pad_token_id": 0, "max_position_embeddings": 40}
 _PICTURES = {
@@ -183,7 +184,7 @@ NETWORKS = (
         "VisionTransformer",
         {"image_size": 32, "patch_size": 8, "num_layers": 2, "num_heads": 4, "hidden_dim": 32, "mlp_dim": 64},
     ),
-    *(Network(f"{name} (timm)", "timm", name, pixels=64 if "224" in name else 32) for name in _TIMM),
+    *(Network(f"{name} (timm)", "timm", name, pixels=64 if name in _SIZED else 32) for name in _TIMM),
     Network("BERT", "transformers", "Bert", _TEXT, pixels=0),
     Network("BERT, biases and head", "transformers", "Bert", _TEXT, 0, ("*.bias", "classifier.*")),
     Network("RoBERTa", "transformers", "Roberta", _TEXT, pixels=0),
@@ -197,6 +198,9 @@ NETWORKS = (
     Network("LSTM", "benchmarks", "Recurrent", {"layer": "LSTM", "num_layers": 2}, pixels=0),
     Network(
         "LSTM, 80 steps", "benchmarks", "Recurrent", {"layer": "LSTM", "num_layers": 2}, pixels=0, length=80
+    ),
+    Network(
+        "GRU, 80 steps", "benchmarks", "Recurrent", {"layer": "GRU", "num_layers": 2}, pixels=0, length=80
     ),
     Network(
         "LSTM, frozen embedding",
@@ -242,7 +246,7 @@ def _build(network: Network) -> nn.Module:
         import_torchvision()
         import timm
 
-        if "224" in network.factory:
+        if network.factory in _SIZED:
             settings["img_size"] = network.pixels
         return timm.create_model(network.factory, pretrained=False, num_classes=CLASSES, **settings)
     if network.library == "transformers":

@@ -83,3 +83,23 @@ def test_rejects_different_models_and_yields_nothing_without_samples() -> None:
             read_differences(network(0), nn.Linear(3, 3).double(), *samples(2), sketch, memory_budget=BUDGET)
         )
     assert not list(read_differences(network(0), network(1), *samples(0), sketch, memory_budget=BUDGET))
+
+
+class MoreRows(nn.Module):
+    """A layer gets two rows for each of more than two samples, so that the probe's two samples do not show it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(72, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = images.flatten(1)
+        return self.last(torch.cat([rows, rows]) if len(rows) > 2 else rows)[: len(rows)].sin()
+
+
+def test_an_unexpected_number_of_rows_falls_back_to_vectors() -> None:
+    before, after = MoreRows().double(), MoreRows().double()
+    vectors = gradient_differences(before, after, *samples(7))
+    sketch = CountSketch.draw(vectors.shape[1], 20, generator=generator())
+    reduced = torch.cat(list(read_differences(before, after, *samples(7), sketch, memory_budget=BUDGET)))
+    torch.testing.assert_close(reduced, sketch.transform(vectors), rtol=1e-6, atol=1e-12)

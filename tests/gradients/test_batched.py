@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from tests.support.layer_gradients import CLASSES, assert_batched_equal, noise
+from tests.support.shared_rows import RIGHT, SharedRow
 from torch import Tensor, nn
 
 from palimpsest.config import ModelConfig
@@ -52,6 +53,10 @@ class Twice(nn.Module):
 )
 def test_uses_vmap_for_unsupported_networks(model: nn.Module) -> None:
     assert_batched_equal(model, 2, 2, 2, fast=False)
+
+
+def test_a_row_for_all_samples_is_expanded() -> None:
+    assert_batched_equal(SharedRow(RIGHT["broadcast"]), 1, 2, 2)
 
 
 def test_sums_over_the_uses_of_a_layer() -> None:

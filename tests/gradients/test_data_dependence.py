@@ -33,3 +33,15 @@ def test_finds_nothing_else(name: str) -> None:
     with DataDependence() as dependence:
         OTHERS[name](torch.rand(3))
     assert not dependence.found
+
+
+def test_a_pause_hides_what_depends_on_values_also_within_another_pause() -> None:
+    with DataDependence() as dependence:
+        with dependence.paused():
+            torch.ones(1).item()
+            with dependence.paused():
+                torch.ones(1).item()
+            torch.ones(1).item()
+        assert not dependence.found
+        torch.ones(1).item()
+    assert dependence.found

@@ -137,3 +137,42 @@ def test_a_model_that_mixes_samples_has_no_gradients_sample_by_sample() -> None:
     )
     assert not dispatch.mixes_no_samples(model.eval(), torch.randn(2, 6))
     assert dispatch.mixes_no_samples(unsupported().eval(), torch.randn(2, 6, dtype=torch.float64))
+
+
+class MoreRows(nn.Module):
+    """A layer gets two rows for each of more than two samples, so that the probe's two samples do not show it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 5), nn.Linear(5, CLASSES)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        doubled = torch.cat([rows, rows]) if len(rows) > 2 else rows
+        return self.last(self.first(doubled).tanh()[: len(rows)])
+
+
+def test_an_unexpected_number_of_rows_falls_back_to_autograds_gradients() -> None:
+    model, rows, labels = shaken(MoreRows()), noise(5, 6), torch.arange(5) % CLASSES
+    engine, out = select_engine(model, rows[:2]), empty_gradients(model, 5)
+    assert engine.kind == "layer by layer"
+    engine.write(rows, labels, out)
+    assert engine.kind == "backward per sample"
+    assert_equal(out, backward_per_sample(model, rows, labels))
+
+
+def test_a_model_that_vmap_can_not_follow_falls_back_to_autograds_gradients() -> None:
+    model, rows, labels = Branching().double().eval(), noise(4, 6).abs_(), torch.arange(4) % CLASSES
+    engine, out = select_engine(model, rows[:2]), empty_gradients(model, 4)
+    assert engine.kind == "vmap"
+    engine.write(rows, labels, out)
+    assert engine.kind == "backward per sample"
+    first = sum(parameter.numel() for parameter in model.first.parameters())
+    assert_equal(out[:, :first], backward_per_sample(model.first, rows, labels))
+    assert (out[:, first:] == 0).all()
+
+
+def test_a_model_that_vmap_can_not_follow_and_that_mixes_samples_is_an_error() -> None:
+    model = nn.Sequential(Branching(), nn.BatchNorm1d(CLASSES, track_running_stats=False)).double().eval()
+    engine = select_engine(model, noise(2, 6))
+    with pytest.raises(ModelError, match="no per-sample gradient"):
+        engine.write(noise(4, 6), torch.arange(4) % CLASSES, empty_gradients(model, 4))

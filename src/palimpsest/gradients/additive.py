@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.gradients.dispatch import find_layerwise
+from palimpsest.gradients.layer_uses import RowCountError
 from palimpsest.gradients.per_sample import (
     check_same,
     chunk_size,
@@ -54,7 +55,7 @@ def read_differences(
     """Apply a linear function to the rows of `difference_chunks`, and yield the results in chunks `[b, k]`.
 
     Each layer's gradients are added as soon as they are computed, first at the original model and then at the unlearned
-    one. Whole vectors are formed only if a model has no layer-by-layer engine.
+    one. Whole vectors are formed only if a model has no layer-by-layer engine, or this engine fails for a chunk.
 
     Args:
         original: The model before unlearning.
@@ -90,10 +91,17 @@ def read_differences(
             result = torch.zeros(
                 len(samples), reduction.components, dtype=parameter.dtype, device=parameter.device
             )
-            for sign, (layerwise, layout) in zip((1, -1), engines, strict=True):
-                batch = samples.to(parameter.device).contiguous(memory_format=layout)
-                layerwise.for_each_layer(batch, targets.to(parameter.device), _adder(reduction, result, sign))
-            yield result.cpu()
+            try:
+                for sign, (layerwise, layout) in zip((1, -1), engines, strict=True):
+                    batch = samples.to(parameter.device).contiguous(memory_format=layout)
+                    layerwise.for_each_layer(
+                        batch, targets.to(parameter.device), _adder(reduction, result, sign)
+                    )
+            except RowCountError:
+                chunks = difference_chunks(original, unlearned, samples, targets, memory_budget=memory_budget)
+                yield from (reduction(chunk.cpu()) for chunk in chunks)
+            else:
+                yield result.cpu()
 
 
 def _adder(reduction: Additive, result: Tensor, sign: int) -> Callable[[int, Tensor], None]:

@@ -99,7 +99,10 @@ class BatchedGradients:
         uses = list[_Use]()
 
         def compute(name: str, layer: nn.Module, forward: Any, inputs: Tensor) -> Tensor:
-            saved, outputs = forward(layer, inputs)
+            # A layer with one row for all samples gets one for each, whose gradients are then apart.
+            saved, outputs = forward(layer, inputs.expand(len(images), *inputs.shape[1:]))
+            if not outputs.requires_grad:  # the layer's inputs do not depend on the samples
+                outputs.requires_grad_()
             # The edge is recorded before the layer's hooks run, since these may replace the outputs.
             uses.append(_Use(name, saved, get_gradient_edge(outputs)))
             return outputs

@@ -1,5 +1,7 @@
 """Detection of a computation that depends on the values of its tensors: branches, and shapes that follow from data."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -34,6 +36,21 @@ class DataDependence(TorchDispatchMode):
         """Start with nothing found."""
         super().__init__()
         self.found = False
+        self._is_paused = False
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Record nothing while this inner context lasts, in which operations are as fast as outside of both."""
+        if self._is_paused:
+            yield
+            return
+        self.__exit__(None, None, None)
+        self._is_paused = True
+        try:
+            yield
+        finally:
+            self._is_paused = False
+            self.__enter__()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

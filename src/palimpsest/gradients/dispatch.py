@@ -1,8 +1,7 @@
 """Dispatch to a per-sample gradient engine: layer by layer, `vmap(grad)`, or one backward pass per sample."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Literal, NamedTuple
+from contextlib import suppress
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,23 +10,64 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from palimpsest.errors import ModelError
-from palimpsest.gradients.layerwise import Layerwise, RowCountError
-from palimpsest.gradients.trainable import parameter_count, trainable_parameters
+from palimpsest.gradients.layer_uses import RowCountError
+from palimpsest.gradients.layerwise import Layerwise
+from palimpsest.gradients.trainable import trainable_parameters
 from palimpsest.storage import Parameters
 
 EngineKind = Literal["layer by layer", "vmap", "backward per sample"]
 
 
-class GradientEngine(NamedTuple):
+class GradientEngine:
     """Per-sample gradients of one model.
 
+    The kind is that of the fastest engine that the model is known to support. If it then fails for a batch, the engine
+    falls back to one backward pass per sample, from this batch on.
+
     Args:
-        kind: How they are computed.
-        write: Writes the gradients of the cross-entropy, for images `[n, ...]` and labels `[n]`, into rows `[n, d]`.
+        model: The model; it must be in eval mode whenever the engine is used.
+        kind: How the gradients are computed.
+        layerwise: The layer-by-layer engine and the memory format of its images, if that is the kind.
+
+    Attributes:
+        kind: How the gradients are computed, after the last batch.
     """
 
-    kind: EngineKind
-    write: Callable[[Tensor, Tensor, Tensor], None]
+    def __init__(
+        self,
+        model: nn.Module,
+        kind: EngineKind,
+        layerwise: tuple[Layerwise, torch.memory_format] | None = None,
+    ) -> None:
+        """Start with the given kind."""
+        self.kind: EngineKind = kind
+        self._model = model
+        self._layerwise = layerwise
+
+    def write(self, images: Tensor, labels: Tensor, out: Tensor) -> None:
+        """Write the gradients of the cross-entropy into the rows of a matrix.
+
+        Args:
+            images: `[n, ...]`.
+            labels: Class indices, `[n]`.
+            out: Receives the gradients, `[n, d]`.
+
+        Raises:
+            ModelError: A layer has no per-sample gradient.
+        """
+        if self.kind == "layer by layer" and self._layerwise is not None:
+            layerwise, layout = self._layerwise
+            with suppress(RowCountError):
+                return layerwise.write(images.contiguous(memory_format=layout), labels, out)
+            self.kind = "backward per sample"
+        if self.kind == "vmap":
+            try:
+                return write_with_vmap(self._model, images, labels, out)
+            except ModelError:
+                if not mixes_no_samples(self._model, images):
+                    raise
+            self.kind = "backward per sample"
+        return write_sample_by_sample(self._model, images, labels, out)
 
 
 # Measured: the number of samples per call of vmap that is fastest on a CPU.
@@ -37,9 +77,10 @@ _CPU_CHUNK_ROWS = 16
 def select_engine(model: nn.Module, images: Tensor) -> GradientEngine:
     """Select the fastest engine for a model's per-sample gradients.
 
-    Layer by layer if every layer has a rule; otherwise `vmap`, if the model supports it and has no recurrent layer,
-    which `vmap` slows down; otherwise one backward pass per sample. The choice depends on the model's layers and on
-    what they compute, never on measured time: the same model has bitwise the same gradients again.
+    Layer by layer if every layer has a rule; otherwise one backward pass per sample if the model has a recurrent layer,
+    which `vmap` slows down; otherwise `vmap`, or one backward pass per sample if it fails. The choice depends on the
+    model's layers and on what they compute, never on measured time: the same model has bitwise the same gradients
+    again.
 
     Args:
         model: The model; it must be in eval mode, now and whenever the engine is called.
@@ -50,11 +91,11 @@ def select_engine(model: nn.Module, images: Tensor) -> GradientEngine:
     """
     found = find_layerwise(model, images)
     if found is not None:
-        return GradientEngine("layer by layer", partial(_write_layerwise, model, *found))
+        return GradientEngine(model, "layer by layer", found)
     slow = any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in model.modules())
-    if mixes_no_samples(model, images) and (slow or not _supports_vmap(model, images)):
-        return GradientEngine("backward per sample", partial(write_sample_by_sample, model))
-    return GradientEngine("vmap", partial(write_with_vmap, model))
+    if slow and mixes_no_samples(model, images):
+        return GradientEngine(model, "backward per sample")
+    return GradientEngine(model, "vmap")
 
 
 def find_layerwise(model: nn.Module, images: Tensor) -> tuple[Layerwise, torch.memory_format] | None:
@@ -135,31 +176,6 @@ def mixes_no_samples(model: nn.Module, images: Tensor) -> bool:
     except Exception:
         return False
     return torch.allclose(alone[0], with_other[0], rtol=1e-4, atol=1e-5)
-
-
-def _write_layerwise(
-    model: nn.Module,
-    layerwise: Layerwise,
-    layout: torch.memory_format,
-    images: Tensor,
-    labels: Tensor,
-    out: Tensor,
-) -> None:
-    """Write gradients layer by layer, or sample by sample if a layer turns out not to get one row for each sample."""
-    try:
-        layerwise.write(images.contiguous(memory_format=layout), labels, out)
-    except RowCountError:
-        write_sample_by_sample(model, images, labels, out)
-
-
-def _supports_vmap(model: nn.Module, images: Tensor) -> bool:
-    labels = torch.zeros(1, dtype=torch.int64, device=images.device)
-    parameter = next(model.parameters())
-    try:
-        _vmap(model, images[:1], labels, parameter.new_empty(1, parameter_count(model)))
-    except ModelError:
-        return False
-    return True
 
 
 def _vmap(model: nn.Module, images: Tensor, labels: Tensor, out: Tensor) -> None:

@@ -1,19 +1,24 @@
 """Observation of each use of a layer in a forward pass, by hooks or by the layer's decomposition."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import _disable_current_modes
 
+from palimpsest.errors import ModelError
 from palimpsest.gradients.layer_rules import (
+    Decomposition,
     PartRule,
     PerSampleRule,
     find_decomposition,
     find_per_sample_rule,
 )
+
+
+class RowCountError(ModelError):
+    """A layer was called with a number of rows that is not the number of samples, unlike in the probe."""
 
 
 class Use(NamedTuple):
@@ -26,6 +31,7 @@ class Use(NamedTuple):
         saved: Tensors `[n, ...]` that the rule needs.
         rule: Writes the gradients of the parameters.
         decomposed: Whether the values do not depend on the parameters in the autograd graph.
+        shared: Whether the layer was called with one row for all samples, such as the positions of tokens.
     """
 
     layer: str
@@ -34,10 +40,28 @@ class Use(NamedTuple):
     saved: Sequence[Tensor]
     rule: PartRule
     decomposed: bool
+    shared: bool
+
+    def check_rows(self, count: int) -> None:
+        """Check that each tensor has one row for each sample.
+
+        Args:
+            count: Number of samples.
+
+        Raises:
+            RowCountError: A tensor has another number of rows.
+        """
+        if any(tensor.dim() == 0 or len(tensor) != count for tensor in (self.values, *self.saved)):
+            raise RowCountError(
+                f"{self.layer or 'The model'} was called with {len(self.values)} rows for {count} samples. "
+                "Pass one sample at a time."
+            )
 
 
 Visit = Callable[[Use], Tensor]
-"""Called at each use; returns the values that the pass continues with, which for a hooked layer are the same."""
+"""Called at each use; returns the values that the pass continues with."""
+Around = Callable[[], AbstractContextManager[object]]
+"""Returns a context."""
 
 
 def has_rule(layer: nn.Module) -> bool:
@@ -46,12 +70,16 @@ def has_rule(layer: nn.Module) -> bool:
 
 
 @contextmanager
-def observe(layers: Mapping[str, nn.Module], visit: Visit) -> Iterator[None]:
+def observe(
+    layers: Mapping[str, nn.Module], visit: Visit, *, rows: int = 1, around: Around = nullcontext
+) -> Iterator[None]:
     """Call a function at each use of the layers while the context lasts.
 
     Args:
         layers: The layers by name; each has a rule (`has_rule`).
         visit: The function.
+        rows: Number of rows that inputs and outputs with a single row are expanded to, so that each sample has its own.
+        around: Visits and decompositions run in the context that it returns.
     """
     with ExitStack() as stack:
         for name, layer in layers.items():
@@ -59,42 +87,52 @@ def observe(layers: Mapping[str, nn.Module], visit: Visit) -> Iterator[None]:
             if decomposition is None:
                 rule = find_per_sample_rule(layer)
                 assert rule is not None, "each layer has a rule"
+                parameters = [parameter for parameter, _ in layer.named_parameters(recurse=False)]
+                hook = _Hook(name, parameters, rule, visit, rows, around)
                 # These hooks run before all others, which may replace the outputs.
-                hook = partial(_visit_outputs, name, rule, visit)
                 handle = layer.register_forward_hook(hook, prepend=True, with_kwargs=True)
                 stack.callback(handle.remove)
             else:
-                layer.forward = partial(
-                    _decomposed, decomposition, layer, partial(_visit_values, name, visit)
-                )
+                record = partial(_record, name, visit)
+                layer.forward = partial(_decomposed, around, decomposition, layer, record)
                 stack.callback(delattr, layer, "forward")
         yield
 
 
-def _decomposed(decomposition: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a decomposition, which depends on no data, out of sight of a check for that, which would slow it down."""
-    with _disable_current_modes():
+class _Hook(NamedTuple):
+    """Forward hook that visits the outputs of a layer."""
+
+    name: str
+    parameters: Sequence[str]
+    rule: PerSampleRule
+    visit: Visit
+    rows: int
+    around: Around
+
+    def __call__(
+        self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Tensor
+    ) -> Tensor:
+        def write(grad_outputs: Tensor, saved: Sequence[Tensor], out: Mapping[str, Tensor]) -> None:
+            self.rule(layer, saved[0], grad_outputs, out)
+
+        with self.around():
+            inputs = args[0] if args else next(iter(kwargs.values()))
+            shared = inputs.shape[:1] == outputs.shape[:1] == (1,)
+            if shared and self.rows > 1:
+                inputs, outputs = (
+                    tensor.expand(self.rows, *tensor.shape[1:]) for tensor in (inputs, outputs)
+                )
+            return self.visit(
+                Use(self.name, self.parameters, outputs, [inputs], write, decomposed=False, shared=shared)
+            )
+
+
+def _decomposed(around: Around, decomposition: Decomposition, *args: Any, **kwargs: Any) -> Any:
+    with around():
         return decomposition(*args, **kwargs)
 
 
-def _visit_outputs(  # noqa: PLR0917 - as torch calls a hook
-    name: str,
-    rule: PerSampleRule,
-    visit: Visit,
-    layer: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    outputs: Tensor,
-) -> None:
-    def write(grad_outputs: Tensor, saved: Sequence[Tensor], out: Mapping[str, Tensor]) -> None:
-        rule(layer, saved[0], grad_outputs, out)
-
-    inputs = args[0] if args else next(iter(kwargs.values()))
-    parameters = [parameter for parameter, _ in layer.named_parameters(recurse=False)]
-    visit(Use(name, parameters, outputs, [inputs], write, decomposed=False))
-
-
-def _visit_values(
+def _record(
     name: str,
     visit: Visit,
     values: Tensor,
@@ -102,4 +140,4 @@ def _visit_values(
     saved: Sequence[Tensor],
     rule: PartRule,
 ) -> Tensor:
-    return visit(Use(name, parameters, values, saved, rule, decomposed=True))
+    return visit(Use(name, parameters, values, saved, rule, decomposed=True, shared=False))

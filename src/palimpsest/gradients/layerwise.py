@@ -11,22 +11,17 @@ from collections.abc import Callable, Collection, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.func import functional_call
 
-from palimpsest.errors import ModelError
-from palimpsest.gradients.data_dependence import DataDependence
-from palimpsest.gradients.layer_uses import Use, Visit, has_rule, observe
+from palimpsest.gradients.layer_probe import LayerProbe
+from palimpsest.gradients.layer_uses import Use, has_rule, observe
 from palimpsest.gradients.saved_tensor import SavedTensor
 from palimpsest.gradients.trainable import trainable_parameters
 
 Destination = Callable[[Sequence[str]], tuple[Tensor, Callable[[], object] | None]]
 """Maps names of adjacent parameters to a tensor `[n, width]` for their gradients at one use of a layer, and a function
 to call once they are written."""
-
-
-class RowCountError(ModelError):
-    """A layer was called with a number of rows that is not the number of samples, unlike in the probe."""
 
 
 class Layerwise:
@@ -51,9 +46,8 @@ class Layerwise:
     def supports(self, images: Tensor) -> bool:
         """Return True if the model's gradients can be computed layer by layer.
 
-        Each trainable parameter must belong to one layer with a rule and be used only by it, the computation must not
-        depend on values by branches or shapes, and no layer may mix samples. Two passes of two samples test the last
-        condition: the first row of every layer must stay bitwise the same when the second sample changes.
+        Each trainable parameter must belong to one layer with a rule and be used only by it, and `LayerProbe` must
+        accept the model.
 
         Args:
             images: At least one image of the shape that the engine will be called with, `[n, ...]`.
@@ -67,21 +61,7 @@ class Layerwise:
         tied = any(name not in named for name in held)
         if tied or not self._columns.keys() <= set(held) or not all(map(has_rule, self._layers.values())):
             return False
-        image = images[:1]
-        other = _far_from(image) if image.is_floating_point() else images[-1:].flip(-1)
-        try:
-            with DataDependence() as dependence:
-                with_copy, complete = self._trace(torch.cat([image, image]))
-            with_other, _ = self._trace(torch.cat([image, other]))
-        # A model may fail in any way on such images. The vmap engine then reports the error.
-        except Exception:
-            return False
-        return (
-            complete
-            and not dependence.found
-            and len(with_copy) == len(with_other)
-            and all(map(_has_equal_first_row, with_copy, with_other))
-        )
+        return LayerProbe(self._model, self._layers, self._trainable).accepts(images)
 
     @property
     def widest(self) -> int:
@@ -155,11 +135,7 @@ class Layerwise:
         sources = list[GradientEdge]()
 
         def visit(use: Use) -> Tensor:
-            if any(len(tensor) != len(images) for tensor in (use.values, *use.saved)):
-                raise RowCountError(
-                    f"{use.layer or type(self._model).__name__} was called with {len(use.values)} rows for "
-                    f"{len(images)} samples. Pass one sample at a time."
-                )
+            use.check_rows(len(images))
             values = use.values
             if use.decomposed and not values.requires_grad:
                 values = values.detach().requires_grad_()
@@ -181,35 +157,11 @@ class Layerwise:
             return values
 
         with torch.enable_grad():
-            loss = F.cross_entropy(self._pass(images, self._leaves(), visit), labels, reduction="sum")
+            with observe(self._layers, visit, rows=len(images)):
+                logits = functional_call(self._model, self._leaves(), (images,))
+            loss = F.cross_entropy(logits, labels, reduction="sum")
         # The pass computes no gradient of a weight, since only those at the first layers' outputs are requested.
         torch.autograd.grad(loss, sources, allow_unused=True)
-
-    def _trace(self, images: Tensor) -> tuple[list[Tensor], bool]:
-        """Return the tensors of each use, and True if they account for every use of every parameter."""
-        traced, saved, expected = list[Tensor](), list[SavedTensor](), Counter[int]()
-        leaves = self._leaves()
-
-        def visit(use: Use) -> Tensor:
-            traced.extend(tensor.detach().clone() for tensor in (*use.saved, use.values))
-            saved.extend(map(SavedTensor, use.saved))
-            if use.decomposed and not use.values.requires_grad:
-                return use.values.detach().requires_grad_()
-            if not use.decomposed:
-                expected.update(
-                    id(leaves[f"{use.layer}.{name}".removeprefix(".")]) for name in use.parameters
-                )
-            return use.values
-
-        with torch.enable_grad():
-            logits = self._pass(images, leaves, visit)
-        complete = (
-            logits.requires_grad
-            # A layer whose outputs are not used has uses that the logits do not depend on.
-            and all(count <= expected[leaf] for leaf, count in _uses(logits, leaves.values()).items())
-            and not any(tensor.was_modified() for tensor in saved)
-        )
-        return [*traced, logits.detach()], complete
 
     def _trainable_names(self, use: Use) -> list[str]:
         """Return the names in the model of a use's trainable parameters."""
@@ -236,11 +188,6 @@ class Layerwise:
             for name, shape, part in zip(names, shapes, parts, strict=True)
         }
 
-    def _pass(self, images: Tensor, leaves: dict[str, Tensor], visit: Visit) -> Tensor:
-        """Run the forward pass with a visit of each use of a layer, and return the logits."""
-        with observe(self._layers, visit):
-            return functional_call(self._model, leaves, (images,))
-
 
 def layers_of(model: nn.Module, parameters: Collection[str]) -> dict[str, nn.Module]:
     """Return the modules that directly hold some parameters, by name.
@@ -257,38 +204,3 @@ def layers_of(model: nn.Module, parameters: Collection[str]) -> dict[str, nn.Mod
             for parameter, _ in module.named_parameters(recurse=False)
         )
     }
-
-
-def _has_equal_first_row(first: Tensor, second: Tensor) -> bool:
-    """Return True if two tensors have two rows and the same first one, as far as both have its positions.
-
-    Padded sequences are as long as the longest of their batch.
-    """
-    if not (first.dim() == second.dim() > 0 and len(first) == len(second) == 2):
-        return False
-    common = tuple(slice(min(sizes)) for sizes in zip(first.shape[1:], second.shape[1:], strict=True))
-    return torch.equal(first[0][common], second[0][common])
-
-
-def _far_from(image: Tensor) -> Tensor:
-    """Return an image that differs from another in mean, extremes and noise."""
-    ramp = torch.linspace(-9, 7, image.numel(), dtype=image.dtype, device=image.device)
-    return torch.empty_like(image).copy_(ramp.view(image.shape))
-
-
-def _uses(result: Tensor, leaves: Collection[Tensor]) -> Counter[int]:
-    """Count the uses of each of the leaves in a computation, by the id of the leaf."""
-    counted = set(map(id, leaves))
-    uses: Counter[int] = Counter()
-    pending: list[Node | None] = [result.grad_fn]
-    visited = set(pending)
-    while pending:
-        node = pending.pop()
-        for parent, _ in node.next_functions if node else ():
-            leaf = getattr(parent, "variable", None)
-            if leaf is not None and id(leaf) in counted:
-                uses[id(leaf)] += 1
-            elif leaf is None and parent not in visited:
-                visited.add(parent)
-                pending.append(parent)
-    return uses

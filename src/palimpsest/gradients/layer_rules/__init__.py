@@ -5,6 +5,7 @@ from pkgutil import iter_modules
 
 from palimpsest.gradients.layer_rules.registry import (
     BatchedRule,
+    Decomposition,
     PartRule,
     PerSampleRule,
     Record,
@@ -18,6 +19,7 @@ from palimpsest.gradients.layer_rules.registry import (
 
 __all__ = [
     "BatchedRule",
+    "Decomposition",
     "PartRule",
     "PerSampleRule",
     "Record",

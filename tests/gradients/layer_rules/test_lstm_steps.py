@@ -1,0 +1,51 @@
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.layer_gradients import noise
+from torch import Tensor, nn
+
+from palimpsest.gradients.layer_rules.lstm_steps import LstmSteps
+
+STEPS, SAMPLES, SIZE = 4, 3, 2
+
+
+def arguments(steps: int = STEPS, samples: int = SAMPLES, size: int = SIZE) -> tuple[Tensor, ...]:
+    """Make gates' inputs, initial hidden state and initial cell state that require gradients, and a weight."""
+    shapes = (steps, samples, 4 * size), (samples, size), (samples, size)
+    unknowns = [noise(*shape, seed=seed).requires_grad_() for seed, shape in enumerate(shapes)]
+    return *unknowns, noise(size, 4 * size, seed=3)
+
+
+def test_the_backward_pass_has_the_derivatives_of_the_forward_pass() -> None:
+    assert torch.autograd.gradcheck(LstmSteps.apply, arguments())
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(st.integers(1, 5), st.integers(1, 3), st.integers(1, 4))
+def test_steps_and_gradients_equal_those_of_a_cell(steps: int, samples: int, size: int) -> None:
+    *unknowns, weight = arguments(steps, samples, size)
+    # The cell gets the gates' inputs as they are: an identity instead of a weight, and no bias.
+    cell = nn.LSTMCell(4 * size, size, bias=False).double().requires_grad_(False)
+    cell.weight_ih.copy_(torch.eye(4 * size))
+    cell.weight_hh.copy_(weight.T)
+    inputs, *state = unknowns
+    hiddens = list[Tensor]()
+    for step in inputs:
+        state = list(cell(step, tuple(state)))
+        hiddens.append(state[0])
+    expected = torch.stack(hiddens), state[1]
+    found = LstmSteps.apply(*unknowns, weight)
+    gradients = [
+        torch.autograd.grad(sum((output * output.sin()).sum() for output in outputs), unknowns)
+        for outputs in (found, expected)
+    ]
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_gradient_at_one_output_only_is_enough() -> None:
+    *unknowns, weight = arguments()
+    hiddens, memory = LstmSteps.apply(*unknowns, weight)
+    both = torch.autograd.grad(hiddens.sum() + memory.sum(), unknowns, retain_graph=True)
+    apart = [torch.autograd.grad(output.sum(), unknowns, retain_graph=True) for output in (hiddens, memory)]
+    torch.testing.assert_close(both, tuple(map(torch.add, *apart)))
