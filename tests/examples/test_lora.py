@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,15 @@ from palimpsest.pipeline.stages.prove import make_proofs
 from palimpsest.proofs import Proofs, load_proofs, save_proofs
 from palimpsest.system.torchvision_compat import declare_operators
 
-# transformers imports torchvision if it is installed, also beside a build of torch that does not match.
-declare_operators()
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
-peft = pytest.importorskip("peft", reason="PEFT is not installed: pip install 'palimpsest[dev]'")
-pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore::FutureWarning:transformers")]
+pytestmark = [
+    # PEFT imports transformers, which takes seconds, so it is not imported while tests are collected.
+    pytest.mark.skipif(
+        find_spec("peft") is None, reason="PEFT is not installed: pip install 'palimpsest[dev]'"
+    ),
+    pytest.mark.timeout(900),
+    pytest.mark.filterwarnings("ignore::FutureWarning:transformers"),
+]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lora"
 SMALL = {"name": "igf-plus", "beta": 0, "queries": 1, "epochs": 1, "width": 16}
 NAMED = {
@@ -43,8 +48,11 @@ TRAINED = 2 * 2 * 2 * 4 * 32 + 10 * 33
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Folder of the example after training, unlearning and proving in this process; also the working directory."""
+    # transformers imports torchvision if it is installed, also beside a build of torch that does not match.
+    declare_operators()
     from flwr.app import ArrayRecord, ConfigRecord
     from flwr.serverapp.strategy import FedAvg
+    from peft import get_peft_model_state_dict
 
     from palimpsest.federation.flower_strategy import _task_identity
     from palimpsest.flower import Audited
@@ -59,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         from auditor import main  # pyright: ignore[reportMissingImports]
 
         strategy, grid = Audited(FedAvg(fraction_evaluate=0.0), "audit"), Local(client)
-        initial = ArrayRecord(peft.get_peft_model_state_dict(Net()))
+        initial = ArrayRecord(get_peft_model_state_dict(Net()))
         with _task_identity():
             for more in ({}, {"unlearn": True}):
                 config = ConfigRecord({"local-epochs": 1, "learning-rate": 0.003, **more})
@@ -76,6 +84,15 @@ def network() -> Any:
     return Net().eval()
 
 
+def with_adapter(part: str | Path) -> Any:
+    """Return the network with a checkpoint of the trained part, as PEFT reads it."""
+    from peft import set_peft_model_state_dict
+
+    model = network()
+    set_peft_model_state_dict(model, load_file(part))
+    return model
+
+
 def case(**keys: Any) -> ArtifactsConfig:
     tree = {"proofs": "audit/proofs.safetensors", "auxiliary": "images", "truth": "forgotten"} | NAMED
     tree |= {"attack": SMALL, "scoring": {"bootstrap": 10}, "auxiliary_size": 60, "device": "cpu"}
@@ -87,10 +104,8 @@ def prove(**keys: Any) -> Proofs:
 
 
 def complete(part: str) -> dict[str, torch.Tensor]:
-    """Return the whole state dict of a checkpoint of the trained part, as PEFT reads it."""
-    model = network()
-    peft.set_peft_model_state_dict(model, load_file(part))
-    return model.state_dict()
+    """Return the whole state dict of a checkpoint of the trained part."""
+    return with_adapter(part).state_dict()
 
 
 def test_a_proof_has_the_adapter_and_the_head_alone() -> None:
@@ -111,8 +126,7 @@ def test_the_proofs_are_gradients_by_autograd_and_those_of_prove() -> None:
     (image, *_), (label, *_) = load_data(0)
     gradients = []
     for which in ("original", "unlearned"):
-        model = network()
-        peft.set_peft_model_state_dict(model, load_file(f"audit/{which}.safetensors"))
+        model = with_adapter(f"audit/{which}.safetensors")
         torch.nn.functional.cross_entropy(model(image[None]).logits, label[None]).backward()
         gradients.append(torch.cat([one.grad.flatten() for one in trainable_parameters(model).values()]))
     expected = gradients[0] - gradients[1]
@@ -146,8 +160,7 @@ def test_reads_peft_files_like_whole_state_dicts(tmp_path: Path) -> None:
     whole = prove(**keys)
     assert torch.equal(whole.vectors, plain.vectors)
     assert whole.metadata["original"] == plain.metadata["original"]
-    model = network()
-    peft.set_peft_model_state_dict(model, load_file("audit/original.safetensors"))
+    model = with_adapter("audit/original.safetensors")
     model.save_pretrained(tmp_path / "adapter")
     saved = prove(original=str(tmp_path / "adapter" / "adapter_model.safetensors"))
     assert torch.equal(saved.vectors, plain.vectors)
