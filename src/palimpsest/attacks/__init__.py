@@ -5,9 +5,13 @@ from palimpsest.attacks.auditor_view import (
     Attack,
     AuditorView,
     Knowledge,
+    ModelsView,
     Reconstruction,
+    TrainedAttack,
     spelled_out,
 )
+from palimpsest.attacks.certificates import Certificates
+from palimpsest.attacks.exact.igf_exact import IGFExact
 from palimpsest.attacks.learned.base import LearnedInversion
 from palimpsest.attacks.learned.extractors import Projected
 from palimpsest.attacks.learned.features import Features
@@ -54,12 +58,14 @@ __all__ = [
     "BatchLabels",
     "BatchReconstruction",
     "Box",
+    "Certificates",
     "Coordinates",
     "DeepLeakage",
     "Descent",
     "DirectDifference",
     "Evaluate",
     "Features",
+    "IGFExact",
     "IGFPlus",
     "IGFWhite",
     "ImprovedDeepLeakage",
@@ -73,6 +79,7 @@ __all__ = [
     "Linkage",
     "MatchingAttack",
     "Minimum",
+    "ModelsView",
     "ObjectiveCheck",
     "Pixels",
     "Problem",
@@ -88,6 +95,7 @@ __all__ = [
     "Spectrum",
     "Term",
     "TokenInversion",
+    "TrainedAttack",
     "VectorInversion",
     "cosine",
     "euclidean",

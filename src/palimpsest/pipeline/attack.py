@@ -16,7 +16,7 @@ from palimpsest.pipeline.results.finish import finish
 from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
-from palimpsest.pipeline.stages.auditor import attack_as_auditor
+from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
 from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples, settle_weights
 from palimpsest.pipeline.stages.scoring import score_attack, score_links
 from palimpsest.pipeline.stages.verification import verify_proofs
@@ -93,8 +93,9 @@ def attack_proofs(
     linkable = truth if truth is not None and can_link(view, truth) else None
     # Input of the undefended baseline: the oracle's gradient differences of the forgotten samples.
     clean = undefended_proofs(run, view, linkable, key=key) if config.defenses and linkable else None
-    layers = artifacts.models.architecture if artifacts.models else None
-    recovered = attack_as_auditor(run, config, view, clean, proofs, architecture=layers, key=key)
+    held = artifacts.models
+    models = HeldModels(held.architecture, held.original, held.unlearned) if held else None
+    recovered = attack_as_auditor(run, config, view, clean, proofs, models=models, key=key)
     # The forgotten samples are used from here on, after the last reconstruction.
     links = score_links(run, config, view, linkable, key=key) if linkable else None
     scored = score_attack(run, config, recovered, truth, artifacts.auxiliary, links)

@@ -1,7 +1,7 @@
 """Checks before a run starts: the attacker's knowledge, the kind of samples, the supplied artifacts."""
 
 from palimpsest.artifacts import ArtifactsConfig
-from palimpsest.attacks import ArchitectView, Attack, AuditorView, LearnedInversion, ServerAttack, ServerView
+from palimpsest.attacks import Attack, AuditorView, LearnedInversion, ModelsView, ServerAttack, ServerView
 from palimpsest.attacks.learned.perceptual_loss import cached_vgg, download_vgg
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import KnowledgeError
@@ -99,7 +99,7 @@ def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAt
                 f"{name} is an attack from the server, which sees gradients of batches instead of proofs. Choose an "
                 "auditor's attack, such as igf or igf-plus, or supply gradients."
             )
-        check_knowledge(attack, AuditorView if config.model is None else ArchitectView)
+        check_knowledge(attack, AuditorView if config.model is None else ModelsView)
         return
     if not isinstance(attack, ServerAttack):
         raise KnowledgeError(
