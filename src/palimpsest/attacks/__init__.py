@@ -10,7 +10,7 @@ from palimpsest.attacks.auditor_view import (
     TrainedAttack,
     spelled_out,
 )
-from palimpsest.attacks.certificates import Certificates
+from palimpsest.attacks.certificates import HALF_LEVEL, Certificates
 from palimpsest.attacks.exact.igf_exact import IGFExact
 from palimpsest.attacks.learned.base import LearnedInversion
 from palimpsest.attacks.learned.extractors import Projected
@@ -47,6 +47,7 @@ __all__ = [
     "DRAGDP",
     "FUIA",
     "GIAMU",
+    "HALF_LEVEL",
     "IGF",
     "LBFGS",
     "OBJECTIVES",

@@ -1,4 +1,4 @@
-"""Certificates of reconstructions: how far an attack has solved each proof's equations, and how far it can be trusted."""
+"""Certificates of reconstructions: how far an attack has solved each proof's equations."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 
 from palimpsest.storage import Record
+
+HALF_LEVEL = 0.5 / 255
+"""Largest error of a pixel of an exact image: half a level of 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Certificates(Record):
             come.
         thresholds: Largest error that certifies a layer's inputs, `[layers]`. They are calibrated on the proofs of
             auxiliary images; 0 certifies nothing.
-        proof_residuals: Relative error of the whole proof for the image, rounded to 8 bits, `[n]`.
+        proof_residuals: Relative error of the whole proof, `[n]`; infinite if not all layers can be solved.
         proof_threshold: Largest error that certifies an image as exact.
         limit: The reason why the layers before the last of `layers` can't be solved; empty if there is none.
     """
@@ -37,12 +40,12 @@ class Certificates(Record):
 
     @property
     def exact(self) -> Tensor:
-        """Whether each image is certified as exact: rounded to 8 bits, it is the forgotten image, `[n]` bool."""
+        """Whether each image is certified as exact, `[n]` bool: no pixel is wrong by half a level of 8 bits or more."""
         return self.proof_residuals <= self.proof_threshold
 
     def statuses(self) -> list[str]:
         """Return a text for each image: exact, up to a layer, or not certified."""
-        named = ["not certified", *(f"certified up to {name}" for name in self.layers)]
+        named = ["not certified", *(f"certified up to layer {name}" for name in self.layers)]
         return [
             "certified exact" if exact else named[depth]
             for exact, depth in zip(self.exact.tolist(), self.depth.tolist(), strict=True)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from palimpsest.attacks.certificates import calibrate_threshold
+from palimpsest.attacks.certificates import HALF_LEVEL, calibrate_threshold
 from palimpsest.attacks.exact.chain import relative
 from palimpsest.attacks.exact.read_chain import Trunk
-from palimpsest.attacks.exact.solver import Solver, rounded
+from palimpsest.attacks.exact.solver import Solver
 from palimpsest.attacks.exact.state import ExactState
 from palimpsest.datasets import ImageSet
 from palimpsest.oracles import Oracle
@@ -64,7 +64,7 @@ def calibrate(
             )
             residuals.append(solved.descent.residuals)
             proof_residuals.append(solved.proof_residuals)
-            exact.append(((rounded(solved.images) - rounded(images)).abs() < 1e-6).flatten(1).all(1))
+            exact.append((solved.images - images).abs().flatten(1).amax(1) < HALF_LEVEL)
             errors.append((solved.images - images).square().flatten(1).mean(1))
             line.advance(len(part))
     all_residuals, all_correct = torch.cat(residuals), torch.cat(correct)

@@ -200,7 +200,8 @@ def _output_equations(known: Known, spread: Spread, switches: Tensor) -> tuple[T
     target = known.target.unsqueeze(-1)
     if known.block.pooling == "average":
         count = switches.shape[-1]
-        noise = (switches * spread.nonlinear).sum(-1, keepdim=True) + _TINY
+        undecided = switches * (1 - switches) * (spread.before.square() + spread.variance)
+        noise = (switches * spread.nonlinear + undecided).sum(-1, keepdim=True) + _TINY
         missing = (target * count - (switches * spread.before).sum(-1, keepdim=True)).expand_as(switches)
         return (known.active.unsqueeze(-1) / noise).expand_as(switches), missing, switches
     equal = switches / spread.nonlinear

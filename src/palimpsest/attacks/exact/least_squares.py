@@ -111,7 +111,8 @@ class _OutputRows:
         count = switches.shape[-1]
         # In a window without output all positions are below zero, each with an inequality of its own.
         silent = ~known.active.unsqueeze(-1)
-        sums = torch.where(silent, above, 1.0 / count) * scale
+        undecided = (switches * (1 - switches) * before.square()).sum(-1, keepdim=True)
+        sums = torch.where(silent, above * scale, 1 / (count / scale + undecided))
         return cls(known.block, sums, torch.where(silent, torch.nan, switches), target * count)
 
     @property

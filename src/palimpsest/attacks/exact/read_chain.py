@@ -79,8 +79,8 @@ class Trunk:
                 lambda _, arguments: found.append(arguments[0])
             )
             with hook, torch.no_grad():
-                model(images)
-        return torch.stack(found, 1)
+                model(images.to(next(model.parameters()).dtype))
+        return torch.stack(found, 1).float()
 
 
 def read_chain(original: nn.Module, unlearned: nn.Module, shape: tuple[int, int, int]) -> tuple[Chain, Trunk]:
@@ -168,7 +168,7 @@ def _input_shapes(graph: fx.GraphModule, shape: tuple[int, int, int]) -> dict[st
             return super().run_node(n)
 
     with torch.no_grad():
-        Recorder(graph).run(torch.zeros(1, *shape))
+        Recorder(graph).run(torch.zeros(1, *shape, dtype=next(graph.parameters()).dtype))
     return shapes
 
 

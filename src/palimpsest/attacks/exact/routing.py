@@ -44,7 +44,11 @@ class Known:
         """Loss gradient at a position that is switched on, `[n, 2, *outputs]`."""
         if self.block.pooling == "average":
             return self.gradients / (self.block.window[0] * self.block.window[1])
-        return self.gradients if self.block.activation == "relu" else self.gradients * self.block.slope(self.target)
+        return (
+            self.gradients
+            if self.block.activation == "relu"
+            else self.gradients * self.block.slope(self.target)
+        )
 
     def loss_gradients(self, switches: Tensor) -> Tensor:
         """Compute the loss gradients at the pre-activations, in the shape of the switches."""

@@ -28,7 +28,7 @@ class Solutions:
     Args:
         images: Images `[n, c, h, w]` float32 in [0, 1].
         descent: The solved layers.
-        proof_residuals: Relative error of the whole proof for the images rounded to 8 bits, `[n]`.
+        proof_residuals: Relative error of the whole proof, `[n]`; infinite if the chain does not begin at the image.
     """
 
     images: Tensor
@@ -62,7 +62,7 @@ class Solver:
             images[rows] = self._start_images(descent, level, rows)
             if level and self._refines:
                 images[rows] = self._refine(descent, rows, images[rows], proofs, generator)
-        return Solutions(images, descent, self._proof_residuals(images, descent, proofs))
+        return self._choose_rounded(images, descent, proofs)
 
     @property
     def _refines(self) -> bool:
@@ -126,9 +126,7 @@ class Solver:
         chain, index = self.state.chain, self.state.start_at(level)
         parts, errors = chain.rows(proofs), self.state.errors[index]
         known = descent.known(chain, level - 1, rows, parts[level - 1])
-        misfit = chain.levels(chain.normalize(images))[level].flatten(1) - descent.features[level][
-            rows
-        ].flatten(1)
+        misfit = self._misfit(descent, level, rows, images)
         low, high = bounds(chain, 0)
         std = chain.std.float()
         pixels = std.view(-1, 1, 1).expand(images.shape[1:]).flatten()
@@ -136,7 +134,7 @@ class Solver:
             chain.normalize(images).float(),
             self._precisions[index] * pixels * pixels.unsqueeze(1),
             errors.samples.float() / std.view(-1, 1, 1),
-            errors.scale(misfit.square().sum(1)).float(),
+            errors.scale(misfit).float(),
             low,
             high,
         )
@@ -144,7 +142,15 @@ class Solver:
         refined = refine_images(
             known, chain.blocks[: level - 1], lower, refinement, schedule, generator=generator
         )
-        return chain.to_images(refined).float()
+        found = chain.to_images(refined).float()
+        # A step too far shows in the features, which the attacker can compare.
+        better = self._misfit(descent, level, rows, found) < misfit
+        return torch.where(better.view(-1, 1, 1, 1), found, images)
+
+    def _misfit(self, descent: Descent, level: int, rows: Tensor, images: Tensor) -> Tensor:
+        """Compute the squared distance of the images' inputs of block `level` from the solved ones, `[n]`."""
+        inputs = self.state.chain.levels(self.state.chain.normalize(images))[level]
+        return (inputs.flatten(1) - descent.features[level][rows].flatten(1)).square().sum(1)
 
     def _descend_again(
         self, descent: Descent, level: int, rows: Tensor, images: Tensor, proofs: Tensor
@@ -158,16 +164,20 @@ class Solver:
         known = descent.known(chain, level - 1, rows, chain.rows(proofs)[level - 1])
         descent.store(chain, level - 1, rows, solve_block(known, prior, _AGAIN))
 
+    def _choose_rounded(self, images: Tensor, descent: Descent, proofs: Tensor) -> Solutions:
+        """Round the images to 8 bits where that explains the whole proof better."""
+        residuals = self._proof_residuals(images, descent, proofs)
+        rounded = (images * _LEVELS).round() / _LEVELS
+        rounded_residuals = self._proof_residuals(rounded, descent, proofs)
+        better = rounded_residuals < residuals
+        images = torch.where(better.view(-1, 1, 1, 1), rounded, images)
+        return Solutions(images, descent, residuals.minimum(rounded_residuals))
+
     def _proof_residuals(self, images: Tensor, descent: Descent, proofs: Tensor) -> Tensor:
-        """Compute the relative error of the whole proof for images rounded to 8 bits, `[n]`."""
+        """Compute the relative error of the whole proof, `[n]`; infinite if the chain does not begin at the image."""
         chain = self.state.chain
         if chain.limit:
             return torch.full((len(images),), torch.inf, dtype=torch.float64)
-        parts = chain.proofs(chain.normalize(rounded(images)), descent.labels), chain.rows(proofs)
+        parts = chain.proofs(chain.normalize(images), descent.labels), chain.rows(proofs)
         explained, wanted = (torch.cat([part.flatten(1) for part in both], 1) for both in parts)
         return relative(explained - wanted, wanted)
-
-
-def rounded(images: Tensor) -> Tensor:
-    """Round images in [0, 1] to 8 bits."""
-    return (images * _LEVELS).round() / _LEVELS

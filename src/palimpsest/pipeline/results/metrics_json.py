@@ -12,6 +12,7 @@ from palimpsest.metrics import (
     Scores,
     judge_undefended,
 )
+from palimpsest.pipeline.results.certified import certificate_metrics
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.rates import excluded_replies, outcome_rates
 from palimpsest.pipeline.stages.soundness import Soundness
@@ -32,6 +33,7 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
     scored, verdicts, soundness = outcome.scored, outcome.verdicts, outcome.soundness
     parts: dict[str, Any] = {
         "attack": scored.reconstruction.facts,
+        "certificates": certificate_metrics(outcome),
         "seconds": seconds,
         "rates": outcome_rates(outcome),
         "linkage": scored.linkage,
