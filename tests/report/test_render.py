@@ -153,3 +153,17 @@ def test_renders_gray_images_without_lpips_owners_history_or_forgetting(report, 
     assert "This attack recorded no training history." in text
     assert "Not measured in this audit." in text
     assert "participation" not in text
+
+
+def test_shows_certificates(make_report):
+    statuses = {
+        "certified exact": {"count": 7, "mean_mse": 1e-9, "largest_mse": 3e-9},
+        "not certified": {"count": 5, "mean_mse": None, "largest_mse": None},
+    }
+    section = {"statuses": statuses, "thresholds": {"image": 1e-4}, "wrong": 0, "limit": "the reason"}
+    text = draw(make_report(12, parts={"certificates": section}))
+    assert "Certified exact" in text
+    assert "3e-09" in text
+    assert "No further layers can be solved: the reason" in text
+    assert "0 of the images that are certified as exact are wrong" in text
+    assert "Certificates table" not in draw(make_report(12))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from torch import nn
 
 from palimpsest.attacks import AuditorView, ModelsView, ServerAttack, ServerView
 from palimpsest.config import AuditConfig
@@ -86,9 +87,8 @@ def audit(
             scored, soundness = _attack_as_server(run, config, federated, request), None
         else:
             view = AuditorView(issued.vectors, oracle, data.auxiliary, device, config.memory_budget)
-            models = HeldModels(federation.network().to("meta"), before, after)
             scored, soundness = _attack_as_auditor(
-                run, config, federated, view, models, clean=clean, issued=issued, forgotten=forgotten
+                run, config, federated, view, (before, after), clean=clean, issued=issued, forgotten=forgotten
             )
         outcome = Outcome(config, federated, scored, data.auxiliary, forgotten, verdicts, soundness)
         return finish(run, outcome, command=command)
@@ -99,7 +99,7 @@ def _attack_as_auditor(
     config: AuditConfig,
     federated: Federated,
     view: AuditorView,
-    models: HeldModels,
+    models: tuple[nn.Module, nn.Module],
     *,
     clean: Proofs,
     issued: Proofs,
@@ -107,7 +107,8 @@ def _attack_as_auditor(
 ) -> tuple[Scored, Soundness]:
     """Attack the proofs, then compare the reconstructions with the forgotten images."""
     key = (federated.original, federated.unlearned)
-    recovered = attack_as_auditor(run, config, view, clean, issued, models=models, key=key)
+    held = HeldModels(federated.federation.network().to("meta"), *models)
+    recovered = attack_as_auditor(run, config, view, clean, issued, models=held, key=key)
     soundness = measure_soundness(run, config, view, key=key)
     # The forgotten images are used from here on, after the last reconstruction.
     links = score_links(run, config, view, forgotten, key=key)

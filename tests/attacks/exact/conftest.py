@@ -11,6 +11,7 @@ from palimpsest.attacks.exact.state import ExactState
 from palimpsest.datasets import ImageSet
 from palimpsest.oracles import ModelOracle
 
+# Small enough to train within a second.
 PLAN = Plan(
     networks=2,
     queries=2,
@@ -34,6 +35,7 @@ class Fitted:
     view: ModelsView
     state: ExactState
     kept: Tensor
+    plan: Plan
 
 
 @pytest.fixture(scope="package")
@@ -55,4 +57,4 @@ def fitted() -> Fitted:
     )
     trunk = replace(case.trunk, models=models)
     state, kept = fit_state(trunk, auxiliary, PLAN, generator=torch.Generator().manual_seed(0))
-    return Fitted(replace(case, trunk=trunk), view, state, kept)
+    return Fitted(replace(case, trunk=trunk), view, state, kept, PLAN)

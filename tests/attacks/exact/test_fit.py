@@ -3,6 +3,8 @@
 import torch
 from torch.testing import assert_close
 
+from palimpsest.attacks.exact.fit import fit_state
+
 
 def test_a_start_and_a_prior_for_each_layer(fitted) -> None:
     state = fitted.state
@@ -27,12 +29,8 @@ def test_errors_are_those_of_the_start(fitted) -> None:
 
 
 def test_the_same_generator_gives_the_same_state(fitted) -> None:
-    from tests.attacks.exact.conftest import PLAN  # noqa: PLC0415
-
-    from palimpsest.attacks.exact.fit import fit_state  # noqa: PLC0415
-
     again, _ = fit_state(
-        fitted.case.trunk, fitted.view.auxiliary, PLAN, generator=torch.Generator().manual_seed(0)
+        fitted.case.trunk, fitted.view.auxiliary, fitted.plan, generator=torch.Generator().manual_seed(0)
     )
     assert again.history == fitted.state.history
     assert again.seed == fitted.state.seed

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.support.exact_cases import SHAPE, exact_case
+from tests.support.exact_cases import SHAPE
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -18,23 +18,14 @@ class Skipping(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(2, 2, 3, padding=1)
         self.second = nn.Conv2d(2, 4, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
         self.last = nn.Linear(16, 3)
 
-    def forward(self, images: Tensor) -> Tensor:
-        sums = torch.relu(images + self.first(images))
-        return self.last(nn.functional.max_pool2d(self.second(sums), 2).relu().flatten(1))
-
-
-class Modules(Skipping):
-    """The same with its pooling as a module."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pool = nn.MaxPool2d(2)
+    def before(self, images: Tensor) -> Tensor:
+        return torch.relu(images + self.first(images))
 
     def forward(self, images: Tensor) -> Tensor:
-        sums = torch.relu(images + self.first(images))
-        return self.last(torch.flatten(self.pool(torch.relu(self.second(sums))), 1))
+        return self.last(torch.flatten(self.pool(torch.relu(self.second(self.before(images)))), 1))
 
 
 def twice(build) -> tuple[nn.Module, nn.Module]:
@@ -50,12 +41,12 @@ def test_built_in_chains_begin_at_the_image(model) -> None:
 
 
 def test_a_skip_connection_ends_the_chain() -> None:
-    models = twice(Modules)
+    models = Skipping().eval(), Skipping().eval()
     chain, trunk = read_chain(*models, SHAPE)
     assert [block.name for block in chain.blocks] == ["second"]
     assert "not a convolution" in chain.limit or "joins" in chain.limit
     images = torch.rand(3, *SHAPE)
-    expected = [torch.relu(images + model.first(images)) for model in models]
+    expected = [model.before(images) for model in models]
     levels = trunk.levels(images)
     assert_close(levels[0], torch.stack(expected, 1).detach())
     assert chain.entry == "relu"
@@ -72,33 +63,6 @@ def test_resnet_keeps_its_last_layer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layers", "reason"),
-    [
-        ([nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 1)], "overlap"),
-        ([nn.Conv2d(2, 2, 3, padding=1), nn.GELU()], "not a convolution"),
-        ([nn.Conv2d(2, 2, 3, padding=1, groups=2), nn.ReLU()], "grouped"),
-        ([nn.Conv2d(2, 2, 3, padding=1), nn.Sigmoid(), nn.AvgPool2d(2)], "not linear"),
-        ([nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.ReLU()], "another activation"),
-    ],
-)
-def test_reasons(layers: list[nn.Module], reason: str) -> None:
-    body = nn.Sequential(*layers, nn.Flatten())
-    width = body(torch.zeros(1, *SHAPE)).shape[1]
-    model = nn.Sequential(*body, nn.Linear(width, 3))
-    chain, _ = read_chain(model, model, SHAPE)
-    assert reason in chain.limit
-    assert chain.blocks == ()
-
-
-def test_a_frozen_layer_has_no_equations() -> None:
-    case = exact_case()
-    case.models[0][0].requires_grad_(False)  # type: ignore[index]
-    chain, _ = read_chain(*case.models, SHAPE)
-    assert "frozen" in chain.limit
-    assert chain.dimension == 24 * 3 + 3
-
-
-@pytest.mark.parametrize(
     "model",
     [
         nn.Sequential(nn.Flatten(), nn.Linear(32, 3)),
@@ -112,7 +76,7 @@ def test_models_without_anything_to_start_from(model: nn.Module) -> None:
 
 
 def test_a_forward_pass_that_depends_on_values() -> None:
-    class Branching(Modules):
+    class Branching(Skipping):
         def forward(self, images: Tensor) -> Tensor:
             return super().forward(images if images.sum() > 0 else -images)
 

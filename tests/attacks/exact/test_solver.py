@@ -22,7 +22,7 @@ def test_without_certified_layers_the_start_gives_the_images(fitted) -> None:
     solved = Solver(state, 0, "cpu").solve(fitted.view.proofs)
     start = state.starts[0]
     outputs = solved.descent.features[-1]
-    assert_close(solved.images, start.images(outputs, device="cpu"))
+    assert_close(solved.images, start.images(outputs, device="cpu"), atol=2e-3, rtol=0)
     assert solved.descent.residuals[:, 1:].isinf().all()
 
 

@@ -44,38 +44,43 @@ def calibrate(
     Returns:
         The state with thresholds, and with the calibration's scores as facts.
     """
-    solver, chain = Solver(state, rounds, device), state.chain
-    residuals, correct, proof_residuals, exact, errors = [], [], [], [], []
+    solver = Solver(state, rounds, device)
+    trials = []
     with progress_line("calibrate the certificates", len(rows)) as line:
         for part in rows.split(batch):
-            images, labels = auxiliary.images[part], auxiliary.labels[part]
-            proofs = torch.cat([chunk.cpu() for chunk in oracle.differences(images, labels)])
-            solved = solver.solve(proofs)
-            found = solved.descent.features
-            truth = [inputs.flatten(1) for inputs in trunk.levels(images)]
-            correct.append(
-                torch.stack(
-                    [
-                        relative(mine.flatten(1) - other, other) < _CORRECT
-                        for mine, other in zip(reversed(found), reversed(truth), strict=True)
-                    ],
-                    1,
-                )
-            )
-            residuals.append(solved.descent.residuals)
-            proof_residuals.append(solved.proof_residuals)
-            exact.append((solved.images - images).abs().flatten(1).amax(1) < HALF_LEVEL)
-            errors.append((solved.images - images).square().flatten(1).mean(1))
+            trials.append(_solve(solver, trunk, oracle, auxiliary.images[part], auxiliary.labels[part]))
             line.advance(len(part))
-    all_residuals, all_correct = torch.cat(residuals), torch.cat(correct)
-    thresholds = tuple(
-        calibrate_threshold(all_residuals[:, layer], all_correct[:, layer], highest=_HIGHEST)
-        for layer in range(len(chain.layers))
+    residuals, correct, proof_residuals, exact, errors = (
+        torch.cat(values) for values in zip(*trials, strict=True)
     )
-    proof_threshold = calibrate_threshold(torch.cat(proof_residuals), torch.cat(exact), highest=_HIGHEST)
+    thresholds = tuple(
+        calibrate_threshold(residuals[:, layer], correct[:, layer], highest=_HIGHEST)
+        for layer in range(len(state.chain.layers))
+    )
     facts = state.facts | {
         "calibration_images": len(rows),
-        "calibration_mse": float(torch.cat(errors).mean()),
-        "calibration_exact": float(torch.cat(exact).double().mean()),
+        "calibration_mse": float(errors.mean()),
+        "calibration_exact": float(exact.double().mean()),
     }
+    proof_threshold = calibrate_threshold(proof_residuals, exact, highest=_HIGHEST)
     return replace(state, thresholds=thresholds, proof_threshold=proof_threshold, facts=facts)
+
+
+def _solve(
+    solver: Solver, trunk: Trunk, oracle: Oracle, images: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Solve the proofs of images, and compare the solutions with the truth.
+
+    Returns:
+        Residuals of the layers, and which of their inputs are correct, `[n, layers]` each; residuals of the whole
+        proofs, which images are exact, and their mean squared errors, `[n]` each.
+    """
+    proofs = torch.cat([chunk.cpu() for chunk in oracle.differences(images, labels)])
+    solved = solver.solve(proofs)
+    truth = [inputs.flatten(1) for inputs in trunk.levels(images)]
+    pairs = zip(reversed(solved.descent.features), reversed(truth), strict=True)
+    correct = [relative(found.flatten(1) - other, other) < _CORRECT for found, other in pairs]
+    differences = (solved.images - images).flatten(1)
+    exact = differences.abs().amax(1) < HALF_LEVEL
+    errors = differences.square().mean(1)
+    return solved.descent.residuals, torch.stack(correct, 1), solved.proof_residuals, exact, errors

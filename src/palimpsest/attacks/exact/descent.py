@@ -1,4 +1,4 @@
-"""Descent from the last linear layer to the image: each block is solved from the outputs that the one above revealed."""
+"""Descent from the last linear layer to the image, one block at a time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

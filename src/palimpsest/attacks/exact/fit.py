@@ -79,7 +79,7 @@ def fit_state(
     starts, errors = [], []
     lowest = 0 if chain.limit else 1
     for number, level in enumerate(range(len(chain.blocks), lowest - 1, -1)[: plan.networks]):
-        start, series = _train(trunk, level, auxiliary, kept, trained, plan, generator)
+        start, series = _train(trunk, level, auxiliary, plan, kept=kept, trained=trained, generator=generator)
         starts.append(start)
         history |= {f"{name}_{number + 1}" if number else name: values for name, values in series.items()}
         if not chain.limit and sample[0].numel() <= MOST_PIXELS:
@@ -105,9 +105,10 @@ def _train(
     trunk: Trunk,
     level: int,
     auxiliary: ImageSet,
+    plan: Plan,
+    *,
     kept: Tensor,
     trained: Tensor,
-    plan: Plan,
     generator: Generator,
 ) -> tuple[Start, History]:
     """Train the start of a level."""

@@ -62,7 +62,7 @@ def refine_images(
         schedule: Size of the ensemble's errors in each round.
         generator: Draws the ensembles.
     """
-    known = Known(known.block, known.outputs.float(), known.gradients.float(), known.rows.float())
+    known = known.to(torch.float32)
     blocks, inputs = [*lower, known.block], refinement.start
     rows, scale = [part.float() for part in rows], refinement.scale
     trust = torch.zeros_like(scale)

@@ -18,6 +18,7 @@ from palimpsest.attacks.learned.precision import Precision
 from palimpsest.errors import KnowledgeError
 from palimpsest.progress import progress_line
 from palimpsest.registry import ATTACKS
+from palimpsest.storage import Record
 
 
 @ATTACKS.register("igf-exact")
@@ -26,7 +27,7 @@ class IGFExact(TrainedAttack):
 
     source: ClassVar[str] = "Palimpsest's own attack, under IGF's threat model with known models"
     knowledge: ClassVar[frozenset[Knowledge]] = ModelsView.knowledge
-    state: ClassVar[type[ExactState]] = ExactState
+    state: ClassVar[type[Record]] = ExactState
 
     networks: PositiveInt = 2
     """Layers, counted from the last one, from whose inputs a network is trained."""

@@ -63,7 +63,7 @@ def solve_inputs(
     gradients = known.loss_gradients(switches)
     outputs = _OutputRows.of(known, switches, before, weights.outputs, inequalities=inequalities)
     row_weights = weights.rows.unsqueeze(2)
-    weight, bias = block.weight, block.bias.unsqueeze(2)
+    weight, bias = block.weight.to(start.dtype), block.bias.to(start.dtype).unsqueeze(2)
 
     def pull_back(rows: Tensor, positions: Tensor) -> Tensor:
         """Add up what the equations say about the inputs."""
@@ -189,9 +189,11 @@ def _preconditioner(
     """Build approximate inverses: the proof's equations exactly, which are equal for all channels, and a diagonal."""
     count, models, channels, height, width = start.shape
     positions = height * width
-    squares = block.weight.square().unflatten(2, (channels, -1)).mean(2)
+    # Its condition is squared, so the factor is computed in float64 even if the equations are in float32.
+    weight, gradients = block.weight, gradients.double()
+    squares = weight.square().unflatten(2, (channels, -1)).mean(2)
     diagonal = F.fold(
-        (squares.mT @ block.positions(output_weights)).flatten(0, 1),
+        (squares.mT @ block.positions(output_weights.double())).flatten(0, 1),
         (height, width),
         block.kernel,
         padding=block.padding,
@@ -202,11 +204,12 @@ def _preconditioner(
     prior = weights.prior.expand_as(start).mean(2).flatten(2)
     diagonal = (diagonal + prior).flatten(1)
     if models * positions > _DENSE:
-        return lambda residual: residual / (diagonal.view(count, models, 1, height, width) + _TINY)
+        diagonal = diagonal.view(count, models, 1, height, width).to(start.dtype)
+        return lambda residual: residual / diagonal
     design = _design(block, gradients, models, height, width)
-    design = design * weights.rows.sqrt().view(count, -1, 1, 1)
+    design = design * weights.rows.double().sqrt().view(count, -1, 1, 1)
     flat = design.flatten(1, 2)
-    factor = torch.linalg.cholesky_ex(flat.mT @ flat + torch.diag_embed(diagonal))[0]
+    factor = torch.linalg.cholesky_ex(flat.mT @ flat + torch.diag_embed(diagonal))[0].to(start.dtype)
 
     def apply(residual: Tensor) -> Tensor:
         columns = residual.permute(0, 1, 3, 4, 2).reshape(count, models * positions, channels)

@@ -1,7 +1,7 @@
 """Factorization of the last linear layer's gradient difference by the models' own predictions.
 
-The layer's part of a proof is r [A, 1]^T - r' [A', 1]^T with the residuals r = softmax(W A + b) - y. Both rows [A, 1] lie
-in the plane of the two right singular vectors, and there on the line of the points whose last coordinate is 1. Two
+The layer's part of a proof is r [A, 1]^T - r' [A', 1]^T with the residuals r = softmax(W A + b) - y. Both rows [A, 1]
+lie in the plane of the two right singular vectors, and there on the line of the points whose last coordinate is 1. Two
 numbers remain, the positions of A and A' on this line, and 2 x classes equations for them.
 """
 
@@ -38,7 +38,7 @@ def factorize_by_models(chain: Chain, target: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class _Line:
-    """The candidates for [A, 1] in coordinates of the plane: `point + t * direction`, with t between `low` and `high`."""
+    """Candidates for [A, 1] in coordinates of the plane: `point + t * direction`, with t from `low` to `high`."""
 
     plane: Tensor
     left: Tensor

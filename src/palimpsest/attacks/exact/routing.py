@@ -54,6 +54,10 @@ class Known:
         """Compute the loss gradients at the pre-activations, in the shape of the switches."""
         return switches * self.scale.unsqueeze(-1)
 
+    def to(self, dtype: torch.dtype) -> "Known":
+        """Return the same in another number format."""
+        return Known(self.block, *(part.to(dtype) for part in (self.outputs, self.gradients, self.rows)))
+
     def select(self, images: Tensor) -> "Known":
         """Return the same for some of the images, given by indices or a mask."""
         return Known(self.block, self.outputs[images], self.gradients[images], self.rows[images])
@@ -126,7 +130,7 @@ def switch_noise(known: Known, switches: Tensor, patches: Tensor) -> Tensor:
         patches: Input patches, `[n, m, patch, positions]`.
     """
     block = known.block
-    scale = (known.scale * block.gradient_scale.view(1, 2, -1, 1, 1)).square()
+    scale = (known.scale * block.gradient_scale.to(patches.dtype).view(1, 2, -1, 1, 1)).square()
     windows = block.windows(patches)
     if block.pooling == "average":
         lengths = windows.square().mean(2)

@@ -16,13 +16,15 @@ _OUTPUT_TRUST = 0.3
 # Share of the errors of a row's equations that the model of the noise does not explain.
 _ROW_FLOOR, _SCALE_FLOOR = 1e-6, 1e-9
 _LEAST_NOISE = 1e-3
-_EM_STEPS, _FINAL_STEPS, _FINAL_ROUNDS, _REPAIRS = 20, 60, 3, 4
+_EM_STEPS, _FINAL_STEPS, _FINAL_ROUNDS, _REPAIRS = 20, 40, 2, 4
 # Inputs of a ReLU below this share of the largest are zeros; a precision holds them at zero in the last rounds.
 _ZERO, _HELD, _FREE = 1e-5, 1e4, 1e-6
 # A relative error of the equations below this one needs no further attempt.
 _SOLVED = 1e-4
 # The error that float32 proofs leave.
 _ROUNDING = 2e-6
+# Largest error that single wrong switches explain.
+_REPAIRABLE = 0.05
 
 
 @dataclass(frozen=True)
@@ -120,22 +122,28 @@ def _attempt(known: Known, prior: Prior, annealing: Annealing) -> tuple[Tensor, 
 
 
 def _anneal(known: Known, prior: Prior, annealing: Annealing) -> Tensor:
-    """Alternate between the switches and the inputs while the noise falls."""
-    block, inputs = known.block, prior.mean
+    """Alternate between the switches and the inputs while the noise falls.
+
+    Float32 is twice as fast as float64, and accurate enough for the switches.
+    """
+    known, mean = known.to(torch.float32), prior.mean.float()
+    block, inputs = known.block, mean
     noise = torch.full((len(inputs),), annealing.widening * prior.noise, dtype=inputs.dtype)
-    precision = (1 / prior.variance)[None, :, :, None, None]
+    precision = (1 / prior.variance.float())[None, :, :, None, None]
     squares = known.rows.square().mean(2)
-    floor = _ROW_FLOOR * squares + _SCALE_FLOOR * squares.mean(1, keepdim=True) + 1e-300
+    floor = (
+        _ROW_FLOOR * squares + _SCALE_FLOOR * squares.mean(1, keepdim=True) + torch.finfo(squares.dtype).tiny
+    )
     for _ in range(annealing.rounds):
         before = block.before_activation(inputs)
         switches = expect_switches(known, before, noise.view(-1, 1, 1, 1, 1, 1))
         row_noise = switch_noise(known, switches, block.patches(inputs)) + floor
         weights = Weights(1 / row_noise, 1 / (_OUTPUT_TRUST * noise.square()), precision)
-        inputs = solve_inputs(known, inputs, prior.mean, switches, before, weights, steps=_EM_STEPS)
+        inputs = solve_inputs(known, inputs, mean, switches, before, weights, steps=_EM_STEPS)
         inputs = inputs.clamp(prior.low, prior.high)
         error = _output_error(known, block.before_activation(inputs), switches)
         noise = torch.maximum(annealing.caution * error, annealing.decay * noise).clamp_min(_LEAST_NOISE)
-    return inputs
+    return inputs.double()
 
 
 def _finish(known: Known, prior: Prior, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -148,7 +156,8 @@ def _finish(known: Known, prior: Prior, inputs: Tensor) -> tuple[Tensor, Tensor,
     inputs = _hold_zeros(known, prior, inputs, switches)
     best = inputs, switches, equation_error(known, inputs, switches)
     for _ in range(_REPAIRS):
-        if bool((best[2] <= _ROUNDING).all()):
+        # A few wrong switches can be repaired, many can't.
+        if not bool(((best[2] > _ROUNDING) & (best[2] < _REPAIRABLE)).any()):
             break
         switches = repair_switches(known, switches, inputs)
         inputs = _hold_zeros(known, prior, inputs, switches)

@@ -98,7 +98,7 @@ class Solver:
                 if level:
                     arguments = descent, level, rows[chosen]
                     images[chosen] = self._gauss_newton(
-                        *arguments, images[chosen], proofs, schedule, generator
+                        *arguments, images[chosen], proofs, schedule=schedule, generator=generator
                     )
                     self._descend_again(*arguments, images[chosen], proofs)
                 else:
@@ -119,6 +119,7 @@ class Solver:
         rows: Tensor,
         images: Tensor,
         proofs: Tensor,
+        *,
         schedule: tuple[float, ...],
         generator: Generator,
     ) -> Tensor:

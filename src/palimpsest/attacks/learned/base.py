@@ -28,6 +28,7 @@ from palimpsest.attacks.learned.state import Learned, Network
 from palimpsest.attacks.learned.training import History, global_seed, refreshed_pairs
 from palimpsest.randomness import fork
 from palimpsest.reduction import CountSketch
+from palimpsest.storage import Record
 
 
 class LearnedInversion(TrainedAttack):
@@ -36,7 +37,7 @@ class LearnedInversion(TrainedAttack):
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )
-    state: ClassVar[type[Learned]] = Learned
+    state: ClassVar[type[Record]] = Learned
 
     queries: PositiveInt = 1
     """Queries for each auxiliary image: the image, its horizontal flip, then randomly shifted and relit variations."""
