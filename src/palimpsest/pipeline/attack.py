@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, load_auditor_artifacts
-from palimpsest.attacks import AuditorView
+from palimpsest.attacks import AuditorView, Knowledge
 from palimpsest.attacks.linkage import TRIALS
 from palimpsest.datasets import SampleSet
 from palimpsest.pipeline.attack_server import attack_gradients
@@ -95,6 +95,9 @@ def attack_proofs(
     clean = undefended_proofs(run, view, linkable, key=key) if config.defenses and linkable else None
     held = artifacts.models
     models = HeldModels(held.architecture, held.original, held.unlearned) if held else None
+    if held and Knowledge.PARAMETERS in config.attack.build().knowledge:
+        # The oracle may be another one than the models.
+        key = (*key, held.fingerprint)
     recovered = attack_as_auditor(run, config, view, clean, proofs, models=models, key=key)
     # The forgotten samples are used from here on, after the last reconstruction.
     links = score_links(run, config, view, linkable, key=key) if linkable else None

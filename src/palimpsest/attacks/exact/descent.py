@@ -11,6 +11,9 @@ from palimpsest.attacks.exact.head import solve_head
 from palimpsest.attacks.exact.routing import Known
 from palimpsest.attacks.exact.solve_block import ATTEMPTS, Annealing, Prior, Solved, solve_block
 
+# Equations of the proof for each unknown input, below which a block is rarely determined.
+_EQUATIONS = 2
+
 PriorOf = Callable[[int, Tensor, "Descent"], Prior]
 """Function from a block's number, the indices of images, and what is solved so far to the prior of their inputs."""
 
@@ -89,8 +92,16 @@ def descend(
         if not len(images):
             break
         known = result.known(chain, level, images, rows[level])
-        result.store(chain, level, images, solve_block(known, prior_of(level, images, result), attempts))
+        prior = prior_of(level, images, result)
+        result.store(chain, level, images, solve_block(known, prior, attempts[: _affordable(known, prior)]))
     return result
+
+
+def _affordable(known: Known, prior: Prior) -> int:
+    """Return the number of attempts: one if the proof has too few equations of the block for more to help."""
+    _, outputs, patch = known.block.weight.shape
+    unknowns = prior.mean[0].numel()
+    return len(ATTEMPTS) if outputs * patch >= _EQUATIONS * unknowns else 1
 
 
 def _empty(chain: Chain, labels: Tensor, count: int) -> Descent:

@@ -18,7 +18,7 @@ from palimpsest.attacks.exact.soft_switches import Spread, below, infer_switches
 
 SCHEDULE = tuple([0.82**step for step in range(10)] + [0.35 * 0.72**step for step in range(9)])
 """Sizes of the ensemble's errors in each round, relative to the errors of the learned start."""
-_MEMBERS, _STEPS = 6, 70
+_MEMBERS, _STEPS = 6, 40
 _DAMPING, _TINY = 1.0, 1e-12
 
 
