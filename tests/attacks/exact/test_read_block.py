@@ -1,4 +1,4 @@
-"""Which layers form a block, and why others don't."""
+"""Blocks that are read from layers, and the reasons why others are not."""
 
 import pytest
 import torch

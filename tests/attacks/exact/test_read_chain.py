@@ -1,4 +1,4 @@
-"""Which layers a chain has, and what it says about those that it can't solve."""
+"""Layers of a chain, and its limit."""
 
 import pytest
 import torch

@@ -24,7 +24,7 @@ _DAMPING, _TINY = 1.0, 1e-12
 
 @dataclass(frozen=True)
 class Refinement:
-    """What is known about the images besides the equations.
+    """Knowledge about the images besides the equations.
 
     Args:
         start: Images of the learned start as inputs of the first block, `[n, 1, c, h, w]` float32.

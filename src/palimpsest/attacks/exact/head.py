@@ -18,7 +18,7 @@ _SOLVED = 1e-4
 
 @dataclass(frozen=True)
 class Head:
-    """What the last linear layer reveals.
+    """Inputs, labels, and gradients that the last linear layer reveals.
 
     Args:
         features: The layer's inputs at both models, `[n, 2, width]` float64.

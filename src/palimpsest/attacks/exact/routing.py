@@ -15,7 +15,7 @@ _TINY = 1e-300
 
 @dataclass(frozen=True)
 class Known:
-    """What is known about a block before its inputs are.
+    """Knowledge about a block whose inputs are not solved yet.
 
     Args:
         block: The block.

@@ -103,9 +103,9 @@ def infer_switches(known: Known, spread: Spread, patches: Tensor, trust: Tensor)
         left = known.rows - known.block.weight_gradient(known.loss_gradients(switches), patches)
         precision = _TEMPER * trust.view(-1, 1) / (left.square().mean(2) + 1e-10 * size)
         fit = known.block.windows(left.unsqueeze(1) @ patches)
-        own = torch.einsum("nmhwkl,nmohwl->nmohwk", gram, switches)
-        own = own - 0.5 * gram.diagonal(dim1=-2, dim2=-1).unsqueeze(2)
-        evidence = precision.view(len(patches), 1, -1, 1, 1, 1) * (scale * fit + scale.square() * own)
+        overlap = torch.einsum("nmhwkl,nmohwl->nmohwk", gram, switches)
+        overlap = overlap - 0.5 * gram.diagonal(dim1=-2, dim2=-1).unsqueeze(2)
+        evidence = precision.view(len(patches), 1, -1, 1, 1, 1) * (scale * fit + scale.square() * overlap)
         switches = 0.5 * switches + 0.5 * torch.softmax(outputs + evidence, -1) * active
     return switches
 

@@ -29,7 +29,7 @@ _REPAIRABLE = 0.05
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known about a block's inputs before its equations are solved.
+    """Estimate of a block's inputs before its equations are solved.
 
     Args:
         mean: Estimated inputs, `[n, m, *inputs]` float64.
