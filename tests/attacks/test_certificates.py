@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from palimpsest.attacks.certificates import Certificates, calibrate_threshold
 
-ERRORS = st.lists(st.tuples(st.floats(1e-9, 10), st.booleans()), min_size=1, max_size=20)
+ERRORS = st.lists(
+    st.tuples(st.floats(-9, 1).map(lambda power: 10**power), st.booleans()), min_size=1, max_size=20
+)
 
 
 def certificates() -> Certificates:

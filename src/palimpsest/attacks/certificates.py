@@ -1,5 +1,6 @@
 """Certificates of reconstructions: how far an attack has solved each proof's equations."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -71,5 +72,7 @@ def calibrate_threshold(residuals: Tensor, right: Tensor, *, highest: float) -> 
     trusted = residuals[right & (residuals < ceiling)]
     if not len(trusted):
         return 0.0
-    largest = max(float(trusted.max()), torch.finfo(torch.float32).eps)
-    return min(10 * largest, (largest * ceiling) ** 0.5, highest)
+    largest = float(trusted.max())
+    # The proofs' rounding to float32 limits the errors of exact solutions from below.
+    generous = 10 * max(largest, torch.finfo(torch.float32).eps)
+    return min(generous, (largest * ceiling) ** 0.5, math.nextafter(ceiling, 0.0), highest)
