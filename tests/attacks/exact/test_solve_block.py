@@ -38,7 +38,7 @@ def routings(known: Known) -> Tensor:
     return switches
 
 
-@pytest.mark.parametrize("seed", [23, 25])
+@pytest.mark.parametrize("seed", [23, 27])
 def test_the_true_routing_has_the_smallest_residual_of_all(seed: int) -> None:
     known, inputs, switches = exact_case(one_window, count=1, seed=seed).known(0)
     assert 4 <= known.active.sum() <= 5
