@@ -223,3 +223,17 @@ def repeated_sentences(html: str) -> list[str]:
     plain = [" ".join(re.sub(r"<[^>]+>", " ", block).split()) for block in blocks]
     sentences = [part for block in plain for part in re.split(r"(?<=[.:])\s+", block) if len(part) > 30]
     return sorted(sentence for sentence, times in Counter(sentences).items() if times > 1)
+
+
+def test_shows_certificates() -> None:
+    statuses = {
+        "certified exact": {"count": 7, "mean_mse": 1e-9, "largest_mse": 3e-9},
+        "not certified": {"count": 5, "mean_mse": None, "largest_mse": None},
+    }
+    section = {"statuses": statuses, "thresholds": {"image": 1e-4}, "wrong": 0, "limit": "the reason"}
+    text = draw(synthetic_report(12, parts={"certificates": section}))
+    assert "Certified exact" in text
+    assert "3e-09" in text
+    assert "No further layers can be solved: the reason" in text
+    assert "0 of the images that are certified as exact are wrong" in text
+    assert "Certificates table" not in draw(synthetic_report(12))

@@ -41,6 +41,9 @@ _LEAST = {
     "batch_size": 16,
     "matching": 1,
     "surrogate_epochs": 1,
+    "blocks": 0,
+    "calibration": 2,
+    "rounds": 1,
 }
 _TABLES = """
 from torch import nn

@@ -6,9 +6,13 @@ from palimpsest.attacks.auditor_view import (
     AuditorView,
     Controlled,
     Knowledge,
+    ModelsView,
     Reconstruction,
+    TrainedAttack,
     spelled_out,
 )
+from palimpsest.attacks.certificates import HALF_LEVEL, Certificates
+from palimpsest.attacks.exact.igf_exact import IGFExact
 from palimpsest.attacks.learned.base import LearnedInversion
 from palimpsest.attacks.learned.extractors import Projected
 from palimpsest.attacks.learned.features import Features
@@ -45,6 +49,7 @@ __all__ = [
     "DRAGDP",
     "FUIA",
     "GIAMU",
+    "HALF_LEVEL",
     "IGF",
     "LBFGS",
     "OBJECTIVES",
@@ -56,6 +61,7 @@ __all__ = [
     "BatchLabels",
     "BatchReconstruction",
     "Box",
+    "Certificates",
     "Controlled",
     "Coordinates",
     "DeepLeakage",
@@ -63,6 +69,7 @@ __all__ = [
     "DirectDifference",
     "Evaluate",
     "Features",
+    "IGFExact",
     "IGFPlus",
     "IGFWhite",
     "ImprovedDeepLeakage",
@@ -77,6 +84,7 @@ __all__ = [
     "MatchingAttack",
     "Member",
     "Minimum",
+    "ModelsView",
     "ObjectiveCheck",
     "Pixels",
     "Problem",
@@ -93,6 +101,7 @@ __all__ = [
     "Strongest",
     "Term",
     "TokenInversion",
+    "TrainedAttack",
     "VectorInversion",
     "cosine",
     "euclidean",

@@ -11,6 +11,7 @@ from pydantic import NonNegativeInt
 from torch import Generator, Tensor, nn
 from typing_extensions import TypeVar
 
+from palimpsest.attacks.certificates import Certificates
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.errors import DivergenceError
 from palimpsest.oracles import Oracle
@@ -92,6 +93,20 @@ class ArchitectView(AuditorView[S]):
     knowledge: ClassVar[frozenset[Knowledge]] = AuditorView.knowledge | {Knowledge.ARCHITECTURE}
 
 
+@dataclass(frozen=True)
+class ModelsView(ArchitectView[S]):
+    """The view of an auditor who holds both models, such as the public models of a federation.
+
+    Args:
+        original: The model before unlearning, in evaluation mode.
+        unlearned: The model after unlearning.
+    """
+
+    original: nn.Module = field(kw_only=True)
+    unlearned: nn.Module = field(kw_only=True)
+    knowledge: ClassVar[frozenset[Knowledge]] = ArchitectView.knowledge | {Knowledge.PARAMETERS}
+
+
 class Controlled(Component):
     """Base class of components that attack, with the size of their positive control."""
 
@@ -122,6 +137,45 @@ class Attack(Controlled, ABC):
         """
 
 
+class TrainedAttack(Attack):
+    """Base class of the attacks that learn first, without the proofs, and then reconstruct samples from any proofs.
+
+    A run stores what an attack has learned, so that the proofs with and without defenses need no second training.
+    """
+
+    state: ClassVar[type[Record]]
+    """Kind of record that `learn` returns."""
+
+    @abstractmethod
+    def learn(self, view: AuditorView[Any], *, generator: Generator) -> Any:
+        """Learn from the oracle and the auxiliary samples, without using the proofs.
+
+        Args:
+            view: The auditor's view.
+            generator: Source of the attack's randomness.
+
+        Returns:
+            A record of the kind `state`.
+        """
+
+    @abstractmethod
+    def invert(self, learned: Any, proofs: Tensor, *, device: str) -> "Reconstruction":
+        """Reconstruct a sample from each proof.
+
+        Args:
+            learned: The record that `learn` returned.
+            proofs: Gradient differences, `[n, d]`.
+            device: "cpu" or "cuda".
+
+        Returns:
+            One sample for each proof, in the order of the proofs.
+        """
+
+    def __call__(self, view: AuditorView[Any], *, generator: Generator) -> "Reconstruction":
+        """Learn, then reconstruct a sample from each proof; see `Attack`."""
+        return self.invert(self.learn(view, generator=generator), view.proofs, device=view.device)
+
+
 @dataclass(frozen=True)
 class Reconstruction(Record):
     """Samples that an attack reconstructed.
@@ -131,6 +185,8 @@ class Reconstruction(Record):
             `[n, features]`, or tokens `[n, length]`.
         history: Named series over the attack's epochs or iterations, such as its losses.
         facts: Named numbers about the attack, such as the number of principal directions.
+        certificates: How far each reconstruction can be trusted; empty if the attack certifies nothing, otherwise
+            exactly one.
 
     Raises:
         DivergenceError: A reconstruction contains a value that is not finite.
@@ -139,6 +195,7 @@ class Reconstruction(Record):
     images: Tensor
     history: dict[str, list[float]]
     facts: dict[str, float]
+    certificates: tuple[Certificates, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         """Check that all reconstructions are finite."""

@@ -14,6 +14,7 @@ from palimpsest.metrics.permutation_test import PermutationTest
 from palimpsest.metrics.rates import Rate
 from palimpsest.metrics.schema_parts import (
     AttackerMetrics,
+    CertificateMetrics,
     FederationMetrics,
     Interval,
     Meaning,
@@ -84,6 +85,8 @@ class Metrics(Part):
     """Soundness of the verifiers: do they accept false proofs?"""
     attack: dict[str, float]
     """Facts that the attack reports, such as its number of features, by name."""
+    certificates: CertificateMetrics | None = None
+    """Certificates of the reconstructions, if the attack gives any."""
     seconds: dict[str, float]
     """Wall-clock time of each stage in seconds."""
     rates: dict[str, Rate] = Field(default_factory=dict)

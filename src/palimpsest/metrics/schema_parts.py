@@ -126,6 +126,32 @@ class SoundnessMetrics(Part):
     """Property of a proof that each verifier checks."""
 
 
+class CertifiedMetrics(Part):
+    """Images with one kind of certificate."""
+
+    count: int
+    """Number of images."""
+    mean_mse: float | None = None
+    """Their mean squared error, pixels in [0, 1]; lower means closer. Absent if the forgotten images are unknown."""
+    largest_mse: float | None = None
+    """Largest mean squared error of an image, pixels in [0, 1]; lower means closer."""
+
+
+class CertificateMetrics(Part):
+    """Certificates of an attack that checks its reconstructions against the equations of the proofs."""
+
+    statuses: dict[str, CertifiedMetrics]
+    """Images by kind of certificate: exact, up to a layer of the model, or none."""
+    thresholds: dict[str, float]
+    """Largest relative error of the equations that certifies a layer's inputs, by layer, or the image, at least 0. They
+    are calibrated on proofs of auxiliary images; 0 certifies nothing."""
+    wrong: int | None = None
+    """Images that are certified as exact although a pixel is wrong by half a level of 8 bits or more; 0 is expected.
+    Absent if the forgotten images are unknown."""
+    limit: str | None = None
+    """Reason why no further layers can be solved; absent if all can."""
+
+
 class PartMetrics(ScoreMeans):
     """Mean scores of images that a server attack produced or used in an intermediate step."""
 

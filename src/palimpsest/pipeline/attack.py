@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, load_auditor_artifacts
-from palimpsest.attacks import AuditorView
+from palimpsest.attacks import AuditorView, Knowledge
 from palimpsest.attacks.linkage import TRIALS
 from palimpsest.datasets import SampleSet
 from palimpsest.pipeline.attack_server import attack_gradients
@@ -16,7 +16,7 @@ from palimpsest.pipeline.results.finish import finish
 from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
-from palimpsest.pipeline.stages.auditor import attack_as_auditor
+from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
 from palimpsest.pipeline.stages.own_models import study_own_models, study_own_proofs
 from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_worst, with_linkage
 from palimpsest.pipeline.stages.preflight import (
@@ -100,12 +100,16 @@ def attack_proofs(
     linkable = truth if truth is not None and can_link(view, truth) else None
     # Input of the undefended baseline: the oracle's gradient differences of the forgotten samples.
     clean = undefended_proofs(run, view, linkable, key=key) if config.defenses and linkable else None
-    layers = artifacts.models.architecture if artifacts.models else None
+    held = artifacts.models
+    models = HeldModels(held.architecture, held.original, held.unlearned) if held else None
 
     def recover(run: Run, config: ArtifactsConfig) -> Recovered:
-        return attack_as_auditor(run, config, view, clean, proofs, architecture=layers, key=key)
+        reads_models = Knowledge.PARAMETERS in config.attack.build().knowledge
+        # The oracle may be another one than the models.
+        attack_key = (*key, held.fingerprint) if held and reads_models else key
+        return attack_as_auditor(run, config, view, clean, proofs, models=models, key=attack_key)
 
-    attempts = attempt_on_proofs(run, config, view.auxiliary, recover, architecture=layers is not None)
+    attempts = attempt_on_proofs(run, config, view.auxiliary, recover, architecture=models is not None)
     soundness = study_own_proofs(run, config, artifacts, view, key=key)
     # The forgotten samples are used from here on, after the last reconstruction.
     links = score_links(run, config, view, linkable, key=key) if linkable else None

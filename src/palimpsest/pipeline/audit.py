@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from palimpsest.attacks import ArchitectView, AuditorView, ServerAttack, ServerView
+from palimpsest.attacks import AuditorView, ModelsView, ServerAttack, ServerView
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet, load_data
 from palimpsest.federation import Federation
@@ -15,7 +15,7 @@ from palimpsest.oracles import oracle_of
 from palimpsest.pipeline.results.finish import finish
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.result import AuditResult
-from palimpsest.pipeline.stages.auditor import attack_as_auditor
+from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
 from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
@@ -88,8 +88,17 @@ def audit(
             outcome = Outcome(config, federated, scored, data.auxiliary, forgotten, verdicts)
             return finish(run, outcome, command=command)
         view = AuditorView(issued.vectors, oracle, data.auxiliary, device, config.memory_budget)
+        held = HeldModels(federation.network().to("meta"), before, after)
         outcome = _attack_as_auditor(
-            run, config, federated, view, clean=clean, issued=issued, verdicts=verdicts, forgotten=forgotten
+            run,
+            config,
+            federated,
+            view,
+            held,
+            clean=clean,
+            issued=issued,
+            verdicts=verdicts,
+            forgotten=forgotten,
         )
         return finish(run, outcome, command=command)
 
@@ -99,6 +108,7 @@ def _attack_as_auditor(
     config: AuditConfig,
     federated: Federated,
     view: AuditorView,
+    models: HeldModels,
     *,
     clean: Proofs,
     issued: Proofs,
@@ -107,10 +117,9 @@ def _attack_as_auditor(
 ) -> Outcome:
     """Attack the proofs, then compare the reconstructions with the forgotten images."""
     key = (federated.original, federated.unlearned)
-    layers = federated.federation.network().to("meta")
 
     def recover(run: Run, config: AuditConfig) -> Recovered:
-        return attack_as_auditor(run, config, view, clean, issued, architecture=layers, key=key)
+        return attack_as_auditor(run, config, view, clean, issued, models=models, key=key)
 
     attempts = attempt_on_proofs(run, config, view.auxiliary, recover, architecture=True)
     soundness = measure_soundness(run, config, view, key=key)
@@ -162,7 +171,7 @@ def _check(config: AuditConfig, federation: Federation, request: Request) -> Non
     """Check before any computation that the audit can be carried out."""
     attack, data = config.attack.build(), federation.data
     server = isinstance(attack, ServerAttack)
-    check_knowledge(attack, ServerView if server else ArchitectView)
+    check_knowledge(attack, ServerView if server else ModelsView)
     check_samples(config.attack.name, attack, data.auxiliary)
     dimension = parameter_count(federation.network())
     check_memory(len(request.rows), dimension, memory_budget=None if server else config.memory_budget)

@@ -6,25 +6,35 @@ from tests.support.artifacts import Make
 from tests.support.flat_oracle import small_images
 from torch import nn
 
-from palimpsest.attacks import IGF, ArchitectView, AuditorView, Knowledge
+from palimpsest.attacks import IGF, ArchitectView, AuditorView, Knowledge, ModelsView
 from palimpsest.config import build_config
 from palimpsest.metrics import Scores, judge_undefended
 from palimpsest.pipeline.attack import attack
-from palimpsest.pipeline.stages.auditor import attacker_view, defended_oracle, link_candidates
+from palimpsest.pipeline.stages.auditor import (
+    HeldModels,
+    attacker_view,
+    defended_oracle,
+    link_candidates,
+)
 from palimpsest.runs import Run
 
 
-def test_only_an_attack_that_declares_the_architecture_receives_it(
+def test_an_attack_receives_only_the_models_that_it_declares(
     view: AuditorView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layers, plain = nn.Linear(2, 2, device="meta"), IGF()
-    assert attacker_view(plain, view, architecture=layers) is view
+    models = HeldModels(nn.Linear(2, 2, device="meta"), nn.Linear(2, 2), nn.Linear(2, 2))
+    plain = IGF()
+    assert attacker_view(plain, view, models) is view
     monkeypatch.setattr(IGF, "knowledge", IGF.knowledge | {Knowledge.ARCHITECTURE})
-    extended = attacker_view(plain, view, architecture=layers)
-    assert isinstance(extended, ArchitectView)
-    assert extended.architecture is layers
+    extended = attacker_view(plain, view, models)
+    assert type(extended) is ArchitectView
+    assert extended.architecture is models.architecture
     assert extended.proofs is view.proofs
-    assert attacker_view(plain, view, architecture=None) is view
+    assert attacker_view(plain, view, None) is view
+    monkeypatch.setattr(IGF, "knowledge", IGF.knowledge | {Knowledge.PARAMETERS})
+    complete = attacker_view(plain, view, models)
+    assert isinstance(complete, ModelsView)
+    assert (complete.original, complete.unlearned) == (models.original, models.unlearned)
 
 
 def test_imitates_the_configured_defenses(view: AuditorView) -> None:

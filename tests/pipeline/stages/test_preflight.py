@@ -65,6 +65,7 @@ def check(config: Any) -> None:
     [
         ({"attack": {"name": "dragd"}}, "attack from the server"),
         (NO_MODELS | {"attack": {"name": "igf-white"}}, "architecture"),
+        (NO_MODELS | {"attack": {"name": "igf-exact"}}, "parameters"),
     ],
 )
 def test_rejects_unsuitable_attacks_on_proofs(case: Make, keys: dict[str, Any], words: str) -> None:

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Generator, Tensor, nn
 
-from palimpsest.attacks.auditor_view import Attack, AuditorView, Knowledge, Reconstruction
+from palimpsest.attacks.auditor_view import AuditorView, Knowledge, Reconstruction, TrainedAttack
 from palimpsest.attacks.learned.augmentation import Queries, augmented_queries
 from palimpsest.attacks.learned.ddp import train_ddp
 from palimpsest.attacks.learned.features import FeatureExtractors, Features, fit_features, query_again
@@ -28,14 +28,16 @@ from palimpsest.attacks.learned.state import Learned, Network
 from palimpsest.attacks.learned.training import History, global_seed, refreshed_pairs
 from palimpsest.randomness import fork
 from palimpsest.reduction import CountSketch
+from palimpsest.storage import Record
 
 
-class LearnedInversion(Attack):
+class LearnedInversion(TrainedAttack):
     """Base class of the attacks that train networks on the auditor's queries to reconstruct a proof's image."""
 
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )
+    state: ClassVar[type[Record]] = Learned
 
     queries: PositiveInt = 1
     """Queries for each auxiliary image: the image, its horizontal flip, then randomly shifted and relit variations."""
@@ -92,18 +94,6 @@ class LearnedInversion(Attack):
             features: Description of the network's inputs.
             shape: Channels, height, and width of the images.
         """
-
-    def __call__(self, view: AuditorView, *, generator: Generator) -> Reconstruction:
-        """Train on the oracle's answers, then reconstruct the image behind each proof.
-
-        Args:
-            view: Proofs, oracle, and auxiliary images.
-            generator: Source of the attack's randomness.
-
-        Returns:
-            One image for each proof, in the order of the proofs.
-        """
-        return self.invert(self.learn(view, generator=generator), view.proofs, device=view.device)
 
     def learn(self, view: AuditorView, *, generator: Generator) -> Learned:
         """Train on the oracle's answers, without using the proofs.

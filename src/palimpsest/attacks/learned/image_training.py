@@ -13,7 +13,14 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from palimpsest.attacks.learned.perceptual_loss import VggFeatures, perceptual_distance
 from palimpsest.attacks.learned.precision import Precision
-from palimpsest.attacks.learned.training import History, Training, global_seed, make_fabric, train
+from palimpsest.attacks.learned.training import (
+    History,
+    Training,
+    TrainingPairs,
+    global_seed,
+    make_fabric,
+    train,
+)
 from palimpsest.randomness import fork
 
 if TYPE_CHECKING:
@@ -78,8 +85,8 @@ class TrainingPlan:
 
 def train_inverter(
     inverter: nn.Module,
-    training_pairs: Callable[[int], ImagePairs],
-    validation: ImagePairs,
+    training_pairs: Callable[[int], TrainingPairs],
+    validation: TrainingPairs,
     perceptual: VggFeatures | None,
     plan: TrainingPlan,
     *,

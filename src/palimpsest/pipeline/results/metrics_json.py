@@ -15,6 +15,7 @@ from palimpsest.metrics import (
     judge_undefended,
     reach_verdict,
 )
+from palimpsest.pipeline.results.certified import certificate_metrics
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.rates import excluded_replies, outcome_rates
 from palimpsest.pipeline.stages.soundness import Soundness
@@ -35,6 +36,7 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
     scored, verdicts, soundness = outcome.scored, outcome.verdicts, outcome.soundness
     parts: dict[str, Any] = {
         "attack": scored.reconstruction.facts,
+        "certificates": certificate_metrics(outcome),
         "seconds": seconds,
         "rates": outcome_rates(outcome),
         "linkage": scored.linkage,

@@ -1,7 +1,7 @@
 """Stages of the auditor's attack on proofs, with and without knowledge of the clients' defenses."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from torch import nn
@@ -11,10 +11,10 @@ from palimpsest.attacks import (
     Attack,
     AuditorView,
     Knowledge,
-    Learned,
-    LearnedInversion,
     Linkage,
+    ModelsView,
     Reconstruction,
+    TrainedAttack,
     link_proofs,
 )
 from palimpsest.config import AttackingConfig
@@ -29,6 +29,21 @@ from palimpsest.runs import Run
 _CONTROL = "control"
 
 
+@dataclass(frozen=True)
+class HeldModels:
+    """The models that an auditor may hold.
+
+    Args:
+        architecture: The model on torch's meta device: layers and shapes, no values.
+        original: The model before unlearning, in evaluation mode.
+        unlearned: The model after unlearning.
+    """
+
+    architecture: nn.Module
+    original: nn.Module
+    unlearned: nn.Module
+
+
 def attack_as_auditor(
     run: Run,
     config: AttackingConfig,
@@ -36,7 +51,7 @@ def attack_as_auditor(
     clean: Proofs | None,
     issued: Proofs,
     *,
-    architecture: nn.Module | None,
+    models: HeldModels | None,
     key: Sequence[object],
 ) -> Recovered:
     """Attack the proofs, and proofs of samples that the attacker keeps aside from the attack's training.
@@ -49,8 +64,7 @@ def attack_as_auditor(
         view: The auditor's view, with the issued proofs.
         clean: The proofs before the defenses; None if they are unknown.
         issued: The proofs that the clients issued.
-        architecture: The model on torch's meta device, for attacks that declare that they know it; None if the auditor
-            does not have it.
+        models: The models, for attacks that declare that they know them; None if the auditor does not have them.
         key: Everything that the oracle's answers depend on.
 
     Returns:
@@ -58,7 +72,7 @@ def attack_as_auditor(
     """
     attack = config.attack.build()
     view, aside = keep_aside(view, attack.control_size, seed=config.seed)
-    view = attacker_view(attack, view, architecture=architecture)
+    view = attacker_view(attack, view, models)
     answers_key = (*key, config.seed, view.device)
     key = (*key, view.auxiliary, config.attack, config.seed, view.device)
     if not config.defenses:
@@ -133,20 +147,21 @@ def defended_oracle(config: AttackingConfig, view: AuditorView[Any], purpose: st
     )
 
 
-def attacker_view(
-    attack: Attack, view: AuditorView[Any], *, architecture: nn.Module | None
-) -> AuditorView[Any]:
-    """Build the view that the attack receives, with the architecture only if the attack declares that it knows it.
+def attacker_view(attack: Attack, view: AuditorView[Any], models: HeldModels | None) -> AuditorView[Any]:
+    """Build the view that the attack receives, with the models only as far as the attack declares that it knows them.
 
     Args:
         attack: The attack.
         view: The auditor's view.
-        architecture: The model on torch's meta device, or None.
+        models: The models, or None.
     """
-    if architecture is None or Knowledge.ARCHITECTURE not in attack.knowledge:
+    held = {item.name: getattr(view, item.name) for item in fields(view)}
+    if models is None or Knowledge.ARCHITECTURE not in attack.knowledge:
         return view
-    return ArchitectView(
-        **{item.name: getattr(view, item.name) for item in fields(view)}, architecture=architecture
+    if Knowledge.PARAMETERS not in attack.knowledge:
+        return ArchitectView(**held, architecture=models.architecture)
+    return ModelsView(
+        **held, architecture=models.architecture, original=models.original, unlearned=models.unlearned
     )
 
 
@@ -159,10 +174,10 @@ def _reconstruct(
     *,
     adaptive: bool = False,
 ) -> dict[str, Reconstruction]:
-    """Run a stage for each set of proofs. A learned attack is trained once, in a separate stage."""
+    """Run a stage for each set of proofs. A trained attack is trained once, in a separate stage."""
     attack = config.attack.build()
     stages = {name: f"reconstructions-{name}" if name else "reconstructions" for name in targets}
-    if not isinstance(attack, LearnedInversion):
+    if not isinstance(attack, TrainedAttack):
         return {
             name: run.stage(
                 stages[name],
@@ -177,7 +192,7 @@ def _reconstruct(
         }
     learned = run.stage(
         "inverter-adaptive" if adaptive else "inverter",
-        Learned,
+        attack.state,
         lambda scratch: attack.learn(
             replace(view, scratch=scratch), generator=make_generator(config.seed, "attack")
         ),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from palimpsest.artifacts import ArtifactsConfig
 from palimpsest.attacks import (
-    ArchitectView,
     Attack,
     AuditorView,
     LearnedInversion,
+    ModelsView,
     ServerAttack,
     ServerView,
     Strongest,
@@ -173,7 +173,7 @@ def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAt
                 f"{name} is an attack from the server, which sees gradients of batches instead of proofs. Choose an "
                 "auditor's attack, such as igf or igf-plus, or supply gradients."
             )
-        check_knowledge(attack, AuditorView if config.model is None else ArchitectView)
+        check_knowledge(attack, AuditorView if config.model is None else ModelsView)
         return
     if not isinstance(attack, ServerAttack | Strongest):
         raise KnowledgeError(
