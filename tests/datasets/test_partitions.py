@@ -112,11 +112,12 @@ def test_depends_on_the_generator_alone(name):
     ],
     ids=str,
 )
-def test_ten_thousand_clients_take_under_a_second(partition):
+def test_ten_thousand_clients_take_seconds(partition):
     labels = torch.randint(10, (50_000,), generator=make_generator(0))
     start = time.process_time()
     client_rows = partition(labels, 10_000, generator=make_generator(0))
-    assert time.process_time() - start < 1
+    # A partition that is quadratic in the clients takes minutes.
+    assert time.process_time() - start < 5
     check_partition(client_rows, 10_000, rows=50_000)
     assert len(torch.unique(torch.cat(client_rows))) == 50_000
 
