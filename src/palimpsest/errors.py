@@ -58,10 +58,6 @@ class KnowledgeError(PalimpsestError):
     """An attack needs knowledge that its attacker does not have."""
 
 
-class ArtifactsError(PalimpsestError):
-    """The artifacts that a user supplied are not consistent."""
-
-
 class RunError(PalimpsestError):
     """A run folder can't be used: it belongs to another run, is in use, or is not writable."""
 

@@ -62,7 +62,7 @@ def test_the_two_splits_form_the_whole_set(folder: Path) -> None:
         ("file_name,label\n/etc/passwd,1\n", "its folder has no such file"),
         ("file_name,label\n,1\n", "its folder has no such file"),
         ("file_name,label\ndeep/0.png,-1\n", "label -1 in row 0"),
-        ("file_name,label\ndeep/0.png,cat\n", "'cat', and it is unknown which number"),
+        ("file_name,label\ndeep/0.png,cat\n", "label 'cat' in row 0, and it is unknown which number"),
         ("file_name,label\ndeep/0.png\n", "label None"),
         ("file_name,label\ndeep/0.png,99999999999\n", "label 99999999999 in row 0"),
         (f"file_name,label\ndeep/0.png,{10**40}\n", "in row 0"),

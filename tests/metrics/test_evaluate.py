@@ -7,7 +7,15 @@ from tests.support.images import noisy_images, random_image_set
 
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import DatasetError, DivergenceError
-from palimpsest.metrics import Scores, bootstrap_intervals, compare, evaluate, mean_image, nearest_images
+from palimpsest.metrics import (
+    Scores,
+    binomial_interval,
+    bootstrap_intervals,
+    compare,
+    evaluate,
+    mean_image,
+    nearest_images,
+)
 from palimpsest.metrics import comparison as comparison_module
 
 pytestmark = pytest.mark.usefixtures("without_weights")
@@ -186,4 +194,10 @@ def test_intervals_use_the_requested_number_of_resamples():
     )
     columns = torch.stack(list(scores.columns().values()), dim=1)
     expected = bootstrap_intervals(columns, resamples=7, generator=torch.Generator().manual_seed(2))
-    assert list(scores.intervals.values()) == expected.tolist()
+    resampled = dict(zip(scores.columns(), expected.tolist(), strict=True))
+    shares = {name for name in resampled if name.startswith("identification_")}
+    assert shares
+    assert all(scores.intervals[name] == ends for name, ends in resampled.items() if name not in shares)
+    for name in shares:
+        right = int(scores.columns()[name].sum())
+        assert scores.intervals[name] == list(binomial_interval(right, len(originals)))
