@@ -27,7 +27,7 @@ HEADER = ("network", "library", "trained", "parameters", "engine", "ours (ms)", 
 HEADER += ("ratio", f"ratio, {FEW} samples", "audit")
 PAGE = """# Networks
 
-    python -m benchmarks --only networks --threads 1 --clock cpu --out docs
+    python -m benchmarks --only networks --threads 1 --clock cpu --repeats {count} --out docs
 
 builds the networks below with random weights and small inputs, and takes each through `prove`, `doctor` and
 `attack` on files. The attack has one epoch and few auxiliary samples, since only its end matters here. The
@@ -273,10 +273,11 @@ def write(folder: Path, measured: Sequence[Row], *, repeats: int, samples: int, 
         machine: The machine and the clock, in words.
     """
     names = {row.network for row in measured}
-    missing = ", ".join(network.name for network in NETWORKS if network.name not in names)
+    missing = "; ".join(network.name for network in NETWORKS if network.name not in names)
     page = PAGE.format(
         samples=samples,
         few=FEW,
+        count=repeats,
         repeats=f"the median of {repeats} calls" if repeats > 1 else "that of one call",
         machine=machine,
         table=markdown(HEADER, cells(measured)),

@@ -1,13 +1,13 @@
 import pytest
 import torch
 from benchmarks.networks import inputs
-from benchmarks.zoo import CLASSES, NETWORKS, build
+from benchmarks.zoo import CLASSES, NETWORKS, Network, build
 
 OWN = [network for network in NETWORKS if network.library == "benchmarks"]
 
 
 @pytest.mark.parametrize("network", OWN, ids=lambda network: network.name)
-def test_networks_of_torch_alone_classify_tokens(network) -> None:  # type: ignore[no-untyped-def]
+def test_networks_of_torch_alone_classify_tokens(network: Network) -> None:
     model = build(network.name).eval()
     assert model(inputs(network, 3, seed=0)).shape == (3, CLASSES)
 
