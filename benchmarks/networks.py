@@ -1,7 +1,7 @@
 """Benchmark of common networks: per-sample gradients beside backward passes, and a whole audit of each network."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,14 +27,14 @@ HEADER = ("network", "library", "trained", "parameters", "engine", "ours (ms)", 
 HEADER += ("ratio", f"ratio, {FEW} samples", "audit")
 PAGE = """# Networks
 
-    python -m benchmarks --only networks --threads 1 --clock cpu --out docs
+    python -m benchmarks --only networks --threads 1 --clock cpu --repeats {count} --out docs
 
 builds the networks below with random weights and small inputs, and takes each through `prove`, `doctor` and
 `attack` on files. The attack has one epoch and few auxiliary samples, since only its end matters here. The
 columns compare the times of the per-sample gradients of {samples} samples: ours, with the choice of an
 engine; a loop with one backward pass for each sample; and `torch.func.vmap`, where it can run. "Ratio"
 divides our time by the loop's; it should be at most 1.3, also for {few} samples. Each time is {repeats},
-after a warm-up call. A network whose library is not installed is left out by name.
+after a warm-up call. A network whose library is not installed is left out; the last line names it.
 
 {machine}.
 
@@ -46,7 +46,7 @@ sample if the network has a recurrent layer, which `vmap` slows down; otherwise 
 per sample if it fails. The choice never depends on a measured time, so the same network has bitwise the same
 gradients again.
 
-{skipped}
+{missing}
 """
 Writer = Callable[[nn.Module, Tensor, Tensor, Tensor], None]
 """Writes the gradients of a model at samples and labels into a matrix."""
@@ -89,31 +89,26 @@ def run(clock: Clock, *, quick: bool, folder: Path | None, machine: str) -> None
         folder: Folder of the documentation; None writes nothing.
         machine: The machine and the clock, in words.
     """
-    measured = rows(clock, quick=quick)
+    measured = list[Row]()
+    for row in rows(clock, quick=quick):
+        measured.append(row)
+        # The page is written after each network, so that finished rows can be read while the rest is measured.
+        if folder is not None:
+            write(folder / "reference", measured, repeats=clock.repeats, samples=SAMPLES, machine=machine)
     print_table("Networks", HEADER, cells(measured))
-    if folder is not None:
-        write(folder / "reference", measured, repeats=clock.repeats, samples=SAMPLES, machine=machine)
 
 
-def rows(clock: Clock, *, quick: bool) -> list[Row]:
+def rows(clock: Clock, *, quick: bool) -> Iterator[Row]:
     """Measure each network whose library is installed.
 
     Args:
         clock: Clock to measure with.
         quick: Measure one network of each kind of samples, with few samples.
     """
-    networks = [network for network in NETWORKS if network.installed]
-    if quick:
-        networks = [network for network in networks if network.name in ("squeezenet1_1", "GRU")]
-    return [
-        measure(network, clock, samples=4 if quick else SAMPLES, few=2 if quick else FEW)
-        for network in networks
-    ]
-
-
-def skipped() -> list[str]:
-    """Return the names of the networks whose library is not installed."""
-    return [network.name for network in NETWORKS if not network.installed]
+    samples, few = (4, 2) if quick else (SAMPLES, FEW)
+    for network in NETWORKS:
+        if network.installed and (not quick or network.name in ("squeezenet1_1", "GRU")):
+            yield measure(network, clock, samples=samples, few=few)
 
 
 def measure(network: Network, clock: Clock, *, samples: int, few: int) -> Row:
@@ -277,16 +272,16 @@ def write(folder: Path, measured: Sequence[Row], *, repeats: int, samples: int, 
         samples: Number of samples behind each time.
         machine: The machine and the clock, in words.
     """
-    missing = ", ".join(skipped())
+    names = {row.network for row in measured}
+    missing = "; ".join(network.name for network in NETWORKS if network.name not in names)
     page = PAGE.format(
         samples=samples,
         few=FEW,
+        count=repeats,
         repeats=f"the median of {repeats} calls" if repeats > 1 else "that of one call",
         machine=machine,
         table=markdown(HEADER, cells(measured)),
-        skipped=f"Left out, since their library is not installed: {missing}."
-        if missing
-        else "None is left out.",
+        missing=f"Not measured: {missing}." if missing else "All networks of the benchmark are in the table.",
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "networks.md").write_text(page, encoding="utf-8")
