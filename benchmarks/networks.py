@@ -22,9 +22,9 @@ from palimpsest.gradients import parameter_count, per_sample_gradients, set_trai
 from palimpsest.gradients.dispatch import select_engine, write_sample_by_sample, write_with_vmap
 from palimpsest.models.custom import as_classifier
 
-SAMPLES, FEW = 32, 8
+SAMPLES, FEWEST = 32, 8
 HEADER = ("network", "library", "trained", "parameters", "engine", "ours (ms)", "loop (ms)", "vmap (ms)")
-HEADER += ("ratio", f"ratio, {FEW} samples", "audit")
+HEADER += ("ratio", f"ratio, {FEWEST} samples", "audit")
 PAGE = """# Networks
 
     python -m benchmarks --only networks --threads 1 --clock cpu --repeats {count} --out docs
@@ -33,7 +33,7 @@ builds the networks below with random weights and small inputs, and takes each t
 `attack` on files. The attack has one epoch and few auxiliary samples, since only its end matters here. The
 columns compare the times of the per-sample gradients of {samples} samples: ours, with the choice of an
 engine; a loop with one backward pass for each sample; and `torch.func.vmap`, where it can run. "Ratio"
-divides our time by the loop's; it should be at most 1.3, also for {few} samples. Each time is {repeats},
+divides our time by the loop's; it should be at most 1.3, also for {fewest} samples. Each time is {repeats},
 after a warm-up call. A network whose library is not installed is left out; the last line names it.
 
 {machine}.
@@ -66,7 +66,7 @@ class Row:
         engine: The engine that computed the gradients.
         seconds: Seconds of the gradients of many samples, by the way they are computed: ours, with the choice of the
             engine; the loop of backward passes; and vmap if it supports the network.
-        few: The same for few samples, without vmap.
+        fewest: The same for few samples, without vmap.
         audit: `ok`, or the message of the step that failed.
     """
 
@@ -76,7 +76,7 @@ class Row:
     parameters: int
     engine: str
     seconds: dict[str, float]
-    few: dict[str, float]
+    fewest: dict[str, float]
     audit: str
 
 
@@ -105,20 +105,20 @@ def rows(clock: Clock, *, quick: bool) -> Iterator[Row]:
         clock: Clock to measure with.
         quick: Measure one network of each kind of samples, with few samples.
     """
-    samples, few = (4, 2) if quick else (SAMPLES, FEW)
+    samples, fewest = (4, 2) if quick else (SAMPLES, FEWEST)
     for network in NETWORKS:
         if network.installed and (not quick or network.name in ("squeezenet1_1", "GRU")):
-            yield measure(network, clock, samples=samples, few=few)
+            yield measure(network, clock, samples=samples, fewest=fewest)
 
 
-def measure(network: Network, clock: Clock, *, samples: int, few: int) -> Row:
+def measure(network: Network, clock: Clock, *, samples: int, fewest: int) -> Row:
     """Measure one network.
 
     Args:
         network: The network.
         clock: Clock to measure with.
         samples: Number of samples.
-        few: Another number of samples, for which the choice of the engine takes a larger part of the time.
+        fewest: Another number of samples, for which the choice of the engine takes a larger part of the time.
     """
     torch.manual_seed(0)
     model = build(network.name).eval()
@@ -126,33 +126,33 @@ def measure(network: Network, clock: Clock, *, samples: int, few: int) -> Row:
         set_trainable(model, network.trainable)
     batch, labels = inputs(network, samples, seed=1), torch.arange(samples) % CLASSES
     classifier = as_classifier(model, batch)
-    ways: dict[str, Writer] = {"loop": write_sample_by_sample}
+    engines: dict[str, Writer] = {"loop": write_sample_by_sample}
     engine = select_engine(classifier, batch[:2])
     engine.write(batch, labels, _rows_for(classifier, samples))
     with suppress(ModelError):
         write_with_vmap(classifier, batch[:1], labels[:1], _rows_for(classifier, 1))
-        ways["vmap"] = write_with_vmap
+        engines["vmap"] = write_with_vmap
     return Row(
         network=network.name,
         library=network.library,
         trained=parameter_count(classifier),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         engine=engine.kind,
-        seconds=_race(classifier, batch, labels, ways, clock),
-        few=_race(classifier, batch[:few], labels[:few], {"loop": write_sample_by_sample}, clock),
+        seconds=_race(classifier, batch, labels, engines, clock),
+        fewest=_race(classifier, batch[:fewest], labels[:fewest], {"loop": write_sample_by_sample}, clock),
         audit=audit(network, model),
     )
 
 
 def _race(
-    model: nn.Module, batch: Tensor, labels: Tensor, ways: dict[str, Writer], clock: Clock
+    model: nn.Module, batch: Tensor, labels: Tensor, engines: dict[str, Writer], clock: Clock
 ) -> dict[str, float]:
     """Measure our gradients and others; each call allocates the memory of its result."""
 
     def write(way: Writer) -> None:
         way(model, batch, labels, _rows_for(model, len(batch)))
 
-    candidates = {name: partial(write, way) for name, way in ways.items()}
+    candidates = {name: partial(write, way) for name, way in engines.items()}
     return clock.race({"ours": partial(per_sample_gradients, model, batch, labels), **candidates})
 
 
@@ -255,7 +255,7 @@ def cells(measured: Iterable[Row]) -> list[tuple[object, ...]]:
             1e3 * row.seconds["ours"],
             1e3 * row.seconds["loop"],
             1e3 * row.seconds["vmap"] if "vmap" in row.seconds else "-",
-            *(times["ours"] / times["loop"] for times in (row.seconds, row.few)),
+            *(times["ours"] / times["loop"] for times in (row.seconds, row.fewest)),
             row.audit,
         )
         for row in measured
@@ -276,7 +276,7 @@ def write(folder: Path, measured: Sequence[Row], *, repeats: int, samples: int, 
     missing = "; ".join(network.name for network in NETWORKS if network.name not in names)
     page = PAGE.format(
         samples=samples,
-        few=FEW,
+        fewest=FEWEST,
         count=repeats,
         repeats=f"the median of {repeats} calls" if repeats > 1 else "that of one call",
         machine=machine,

@@ -11,7 +11,7 @@ CONFIG: dict[str, Any] = {
     "model": {"name": "lenet"},
     "federation": {"clients": 4, "fraction": 0.5, "rounds": 2},
     "unlearning": {"count": 10},
-    "attack": {"beta": 0, "epochs": 1, "width": 8, "components": 8},
+    "attack": {"name": "igf", "beta": 0, "epochs": 1, "width": 8, "components": 8},
     "scoring": {"bootstrap": 10},
 }
 _OBSERVATION = {"retained": 4, "forgotten": 1}

@@ -9,12 +9,14 @@ PACKAGE, TESTS = ROOT / "src" / "palimpsest", ROOT / "tests"
 LONGEST_FILE, LONGEST_FUNCTION, MOST_ROOT_MODULES = 300, 60, 8
 
 CROSS_CUTTING = {
+    "attacks/test_frozen_parameters.py": "parameters that no attack may read, across the attacks",
     "cli/test_json.py": "the flags --json, --log, --track and --quiet, across the commands",
     "cli/test_layers.py": "the imports that commands may have",
     "cli/test_signatures.py": "the parameters that commands share with functions",
     "comparison/test_in_browser.py": "the page in a real browser",
     "config/test_stored_texts.py": "the stored text of every preset and component, across the package",
     "federation/test_flower_deployment.py": "a whole federation on several processes",
+    "pipeline/stages/test_numbering.py": "labels of every kind of samples, from files to proofs",
     "pipeline/test_large_models.py": "large networks from the command line",
     "pipeline/test_wall.py": "objects that no attack may reach, across the pipeline",
     "pipeline/test_wall_probe.py": "the probe behind that test, which must find leaks",

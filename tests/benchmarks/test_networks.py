@@ -10,9 +10,9 @@ from benchmarks import networks, zoo
 
 def test_a_network_of_torch_alone_is_measured_and_audited(tmp_path: Path) -> None:
     (network,) = (network for network in zoo.NETWORKS if network.name == "RNN")
-    row = measure(network, Clock(repeats=1), samples=4, few=2)
+    row = measure(network, Clock(repeats=1), samples=4, fewest=2)
     assert (row.network, row.engine, row.audit) == ("RNN", "layer by layer", "ok")
-    assert min(*row.seconds.values(), *row.few.values()) > 0
+    assert min(*row.seconds.values(), *row.fewest.values()) > 0
     assert [len(cell) for cell in cells([row])] == [len(HEADER)]
     write(tmp_path, [row], repeats=1, samples=4, machine="Measured here")
     page = (tmp_path / "networks.md").read_text()
@@ -23,7 +23,7 @@ def test_a_network_of_torch_alone_is_measured_and_audited(tmp_path: Path) -> Non
 def test_a_quick_run_measures_one_network_of_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     names = list[str]()
 
-    def measured(network: Network, clock: Clock, *, samples: int, few: int) -> Row:
+    def measured(network: Network, clock: Clock, *, samples: int, fewest: int) -> Row:
         names.append(network.name)
         times = {"ours": 1.0, "loop": 2.0}
         return Row(network.name, network.library, 1, 2, "vmap", times, times, "ok")

@@ -31,7 +31,7 @@ class FirstImages(Attack):
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.PROOFS, Knowledge.AUXILIARY})
 
     repeats: PositiveInt = 7
-    """Number of times that the image is averaged with itself."""
+    """Number of copies that are averaged."""
 
     def __call__(self, view: AuditorView, *, generator: Generator) -> Reconstruction:
         """See `Attack`."""
@@ -83,7 +83,13 @@ def test_help_shows_flags_of_the_chosen_components_and_names_the_others(
 ) -> None:
     default = help_of(capsys, "audit")
     assert "Usage: palimpsest audit" in default
-    for common in ("--seed", "--data.name", "--federation.rounds", "--unlearning.method", "--attack.epochs"):
+    for common in (
+        "--seed",
+        "--data.name",
+        "--federation.rounds",
+        "--unlearning.method",
+        "--attack.time-budget",
+    ):
         assert common in default
     for hidden in ("--attack.matching", "--unlearning.steps", "--federation.proximal-mu", "--observation."):
         assert hidden not in default
@@ -109,7 +115,7 @@ def test_help_follows_a_preset_or_a_file(capsys: pytest.CaptureFixture[str], tmp
     (tmp_path / "artifacts.yaml").write_text("attack: {name: lti}\n")
     assert "Attack: lti" in help_of(capsys, "attack", str(tmp_path / "artifacts.yaml"))
     (tmp_path / "artifacts.yaml").write_text("attack: [\n")
-    assert "Attack: igf" in help_of(capsys, "attack", str(tmp_path / "artifacts.yaml"))
+    assert "Attack: strongest" in help_of(capsys, "attack", str(tmp_path / "artifacts.yaml"))
 
 
 def test_lines_contain_choices_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,7 +149,7 @@ def test_help_shows_flags_of_an_imported_component(
 ) -> None:
     text = help_of(capsys, "audit", "--import", module, "--attack.name", "first-images")
     assert "--attack.repeats" in text
-    assert "averaged with itself [7]" in text
+    assert "copies that are averaged [7]" in text
     (tmp_path / "mine.yaml").write_text(f"imports: [{module}]\nattack: {{name: first-images}}\n")
     assert "--attack.repeats" in help_of(capsys, "attack", "mine.yaml")
     assert "first-images" in help_of(capsys, "attack", "mine.yaml", "--attack.name", "igf")

@@ -76,7 +76,7 @@ def audit(
         )
 
 
-# Long because its docstring documents each parameter.
+# Long: its docstring documents each parameter.
 def sweep(
     preset: str | PathLike[str],
     grid: Mapping[str, Sequence[Any]] | str | PathLike[str],
@@ -152,7 +152,7 @@ def _grid_name(grid: Mapping[str, Sequence[Any]] | str | PathLike[str]) -> str:
     return "grid" if isinstance(grid, Mapping) else Path(grid).stem
 
 
-# Long because its docstring documents each parameter.
+# Long: its docstring documents each parameter.
 def reproduce(
     name: str,
     overrides: Mapping[str, Any] | None = None,

@@ -20,6 +20,7 @@ FILES: dict[Format, str] = {"csv": "scores.csv", "json": "summary.json", "pdf": 
 """The name of the file of each format."""
 
 
+# Long: its docstring documents each parameter.
 def export(
     run: str | PathLike[str],
     *,

@@ -49,7 +49,7 @@ def prove(
     data_dir: str | PathLike[str] | None = ...,
     **keys: Any,
 ) -> Proofs: ...
-# Long because its docstring documents each parameter.
+# Long: its docstring documents each parameter.
 def prove(
     original: nn.Module | str | PathLike[str],
     unlearned: nn.Module | str | PathLike[str],
@@ -163,7 +163,7 @@ def defend(
     overwrite: bool = ...,
     **settings: Any,
 ) -> Proofs: ...
-# Long because its docstring documents each parameter.
+# Long: its docstring documents each parameter.
 def defend(
     proofs: Tensor | Proofs | str | PathLike[str],
     defense: str | Sequence[Mapping[str, Any]],

@@ -50,6 +50,7 @@ class Models:
         return sha256("\n".join(parts).encode()).hexdigest()
 
 
+# Long: its docstring documents each parameter.
 def load_models(
     name: str,
     arguments: Mapping[str, Any],

@@ -12,7 +12,7 @@ from cyclopts import Group, Parameter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from palimpsest.attacks import ServerAttack, Strongest
+from palimpsest.attacks import ServerAttack
 from palimpsest.cli.brief_help import REQUIRED
 from palimpsest.cli.selection import Selection, sections
 from palimpsest.config import AuditConfig, RunConfig, Section
@@ -101,7 +101,7 @@ def _section_flags(
     name: str, section: type[Section], place: int, selection: Selection | None
 ) -> tuple[Any, None]:
     chosen = None if selection is None else {key: selection[name, key] for key in section.selectors}
-    show = selection is None or _has_effect(name, selection)
+    show = selection is None or _is_listed(name, selection)
     model = _section_model(section, chosen, show=show)
     if selection is None:
         group = Group(section.__name__.removesuffix("Config"), sort_key=place)
@@ -110,12 +110,14 @@ def _section_flags(
     return Annotated[model, Parameter(group=group)], None
 
 
-def _has_effect(name: str, selection: Selection) -> bool:
-    """Return whether a section has an effect on the chosen attack."""
+def _is_listed(name: str, selection: Selection) -> bool:
+    """Return whether brief help lists a section: it has an effect on the chosen attack, and is often changed."""
+    if name == "scoring":
+        return False
     attack = selection.get(("attack", "name"), "")
     if name != "observation":
         return True
-    return attack in ATTACKS and issubclass(ATTACKS.get(attack), ServerAttack | Strongest)
+    return attack in ATTACKS and issubclass(ATTACKS.get(attack), ServerAttack)
 
 
 def _heading(name: str, section: type[Section], selection: Selection) -> tuple[str, str]:

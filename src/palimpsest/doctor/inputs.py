@@ -93,6 +93,7 @@ def _check_pixels(images: ImageSet) -> Iterator[Finding]:
         )
 
 
+# Long: three findings from one pass over the samples.
 @torch.no_grad()
 def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator[Finding]:
     """Check whether the original model recognizes the samples, or would with another scaling or numbering of classes.

@@ -32,6 +32,7 @@ from palimpsest.runs import Run
 from palimpsest.unlearning import Request, make_request
 
 
+# Long: the story of an audit, in the order of its stages.
 def audit(
     config: AuditConfig,
     *,
