@@ -22,7 +22,7 @@ def test_compares_runs(result: pp.AuditResult, swept: Path, tmp_path: Path) -> N
     assert len(pp.compare(result.folder, result.folder)) == 1
     with pytest.raises(pp.PalimpsestError, match="Set out to a folder"):
         pp.compare(result.folder, pictures=True)
-    pp.compare(result.folder, out=tmp_path / "pages", pictures=True)
+    pp.compare(result.folder, out=tmp_path / "pages", pictures=True, overwrite=True)
     assert (tmp_path / "pages" / "pictures" / "mse.svg").is_file()
 
 

@@ -44,7 +44,7 @@ def test_compares_a_proofs_length_with_the_networks() -> None:
 def test_detects_exchanged_checkpoints(case: Make, here: Path, pieces: Path) -> None:
     paths = {"original": str(pieces / "unlearned.safetensors"), "unlearned": str(pieces / "original.pt")}
     errors = sentences(examined(case(truth=str(pieces / "forgotten"), **paths), here), Level.ERROR)
-    assert "Exchange original and unlearned" in errors
+    assert "Exchange --original and --unlearned" in errors
     assert "Exchange the checkpoints" in errors
 
 

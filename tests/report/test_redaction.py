@@ -21,7 +21,7 @@ data: {name: digits, auxiliary_size: 60}
 model: {name: lenet}
 federation: {clients: 4, fraction: 0.5, rounds: 2}
 unlearning: {count: 12}
-attack: {beta: 0, epochs: 2, width: 16}
+attack: {name: igf, beta: 0, epochs: 2, width: 16}
 scoring: {bootstrap: 50}
 """
 

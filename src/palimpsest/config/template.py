@@ -63,9 +63,12 @@ def _choices(section: Section, key: str) -> str:
 
 
 def _comment(text: str) -> str:
+    """Return a text as comments; indented lines are commands, which must stay on one line."""
     lines = [
         line
         for part in text.split("\n")
-        for line in textwrap.wrap(part, _WIDTH, break_on_hyphens=False) or [""]
+        for line in (
+            [part] if part.startswith(" ") else textwrap.wrap(part, _WIDTH, break_on_hyphens=False) or [""]
+        )
     ]
     return "\n".join(f"# {line}".rstrip() for line in lines)

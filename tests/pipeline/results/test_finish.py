@@ -18,7 +18,7 @@ def test_a_finished_run_has_a_page_and_metrics(run: Run) -> None:
     assert result.folder == run.folder
     assert json.loads((run.folder / "metrics.json").read_text()) == result.metrics.tree()
     assert "palimpsest attack case.yaml" in result.report.read_text()
-    assert "Without the forgotten samples" in result.verdict
+    assert "The forgotten samples are unknown" in result.verdict
     assert not (run.folder / "reconstructions.csv").exists()
 
 
