@@ -45,6 +45,7 @@ def test_keeps_only_scores_and_settings(run: Path, tmp_path: Path) -> None:
         "metrics.json",
         "forgetting.safetensors",
         "scores.safetensors",
+        "scores-control.safetensors",
         "scores-linkage.safetensors",
         "scores-non-adaptive.safetensors",
         "scores-undefended.safetensors",
