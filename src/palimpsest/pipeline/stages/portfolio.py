@@ -1,11 +1,11 @@
 """Attempts of a portfolio's members within a time budget, and the choice of the worst case."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from palimpsest.attacks import BatchReconstruction, Member, Reconstruction, Strongest
-from palimpsest.config import AttackConfig, RunConfig
+from palimpsest.config import AttackConfig, AttackingConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.errors import DivergenceError, KnowledgeError, ModelError
 from palimpsest.metrics import LinkageScores, MemberMetrics, judge_control
@@ -14,7 +14,16 @@ from palimpsest.pipeline.stages.scoring import Scored
 from palimpsest.progress import warn
 from palimpsest.runs import Run
 
-C = TypeVar("C", bound=RunConfig)
+
+class _Configuration(AttackingConfig, Protocol):
+    """A configuration with an attack that can be replaced."""
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self:
+        """Return a copy with other values."""
+        ...
+
+
+C = TypeVar("C", bound=_Configuration)
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ def attempt_on_proofs(
         recover: Runs a configuration's attack.
         architecture: Whether the auditor knows the model's architecture.
     """
-    attack = config_of(config).build()
+    attack = config.attack.build()
     if not isinstance(attack, Strongest):
         return single_attempt(run, config, recover)
     members = attack.against_proofs(auxiliary, architecture=architecture)
@@ -174,7 +183,7 @@ def try_members(
 
 def _prepared(run: Run, config: C, member: Member, pace: float | None) -> Attempt[C]:
     """Return an attempt of a member with its configuration and estimate, before it is run."""
-    control_size = config_of(config).build().control_size
+    control_size = config.attack.build().control_size
     attack = AttackConfig.model_validate(
         {"name": member.attack, "control_size": control_size, **member.settings}
     )
@@ -193,12 +202,6 @@ def _left_out(attempt: Attempt[C], estimate: float, left: float) -> Attempt[C]:
         "Raise attack.time_budget."
     )
     return replace(attempt, not_run=reason, out_of_time=True)
-
-
-def config_of(config: RunConfig) -> AttackConfig:
-    """Return the section about the attack of an audit's configuration or of one of artifacts."""
-    attack: Any = getattr(config, "attack")  # noqa: B009
-    return attack
 
 
 def report_worst(
@@ -225,7 +228,7 @@ def report_worst(
     worst = max(scored, key=lambda index: _success(scored[index]))
     reported = scored[worst]
     if len(attempts) == 1:
-        return Worst(config_of(attempts[worst].config), reported)
+        return Worst(attempts[worst].config.attack, reported)
     found = attempts[worst].recovered
     assert found is not None, "only attempts with reconstructions are scored"
     kind = type(found.reconstruction)
@@ -234,7 +237,7 @@ def report_worst(
     members = (
         _member(attempt, scored.get(index), reported=index == worst) for index, attempt in enumerate(attempts)
     )
-    return Worst(config_of(attempts[worst].config), reported, tuple(members))
+    return Worst(attempts[worst].config.attack, reported, tuple(members))
 
 
 def _success(scored: Scored) -> tuple[float, float]:
@@ -249,7 +252,7 @@ def _success(scored: Scored) -> tuple[float, float]:
 def _member(attempt: Attempt[Any], scored: Scored | None, *, reported: bool) -> MemberMetrics:
     judged = judge_control(scored.scores) if scored and scored.scores else None
     return MemberMetrics(
-        attack=config_of(attempt.config).name,
+        attack=attempt.config.attack.name,
         settings=attempt.settings,
         reported=reported,
         not_run=attempt.not_run,
