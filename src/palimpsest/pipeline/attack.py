@@ -18,7 +18,7 @@ from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
 from palimpsest.pipeline.stages.own_models import study_own_models, study_own_proofs
-from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_worst, with_linkage
+from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_on_proofs
 from palimpsest.pipeline.stages.preflight import (
     check_attack_on_artifacts,
     check_requirements,
@@ -26,7 +26,7 @@ from palimpsest.pipeline.stages.preflight import (
     settle_weights,
 )
 from palimpsest.pipeline.stages.recovered import Recovered
-from palimpsest.pipeline.stages.scoring import score_attack, score_links
+from palimpsest.pipeline.stages.scoring import score_links
 from palimpsest.pipeline.stages.verification import verify_proofs
 from palimpsest.progress import warn
 from palimpsest.proofs import Proofs
@@ -113,13 +113,7 @@ def attack_proofs(
     soundness = study_own_proofs(run, config, artifacts, view, key=key)
     # The forgotten samples are used from here on, after the last reconstruction.
     links = score_links(run, config, view, linkable, key=key) if linkable else None
-    worst = report_worst(
-        run,
-        attempts,
-        lambda attempt, recovered: score_attack(
-            attempt.run, attempt.config, recovered, truth, artifacts.auxiliary, links
-        ),
-    )
+    worst = report_on_proofs(run, attempts, truth, artifacts.auxiliary, links)
     return Outcome(
         config,
         artifacts,
@@ -128,7 +122,7 @@ def attack_proofs(
         truth,
         verdicts,
         attack=worst.attack,
-        members=with_linkage(run, worst.members, links),
+        members=worst.members,
         soundness=soundness,
         forgetting=study_own_models(run, artifacts.models, truth, artifacts.auxiliary),
     )

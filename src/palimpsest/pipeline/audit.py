@@ -19,11 +19,11 @@ from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
 from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
-from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_worst, with_linkage
+from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_on_proofs
 from palimpsest.pipeline.stages.preflight import check_knowledge, check_requirements, check_samples
 from palimpsest.pipeline.stages.prove import prove_stage
 from palimpsest.pipeline.stages.recovered import Recovered
-from palimpsest.pipeline.stages.scoring import Scored, score_attack, score_batches, score_links
+from palimpsest.pipeline.stages.scoring import Scored, score_batches, score_links
 from palimpsest.pipeline.stages.server import attack_as_server, deal_batches
 from palimpsest.pipeline.stages.soundness import measure_soundness
 from palimpsest.pipeline.stages.verification import verify_proofs
@@ -126,13 +126,7 @@ def _attack_as_auditor(
     soundness = measure_soundness(run, config, view, key=key)
     # The forgotten images are used from here on, after the last reconstruction.
     links = score_links(run, config, view, forgotten, key=key)
-    worst = report_worst(
-        run,
-        attempts,
-        lambda attempt, recovered: score_attack(
-            attempt.run, attempt.config, recovered, forgotten, view.auxiliary, links
-        ),
-    )
+    worst = report_on_proofs(run, attempts, forgotten, view.auxiliary, links)
     return Outcome(
         config,
         federated,
@@ -142,7 +136,7 @@ def _attack_as_auditor(
         verdicts,
         soundness,
         attack=worst.attack,
-        members=with_linkage(run, worst.members, links),
+        members=worst.members,
     )
 
 

@@ -10,7 +10,7 @@ from palimpsest.datasets import SampleSet
 from palimpsest.errors import DivergenceError, KnowledgeError, ModelError
 from palimpsest.metrics import LinkageScores, MemberMetrics, judge_control
 from palimpsest.pipeline.stages.recovered import Recovered
-from palimpsest.pipeline.stages.scoring import Scored
+from palimpsest.pipeline.stages.scoring import Scored, score_attack
 from palimpsest.progress import warn
 from palimpsest.runs import Run
 
@@ -238,6 +238,35 @@ def report_worst(
         _member(attempt, scored.get(index), reported=index == worst) for index, attempt in enumerate(attempts)
     )
     return Worst(attempts[worst].config.attack, reported, tuple(members))
+
+
+def report_on_proofs(
+    run: Run,
+    attempts: Sequence[Attempt[C]],
+    forgotten: SampleSet | None,
+    auxiliary: SampleSet,
+    links: LinkageScores | None,
+) -> Worst:
+    """Score all attempts on proofs, choose the one that recovers the most, and add the linkage attack to the results.
+
+    Args:
+        run: The run.
+        attempts: As for `report_worst`.
+        forgotten: The forgotten samples, in the order of the proofs; None if they are unknown.
+        auxiliary: The attacker's auxiliary samples.
+        links: Scores of the linkage attack; None if it was not run.
+
+    Returns:
+        The worst case, and the results of all attempts.
+    """
+    worst = report_worst(
+        run,
+        attempts,
+        lambda attempt, recovered: score_attack(
+            attempt.run, attempt.config, recovered, forgotten, auxiliary, links
+        ),
+    )
+    return replace(worst, members=with_linkage(run, worst.members, links))
 
 
 def _success(scored: Scored) -> tuple[float, float]:
