@@ -54,6 +54,19 @@ def describe_value(text: str) -> str:
     return "which is not a number. Encode it as your network expects it"
 
 
+def is_number(text: str) -> bool:
+    """Return whether a text is a number in Python's notation.
+
+    Args:
+        text: The value as it is in the file.
+    """
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _lines(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Yield the first line and the values of the header and of each row; empty lines are left out, as by pyarrow."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from palimpsest.datasets.csv_lines import is_number
 from palimpsest.datasets.decode import Size, decode_images
 from palimpsest.datasets.images import ImageSet
 from palimpsest.datasets.labels import number_labels
@@ -108,7 +109,7 @@ class ImageList(Source):
             column = pa.chunked_array(
                 [[max(_LOWEST, min(int(label), _HIGHEST)) for label in labels]], pa.int64()
             )
-        elif all(map(_is_real, labels)):
+        elif all(map(is_number, labels)):
             column = pa.chunked_array([list(map(float, labels))])
         return number_labels(column, self.names, f"The column 'label' of {self.path}")
 
@@ -121,11 +122,3 @@ def _label(text: str | None, line: int, path: Path) -> str:
             f"name of at most {_LONGEST} characters."
         )
     return label
-
-
-def _is_real(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

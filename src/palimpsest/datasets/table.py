@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from palimpsest.datasets.csv_dialect import Dialect, find_dialect
-from palimpsest.datasets.csv_lines import describe_value, find_uneven_line, line_of_row
+from palimpsest.datasets.csv_lines import describe_value, find_uneven_line, is_number, line_of_row
 from palimpsest.datasets.labels import number_labels
 from palimpsest.datasets.parquet import IMAGE_COLUMNS, open_parquet
 from palimpsest.datasets.rows import RowSet, TokenSet
@@ -64,7 +64,7 @@ class _Table:
                 "Encode it as your network expects it."
             )
         texts = enumerate(column.to_pylist())
-        row, text = next((row, text) for row, text in texts if text is not None and not _is_number(text))
+        row, text = next((row, text) for row, text in texts if text is not None and not is_number(text))
         return DatasetError(
             f"{self.place(row)} has {text[:_LONGEST]!r} in the column {name[:_LONGEST]!r}, {describe_value(text)}."
         )
@@ -158,14 +158,6 @@ def _drop_unnamed(table: pa.Table, dialect: Dialect, path: Path) -> pa.Table:
             "index that the network does not take."
         )
     return table
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _read_parquet(path: Path) -> _Table | None:

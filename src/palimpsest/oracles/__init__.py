@@ -3,7 +3,7 @@
 from palimpsest.oracles.cached import RecordedOracle
 from palimpsest.oracles.defended import DefendedOracle
 from palimpsest.oracles.http import Endpoint, RemoteOracle
-from palimpsest.oracles.oracle import ModelOracle, Oracle, read_answers
+from palimpsest.oracles.oracle import ModelOracle, Oracle, query_all, read_answers
 from palimpsest.oracles.precomputed import PrecomputedOracle
 from palimpsest.oracles.ray import ShardedOracle, oracle_of
 
@@ -17,5 +17,6 @@ __all__ = [
     "RemoteOracle",
     "ShardedOracle",
     "oracle_of",
+    "query_all",
     "read_answers",
 ]

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
+from palimpsest.datasets import SampleSet
 from palimpsest.gradients.additive import Additive, read_differences
 from palimpsest.gradients.memmap import gather
 from palimpsest.gradients.per_sample import difference_chunks
@@ -56,6 +58,16 @@ def read_answers(
     else:
         answers = (chunk.cpu() for chunk in oracle.differences(images, labels))
         yield from map(transform, gather(answers, rows=min_rows))
+
+
+def query_all(oracle: Oracle, samples: SampleSet) -> Tensor:
+    """Query an oracle about samples, and return all answers, `[n, d]` on the CPU.
+
+    Args:
+        oracle: The oracle to query.
+        samples: The samples; their answers must fit into memory.
+    """
+    return torch.cat([chunk.cpu() for chunk in oracle.differences(samples.inputs, samples.labels)])
 
 
 class ModelOracle:

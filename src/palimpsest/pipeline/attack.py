@@ -4,13 +4,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, load_auditor_artifacts
 from palimpsest.attacks import AuditorView, Knowledge
 from palimpsest.attacks.linkage import TRIALS
 from palimpsest.datasets import SampleSet
+from palimpsest.oracles import query_all
 from palimpsest.pipeline.attack_server import attack_gradients
 from palimpsest.pipeline.results.finish import finish
 from palimpsest.pipeline.results.outcome import Outcome
@@ -145,9 +145,7 @@ def undefended_proofs(
     return run.stage(
         "undefended",
         Proofs,
-        lambda _: Proofs(
-            torch.cat([chunk.cpu() for chunk in view.oracle.differences(truth.inputs, truth.labels)])
-        ),
+        lambda _: Proofs(query_all(view.oracle, truth)),
         key=(*key, truth),
     )
 

@@ -8,7 +8,7 @@ import torch
 
 from palimpsest.attacks import AuditorView, Reconstruction
 from palimpsest.datasets import SampleSet
-from palimpsest.oracles import Oracle
+from palimpsest.oracles import Oracle, query_all
 from palimpsest.proofs import Proofs
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
@@ -65,8 +65,6 @@ def control_proofs(run: Run, oracle: Oracle, samples: SampleSet, *, key: Sequenc
     return run.stage(
         "control-proofs",
         Proofs,
-        lambda _: Proofs(
-            torch.cat([chunk.cpu() for chunk in oracle.differences(samples.inputs, samples.labels)])
-        ),
+        lambda _: Proofs(query_all(oracle, samples)),
         key=(*key, samples),
     )

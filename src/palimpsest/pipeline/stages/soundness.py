@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from palimpsest.attacks import AuditorView
 from palimpsest.config import AttackingConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.defenses import apply_defenses
 from palimpsest.metrics import separation
-from palimpsest.oracles import Oracle
+from palimpsest.oracles import query_all
 from palimpsest.pipeline.stages.auditor import defended_oracle
 from palimpsest.pipeline.stages.footprint import evidence_rows
 from palimpsest.progress import track
@@ -129,7 +128,7 @@ def gather_evidence(config: AttackingConfig, view: AuditorView[Any]) -> tuple[Ev
     challenges = view.auxiliary.subset(order[:count])
     imitated_samples = view.auxiliary.subset(order[count : count + most_imitated])
     oracle = defended_oracle(config, view, "soundness")
-    imitated, answers = _query(oracle, imitated_samples), _query(view.oracle, challenges)
+    imitated, answers = query_all(oracle, imitated_samples), query_all(view.oracle, challenges)
     imitations, trials = (next(oracle.defend([answers])) for _ in range(2))
     return Evidence(reference=imitated, answers=answers, imitations=imitations, trials=trials), challenges
 
@@ -150,7 +149,3 @@ def _measure(config: AttackingConfig, view: AuditorView[Any]) -> Soundness:
         areas=separations(evidence, honest, forged, seed=config.seed),
         needs={name: verifier.needs for name, verifier in VERIFIERS},
     )
-
-
-def _query(oracle: Oracle, samples: SampleSet) -> Tensor:
-    return torch.cat([chunk.cpu() for chunk in oracle.differences(samples.inputs, samples.labels)])
