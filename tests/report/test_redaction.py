@@ -29,7 +29,7 @@ scoring: {bootstrap: 50}
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("It needs /root/.cache/torch/alex.pth, which is missing.", "It needs [left out], which is missing."),
+        ("It needs /srv/cache/torch/alex.pth, which is missing.", "It needs [left out], which is missing."),
         ("~/data, ./own and ../other", "[left out], [left out] and [left out]"),
         (r"C:\Users\quill\proofs and D:/x", "[left out] and [left out]"),
         ("https://oracle.hospital.example:8080/ask answers", "[left out] answers"),

@@ -69,14 +69,13 @@ def _find_files(path: Path, decoding: Decoding) -> Source | None:
         table = path / "metadata.csv"
         if table.is_file():
             return ImageList(table, decoding=decoding)
-        files = [file for file in path.rglob("*") if file.is_file()]
-        if any(file.suffix.lower() in SUFFIXES for file in files):
-            return ImageFolder(path, decoding=decoding)
-        shards = find_shards(path)
-        others = len(files) - sum(map(len, shards.values()))
+        # The walk ends at the first image, since a folder may hold many.
+        has_images = any(file.suffix.lower() in SUFFIXES and file.is_file() for file in path.rglob("*"))
+        shards = {} if has_images else find_shards(path)
         if shards:
+            others = sum(file.is_file() for file in path.rglob("*")) - sum(map(len, shards.values()))
             return ParquetShards(path, shards, decoding=decoding, skipped=others)
-        return ImageFolder(path)
+        return ImageFolder(path, decoding=decoding)
     if path.suffix == ".parquet" and path.is_file():
         return ParquetFile(path, decoding=decoding)
     if path.suffix == ".csv" and path.is_file():

@@ -56,9 +56,7 @@ def test_the_control_goes_through_the_defenses(view: AuditorView, run: Run) -> N
             "attack": {key: value for key, value in SMALL.items() if key != "control_size"},
         }
     )
-    recovered = attack_as_auditor(
-        run, config, view, None, Proofs(view.proofs.sign()), architecture=None, key=()
-    )
+    recovered = attack_as_auditor(run, config, view, None, Proofs(view.proofs.sign()), models=None, key=())
     assert recovered.control is not None
     assert len(recovered.control.samples) == len(recovered.control.reconstruction.images) == 24
     vectors = load_file(run.folder / "control-proofs.safetensors")["vectors"]

@@ -43,7 +43,7 @@ class Layer:
     inputs: tuple[int, ...]
 
 
-class Unsolvable(Exception):  # noqa: N818
+class UnsolvableError(Exception):
     """A layer has no equations that the attack can solve; the message says why."""
 
 
@@ -55,26 +55,26 @@ def pop_block(layers: list[Layer], offsets: dict[str, int]) -> Block:
         offsets: First coordinate in a proof of each trained parameter, by name.
 
     Raises:
-        Unsolvable: The last layers of the list form no block that the attack can solve.
+        UnsolvableError: The last layers of the list form no block that the attack can solve.
     """
     activation, pooling = None, None
     while layers and layers[-1].kind in (*_POOLING, *_ACTIVATIONS):
         layer = layers.pop()
         if layer.kind in _POOLING:
             if pooling is not None:
-                raise Unsolvable(f"{layer.name} pools what {pooling.name} pools again")
+                raise UnsolvableError(f"{layer.name} pools what {pooling.name} pools again")
             if activation is not None and not (
                 layer.kind is nn.MaxPool2d and _ACTIVATIONS[activation.kind] == "relu"
             ):
-                raise Unsolvable(f"{layer.name} pools before the activation {activation.name}")
+                raise UnsolvableError(f"{layer.name} pools before the activation {activation.name}")
             pooling = layer
         elif activation is not None:
-            raise Unsolvable(f"{layer.name} is followed by another activation")
+            raise UnsolvableError(f"{layer.name} is followed by another activation")
         else:
             activation = layer
     norm = layers.pop() if layers and layers[-1].kind in (nn.BatchNorm2d, nn.BatchNorm1d) else None
     if not layers or layers[-1].kind not in (nn.Conv2d, nn.Linear):
-        raise Unsolvable(
+        raise UnsolvableError(
             f"{layers[-1].name if layers else 'the input'} is not a convolution or a linear layer"
         )
     block = _linear_part(layers.pop(), offsets)
@@ -88,7 +88,7 @@ def _linear_part(layer: Layer, offsets: dict[str, int]) -> Block:
     assert layer.models is not None, "convolutions and linear layers are modules"
     name = f"{layer.name}.weight".lstrip(".")
     if name not in offsets:
-        raise Unsolvable(f"{layer.name} is frozen, so the proof has no equations of it")
+        raise UnsolvableError(f"{layer.name} is frozen, so the proof has no equations of it")
     weight = torch.stack([tensor_of(model, "weight") for model in layer.models])
     bias = torch.stack(
         [
@@ -100,13 +100,13 @@ def _linear_part(layer: Layer, offsets: dict[str, int]) -> Block:
     module = layer.models[0]
     if isinstance(module, nn.Linear):
         if len(layer.inputs) != 1:
-            raise Unsolvable(f"{layer.name} is applied to inputs of shape {list(layer.inputs)}")
+            raise UnsolvableError(f"{layer.name} is applied to inputs of shape {list(layer.inputs)}")
         return replace(block, inputs=(module.in_features, 1, 1))
     assert isinstance(module, nn.Conv2d), "the caller passes convolutions and linear layers"
     if module.groups != 1 or set(module.dilation) != {1} or module.padding_mode != "zeros":
-        raise Unsolvable(f"{layer.name} is grouped, dilated, or padded with something else than zeros")
+        raise UnsolvableError(f"{layer.name} is grouped, dilated, or padded with something else than zeros")
     if isinstance(module.padding, str):
-        raise Unsolvable(f"{layer.name} pads by the rule {module.padding!r}")
+        raise UnsolvableError(f"{layer.name} pads by the rule {module.padding!r}")
     channels, height, width = layer.inputs
     return replace(
         block,
@@ -124,7 +124,7 @@ def _with_norm(block: Block, norm: Layer) -> Block:
     for index, model in enumerate(norm.models):
         assert isinstance(model, nn.BatchNorm1d | nn.BatchNorm2d), "the caller passes batch normalizations"
         if model.running_mean is None or model.running_var is None:
-            raise Unsolvable(f"{norm.name} has no running statistics")
+            raise UnsolvableError(f"{norm.name} has no running statistics")
         factor = (model.running_var.double() + model.eps).rsqrt()
         factor = factor * tensor_of(model, "weight") if model.affine else factor
         shift = tensor_of(model, "bias") if model.affine else 0.0
@@ -146,7 +146,7 @@ def _with_activation(block: Block, layer: Layer | None) -> Block:
     if layer.models is not None and isinstance(layer.models[0], nn.LeakyReLU):
         slope = layer.models[0].negative_slope
         if slope <= 0:
-            raise Unsolvable(f"{layer.name} has the negative slope {slope}")
+            raise UnsolvableError(f"{layer.name} has the negative slope {slope}")
     return replace(block, activation=_ACTIVATIONS[layer.kind], negative_slope=slope)
 
 
@@ -157,22 +157,24 @@ def _with_pooling(block: Block, layer: Layer | None) -> Block:
     module = layer.models[0]
     if isinstance(module, nn.AdaptiveAvgPool2d):
         if module.output_size not in (1, (1, 1)):
-            raise Unsolvable(f"{layer.name} pools to {module.output_size}, not to one value")
+            raise UnsolvableError(f"{layer.name} pools to {module.output_size}, not to one value")
         return _average(replace(block, window=block.size), layer.name)
     assert isinstance(module, nn.MaxPool2d | nn.AvgPool2d), "these are the three pooling layers"
     window, stride = _pair(module.kernel_size), _pair(module.stride)
     if window != stride or _pair(module.padding) != (0, 0) or module.ceil_mode:
-        raise Unsolvable(f"{layer.name} has windows that overlap or exceed the map")
+        raise UnsolvableError(f"{layer.name} has windows that overlap or exceed the map")
     if isinstance(module, nn.MaxPool2d):
         return replace(block, window=window)
     if module.divisor_override is not None:
-        raise Unsolvable(f"{layer.name} divides by {module.divisor_override} instead of averaging")
+        raise UnsolvableError(f"{layer.name} divides by {module.divisor_override} instead of averaging")
     return _average(replace(block, window=window), layer.name)
 
 
 def _average(block: Block, name: str) -> Block:
     if block.activation not in ("identity", "relu"):
-        raise Unsolvable(f"{name} averages over the {block.activation} of {block.name}, which is not linear")
+        raise UnsolvableError(
+            f"{name} averages over the {block.activation} of {block.name}, which is not linear"
+        )
     return replace(block, pooling="average")
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from palimpsest.attacks.exact.block import Block
 from palimpsest.attacks.exact.chain import Chain
-from palimpsest.attacks.exact.read_block import Layer, Unsolvable, pop_block, tensor_of
+from palimpsest.attacks.exact.read_block import Layer, UnsolvableError, pop_block, tensor_of
 from palimpsest.errors import KnowledgeError
 from palimpsest.gradients import parameter_count, trainable_parameters
 from palimpsest.models import Normalized, bare
@@ -87,7 +87,7 @@ def read_chain(original: nn.Module, unlearned: nn.Module, shape: tuple[int, int,
     while layers:
         try:
             blocks.insert(0, pop_block(layers, offsets))
-        except Unsolvable as error:
+        except UnsolvableError as error:
             limit = str(error)
             break
     chain = Chain(tuple(blocks), weights, biases, parameter_count(networks[0]), mean, std, last.name, limit)
