@@ -11,7 +11,7 @@ from palimpsest.attacks.exact.read_chain import Trunk
 from palimpsest.attacks.exact.solver import Solver
 from palimpsest.attacks.exact.state import ExactState
 from palimpsest.datasets import ImageSet
-from palimpsest.oracles import Oracle
+from palimpsest.oracles import Oracle, query_all
 from palimpsest.progress import progress_line
 
 # A layer's inputs are correct if their relative error is below this one. No threshold exceeds the second number.
@@ -48,7 +48,7 @@ def calibrate(
     trials = []
     with progress_line("calibrate the certificates", len(rows)) as line:
         for part in rows.split(batch):
-            trials.append(_solve(solver, trunk, oracle, auxiliary.images[part], auxiliary.labels[part]))
+            trials.append(_solve(solver, trunk, oracle, auxiliary.subset(part)))
             line.advance(len(part))
     residuals, correct, proof_residuals, exact, errors = (
         torch.cat(values) for values in zip(*trials, strict=True)
@@ -67,7 +67,7 @@ def calibrate(
 
 
 def _solve(
-    solver: Solver, trunk: Trunk, oracle: Oracle, images: Tensor, labels: Tensor
+    solver: Solver, trunk: Trunk, oracle: Oracle, samples: ImageSet
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Solve the proofs of images, and compare the solutions with the truth.
 
@@ -75,12 +75,11 @@ def _solve(
         Residuals of the layers, and which of their inputs are correct, `[n, layers]` each; residuals of the whole
         proofs, which images are exact, and their mean squared errors, `[n]` each.
     """
-    proofs = torch.cat([chunk.cpu() for chunk in oracle.differences(images, labels)])
-    solved = solver.solve(proofs)
-    truth = [inputs.flatten(1) for inputs in trunk.levels(images)]
+    solved = solver.solve(query_all(oracle, samples))
+    truth = [inputs.flatten(1) for inputs in trunk.levels(samples.images)]
     pairs = zip(reversed(solved.descent.features), reversed(truth), strict=True)
     correct = [relative(found.flatten(1) - other, other) < _CORRECT for found, other in pairs]
-    differences = (solved.images - images).flatten(1)
+    differences = (solved.images - samples.images).flatten(1)
     exact = differences.abs().amax(1) < HALF_LEVEL
     errors = differences.square().mean(1)
     return solved.descent.residuals, torch.stack(correct, 1), solved.proof_residuals, exact, errors

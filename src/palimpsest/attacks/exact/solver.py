@@ -52,11 +52,11 @@ class Solver:
 
     def solve(self, proofs: Tensor) -> Solutions:
         """Solve a batch of proofs `[n, d]`."""
-        state, chain = self.state, self.state.chain
-        descent = descend(chain, proofs, self._prior, state.thresholds)
+        state = self.state
+        descent = descend(state.chain, proofs, self._prior, state.thresholds)
         images = torch.zeros(len(proofs), *state.starts[0].shape)
         generator = torch.Generator().manual_seed(state.seed)
-        levels = descent.level(state.thresholds).clamp(max=len(chain.blocks))
+        levels = self._levels(descent)
         for level in levels.unique().tolist():
             rows = (levels == level).nonzero().flatten()
             images[rows] = self._start_images(descent, level, rows)
@@ -92,7 +92,7 @@ class Solver:
         images, schedule = images.clone(), SCHEDULE[: self.rounds]
         waiting = torch.arange(len(rows))
         while len(waiting):
-            levels = self._levels(descent, rows[waiting])
+            levels = self._levels(descent)[rows[waiting]]
             for level in levels.unique().tolist():
                 chosen = waiting[levels == level]
                 if level:
@@ -104,13 +104,13 @@ class Solver:
                 else:
                     images[chosen] = self._start_images(descent, 0, rows[chosen])
             # Images for which no further layer was solved are finished.
-            waiting = waiting[self._levels(descent, rows[waiting]) < levels]
+            waiting = waiting[self._levels(descent)[rows[waiting]] < levels]
             schedule = schedule[_LATER:]
         return images
 
-    def _levels(self, descent: Descent, rows: Tensor) -> Tensor:
-        levels = descent.level(self.state.thresholds)[rows]
-        return levels.clamp(max=len(self.state.chain.blocks))
+    def _levels(self, descent: Descent) -> Tensor:
+        """Return the first block whose inputs are certified, `[n]`; the number of blocks if none is."""
+        return descent.level(self.state.thresholds).clamp(max=len(self.state.chain.blocks))
 
     def _gauss_newton(
         self,
