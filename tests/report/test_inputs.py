@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from tests.support.pages import unscored_page
 
+from palimpsest.metrics import Grade, reach_verdict
 from palimpsest.report import ReportInput
 
 
@@ -37,6 +39,13 @@ def test_participation_comes_from_the_federation(report: ReportInput) -> None:
     assert report.metrics.federation is not None
     assert report.participation == report.metrics.federation.participation
     assert unscored_page().participation == ()
+
+
+def test_verdict_of_an_earlier_version_is_reached_anew(report: ReportInput) -> None:
+    metrics = report.metrics.model_copy(update={"verdict": None})
+    assert replace(report, metrics=metrics).verdict == reach_verdict(metrics)
+    stored = reach_verdict(metrics).model_copy(update={"grade": Grade.NO_LEAK_FOUND})
+    assert replace(report, metrics=metrics.model_copy(update={"verdict": stored})).verdict is stored
 
 
 def test_repr_contains_no_pixels(report: ReportInput) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from palimpsest.metrics import Metrics
+from palimpsest.metrics import Metrics, VerdictMetrics, reach_verdict
 from palimpsest.storage import Parameters, Record
 
 _NOUNS = {"images": "image", "rows of a table": "record", "sequences of tokens": "text"}
@@ -93,6 +93,11 @@ class ReportInput(Record):
             return self.per_image["rank"] == 1
         found = self.per_image.get("identification_top1")
         return None if found is None else found > 0
+
+    @property
+    def verdict(self) -> VerdictMetrics:
+        """The verdict on the run, reached from its metrics if a page of an earlier version lacks it."""
+        return self.metrics.verdict or reach_verdict(self.metrics)
 
     @property
     def participation(self) -> Sequence[int]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from palimpsest.metrics import Grade, reach_verdict
+from palimpsest.metrics import Grade
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.limits import damage, untested
 from palimpsest.report.next_steps import next_steps
@@ -61,7 +61,7 @@ def summarize(page: ReportInput) -> Summary:
     Args:
         page: The contents of the page.
     """
-    grade = (page.metrics.verdict or reach_verdict(page.metrics)).grade
+    grade = page.verdict.grade
     risk = RISKS[grade]
     warning = damage(page.metrics)
     return Summary(

@@ -11,7 +11,6 @@ from palimpsest.metrics import (
     Grade,
     Metrics,
     VerificationMetrics,
-    reach_verdict,
 )
 from palimpsest.report.identification import INTERVAL, Identification, identified_sentence, identify
 from palimpsest.report.inputs import ReportInput
@@ -93,8 +92,7 @@ def judge(page: ReportInput) -> Verdict:
         found = judge_samples(page.metrics, page.kind)
     else:
         found = _judge_images(page)
-    # A page of an earlier version has no verdict.
-    reached = page.metrics.verdict or reach_verdict(page.metrics)
+    reached = page.verdict
     # The findings describe a leak in more detail than its reasons.
     reasons = () if reached.grade is Grade.LEAKS else reached.reasons
     return replace(
