@@ -13,9 +13,10 @@ from palimpsest.artifacts import Models
 from palimpsest.artifacts.oracle import OracleSource
 from palimpsest.attacks import AuditorView
 from palimpsest.doctor import Level
-from palimpsest.doctor.oracle import ask, check_plan
+from palimpsest.doctor.oracle import check_plan
 from palimpsest.errors import PalimpsestError
 from palimpsest.gradients import gradient_differences
+from palimpsest.oracles import query_all
 from palimpsest.pipeline.attack import attack
 from palimpsest.proofs import Proofs, save_proofs
 
@@ -29,8 +30,8 @@ def test_queries_four_samples_twice(case: Make, here: Path, counting_oracle: Cou
 
 def test_accepts_an_empty_query() -> None:
     source = OracleSource(FlatOracle(), "six directions", "", None, None)
-    assert ask(source, small_images(3, 1).subset(torch.arange(0))).shape == (0, 300)
-    assert ask(source, small_images(3, 1)).shape == (3, 300)
+    assert query_all(source.oracle, small_images(3, 1).subset(torch.arange(0))).shape == (0, 300)
+    assert query_all(source.oracle, small_images(3, 1)).shape == (3, 300)
 
 
 @pytest.mark.parametrize(

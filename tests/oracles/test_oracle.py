@@ -21,3 +21,4 @@ def test_all_answers_are_one_matrix() -> None:
     # A small budget gives several chunks.
     answers = query_all(ModelOracle(original, unlearned, memory_budget=2**14), samples)
     assert torch.equal(answers, gradient_differences(original, unlearned, samples.images, samples.labels))
+    assert query_all(ModelOracle(original, unlearned), samples.subset(torch.arange(0))).shape == (0, 39)

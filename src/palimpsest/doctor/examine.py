@@ -16,7 +16,7 @@ from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.doctor.finding import Finding, Level, guarded, ok, tried, warning
 from palimpsest.doctor.inputs import check_accuracy, check_range
 from palimpsest.doctor.models import examine_models
-from palimpsest.doctor.oracle import ask, check_answers, check_plan
+from palimpsest.doctor.oracle import check_answers, check_plan
 from palimpsest.doctor.proofs import (
     COMPARED,
     check_attestation,
@@ -28,6 +28,7 @@ from palimpsest.doctor.proofs import (
 from palimpsest.doctor.server import examine_server
 from palimpsest.gradients import gradient_differences, parameter_count
 from palimpsest.metrics import evaluate
+from palimpsest.oracles import query_all
 from palimpsest.pipeline.stages.preflight import check_attack_on_artifacts, check_samples, settle_weights
 from palimpsest.proofs import Proofs, load_proofs
 from palimpsest.randomness import make_generator
@@ -157,7 +158,7 @@ class _Examination:
             and oracle_source.budget is None
             and oracle_source.oracle.dimension == vectors.shape[1]
         ):
-            answers = yield from tried("truth", lambda: ask(oracle_source, first))
+            answers = yield from tried("truth", lambda: query_all(oracle_source.oracle, first))
             if answers is not None:
                 yield from check_truth(vectors, answers, first, None)
         elif models is None:

@@ -18,7 +18,7 @@ from palimpsest.datasets import SampleSet
 from palimpsest.doctor.finding import Finding, error, ok, warning
 from palimpsest.doctor.proofs import distance
 from palimpsest.gradients import gradient_differences
-from palimpsest.oracles import ModelOracle, RecordedOracle, ShardedOracle
+from palimpsest.oracles import ModelOracle, RecordedOracle, ShardedOracle, query_all
 
 _TESTED = 4
 _SAME = 1e-2
@@ -36,10 +36,12 @@ def check_answers(
         auxiliary: The auditor's own samples.
     """
     samples = auxiliary.subset(torch.arange(min(_TESTED, len(auxiliary))))
-    first = ask(oracle_source, samples.subset(torch.arange(1)))
+    first = query_all(oracle_source.oracle, samples.subset(torch.arange(1)))
     # The first query includes setup, so the time is measured over the others.
     start = time.perf_counter()
-    answers = torch.cat([first, ask(oracle_source, samples.subset(torch.arange(1, len(samples))))])
+    answers = torch.cat(
+        [first, query_all(oracle_source.oracle, samples.subset(torch.arange(1, len(samples))))]
+    )
     seconds = (time.perf_counter() - start) / max(1, len(samples) - 1)
     zeros = int((answers.norm(dim=1) == 0).sum())
     yield ok("oracle", f"Answers come from {oracle_source.source}, in {seconds:.2g} s per sample.")
@@ -160,19 +162,3 @@ def _check_space(view: AuditorView[Any], folder: Path) -> Finding:
             f"{result}, but {existing} has only {free / 2**30:,.1f} GiB free. Lower --auxiliary-size.",
         )
     return ok("memory", f"{result}.")
-
-
-def ask(oracle_source: OracleSource, samples: SampleSet) -> Tensor:
-    """Query the oracle about all given samples.
-
-    Args:
-        oracle_source: The oracle.
-        samples: The samples; may be empty.
-
-    Returns:
-        The gradient differences, `[n, d]`, on the CPU.
-    """
-    empty = torch.empty(0, oracle_source.oracle.dimension)
-    return torch.cat(
-        [empty, *(chunk.cpu() for chunk in oracle_source.oracle.differences(samples.inputs, samples.labels))]
-    )

@@ -65,9 +65,10 @@ def query_all(oracle: Oracle, samples: SampleSet) -> Tensor:
 
     Args:
         oracle: The oracle to query.
-        samples: The samples; their answers must fit into memory.
+        samples: The samples; may be empty. Their answers must fit into memory.
     """
-    return torch.cat([chunk.cpu() for chunk in oracle.differences(samples.inputs, samples.labels)])
+    answers = (chunk.cpu() for chunk in oracle.differences(samples.inputs, samples.labels))
+    return torch.cat([torch.empty(0, oracle.dimension), *answers])
 
 
 class ModelOracle:
