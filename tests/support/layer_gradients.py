@@ -1,7 +1,10 @@
 """Comparison of layer-by-layer gradients with `vmap(grad)`, in float64."""
 
+import gc
 from functools import partial
+from weakref import ref
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -57,11 +60,27 @@ def both(model: nn.Module, images: Tensor, *, seed: int = 0) -> tuple[Tensor, Te
     labels = torch.randint(CLASSES, (len(images),), generator=torch.Generator().manual_seed(seed))
     layerwise = Layerwise(model.eval())
     assert layerwise.supports(images)
-    shape = len(images), sum(parameter.numel() for parameter in model.parameters())
-    fast, slow = (torch.full(shape, torch.nan, dtype=torch.float64) for _ in range(2))
-    layerwise.write(images, labels, fast)
+    slow = torch.full((len(images), parameter_count(model)), torch.nan, dtype=torch.float64)
     write_with_vmap(model, images, labels, slow)
-    return fast, slow
+    return write_and_free(layerwise, images, labels, slow.shape), slow
+
+
+def write_and_free(layerwise: Layerwise, samples: Tensor, labels: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Compute gradients layer by layer, and assert that nothing refers to their memory afterwards.
+
+    An autograd hook can close a reference cycle that Python's garbage collector doesn't see, or breaks too late.
+    """
+    memory = np.full(shape, np.nan)
+    lease = ref(memory)
+    gc.disable()
+    try:
+        layerwise.write(samples, labels, torch.from_numpy(memory))
+        gradients = torch.tensor(memory)
+        del memory
+        assert lease() is None
+    finally:
+        gc.enable()
+    return gradients
 
 
 def assert_equal(fast: Tensor, slow: Tensor) -> None:
@@ -91,9 +110,9 @@ def assert_layerwise_equals_autograd(model: nn.Module, samples: Tensor) -> None:
     labels = torch.arange(len(samples)) % CLASSES
     layerwise = Layerwise(model)
     assert layerwise.supports(samples)
-    fast, slow = (torch.full((len(samples), parameter_count(model)), torch.nan).double() for _ in range(2))
-    layerwise.write(samples, labels, fast)
+    slow = torch.full((len(samples), parameter_count(model)), torch.nan).double()
     write_sample_by_sample(model, samples, labels, slow)
+    fast = write_and_free(layerwise, samples, labels, slow.shape)
     assert (slow.norm(dim=1) > 0).all()
     assert_equal(fast, slow)
 

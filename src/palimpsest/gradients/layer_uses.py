@@ -112,8 +112,10 @@ class _Hook(NamedTuple):
     def __call__(
         self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Tensor
     ) -> Tensor:
+        rule = self.rule  # The visitor may keep `write`, which therefore must not refer to the visitor.
+
         def write(grad_outputs: Tensor, saved: Sequence[Tensor], out: Mapping[str, Tensor]) -> None:
-            self.rule(layer, saved[0], grad_outputs, out)
+            rule(layer, saved[0], grad_outputs, out)
 
         with self.around():
             inputs = args[0] if args else next(iter(kwargs.values()))

@@ -144,11 +144,13 @@ class Layerwise:
                 sources.append(get_gradient_edge(values))
             saved = [SavedTensor(tensor) for tensor in use.saved]
             names = self._trainable_names(use)
+            # A hook that refers to its own tensor is never freed, and neither is what it writes to.
+            rule = use.rule
 
             def compute(grad_values: Tensor) -> None:
                 gradients, on_written = destination(names)
                 out = self._by_parameter(names, gradients)
-                use.rule(grad_values, [tensor.get() for tensor in saved], out)
+                rule(grad_values, [tensor.get() for tensor in saved], out)
                 if on_written:
                     on_written()
 

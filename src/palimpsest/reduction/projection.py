@@ -1,5 +1,6 @@
 """Centered truncated SVD of gradient differences (IGF, section 3.2, Eqs. 4 and 5)."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
@@ -172,8 +173,9 @@ def _validated(
             f"A projection can't be fitted to {count} vectors, which have no variance. Pass at least two."
         )
     for chunk in tensors:
-        # A sum is finite only if all values are, and unlike isfinite it makes no copy.
-        if not bool(chunk.sum(dtype=torch.float64).isfinite()):
+        # Both extremes are finite exactly if all values are, because NaN propagates. Unlike `isfinite`, and a sum in
+        # float64, this makes no copy.
+        if chunk.numel() and not all(math.isfinite(extreme) for extreme in torch.aminmax(chunk)):
             raise ConfigurationError("The vectors contain NaN or infinity. Leave these rows out.")
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
