@@ -180,19 +180,23 @@ def run_audit(preset: str, keys: dict[str, Any], data_dir: str | None, *, baseli
 def _baseline_gradients_and_reduction() -> Iterator[None]:
     """Replace gradients and reduction with the baseline's."""
     with (
-        patch("palimpsest.gradients.per_sample.select_engine", baseline_engine),
+        patch("palimpsest.gradients.per_sample.select_engine", BaselineEngine),
         patch("palimpsest.attacks.learned.extractors.fit_projection", baseline_projection),
     ):
         yield
 
 
-def baseline_engine(model: nn.Module, images: Tensor) -> GradientEngine:
-    """Return a gradient engine that runs a backward pass for each sample."""
+class BaselineEngine(GradientEngine):
+    """Gradient engine that runs the baseline's backward pass for each sample."""
 
-    def write(images: Tensor, labels: Tensor, out: Tensor) -> None:
-        out.copy_(backward_per_sample(model, images, labels))
+    def __init__(self, model: nn.Module, _: Tensor) -> None:
+        """Start for images of any shape."""
+        super().__init__(model, "backward per sample")
+        self._baseline = model
 
-    return GradientEngine("backward per sample", write)
+    def write(self, images: Tensor, labels: Tensor, out: Tensor) -> None:
+        """Write the gradients of the cross-entropy into the rows of a matrix."""
+        out.copy_(backward_per_sample(self._baseline, images, labels))
 
 
 def baseline_projection(

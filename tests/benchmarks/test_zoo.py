@@ -6,6 +6,8 @@ from benchmarks.zoo import CLASSES, NETWORKS, Network, build
 OWN = [network for network in NETWORKS if network.library == "benchmarks"]
 
 
+# Where torch computes an LSTM with oneDNN, it warns that this one is computed without.
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
 @pytest.mark.parametrize("network", OWN, ids=lambda network: network.name)
 def test_networks_of_torch_alone_classify_tokens(network: Network) -> None:
     model = build(network.name).eval()

@@ -141,7 +141,7 @@ def test_help_all_shows_every_flag_and_all_are_accepted(
         assert flag in output
     with pytest.raises(SystemExit, match="2"):
         main(["audit", "--out", str(tmp_path / "run"), "--attack.matching", "3"])
-    assert "'matching' is not a key here" in capsys.readouterr().err
+    assert "'matching' is not a setting of " in capsys.readouterr().err
 
 
 def test_help_shows_flags_of_an_imported_component(

@@ -35,7 +35,10 @@ def test_fills_in_default_settings() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"defense": "sign", "ratio": 0.5}, "'ratio' is not a key here"),
+        (
+            {"defense": "sign", "ratio": 0.5},
+            "'ratio' is not a setting of sign: give it with defense set to prune",
+        ),
         ({"ratoi": 0.5}, "ratio"),
         ({"model": "convnte"}, "convnet"),
         ({"ratio": 7.0}, "ratio"),

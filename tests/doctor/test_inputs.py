@@ -81,17 +81,22 @@ def test_guesses_a_wrong_normalization_and_numbering(
 
 
 class InAMapping(nn.Module):
-    """A network that returns its logits in a mapping, as those of some libraries do."""
+    """A network that returns its logits in a mapping, and tells bright from dark images in [-1, 1]."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = nn.Linear(4, 2)
+        self.scale = nn.Parameter(torch.tensor([-1.0, 1.0]))
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"logits": self.layer(images.flatten(1))}
+        return {"logits": self.scale * images.flatten(1).mean(1, keepdim=True)}
 
 
 def test_scalings_are_tried_on_a_network_that_returns_a_mapping() -> None:
-    images = ImageSet("toy", torch.rand(8, 1, 2, 2), torch.arange(8) % 2, 2)
+    labels = torch.arange(8) % 2
+    bright = 0.25 + 0.5 * labels.float()
+    images = ImageSet("toy", bright[:, None, None, None].expand(8, 1, 2, 2), labels, 2)
     model = with_logits(InAMapping().eval(), images.inputs)
-    assert [finding.subject for finding in check_accuracy(model, images, "cpu")] == ["normalization"]
+    (finding,) = check_accuracy(model, images, "cpu")
+    assert finding.subject == "normalization"
+    assert "classifies 50.0% of 8" in finding.message
+    assert "With images in [-1, 1] it would be 100.0%" in finding.message

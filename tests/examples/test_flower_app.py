@@ -30,7 +30,7 @@ def test_the_readme_commands_audit_the_app(
     assert len(deliveries["owners"]) == 30
     assert deliveries["faults"] == {}
     doctor = attack.partition(" --attack.name")[0].replace("palimpsest attack", "palimpsest doctor")
-    output = " ".join(shell(doctor + " --attack.beta 0", folder).stdout.split())
+    output = " ".join(shell(doctor, folder).stdout.split())
     assert "The proofs are the true images' gradient differences" in output
     shell(attack, folder, extra=SMALL)
     metrics = json.loads((folder / "run" / "metrics.json").read_text())

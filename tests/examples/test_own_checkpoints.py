@@ -16,7 +16,7 @@ def test_the_readme_commands_work(
     metrics = json.loads((own_checkpoints / "run" / "metrics.json").read_text())
     assert metrics["reconstruction"]["count"] == 40
     assert (own_checkpoints / "run" / "report.html").is_file()
-    result = shell(wrong, own_checkpoints, extra="--attack.beta 0", code=2)
+    result = shell(wrong, own_checkpoints, code=2)
     output = " ".join(result.stdout.split())
     assert "set --mean" in output
     assert "error truth" in output

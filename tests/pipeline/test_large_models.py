@@ -72,7 +72,8 @@ def test_proves_and_attacks_from_the_command_line(
     models = ["--original", "original.pt", "--unlearned", "unlearned.pt", "--model", name]
     models += ["--model-arguments", json.dumps(arguments), "--memory-budget", "1GiB", "--device", "cpu"]
     run("prove", *models, "--samples", "forgotten")
-    small = "--attack.beta 0 --attack.epochs 1 --attack.width 32 --attack.components 2 --attack.batch-size 4"
+    small = "--attack.name igf --attack.beta 0 --attack.epochs 1 --attack.width 32 --attack.components 2"
+    small += " --attack.batch-size 4"
     common = ["--proofs", "proofs.safetensors", "--auxiliary", "images", "--truth", "forgotten"]
     run(
         "attack",

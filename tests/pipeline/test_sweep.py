@@ -99,7 +99,8 @@ def test_ray_runs_the_same_audits(tmp_path: Path) -> None:
         check=False,
     )
     assert process.returncode == 0, process.stderr
-    assert "| seed-1 | 1 |" in process.stdout
+    assert "| run | verdict | seed |" in process.stdout
+    assert "| seed-1 |" in process.stdout
     for folder in folders:
         first, second = (
             json.loads((tmp_path / place / folder.name / "metrics.json").read_text())

@@ -205,9 +205,9 @@ def test_long_words_do_not_widen_a_phone(open_page, make_report):
 def test_has_a_skip_link_first_and_landmarks(open_page, html):
     page = open_page(html).page
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the verdict"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the summary"
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "verdict"
+    assert page.evaluate("document.activeElement.id") == "summary"
     for role in ("banner", "navigation", "main", "contentinfo"):
         assert page.get_by_role(role).first.is_visible()
 

@@ -47,7 +47,7 @@ def test_ablation_cells_run(tmp_path: Path) -> None:
 def test_each_ablation_differs_in_the_attack_only() -> None:
     whole, *others = STUDIES["igf-ablation"].cells()
     reference = whole.config({}, seed=1)
-    assert reference.attack.build() == IGFPlus(queries=4, width=96, matching=0)
+    assert reference.attack.build() == IGFPlus(queries=4, width=96, matching=0, control_size=0, patience=None)
     for cell in others:
         config = cell.config({}, seed=1)
         assert config.model_copy(update={"attack": reference.attack}) == reference

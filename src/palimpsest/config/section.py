@@ -99,14 +99,23 @@ class Section(BaseModel):
             raise ValueError(str(error)) from error
         if variant is not cls:
             return variant.model_validate(value)
-        known = sorted(cls.model_fields)
         for name in value:
             if name not in cls.model_fields:
-                title = cls.declared.__name__.removesuffix("Config").lower()
-                raise ValueError(unknown_key(str(name), known, title))
+                raise ValueError(cls._unknown_key(str(name), value))
         section = handler(value)
         section._store_settings(value)
         return section
+
+    @classmethod
+    def _unknown_key(cls, key: str, given: Mapping[str, Any]) -> str:
+        """Return the message about a key that neither the section nor its chosen components have."""
+        for selector, registry in cls.selectors.items():
+            owners = [name for name, component in registry if key in component.model_fields]
+            if owners:
+                chosen = given.get(selector, cls.declared.model_fields[selector].default)
+                return f"{key!r} is not a setting of {chosen}: give it with {selector} set to {' or '.join(owners)}."
+        title = cls.declared.__name__.removesuffix("Config").lower()
+        return unknown_key(key, sorted(cls.model_fields), title)
 
     def _store_settings(self, given: Mapping[str, Any]) -> None:
         """Store the settings as the components validated them, in a fixed order.

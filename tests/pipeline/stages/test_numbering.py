@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from tests.support.artifacts import Make, load
 
-from palimpsest.api.proofs import verify
+from palimpsest.api.verification import verify
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.cli import main
 from palimpsest.config import validate
