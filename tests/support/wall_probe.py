@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from _pytest.logging import LogCaptureHandler
 from PIL import Image
 from tests.support.forgotten import LIBRARIES, Forgotten
 from torch import Tensor
@@ -72,7 +73,8 @@ class WallProbe:
             roots: The object.
         """
         memories: set[object] = set()
-        for value, chain in reachable(roots, ignored=(WallProbe, Forgotten)):
+        # Pytest keeps the records of the log, which name the run's folder.
+        for value, chain in reachable(roots, ignored=(WallProbe, Forgotten, LogCaptureHandler)):
             self.searched += 1
             if self._holds(value, memories):
                 self.leaks.append(f"{place}: {chain}")
