@@ -88,6 +88,23 @@ def test_loads_parameters_and_buffers_in_place():
     assert parameters_hash(target.state_dict()) == parameters_hash(source.state_dict())
 
 
+def test_loads_a_network_that_looks_for_the_version_of_its_state_dict():
+    class Versioned(nn.Linear):
+        """A layer that refuses a state dict without a version, like torchvision's MNASNet."""
+
+        _version = 2
+
+        def _load_from_state_dict(self, state, prefix, metadata, *others):
+            if metadata.get("version") is None:
+                raise ValueError("version should be set")
+            super()._load_from_state_dict(state, prefix, metadata, *others)
+
+    source, target = Versioned(2, 3), Versioned(2, 3)
+    stored = {name: value.clone() for name, value in source.state_dict().items()}
+    load_parameters(target, stored)
+    assert torch.equal(target.weight, source.weight)
+
+
 def test_names_the_first_missing_key():
     parameters = make().state_dict()
     del parameters["0.bias"], parameters["3.weight"]

@@ -21,7 +21,7 @@ from palimpsest.gradients import (
     per_sample_gradients,
     trainable_parameters,
 )
-from palimpsest.models import renormalized
+from palimpsest.models import load_parameters, renormalized
 from palimpsest.proofs import Proofs
 
 COMPARED = 16
@@ -278,7 +278,7 @@ def _in_training(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return torch.full((len(images), parameter_count(model)), torch.inf)
     finally:
         model.eval()
-        model.load_state_dict(state)
+        load_parameters(model, state)
     return torch.stack(rows)
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim import SGD
 
-from palimpsest.models import laid_out_for
+from palimpsest.models import laid_out_for, load_parameters
 from palimpsest.randomness import derive_seed
 from palimpsest.storage import Parameters
 
@@ -211,7 +211,7 @@ def answer(model: nn.Module, client: int, shard: Shard, payload: Payload) -> Rep
     """
     if not len(shard):
         return Reply(client, 0, {}, 0.0)
-    model.load_state_dict(payload.parameters)
+    load_parameters(model, payload.parameters)
     seed = derive_seed(payload.seed, "federation", "client", client, payload.round)
     outcome = payload.work(model, shard, seed=seed)
     return Reply(client, len(shard), snapshot(model), outcome.loss)

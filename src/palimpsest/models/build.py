@@ -70,7 +70,10 @@ def load_parameters(model: nn.Module, parameters: Parameters) -> nn.Module:
             raise CheckpointError(
                 f"The model has no parameter {name!r}. The parameters belong to another architecture."
             )
-    model.load_state_dict(parameters)
+    # A stored state dict has no versions, without which `load_state_dict` of some layers refuses or converts it.
+    with torch.no_grad():
+        for name, tensor in expected.items():
+            tensor.copy_(parameters[name])
     return model
 
 

@@ -69,6 +69,13 @@ def test_features_have_mean_zero_and_deviation_one(view: AuditorView) -> None:
     torch.testing.assert_close(features.std(0), torch.ones(features.shape[1]), rtol=1e-2, atol=0)
 
 
+def test_rows_of_features_are_bounded(view: AuditorView) -> None:
+    features, queries = fitted(view)
+    longer = features.transform(torch.cat([answers(view)[:1], 1e6 * answers(view)[:1]])).float()
+    torch.testing.assert_close(longer[0], queries[0].float(), rtol=2e-3, atol=2e-3)
+    assert longer[1].square().mean().sqrt() == pytest.approx(5, rel=1e-3)
+
+
 def test_facts_count_queries_and_features(view: AuditorView) -> None:
     facts = fitted(view, 2, explained_variance=0.9)[0].facts
     assert facts["dimension"] == 40

@@ -1,7 +1,9 @@
+from collections.abc import Iterator
 from dataclasses import fields, replace
 
 import pytest
 import torch
+from tests.support.attack_views import LinearOracle
 from torch import Tensor
 
 from palimpsest.attacks import IGF, AuditorView, Knowledge
@@ -25,6 +27,26 @@ def test_recovers_images_that_the_proofs_determine(
     assert 0 <= result.images.min() <= result.images.max() <= 1
     assert result.history["training_loss"][-1] < result.history["training_loss"][0]
     assert len(result.history["validation_mse"]) == 60
+
+
+def test_one_answer_of_extreme_features_does_not_spoil_the_images(
+    view: AuditorView, forgotten: Tensor
+) -> None:
+    class Extreme(LinearOracle):
+        """An oracle with one answer, about a variation of an image, that is unlike all others."""
+
+        def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
+            answers = torch.cat(list(super().differences(images, labels)))
+            if self.queries == 600:
+                answers[100] *= 1e6
+            yield answers
+
+    attack = IGF(**QUICK | {"epochs": 20, "queries": 2})
+    errors = [
+        (attack(replace(view, oracle=oracle), generator=generator()).images - forgotten).square().mean()
+        for oracle in (LinearOracle(), Extreme())
+    ]
+    assert errors[1] < 1.5 * errors[0]
 
 
 @pytest.mark.parametrize("queries", [1, 3])

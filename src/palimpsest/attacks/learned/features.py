@@ -21,8 +21,12 @@ from palimpsest.system.memory import give_back_freed_memory
 _BATCH, _CHUNK = 512, 1024
 # Number of answers on which the distortion of a sketch is measured.
 _MEASURED = 16
-# Bound of standardized features, within the range of float16.
+# Bound of a standardized feature, within the range of float16.
 _LARGEST = 1e4
+# Bound of the root mean square of a row, which is about 1. A rare answer has no clear factorization, and features of
+# thousands of deviations. One such row among thousands inflates the statistics of an inverter's batch norm, which then
+# spoil all images.
+_LARGEST_ROW = 5.0
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,13 @@ class Features(Record):
         return features[:, :count].float() * self.scale[:count] + self.mean[:count]
 
     def standardize(self, raw: Tensor) -> Tensor:
-        """Scale extracted features `[n, k]` to mean 0 and deviation 1 on the auxiliary images, as float16."""
-        # Vectors unlike the auditor's may have features that exceed the range of float16.
-        return ((raw - self.mean) / self.scale).clamp(-_LARGEST, _LARGEST).half()
+        """Scale extracted features `[n, k]` to mean 0 and deviation 1 on the auxiliary images, as float16.
+
+        Rows that are far longer than those of the auxiliary images are shortened.
+        """
+        scaled = ((raw - self.mean) / self.scale).clamp(-_LARGEST, _LARGEST)
+        length = scaled.square().mean(1, keepdim=True).sqrt()
+        return scaled.mul_((_LARGEST_ROW / length).clamp(max=1)).half()
 
 
 def fit_features(
