@@ -3,10 +3,10 @@
     python -m benchmarks.default_attack --data-dir data --out runs/default-attack [--cases own-cnn,vgg] [--count 100]
 
 Each case trains a small network twice, with and without the forgotten images, and attacks the proofs with the defaults
-alone. The default fails a case if a single attack identifies ten times chance and the default less than 80 % of it, or
-if it calls a case without a leak a leak. Single attacks are therefore run only where the default identifies less than
-80 % of the images of honest proofs. The command resumes: finished trainings and attacks are kept. It prints one line for
-each case and writes `default-attack.json`.
+alone. The default fails a case if a single attack identifies ten times chance and the default less than 80 % of it or
+calls it no leak, or if it calls a case without a leak a leak. Single attacks are therefore run only where the default
+identifies less than 80 % of the images of honest proofs. The command resumes: finished trainings and attacks are kept.
+It prints one line for each case and writes `default-attack.json`.
 """
 
 import argparse
@@ -174,7 +174,9 @@ def passed(case: Case, row: dict[str, Any], *, chance: float) -> bool:
         allowed = ["inconclusive", "leaks to candidate holders"]
         return row["verdict"] in allowed or (row["verdict"] == "no leak found" and bool(row["control"]))
     best = max(row["identified"].values())
-    return best < _LEAK * chance or row["identified"]["default"] >= _ENOUGH * best
+    if best < _LEAK * chance:
+        return True
+    return row["verdict"] == "leaks" and row["identified"]["default"] >= _ENOUGH * best
 
 
 def fit(build: Callable[[], nn.Module], images: ImageSet) -> nn.Module:

@@ -17,6 +17,7 @@ def row(verdict: str = "leaks", *, control: bool = True, **identified: float) ->
     [
         (HONEST, row(default=0.8, igf=0.9), True),
         (HONEST, row(default=0.7, igf=0.9), False),
+        (HONEST, row("inconclusive", default=0.8), False),
         (HONEST, row(default=0.01, igf=0.09), True),
         (RANDOM, row("leaks", default=0.5), False),
         (RANDOM, row("inconclusive", default=0.0), True),
