@@ -28,8 +28,8 @@ PAGES = sorted(
 )
 
 
-# Other tests cover the plugin's page, whose flags need the plugin (tests/examples), the first ten minutes, some of whose
-# commands are mistakes, and how-to pages with files, whose names these files register (test_how_to.py).
+# Other tests cover the plugin's page, whose flags need the plugin (tests/examples), the first ten minutes, which show
+# mistakes too, and how-to pages with files, whose names these files register (test_how_to.py).
 COMMANDS = [
     (page, line)
     for page in PAGES
