@@ -93,7 +93,6 @@ def _check_pixels(images: ImageSet) -> Iterator[Finding]:
         )
 
 
-# Long: three findings from one pass over the samples.
 @torch.no_grad()
 def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator[Finding]:
     """Check whether the original model recognizes the samples, or would with another scaling or numbering of classes.
@@ -106,34 +105,14 @@ def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator
     rows = torch.linspace(0, len(images) - 1, min(_MOST_TESTED, len(images))).round().long()
     pixels, labels = images.inputs[rows].to(device), images.labels[rows]
     predictions = _predict(model, pixels)
-    accuracy = float((predictions == labels).double().mean())
+    accuracy = _accuracy(predictions, labels)
     most_frequent = float(labels.bincount().max()) / len(labels)
     low, high = binomial_interval(round(accuracy * len(labels)), len(labels))
     result = (
         f"The original model classifies {accuracy:.1%} of {len(labels)} auxiliary {images.kind} correctly (95 % "
         f"interval {low:.1%} to {high:.1%}). The most frequent class makes up {most_frequent:.1%}."
     )
-    best, scaling = max(
-        (
-            (
-                float(
-                    (
-                        _predict(renormalized(model, scaling.mean, scaling.std).eval().to(device), pixels)
-                        == labels
-                    )
-                    .double()
-                    .mean()
-                ),
-                scaling,
-            )
-            for scaling in (
-                (*COMMON_SCALINGS, channel_scaling(images)) if isinstance(images, ImageSet) else ()
-            )
-            if len(scaling.mean) in (1, images.shape[0])
-        ),
-        key=lambda pair: pair[0],
-        default=(0.0, COMMON_SCALINGS[0]),
-    )
+    scaling, best = _best_scaling(model, images, pixels, labels)
     if best > accuracy + _CLEAR_GAIN:
         yield warning(
             "normalization",
@@ -160,6 +139,28 @@ def check_accuracy(model: nn.Module, images: SampleSet, device: str) -> Iterator
 
 def _predict(model: nn.Module, pixels: Tensor) -> Tensor:
     return torch.cat([model(part).argmax(dim=1).cpu() for part in pixels.split(64)])
+
+
+def _accuracy(predictions: Tensor, labels: Tensor) -> float:
+    return float((predictions == labels).double().mean())
+
+
+def _best_scaling(
+    model: nn.Module, samples: SampleSet, pixels: Tensor, labels: Tensor
+) -> tuple[InputScaling, float]:
+    """Return the scaling with which the model is most accurate, and this accuracy: 0 if the samples are no images."""
+    if not isinstance(samples, ImageSet):
+        return COMMON_SCALINGS[0], 0.0
+
+    def accuracy(scaling: InputScaling) -> float:
+        scaled = renormalized(model, scaling.mean, scaling.std).eval().to(pixels.device)
+        return _accuracy(_predict(scaled, pixels), labels)
+
+    scalings = (*COMMON_SCALINGS, channel_scaling(samples))
+    accuracies = [
+        (scaling, accuracy(scaling)) for scaling in scalings if len(scaling.mean) in (1, samples.shape[0])
+    ]
+    return max(accuracies, key=lambda pair: pair[1])
 
 
 def _best_numbering(predictions: Tensor, labels: Tensor, classes: int) -> float:

@@ -50,7 +50,7 @@ def untested(page: ReportInput) -> Iterator[str]:
         yield "What a server learns that sees the clients' messages during training."
     else:
         yield "What an auditor learns who receives proofs of unlearning."
-    yield "Attackers who know more than this one, whose knowledge is listed under \"What the attacker knew\"."
+    yield 'Attackers who know more than this one, whose knowledge is listed under "What the attacker knew".'
     if metrics.reconstruction is None:
         yield f"Whether the results resemble the forgotten {data}, because these were not supplied."
     elif page.evidence == "proofs" and metrics.linkage is None:
