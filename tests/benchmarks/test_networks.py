@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from benchmarks.networks import HEADER, Row, cells, inputs, measure, write
+from benchmarks.networks import HEADER, Row, cells, inputs, measure, slower, write
 from benchmarks.timing import Clock
 from benchmarks.zoo import Network
 
@@ -32,6 +32,16 @@ def test_a_quick_run_measures_one_network_of_each_kind(monkeypatch: pytest.Monke
     for row in networks.rows(Clock(repeats=1), quick=True):
         assert cells([row])[0][-3:] == (0.5, 0.5, "ok")
     assert set(names) == {"GRU"} | ({"squeezenet1_1"} & {n.name for n in zoo.NETWORKS if n.installed})
+
+
+def test_names_the_networks_above_the_aim() -> None:
+    def row(name: str, ours: float, fewest: float) -> Row:
+        times = ({"ours": ours, "loop": 1.0}, {"ours": fewest, "loop": 1.0})
+        return Row(name, "benchmarks", 1, 2, "vmap", *times, "ok")
+
+    assert slower([row("fast", 1.3, 1.0)]) == "No ratio is above 1.3."
+    named = slower([row("fast", 0.5, 1.0), row("small", 0.5, 1.7), row("both", 1.4, 2.0)])
+    assert named.startswith("Above 1.3: small (1.7 for 8 samples); both (1.4, 2 for 8 samples). ")
 
 
 def test_tokens_end_with_padding() -> None:
