@@ -42,7 +42,8 @@ class Case:
     Args:
         network: A name in `NETWORKS`.
         data: A published data set.
-        proofs: `honest` gradient differences, the same with `orthogonal` obfuscation, or `random` vectors.
+        proofs: `honest` gradient differences, the same with `orthogonal` obfuscation, or `random` vectors of their
+            lengths in another order.
     """
 
     network: str
@@ -126,7 +127,9 @@ def prepare(case: Case, folder: Path, *, count: int, data_dir: Path | None) -> d
         vectors = pp.defend(vectors, "orthogonal", generator=generator)
     if case.proofs == "random":
         drawn = torch.randn(vectors.shape, generator=generator)
-        vectors = F.normalize(drawn) * vectors.norm(dim=1, keepdim=True)
+        # In their own order, the lengths alone would reveal something of the images.
+        order = torch.randperm(len(vectors), generator=generator)
+        vectors = F.normalize(drawn) * vectors.norm(dim=1, keepdim=True)[order]
     # The proofs come last, because they mark the folder as complete.
     save_proofs(Path(keys["proofs"]), Proofs(vectors))
     return keys
@@ -172,9 +175,10 @@ def passed(case: Case, row: dict[str, Any], *, chance: float) -> bool:
         chance: Expected identification rate of a random guess.
     """
     if case.proofs != "honest":
-        # Obfuscated proofs can still be linked to candidates.
-        allowed = ["inconclusive", "leaks to candidate holders"]
-        return row["verdict"] in allowed or (row["verdict"] == "no leak found" and bool(row["control"]))
+        if row["verdict"] == "leaks to candidate holders":
+            # Obfuscated proofs can still be linked to candidates, but random ones can't.
+            return case.proofs == "orthogonal"
+        return row["verdict"] == "inconclusive" or (row["verdict"] == "no leak found" and bool(row["control"]))
     best = max(row["identified"].values())
     if best < _LEAK * chance:
         return True

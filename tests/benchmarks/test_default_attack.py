@@ -6,6 +6,7 @@ from benchmarks.default_attack import CASES, Case, passed
 from benchmarks.own_networks import NETWORKS
 
 HONEST, RANDOM = Case("own_cnn", "digits"), Case("own_cnn", "digits", "random")
+OBFUSCATED = Case("own_cnn", "digits", "orthogonal")
 
 
 def row(verdict: str = "leaks", *, control: bool = True, **identified: float) -> dict[str, Any]:
@@ -20,6 +21,8 @@ def row(verdict: str = "leaks", *, control: bool = True, **identified: float) ->
         (HONEST, row("inconclusive", default=0.8), False),
         (HONEST, row(default=0.01, igf=0.09), True),
         (RANDOM, row("leaks", default=0.5), False),
+        (RANDOM, row("leaks to candidate holders", default=0.0), False),
+        (OBFUSCATED, row("leaks to candidate holders", default=0.0), True),
         (RANDOM, row("inconclusive", default=0.0), True),
         (RANDOM, row("no leak found", default=0.0), True),
         (RANDOM, row("no leak found", control=False, default=0.0), False),
