@@ -178,7 +178,9 @@ def passed(case: Case, row: dict[str, Any], *, chance: float) -> bool:
         if row["verdict"] == "leaks to candidate holders":
             # Obfuscated proofs can still be linked to candidates, but random ones can't.
             return case.proofs == "orthogonal"
-        return row["verdict"] == "inconclusive" or (row["verdict"] == "no leak found" and bool(row["control"]))
+        return row["verdict"] == "inconclusive" or (
+            row["verdict"] == "no leak found" and bool(row["control"])
+        )
     best = max(row["identified"].values())
     if best < _LEAK * chance:
         return True
