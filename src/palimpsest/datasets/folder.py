@@ -160,7 +160,7 @@ class ImageFolder(Source):
             raise DatasetError(f"{file} is not a regular file. Remove it.")
         if not file.resolve().is_relative_to(self.path.resolve()):
             raise DatasetError(
-                f"{file} is a link that leads out of {self.path}. Replace it by a copy of the image."
+                f"{file} is a link that leads out of {self.path}. Replace it with a copy of the image."
             )
         return file
 
@@ -210,7 +210,7 @@ def _walk(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     if folder.is_symlink():
-        raise DatasetError(f"{folder} is a link to a folder. Replace it by the folder itself.")
+        raise DatasetError(f"{folder} is a link to a folder. Replace it with the folder itself.")
     folders = sorted(os.walk(folder, onerror=_raise))
     return [Path(parent, name) for parent, _, names in folders for name in sorted(names)]
 

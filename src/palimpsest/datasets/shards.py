@@ -88,7 +88,7 @@ def find_shards(folder: Path, pattern: str = "**/*.parquet") -> dict[str, tuple[
     for path in files:
         if not path.resolve().is_relative_to(folder.resolve()):
             raise DatasetError(
-                f"{path} is a link that leads out of {folder}. Replace it by a copy of the file."
+                f"{path} is a link that leads out of {folder}. Replace it with a copy of the file."
             )
     grouped = group_shards((path.relative_to(folder).as_posix() for path in files), str(folder))
     return {split: tuple(folder / name for name in names) for split, names in grouped.items()}

@@ -101,7 +101,7 @@ class PrecomputedOracle:
 def _shape(path: Path) -> tuple[int, int]:
     # Opening a named pipe would block forever.
     if not path.is_file():
-        raise OracleError(f"{path} is not a regular file. Replace it by a file of precomputed gradients.")
+        raise OracleError(f"{path} is not a regular file. Replace it with a file of precomputed gradients.")
     try:
         with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
             names = set(file.keys())
