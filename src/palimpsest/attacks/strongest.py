@@ -92,7 +92,7 @@ class Strongest(Controlled):
         """
         mode = {} if labels else {"labels": "inferred"}
         return [
-            Member("direct-difference", "direct-difference", mode | {"space": "spectrum"}),
+            Member("direct-difference", "direct-difference", mode | {"space": "spectrum", "prior": "mean"}),
             Member("dragdp", "dragdp", mode, work=2.5),
             Member("giamu", "giamu", mode | {"iterations": 2400, "restarts": 1}, work=6.0),
         ]

@@ -7,8 +7,9 @@ from typing import Any
 from palimpsest.reproduce.defenses import STUDIES as DEFENSE_STUDIES
 from palimpsest.reproduce.dragd import STUDIES as SERVER_STUDIES
 from palimpsest.reproduce.igf import STUDIES as AUDITOR_STUDIES
+from palimpsest.reproduce.ingredients import STUDIES as INGREDIENT_STUDIES
 
-STUDIES = AUDITOR_STUDIES | DEFENSE_STUDIES | SERVER_STUDIES
+STUDIES = AUDITOR_STUDIES | DEFENSE_STUDIES | SERVER_STUDIES | INGREDIENT_STUDIES
 """All studies by the name of their command."""
 
 

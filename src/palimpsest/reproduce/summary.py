@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scipy.stats import t as student
@@ -31,11 +31,13 @@ class Estimate:
         mean: The mean.
         low: Lower end of the interval over seeds or, with one seed, over its images; None if unknown.
         high: Upper end of the interval; None if unknown.
+        values: The value of each seed, in the order of the seeds.
     """
 
     mean: float
     low: float | None
     high: float | None
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,9 @@ def _estimates(
         if name in shares:
             estimates[name] = _clip_share(estimates[name])
         if len(runs) == 1 and readings[0].interval is not None:
-            estimates[name] = Estimate(readings[0].value, *readings[0].interval)
+            estimates[name] = replace(
+                estimates[name], low=readings[0].interval[0], high=readings[0].interval[1]
+            )
     return estimates
 
 
@@ -131,17 +135,17 @@ def estimate(values: Sequence[float]) -> Estimate:
     count = len(values)
     mean = sum(values) / count
     if count < 2:
-        return Estimate(mean, None, None)
+        return Estimate(mean, None, None, tuple(values))
     spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (count - 1) / count)
     half = float(student.ppf(0.975, count - 1)) * spread
-    return Estimate(mean, mean - half, mean + half)
+    return Estimate(mean, mean - half, mean + half, tuple(values))
 
 
 def _clip_share(share: Estimate) -> Estimate:
     """Clip the interval of a share to [0, 1], which Student's t ignores."""
     if share.low is None or share.high is None:
         return share
-    return Estimate(share.mean, max(0.0, share.low), min(1.0, share.high))
+    return replace(share, low=max(0.0, share.low), high=min(1.0, share.high))
 
 
 def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:

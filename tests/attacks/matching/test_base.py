@@ -62,6 +62,20 @@ def test_objective_is_not_zero_for_other_images_or_labels(world: type[World]) ->
     assert float(other_images["retained"].min()) > 1e-3
 
 
+@pytest.mark.parametrize("prior", ["mean", "nearest", "class", "blurred"])
+@pytest.mark.parametrize("labels", ["known", "optimized"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_attack_starts_from_every_prior(world: type[World], name: str, labels: str, prior: str) -> None:
+    view = world().view
+    attack = make(name, labels=labels, prior=prior, iterations=1, restarts=1)
+    assert Knowledge.PUBLIC in attack.knowledge
+    result = run(attack, view)
+    assert result.prior.shape == result.images.shape
+    if prior == "mean":
+        torch.testing.assert_close(result.prior, view.public.images.mean(0).expand(3, -1, -1, -1))
+    assert not len(run(make(name, labels=labels, prior=None, iterations=1, restarts=1), view).prior)
+
+
 @pytest.mark.parametrize(
     ("name", "labels"),
     [*itertools.product(NAMES, ["known", "optimized"]), *itertools.product(["dragdp", "giamu"], INFERRING)],

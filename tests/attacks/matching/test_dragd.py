@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 import torch
 from tests.support.attack_views import World, seeded
 
-from palimpsest.attacks import DRAGD, DRAGDP, DirectDifference, MatchingAttack
+from palimpsest.attacks import DRAGD, DRAGDP, Descent, DirectDifference, MatchingAttack, make_coordinates
+from palimpsest.attacks.matching.search import Part, SearchResult
 
 
 def error(attack: MatchingAttack, clients: World) -> float:
@@ -46,14 +49,36 @@ def test_dragd_starts_from_noise_and_dragdp_from_public_images(world: type[World
     torch.testing.assert_close(prior, view.public.images.mean(0).expand(3, -1, -1, -1))
 
 
-@pytest.mark.parametrize("prior", ["mean", "nearest", "class", "blurred"])
-@pytest.mark.parametrize("labels", ["known", "optimized"])
-def test_every_prior_works_with_and_without_labels(world: type[World], prior: str, labels: str) -> None:
-    result = DRAGDP(prior=prior, labels=labels, iterations=1)(world().view, generator=seeded())
-    assert result.prior.shape == result.images.shape
+def test_dragdp_is_dragd_with_a_prior_in_other_coordinates(world: type[World]) -> None:
+    view = world().view
+    plain = DRAGD(prior="mean", space="spectrum", iterations=3)(view, generator=seeded())
+    assert torch.equal(plain.images, DRAGDP(iterations=3)(view, generator=seeded()).images)
 
 
 def test_stage_one_of_the_paper_starts_from_noise(world: type[World]) -> None:
-    setup = DRAGDP().make_setup(world().view, generator=seeded())
-    assert DRAGDP(prior_stage_one=False).first_start(setup, seeded()) is None
-    assert DRAGDP().first_start(setup, seeded()) is not None
+    view, starts = world().view, dict[str, bool]()
+
+    class Watched(Descent):
+        """A search that notes which parts start from images."""
+
+        def find(self, part: Part, *arguments: Any, **named: Any) -> SearchResult:
+            result = super().find(part, *arguments, **named)
+            starts[part] = result.start is not None
+            return result
+
+    for stage_one in (True, False):
+        attack = DRAGDP(prior_stage_one=stage_one, iterations=1)
+        setup = attack.make_setup(view, generator=seeded())
+        attack.recover(
+            Watched(
+                setup,
+                "euclidean",
+                seeded(),
+                optimizer=attack.make_optimizer(),
+                coordinates=make_coordinates("box", setup.public),
+                smoothness=0.0,
+                restarts=1,
+                prior="mean",
+            )
+        )
+        assert starts == {"retained": stage_one, "forgotten": True}

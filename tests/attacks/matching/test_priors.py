@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from palimpsest.attacks import DRAGDP
-from palimpsest.attacks.matching.priors import PRIORS, nearest_images, perturbed_starts
+from palimpsest.attacks.matching.priors import PRIORS, nearest_images, perturbed_starts, prior_images
+from palimpsest.attacks.matching.problem import Batch, Term
 from palimpsest.attacks.matching.setup import ProblemSetup
 
 
@@ -52,6 +53,19 @@ def test_finds_the_image_with_the_given_gradient(world: Any) -> None:
         assert torch.equal(found[row, 0], setup.public[row])
     assert not torch.equal(found[0, 0], found[0, 1])
     assert not torch.equal(found[2, 0], found[2, 1])
+
+
+def test_the_nearest_image_is_found_beside_fixed_samples(world: Any) -> None:
+    setup = setup_of(world, retained=2)
+    targets = targets_of(setup)
+    fixed = Batch(setup.public[:6].unflatten(0, (3, 2)), setup.probabilities(slice(0, 2)))
+    batch = Batch(
+        torch.cat([fixed.images, setup.public[7:10].unsqueeze(1)], dim=1),
+        torch.cat([fixed.targets, targets], dim=1),
+    )
+    term = Term(setup.before, setup.gradients(setup.before, batch), 1, fixed)
+    found = prior_images("nearest", setup, term, slice(2, 3), torch.Generator())
+    assert torch.equal(found[:, 0], setup.public[7:10])
 
 
 def test_restarts_are_scattered_around_the_prior() -> None:

@@ -14,6 +14,7 @@ from palimpsest.attacks.matching.coordinates import Space, make_coordinates
 from palimpsest.attacks.matching.distances import ObjectiveName
 from palimpsest.attacks.matching.label_inference import INFERRING, LabelMode, believed_labels
 from palimpsest.attacks.matching.lbfgs import LBFGS
+from palimpsest.attacks.matching.priors import PriorName
 from palimpsest.attacks.matching.problem import Batch
 from palimpsest.attacks.matching.search import Descent, ObjectiveCheck, Search, SearchResult
 from palimpsest.attacks.matching.setup import ProblemSetup
@@ -43,6 +44,9 @@ class MatchingAttack(ServerAttack):
     """Weight of the images' total variation."""
     space: Space = "box"
     """Coordinates of the search: free pixels (clamped at the end), pixels in [0, 1], or scaled frequencies."""
+    prior: PriorName | None = None
+    """Start of each search: the mean public image, the one with the nearest gradient, the class mean or a blurred one.
+    If omitted, noise."""
     restarts: PositiveInt = 1
     """Number of starts of each search; the attack keeps the result with the lowest objective."""
     precision: Literal["float32", "float64"] = "float64"
@@ -54,14 +58,9 @@ class MatchingAttack(ServerAttack):
         knowledge = {Knowledge.ARCHITECTURE, Knowledge.PARAMETERS, Knowledge.BATCH_GRADIENTS}
         if self.labels == "known":
             knowledge.add(Knowledge.LABELS)
-        if self.labels in INFERRING or self.space == "spectrum" or self.uses_public:
+        if self.labels in INFERRING or self.space == "spectrum" or self.prior is not None:
             knowledge.add(Knowledge.PUBLIC)
         return frozenset(knowledge)
-
-    @property
-    def uses_public(self) -> bool:
-        """True if the attack starts from public images."""
-        return False
 
     def __call__(self, view: ServerView, *, generator: Generator) -> BatchReconstruction:
         """Reconstruct the forgotten samples of each batch.
@@ -87,6 +86,7 @@ class MatchingAttack(ServerAttack):
             coordinates=make_coordinates(self.space, setup.public),
             smoothness=self.total_variation,
             restarts=self.restarts,
+            prior=self.prior,
         )
         stages = self.recover(search)
         forgotten, retained = stages["forgotten"], stages.get("retained")

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 from torch.func import vmap
 
 from palimpsest.attacks.matching.distances import cosine
+from palimpsest.attacks.matching.problem import Term
 from palimpsest.attacks.matching.setup import ProblemSetup
 from palimpsest.storage import Parameters
 
@@ -64,6 +65,31 @@ PRIORS: dict[PriorName, Callable[[ProblemSetup, Tensor, Generator], Tensor]] = {
     "class": class_mean,
     "blurred": blurred_image,
 }
+
+
+def prior_images(
+    prior: PriorName, setup: ProblemSetup, term: Term, samples: slice, generator: Generator
+) -> Tensor:
+    """Choose the public images from which the search for some samples of each batch starts.
+
+    Args:
+        prior: Name of the prior.
+        setup: The problem setup, which holds the public images.
+        term: Observed gradient to which the samples contributed; the nearest images have a similar one.
+        samples: Positions of the samples in each batch.
+        generator: Source of the attack's randomness.
+
+    Returns:
+        Images `[b, n, channels, height, width]`.
+    """
+    targets = setup.probabilities(samples)
+    if prior != "nearest":
+        return PRIORS[prior](setup, targets, generator)
+    gradients = term.observed
+    if term.fixed is not None:
+        known = setup.gradients(term.parameters, term.fixed)
+        gradients = (gradients - (1 - term.share) * known) / term.share
+    return nearest_images(setup, term.parameters, gradients, targets)
 
 
 def nearest_images(setup: ProblemSetup, parameters: Parameters, gradients: Tensor, targets: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ class Term:
             return context | {"images": images, "targets": targets}
         # The gradient of one step is a mean over samples, so the share of the fixed samples is computed only once.
         parts = [gradients(images[[row]], targets[[row]]) for row in range(len(images))]
-        return context | {"known": torch.cat(parts) * (1 - self._share)}
+        return context | {"known": torch.cat(parts) * (1 - self.share)}
 
     def predict(self, gradients: Gradients, images: Tensor, targets: Tensor, context: Context) -> Tensor:
         """Compute the gradients that the clients would send for p batches of candidate samples.
@@ -86,10 +86,10 @@ class Term:
             images = torch.cat([context["images"], images], dim=1)
             targets = torch.cat([context["targets"], targets], dim=1)
         computed = gradients(images, targets)
-        return context["known"] + self._share * computed if "known" in context else computed
+        return context["known"] + self.share * computed if "known" in context else computed
 
     @property
-    def _share(self) -> float:
+    def share(self) -> float:
         """Share of the unknown samples among all samples that contributed."""
         fixed = 0 if self.fixed is None else self.fixed.images.shape[1]
         return self.samples / (self.samples + fixed)

@@ -13,7 +13,7 @@ from palimpsest.attacks.matching.coordinates import Coordinates
 from palimpsest.attacks.matching.distances import ObjectiveName
 from palimpsest.attacks.matching.lbfgs import LBFGS
 from palimpsest.attacks.matching.optimizer import Evaluate, Minimum
-from palimpsest.attacks.matching.priors import perturbed_starts
+from palimpsest.attacks.matching.priors import PriorName, perturbed_starts, prior_images
 from palimpsest.attacks.matching.problem import Batch, Problem, Term
 from palimpsest.attacks.matching.setup import ProblemSetup
 from palimpsest.errors import DivergenceError
@@ -51,7 +51,8 @@ class SearchResult:
 
     def rows(self, start: int, stop: int) -> "SearchResult":
         """Select samples `start` to `stop - 1` of each batch."""
-        return SearchResult(self.images[:, start:stop], self.targets[:, start:stop], self.minimum)
+        begun = None if self.start is None else self.start[:, start:stop]
+        return SearchResult(self.images[:, start:stop], self.targets[:, start:stop], self.minimum, begun)
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,17 @@ class Search(ABC):
     generator: Generator
 
     @abstractmethod
-    def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> SearchResult:
+    def find(
+        self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None, from_prior: bool = True
+    ) -> SearchResult:
         """Find samples whose gradients match the observed ones.
 
         Args:
             part: Part of the batch to search.
-            terms: Observed gradients to match.
-            start: Images to start from, `[b, n, channels, height, width]`. If omitted, the search starts from noise.
+            terms: Observed gradients to match; all samples of the part contributed to the last one.
+            start: Images to start from, `[b, n, channels, height, width]`. If omitted, the search starts from its
+                prior, or from noise if it has none.
+            from_prior: Whether the search uses its prior.
 
         Returns:
             The samples of each batch with their objective.
@@ -124,16 +129,22 @@ class Descent(Search):
         coordinates: Coordinates in which the images are searched.
         smoothness: Weight of the total variation.
         restarts: Number of starts of each batch.
+        prior: Public images to start from. If omitted, the search starts from noise.
     """
 
     optimizer: LBFGS | Adam
     coordinates: Coordinates
     smoothness: float
     restarts: int
+    prior: PriorName | None = None
 
-    def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> SearchResult:
+    def find(
+        self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None, from_prior: bool = True
+    ) -> SearchResult:
         """Minimize the objective; see `Search.find`."""
         samples, targets = self._samples(part), self.setup.targets
+        if start is None and self.prior is not None and from_prior:
+            start = prior_images(self.prior, self.setup, terms[-1], samples, self.generator)
         problem = self._problem(
             terms,
             samples,
@@ -203,8 +214,10 @@ class ObjectiveCheck(Search):
     truth: Batch
     coordinates: Coordinates
 
-    def find(self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None) -> SearchResult:
-        """Return the true samples with their objective; see `Search.find`. The start is ignored."""
+    def find(
+        self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None, from_prior: bool = True
+    ) -> SearchResult:
+        """Return the true samples with their objective; see `Search.find`. The start and the prior are ignored."""
         samples = self._samples(part)
         images = self.truth.images[:, samples].to(self.setup.gradients_before)
         targets = self.truth.targets.to(self.setup.gradients_before)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from palimpsest.attacks.matching.problem import Batch
 from palimpsest.attacks.server_view import ServerView
 from palimpsest.gradients import BatchGradient
 from palimpsest.storage import Parameters
@@ -91,6 +92,27 @@ class ProblemSetup:
         """Channels, height and width of an image."""
         channels, height, width = self.public.shape[1:]
         return channels, height, width
+
+    def gradients(self, parameters: Parameters, batch: Batch) -> Tensor:
+        """Compute the gradient of each batch, `[b, d]`.
+
+        Args:
+            parameters: Model parameters at which the gradients are computed.
+            batch: The samples.
+        """
+        pairs = zip(batch.images, batch.targets, strict=True)
+        return torch.stack([self.gradient(parameters, images, targets) for images, targets in pairs])
+
+    def probabilities(self, samples: slice) -> Tensor:
+        """Return the class probabilities of samples, `[b, n, classes]`; uniform if the search also finds the labels.
+
+        Args:
+            samples: Positions of the samples in each batch.
+        """
+        if self.targets is not None:
+            return self.targets[:, samples]
+        shape = len(self.gradients_before), samples.stop - samples.start, self.classes
+        return self.gradients_before.new_full(shape, 1 / self.classes)
 
     def chunk(self, samples: int) -> int:
         """Return the number of starts that can be evaluated at once within the memory budget; at least one.

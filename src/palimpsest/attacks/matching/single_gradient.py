@@ -84,7 +84,7 @@ def unmatched_samples(batch: SearchResult, retained: SearchResult) -> SearchResu
     Returns:
         The unassigned samples of `batch`, with the objective of `batch`.
     """
-    images, targets = [], []
+    images, targets, starts = [], [], []
     for row in range(len(batch.images)):
         costs = (batch.images[row].flatten(1)[:, None] - retained.images[row].flatten(1)).square().mean(dim=2)
         costs += (batch.targets[row][:, None] - retained.targets[row]).square().sum(dim=2)
@@ -93,4 +93,7 @@ def unmatched_samples(batch: SearchResult, retained: SearchResult) -> SearchResu
         unmatched[torch.from_numpy(matched)] = False
         images.append(batch.images[row][unmatched.to(costs.device)])
         targets.append(batch.targets[row][unmatched.to(costs.device)])
-    return SearchResult(torch.stack(images), torch.stack(targets), batch.minimum)
+        if batch.start is not None:
+            starts.append(batch.start[row][unmatched.to(costs.device)])
+    start = torch.stack(starts) if starts else None
+    return SearchResult(torch.stack(images), torch.stack(targets), batch.minimum, start)
