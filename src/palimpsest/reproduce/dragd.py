@@ -163,7 +163,8 @@ def _cell(
     position: float | None = None,
     **changes: Any,
 ) -> Cell:
-    return Cell(name, f"{dataset}-dragdp", {"attack": attack, **changes}, position=position)
+    changes["attack"] = {**attack, "control_size": 0}
+    return Cell(name, f"{dataset}-dragdp", changes, position=position)
 
 
 STUDIES = {
