@@ -192,11 +192,10 @@ class BaselineEngine(GradientEngine):
     def __init__(self, model: nn.Module, _: Tensor) -> None:
         """Start for images of any shape."""
         super().__init__(model, "backward per sample")
-        self._baseline = model
 
     def write(self, images: Tensor, labels: Tensor, out: Tensor) -> None:
         """Write the gradients of the cross-entropy into the rows of a matrix."""
-        out.copy_(backward_per_sample(self._baseline, images, labels))
+        out.copy_(backward_per_sample(self._model, images, labels))
 
 
 def baseline_projection(

@@ -153,9 +153,7 @@ def compare(case: Case, folder: Path, keys: dict[str, Any], single: list[str]) -
     row["control"] = default.positive_control and default.positive_control.passed
     row["identified"] = {"default": _identified(default)}
     row["seconds"] = {"default": sum(default.seconds.values())}
-    row["portfolio"] = {
-        member.settings or member.attack: member.identified for member in default.portfolio or []
-    }
+    row["portfolio"] = {member.settings or member.attack: member.identified for member in default.portfolio}
     if case.proofs != "honest" or row["identified"]["default"] >= _ENOUGH:
         return row
     for name in single:
