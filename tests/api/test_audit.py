@@ -48,7 +48,7 @@ def test_a_finished_sweep_is_not_run_again(result: pp.AuditResult, swept: Path) 
 @pytest.mark.parametrize("config", [{"attack": {"epochs": 5}}, {"x" * 5000: 1}, 3, None])
 def test_rejects_a_config_of_another_type(config: object) -> None:
     with pytest.raises(ConfigurationError, match=f"config is a {type(config).__name__}, but must be"):
-        pp.audit(config)  # type: ignore[arg-type]
+        pp.audit(config)  # type: ignore[arg-type] - the wrong type is the test
 
 
 def test_the_default_folder_of_a_sweep_has_the_names_of_preset_and_grid() -> None:
