@@ -51,7 +51,10 @@ gradients again.
 {missing}
 """
 _LIMIT = 1.3
-_COST = "Choosing an engine costs up to three passes of two samples, which few samples of a fast network do not repay."
+_COST = (
+    "Choosing an engine takes up to three passes of two samples and a try of `vmap`: a few milliseconds, which few "
+    "samples of a small network do not repay."
+)
 Writer = Callable[[nn.Module, Tensor, Tensor, Tensor], None]
 """Writes the gradients of a model at samples and labels into a matrix."""
 _SETTINGS = {"epochs": 1, "components": 4, "batch_size": 8, "queries": 1}

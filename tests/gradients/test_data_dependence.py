@@ -1,10 +1,11 @@
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 import torch
 from torch import Tensor
 
-from palimpsest.gradients.data_dependence import DataDependence
+from palimpsest.gradients.data_dependence import DataDependence, DataDependenceError
 
 READING: dict[str, Callable[[Tensor], object]] = {
     "item": lambda rows: rows[0].item(),
@@ -23,7 +24,8 @@ OTHERS: dict[str, Callable[[Tensor], object]] = {
 
 @pytest.mark.parametrize("name", READING)
 def test_finds_what_depends_on_values(name: str) -> None:
-    with DataDependence() as dependence:
+    dependence = DataDependence()
+    with pytest.raises(DataDependenceError), dependence:
         READING[name](torch.rand(3))
     assert dependence.found
 
@@ -36,12 +38,20 @@ def test_finds_nothing_else(name: str) -> None:
 
 
 def test_a_pause_hides_what_depends_on_values_also_within_another_pause() -> None:
-    with DataDependence() as dependence:
+    dependence = DataDependence()
+    with dependence:
         with dependence.paused():
             torch.ones(1).item()
             with dependence.paused():
                 torch.ones(1).item()
             torch.ones(1).item()
         assert not dependence.found
+        with pytest.raises(DataDependenceError):
+            torch.ones(1).item()
+    assert dependence.found
+
+
+def test_is_found_also_where_the_computation_catches_the_error() -> None:
+    with DataDependence() as dependence, suppress(Exception):
         torch.ones(1).item()
     assert dependence.found

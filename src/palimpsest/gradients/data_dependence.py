@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from palimpsest.errors import PalimpsestError
+
 _READING = {
     torch.ops.aten._local_scalar_dense.default,  # item(), bool(), int(), float()
     torch.ops.aten.equal.default,
@@ -17,13 +19,20 @@ _READING = {
 }
 
 
+class DataDependenceError(PalimpsestError):
+    """An operation read the values of a tensor."""
+
+
 class DataDependence(TorchDispatchMode):
-    """Context that records whether an operation in it reads values, as `if tensor.sum() > 0` and `rows[mask]` do.
+    """Context that ends at the first operation that reads values, as `if tensor.sum() > 0` and `rows[mask]` do.
 
     Such a computation may treat a sample of a batch otherwise than the sample alone.
 
     Attributes:
         found: Whether values were read.
+
+    Raises:
+        DataDependenceError: Within the context, where values are read.
 
     Example:
         >>> with DataDependence() as dependence:
@@ -55,8 +64,10 @@ class DataDependence(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Run an operation and note whether it reads values."""
-        self.found |= func in _READING or (func is torch.ops.aten.index.Tensor and _has_mask(args[1]))
+        """Run an operation, unless it reads values."""
+        if func in _READING or (func is torch.ops.aten.index.Tensor and _has_mask(args[1])):
+            self.found = True
+            raise DataDependenceError(f"{func} reads the values of a tensor.")
         return func(*args, **(kwargs or {}))
 
 

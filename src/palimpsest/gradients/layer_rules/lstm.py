@@ -22,7 +22,7 @@ def decomposed_lstm(
         weight, bias = direction.weight_hh.T.contiguous(), direction.bias_ih + direction.bias_hh
 
         def all_steps(steps: Tensor, state: State) -> tuple[Tensor, State]:
-            hiddens, memory = LstmSteps.apply(steps, *state, weight)
+            hiddens, memory = LstmSteps.apply(steps, *state, direction.inputs.detach(), direction[4:])
             return hiddens, (hiddens[-1], memory)
 
         def cell(step: Tensor, state: State) -> State:
