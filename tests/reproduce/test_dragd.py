@@ -40,9 +40,8 @@ def tiny(study: Study) -> Study:
 @pytest.mark.parametrize(
     ("name", "chosen"),
     [
-        ("dragd-table", ["mnist-*"]),
+        ("dragd-table", ["mnist-*-prior", "mnist-*-printed", "mnist-idlg", "mnist-dragdp-inferred"]),
         ("dragd-step", ["mnist-1+1-dragdp", "lfw64-4+1-dragd"]),
-        ("dragd-distance", ["distance-1", "learning-rate-0.01"]),
         ("dragd-batch-size", ["forgotten-5", "forgotten-25"]),
         ("dragd-privacy-noise", ["none", "epsilon-8"]),
         ("dragd-domains", ["mnist-*"]),
@@ -79,16 +78,26 @@ def test_the_table_has_retained_and_prior_columns_if_available(tmp_path: Path) -
     assert "| retained: MSE | prior alone: MSE |" in (tmp_path / "dragd-table.md").read_text()
 
 
-def test_an_unlearning_step_has_the_requested_length(tmp_path: Path) -> None:
-    cells = ["distance-0.01", "learning-rate-0.01"]
-    exact, unclipped = reproduce(tiny(STUDIES["dragd-distance"]), out=tmp_path, cells=cells)
-    assert exact.columns["parameter distance"].mean == pytest.approx(0.01, rel=1e-3)
-    assert unclipped.columns["parameter distance"].mean > 0.02
-
-
 def test_noise_makes_the_attack_worse(tmp_path: Path) -> None:
     study = tiny(STUDIES["dragd-privacy-noise"])
     clean, noisy = reproduce(
         study, out=tmp_path, cells=["none", "epsilon-8"], overrides={"attack": {"iterations": 2}}
     )
     assert noisy.facts["objective_forgotten"] > clean.facts["objective_forgotten"]
+
+
+def test_with_equal_knowledge_all_attacks_start_from_the_prior_and_know_the_labels() -> None:
+    attacks = {cell.name: cell.config({}, seed=1).attack.build() for cell in STUDIES["dragd-table"].cells()}
+    equal = [attack for name, attack in attacks.items() if name.endswith("-prior")]
+    assert len(equal) == 3 * 8
+    assert {attack.prior for attack in equal} == {"mean"}
+    assert {attack.labels for attack in equal} == {"known"}
+    inferred = [attack for name, attack in attacks.items() if name.endswith("-inferred")]
+    assert {attack.labels for attack in inferred} == {"inferred"}
+
+
+def test_attacks_take_the_steps_of_their_papers_unless_asked_otherwise() -> None:
+    cells = {cell.name: cell for cell in STUDIES["dragd-table"].cells()}
+    assert cells["mnist-giamu"].config({}, seed=1).attack.build().iterations == 10_000
+    shortened = cells["mnist-giamu"].config({"attack": {"iterations": 100}}, seed=1)
+    assert shortened.attack.build().iterations == 100

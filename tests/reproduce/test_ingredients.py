@@ -1,31 +1,17 @@
-"""The grid of ingredients on tiny data, and the paired differences."""
+"""The grid of ingredients on tiny data."""
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.reproduce.test_dragd import TINY
 
 from palimpsest.config import merged
 from palimpsest.registry import ATTACKS
 from palimpsest.reproduce import Cell, reproduce
-from palimpsest.reproduce.ingredients import STUDIES, paired
-from palimpsest.reproduce.summary import Summary, estimate
+from palimpsest.reproduce.ingredients import STUDIES
 
 STUDY = STUDIES["dragd-ingredients"]
-
-
-def summary(seeds: tuple[int, ...], errors: list[float]) -> Summary:
-    return Summary(Cell("cell", "digits", {}), seeds, {"mse": estimate(errors)}, {}, {}, 1, 0.0)
-
-
-def test_differences_are_paired_by_seed() -> None:
-    difference = paired(summary((1, 2, 3), [0.5, 0.7, 0.9]), summary((3, 2, 5), [0.7, 0.4, 0.0]))
-    assert difference is not None
-    assert difference.values == pytest.approx((0.3, 0.2))
-    assert difference.mean == pytest.approx(0.25)
-    assert paired(summary((1,), [0.5]), summary((2,), [0.5])) is None
 
 
 def test_the_grid_has_each_combination_once() -> None:
@@ -48,4 +34,4 @@ def test_the_table_ends_with_paired_differences(tmp_path: Path) -> None:
     reproduce(study, out=tmp_path, cells=names, seeds=(1, 2), command="palimpsest reproduce")
     table = (tmp_path / "dragd-ingredients.md").read_text()
     assert "mnist, mean, box: the MSE of joint minus that of one is " in table
-    assert "2 seeds)" in table
+    assert "2 seeds, p = " in table

@@ -8,8 +8,9 @@ from palimpsest.reproduce.defenses import STUDIES as DEFENSE_STUDIES
 from palimpsest.reproduce.dragd import STUDIES as SERVER_STUDIES
 from palimpsest.reproduce.igf import STUDIES as AUDITOR_STUDIES
 from palimpsest.reproduce.ingredients import STUDIES as INGREDIENT_STUDIES
+from palimpsest.reproduce.regimes import STUDIES as REGIME_STUDIES
 
-STUDIES = AUDITOR_STUDIES | DEFENSE_STUDIES | SERVER_STUDIES | INGREDIENT_STUDIES
+STUDIES = AUDITOR_STUDIES | DEFENSE_STUDIES | SERVER_STUDIES | INGREDIENT_STUDIES | REGIME_STUDIES
 """All studies by the name of their command."""
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import product
 from typing import Any
 
 from palimpsest.metrics import Metrics, PartMetrics, Reading
 from palimpsest.reproduce.study import Cell, Column, Study
 
-# Attacks that use the sign of the gradient take thousands of steps in their papers. They take a tenth of the steps in
-# these studies, as the notes state, and run in float32, which is enough for a sign.
+# Attacks that use the sign of the gradient run in float32, which is enough for a sign.
 _ATTACKS: dict[str, dict[str, Any]] = {
     "dragdp": {"name": "dragdp"},
     "dragdp-printed": {"name": "dragdp", "space": "box", "prior_stage_one": False, "residual": False},
@@ -18,9 +18,13 @@ _ATTACKS: dict[str, dict[str, Any]] = {
     "direct-difference": {"name": "direct-difference"},
     "dlg": {"name": "dlg"},
     "idlg": {"name": "idlg"},
-    "inverting-gradients": {"name": "inverting-gradients", "iterations": 480, "precision": "float32"},
-    "giamu": {"name": "giamu", "iterations": 1000, "restarts": 1, "precision": "float32"},
-    "fuia": {"name": "fuia", "iterations": 480, "precision": "float32"},
+    "inverting-gradients": {"name": "inverting-gradients", "precision": "float32"},
+    "giamu": {"name": "giamu", "precision": "float32"},
+}
+# Knowledge that is given to each attack that can use it, beside its own settings.
+_KNOWLEDGE: dict[str, dict[str, Any]] = {
+    "prior": {"prior": "mean", "labels": "known"},
+    "inferred": {"labels": "inferred"},
 }
 _SETS = ("mnist", "cifar10", "lfw")
 
@@ -43,12 +47,14 @@ _RETAINED_NOTE = (
     "Retained: MSE of the reconstructed retained samples. Prior alone: scores of the public images from which the "
     "search for the forgotten samples starts. Absent if the attack does not use them."
 )
-_MOVED = Column(
+PARAMETER_DISTANCE = Column(
     "parameter distance",
     lambda metrics: None if metrics.parameter_distance is None else Reading(metrics.parameter_distance),
     ".2g",
 )
-_DISTANCE_NOTE = "Parameter distance: L2 distance between the parameters before and after unlearning."
+"""Column of the distance between the models before and after unlearning."""
+DISTANCE_NOTE = "Parameter distance: L2 distance between the parameters before and after unlearning."
+"""Note below a table with `PARAMETER_DISTANCE`."""
 _PAIRED = "Reconstructions are paired with originals within each batch by the assignment with the smallest total MSE."
 _FRESH = (
     "The network has uniform random weights and one short round of training; its accuracy is still at chance."
@@ -56,7 +62,13 @@ _FRESH = (
 
 
 def _table() -> list[Cell]:
-    return [_cell(f"{data}-{name}", data, attack) for data in _SETS for name, attack in _ATTACKS.items()]
+    """Make a cell for each attack as published, and others in which all attacks have the same knowledge."""
+    published = [_cell(f"{data}-{name}", data, attack) for data in _SETS for name, attack in _ATTACKS.items()]
+    return published + [
+        _cell(f"{data}-{name}-{knowledge}", data, attack | changes)
+        for data, (knowledge, changes), (name, attack) in product(_SETS, _KNOWLEDGE.items(), _ATTACKS.items())
+        if not name.endswith("-printed")
+    ]
 
 
 def _batch_size() -> list[Cell]:
@@ -105,8 +117,13 @@ def _domains() -> list[Cell]:
     ]
 
 
-def _ascent_step(distance: float, count: int = 20) -> dict[str, Any]:
-    """Return unlearning by one ascent step on the forgotten samples' loss, clipped to this length."""
+def ascent_step(distance: float, count: int = 20) -> dict[str, Any]:
+    """Return settings of unlearning by one ascent step on the forgotten samples' loss.
+
+    Args:
+        distance: Length to which the step is clipped.
+        count: Number of forgotten samples.
+    """
     return {
         "method": "ascent",
         "count": count,
@@ -134,25 +151,11 @@ def _step() -> list[Cell]:
             _ATTACKS[attack],
             data=data,
             observation={"retained": retained, "forgotten": forgotten},
-            unlearning=_ascent_step(0.01, batches * forgotten),
+            unlearning=ascent_step(0.01, batches * forgotten),
         )
         for name, (dataset, retained, forgotten, batches, data) in kinds.items()
         for attack in ("dragdp", "dragd")
     ]
-
-
-def _distance() -> list[Cell]:
-    lengths = [
-        _cell(f"distance-{distance:g}", "mnist", _ATTACKS["dragdp"], unlearning=_ascent_step(distance))
-        for distance in (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-    ]
-    unclipped = _cell(
-        "learning-rate-0.01",
-        "mnist",
-        _ATTACKS["dragdp"],
-        unlearning=_ascent_step(1e6) | {"learning_rate": 0.01},
-    )
-    return [*lengths, unclipped]
 
 
 def _cell(
@@ -175,16 +178,19 @@ STUDIES = {
             "Reconstruction by the server: every attack on the same observations",
             "DRAGD, table of MNIST, CIFAR-10 and LFW; its values have no common scale and are not repeated",
             _table,
-            columns=(_RETAINED, *_PRIOR, _MOVED),
+            columns=(_RETAINED, *_PRIOR, PARAMETER_DISTANCE),
             notes=(
                 _FRESH,
                 _PAIRED,
                 _RETAINED_NOTE,
-                _DISTANCE_NOTE,
+                DISTANCE_NOTE,
                 "dragd-printed and dragdp-printed follow the paper: stage 2 treats the result of stage 1 as exact, and "
                 "public images initialize stage 2 only. dragd and dragdp also fit the residual of stage 1, and dragdp "
                 "initializes both stages from public images, in coordinates in which these are white noise.",
-                "inverting-gradients, giamu and fuia take a tenth of the steps of their papers, and giamu one restart.",
+                "prior: all attacks start from the mean public image and know the labels. inferred: all attacks infer "
+                "the labels by counting. The others have the knowledge that their papers assume.",
+                "fuia is not in the table: after retraining, the change of the parameters is not the gradient of any "
+                "sample.",
             ),
         ),
         Study(
@@ -192,16 +198,8 @@ STUDIES = {
             "Reconstruction after an unlearning step of length 0.01",
             "Palimpsest; the batch sizes of DRAGD are unknown",
             _step,
-            columns=(_RETAINED, *_PRIOR, _MOVED),
-            notes=(_FRESH, _PAIRED, _RETAINED_NOTE, _DISTANCE_NOTE),
-        ),
-        Study(
-            "dragd-distance",
-            "Reconstruction by the distance between the models",
-            "Palimpsest",
-            _distance,
-            columns=(_RETAINED, *_PRIOR, _MOVED),
-            notes=(_FRESH, _RETAINED_NOTE, _DISTANCE_NOTE),
+            columns=(_RETAINED, *_PRIOR, PARAMETER_DISTANCE),
+            notes=(_FRESH, _PAIRED, _RETAINED_NOTE, DISTANCE_NOTE),
         ),
         Study(
             "dragd-batch-size",
@@ -210,15 +208,15 @@ STUDIES = {
             _batch_size,
             "curve",
             axis="forgotten samples in a batch",
-            columns=(_RETAINED, *_PRIOR, _MOVED),
-            notes=(_FRESH, _PAIRED, _RETAINED_NOTE, _DISTANCE_NOTE),
+            columns=(_RETAINED, *_PRIOR, PARAMETER_DISTANCE),
+            notes=(_FRESH, _PAIRED, _RETAINED_NOTE, DISTANCE_NOTE),
         ),
         Study(
             "dragd-privacy-noise",
             "Clipping and Gaussian noise on the clients' gradients",
             "DRAGD, differential privacy, as its summary suggests",
             _privacy_noise,
-            columns=(_RETAINED, *_PRIOR, _MOVED),
+            columns=(_RETAINED, *_PRIOR, PARAMETER_DISTANCE),
             notes=(
                 _FRESH,
                 _RETAINED_NOTE,
@@ -230,8 +228,8 @@ STUDIES = {
             "Priors from the same and from another domain",
             "DRAGDP, domains other than faces, as its summary suggests",
             _domains,
-            columns=(_RETAINED, *_PRIOR, _MOVED),
-            notes=(_FRESH, _RETAINED_NOTE, _DISTANCE_NOTE),
+            columns=(_RETAINED, *_PRIOR, PARAMETER_DISTANCE),
+            notes=(_FRESH, _RETAINED_NOTE, DISTANCE_NOTE),
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""Figures of a study as PNG and SVG: bars, curves, a gallery of reconstructions, or the frontier of defenses."""
+"""Figures of a study as PNG and SVG: bars, curves, a gallery, the frontier of defenses, or regimes of attacks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from palimpsest.attacks import Reconstruction
 from palimpsest.config import read_config
 from palimpsest.datasets import load_data
 from palimpsest.reproduce.frontier import draw_frontier
+from palimpsest.reproduce.regimes_figure import draw_regimes
 from palimpsest.reproduce.study import Study
 from palimpsest.reproduce.summary import SCORES, Estimate, Summary
 from palimpsest.storage import written_whole
@@ -43,6 +44,8 @@ def draw(
         figure = _gallery(study, done, out, data_dir)
     elif study.picture == "frontier":
         figure = draw_frontier(study, done)
+    elif study.picture == "regimes":
+        figure = draw_regimes(study, done)
     elif study.picture == "curve":
         figure = _curves(study, done)
     else:

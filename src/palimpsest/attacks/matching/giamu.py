@@ -15,7 +15,12 @@ from palimpsest.registry import ATTACKS
 
 @ATTACKS.register("giamu")
 class GIAMU(MatchingAttack):
-    """Gradient inversion against machine unlearning: cosine distance, total variation, and Adam on signs."""
+    """Gradient inversion against machine unlearning: cosine distance, total variation, and Adam on signs.
+
+    The paper's setting is centralized: the gradient comes from two fine-tuned models. Here it comes from the clients'
+    gradients, or from the parameters. The authors' code ranks the restarts by a forward pass without the network's
+    normalization; here the objective ranks them.
+    """
 
     source: ClassVar[str] = "GIAMU, recovery of samples, exact and approximate unlearning"
 
@@ -55,13 +60,14 @@ class GIAMU(MatchingAttack):
 
 @ATTACKS.register("fuia")
 class FUIA(GIAMU):
-    """Federated unlearning inversion: match the change of the global parameters.
+    """Variant of federated unlearning inversion (FUIA): match the change of the global parameters.
 
-    As the paper's abstract describes, the forgotten samples' gradient is estimated from the difference of the
-    parameters before and after unlearning. The search is the one of Inverting Gradients.
+    As in the paper, the forgotten samples' gradient is estimated from the parameters before and after unlearning. The
+    estimate is the whole change here, and the search is the one of Inverting Gradients. It can only work after
+    approximate unlearning by gradient ascent: after retraining, the change is not the gradient of any sample.
     """
 
-    source: ClassVar[str] = "FUIA (arXiv 2502.14558), after its abstract"
+    source: ClassVar[str] = "a variant of FUIA (arXiv 2502.14558), after its abstract"
 
     unlearning: Literal["exact", "approximate"] = "approximate"
     """Target of the search. Approximate: the change of the parameters, as in the paper. Exact: as for `giamu`."""
