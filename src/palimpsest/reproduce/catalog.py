@@ -4,13 +4,23 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+from palimpsest.reproduce.batches import STUDIES as BATCH_STUDIES
 from palimpsest.reproduce.defenses import STUDIES as DEFENSE_STUDIES
 from palimpsest.reproduce.dragd import STUDIES as SERVER_STUDIES
 from palimpsest.reproduce.igf import STUDIES as AUDITOR_STUDIES
 from palimpsest.reproduce.ingredients import STUDIES as INGREDIENT_STUDIES
 from palimpsest.reproduce.regimes import STUDIES as REGIME_STUDIES
+from palimpsest.reproduce.server_priors import STUDIES as PRIOR_STUDIES
 
-STUDIES = AUDITOR_STUDIES | DEFENSE_STUDIES | SERVER_STUDIES | INGREDIENT_STUDIES | REGIME_STUDIES
+STUDIES = (
+    AUDITOR_STUDIES
+    | DEFENSE_STUDIES
+    | SERVER_STUDIES
+    | BATCH_STUDIES
+    | PRIOR_STUDIES
+    | INGREDIENT_STUDIES
+    | REGIME_STUDIES
+)
 """All studies by the name of their command."""
 
 

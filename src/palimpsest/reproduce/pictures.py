@@ -1,6 +1,7 @@
 """Figures of a study as PNG and SVG: bars, curves, a gallery, the frontier of defenses, or regimes of attacks."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -19,6 +20,7 @@ from palimpsest.storage import written_whole
 from palimpsest.unlearning import Unlearning
 
 _OURS, _PAPER = "#0000a0", "#a00000"
+_SERIES = (_OURS, _PAPER, "#00803c", "#777777", "#b06000", "#008080")
 _SHOWN = 12
 
 
@@ -83,21 +85,33 @@ def _point(axes: Axes, score: Estimate, place: int) -> None:
 
 
 def _curves(study: Study, summaries: Sequence[Summary]) -> Figure:
-    """Draw each score over the study's axis."""
+    """Draw each score over the study's axis, one curve for each series."""
     names = [name for name in SCORES if all(name in summary.scores for summary in summaries)]
     figure = Figure(figsize=(2.6 * len(names), 2.8), layout="constrained")
-    places = [summary.cell.position or 0.0 for summary in summaries]
+    series = list(dict.fromkeys(summary.cell.series for summary in summaries))
     for name, axes in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
-        scores = [summary.scores[name] for summary in summaries]
-        axes.plot(places, [score.mean for score in scores], "o-", color=_OURS)
-        ends = [(score.low, score.high) for score in scores]
-        if all(low is not None and high is not None for low, high in ends):
-            axes.fill_between(places, *zip(*ends, strict=True), color=_OURS, alpha=0.15, linewidth=0)
+        for label, color in zip(series, cycle(_SERIES)):
+            _curve(axes, [summary for summary in summaries if summary.cell.series == label], name, color)
         axes.set_title(SCORES[name][0], fontsize=10)
         axes.set_xlabel(study.axis)
         axes.grid(linewidth=0.4)
+        if study.log_axis:
+            axes.set_xscale("log")
+    if series != [""]:
+        figure.axes[0].legend(frameon=False, fontsize=8)
     figure.suptitle(study.title, fontsize=11)
     return figure
+
+
+def _curve(axes: Axes, summaries: Sequence[Summary], name: str, color: str) -> None:
+    """Draw one series of a score with its intervals."""
+    places = [summary.cell.position or 0.0 for summary in summaries]
+    scores = [summary.scores[name] for summary in summaries]
+    axes.plot(places, [score.mean for score in scores], "o-", color=color, label=summaries[0].cell.series)
+    lows = [score.low for score in scores if score.low is not None]
+    highs = [score.high for score in scores if score.high is not None]
+    if len(lows) == len(highs) == len(scores):
+        axes.fill_between(places, lows, highs, color=color, alpha=0.15, linewidth=0)
 
 
 def _gallery(study: Study, summaries: Sequence[Summary], out: Path, data_dir: Path | None) -> Figure:

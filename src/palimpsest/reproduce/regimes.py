@@ -6,8 +6,8 @@ from itertools import product
 from typing import Any
 
 from palimpsest.metrics import Metrics, Reading
-from palimpsest.reproduce.dragd import DISTANCE_NOTE, PARAMETER_DISTANCE, ascent_step
 from palimpsest.reproduce.paired import Comparison, compare, sentences
+from palimpsest.reproduce.server_cells import DISTANCE_NOTE, PARAMETER_DISTANCE, ascent_step
 from palimpsest.reproduce.study import Cell, Column, Study
 from palimpsest.reproduce.summary import Summary
 

@@ -25,6 +25,7 @@ class Cell:
         published: Published scores of the cell; None if the paper has none.
         size: Published length of the reduced vector; None if the paper has none.
         position: Position of the cell on a curve's axis.
+        series: Name of the curve that the cell belongs to; a figure of one curve needs none.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Cell:
     published: Published | None = None
     size: int | None = None
     position: float | None = None
+    series: str = ""
 
     def config(self, overrides: Mapping[str, Any], seed: int) -> AuditConfig:
         """Return the audit's configuration; the cell's changes win over the overrides.
@@ -70,6 +72,7 @@ class Study:
         cells: Function that returns the cells.
         picture: Kind of figure.
         axis: Label of a curve's horizontal axis.
+        log_axis: Whether that axis is logarithmic.
         notes: Notes below the table, such as choices that the paper leaves open.
         columns: Columns of the table besides the attack's scores.
         conclude: Function that derives conclusions, as sentences, from the finished cells' summaries. If omitted, the
@@ -82,6 +85,7 @@ class Study:
     cells: Callable[[], list[Cell]]
     picture: Picture = "bars"
     axis: str = ""
+    log_axis: bool = False
     notes: Sequence[str] = ()
     columns: Sequence[Column] = ()
     conclude: Callable[[Sequence[Any]], list[str]] | None = None
