@@ -91,9 +91,13 @@ class Strongest(Controlled):
             labels: Whether the server knows the samples' labels. If not, the attacks infer them.
         """
         mode = {} if labels else {"labels": "inferred"}
+        start = {"space": "spectrum", "prior": "mean"}
+        # One stage is the cheapest where the models are close, two stages are best where they are not, and one search
+        # for all samples where they are far apart or trained (docs/results-server.md).
         return [
-            Member("direct-difference", "direct-difference", mode | {"space": "spectrum", "prior": "mean"}),
+            Member("direct-difference", "direct-difference", mode | start),
             Member("dragdp", "dragdp", mode, work=2.5),
+            Member("joint", "joint", mode | start, work=3.0),
             Member("giamu", "giamu", mode | {"iterations": 2400, "restarts": 1}, work=6.0),
         ]
 
