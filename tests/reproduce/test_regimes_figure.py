@@ -12,8 +12,10 @@ STUDY = STUDIES["dragd-regimes"]
 
 
 def summary(name: str, errors: list[float], distance: float) -> Summary:
-    columns = {"parameter distance": estimate([distance]), "test accuracy": estimate([0.9])}
-    return Summary(Cell(name, "mnist-dragdp", {}), (1, 2), {"mse": estimate(errors)}, columns, {}, 20, 1.0)
+    numbers = {"parameter distance": distance, "test accuracy": 0.9, "prior alone: MSE": 0.06}
+    columns = {name: estimate([number]) for name, number in numbers.items()}
+    scores = {"mse": estimate(errors), "identification_top1": estimate([0.5, 0.7])}
+    return Summary(Cell(name, "mnist-dragdp", {}), (1, 2), scores, columns, {}, 20, 1.0)
 
 
 def points(axes: Axes, label: str) -> list[tuple[float, float]]:
@@ -29,11 +31,13 @@ def test_each_network_has_a_panel_and_each_attack_a_line_ordered_by_distance() -
         summary("relu-5-0.1-two", [0.1, 0.1], 0.1),
         summary("sigmoid-0-0.1-two", [0.5, 0.5], 0.1),
     ]
-    left, right = draw_regimes(STUDY, cells).axes
+    left, right, below, _ = draw_regimes(STUDY, cells).axes
     assert left.get_title() == "relu-5, 90% accurate"
     assert_allclose(points(left, "one stage"), [(0.1, 0.2), (0.5, 0.3), (1.0, 0.4)])
     assert points(left, "two stages") == [(0.1, 0.1)]
     assert points(right, "one stage") == []
+    assert_allclose(points(below, "two stages"), [(0.1, 0.6)])
+    assert_allclose([y for _, y in points(left, "prior alone")], 0.06)
 
 
 def test_exact_retraining_has_an_open_mark() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from palimpsest.metrics import Metrics, Reading
 from palimpsest.reproduce.paired import Comparison, compare, sentences
-from palimpsest.reproduce.server_cells import DISTANCE_NOTE, PARAMETER_DISTANCE, ascent_step
+from palimpsest.reproduce.server_cells import DISTANCE_NOTE, PARAMETER_DISTANCE, PRIOR, ascent_step
 from palimpsest.reproduce.study import Cell, Column, Study
 from palimpsest.reproduce.summary import Summary
 
@@ -104,11 +104,11 @@ def _conclude(summaries: Sequence[Summary]) -> list[str]:
 STUDIES = {
     "dragd-regimes": Study(
         "dragd-regimes",
-        "Error against the distance between the models, by training and stages",
+        "Reconstruction by training, distance between the models, and stages",
         "Palimpsest",
         _cells,
         picture="regimes",
-        columns=(_ACCURACY, PARAMETER_DISTANCE),
+        columns=(_ACCURACY, *PRIOR, PARAMETER_DISTANCE),
         notes=(
             "A cell's name: network, rounds of training, unlearning, stages. Sigmoid and relu are LeNet with that "
             "activation. Sigmoid-0 is the preset's network, which is still at chance.",
