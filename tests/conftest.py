@@ -31,6 +31,7 @@ pytest_plugins = [
     "tests.support.forked",
     "tests.support.lenet_case",
     "tests.support.server_artifacts",
+    "tests.support.slow",
 ]
 REASON = "PALIMPSEST_DATA_DIR does not name a folder that mirrors the data sets"
 

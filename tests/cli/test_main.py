@@ -1,9 +1,13 @@
+import contextlib
+import functools
+import io
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support.command_line import outcome
+from tests.support.command_line import outcome, run
 from tests.support.forked import ForkServer
 
 from palimpsest.cli import app
@@ -52,14 +56,24 @@ def test_a_bug_ends_with_code_1(capsys: pytest.CaptureFixture[str], monkeypatch:
 COMMANDS = [name for name in app if not name.startswith("-") and app[name].default_command is not None]
 
 
+@pytest.fixture(scope="module")
+def help_of() -> Callable[[str, str], str]:
+    """Function that returns a command's help, in lines so long that no flag is split."""
+
+    @functools.cache
+    def print_help(command: str, flag: str) -> str:
+        output = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+            patch.setenv("COLUMNS", "300")
+            assert run(command, flag) == 0
+        return output.getvalue()
+
+    return print_help
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_all_names_every_flag(
-    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # At this width, no flag is split over two lines.
-    monkeypatch.setenv("COLUMNS", "300")
-    code, out, _ = outcome(capsys, command, "--help-all")
-    assert code == 0
+def test_help_all_names_every_flag(command: str, help_of: Callable[[str, str], str]) -> None:
+    out = help_of(command, "--help-all")
     shown = set(re.findall(r"--[\w.-]+", out))
     flags = {name for one in app[command].assemble_argument_collection() if one.show for name in one.names}
     assert flags
@@ -140,23 +154,20 @@ def test_a_section_in_place_of_a_flag_is_explained(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_no_undefined_value(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_has_no_undefined_value(command: str, help_of: Callable[[str, str], str]) -> None:
     for flag in ("--help", "--help-all"):
-        _, out, _ = outcome(capsys, command, flag)
+        out = help_of(command, flag)
         assert "Undefined" not in out
         assert "None]" not in out
 
 
-def test_help_marks_required_flags_and_lists_choices(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "300")
-    _, out, _ = outcome(capsys, "prove", "--help")
+def test_help_marks_required_flags_and_lists_choices(help_of: Callable[[str, str], str]) -> None:
+    out = help_of("prove", "--help")
     (line,) = [line for line in out.splitlines() if line.split()[:1] == ["--samples"]]
     assert line.endswith("[required]")
-    _, out, _ = outcome(capsys, "audit", "--help-all")
+    out = help_of("audit", "--help-all")
     assert "Choices: direct-difference, dlg" in out
-    _, out, _ = outcome(capsys, "audit", "--help")
+    out = help_of("audit", "--help")
     assert "in-process|flower-simulation" in out
 
 

@@ -42,7 +42,7 @@ def serve(connection: socket.socket) -> dict[str, object]:
 
 
 def run(arguments: list[str], folder: str, variables: dict[str, str]) -> None:
-    """Do what Python does with these arguments: a script, or `-m` and a module, optionally after `-P`.
+    """Run what Python runs with these arguments: a script, or `-m` and a module, optionally after `-P`.
 
     Args:
         arguments: Arguments of the interpreter.
