@@ -8,37 +8,52 @@ import gc
 import json
 import os
 import runpy
+import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
-_LONGEST_REQUEST = 2**20
+_LONGEST_REQUEST = 2**17
 
 
 def serve(connection: socket.socket) -> dict[str, object]:
     """Fork a process for each request, and return the request in the new process.
 
-    A request is one line of JSON with the descriptors of standard output and standard error. The two answers are the
-    process's id and, when it has ended, its exit code.
+    A request is a message in JSON with three descriptors: standard output, standard error, and a socket for the two
+    answers. These are the process's id and, when it has ended, its exit code.
     """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        text, descriptors, *_ = socket.recv_fds(connection, _LONGEST_REQUEST, 2)
+        text, descriptors, *_ = socket.recv_fds(connection, _LONGEST_REQUEST, 3)
         if not text:
             os._exit(0)
-        while not text.endswith(b"\n"):
-            text += connection.recv(_LONGEST_REQUEST)
-        child = os.fork()
-        if child == 0:
-            connection.close()
-            for standard, descriptor in zip((1, 2), descriptors, strict=True):
-                os.dup2(descriptor, standard)
-                os.close(descriptor)
-            return json.loads(text)
+        if os.fork() == 0:
+            break
         for descriptor in descriptors:
             os.close(descriptor)
-        connection.sendall(b"%d\n" % child)
-        _, status = os.waitpid(child, 0)
-        connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+    *outputs, answers = descriptors
+    connection.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    child = os.fork()
+    if child:
+        _supervise(child, socket.socket(fileno=answers))
+    os.close(answers)
+    for standard, descriptor in zip((1, 2), outputs, strict=True):
+        os.dup2(descriptor, standard)
+        os.close(descriptor)
+    return json.loads(text)
+
+
+def _supervise(child: int, answers: socket.socket) -> NoReturn:
+    """Tell a process's id and its exit code to who has requested it, if that one still listens."""
+    with suppress(OSError):
+        answers.sendall(b"%d\n" % child)
+    _, status = os.waitpid(child, 0)
+    with suppress(OSError):
+        answers.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+    os._exit(0)
 
 
 def run(arguments: list[str], folder: str, variables: dict[str, str]) -> None:

@@ -21,6 +21,18 @@ def new_figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def lay_out(figure: "Figure") -> None:
+    """Place the parts of a finished figure. Otherwise saving it draws it twice, once to place them.
+
+    Args:
+        figure: A figure of `new_figure`.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+
+
 def whole_numbers(*, min_n_ticks: int = 2) -> "MaxNLocator":
     """Make ticks at whole numbers only.
 

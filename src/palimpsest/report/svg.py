@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from palimpsest.report.drawing import drawing_settings
+from palimpsest.report.drawing import drawing_settings, lay_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,6 +42,7 @@ def inline_svg(figure: "Figure", *, name: str, description: str) -> Markup:
     """
     buffer = io.StringIO()
     with drawing_settings({"svg.fonttype": "none", "svg.hashsalt": name}):
+        lay_out(figure)
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
     root = ElementTree.fromstring(buffer.getvalue())
