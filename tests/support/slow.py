@@ -12,6 +12,7 @@ TESTS = Path(__file__).parents[1]
 SLOW = (
     "examples/",
     "federation/test_flower_deployment.py",
+    "pipeline/test_wall.py",
     "fuzz/",
     "docs/test_how_to.py",
     "oracles/test_ray.py",
@@ -21,7 +22,6 @@ SLOW = (
     "attacks/learned/test_igf_plus.py",
     "attacks/learned/test_ddp.py",
     "pipeline/test_sweep.py",
-    "pipeline/test_wall.py",
     "pipeline/test_audit.py",
     "pipeline/stages/test_server.py",
     "pipeline/test_attack.py",
