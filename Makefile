@@ -4,8 +4,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TOOLS := .venv-sbom
 comma := ,
+# A file's tests share what they prepare. The slowest files come first (tests/support/slow.py).
+WORKERS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo install test fuzz mutation lint docs architecture bench sbom dependencies clean
+.PHONY: demo install test check fuzz mutation lint docs architecture bench sbom dependencies clean
 
 demo: $(STAMP)  ## Audit the embedded digits and say where the report is.
 	$(BIN)/palimpsest audit digits --out runs/demo
@@ -13,7 +15,10 @@ demo: $(STAMP)  ## Audit the embedded digits and say where the report is.
 install: $(STAMP)  ## Install, with Flower, Ray and the trackers if FLOWER is set.
 
 test: $(STAMP)  ## Run the tests, on all cores.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS)
+
+check: lint  ## Lint, check types, and run the tests that are not slow: what a developer repeats.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) -m 'not slow' --durations=0 --durations-min=2
 
 fuzz: $(STAMP)  ## Hold the promises of docs/trust.md at length: damaged files, kills. About half an hour.
 	$(BIN)/python -m fuzz

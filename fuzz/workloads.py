@@ -7,7 +7,7 @@ from typing import Any
 from palimpsest.config import AuditConfig, build_config
 
 CONFIG: dict[str, Any] = {
-    "data": {"name": "digits", "auxiliary_size": 100},
+    "data": {"name": "digits", "auxiliary_size": 100, "train_size": 200},
     "model": {"name": "lenet"},
     "federation": {"clients": 4, "fraction": 0.5, "rounds": 2},
     "unlearning": {"count": 10},

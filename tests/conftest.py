@@ -1,3 +1,4 @@
+import gc
 import os
 from pathlib import Path
 
@@ -12,13 +13,25 @@ from palimpsest.datasets import FederatedData, ImageSet
 settings.register_profile("palimpsest", deadline=None)
 settings.load_profile("palimpsest")
 
+# The collector would look again and again at half a million objects of imported modules and collected tests.
+gc.set_threshold(50_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    """Exclude what exists before the first test from garbage collections."""
+    gc.collect()
+    gc.freeze()
+
+
 pytest_plugins = [
     "tests.support.artifacts",
     "tests.support.audits",
     "tests.support.browser",
     "tests.support.counting_oracle",
+    "tests.support.forked",
     "tests.support.lenet_case",
     "tests.support.server_artifacts",
+    "tests.support.slow",
 ]
 REASON = "PALIMPSEST_DATA_DIR does not name a folder that mirrors the data sets"
 

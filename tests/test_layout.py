@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.slow import SLOW
+
 ROOT = Path(__file__).parents[1]
 PACKAGE, TESTS = ROOT / "src" / "palimpsest", ROOT / "tests"
 LONGEST_FILE, LONGEST_FUNCTION, MOST_ROOT_MODULES = 300, 60, 8
@@ -72,6 +74,11 @@ def test_each_test_file_belongs_to_a_module() -> None:
 def test_files_are_short() -> None:
     sizes = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
     assert {name: size for name, size in sizes.items() if size > LONGEST_FILE} == {}
+
+
+def test_slow_tests_exist() -> None:
+    assert [name for name in SLOW if not (TESTS / name).exists()] == []
+    assert len(set(SLOW)) == len(SLOW)
 
 
 def test_functions_are_short_or_explained() -> None:

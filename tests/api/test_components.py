@@ -1,8 +1,7 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.support.forked import ForkServer
 
 import palimpsest as pp
 from palimpsest.errors import ConfigurationError
@@ -26,15 +25,15 @@ def test_refuses_an_unknown_kind() -> None:
         pp.components("atacks")  # pyright: ignore[reportArgumentType]
 
 
-def test_lists_components_of_an_imported_module(tmp_path: Path) -> None:
+def test_lists_components_of_an_imported_module(tmp_path: Path, forked: ForkServer) -> None:
     text = (
         "from palimpsest.defenses import row_by_row, Defense\nfrom palimpsest.registry import DEFENSES\n"
         "@DEFENSES.register('shout')\nclass Shout(Defense):\n    'Double each proof.'\n"
         "    def defend(self, vectors, *, generator):\n        return 2 * vectors\n"
     )
     (tmp_path / "shouting.py").write_text(text)
-    command = [sys.executable, "-m", "palimpsest", "components", "defenses", "--import", "shouting"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = ["-m", "palimpsest", "components", "defenses", "--import", "shouting"]
+    done = forked.run(*command, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.split()[0] == "shout"]
     assert "Double each proof. (shouting sha256-" in line

@@ -1,10 +1,22 @@
+import functools
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from docstring_parser.attrdoc import AttributeDocstrings
 
 from palimpsest.config import read_config
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sources_are_parsed_once() -> Iterator[None]:
+    """Parse the source of each class once. For every section of flags, help parses all of pydantic's `BaseModel`."""
+    read = functools.cache(functools.partial(AttributeDocstrings.get_attr_docs, AttributeDocstrings()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AttributeDocstrings, "get_attr_docs", lambda _, component: dict(read(component)))
+        yield
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """The help of commands with a hundred flags."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.forked import ForkServer
 
 from palimpsest.cli import main
 from palimpsest.registry import ATTACKS
@@ -156,24 +156,14 @@ def test_help_shows_flags_of_an_imported_component(
 
 
 @pytest.mark.parametrize("form", ["flag", "file"])
-def test_audits_and_records_an_imported_attack(form: str, tmp_path: Path) -> None:
+def test_audits_and_records_an_imported_attack(form: str, tmp_path: Path, forked: ForkServer) -> None:
     (tmp_path / "attack_of_a_test.py").write_text(MODULE)
     tiny = "data: {auxiliary_size: 40}\nmodel: {name: lenet}\nfederation: {clients: 4, fraction: 0.5, rounds: 2}\n"
     tiny += "unlearning: {count: 8}\nscoring: {bootstrap: 20}\nattack: {name: first-images}\n"
     (tmp_path / "mine.yaml").write_text(tiny + ("imports: attack_of_a_test\n" if form == "file" else ""))
     flags = ["--import", "attack_of_a_test"] if form == "flag" else []
-    command = [
-        sys.executable,
-        "-m",
-        "palimpsest",
-        "audit",
-        "mine.yaml",
-        "--out",
-        "run",
-        "--attack.repeats",
-        "2",
-    ]
-    done = subprocess.run([*command, *flags], cwd=tmp_path, capture_output=True, check=False, text=True)
+    command = ["-m", "palimpsest", "audit", "mine.yaml", "--out", "run", "--attack.repeats", "2"]
+    done = forked.run(*command, *flags, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     stored = (tmp_path / "run" / "config.yaml").read_text()
     assert "imports:\n- attack_of_a_test\n" in stored

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.forked import ForkServer
 from tests.support.markdown import ROOT, files, join_lines, page_name, read_blocks
 
 HOW_TO = ROOT / "docs" / "how-to"
@@ -23,25 +24,21 @@ KINDS = {
 }
 # -P removes the working directory from the module path, as for an installed program.
 PROGRAMS = {
-    "palimpsest": (sys.executable, "-P", "-m", "palimpsest"),
-    "pytest": (sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
-    "python": (sys.executable,),
+    "palimpsest": ("-P", "-m", "palimpsest"),
+    "pytest": ("-m", "pytest", "-p", "no:cacheprovider"),
+    "python": (),
 }
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_commands_of_a_page_run_in_an_empty_folder(page: Path, tmp_path: Path) -> None:
+def test_commands_of_a_page_run_in_an_empty_folder(page: Path, tmp_path: Path, forked: ForkServer) -> None:
     runs = []
     for block in read_blocks(page):
         if block.title:
             (tmp_path / block.title).write_text(block.code, encoding="utf-8")
         for line in join_lines(block.code) if block.language == "console" else ():
             program, *words = shlex.split(line)
-            command = [*PROGRAMS[program], *words]
-            done = subprocess.run(
-                command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
-            )
+            done = forked.run(*PROGRAMS[program], *words, folder=tmp_path)
             assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
             runs += [tmp_path / words[words.index("--out") + 1]] if "--out" in words else []
     assert runs

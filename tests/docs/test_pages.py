@@ -64,7 +64,6 @@ SMALL_PORTFOLIO = {flag: value for flag, value in SMALL.items() if not flag.star
 }
 
 
-@pytest.mark.timeout(600)
 def test_the_tutorials_commands_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,7 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,19 @@ Installed = Callable[..., Environment]
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """Function that creates an environment with palimpsest and the given requirements."""
     wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
+    environments: list[Environment] = []
 
     def make(*requirements: str) -> Environment:
-        return make_environment(tmp_path_factory.mktemp("environment"), wheel, *requirements)
+        environment = make_environment(tmp_path_factory.mktemp("environment"), wheel, *requirements)
+        environments.append(environment)
+        return environment
 
-    return make
+    yield make
+    for environment in environments:
+        environment.close()
 
 
 @pytest.fixture(scope="session")

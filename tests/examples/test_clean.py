@@ -11,7 +11,7 @@ def test_the_wheel_runs_with_its_declared_dependencies(clean: Environment, tmp_p
     assert "No broken requirements" in clean.run("pip check", tmp_path).stdout
     location = clean.run("python -c 'import palimpsest; print(palimpsest.__file__)'", tmp_path).stdout
     assert Path(location.strip()).is_relative_to(clean.folder)
-    assert "digits" in clean.run("palimpsest presets", tmp_path).stdout
+    assert "digits" in clean.run("palimpsest presets", tmp_path, fresh=True).stdout
 
 
 @pytest.mark.parametrize("module", ["pytest", "pandas", "starlette", "flwr", "tensorboard", "tests"])

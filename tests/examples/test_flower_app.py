@@ -14,7 +14,6 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "flower-app"
 SMALL = "--attack.beta 0 --attack.queries 1 --attack.epochs 2 --attack.width 16 --scoring.bootstrap 20"
 
 
-@pytest.mark.timeout(600)
 def test_the_readme_commands_audit_the_app(
     tmp_path: Path, installed: Callable[..., Environment], readme: Callable[[str], list[str]]
 ) -> None:

@@ -32,7 +32,6 @@ pytestmark = [
     pytest.mark.skipif(
         find_spec("peft") is None, reason="PEFT is not installed: pip install 'palimpsest[dev]'"
     ),
-    pytest.mark.timeout(900),
     pytest.mark.filterwarnings("ignore::FutureWarning:transformers"),
 ]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lora"

@@ -87,8 +87,10 @@ def test_another_version_of_the_package_invalidates_stages(beside: Environment, 
         "print(run._fingerprint(config.model), run._fingerprint(config.federation))\n"
     )
 
+    (folder / "fingerprints.py").write_text(code)
+
     def fingerprints(name: str) -> list[str]:
-        return beside.run(shlex.join(["python", "-c", code, name]), folder).stdout.split()
+        return beside.run(f"python fingerprints.py {name}", folder).stdout.split()
 
     old = fingerprints("old")
     (metadata,) = beside.folder.glob("lib/*/site-packages/palimpsest_shapes-*.dist-info/METADATA")

@@ -14,14 +14,13 @@ def test_is_stored_without_output() -> None:
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")  # jupyter_client's own
 def test_runs_from_start_to_end(tmp_path: Path) -> None:
     from nbclient import NotebookClient
 
     notebook = nbformat.read(STORY, as_version=4)
     NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     ).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     pages = [output.data["text/html"] for output in outputs if "text/html" in output.get("data", {})]

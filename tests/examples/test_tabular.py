@@ -11,7 +11,6 @@ import pytest
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "tabular"
 SMALL = "--scoring.bootstrap 50"
-pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,8 @@ pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimp
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flower"
 BIN = Path(sys.executable).parent
+# Every message starts a process of Flower's. One round has all kinds of messages.
+SHORT = read_config(EXAMPLE / "configuration.yaml", {"federation": {"rounds": 1}})
 
 
 def free_ports(count: int) -> list[int]:
@@ -38,13 +43,33 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def start(command: list[object], folder: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """Start a process in a group of its own, which appends to the folder's log."""
+    with (folder / "log").open("a") as log:
+        return subprocess.Popen(
+            [str(word) for word in command],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            start_new_session=True,
+        )
+
+
+def listens(port: int) -> bool:
+    """Return whether a process accepts connections at a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture
-def deployed(tmp_path: Path):
+def deployed(tmp_path: Path) -> Iterator[Path]:
     """Run the deployed federation, and yield its output folder."""
     app, out, home = tmp_path / "flower", tmp_path / "out", tmp_path / "home"
     shutil.copytree(EXAMPLE, app)
+    (app / "configuration.yaml").write_text(SHORT.to_yaml())
     home.mkdir()
-    link, first, second = free_ports(3)
+    link, *ports = free_ports(3)
     (home / "config.toml").write_text(
         f'[superlink]\ndefault = "audit"\n\n[superlink.audit]\naddress = "127.0.0.1:{link}"\ninsecure = true\n'
     )
@@ -55,64 +80,50 @@ def deployed(tmp_path: Path):
         "OMP_NUM_THREADS": "1",
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }
-    node = [
-        BIN / "flower-supernode",
-        "--insecure",
-        "--superlink",
-        f"127.0.0.1:{link}",
-        "--host",
-        "127.0.0.1",
-    ]
-    commands = [
-        [
-            *(BIN / "flower-superlink", "--insecure", "--disable-runtime-dependency-installation"),
-            *("--host", "127.0.0.1", "--port", str(link)),
-        ],
-        [*node, "--port", str(first), "--node-config", "partition-id=0"],
-        [*node, "--port", str(second), "--node-config", "partition-id=1"],
-    ]
-    log = (tmp_path / "log").open("w")
-    processes = []
+    local = ["--insecure", "--host", "127.0.0.1", "--port"]
+    superlink = [BIN / "flower-superlink", "--disable-runtime-dependency-installation", *local, link]
+    node = [BIN / "flower-supernode", "--superlink", f"127.0.0.1:{link}"]
+    processes = [start(superlink, tmp_path, environment)]
+
+    def check() -> None:
+        """Fail if one of Flower's processes has ended."""
+        assert all(process.poll() is None for process in processes), (tmp_path / "log").read_text()[-3000:]
+        time.sleep(0.1)
+
+    run = None
     try:
-        for command in commands:
-            processes.append(
-                subprocess.Popen(
-                    command, env=environment, stdout=log, stderr=log, cwd=tmp_path, start_new_session=True
-                )
-            )
-            time.sleep(2)
+        while not listens(link):
+            check()
+        for number, port in enumerate(ports):
+            command = [*node, *local, port, "--node-config", f"partition-id={number}"]
+            processes.append(start(command, tmp_path, environment))
         settings = f"configuration='{app / 'configuration.yaml'}' out='{out}'"
-        subprocess.run(
-            [BIN / "flwr", "run", app, "audit", "--run-config", settings],
-            env=environment,
-            check=True,
-            timeout=90,
-            stdout=log,
-            stderr=log,
-            cwd=tmp_path,
-        )
-        deadline = time.monotonic() + 150
-        while not (out / "proofs.safetensors").is_file() and time.monotonic() < deadline:
-            assert all(process.poll() is None for process in processes), (tmp_path / "log").read_text()[
-                -3000:
-            ]
-            time.sleep(0.5)
+        # With its log streamed, the command ends when the run does.
+        command = [BIN / "flwr", "run", app, "audit", "--stream", "--run-config", settings]
+        run = start(command, tmp_path, environment)
+        while run.poll() is None:
+            check()
+        assert run.returncode == 0, (tmp_path / "log").read_text()[-3000:]
         assert (out / "proofs.safetensors").is_file(), (tmp_path / "log").read_text()[-3000:]
         yield out
     finally:
-        for process in processes:
-            os.killpg(process.pid, 15)
-        for process in processes:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-                process.wait(10)
-        log.close()
+        for process in [run, *processes]:
+            if process is not None:
+                stop(process)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and its group, by force if it does not end by itself."""
+    with suppress(subprocess.TimeoutExpired, ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(10)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def test_audits_a_deployed_federation(deployed: Path) -> None:
-    config = read_config(EXAMPLE / "configuration.yaml")
+    config = SHORT
     data = load_data(config.data, clients=2, seed=config.seed)
     request = make_request(config.unlearning, data, seed=config.seed)
     federation = Federation(data, config.model, config.federation, config.seed)

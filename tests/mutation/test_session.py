@@ -98,12 +98,12 @@ def test_imports_changed_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_fork_returns_its_status_or_is_killed() -> None:
-    assert in_fork(lambda: 3, timeout=30) == 3
+    assert in_fork(lambda: 3, timeout=600) == 3
 
     def broken() -> int:
         raise ZeroDivisionError
 
-    assert in_fork(broken, timeout=30) == 1
+    assert in_fork(broken, timeout=600) == 1
     start = time.monotonic()
-    assert in_fork(lambda: time.sleep(60) or 0, timeout=0.3) is None
-    assert time.monotonic() - start < 30
+    assert in_fork(lambda: time.sleep(7200) or 0, timeout=0.3) is None
+    assert time.monotonic() - start < 3600

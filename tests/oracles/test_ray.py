@@ -1,11 +1,10 @@
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from tests.support.forked import ForkServer
 from torch import Tensor, nn
 
 from palimpsest.errors import ConfigurationError
@@ -32,20 +31,28 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
+# Without this, Ray's workers are starved by other processes on a busy test machine.
+RAY = {"RAY_worker_niceness": "0"}
 # Runs in a separate process, because Ray's processes linger for a while.
 TWO_WORKERS = """
 import os, sys, time
+from pathlib import Path
 import ray, torch
 import palimpsest.system.telemetry
 palimpsest.system.telemetry.switch_off()
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folders!r}
 import test_ray
 from palimpsest.oracles import ShardedOracle
 from palimpsest.reduction import CountSketch
 
 def process_id(vectors):
-    time.sleep(0.3)
+    # The first worker waits for the second one, which may start much later.
+    (Path({seen!r}) / str(os.getpid())).touch()
+    for _ in range(3000):
+        if len(os.listdir({seen!r})) > 1:
+            break
+        time.sleep(0.1)
     return torch.full((len(vectors), 1), float(os.getpid()))
 
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
@@ -67,17 +74,14 @@ ray.shutdown()
 """
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    # Without this, Ray's workers are starved by other processes on a busy test machine.
-    environment = os.environ | {"RAY_worker_niceness": "0"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-
-
-def test_two_workers_answer_like_a_single_process(tmp_path: Path) -> None:
+def test_two_workers_answer_like_a_single_process(tmp_path: Path, forked: ForkServer) -> None:
     pytest.importorskip("ray")
-    out = tmp_path / "answers.pt"
-    script = TWO_WORKERS.format(folder=str(Path(__file__).parent), out=str(out))
-    process = run(sys.executable, "-c", script)
+    out, seen, script = tmp_path / "answers.pt", tmp_path / "seen", tmp_path / "script.py"
+    seen.mkdir()
+    here = Path(__file__).parent
+    folders = [str(here), str(here.parents[1])]
+    script.write_text(TWO_WORKERS.format(folders=folders, out=str(out), seen=str(seen)))
+    process = forked.run(str(script), folder=tmp_path, variables=RAY)
     assert process.returncode == 0, process.stderr
     found = torch.load(out)
     assert len(found["workers"]) == 2
@@ -97,14 +101,16 @@ def test_two_workers_answer_like_a_single_process(tmp_path: Path) -> None:
     torch.testing.assert_close(overlap, torch.ones_like(overlap), rtol=0, atol=1e-4)
 
 
-def test_an_audit_on_ray_scores_like_a_single_process(tmp_path: Path) -> None:
+def test_an_audit_on_ray_scores_like_a_single_process(tmp_path: Path, forked: ForkServer) -> None:
     pytest.importorskip("ray")
     flags = ["--data.auxiliary-size", "60", "--federation.rounds", "2", "--unlearning.count", "5"]
-    command = [sys.executable, "-m", "palimpsest", "audit", "digits", *flags, "--attack.epochs", "1"]
+    command = ["-m", "palimpsest", "audit", "digits", *flags, "--attack.epochs", "1"]
     found = {}
     for engine in ("in-process", "ray"):
         folder = tmp_path / engine
-        process = run(*command, "--oracle.engine", engine, "--out", str(folder))
+        process = forked.run(
+            *command, "--oracle.engine", engine, "--out", str(folder), folder=tmp_path, variables=RAY
+        )
         assert process.returncode == 0, process.stderr
         found[engine] = json.loads((folder / "metrics.json").read_text())["reconstruction"]["mse"]
     assert found["ray"] == pytest.approx(found["in-process"], rel=1e-3)

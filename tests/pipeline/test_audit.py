@@ -1,7 +1,5 @@
 import json
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.support.audits import tiny
+from tests.support.forked import ForkServer
 
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet, load_data
@@ -111,18 +110,14 @@ def test_a_run_that_stopped_after_any_stage_resumes_with_the_same_results(
     assert (folder / "report.html").is_file()
 
 
-def test_a_killed_run_resumes_with_the_same_results(finished_audit: Path, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_with_the_same_results(
+    finished_audit: Path, tmp_path: Path, forked: ForkServer
+) -> None:
     config = tmp_path / "tiny.yaml"
     config.write_text(tiny().to_yaml())
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "palimpsest", "audit", str(config), "--out", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while (
-        not (folder / "unlearned.safetensors").exists()
-        and process.poll() is None
-        and time.monotonic() < deadline
-    ):
+    process = forked.start("-m", "palimpsest", "audit", str(config), "--out", str(folder), folder=tmp_path)
+    while not (folder / "unlearned.safetensors").exists() and process.is_running():
         time.sleep(0.02)
     process.kill()
     process.wait()

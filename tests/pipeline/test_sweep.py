@@ -1,12 +1,11 @@
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests.support.forked import ForkServer
 
 from palimpsest.errors import ConfigurationError, ReproductionError
 from palimpsest.pipeline.sweep import read_grid, sweep
@@ -86,19 +85,14 @@ def test_a_failed_audit_does_not_stop_the_others(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "count-10" / "metrics.json").read_text())
 
 
-def test_ray_runs_the_same_audits(tmp_path: Path) -> None:
+def test_ray_runs_the_same_audits(tmp_path: Path, forked: ForkServer) -> None:
     """Use a separate process, because Ray's processes linger for a while."""
     pytest.importorskip("ray")
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     path = grid(tmp_path, "seed: [1, 2]")
     folders = sweep(read_grid(str(tmp_path / "tiny.yaml"), path), out=tmp_path / "here")
-    command = [sys.executable, "-m", "palimpsest", "sweep", str(tmp_path / "tiny.yaml"), str(path)]
-    process = subprocess.run(
-        [*command, "--engine", "ray", "--out", str(tmp_path / "there")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["-m", "palimpsest", "sweep", str(tmp_path / "tiny.yaml"), str(path), "--engine", "ray"]
+    process = forked.run(*command, "--out", str(tmp_path / "there"), folder=tmp_path)
     assert process.returncode == 0, process.stderr
     assert "| run | verdict | seed |" in process.stdout
     assert re.search(r"\| seed-1 \| [a-z ]+ \| 1 \|", process.stdout)

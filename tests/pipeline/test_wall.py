@@ -41,6 +41,12 @@ LEARNED = {"learn": 2, "invert": 4}
 proofs of the positive control."""
 
 
+@pytest.fixture(autouse=True)
+def _without_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no page, which takes longer than a small audit and follows its last attack."""
+    monkeypatch.setattr("palimpsest.pipeline.results.finish.write_page", lambda *_: None)
+
+
 def truth_of(config: AuditConfig) -> tuple[FederatedData, Tensor]:
     """Return an audit's data, and the images that it forgets."""
     data = load_data(config.data, clients=config.federation.clients, seed=config.seed)

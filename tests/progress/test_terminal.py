@@ -7,13 +7,17 @@ from palimpsest.progress import Terminal, progress_line, with_callbacks
 
 
 def test_shows_rate_and_time_left() -> None:
-    screen = io.StringIO()
+    screen, words = io.StringIO(), ("count", "2/4", "/s", "left", "loss 0.5")
     terminal = Terminal(Console(file=screen, force_terminal=True, width=120))
     with with_callbacks(terminal), progress_line("count", 4) as line:
         line.advance(2, {"loss": 0.5})
-        time.sleep(0.3)  # the display is drawn ten times a second
+        # The display is drawn ten times a second, by a thread that may have to wait for a processor.
+        for _ in range(1200):
+            if all(word in screen.getvalue() for word in words):
+                break
+            time.sleep(0.1)
     text = screen.getvalue()
-    for word in ("count", "2/4", "/s", "left", "loss 0.5"):
+    for word in words:
         assert word in text
 
 

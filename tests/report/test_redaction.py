@@ -1,15 +1,13 @@
 """A redacted page names no file, folder, person and machine: hand-made texts, and a real run."""
 
 import getpass
-import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.support.forked import ForkServer
 from tests.support.pages import synthetic_report
 
 from palimpsest.api.export import export
@@ -57,25 +55,22 @@ def test_leaves_out_free_texts_and_indices() -> None:
     assert page.command == "palimpsest audit config.yaml"
 
 
-def test_a_real_redacted_report_and_export_name_no_place(tmp_path: Path) -> None:
+def test_a_real_redacted_report_and_export_name_no_place(tmp_path: Path, forked: ForkServer) -> None:
     home = tmp_path / "home" / "quentin-quill"
     work = home / "ward-seven"
     work.mkdir(parents=True)
     (work / "preset.yaml").write_text(PRESET)
-    source = Path(__file__).parents[2] / "src"
-    environment = os.environ | {
+    variables = {
         "HOME": str(home),
         "USER": "quentin-quill",
         "LOGNAME": "quentin-quill",
-        "PYTHONPATH": str(source),
         "TORCH_HOME": str(home / "torch"),
     }
     for arguments in (
         ("audit", str(work / "preset.yaml"), "--out", str(work / "run"), "--quiet"),
         ("report", "run", "--redact"),
     ):
-        command = [sys.executable, "-m", "palimpsest", *arguments]
-        subprocess.run(command, cwd=work, env=environment, check=True, capture_output=True)
+        forked.run("-m", "palimpsest", *arguments, folder=work, variables=variables).check_returncode()
     full = (work / "run" / "report.html").read_text()
     page = (work / "run" / "report-redacted.html").read_text()
     (exported,) = export(work / "run", out=tmp_path / "out", formats=["json"], redact=True)

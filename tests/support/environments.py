@@ -12,23 +12,25 @@ import sys
 import sysconfig
 import venv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distribution
 from pathlib import Path, PurePath
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from tests.support.forked import ForkServer
 
 ROOT = Path(__file__).parents[2]
 OFFLINE = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
 _INHERITED = ("HOME", "LANG", "OMP_NUM_THREADS", "TORCH_HOME")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Environment:
     """Virtual environment in which commands run."""
 
     folder: Path
+    _server: ForkServer | None = field(default=None, init=False)
 
     @property
     def python(self) -> Path:
@@ -47,24 +49,42 @@ class Environment:
         extra: str = "",
         code: int = 0,
         variables: Mapping[str, str] | None = None,
+        fresh: bool = False,
     ) -> "subprocess.CompletedProcess[str]":
-        """Run one command line of a README; `pip` is that of the tests, applied to this environment."""
+        """Run one command line of a README; `pip` is that of the tests, applied to this environment.
+
+        Args:
+            line: The command line.
+            folder: The working directory.
+            extra: Arguments to add.
+            code: Exit code that the command must have.
+            variables: Additional variables of the command's environment.
+            fresh: Start a new interpreter, as for `python -c`. Otherwise a script's process is forked from an
+                interpreter of the environment that has done the slow imports; see `ForkServer`.
+        """
         program, *words = shlex.split(line) + shlex.split(extra)
-        if program == "pip":
-            start = [sys.executable, "-m", "pip", "--python", str(self.python)]
+        script = str(self.folder / "bin" / program)
+        if program == "pip" or fresh or words[:1] == ["-c"]:
+            pip = [sys.executable, "-m", "pip", "--python", str(self.python)]
+            done = subprocess.run(
+                [*(pip if program == "pip" else [script]), *words],
+                cwd=folder,
+                env=self.variables(variables),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         else:
-            start = [str(self.folder / "bin" / program)]
-        done = subprocess.run(
-            [*start, *words],
-            cwd=folder,
-            env=self.variables(variables),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=400,
-        )
+            self._server = self._server or ForkServer(self.python, variables=self.variables())
+            arguments = words if program == "python" else [script, *words]
+            done = self._server.run(*arguments, folder=folder, variables=variables)
         assert done.returncode == code, f"{line}\n{done.stdout}\n{done.stderr}"
         return done
+
+    def close(self) -> None:
+        """End the interpreter from which processes are forked."""
+        if self._server is not None:
+            self._server.close()
 
 
 def build_wheel(folder: Path) -> Path:
@@ -74,7 +94,7 @@ def build_wheel(folder: Path) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     command = [sys.executable, "-m", "pip", "wheel", *OFFLINE, "--wheel-dir", str(folder), str(source)]
-    subprocess.run(command, check=True, timeout=200)
+    subprocess.run(command, check=True)
     (wheel,) = folder.glob("palimpsest-*.whl")
     return wheel
 

@@ -62,6 +62,5 @@ def track_offline(name: str, folder: Path, **environment: str) -> None:
         check=False,
         text=True,
         env=os.environ | environment,
-        timeout=200,
     )
     assert done.returncode == 0, done.stderr

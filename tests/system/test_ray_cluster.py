@@ -1,7 +1,8 @@
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from tests.support.forked import ForkServer
 
 from palimpsest.errors import ConfigurationError
 from palimpsest.system.ray_cluster import connect
@@ -13,7 +14,7 @@ def test_names_the_missing_dependency(monkeypatch: pytest.MonkeyPatch) -> None:
         connect("--engine ray")
 
 
-def test_only_the_first_connection_stops_ray() -> None:
+def test_only_the_first_connection_stops_ray(tmp_path: Path, forked: ForkServer) -> None:
     """Run in a new process, because Ray's own processes remain for a while."""
     pytest.importorskip("ray")
     program = """
@@ -25,5 +26,6 @@ assert again is ray and ray.is_initialized(), "the second connection stopped Ray
 stop()
 assert not ray.is_initialized(), "Ray is still running"
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    (tmp_path / "script.py").write_text(program)
+    result = forked.run(str(tmp_path / "script.py"), folder=tmp_path)
     assert result.returncode == 0, result.stderr

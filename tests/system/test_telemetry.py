@@ -27,7 +27,6 @@ def run_in_new_interpreter(code: str, **environment: str) -> str:
         capture_output=True,
         check=False,
         text=True,
-        timeout=250,
         env=inherited | environment,
     )
     assert result.returncode == 0, result.stderr

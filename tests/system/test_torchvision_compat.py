@@ -10,7 +10,7 @@ from palimpsest.system.torchvision_compat import import_torchvision
 
 def run_in_new_interpreter(code):
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from typing import TYPE_CHECKING
 
 from palimpsest.comparison.columns import COLUMNS, Column
 from palimpsest.comparison.run_summary import ComparedRun
 from palimpsest.comparison.table import format_cell, run_names
+from palimpsest.report.drawing import drawing_settings, new_figure
 from palimpsest.report.figures import STYLE, Plot
 from palimpsest.report.pictures import save_figure
 from palimpsest.report.svg import COLORS, inline_svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 PLOTTED = ("mse", "top1", "lpips", "linked")
 """The columns of which the page has a plot."""
@@ -68,7 +70,7 @@ def _plot(column: Column, runs: Sequence[ComparedRun]) -> Plot:
     values = "; ".join(
         f"{name} {format_cell(column, run)}" for name, run in zip(run_names(runs), runs, strict=True)
     )
-    with matplotlib.rc_context(STYLE):
+    with drawing_settings(STYLE):
         svg = inline_svg(
             _figure(column, runs),
             name=f"compared-{column.name}",
@@ -83,9 +85,11 @@ def _plot(column: Column, runs: Sequence[ComparedRun]) -> Plot:
     return Plot(f"{column.heading[:1].upper()}{column.heading[1:]}, by run", svg, caption)
 
 
-def _figure(column: Column, runs: Sequence[ComparedRun]) -> Figure:
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 0.9 + 0.24 * len(runs)), layout="constrained")
+def _figure(column: Column, runs: Sequence[ComparedRun]) -> "Figure":
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    with drawing_settings(STYLE):
+        figure = new_figure(4.6, 0.9 + 0.24 * len(runs))
         axes = figure.subplots()
         for index, run in enumerate(runs):
             _draw(axes, column, run, index)
@@ -105,7 +109,7 @@ def _figure(column: Column, runs: Sequence[ComparedRun]) -> Figure:
         return figure
 
 
-def _draw(axes: Axes, column: Column, run: ComparedRun, index: int) -> None:
+def _draw(axes: "Axes", column: Column, run: ComparedRun, index: int) -> None:
     """Draw the value, the interval and the chance level of one run."""
     value, chance = run.values.get(column.name), run.chances.get(column.name)
     if chance is not None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from palimpsest.datasets import ImageSet, SampleSet
@@ -165,6 +164,8 @@ def _best_scaling(
 
 def _best_numbering(predictions: Tensor, labels: Tensor, classes: int) -> float:
     """Return the highest accuracy that a permutation of the classes reaches."""
+    from scipy.optimize import linear_sum_assignment
+
     table = torch.zeros(classes, classes)
     table.index_put_((labels, predictions), torch.ones(len(labels)), accumulate=True)
     rows, columns = linear_sum_assignment(table.numpy(), maximize=True)

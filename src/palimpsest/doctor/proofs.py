@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from palimpsest.artifacts.attestation import explain_numbering, named_models
@@ -194,6 +193,8 @@ def distance(answers: Tensor, vectors: Tensor) -> float:
 def _explanations(
     vectors: Tensor, answers: Tensor, truth: SampleSet, models: Models | None
 ) -> Iterator[Explanation]:
+    from scipy.optimize import linear_sum_assignment
+
     yield Explanation(
         "They are unlearned minus original. Exchange the checkpoints, or change the proofs' sign.",
         distance(-answers, vectors),

@@ -1,7 +1,6 @@
 """Assignment of a batch's reconstructions to its originals, because a batch gradient has no order."""
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from palimpsest.metrics.distances import distance_blocks
@@ -20,6 +19,8 @@ def assign(reconstructions: Tensor, originals: Tensor) -> Tensor:
     Returns:
         `[n]` int64 indices; `reconstructions[assign(...)]` is in the order of the originals.
     """
+    from scipy.optimize import linear_sum_assignment
+
     costs = torch.cat(list(distance_blocks(originals, reconstructions)))
     _, columns = linear_sum_assignment(costs.cpu().numpy())
     return torch.from_numpy(columns)

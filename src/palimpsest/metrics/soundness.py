@@ -1,7 +1,6 @@
 """Separation of forged proofs from honest ones by a verifier."""
 
 import torch
-from scipy.stats import rankdata
 from torch import Generator, Tensor
 
 
@@ -22,6 +21,8 @@ def separation(
     Returns:
         Area, and the lower and upper ends of its interval.
     """
+    from scipy.stats import rankdata
+
     # Only the order of the scores matters, and ranks turn infinities into ordinary numbers.
     ranks = torch.from_numpy(rankdata(torch.cat([honest, forged]).double().numpy()))
     honest, forged = ranks[: len(honest)], ranks[len(honest) :]

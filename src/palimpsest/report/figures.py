@@ -4,18 +4,20 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from palimpsest.report.drawing import drawing_settings, new_figure, whole_numbers
 from palimpsest.report.scores import PER_IMAGE, count, number, percent
 from palimpsest.report.svg import COLORS, inline_svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 STYLE: dict[Any, Any] = {
     "font.size": 9.5,
@@ -61,9 +63,9 @@ class Plot:
 
 
 @contextmanager
-def _axes(*, height: float = 2.7) -> Iterator[tuple[Figure, Axes]]:
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, height), layout="constrained")
+def _axes(*, height: float = 2.7) -> Iterator[tuple["Figure", "Axes"]]:
+    with drawing_settings(STYLE):
+        figure = new_figure(4.6, height)
         yield figure, figure.subplots()
 
 
@@ -121,7 +123,7 @@ def identification_curve(ranks: Tensor) -> Plot:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(lambda value, _: count(value))
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.xaxis.set_major_locator(whole_numbers(min_n_ticks=1))
         axes.set_ylim(-2, 102)
         axes.set_xlabel(f"guesses k, out of {count(total)} images")
         axes.set_ylabel("identified within k guesses (%)")
@@ -200,8 +202,8 @@ def participation_bars(participation: Sequence[int], forgetting: set[int]) -> Pl
         axes.set_xlim(-0.8, len(participation) - 0.2)
         axes.set_xlabel("client number")
         axes.set_ylabel("number of rounds")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.xaxis.set_major_locator(whole_numbers(min_n_ticks=1))
+        axes.yaxis.set_major_locator(whole_numbers(min_n_ticks=1))
         text = (
             f"Rounds in which each of {count(len(participation))} clients took part: "
             f"from {min(participation)} to {max(participation)}."
@@ -224,7 +226,7 @@ def _curve(group: Mapping[str, Sequence[float]], *, name: str) -> Plot:
         if logarithmic:
             axes.set_yscale("log")
         axes.set_xlabel("epoch or iteration")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(whole_numbers())
         if len(group) > 1:
             axes.set_ylabel("loss")
             axes.legend(loc="best")
@@ -240,13 +242,13 @@ def _curve(group: Mapping[str, Sequence[float]], *, name: str) -> Plot:
     return Plot(title[:1].upper() + title[1:], svg, scale)
 
 
-def _draw_marks(axes: Axes, values: Mapping[str, float]) -> None:
+def _draw_marks(axes: "Axes", values: Mapping[str, float]) -> None:
     """Draw a vertical line at each finite value, and a legend of the lines."""
     for index, (label, value) in enumerate(values.items()):
         style = ("-", "--", ":", "-.")[index % 4] if len(values) > 1 else "--"
         if np.isfinite(value):
             axes.axvline(value, color=COLORS["ink"], linestyle=style, linewidth=1.3, label=label)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(whole_numbers())
     if any(map(np.isfinite, values.values())):
         axes.figure.legend(loc="outside upper left", ncols=3, fontsize=8.5, borderpad=0, columnspacing=1.2)
 

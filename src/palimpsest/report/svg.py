@@ -2,11 +2,16 @@
 
 import io
 import re
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-import matplotlib
 from markupsafe import Markup
-from matplotlib.figure import Figure
+
+from palimpsest.report.drawing import drawing_settings, lay_out
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 COLORS = {
     "ink": "#101010",
@@ -24,7 +29,7 @@ _XLINK = "{http://www.w3.org/1999/xlink}href"
 _PAGE_PROPERTIES = {"font", "font-family", "stroke-linejoin"}
 
 
-def inline_svg(figure: Figure, *, name: str, description: str) -> Markup:
+def inline_svg(figure: "Figure", *, name: str, description: str) -> Markup:
     """Draw a figure as SVG for embedding into a page.
 
     Style attributes, which the page's policy forbids, become plain attributes. The colors of `COLORS` become classes
@@ -36,7 +41,8 @@ def inline_svg(figure: Figure, *, name: str, description: str) -> Markup:
         description: A description for screen readers.
     """
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with drawing_settings({"svg.fonttype": "none", "svg.hashsalt": name}):
+        lay_out(figure)
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
     root = ElementTree.fromstring(buffer.getvalue())

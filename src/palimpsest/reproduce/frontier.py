@@ -1,13 +1,17 @@
 """Figure of leakage against soundness and utility."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
+from palimpsest.report.drawing import new_figure
 from palimpsest.reproduce.recommendation import CHECKS
 from palimpsest.reproduce.study import Study
 from palimpsest.reproduce.summary import Estimate, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 _BLUE, _RED, _GREEN, _GRAY = "#0000a0", "#a00000", "#00803c", "#777777"
 _COLORS = {"norm check": _GRAY, "range": _RED, "subspace": _GREEN, "spot check": _BLUE}
@@ -19,7 +23,7 @@ _LEAKS = {
 }
 
 
-def draw_frontier(study: Study, summaries: Sequence[Summary]) -> Figure:
+def draw_frontier(study: Study, summaries: Sequence[Summary]) -> "Figure":
     """Draw the leakage under each defense next to the soundness of each verifier and the model's accuracy.
 
     Args:
@@ -30,7 +34,7 @@ def draw_frontier(study: Study, summaries: Sequence[Summary]) -> Figure:
         A figure with a panel for leakage, one for LPIPS if it was measured, and one for soundness.
     """
     has_lpips = any("lpips" in summary.scores for summary in summaries)
-    figure = Figure(figsize=(14 if has_lpips else 11, 1.6 + 0.3 * len(summaries)), layout="constrained")
+    figure = new_figure(14 if has_lpips else 11, 1.6 + 0.3 * len(summaries))
     panels = figure.subplots(
         1, 3 if has_lpips else 2, sharey=True, width_ratios=[2, 1, 2] if has_lpips else [1, 1]
     )
@@ -49,7 +53,7 @@ def draw_frontier(study: Study, summaries: Sequence[Summary]) -> Figure:
     return figure
 
 
-def _draw_leakage(axes: Axes, summaries: Sequence[Summary]) -> None:
+def _draw_leakage(axes: "Axes", summaries: Sequence[Summary]) -> None:
     """Draw the share of forgotten images that each attacker identifies or links."""
     for name, (label, mark, color) in _LEAKS.items():
         axes.plot([], [], mark, color=color, label=label)
@@ -59,7 +63,7 @@ def _draw_leakage(axes: Axes, summaries: Sequence[Summary]) -> None:
     axes.set_xlabel("share of the forgotten images (lower is better)")
 
 
-def _draw_perceptual_distance(axes: Axes, summaries: Sequence[Summary]) -> None:
+def _draw_perceptual_distance(axes: "Axes", summaries: Sequence[Summary]) -> None:
     """Draw the LPIPS distance of the adaptive attacker's reconstructions from the originals."""
     axes.plot([], [], "o", color=_BLUE, label="adaptive attacker")
     for place, summary in enumerate(summaries):
@@ -67,7 +71,7 @@ def _draw_perceptual_distance(axes: Axes, summaries: Sequence[Summary]) -> None:
     axes.set_xlabel("LPIPS (higher is better)")
 
 
-def _draw_soundness(axes: Axes, summaries: Sequence[Summary]) -> None:
+def _draw_soundness(axes: "Axes", summaries: Sequence[Summary]) -> None:
     """Draw the area under each verifier's ROC curve, and print the model's accuracy at the right margin."""
     for check in CHECKS:
         axes.plot([], [], _MARKS[check], color=_COLORS[check], label=check)
@@ -83,7 +87,7 @@ def _draw_soundness(axes: Axes, summaries: Sequence[Summary]) -> None:
     margin.set_ylabel("test accuracy of the unlearned model")
 
 
-def _whisker(axes: Axes, estimate: Estimate | None, place: int, color: str, mark: str) -> None:
+def _whisker(axes: "Axes", estimate: Estimate | None, place: int, color: str, mark: str) -> None:
     """Draw a value with its interval; draw nothing if the value is absent."""
     if estimate is None:
         return

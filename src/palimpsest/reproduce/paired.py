@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import ttest_1samp
 
 from palimpsest.display import format_number
 from palimpsest.reproduce.summary import Estimate, Summary, estimate
@@ -38,6 +37,8 @@ def compare(subject: str, first: Summary, second: Summary) -> Comparison | None:
     Returns:
         The comparison; None if no seed is in both.
     """
+    from scipy.stats import ttest_1samp
+
     values = [dict(zip(cell.seeds, cell.scores["mse"].values, strict=True)) for cell in (first, second)]
     seeds = [seed for seed in values[0] if seed in values[1]]
     differences = [values[0][seed] - values[1][seed] for seed in seeds]

@@ -3,21 +3,25 @@
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from palimpsest.attacks import Reconstruction
 from palimpsest.config import read_config
 from palimpsest.datasets import load_data
+from palimpsest.report.drawing import drawing_settings, new_figure
 from palimpsest.reproduce.frontier import draw_frontier
 from palimpsest.reproduce.regimes_figure import draw_regimes
 from palimpsest.reproduce.study import Study
 from palimpsest.reproduce.summary import SCORES, Estimate, Summary
 from palimpsest.storage import written_whole
 from palimpsest.unlearning import Unlearning
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 _OURS, _PAPER = "#0000a0", "#a00000"
 _SERIES = (_OURS, _PAPER, "#00803c", "#777777", "#b06000", "#008080")
@@ -55,9 +59,9 @@ def draw(
     return [_write(figure, out / f"{study.name}.{kind}") for kind in ("png", "svg")]
 
 
-def _bars(study: Study, summaries: Sequence[Summary]) -> Figure:
+def _bars(study: Study, summaries: Sequence[Summary]) -> "Figure":
     """Draw the mean squared error of each cell with its interval and the published value."""
-    figure = Figure(figsize=(7, 1.2 + 0.32 * len(summaries)), layout="constrained")
+    figure = new_figure(7, 1.2 + 0.32 * len(summaries))
     axes = figure.subplots()
     places = range(len(summaries))
     for place, summary in zip(places, summaries, strict=True):
@@ -78,16 +82,16 @@ def _bars(study: Study, summaries: Sequence[Summary]) -> Figure:
     return figure
 
 
-def _point(axes: Axes, score: Estimate, place: int) -> None:
+def _point(axes: "Axes", score: Estimate, place: int) -> None:
     if score.low is not None and score.high is not None:
         axes.plot([score.low, score.high], [place, place], color=_OURS, linewidth=1.5)
     axes.plot(score.mean, place, "o", color=_OURS)
 
 
-def _curves(study: Study, summaries: Sequence[Summary]) -> Figure:
+def _curves(study: Study, summaries: Sequence[Summary]) -> "Figure":
     """Draw each score over the study's axis, one curve for each series."""
     names = [name for name in SCORES if all(name in summary.scores for summary in summaries)]
-    figure = Figure(figsize=(2.6 * len(names), 2.8), layout="constrained")
+    figure = new_figure(2.6 * len(names), 2.8)
     series = list(dict.fromkeys(summary.cell.series for summary in summaries))
     for name, axes in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
         for label, color in zip(series, cycle(_SERIES)):
@@ -103,7 +107,7 @@ def _curves(study: Study, summaries: Sequence[Summary]) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, summaries: Sequence[Summary], name: str, color: str) -> None:
+def _curve(axes: "Axes", summaries: Sequence[Summary], name: str, color: str) -> None:
     """Draw one series of a score with its intervals."""
     places = [summary.cell.position or 0.0 for summary in summaries]
     scores = [summary.scores[name] for summary in summaries]
@@ -114,7 +118,7 @@ def _curve(axes: Axes, summaries: Sequence[Summary], name: str, color: str) -> N
         axes.fill_between(places, lows, highs, color=color, alpha=0.15, linewidth=0)
 
 
-def _gallery(study: Study, summaries: Sequence[Summary], out: Path, data_dir: Path | None) -> Figure:
+def _gallery(study: Study, summaries: Sequence[Summary], out: Path, data_dir: Path | None) -> "Figure":
     """Draw the first forgotten images and, below them, the reconstructions of each cell."""
     rows: list[tuple[str, Tensor]] = []
     for summary in summaries:
@@ -127,7 +131,7 @@ def _gallery(study: Study, summaries: Sequence[Summary], out: Path, data_dir: Pa
             if path.exists():
                 name = f"{summary.cell.name}{attacker.replace('-', ', ', 1)}"
                 rows.append((name, Reconstruction.load(path).images[:_SHOWN]))
-    figure = Figure(figsize=(1.6 + 0.7 * _SHOWN, 0.4 + 0.75 * len(rows)), layout="constrained")
+    figure = new_figure(1.6 + 0.7 * _SHOWN, 0.4 + 0.75 * len(rows))
     grid = figure.subplots(len(rows), _SHOWN, squeeze=False)
     for (name, images), line in zip(rows, grid, strict=True):
         for place, axes in enumerate(line):
@@ -145,9 +149,9 @@ def _originals(folder: Path, data_dir: Path | None) -> Tensor:
     return data.train.images[Unlearning.load(folder / "unlearned.safetensors").forgotten[:_SHOWN]]
 
 
-def _write(figure: Figure, path: Path) -> Path:
+def _write(figure: "Figure", path: Path) -> Path:
     # A gallery shows private images, so the file is readable by its owner only, like all files of a run.
-    with written_whole(path) as temporary, matplotlib.rc_context({"svg.hashsalt": path.name}):
+    with written_whole(path) as temporary, drawing_settings({"svg.hashsalt": path.name}):
         metadata = {"Date": None} if path.suffix == ".svg" else {}
         figure.savefig(temporary, format=path.suffix[1:], dpi=160, metadata=metadata)
     return path

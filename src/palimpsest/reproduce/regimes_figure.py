@@ -1,13 +1,16 @@
 """Figure of the regimes: error and identification against the distance between the models, a panel for each network."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
+from palimpsest.report.drawing import new_figure
 from palimpsest.reproduce.regimes import parts
 from palimpsest.reproduce.study import Study
 from palimpsest.reproduce.summary import SCORES, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _LINES = {
     "one": ("one stage", "#0000a0", "o"),
@@ -17,7 +20,7 @@ _LINES = {
 _DISTANCE, _ACCURACY, _PRIOR = "parameter distance", "test accuracy", "prior alone: MSE"
 
 
-def draw_regimes(study: Study, summaries: Sequence[Summary]) -> Figure:
+def draw_regimes(study: Study, summaries: Sequence[Summary]) -> "Figure":
     """Draw mean squared error and identification over the parameter distance.
 
     Args:
@@ -29,7 +32,7 @@ def draw_regimes(study: Study, summaries: Sequence[Summary]) -> Figure:
         line is the prior alone.
     """
     regimes = list(dict.fromkeys(parts(summary.cell)[0] for summary in summaries))
-    figure = Figure(figsize=(1.2 + 3.0 * len(regimes), 5.2), layout="constrained")
+    figure = new_figure(1.2 + 3.0 * len(regimes), 5.2)
     panels = figure.subplots(2, len(regimes), sharex="col", sharey="row", squeeze=False)
     for column, regime in enumerate(regimes):
         shown = [summary for summary in summaries if parts(summary.cell)[0] == regime]
@@ -57,7 +60,7 @@ def draw_regimes(study: Study, summaries: Sequence[Summary]) -> Figure:
     return figure
 
 
-def _draw_line(axes: Axes, summaries: Sequence[Summary], stages: str, score: str) -> None:
+def _draw_line(axes: "Axes", summaries: Sequence[Summary], stages: str, score: str) -> None:
     """Draw one attack's score with its intervals."""
     label, color, mark = _LINES[stages]
     points = sorted((summary for summary in summaries if _DISTANCE in summary.columns), key=_distance)

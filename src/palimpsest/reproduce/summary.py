@@ -5,8 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from scipy.stats import t as student
-
 from palimpsest.comparison import Read, score_column
 from palimpsest.display import format_number
 from palimpsest.metrics import Metrics
@@ -132,6 +130,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     Returns:
         The mean; with a single run, its interval is unknown.
     """
+    from scipy.stats import t as student
+
     count = len(values)
     mean = sum(values) / count
     if count < 2:

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
-from scipy.optimize import linear_sum_assignment
 
 from palimpsest.attacks.matching.base import MatchingAttack, OptimizerName
 from palimpsest.attacks.matching.coordinates import Space
@@ -88,6 +87,8 @@ def unmatched_samples(batch: SearchResult, retained: SearchResult) -> SearchResu
     Returns:
         The unassigned samples of `batch`, with the objective of `batch`.
     """
+    from scipy.optimize import linear_sum_assignment
+
     images, targets, starts = [], [], []
     for row in range(len(batch.images)):
         costs = (batch.images[row].flatten(1)[:, None] - retained.images[row].flatten(1)).square().mean(dim=2)
