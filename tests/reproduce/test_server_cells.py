@@ -1,4 +1,4 @@
-"""What the studies of a server's attacks share."""
+"""Cells and columns that the studies of a server's attacks share."""
 
 from tests.support.pages import unscored_metrics
 

@@ -1,4 +1,4 @@
-"""What the studies of a server's attacks share: attacks, cells, columns and notes."""
+"""Shared parts of the studies of a server's attacks: attacks, cells, columns and notes."""
 
 from collections.abc import Mapping
 from functools import partial
