@@ -11,6 +11,7 @@ from palimpsest.errors import RunError
 from palimpsest.metrics.forgetting import Forgetting
 from palimpsest.metrics.linkage import LinkageScores
 from palimpsest.metrics.permutation_test import PermutationTest
+from palimpsest.metrics.prior_comparison import PriorComparison
 from palimpsest.metrics.rates import Rate
 from palimpsest.metrics.schema_parts import (
     AttackerMetrics,
@@ -111,6 +112,8 @@ class Metrics(Part):
     """Server attacks: scores of the reconstructed retained samples."""
     prior: PartMetrics | None = None
     """Server attacks: scores of the public images from which the search started."""
+    prior_comparison: PriorComparison | None = None
+    """Comparison with the prior alone, image by image: did the attack end worse than what it started from?"""
     label_accuracy: float | None = None
     """Server attacks: share of the forgotten samples' labels that the attack recovered, in [0, 1]; higher means more
     leakage."""

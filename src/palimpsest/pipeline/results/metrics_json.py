@@ -17,6 +17,7 @@ from palimpsest.metrics import (
 )
 from palimpsest.pipeline.results.certified import certificate_metrics
 from palimpsest.pipeline.results.outcome import Federated, Outcome
+from palimpsest.pipeline.results.prior import prior_comparison
 from palimpsest.pipeline.results.rates import excluded_replies, outcome_rates
 from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import Verdicts
@@ -48,6 +49,7 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         "portfolio": [*outcome.members] or None,
         "undefended_baseline": scored.undefended and judge_undefended(scored.undefended),
         "forgetting": outcome.forgetting,
+        "prior_comparison": prior_comparison(outcome),
         **_source(outcome),
     }
     if scored.scores is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from palimpsest.artifacts import AuditorArtifacts, ServerArtifacts, attestation_checks
-from palimpsest.metrics import Metrics, PermutationTest, Rate
+from palimpsest.metrics import Metrics, PermutationTest, Rate, failed_attack
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.rates import excluded_replies
 from palimpsest.report import number
@@ -28,6 +28,7 @@ def outcome_notes(outcome: Outcome, metrics: Metrics) -> list[str]:
     return [
         *first,
         *_batch_notes(outcome, metrics),
+        *_prior_notes(metrics),
         *(_fault_notes(source) if isinstance(source, Federated) else ()),
         *pairing_notes(metrics.permutation_test),
     ]
@@ -80,6 +81,21 @@ def _batch_notes(outcome: Outcome, metrics: Metrics) -> Iterator[str]:
     ):
         if part is not None:
             yield f"The {images} have an MSE of {number(part.mse)} from {originals}."
+
+
+def _prior_notes(metrics: Metrics) -> Iterator[str]:
+    """Notes about an attack that ended worse than its prior, or no better."""
+    comparison = metrics.prior_comparison
+    if comparison is None:
+        return
+    low, high = comparison.interval
+    if comparison.failed:
+        yield failed_attack(comparison)
+    elif high >= 0:
+        yield (
+            f"The attack is not significantly closer than its prior alone: the difference of their mean squared errors "
+            f"is {number(comparison.difference)} (paired over images, 95 % interval {number(low)} to {number(high)})."
+        )
 
 
 def _fault_notes(federated: Federated) -> Iterator[str]:
