@@ -22,6 +22,7 @@ from palimpsest.metrics.schema_parts import (
     ObservationMetrics,
     Part,
     PartMetrics,
+    PrivacyMetrics,
     ProofFileMetrics,
     ScoreMeans,
     SoundnessMetrics,
@@ -57,6 +58,8 @@ class Metrics(Part):
 
     federation: FederationMetrics | None = None
     """The federation that an audit trained."""
+    privacy: PrivacyMetrics | None = None
+    """Differential privacy of training and unlearning, if the federation uses DP-SGD."""
     forgetting: Forgetting | None = None
     """Quality of unlearning in an audit: accuracies, membership inference, distance from exact retraining."""
     proofs: ProofFileMetrics | None = None

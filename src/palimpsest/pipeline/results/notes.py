@@ -29,6 +29,7 @@ def outcome_notes(outcome: Outcome, metrics: Metrics) -> list[str]:
         *first,
         *_batch_notes(outcome, metrics),
         *_prior_notes(metrics),
+        *_privacy_notes(metrics),
         *(_fault_notes(source) if isinstance(source, Federated) else ()),
         *pairing_notes(metrics.permutation_test),
     ]
@@ -95,6 +96,18 @@ def _prior_notes(metrics: Metrics) -> Iterator[str]:
         yield (
             f"The attack is not significantly closer than its prior alone: the difference of their mean squared errors "
             f"is {number(comparison.difference)} (paired over images, 95 % interval {number(low)} to {number(high)})."
+        )
+
+
+def _privacy_notes(metrics: Metrics) -> Iterator[str]:
+    """Notes about a federation that trains with DP-SGD."""
+    privacy = metrics.privacy
+    if privacy is not None:
+        yield (
+            f"The clients train with DP-SGD (noise multiplier {number(privacy.noise_multiplier)}, clip norm "
+            f"{number(privacy.clip)}): epsilon is {number(privacy.epsilon_training)} for training and "
+            f"{number(privacy.epsilon)} for training and unlearning together, at delta {number(privacy.delta)}. Proofs "
+            "and observed gradients of batches are further releases. This epsilon does not include them."
         )
 
 

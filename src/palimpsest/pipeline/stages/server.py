@@ -12,7 +12,7 @@ from palimpsest.attacks import (
     ServerAttack,
     ServerView,
 )
-from palimpsest.config import AuditConfig, DefenseConfig
+from palimpsest.config import AttackConfig, AuditConfig, DefenseConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import apply_defenses, published_noise
 from palimpsest.federation import Federation, Observation, Training, observe
@@ -67,11 +67,7 @@ def attack_as_server(
         )
         view = server_view(federation, config, observation, retained, forgotten, defenses=defenses)
         view, aside = keep_batches_aside(view, attack.control_size, seed=config.seed)
-        settings = config.attack
-        if isinstance(attack, MatchingAttack) and view.mechanism is None:
-            # Without noise its treatment makes no difference, so runs that differ in it share the result.
-            settings = settings.model_copy(update={"noise": "ignored"})
-        key = (retained.labels, forgotten.labels, settings, config.seed)
+        key = (retained.labels, forgotten.labels, _effective(config.attack, view), config.seed)
         # The attack gets only the view: gradients, parameters, public images, and labels if it declares them.
         recovered = run.stage(
             f"reconstructions{suffix}",
@@ -88,6 +84,13 @@ def attack_as_server(
     if not config.defenses:
         return main
     return replace(main, others={"undefended": recover((), "-undefended").reconstruction})
+
+
+def _effective(settings: AttackConfig, view: ServerView) -> AttackConfig:
+    """Return settings that decide the result: without noise its treatment does not, so runs share the result."""
+    if view.mechanism is None and isinstance(settings.build(), MatchingAttack):
+        return settings.model_copy(update={"noise": "ignored"})
+    return settings
 
 
 def deal_batches(federation: Federation, config: AuditConfig, request: Request) -> tuple[ImageSet, ImageSet]:
