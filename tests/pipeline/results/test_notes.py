@@ -45,6 +45,8 @@ def test_notes_about_batches_explain_the_pairing() -> None:
     single = gradients_outcome(label_accuracy=None, observation={"retained": 3, "forgotten": 1})
     assert "paired with its originals" not in notes(single)
     assert "correct label" not in notes(single)
+    assert "without their noise" not in text
+    assert "without their noise" in notes(gradients_outcome(defenses=["gaussian"]))
 
 
 def test_notes_about_an_audit_name_excluded_replies(data: FederatedData) -> None:

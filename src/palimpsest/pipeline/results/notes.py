@@ -69,6 +69,11 @@ def _batch_notes(outcome: Outcome, metrics: Metrics) -> Iterator[str]:
             f"The server saw the gradients of batches of {sizes.retained} retained and {sizes.forgotten} forgotten "
             "samples" + (f" after {sizes.local_steps} local steps." if sizes.local_steps > 1 else ".")
         )
+    elif outcome.config.defenses:
+        yield (
+            "The attack was not tested on the gradients without their noise. If the attack fails, this alone is no "
+            "evidence that the noise works."
+        )
     if outcome.scored.scores is not None and sizes.forgotten > 1:
         yield (
             "A batch has no order, so its reconstructions were paired with its originals such that the total mean "
