@@ -14,7 +14,7 @@ def prior_comparison(outcome: Outcome) -> PriorComparison | None:
 
     Returns:
         The comparison with the public images from which the attack started, or with the mean auxiliary image if it
-        started from none of them. None for samples other than images, or without the forgotten samples.
+        started from none of them. None if the samples are not images or the forgotten samples are unknown.
     """
     scores, forgotten, auxiliary = outcome.scored.scores, outcome.forgotten, outcome.auxiliary
     if (
