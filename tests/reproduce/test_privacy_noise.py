@@ -32,21 +32,37 @@ def test_the_table_compares_each_row_with_its_prior(tmp_path: Path) -> None:
     assert ignored.facts["noise_ignored"] == known.facts["noise_map"] == clean.facts["noise_ignored"] == 1
     assert known.scores["mse"].mean < ignored.scores["mse"].mean
     table = (tmp_path / "dragd-privacy-noise.md").read_text()
-    assert "epsilon-8-map: " in table
-    assert "2 seeds)." in table
+    assert "epsilon-8-map: the MSE minus that of the prior is " in table
+    assert "epsilon-8: the MSE of map minus that of ignored is " in table
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([0.2, 0.21, 0.2], "failed attack, worse than its prior; this is not protection"),
-        ([-0.2, -0.21, -0.2], "closer than its prior"),
-        ([-0.2, 0.2, 0.1], "not distinguishable from its prior"),
+        ([0.2, 0.21, 0.2], "Failed attack: worse than its prior, this is not protection."),
+        ([-0.2, -0.21, -0.2], "Closer than its prior."),
+        ([-0.2, 0.2, 0.1], "Not distinguishable from its prior."),
     ],
 )
-def test_conclusions_follow_from_the_interval(values: list[float], words: str) -> None:
-    columns = {"MSE minus prior": estimate(values)}
-    summary = Summary(Cell("row", "mnist-dragdp", {}), (1, 2, 3), {}, columns, {}, 5, 0.0)
-    (sentence,) = _conclude([summary])
-    assert sentence.startswith(f"row: {words} (")
-    assert not _conclude([Summary(Cell("row", "mnist-dragdp", {}), (1,), {}, {}, {}, 5, 0.0)])
+def test_conclusions_follow_from_the_difference_to_the_prior(values: list[float], words: str) -> None:
+    (sentence,) = _conclude([row("epsilon-8-map", values)])
+    assert sentence.startswith("epsilon-8-map: the MSE minus that of the prior is ")
+    assert sentence.endswith(words)
+    (single,) = _conclude([row("epsilon-8-map", values[:1])])
+    assert single.endswith("(one seed).")
+
+
+def test_knowing_the_noise_is_compared_with_ignoring_it() -> None:
+    known, ignored = row("epsilon-8-map", [-0.01, -0.02, -0.015]), row("epsilon-8-ignored", [0.2, 0.21, 0.2])
+    texts = _conclude([ignored, known])
+    assert len(texts) == 3
+    assert "epsilon-8: the MSE of map minus that of ignored is -0.22 (95 % interval" in texts[-1]
+    assert "3 seeds" in texts[-1]
+
+
+def row(name: str, added: list[float]) -> Summary:
+    seeds = tuple(range(1, len(added) + 1))
+    scores = {"mse": estimate([0.06 + value for value in added])}
+    return Summary(
+        Cell(name, "mnist-dragdp", {}), seeds, scores, {"MSE minus prior": estimate(added)}, {}, 5, 0.0
+    )

@@ -1,15 +1,17 @@
 """Clipping and noise against attackers who ignore the noise, know it, or stop at it; the prior alone is the floor."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 
 from palimpsest.attacks import NoiseMode
 from palimpsest.metrics import Metrics, Reading
+from palimpsest.reproduce.paired import Comparison, compare, from_differences, holm, sentences
 from palimpsest.reproduce.study import Cell, Column, Study
 from palimpsest.reproduce.summary import Summary
 
 _EPSILONS = (1.0, 8.0, 1e2, 1e4, 1e6)
 _MODES: tuple[NoiseMode, ...] = ("ignored", "map", "discrepancy")
+_LEVEL = 0.05
 _FLOOR, _ADDED = "prior alone: MSE", "MSE minus prior"
 
 
@@ -41,25 +43,40 @@ def _read_added(metrics: Metrics) -> Reading | None:
 
 
 def _conclude(summaries: Sequence[Summary]) -> list[str]:
-    """Say for each row whether the attack ends closer than its prior, farther, or neither."""
-    return list(_sentences(summaries))
+    """Compare each row with its prior, and an attacker who knows the noise with one who ignores it, in sentences."""
+    rows = [summary for summary in summaries if _ADDED in summary.columns]
+    against_prior = [
+        from_differences(f"{row.cell.name}: the MSE minus that of the prior", row.columns[_ADDED].values)
+        for row in rows
+    ]
+    done = {row.cell.name: row for row in rows}
+    pairs = [
+        (f"epsilon-{epsilon:g}", other) for epsilon, other in product(_EPSILONS, ("ignored", "discrepancy"))
+    ]
+    against_others = [
+        compare(
+            f"{level}: the MSE of map minus that of {other}", done[f"{level}-map"], done[f"{level}-{other}"]
+        )
+        for level, other in pairs
+        if {f"{level}-map", f"{level}-{other}"} <= done.keys()
+    ]
+    comparisons = [*against_prior, *(one for one in against_others if one is not None)]
+    adjusted = iter(holm([one.p_value for one in comparisons if one.p_value is not None]))
+    outcomes = [None if one.p_value is None else _outcome(one, next(adjusted)) for one in against_prior]
+    texts = sentences(comparisons)
+    return [
+        f"{text} {outcome}" if outcome else text
+        for text, outcome in zip(texts, [*outcomes, *[None] * (len(texts) - len(outcomes))], strict=True)
+    ]
 
 
-def _sentences(summaries: Sequence[Summary]) -> Iterator[str]:
-    for summary in summaries:
-        added = summary.columns.get(_ADDED)
-        if added is not None and added.low is not None and added.high is not None:
-            yield (
-                f"{summary.cell.name}: {_outcome(added.low, added.high)} ({added.mean:.2g}, 95 % interval "
-                f"{added.low:.2g} to {added.high:.2g}, {len(added.values)} seeds)."
-            )
-
-
-def _outcome(low: float, high: float) -> str:
-    """Describe the interval of an attack's error minus its prior's."""
-    if low > 0:
-        return "failed attack, worse than its prior; this is not protection"
-    return "closer than its prior" if high < 0 else "not distinguishable from its prior"
+def _outcome(comparison: Comparison, p_value: float) -> str:
+    """Describe the difference between an attack's error and its prior's, by the adjusted p-value."""
+    if p_value > _LEVEL:
+        return "Not distinguishable from its prior."
+    if comparison.difference.mean > 0:
+        return "Failed attack: worse than its prior, this is not protection."
+    return "Closer than its prior."
 
 
 STUDIES = {
