@@ -37,8 +37,6 @@ def compare(subject: str, first: Summary, second: Summary) -> Comparison | None:
     Returns:
         The comparison; None if no seed is in both.
     """
-    from scipy.stats import ttest_1samp
-
     values = [dict(zip(cell.seeds, cell.scores["mse"].values, strict=True)) for cell in (first, second)]
     seeds = [seed for seed in values[0] if seed in values[1]]
     differences = [values[0][seed] - values[1][seed] for seed in seeds]
@@ -55,6 +53,8 @@ def from_differences(subject: str, differences: Sequence[float]) -> Comparison:
     Returns:
         The mean with its 95 % interval, and the p-value of a paired t-test.
     """
+    from scipy.stats import ttest_1samp
+
     # The test is undefined if no difference varies; equal cells then have p = 1, others p = 0.
     if len(differences) < 2:
         p_value = None
