@@ -7,7 +7,7 @@ from tests.support.server_artifacts import Client, write_table
 
 from palimpsest.artifacts.images import LoadedSamples
 from palimpsest.artifacts.server import ServerArtifacts, images_of, load_server_artifacts
-from palimpsest.attacks import ServerAttack
+from palimpsest.attacks import GaussianMechanism, ServerAttack
 from palimpsest.datasets import RowSet
 from palimpsest.errors import ConfigurationError, DatasetError, KnowledgeError
 
@@ -38,6 +38,18 @@ def test_gives_labels_only_to_attacks_that_declare_them(served: Make) -> None:
         )
         assert (view.labels is not None) is given
         assert all(parameter.is_meta for parameter in view.architecture.parameters())
+
+
+def test_gives_the_noise_only_to_attacks_that_declare_it(served: Make) -> None:
+    for noise, given in (("map", True), ("discrepancy", True), ("ignored", False)):
+        config = served(
+            attack={"name": "dragd", "noise": noise}, defenses=[{"name": "gaussian", "sigma": 0.3}]
+        )
+        attack = config.attack.build()
+        assert isinstance(attack, ServerAttack)
+        held = load_server_artifacts(config, data_dir=None, device="cpu")
+        view = held.view(attack, device="cpu", memory_budget=2**20)
+        assert view.mechanism == (GaussianMechanism(0.3) if given else None)
 
 
 def test_needs_models(served: Make) -> None:

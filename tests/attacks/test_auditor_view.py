@@ -59,6 +59,7 @@ def test_each_view_has_the_knowledge_of_its_threat_model() -> None:
         Knowledge.BATCH_GRADIENTS,
         Knowledge.PUBLIC,
         Knowledge.LABELS,
+        Knowledge.NOISE,
     }
 
 
@@ -68,7 +69,15 @@ def test_a_view_has_no_field_for_a_forgotten_sample() -> None:
     assert len(names) == 8
     assert {field.name for field in fields(ArchitectView)} == names | {"architecture"}
     server = {field.name for field in fields(ServerView)}
-    assert server == {"observation", "architecture", "public", "labels", "device", "memory_budget"}
+    assert server == {
+        "observation",
+        "architecture",
+        "public",
+        "labels",
+        "device",
+        "memory_budget",
+        "mechanism",
+    }
 
 
 def test_queries_are_unlimited_by_default(view: AuditorView) -> None:

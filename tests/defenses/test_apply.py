@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from palimpsest.config import DefenseConfig
 from palimpsest.defenses import (
+    ClipNoise,
     Defense,
     GaussianNoise,
     GradientPruning,
@@ -18,6 +19,7 @@ from palimpsest.defenses import (
     defend,
     defend_chunks,
     describe,
+    published_noise,
 )
 from palimpsest.errors import ConfigurationError, ProofError
 from palimpsest.randomness import make_generator
@@ -116,3 +118,27 @@ def test_rejects_the_description_of_an_unregistered_defense():
 def test_rejects_nan():
     with pytest.raises(ProofError, match="Proof 0"):
         apply(torch.full((1, 30), torch.nan), *LIST)
+
+
+def test_published_noise_is_that_of_the_release():
+    release = ClipNoise(clip=2.0, epsilon=1.0)
+    assert published_noise([release]) == (release.sigma, 2.0)
+    sigma, clip = published_noise([release, GaussianNoise(sigma=3.0)])
+    assert (sigma, clip) == (pytest.approx((release.sigma**2 + 9) ** 0.5), 2.0)
+    long = 50 * torch.ones(200, 100)
+    released = apply(long, release, GaussianNoise(sigma=3.0))
+    assert float((released - 0.2).std()) == pytest.approx(sigma, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "components",
+    [
+        [],
+        [GaussianNoise(sigma=0.0)],
+        [SignCompression()],
+        [GaussianNoise(sigma=0.1), SignCompression()],
+        [GaussianNoise(sigma=0.1), ClipNoise()],
+    ],
+)
+def test_other_releases_publish_no_noise(components):
+    assert published_noise(components) is None

@@ -42,6 +42,13 @@ def test_explains_wrong_gradients(served: Make, client: Client, here: Path, chan
     assert any(words in sentence for sentence in errors), errors
 
 
+def test_the_objective_of_noisy_gradients_is_not_checked(served: Make, client: Client, here: Path) -> None:
+    truth = {"truth": write_table(client, "forgotten"), "retained_truth": write_table(client, "retained")}
+    found = by_subject(served(**truth, defenses=["gaussian"]), here)
+    assert "The gradients have noise" in found["truth"][0].message
+    assert "objective" not in found
+
+
 def test_reports_missing_labels_and_truth(served: Make, client: Client, here: Path) -> None:
     found = by_subject(served(path=client.write(client.flat, "bare.safetensors")), here)
     assert found["labels"][0].level is Level.ERROR

@@ -124,3 +124,19 @@ def test_a_client_without_rows_sends_no_parameters(shard):
     nothing = Shard(shard.images, shard.labels, torch.empty(0, dtype=torch.int64))
     reply = answer(network(), 0, nothing, Payload(0, 7, work, snapshot(network())))
     assert (reply.samples, reply.parameters) == (0, {})
+
+
+def test_dropout_follows_the_seed_and_leaves_the_global_random_state_alone(shard):
+    work = LocalTraining(epochs=1, batch_size=5, learning_rate=0.1)
+
+    def trained(seed):
+        model = network()
+        model.insert(1, nn.Dropout(0.5))
+        before = torch.get_rng_state()
+        work(model, shard, seed=seed)
+        assert torch.equal(torch.get_rng_state(), before)
+        return model.state_dict()["2.weight"]
+
+    first = trained(3)
+    assert torch.equal(trained(3), first)
+    assert not torch.equal(trained(4), first)

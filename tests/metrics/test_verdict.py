@@ -46,6 +46,7 @@ BASELINE = {
     "mean_image": 0.08,
     "passed": True,
 }
+WORSE = {"prior": "start", "mse": 0.06, "difference": 0.04, "interval": (0.03, 0.05), "failed": True}
 FOUND_NOTHING: dict[str, Any] = {
     "mse": 0.1,
     "top1": 0.01,
@@ -90,6 +91,9 @@ def metrics(**changes: Any) -> Metrics:
         ({"rates": GUESSING}, Grade.INCONCLUSIVE, "includes chance (10.0%)"),
         ({"undefended_baseline": BASELINE | {"passed": False}}, Grade.INCONCLUSIVE, "before the defenses"),
         ({"undefended_baseline": BASELINE}, Grade.NO_LEAK_FOUND, ""),
+        ({"prior_comparison": WORSE}, Grade.INCONCLUSIVE, "worse than its prior, this is not protection"),
+        ({"prior_comparison": WORSE, "linkage": LINKED}, Grade.LEAKS_TO_CANDIDATE_HOLDERS, "Failed attack"),
+        ({"prior_comparison": WORSE | {"failed": False}}, Grade.NO_LEAK_FOUND, ""),
         (
             {"undefended_baseline": BASELINE, "positive_control": FAILED},
             Grade.INCONCLUSIVE,

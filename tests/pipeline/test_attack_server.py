@@ -56,6 +56,18 @@ def test_with_the_truth_it_is_scored(served: Make, client: Client, here: Path) -
     assert len(result.per_image()) == 4
 
 
+def test_the_noise_of_supplied_gradients_is_known_to_the_attack(
+    served: Make, client: Client, here: Path
+) -> None:
+    keys = {"truth": write_table(client, "forgotten"), "defenses": [{"name": "gaussian", "sigma": 0.01}]}
+    quick = {"name": "dragdp", "iterations": 2, "control_size": 0}
+    known = attack(served(attack=quick, **keys), out=here / "known")
+    ignored = attack(served(attack=quick | {"noise": "ignored"}, **keys), out=here / "ignored")
+    assert known.metrics.attack["noise_map"] == ignored.metrics.attack["noise_ignored"] == 1
+    assert "noise scale that the clients" in (here / "known" / "report.html").read_text()
+    assert known.metrics.undefended_baseline is None
+
+
 def test_missing_labels_can_be_inferred(served: Make, client: Client, here: Path) -> None:
     path = client.write(client.flat, "bare.safetensors")
     with pytest.raises(KnowledgeError, match="labels inferred"):

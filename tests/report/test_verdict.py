@@ -66,6 +66,15 @@ def test_failed_attack_is_not_called_protection():
     assert any("Another attack" in finding for finding in verdict.findings)
 
 
+def test_an_attack_worse_than_its_prior_has_failed():
+    worse = {"prior": "start", "mse": 0.06, "difference": 0.06, "interval": (0.05, 0.07), "failed": True}
+    verdict = verdict_of(mse=0.12, top1=0.001, count=1000, prior_comparison=worse)
+    assert verdict.headline == "Inconclusive. Failed attack: worse than its prior, this is not protection."
+    assert any(
+        "0.06 above that of the images that it started from" in finding for finding in verdict.findings
+    )
+
+
 def test_one_image_per_class_is_not_identified_beyond_its_class():
     verdict = verdict_of(mse=0.12, top1=1.0, count=10, labels=torch.arange(10))
     assert verdict.level is Level.TRACES

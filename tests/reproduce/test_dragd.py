@@ -42,7 +42,6 @@ def tiny(study: Study) -> Study:
     [
         ("dragd-table", ["mnist-*-prior", "mnist-*-printed", "mnist-idlg", "mnist-dragdp-inferred"]),
         ("dragd-step", ["mnist-1+1-dragdp", "lfw64-4+1-dragd"]),
-        ("dragd-privacy-noise", ["none", "epsilon-8"]),
     ],
 )
 def test_each_study_writes_its_table(name: str, chosen: list[str], tmp_path: Path) -> None:
@@ -74,14 +73,6 @@ def test_the_table_has_retained_and_prior_columns_if_available(tmp_path: Path) -
     assert summaries["mnist-dragd"].keys() == {"retained: MSE", distance}
     assert summaries["mnist-giamu"].keys() == {distance}
     assert "| retained: MSE | prior alone: MSE |" in (tmp_path / "dragd-table.md").read_text()
-
-
-def test_noise_makes_the_attack_worse(tmp_path: Path) -> None:
-    study = tiny(STUDIES["dragd-privacy-noise"])
-    clean, noisy = reproduce(
-        study, out=tmp_path, cells=["none", "epsilon-8"], overrides={"attack": {"iterations": 2}}
-    )
-    assert noisy.facts["objective_forgotten"] > clean.facts["objective_forgotten"]
 
 
 def test_with_equal_knowledge_all_attacks_start_from_the_prior_and_know_the_labels() -> None:

@@ -91,7 +91,8 @@ class CheckpointsConfig(RunConfig):
     classes, the folders in alphabetical order, as in torchvision."""
     defenses: Defenses = ()
     """Defenses that clients apply to their proofs, in order. A name such as sign, or a list such as
-    '[{name: prune, ratio: 0.9}, sign]', which is YAML on the command line. An attack imitates the defenses."""
+    '[{name: prune, ratio: 0.9}, sign]', which is YAML on the command line. An attack imitates the defenses. With
+    gradients, only clip-noise and gaussian are accepted; the attack then knows the noise."""
     seed: NonNegativeInt = 1234
     """Seed of all random numbers."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -8,8 +8,9 @@ from palimpsest.artifacts.config import ArtifactsConfig
 from palimpsest.artifacts.images import LoadedSamples, draw, load_for, numbered
 from palimpsest.artifacts.models import Models
 from palimpsest.artifacts.observation import ObservationFile, read_observation
-from palimpsest.attacks import Knowledge, ServerAttack, ServerView
+from palimpsest.attacks import GaussianMechanism, Knowledge, ServerAttack, ServerView
 from palimpsest.datasets import ImageSet
+from palimpsest.defenses import Defense, published_noise
 from palimpsest.errors import ConfigurationError, DatasetError, KnowledgeError
 
 
@@ -24,6 +25,7 @@ class ServerArtifacts:
         forgotten: The forgotten images, batch by batch, or None.
         retained: The retained images, batch by batch, or None.
         class_names: Names of the classes in order; empty if unknown.
+        defenses: The clipping and noise that the gradients went through, in order.
     """
 
     observed: ObservationFile
@@ -32,15 +34,17 @@ class ServerArtifacts:
     forgotten: ImageSet | None
     retained: ImageSet | None
     class_names: tuple[str, ...]
+    defenses: tuple[Defense, ...] = ()
 
     def view(self, attack: ServerAttack, *, device: str, memory_budget: int) -> ServerView:
-        """Return the server's view, with labels only for an attack that declares that it knows them.
+        """Return the server's view, with labels and the noise only for an attack that declares that it knows them.
 
         Args:
             attack: The attack that receives the view.
             device: The device that the attack runs on.
             memory_budget: Bytes that the attack may hold.
         """
+        noise = published_noise(self.defenses)
         return ServerView(
             observation=self.observed.observation,
             architecture=self.models.architecture,
@@ -48,6 +52,7 @@ class ServerArtifacts:
             labels=self.observed.labels if Knowledge.LABELS in attack.knowledge else None,
             device=device,
             memory_budget=memory_budget,
+            mechanism=GaussianMechanism(*noise) if noise and Knowledge.NOISE in attack.knowledge else None,
         )
 
 
@@ -93,6 +98,7 @@ def load_server_artifacts(config: ArtifactsConfig, *, data_dir: Path | None, dev
         truth(config.truth, config.truth_split, config.observation.forgotten),
         truth(config.retained_truth, None, config.observation.retained),
         loaded.names,
+        tuple(defense.build() for defense in config.defenses),
     )
 
 

@@ -35,13 +35,20 @@ from palimpsest.attacks.matching.giamu import FUIA, GIAMU
 from palimpsest.attacks.matching.joint import Joint
 from palimpsest.attacks.matching.lbfgs import LBFGS
 from palimpsest.attacks.matching.linear_layer import LinearLayer
+from palimpsest.attacks.matching.noise import GradientNoise, NoiseMode
 from palimpsest.attacks.matching.optimizer import Box, Evaluate, Minimum
 from palimpsest.attacks.matching.problem import Batch, Problem, Term
 from palimpsest.attacks.matching.search import Descent, ObjectiveCheck, Search, SearchResult
 from palimpsest.attacks.matching.setup import ProblemSetup
 from palimpsest.attacks.matching.single_gradient import DeepLeakage, ImprovedDeepLeakage, InvertingGradients
 from palimpsest.attacks.matching.total_variation import total_variation
-from palimpsest.attacks.server_view import BatchLabels, BatchReconstruction, ServerAttack, ServerView
+from palimpsest.attacks.server_view import (
+    BatchLabels,
+    BatchReconstruction,
+    GaussianMechanism,
+    ServerAttack,
+    ServerView,
+)
 from palimpsest.attacks.strongest import Member, Strongest
 
 __all__ = [
@@ -69,6 +76,8 @@ __all__ = [
     "DirectDifference",
     "Evaluate",
     "Features",
+    "GaussianMechanism",
+    "GradientNoise",
     "IGFExact",
     "IGFPlus",
     "IGFWhite",
@@ -85,6 +94,7 @@ __all__ = [
     "Member",
     "Minimum",
     "ModelsView",
+    "NoiseMode",
     "ObjectiveCheck",
     "Pixels",
     "Problem",

@@ -31,6 +31,7 @@ class Knowledge(StrEnum):
     LABELS = "the labels of the forgotten samples"
     CANDIDATES = "candidate images that include the forgotten ones"
     PUBLIC = "public images, none of them from a client"
+    NOISE = "the clip norm and the noise scale that the clients' defenses publish"
 
 
 def spelled_out(knowledge: Iterable[Knowledge]) -> list[str]:

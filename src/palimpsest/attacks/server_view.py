@@ -25,6 +25,19 @@ class BatchLabels:
 
 
 @dataclass(frozen=True)
+class GaussianMechanism:
+    """Published settings of a release: clip to a norm, then add Gaussian noise. The random numbers are secret.
+
+    Args:
+        sigma: Standard deviation of the noise in each coordinate, positive.
+        clip: Largest norm before the noise. None means that gradients are not clipped.
+    """
+
+    sigma: float
+    clip: float | None = None
+
+
+@dataclass(frozen=True)
 class ServerView:
     """The white-box server (DRAGD, threat model), which sees all messages of the federation, but no image.
 
@@ -35,6 +48,8 @@ class ServerView:
         labels: Labels of the samples. None means that the attack does not declare that it needs them.
         device: Device of the attack's computations, "cpu" or "cuda".
         memory_budget: Memory limit for the attack's data, in bytes.
+        mechanism: Release of the batches' gradients. None means that they have no Gaussian noise, or that the attack
+            does not declare that it needs the settings.
     """
 
     observation: Observation
@@ -43,6 +58,7 @@ class ServerView:
     labels: BatchLabels | None
     device: str
     memory_budget: int
+    mechanism: GaussianMechanism | None = None
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {
             Knowledge.ARCHITECTURE,
@@ -50,6 +66,7 @@ class ServerView:
             Knowledge.BATCH_GRADIENTS,
             Knowledge.PUBLIC,
             Knowledge.LABELS,
+            Knowledge.NOISE,
         }
     )
 

@@ -91,6 +91,13 @@ class FederationConfig(Section):
     """Momentum of local SGD; it starts at zero in every round."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Weight decay of local SGD."""
+    dp_noise_multiplier: PositiveFloat | None = None
+    """DP-SGD: standard deviation of the noise on the sum of clipped gradients, in units of dp_clip. It applies to
+    training and to unlearning, each with its own noise. If omitted, training is not private."""
+    dp_clip: PositiveFloat = 1.0
+    """DP-SGD: largest norm of a sample's gradient. It applies with dp_noise_multiplier."""
+    dp_delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    """DP-SGD: probability with which the privacy loss may exceed the reported epsilon."""
     aggregation: str = "fedavg"
     """Aggregation of the clients' models."""
     minimum_replies: PositiveInt = 1

@@ -1,6 +1,6 @@
 """Defenses that a client applies to its proofs before they leave, one in each file."""
 
-from palimpsest.defenses.apply import apply_defenses, defend, defend_chunks, describe
+from palimpsest.defenses.apply import apply_defenses, defend, defend_chunks, describe, published_noise
 from palimpsest.defenses.clip_noise import ClipNoise
 from palimpsest.defenses.defense import Defense, fill_normal, row_by_row
 from palimpsest.defenses.gaussian import GaussianNoise
@@ -30,5 +30,6 @@ __all__ = [
     "defend_chunks",
     "describe",
     "fill_normal",
+    "published_noise",
     "row_by_row",
 ]

@@ -1,5 +1,6 @@
 """Application of defenses: one by name, several in sequence, and chunk by chunk."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -78,6 +79,28 @@ def defend_chunks(
         for component, component_generator in zip(components, generators, strict=True):
             defended = component(defended, generator=component_generator)
         yield defended
+
+
+def published_noise(components: Sequence[Defense]) -> tuple[float, float | None] | None:
+    """Return the clipping and the noise of several defenses in sequence, as far as the federation publishes them.
+
+    Args:
+        components: Defenses, in the order of application.
+
+    Returns:
+        The standard deviation of the sum of all noises, and the largest norm of a proof before the first one (None
+        without clipping). None if there is no defense, or if the result is not a clipped proof plus Gaussian noise:
+        another kind of defense takes part, or one clips what already has noise.
+    """
+    released: list[tuple[float, float | None]] = []
+    for component in components:
+        published = component.published_noise()
+        if published is None or (released and published[1] is not None):
+            return None
+        released.append(published)
+    if not released:
+        return None
+    return math.hypot(*(sigma for sigma, _ in released)), released[0][1]
 
 
 def describe(components: Iterable[Defense]) -> list[dict[str, Any]]:

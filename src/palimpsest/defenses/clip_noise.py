@@ -38,6 +38,10 @@ class ClipNoise(Defense):
         """Standard deviation of the noise; k releases are as private as one with 1/sqrt(k) of the noise."""
         return 2 * self.clip * math.sqrt(self.releases) * noise_multiplier(self.epsilon, self.delta)
 
+    def published_noise(self) -> tuple[float, float | None]:
+        """Return the noise's standard deviation and the clip norm; see `Defense`."""
+        return self.sigma, self.clip
+
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
         """Defend proofs; see `Defense`. Draws d normal values for each proof."""
         check_shape(proofs)

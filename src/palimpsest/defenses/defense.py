@@ -41,6 +41,15 @@ class Defense(Component, ABC):
             ProofError: The proofs are not a finite `[n, d]` floating-point tensor.
         """
 
+    def published_noise(self) -> tuple[float, float | None] | None:
+        """Return what the federation publishes about the noise, for an attacker who knows the settings.
+
+        Returns:
+            The standard deviation of the Gaussian noise in each coordinate, and the largest norm of a proof before the
+            noise (None without clipping). None if the defense is anything else.
+        """
+        return None
+
     def rekeyed(self, generator: Generator) -> Self:
         """Return the defense as another party runs it, with that party's secrets in place of these.
 

@@ -23,6 +23,10 @@ class GaussianNoise(Defense):
     sigma: Annotated[float, Field(ge=0)] = 0.1
     """Standard deviation of the noise; the norm of a defended proof is at least about sigma * sqrt(d)."""
 
+    def published_noise(self) -> tuple[float, float | None] | None:
+        """Return the noise's standard deviation; see `Defense`. None without noise."""
+        return (self.sigma, None) if self.sigma else None
+
     def __call__(self, proofs: Tensor, *, generator: Generator) -> Tensor:
         """Defend proofs; see `Defense`. Draws d normal values for each proof."""
         check_shape(proofs)

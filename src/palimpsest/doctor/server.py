@@ -93,6 +93,12 @@ def check_objective(config: ArtifactsConfig, artifacts: ServerArtifacts, *, devi
             f"{config.attack.name} needs the labels, but the file of gradients has none. Add labels_retained and "
             "labels_forgotten to it, or set --attack.labels inferred.",
         )
+    if artifacts.defenses:
+        yield warning(
+            "truth",
+            "The gradients have noise, so the attack's objective is not checked at the true images.",
+        )
+        return
     if artifacts.forgotten is None or artifacts.retained is None:
         yield warning(
             "truth",

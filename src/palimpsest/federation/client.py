@@ -1,71 +1,21 @@
-"""Client side of a round, shared by all engines."""
+"""Client side of a round, shared by all engines: local training, and the messages."""
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim import SGD
 
+from palimpsest.federation.dp_sgd import private_gradients, sampling
+from palimpsest.federation.work import Outcome, PrivateWork, Shard, Work
 from palimpsest.models import laid_out_for, load_parameters
 from palimpsest.randomness import derive_seed
 from palimpsest.storage import Parameters
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One client's share of a set of images and labels.
-
-    Args:
-        images: Images of all clients, `[N, channels, height, width]`.
-        labels: Labels of all clients, `[N]` int64.
-        rows: Indices of this client's samples, `[n]` int64; it never uses other samples.
-    """
-
-    images: Tensor
-    labels: Tensor
-    rows: Tensor
-
-    def __len__(self) -> int:
-        """Return the client's number of samples."""
-        return len(self.rows)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Result of a client's work.
-
-    Args:
-        loss: Mean loss over the steps; NaN if the client diverged.
-        steps: Number of steps taken.
-    """
-
-    loss: float
-    steps: int
-
-
-class Work(BaseModel, ABC):
-    """Task that the server sends to clients, as frozen plain data that can be sent to another machine."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @abstractmethod
-    def __call__(self, model: nn.Module, shard: Shard, *, seed: int) -> Outcome:
-        """Update the model, which holds the global parameters, on the client's data.
-
-        Args:
-            model: Model to update in place.
-            shard: The client's data, at least one row.
-            seed: Seed of this client in this round.
-
-        Returns:
-            The mean loss and the number of steps.
-        """
 
 
 class Optimizer(Protocol):
@@ -80,7 +30,7 @@ class Optimizer(Protocol):
         ...
 
 
-class LocalTraining(Work):
+class LocalTraining(PrivateWork):
     """Epochs of mini-batch SGD on the client's rows (McMahan et al. 2017), optionally with FedProx's proximal term.
 
     Args:
@@ -90,6 +40,8 @@ class LocalTraining(Work):
         momentum: SGD momentum.
         weight_decay: L2 penalty of SGD.
         proximal_mu: Weight mu of the proximal term; 0 means that there is no such term.
+        dp: Settings of DP-SGD, which replaces each batch by a Poisson sample of the same expected size, and its
+            gradient by a noisy mean of clipped gradients. The losses that are recorded for the report are not private.
     """
 
     epochs: int
@@ -109,25 +61,58 @@ class LocalTraining(Work):
 
     def __call__(self, model: nn.Module, shard: Shard, *, seed: int) -> Outcome:
         """Train the model until the first loss that is not finite; see `Work` for the arguments."""
+        with _seeded(model, derive_seed(seed, "dropout")):
+            return self._train(model, shard, seed=seed)
+
+    def private_steps(self, samples: int) -> tuple[float, int]:
+        """Return the sampling rate and the steps of all epochs; see `PrivateWork`."""
+        rate, steps = sampling(samples, self.batch_size)
+        return rate, self.epochs * steps
+
+    def _train(self, model: nn.Module, shard: Shard, *, seed: int) -> Outcome:
         model.train()
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         anchors = [parameter.detach().clone() for parameter in parameters] if self.proximal_mu else []
         optimizer = self.optimizer(parameters)
         total, steps = 0.0, 0
+        for value in self._gradients(model, shard, optimizer, seed=seed):
+            _add_proximal_gradient(parameters, anchors, self.proximal_mu)
+            optimizer.step()
+            steps += 1
+            if not math.isfinite(value):
+                return Outcome(math.nan, steps)
+            total += value
+        return Outcome(total / steps, steps)
+
+    def _gradients(
+        self, model: nn.Module, shard: Shard, optimizer: Optimizer, *, seed: int
+    ) -> Iterator[float]:
+        """Set the parameters' gradients for each step, and yield the step's loss."""
+        if self.dp is not None:
+            rate, steps = self.private_steps(len(shard))
+            held = shard.images, shard.labels, shard.rows
+            yield from private_gradients(model, *held, self.dp, rate=rate, steps=steps, seed=seed)
+            return
         for epoch in range(self.epochs):
             for batch in batches(shard.rows, self.batch_size, seed=derive_seed(seed, "epoch", epoch)):
                 optimizer.zero_grad()
                 images = laid_out_for(model, shard.images[batch])
                 loss = F.cross_entropy(model(images), shard.labels[batch])
                 loss.backward()
-                _add_proximal_gradient(parameters, anchors, self.proximal_mu)
-                optimizer.step()
-                steps += 1
-                value = loss.item()
-                if not math.isfinite(value):
-                    return Outcome(math.nan, steps)
-                total += value
-        return Outcome(total / steps, steps)
+                yield loss.item()
+
+
+@contextmanager
+def _seeded(model: nn.Module, seed: int) -> Iterator[None]:
+    """Seed the random numbers of layers such as dropout, and restore PyTorch's global random state at the end."""
+    device = next(model.parameters()).device
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        for one in cuda:
+            with torch.cuda.device(one):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def batches(rows: Tensor, batch_size: int, *, seed: int) -> Iterator[Tensor]:

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import FederationError
-from palimpsest.federation.client import Payload, Reply, Shard, answer
+from palimpsest.federation.client import Payload, Reply, answer
 from palimpsest.federation.flower_engine import flower_simulation
+from palimpsest.federation.work import Shard
 
 
 class Backend(Protocol):

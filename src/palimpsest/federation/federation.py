@@ -1,7 +1,7 @@
 """Federations (data, model and settings), and training from initialization."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -9,11 +9,14 @@ from torch import Tensor, nn
 from palimpsest.config import FederationConfig, ModelConfig
 from palimpsest.datasets import FederatedData
 from palimpsest.errors import FederationError
+from palimpsest.federation.accounting import merged
 from palimpsest.federation.aggregation import Aggregation, Aggregator
-from palimpsest.federation.client import LocalTraining, Work, snapshot
+from palimpsest.federation.client import LocalTraining, snapshot
+from palimpsest.federation.dp_sgd import DPSGD, check_private
 from palimpsest.federation.engine import connect
 from palimpsest.federation.rounds import Plan, Training, run_rounds
 from palimpsest.federation.schedule import Schedule, draw_schedule
+from palimpsest.federation.work import Work
 from palimpsest.models import build_model
 
 
@@ -47,6 +50,21 @@ class Federation:
         train = self.data.train
         return build_model(self.model, shape=train.shape, classes=train.classes, seed=self.seed)
 
+    @property
+    def dp(self) -> DPSGD | None:
+        """Settings of DP-SGD at the clients.
+
+        None without DP-SGD.
+
+        Raises:
+            ModelError: DP-SGD can't train the model.
+        """
+        config = self.config
+        if config.dp_noise_multiplier is None:
+            return None
+        check_private(self.network())
+        return DPSGD(clip=config.dp_clip, noise_multiplier=config.dp_noise_multiplier)
+
     def local_training(self) -> LocalTraining:
         """Return the clients' work in a training round."""
         return LocalTraining(
@@ -56,6 +74,7 @@ class Federation:
             momentum=self.config.momentum,
             weight_decay=self.config.weight_decay,
             proximal_mu=self.aggregation.client_proximal_mu,
+            dp=self.dp,
         )
 
     def schedule(self, *, ensure: Sequence[int] = ()) -> Schedule:
@@ -99,7 +118,7 @@ class Federation:
         """Run rounds on the configured engine.
 
         Args:
-            title: Label of the progress line.
+            title: Label of the progress line, which also names the noise of DP-SGD: each title has its own.
             clients: Rows of the training images that each client holds.
             schedule: Clients of each round.
             start: First global model, which is overwritten. If omitted, the model at its initialization.
@@ -110,7 +129,7 @@ class Federation:
             history: Folder for the clients' updates. If omitted, updates are not stored.
 
         Returns:
-            The global model after the last round, and the record of the rounds.
+            The global model after the last round, the record of the rounds, and the releases of DP-SGD.
 
         Raises:
             FederationError: The engine did not start, or a round had too few replies.
@@ -119,11 +138,12 @@ class Federation:
         """
         model = start or self.network()
         parameters = snapshot(model)
+        task = (work or self.local_training()).in_stream(title)
         plan = Plan(
             title=title,
             clients=len(clients),
             schedule=schedule,
-            work=work or self.local_training(),
+            work=task,
             aggregation=aggregation or self.aggregation,
             trainable=tuple(name for name, _ in model.named_parameters()),
             seed=self.seed,
@@ -131,7 +151,14 @@ class Federation:
             attempts=self.config.attempts,
         )
         with connect(self.config.engine, model, self.data.train, clients, device=self.device) as backend:
-            return run_rounds(plan, backend, parameters, scratch=scratch, history=history)
+            training = run_rounds(plan, backend, parameters, scratch=scratch, history=history)
+        made = [
+            task.release(client, len(clients[client]))
+            for finished in training.rounds
+            for client in finished.drawn
+            if len(clients[client])
+        ]
+        return replace(training, releases=merged(release for release in made if release is not None))
 
 
 def train(

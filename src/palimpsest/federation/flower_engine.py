@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import FederationError
-from palimpsest.federation.client import Payload, Reply, Shard, answer
+from palimpsest.federation.client import Payload, Reply, answer
 from palimpsest.federation.flower_records import (
     pack_payload,
     pack_reply,
@@ -24,6 +24,7 @@ from palimpsest.federation.flower_records import (
     unpack_payload,
     unpack_reply,
 )
+from palimpsest.federation.work import Shard
 from palimpsest.storage import read_tensors, save_tensors
 
 Prepare = Callable[[int], tuple[nn.Module, Shard]]

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from palimpsest.errors import FederationError, MissingDependencyError
-from palimpsest.federation.client import Payload, Reply, Work
+from palimpsest.federation.client import Payload, Reply
+from palimpsest.federation.work import Work
 from palimpsest.storage import Parameters
 
 

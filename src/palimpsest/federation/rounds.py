@@ -1,18 +1,20 @@
 """Round loop: send, validate, aggregate, store. A killed server resumes after its last finished round."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
 from palimpsest.errors import DivergenceError, FederationError, RunError
 from palimpsest.federation.aggregation import Aggregator
-from palimpsest.federation.client import Payload, Reply, Work
+from palimpsest.federation.client import Payload, Reply
+from palimpsest.federation.dp_sgd import Release
 from palimpsest.federation.engine import Backend
 from palimpsest.federation.history import History
 from palimpsest.federation.intake import NOT_FINITE, TOO_LARGE, Intake, first_not_finite
 from palimpsest.federation.schedule import Schedule, Swap
+from palimpsest.federation.work import Work
 from palimpsest.progress import progress_line
 from palimpsest.storage import Parameters, Record, parameters_hash
 
@@ -43,6 +45,8 @@ class Training(Record):
     rounds: list[Round]
     swaps: list[Swap]
     """Clients that were put into a round to guarantee their participation."""
+    releases: list[Release] = field(default_factory=list[Release])
+    """Steps of DP-SGD of each client; empty if training is not private."""
 
 
 @dataclass(frozen=True)

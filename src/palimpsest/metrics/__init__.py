@@ -19,6 +19,7 @@ from palimpsest.metrics.metric import CrossCorrelation, MeanAbsoluteError, Metri
 from palimpsest.metrics.perceptual import lpips
 from palimpsest.metrics.permutation_test import PermutationTest, permutation_test, shuffle_pairs
 from palimpsest.metrics.positive_control import judge_control
+from palimpsest.metrics.prior_comparison import PriorComparison, compare_with_prior
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
 from palimpsest.metrics.schema import Metrics, Reading
 from palimpsest.metrics.schema_parts import (
@@ -28,6 +29,7 @@ from palimpsest.metrics.schema_parts import (
     Meaning,
     ObservationMetrics,
     PartMetrics,
+    PrivacyMetrics,
     ProofFileMetrics,
     ScoreMeans,
     SoundnessMetrics,
@@ -43,7 +45,7 @@ from palimpsest.metrics.schema_verdict import (
 from palimpsest.metrics.soundness import separation
 from palimpsest.metrics.undefended_baseline import UndefendedBaseline, judge_undefended
 from palimpsest.metrics.vectors import SampleScores, evaluate_samples, sample_errors
-from palimpsest.metrics.verdict import leak_level, reach_verdict
+from palimpsest.metrics.verdict import failed_attack, leak_level, reach_verdict
 
 __all__ = [
     "FALSE_POSITIVE_RATE",
@@ -68,6 +70,8 @@ __all__ = [
     "PartMetrics",
     "PermutationTest",
     "PositiveControl",
+    "PriorComparison",
+    "PrivacyMetrics",
     "ProofFileMetrics",
     "Rate",
     "Reading",
@@ -84,8 +88,10 @@ __all__ = [
     "binomial_interval",
     "bootstrap_intervals",
     "compare",
+    "compare_with_prior",
     "evaluate",
     "evaluate_samples",
+    "failed_attack",
     "in_order",
     "judge_control",
     "judge_undefended",

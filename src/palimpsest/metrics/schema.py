@@ -11,6 +11,7 @@ from palimpsest.errors import RunError
 from palimpsest.metrics.forgetting import Forgetting
 from palimpsest.metrics.linkage import LinkageScores
 from palimpsest.metrics.permutation_test import PermutationTest
+from palimpsest.metrics.prior_comparison import PriorComparison
 from palimpsest.metrics.rates import Rate
 from palimpsest.metrics.schema_parts import (
     AttackerMetrics,
@@ -21,6 +22,7 @@ from palimpsest.metrics.schema_parts import (
     ObservationMetrics,
     Part,
     PartMetrics,
+    PrivacyMetrics,
     ProofFileMetrics,
     ScoreMeans,
     SoundnessMetrics,
@@ -56,6 +58,8 @@ class Metrics(Part):
 
     federation: FederationMetrics | None = None
     """The federation that an audit trained."""
+    privacy: PrivacyMetrics | None = None
+    """Differential privacy of training and unlearning, if the federation uses DP-SGD."""
     forgetting: Forgetting | None = None
     """Quality of unlearning in an audit: accuracies, membership inference, distance from exact retraining."""
     proofs: ProofFileMetrics | None = None
@@ -111,6 +115,8 @@ class Metrics(Part):
     """Server attacks: scores of the reconstructed retained samples."""
     prior: PartMetrics | None = None
     """Server attacks: scores of the public images from which the search started."""
+    prior_comparison: PriorComparison | None = None
+    """Comparison with the prior alone, image by image: did the attack end worse than what it started from?"""
     label_accuracy: float | None = None
     """Server attacks: share of the forgotten samples' labels that the attack recovered, in [0, 1]; higher means more
     leakage."""

@@ -86,6 +86,24 @@ class FederationMetrics(Part):
     """Number of client replies that were excluded in training; 0 is best."""
 
 
+class PrivacyMetrics(Part):
+    """Differential privacy of training with DP-SGD, for neighbors that differ by one sample of a client."""
+
+    noise_multiplier: float
+    """Standard deviation of the noise on the sum of clipped gradients, in units of the clip norm."""
+    clip: float
+    """Largest norm of a sample's gradient."""
+    delta: float
+    """Probability with which the privacy loss may exceed epsilon, in (0, 1)."""
+    epsilon_training: float
+    """Privacy loss of the original training, of the client with the largest; lower is better."""
+    epsilon_unlearning: float
+    """Privacy loss of unlearning alone, of the client with the largest; lower is better. 0 if it used no data."""
+    epsilon: float
+    """Privacy loss of a sample that takes part in both, of the client with the largest; lower is better. Proofs and
+    the observed gradients of batches are further releases, which it does not include."""
+
+
 class VerificationMetrics(Part):
     """Decisions of the norm check."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from palimpsest.metrics.prior_comparison import PriorComparison
 from palimpsest.metrics.rates import binomial_interval
 from palimpsest.metrics.schema import Metrics
 from palimpsest.metrics.schema_verdict import Grade, PositiveControl, VerdictMetrics
@@ -34,6 +35,21 @@ def reach_verdict(metrics: Metrics) -> VerdictMetrics:
     if questions:
         return VerdictMetrics(grade=Grade.INCONCLUSIVE, reasons=questions)
     return VerdictMetrics(grade=Grade.NO_LEAK_FOUND, reasons=list(_evidence(metrics)))
+
+
+def failed_attack(comparison: PriorComparison) -> str:
+    """Say that an attack ended worse than its prior.
+
+    Args:
+        comparison: The attack's errors minus the prior's; its interval is above zero.
+    """
+    low, high = comparison.interval
+    prior = "images that it started from" if comparison.prior == "start" else "mean auxiliary image"
+    return (
+        "Failed attack: worse than its prior, this is not protection. Its mean squared error is "
+        f"{comparison.difference:.3g} above that of the {prior} (paired over images, 95 % interval {low:.3g} to "
+        f"{high:.3g}). An attacker who keeps the prior, or models the noise, does better."
+    )
 
 
 def leak_level(metrics: Metrics) -> float:
@@ -94,6 +110,9 @@ def _links(metrics: Metrics) -> Iterator[str]:
 def _open_questions(metrics: Metrics) -> Iterator[str]:
     """Yield why a leak could have been missed."""
     control, training = _best_control(metrics), metrics.training
+    comparison = metrics.prior_comparison
+    if comparison is not None and comparison.failed:
+        yield failed_attack(comparison)
     if metrics.reconstruction is None:
         yield "The forgotten samples are unknown, so no reconstruction was scored."
         if control is not None and control.passed:

@@ -87,7 +87,7 @@ def recover_batches(
         "reconstructions",
         BatchReconstruction,
         lambda _: attack(view, generator=make_generator(config.seed, "attack")),
-        key=(view.observation, view.public, view.labels, *key),
+        key=(view.observation, view.public, view.labels, view.mechanism, *key),
     )
-    control = attack_batches_aside(run, view, attack, aside, (), seed=config.seed, key=key)
+    control = attack_batches_aside(run, view, attack, aside, config.defenses, seed=config.seed, key=key)
     return Recovered(recovered, control=control)

@@ -52,6 +52,7 @@ TITLES = {
 }
 """The four verdicts as sentences."""
 
+FAILED = "Failed attack: worse than its prior, this is not protection."
 BASELINE_FAILED = "This attack also fails without the defense, so this run says nothing about the defense."
 
 
@@ -121,8 +122,11 @@ def _judge_images(page: ReportInput) -> Verdict:
     findings += worth_findings(metrics)
     findings += _absent_clients(page.owners, page.participation) + _accuracy(metrics.forgetting)
     headline = _HEADLINES[level]
+    comparison = metrics.prior_comparison
     if level is Level.NOT_RECOVERED and baseline_failed(metrics):
         headline = BASELINE_FAILED
+    elif level is Level.NOT_RECOVERED and comparison is not None and comparison.failed:
+        headline = FAILED
     return Verdict(level, headline, tuple(findings), identification)
 
 

@@ -9,6 +9,7 @@ from palimpsest.reproduce.defenses import STUDIES as DEFENSE_STUDIES
 from palimpsest.reproduce.dragd import STUDIES as SERVER_STUDIES
 from palimpsest.reproduce.igf import STUDIES as AUDITOR_STUDIES
 from palimpsest.reproduce.ingredients import STUDIES as INGREDIENT_STUDIES
+from palimpsest.reproduce.privacy_noise import STUDIES as NOISE_STUDIES
 from palimpsest.reproduce.regimes import STUDIES as REGIME_STUDIES
 from palimpsest.reproduce.server_priors import STUDIES as PRIOR_STUDIES
 
@@ -16,6 +17,7 @@ STUDIES = (
     AUDITOR_STUDIES
     | DEFENSE_STUDIES
     | SERVER_STUDIES
+    | NOISE_STUDIES
     | BATCH_STUDIES
     | PRIOR_STUDIES
     | INGREDIENT_STUDIES

@@ -37,19 +37,6 @@ def _table() -> list[Cell]:
     ]
 
 
-def _privacy_noise() -> list[Cell]:
-    clean = server_cell("none", "mnist", ATTACKS["dragdp"])
-    return [clean] + [
-        server_cell(
-            f"epsilon-{epsilon:g}",
-            "mnist",
-            ATTACKS["dragdp"],
-            defenses=[{"name": "clip-noise", "epsilon": epsilon}],
-        )
-        for epsilon in (1.0, 8.0, 1e2, 1e4, 1e6)
-    ]
-
-
 def _step() -> list[Cell]:
     """Make cells with an unlearning step of length 0.01, over several batch and image sizes."""
     kinds: dict[str, tuple[str, int, int, int, dict[str, Any]]] = {
@@ -104,18 +91,6 @@ STUDIES = {
             _step,
             columns=(RETAINED, *PRIOR, PARAMETER_DISTANCE),
             notes=(FRESH, PAIRED, RETAINED_NOTE, DISTANCE_NOTE),
-        ),
-        Study(
-            "dragd-privacy-noise",
-            "Clipping and Gaussian noise on the clients' gradients",
-            "DRAGD, differential privacy, as its summary suggests",
-            _privacy_noise,
-            columns=(RETAINED, *PRIOR, PARAMETER_DISTANCE),
-            notes=(
-                FRESH,
-                RETAINED_NOTE,
-                "Delta is 1e-5, the clipping norm is 1, and epsilon covers the release of a single gradient.",
-            ),
         ),
     )
 }

@@ -37,15 +37,26 @@ def compare(subject: str, first: Summary, second: Summary) -> Comparison | None:
     Returns:
         The comparison; None if no seed is in both.
     """
-    from scipy.stats import ttest_1samp
-
     values = [dict(zip(cell.seeds, cell.scores["mse"].values, strict=True)) for cell in (first, second)]
     seeds = [seed for seed in values[0] if seed in values[1]]
     differences = [values[0][seed] - values[1][seed] for seed in seeds]
-    if not differences:
-        return None
+    return from_differences(subject, differences) if differences else None
+
+
+def from_differences(subject: str, differences: Sequence[float]) -> Comparison:
+    """Test whether paired differences have the mean zero.
+
+    Args:
+        subject: What is compared, as the beginning of a sentence.
+        differences: The difference in each seed, at least one.
+
+    Returns:
+        The mean with its 95 % interval, and the p-value of a paired t-test.
+    """
+    from scipy.stats import ttest_1samp
+
     # The test is undefined if no difference varies; equal cells then have p = 1, others p = 0.
-    if len(seeds) < 2:
+    if len(differences) < 2:
         p_value = None
     elif np.ptp(differences) == 0:
         p_value = float(differences[0] == 0)

@@ -14,21 +14,22 @@ from palimpsest.federation import (
     FedAvg,
     Federation,
     Outcome,
+    PrivateWork,
     Schedule,
     Shard,
     Training,
-    Work,
     draw_schedule,
     parameter_distance,
+    private_gradient,
 )
 from palimpsest.models import laid_out_for, load_parameters
-from palimpsest.randomness import derive_seed
+from palimpsest.randomness import derive_seed, make_generator
 from palimpsest.registry import METHODS
 from palimpsest.unlearning.method import Method, Place, Unlearned
 from palimpsest.unlearning.scenarios import Request
 
 
-class GradientAscent(Work):
+class GradientAscent(PrivateWork):
     """Full-batch gradient ascent on the client's mean loss, within a ball around the global model (IGF, section 3.1).
 
     The model is in eval mode. Batch norm's statistics therefore do not change, and the mean over all samples does not
@@ -39,6 +40,7 @@ class GradientAscent(Work):
         learning_rate: Step size.
         radius: Largest distance (L2) between the parameters and the global model's.
         batch_size: Samples in a batch; affects memory only.
+        dp: Settings of DP-SGD. Each step then ascends a noisy mean of the clipped gradients of all samples.
     """
 
     steps: int
@@ -47,13 +49,23 @@ class GradientAscent(Work):
     batch_size: int
 
     def __call__(self, model: nn.Module, shard: Shard, *, seed: int) -> Outcome:
-        """Run the ascent, which draws nothing from the seed. See `Work` for the arguments."""
+        """Run the ascent, which draws only the noise of DP-SGD from the seed. See `Work` for the arguments."""
         model.eval()
+        generator = make_generator(seed, "dp", self.dp.stream) if self.dp else None
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         center = parameters_to_vector(parameters).detach().clone()
         total = 0.0
         for step in range(self.steps):
             loss, gradient = self._gradient(model, parameters, shard)
+            if self.dp is not None and generator is not None:
+                gradient = private_gradient(
+                    model,
+                    laid_out_for(model, shard.images[shard.rows]),
+                    shard.labels[shard.rows],
+                    self.dp,
+                    expected=len(shard),
+                    generator=generator,
+                )
             if not math.isfinite(loss):
                 return Outcome(math.nan, step + 1)
             total += loss
@@ -61,6 +73,10 @@ class GradientAscent(Work):
                 moved = parameters_to_vector(parameters) + self.learning_rate * gradient
                 vector_to_parameters(project(moved, center, self.radius), parameters)
         return Outcome(total / self.steps, self.steps)
+
+    def private_steps(self, samples: int) -> tuple[float, int]:
+        """Return a sampling rate of 1, because each step uses all samples, and the steps; see `PrivateWork`."""
+        return 1.0, self.steps
 
     def _gradient(
         self, model: nn.Module, parameters: list[nn.Parameter], shard: Shard
@@ -126,9 +142,10 @@ class Ascent(Method):
         distance = parameter_distance(original.parameters, ascended.parameters, federation.network())
         facts = {"distance_before_fine_tuning": distance}
         if not self.fine_tune_rounds:
-            return Unlearned(ascended.parameters, ascended.rounds, facts)
+            return Unlearned(ascended.parameters, ascended.rounds, facts, ascended.releases)
         tuned = self._fine_tune(ascended, request, federation, place)
-        return Unlearned(tuned.parameters, ascended.rounds + tuned.rounds, facts)
+        rounds, releases = ascended.rounds + tuned.rounds, ascended.releases + tuned.releases
+        return Unlearned(tuned.parameters, rounds, facts, releases)
 
     def _ascend(self, original: Training, request: Request, federation: Federation, place: Place) -> Training:
         work = GradientAscent(
@@ -136,6 +153,7 @@ class Ascent(Method):
             learning_rate=self.learning_rate,
             radius=self.radius,
             batch_size=federation.config.batch_size,
+            dp=federation.dp,
         )
         return federation.run(
             "ascend",

@@ -59,7 +59,7 @@ class FedEraser(Method):
             aggregation=Calibration(federation.aggregation, History(place.history), indices),
             scratch=place.room("calibrate"),
         )
-        return Unlearned(result.parameters, result.rounds)
+        return Unlearned(result.parameters, result.rounds, releases=result.releases)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from palimpsest.federation import Federation, Round, Schedule, Training
+from palimpsest.federation import Federation, Release, Round, Schedule, Training
 from palimpsest.registry import Component
 from palimpsest.storage import Parameters
 from palimpsest.unlearning.scenarios import Request
@@ -19,11 +19,13 @@ class Unlearned:
         parameters: Unlearned global model, as a state dict.
         rounds: Rounds that unlearning took.
         facts: Further numbers for the report, by name.
+        releases: Steps of DP-SGD of each client; empty if unlearning is not private.
     """
 
     parameters: Parameters
     rounds: list[Round]
     facts: dict[str, float] = field(default_factory=dict[str, float])
+    releases: list[Release] = field(default_factory=list[Release])
 
 
 @dataclass(frozen=True)

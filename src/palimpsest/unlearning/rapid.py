@@ -167,6 +167,7 @@ class RapidRetraining(Method):
             learning_rate=self.learning_rate,
             weight_decay=local.weight_decay,
             proximal_mu=local.proximal_mu,
+            dp=local.dp,
             betas=(self.beta_1, self.beta_2),
             damping=self.damping,
             block=self.block,
@@ -178,4 +179,4 @@ class RapidRetraining(Method):
             work=work,
             scratch=place.room("rapid"),
         )
-        return Unlearned(result.parameters, result.rounds)
+        return Unlearned(result.parameters, result.rounds, releases=result.releases)

@@ -29,4 +29,4 @@ class Retraining(Method):
     ) -> Unlearned:
         """Retrain; see `Method` for the arguments."""
         result = federation.run("retrain", request.retained, schedule, scratch=place.room("retrain"))
-        return Unlearned(result.parameters, result.rounds)
+        return Unlearned(result.parameters, result.rounds, releases=result.releases)

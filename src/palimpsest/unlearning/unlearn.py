@@ -1,13 +1,13 @@
 """Unlearning of a trained federation, with any scenario and method."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor
 
 from palimpsest.config import UnlearningConfig
-from palimpsest.federation import Federation, Round, Schedule, Training
+from palimpsest.federation import Federation, Release, Round, Schedule, Training
 from palimpsest.randomness import derive_seed
 from palimpsest.storage import Parameters, Record
 from palimpsest.unlearning.method import Method, Place
@@ -31,6 +31,8 @@ class Unlearning(Record):
     """Further numbers from the method, by name."""
     notes: list[str]
     """Sentences for the report."""
+    releases: list[Release] = field(default_factory=list[Release])
+    """Steps of DP-SGD of each client in unlearning; empty if unlearning is not private."""
 
 
 def unlearn(
@@ -76,6 +78,7 @@ def unlearn(
         rounds=result.rounds,
         facts=result.facts,
         notes=list(_notes(original, request, result.rounds)),
+        releases=result.releases,
     )
 
 

@@ -65,3 +65,14 @@ def test_stays_in_the_box_and_returns_the_best_point(line: Any) -> None:
     )
     assert float(found.values[0]) == min(objectives)
     assert (found.history[1:] <= found.history[:-1]).all()
+
+
+def test_a_problem_stops_at_its_target(line: Any) -> None:
+    start, target = torch.full((3, 2), 5.0), torch.tensor([100.0, 4.0, 0.0])
+    found = Adam(40, 0.2).minimize(bowls, start, FREE, line, target=target)
+    free = Adam(40, 0.2).minimize(bowls, start, FREE, line)
+    assert found.history.shape == (41, 3)
+    assert torch.equal(found.points[0], start[0])
+    assert 3 < float(found.values[1]) <= 4
+    assert torch.equal(found.points[2], free.points[2])
+    assert torch.equal(found.history[:, 1].clamp(min=4), free.history[:, 1].clamp(min=4))

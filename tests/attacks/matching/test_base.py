@@ -116,7 +116,9 @@ def test_rejects_a_view_without_labels(world: type[World]) -> None:
 def test_knowledge_follows_from_the_settings() -> None:
     assert Knowledge.LABELS in make("dragd").knowledge
     assert Knowledge.LABELS not in make("dlg").knowledge
-    assert Knowledge.PUBLIC not in make("dragd").knowledge
+    assert Knowledge.PUBLIC not in make("dragd", noise="ignored").knowledge
+    assert Knowledge.PUBLIC not in make("dragd", noise="discrepancy").knowledge
+    assert {Knowledge.PUBLIC, Knowledge.NOISE} <= make("dragd").knowledge
     assert Knowledge.PUBLIC in make("dragdp", space="box").knowledge
     assert Knowledge.PUBLIC in make("dragd", space="spectrum").knowledge
     assert all(make(name).knowledge <= ServerView.knowledge for name in NAMES)

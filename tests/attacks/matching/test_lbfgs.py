@@ -132,3 +132,24 @@ def test_stops_evaluating_after_convergence(line: Any, precision: torch.dtype) -
     box = Box(FREE.low.to(precision), FREE.high.to(precision))
     LBFGS(500).minimize(batched(bowl), starts(1, 4).to(precision), box, line)
     assert evaluations[0] < 100
+
+
+def test_a_problem_stops_at_its_target(line: Any) -> None:
+    start = starts(3, 6)
+    target = torch.tensor([1e9, 5.0, -1.0]).double()
+    found = LBFGS(100).minimize(batched(rosenbrock), start, FREE, line, target=target)
+    free = LBFGS(100).minimize(batched(rosenbrock), start, FREE, line)
+    assert torch.equal(found.points[0], start[0])
+    assert float(free.values[1]) + 0.1 < float(found.values[1]) <= 5
+    assert torch.equal(found.points[2], free.points[2])
+
+
+def test_an_absolute_gain_continues_on_a_high_floor(line: Any) -> None:
+    def raised(x: Tensor) -> Tensor:
+        return rosenbrock(x) + 1e5
+
+    relative, absolute = (
+        LBFGS(300, gain=gain).minimize(batched(raised), starts(2, 6), FREE, line) for gain in (None, 1e-3)
+    )
+    assert float(relative.values.max()) > 1e5 + 0.1
+    assert float(absolute.values.max()) < 1e5 + 0.01

@@ -7,7 +7,7 @@ from tests.support.counting_oracle import CountingOracle
 from tests.support.outcomes import audit_outcome, gradients_outcome, proofs_outcome, scores
 
 from palimpsest.datasets import FederatedData
-from palimpsest.metrics import PermutationTest, Rate
+from palimpsest.metrics import PermutationTest, PriorComparison, Rate
 from palimpsest.pipeline.attack import attack
 from palimpsest.pipeline.results.metrics_json import build_metrics
 from palimpsest.pipeline.results.notes import label_note, outcome_notes, pairing_notes
@@ -45,6 +45,8 @@ def test_notes_about_batches_explain_the_pairing() -> None:
     single = gradients_outcome(label_accuracy=None, observation={"retained": 3, "forgotten": 1})
     assert "paired with its originals" not in notes(single)
     assert "correct label" not in notes(single)
+    assert "without their noise" not in text
+    assert "without their noise" in notes(gradients_outcome(defenses=["gaussian"]))
 
 
 def test_notes_about_an_audit_name_excluded_replies(data: FederatedData) -> None:
@@ -98,3 +100,18 @@ def test_the_report_notes_a_missing_undefended_baseline(
     assert sum(counting_oracle.asked) == 48
     assert result.metrics.undefended_baseline is None
     assert "this alone is no evidence that the defenses work" in (here / "run" / "report.html").read_text()
+
+
+def test_an_attack_that_ends_worse_than_its_prior_is_noted_as_failed() -> None:
+    outcome = proofs_outcome(scored=True)
+    metrics = build_metrics(outcome, {})
+    worse = PriorComparison("start", 0.06, 0.04, (0.03, 0.05), failed=True)
+    text = "\n".join(outcome_notes(outcome, metrics.model_copy(update={"prior_comparison": worse})))
+    assert "Failed attack: worse than its prior, this is not protection." in text
+    assert "0.04 above that of the images that it started from" in text
+    level = replace(worse, interval=(-0.01, 0.05), failed=False)
+    text = "\n".join(outcome_notes(outcome, metrics.model_copy(update={"prior_comparison": level})))
+    assert "not significantly closer than its prior alone" in text
+    closer = replace(worse, difference=-0.02, interval=(-0.03, -0.01), failed=False)
+    text = "\n".join(outcome_notes(outcome, metrics.model_copy(update={"prior_comparison": closer})))
+    assert "prior" not in text

@@ -86,6 +86,7 @@ def test_rejects_unsuitable_attacks_on_gradients(
     served: Make, here: Path, keys: dict[str, Any], words: str
 ) -> None:
     check(served())
+    check(served(defenses=["clip-noise", "gaussian"]))
     with pytest.raises(KnowledgeError, match=words):
         check(served(**keys))
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from palimpsest.attacks import DRAGD, BatchReconstruction, MatchingAttack, ServerView
+from palimpsest.attacks import DRAGD, BatchReconstruction, GaussianMechanism, MatchingAttack, ServerView
 from palimpsest.config import AuditConfig, build_config, merged, preset_names, read_config
 from palimpsest.datasets import load_data
+from palimpsest.defenses import ClipNoise
 from palimpsest.errors import UnlearningError
 from palimpsest.federation import Observation
 from palimpsest.pipeline.audit import audit
@@ -55,6 +56,7 @@ def test_the_run_folder_holds_observation_and_reconstructions(finished: Path) ->
     assert metrics["label_accuracy"] == 1
     assert metrics["attack"]["labels_known"] == 1
     page = (finished / "report.html").read_text()
+    assert "noise scale that the clients" not in page
     assert "batches of 2 retained and 2 forgotten samples" in page
     assert "paired with its originals" in page
 
@@ -96,6 +98,30 @@ def test_only_an_attack_that_declares_labels_receives_them(
     assert len(views) > known
     assert all(view.labels is None for view in views[known:])
     assert all(parameter.is_meta for parameter in views[0].architecture.parameters())
+
+
+def test_only_an_attack_that_declares_the_noise_receives_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views: list[ServerView] = []
+    plain = DRAGD.__call__
+
+    def watched(self: DRAGD, view: ServerView, *, generator: torch.Generator) -> BatchReconstruction:
+        views.append(view)
+        return plain(self, view, generator=generator)
+
+    monkeypatch.setattr(DRAGD, "__call__", watched)
+    settings: dict[str, Any] = {"defenses": [{"name": "clip-noise", "epsilon": 1e6}]}
+    attack = {"iterations": 2, "control_size": 0}
+    folder = audit(tiny(**settings, attack=attack), out=tmp_path / "map").folder
+    release = ClipNoise(epsilon=1e6)
+    # The second view is that of the gradients before the defenses.
+    assert [view.mechanism for view in views] == [GaussianMechanism(release.sigma, release.clip), None]
+    assert "noise scale that the clients" in (folder / "report.html").read_text()
+    views.clear()
+    folder = audit(tiny(**settings, attack=attack | {"noise": "ignored"}), out=tmp_path / "ignored").folder
+    assert [view.mechanism for view in views] == [None, None]
+    assert "noise scale that the clients" not in (folder / "report.html").read_text()
 
 
 def test_clients_defend_gradients_like_proofs(finished: Path, tmp_path: Path) -> None:

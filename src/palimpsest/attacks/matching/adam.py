@@ -31,7 +31,9 @@ class Adam:
     decay: float = 0.1
     sign: Sign = "none"
 
-    def minimize(self, evaluate: Evaluate, start: Tensor, box: Box, line: ProgressLine) -> Minimum:
+    def minimize(
+        self, evaluate: Evaluate, start: Tensor, box: Box, line: ProgressLine, *, target: Tensor | None = None
+    ) -> Minimum:
         """Minimize from each start.
 
         Args:
@@ -39,6 +41,7 @@ class Adam:
             start: `[p, k]`, one row for each problem.
             box: Bounds of the unknowns.
             line: Progress line that is advanced after each iteration.
+            target: Values of the objective at which the problems stop, `[p]`. If omitted, they take all steps.
 
         Returns:
             The best point that each problem visited.
@@ -49,18 +52,24 @@ class Adam:
         best, lowest = x.clone(), x.new_full((len(x),), torch.inf)
         history = []
         for iteration in range(self.iterations + 1):
-            f, g = evaluate(x, rows)
-            improved = f < lowest
-            best[improved], lowest[improved] = x[improved], f[improved]
+            if not len(rows):
+                history.append(lowest.clone())
+                continue
+            f, g = evaluate(x[rows], rows)
+            improved = f < lowest[rows]
+            better = rows[improved]
+            best[better], lowest[better] = x[better], f[improved]
             history.append(lowest.clone())
             if iteration == self.iterations:
                 break
+            if target is not None:
+                g, rows = g[lowest[rows] > target[rows]], rows[lowest[rows] > target[rows]]
             g = self._signed(g.nan_to_num(nan=0.0), iteration)
-            first.lerp_(g, 1 - _BETA1)
-            second.lerp_(g.square(), 1 - _BETA2)
-            unbiased = first / (1 - _BETA1 ** (iteration + 1))
-            root_mean_square = (second / (1 - _BETA2 ** (iteration + 1))).sqrt() + _EPSILON
-            x = box.clamp(x - self._rate(iteration) * unbiased / root_mean_square)
+            first[rows] = first[rows].lerp(g, 1 - _BETA1)
+            second[rows] = second[rows].lerp(g.square(), 1 - _BETA2)
+            unbiased = first[rows] / (1 - _BETA1 ** (iteration + 1))
+            root_mean_square = (second[rows] / (1 - _BETA2 ** (iteration + 1))).sqrt() + _EPSILON
+            x[rows] = box.clamp(x[rows] - self._rate(iteration) * unbiased / root_mean_square)
             line.advance(values={"objective": float(lowest.min())})
         return Minimum(best, lowest, torch.stack(history))
 

@@ -14,6 +14,7 @@ from palimpsest.attacks.matching.coordinates import Space, make_coordinates
 from palimpsest.attacks.matching.distances import ObjectiveName
 from palimpsest.attacks.matching.label_inference import INFERRING, LabelMode, believed_labels
 from palimpsest.attacks.matching.lbfgs import LBFGS
+from palimpsest.attacks.matching.noise import NoiseMode
 from palimpsest.attacks.matching.priors import PriorName
 from palimpsest.attacks.matching.problem import Batch
 from palimpsest.attacks.matching.search import Descent, ObjectiveCheck, Search, SearchResult
@@ -21,6 +22,12 @@ from palimpsest.attacks.matching.setup import ProblemSetup
 from palimpsest.attacks.server_view import BatchLabels, BatchReconstruction, ServerAttack, ServerView
 
 OptimizerName = Literal["lbfgs", "adam", "adam-hard-sign", "adam-soft-sign"]
+# Nats by which L-BFGS must lower a negative log-likelihood in 20 iterations. Less is no evidence for one image over
+# another, while a hundredth of the value would be many nats, because the noise alone contributes half a nat for each
+# coordinate.
+_GAIN = 0.01
+# Public images hardly vary in fine details, so in pixels the prior curves a million times more in some directions.
+_TRIALS = 40
 _SIGNS: dict[OptimizerName, Sign] = {"adam": "none", "adam-hard-sign": "hard", "adam-soft-sign": "soft"}
 
 
@@ -49,16 +56,27 @@ class MatchingAttack(ServerAttack):
     If omitted, noise."""
     restarts: PositiveInt = 1
     """Number of starts of each search; the attack keeps the result with the lowest objective."""
+    noise: NoiseMode = "map"
+    """Treatment of clipping and Gaussian noise whose settings the clients publish. Map adds a Gaussian prior of the
+    public images and finds the most likely ones, discrepancy stops once the residual is as long as the noise, and
+    ignored matches the noisy gradients exactly. Without such noise, all three are the same."""
     precision: Literal["float32", "float64"] = "float64"
     """Floating-point precision. L-BFGS stops early in float32."""
 
     @property
     def knowledge(self) -> frozenset[Knowledge]:
-        """White-box knowledge, plus labels and public images if the settings need them."""
+        """White-box knowledge, plus labels, public images and the noise's settings if the attack needs them."""
         knowledge = {Knowledge.ARCHITECTURE, Knowledge.PARAMETERS, Knowledge.BATCH_GRADIENTS}
         if self.labels == "known":
             knowledge.add(Knowledge.LABELS)
-        if self.labels in INFERRING or self.space == "spectrum" or self.prior is not None:
+        if self.noise != "ignored":
+            knowledge.add(Knowledge.NOISE)
+        if (
+            self.labels in INFERRING
+            or self.space == "spectrum"
+            or self.prior is not None
+            or self.noise == "map"
+        ):
             knowledge.add(Knowledge.PUBLIC)
         return frozenset(knowledge)
 
@@ -78,15 +96,20 @@ class MatchingAttack(ServerAttack):
             ModelError: Labels are inferred, but the model has no last linear layer with a bias.
         """
         setup = self.make_setup(view, generator=generator)
+        noise: NoiseMode = "ignored" if setup.mechanism is None else self.noise
+        optimizer = self.make_optimizer()
+        if isinstance(optimizer, LBFGS) and noise != "ignored":
+            optimizer = replace(optimizer, gain=_GAIN, trials=_TRIALS)
         search = Descent(
             setup,
             self.objective,
             generator,
-            optimizer=self.make_optimizer(),
+            optimizer=optimizer,
             coordinates=make_coordinates(self.space, setup.public),
             smoothness=self.total_variation,
             restarts=self.restarts,
             prior=self.prior,
+            noise=noise,
         )
         stages = self.recover(search)
         forgotten, retained = stages["forgotten"], stages.get("retained")
@@ -104,6 +127,7 @@ class MatchingAttack(ServerAttack):
             history={name: stage.minimum.history.mean(dim=1).tolist() for name, stage in stages.items()},
             facts={
                 f"labels_{self.labels}": 1.0,
+                f"noise_{noise}": 1.0,
                 **{f"objective_{name}": float(stage.minimum.values.mean()) for name, stage in stages.items()},
             },
         )
@@ -126,7 +150,9 @@ class MatchingAttack(ServerAttack):
         """
         generator = torch.Generator()
         attack_with_labels = self.model_copy(update={"labels": "known"})
-        setup = attack_with_labels.make_setup(replace(view, labels=labels), generator=generator)
+        setup = attack_with_labels.make_setup(
+            replace(view, labels=labels, mechanism=None), generator=generator
+        )
         assert setup.targets is not None, "known labels are targets"
         search = ObjectiveCheck(
             setup,
@@ -150,6 +176,8 @@ class MatchingAttack(ServerAttack):
         """
         difference = self.difference(view)
         labels = believed_labels(view, self.labels, difference, generator=generator)
+        if self.noise == "ignored":
+            view = replace(view, mechanism=None)
         return ProblemSetup.from_view(view, difference, labels, dtype=getattr(torch, self.precision))
 
     def difference(self, view: ServerView) -> Tensor:

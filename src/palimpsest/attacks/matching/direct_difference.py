@@ -21,5 +21,5 @@ class DirectDifference(MatchingAttack):
     def recover(self, search: Search) -> dict[str, SearchResult]:
         """Run one search; see `MatchingAttack.recover`."""
         setup = search.setup
-        term = Term(setup.before, setup.difference, setup.forgotten)
+        term = Term(setup.before, setup.difference, setup.forgotten, noise=setup.difference_noise)
         return {"forgotten": search.find("forgotten", [term])}

@@ -1,14 +1,16 @@
 """GIAMU and FUIA: search for images whose gradient has the direction of the forgotten samples' gradient."""
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
-from torch import Tensor
+from torch import Generator, Tensor
 
 from palimpsest.attacks.matching.base import MatchingAttack, OptimizerName
 from palimpsest.attacks.matching.distances import ObjectiveName
 from palimpsest.attacks.matching.problem import Term
 from palimpsest.attacks.matching.search import Search, SearchResult
+from palimpsest.attacks.matching.setup import ProblemSetup
 from palimpsest.attacks.server_view import ServerView
 from palimpsest.registry import ATTACKS
 
@@ -42,6 +44,12 @@ class GIAMU(MatchingAttack):
     restarts: PositiveInt = 5
     """Number of starts of each search; the attack keeps the result with the lowest objective."""
 
+    def make_setup(self, view: ServerView, *, generator: Generator) -> ProblemSetup:
+        """Convert the view; the change of the parameters has no noise. See `MatchingAttack.make_setup`."""
+        if self.unlearning == "approximate":
+            view = replace(view, mechanism=None)
+        return super().make_setup(view, generator=generator)
+
     def difference(self, view: ServerView) -> Tensor:
         """Estimate the gradient from the gradients or the parameters; see `MatchingAttack.difference`."""
         if self.unlearning == "exact":
@@ -54,7 +62,7 @@ class GIAMU(MatchingAttack):
     def recover(self, search: Search) -> dict[str, SearchResult]:
         """Run one search; see `MatchingAttack.recover`."""
         setup = search.setup
-        term = Term(setup.before, setup.difference, setup.forgotten)
+        term = Term(setup.before, setup.difference, setup.forgotten, noise=setup.difference_noise)
         return {"forgotten": search.find("forgotten", [term])}
 
 

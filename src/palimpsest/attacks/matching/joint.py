@@ -19,8 +19,8 @@ class Joint(MatchingAttack):
         setup = search.setup
         sample_count = setup.retained + setup.forgotten
         terms = [
-            Term(setup.after, setup.gradients_after, setup.retained),
-            Term(setup.before, setup.gradients_before, sample_count),
+            Term(setup.after, setup.gradients_after, setup.retained, noise=setup.noise),
+            Term(setup.before, setup.gradients_before, sample_count, noise=setup.noise),
         ]
         batch = search.find("batch", terms)
         return {

@@ -9,10 +9,9 @@ from torch import Tensor
 from palimpsest.attacks.matching.optimizer import Box, Evaluate, Minimum
 from palimpsest.progress import ProgressLine
 
-# Constants of the weak Wolfe conditions, and the largest number of evaluations of one line search.
+# Constants of the weak Wolfe conditions.
 _SUFFICIENT_DECREASE = 1e-4
 _CURVATURE = 0.9
-_MAX_TRIALS = 12
 # A problem whose objective fell by less than this share in this number of iterations has reached the precision of the
 # floating-point format.
 _MIN_GAIN = 0.01
@@ -32,13 +31,20 @@ class LBFGS:
         iterations: Maximum number of steps of each problem.
         memory: Number of pairs of steps and gradient changes that approximate the inverse Hessian.
         tolerance: A problem has converged when no free unknown has a larger gradient.
+        gain: A problem has converged when its objective fell by less than this in 20 iterations. If omitted, by less
+            than a hundredth of its value.
+        trials: Largest number of evaluations of one line search. Each may halve the step; stiff objectives need more.
     """
 
     iterations: int
     memory: int = 20
     tolerance: float = 1e-9
+    gain: float | None = None
+    trials: int = 12
 
-    def minimize(self, evaluate: Evaluate, start: Tensor, box: Box, line: ProgressLine) -> Minimum:
+    def minimize(
+        self, evaluate: Evaluate, start: Tensor, box: Box, line: ProgressLine, *, target: Tensor | None = None
+    ) -> Minimum:
         """Minimize from each start.
 
         Args:
@@ -46,6 +52,7 @@ class LBFGS:
             start: `[p, k]`, one row for each problem.
             box: Bounds of the unknowns.
             line: Progress line that is advanced after each iteration.
+            target: Values of the objective at which the problems stop, `[p]`. If omitted, they stop when they converge.
 
         Returns:
             The last point of each problem, which is also its best one.
@@ -61,14 +68,19 @@ class LBFGS:
             free = g.masked_fill(fixed, 0)
             active = active & (free.abs().amax(dim=1) > self.tolerance)
             if len(history) > _PATIENCE:
-                active = active & (f < (1 - _MIN_GAIN) * history[-1 - _PATIENCE])
+                past = history[-1 - _PATIENCE]
+                active = active & (past - f > (_MIN_GAIN * past if self.gain is None else self.gain))
+            if target is not None:
+                active = active & (f > target)
             pairs.select(active[rows])
             rows = rows[active[rows]]
             if len(rows):
                 fresh = pairs.fresh
                 direction = -pairs.apply(free[rows]).masked_fill_(fixed[rows], 0)
                 current = _Step(x[rows], f[rows], g[rows], found=torch.zeros_like(rows, dtype=torch.bool))
-                step = _line_search(evaluate, rows, current, direction, box=box, fresh=fresh)
+                step = _line_search(
+                    evaluate, rows, current, direction, box=box, fresh=fresh, trials=self.trials
+                )
                 pairs.add(step.x - current.x, step.g - current.g, moved=step.found)
                 # A line search that fails along the steepest descent has reached the precision of the number format.
                 active[rows] = step.found | ~fresh
@@ -160,7 +172,14 @@ class _Step:
 
 
 def _line_search(
-    evaluate: Evaluate, rows: Tensor, current: _Step, direction: Tensor, *, box: Box, fresh: Tensor
+    evaluate: Evaluate,
+    rows: Tensor,
+    current: _Step,
+    direction: Tensor,
+    *,
+    box: Box,
+    fresh: Tensor,
+    trials: int,
 ) -> _Step:
     """Find a step for each problem that satisfies the weak Wolfe conditions.
 
@@ -173,7 +192,7 @@ def _line_search(
     low, high = torch.zeros_like(t), torch.full_like(t, torch.inf)
     best = _Step(current.x.clone(), current.f.clone(), current.g.clone(), current.found.clone())
     pending = (slope < 0).nonzero().flatten()
-    for _ in range(_MAX_TRIALS):
+    for _ in range(trials):
         if not len(pending):
             break
         point = box.clamp(current.x[pending] + t[pending, None] * direction[pending])

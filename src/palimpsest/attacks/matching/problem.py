@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from palimpsest.attacks.matching.coordinates import Coordinates
+from palimpsest.attacks.matching.coordinates import Coordinates, Spectrum
 from palimpsest.attacks.matching.distances import OBJECTIVES, ObjectiveName
+from palimpsest.attacks.matching.noise import GradientNoise, NoiseMode
 from palimpsest.attacks.matching.optimizer import Box, Evaluate
 from palimpsest.attacks.matching.total_variation import total_variation
 from palimpsest.gradients import BatchGradient
@@ -42,12 +43,14 @@ class Term:
         observed: The observed gradients, `[b, d]`.
         samples: Number of unknown samples that contributed; these are the first ones.
         fixed: Known samples that also contributed and are held fixed. If omitted, there are none.
+        noise: Clipping and noise of the observed gradients. If omitted, there is none, or the attack ignores it.
     """
 
     parameters: Parameters
     observed: Tensor
     samples: int
     fixed: Batch | None = None
+    noise: GradientNoise | None = None
 
     def context(self, gradient: BatchGradient, gradients: Gradients) -> Context:
         """Compute the tensors of each batch that the objective needs.
@@ -113,6 +116,9 @@ class Problem:
         smoothness: Weight of the total variation.
         restarts: Number of starts of each batch. Rows `i * restarts` to `(i + 1) * restarts - 1` belong to batch i.
         chunk: Number of starts that are evaluated at once.
+        noise: Treatment of the observed gradients' noise. "map" minimizes the negative log-posterior in nats,
+            "discrepancy" the negative log-likelihood, until `target` is reached; "ignored" the terms' distances.
+        image_prior: Coordinates in which images are standard normal a priori; needed for "map".
     """
 
     gradient: BatchGradient
@@ -125,6 +131,8 @@ class Problem:
     smoothness: float
     restarts: int
     chunk: int
+    noise: NoiseMode = "ignored"
+    image_prior: Spectrum | None = None
 
     def unknowns(self, coordinates: Tensor, logits: Tensor | None = None) -> Tensor:
         """Concatenate coordinates and logits into rows of unknowns.
@@ -160,7 +168,6 @@ class Problem:
 
     def objective_and_gradient(self) -> Evaluate:
         """Return a function that evaluates the objective and its gradient for any number of rows at once."""
-        distance = OBJECTIVES[self.objective]
         sample = torch.linspace(0, 1, self._pixels // self.shape[0]).view(self.shape[1:])
         gradients = [self.gradient.at(term.parameters, sample.to(term.observed)) for term in self.terms]
         contexts = [
@@ -171,13 +178,11 @@ class Problem:
         def objective(points: Tensor, batches: Tensor) -> Tensor:
             images = self.images(points)
             targets = self.labels(points) if self.targets is None else self.targets[batches]
-            total = points.new_zeros(len(points))
-            if self.smoothness:
-                total = self.smoothness * vmap(total_variation)(images)
+            total = self._regularization(images, batches)
             for term, term_gradients, context in zip(self.terms, gradients, contexts, strict=True):
                 rows = {name: value[batches] for name, value in context.items()}
                 predicted = term.predict(term_gradients, images, targets, rows)
-                total = total + distance(predicted, rows["observed"])
+                total = total + self._distance(term, predicted, rows["observed"])
             return total
 
         def evaluate(points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -192,6 +197,39 @@ class Problem:
             return torch.cat(values), torch.cat(objective_gradients)
 
         return evaluate
+
+    def target(self) -> Tensor | None:
+        """Return the objective of each start at which it explains the observation up to the noise, `[b * restarts]`.
+
+        The discrepancy principle (Morozov 1966) stops a search there: the squared residual has reached its expected
+        value at the truth, sigma^2 d. With total variation the search stops a little later. None without such a stop.
+        """
+        if self.noise != "discrepancy":
+            return None
+        coordinates = sum(term.observed.shape[1] for term in self.terms)
+        observed = self.terms[0].observed
+        return observed.new_full((len(observed) * self.restarts,), coordinates / 2)
+
+    def _distance(self, term: Term, predicted: Tensor, observed: Tensor) -> Tensor:
+        """Compute the distance of predicted and observed gradients; with known noise, the negative log-likelihood."""
+        if self.noise == "ignored":
+            return OBJECTIVES[self.objective](predicted, observed)
+        assert term.noise is not None, "an attack that knows the noise gives it to every term"
+        return term.noise.misfit(predicted, observed, self.objective) / 2
+
+    def _regularization(self, images: Tensor, batches: Tensor) -> Tensor:
+        """Compute the part of the objective that depends on the images alone, `[p]`."""
+        total = images.new_zeros(len(images))
+        if self.smoothness:
+            total = self.smoothness * vmap(total_variation)(images)
+            # The weight of the total variation is relative to that of the distance, which is now measured in nats.
+            last = self.terms[-1]
+            if self.noise != "ignored" and last.noise is not None:
+                total = total * last.noise.weight(last.observed)[batches]
+        if self.noise == "map":
+            assert self.image_prior is not None, "the search passes the prior of the public images"
+            total = total + self.image_prior.encode(images).square().flatten(1).sum(1) / 2
+        return total
 
     @property
     def _pixels(self) -> int:

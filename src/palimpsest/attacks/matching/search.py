@@ -9,9 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from palimpsest.attacks.matching.adam import Adam
-from palimpsest.attacks.matching.coordinates import Coordinates
+from palimpsest.attacks.matching.coordinates import Coordinates, Spectrum
 from palimpsest.attacks.matching.distances import ObjectiveName
 from palimpsest.attacks.matching.lbfgs import LBFGS
+from palimpsest.attacks.matching.noise import NoiseMode
 from palimpsest.attacks.matching.optimizer import Evaluate, Minimum
 from palimpsest.attacks.matching.priors import PriorName, perturbed_starts, prior_images
 from palimpsest.attacks.matching.problem import Batch, Problem, Term
@@ -104,6 +105,7 @@ class Search(ABC):
         coordinates: Coordinates,
         smoothness: float = 0.0,
         restarts: int = 1,
+        noise: NoiseMode = "ignored",
     ) -> Problem:
         count = samples.stop - samples.start
         return Problem(
@@ -117,7 +119,13 @@ class Search(ABC):
             smoothness=smoothness,
             restarts=restarts,
             chunk=self.setup.chunk(count),
+            noise=noise,
+            image_prior=self._image_prior() if noise == "map" else None,
         )
+
+    def _image_prior(self) -> Spectrum:
+        """Return coordinates in which public images are standard normal."""
+        return Spectrum(self.setup.public)
 
 
 @dataclass(frozen=True)
@@ -130,6 +138,7 @@ class Descent(Search):
         smoothness: Weight of the total variation.
         restarts: Number of starts of each batch.
         prior: Public images to start from. If omitted, the search starts from noise.
+        noise: Treatment of the noise that the setup's mechanism describes.
     """
 
     optimizer: LBFGS | Adam
@@ -137,6 +146,7 @@ class Descent(Search):
     smoothness: float
     restarts: int
     prior: PriorName | None = None
+    noise: NoiseMode = "ignored"
 
     def find(
         self, part: Part, terms: Sequence[Term], *, start: Tensor | None = None, from_prior: bool = True
@@ -152,6 +162,7 @@ class Descent(Search):
             coordinates=self.coordinates,
             smoothness=self.smoothness,
             restarts=self.restarts,
+            noise=self.noise,
         )
         start_count = len(self.setup.gradients_before) * self.restarts
         if start is None:
@@ -167,6 +178,7 @@ class Descent(Search):
                 problem.unknowns(images, logits),
                 problem.box(),
                 line,
+                target=problem.target(),
             )
         best = minimum.best(self.restarts)
         return SearchResult(

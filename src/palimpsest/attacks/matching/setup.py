@@ -1,6 +1,7 @@
 """Problem setup of a matching attack: the server's view in the attack's precision, with known or inferred labels."""
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from palimpsest.attacks.matching.noise import GradientNoise
 from palimpsest.attacks.matching.problem import Batch
-from palimpsest.attacks.server_view import ServerView
+from palimpsest.attacks.server_view import GaussianMechanism, ServerView
 from palimpsest.gradients import BatchGradient
 from palimpsest.storage import Parameters
 
@@ -38,6 +40,7 @@ class ProblemSetup:
             search also finds the labels.
         memory_budget: Bytes that the attack may use.
         activations: Number of values that the network computes for one image.
+        mechanism: Release of the observed gradients. None means that they have no noise, or that the attack ignores it.
     """
 
     gradient: BatchGradient
@@ -54,6 +57,7 @@ class ProblemSetup:
     targets: Tensor | None
     memory_budget: int
     activations: int
+    mechanism: GaussianMechanism | None = None
 
     @classmethod
     def from_view(
@@ -85,6 +89,7 @@ class ProblemSetup:
             targets=targets,
             memory_budget=view.memory_budget,
             activations=_activations(view.architecture, view.public.shape),
+            mechanism=view.mechanism,
         )
 
     @property
@@ -113,6 +118,24 @@ class ProblemSetup:
             return self.targets[:, samples]
         shape = len(self.gradients_before), samples.stop - samples.start, self.classes
         return self.gradients_before.new_full(shape, 1 / self.classes)
+
+    @property
+    def noise(self) -> GradientNoise | None:
+        """The noise of one observed gradient; None without a mechanism."""
+        return self.mechanism and GradientNoise(self.mechanism.sigma, self.mechanism.clip)
+
+    @property
+    def difference_noise(self) -> GradientNoise | None:
+        """The noise of the difference of two observed gradients, n/n_f times the first minus n_r/n_f times the second.
+
+        Both noises are independent. Two gradients of similar length are clipped by similar factors, so the difference
+        is close to a multiple of the forgotten samples' gradient, but the factor is unknown.
+        """
+        if self.mechanism is None:
+            return None
+        whole, part = self.retained + self.forgotten, self.retained
+        sigma = self.mechanism.sigma * math.hypot(whole, part) / self.forgotten
+        return GradientNoise(sigma, unknown_scale=self.mechanism.clip is not None)
 
     def chunk(self, samples: int) -> int:
         """Return the number of starts that can be evaluated at once within the memory budget; at least one.

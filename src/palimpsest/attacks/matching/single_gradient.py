@@ -35,8 +35,9 @@ class DeepLeakage(MatchingAttack):
         """Run two independent searches; see `MatchingAttack.recover`."""
         setup = search.setup
         samples = setup.retained + setup.forgotten
-        batch = search.find("batch", [Term(setup.before, setup.gradients_before, samples)])
-        retained = search.find("retained", [Term(setup.after, setup.gradients_after, setup.retained)])
+        whole = Term(setup.before, setup.gradients_before, samples, noise=setup.noise)
+        part = Term(setup.after, setup.gradients_after, setup.retained, noise=setup.noise)
+        batch, retained = search.find("batch", [whole]), search.find("retained", [part])
         return {"retained": retained, "forgotten": unmatched_samples(batch, retained)}
 
 

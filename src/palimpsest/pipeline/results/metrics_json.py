@@ -17,6 +17,8 @@ from palimpsest.metrics import (
 )
 from palimpsest.pipeline.results.certified import certificate_metrics
 from palimpsest.pipeline.results.outcome import Federated, Outcome
+from palimpsest.pipeline.results.prior import prior_comparison
+from palimpsest.pipeline.results.privacy import privacy_metrics
 from palimpsest.pipeline.results.rates import excluded_replies, outcome_rates
 from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import Verdicts
@@ -48,6 +50,7 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         "portfolio": [*outcome.members] or None,
         "undefended_baseline": scored.undefended and judge_undefended(scored.undefended),
         "forgetting": outcome.forgetting,
+        "prior_comparison": prior_comparison(outcome),
         **_source(outcome),
     }
     if scored.scores is not None:
@@ -114,6 +117,7 @@ def _federation(federated: Federated) -> dict[str, Any]:
             "participation": original.participation,
             "faults": sum(len(finished.excluded) for finished in original.rounds),
         },
+        "privacy": privacy_metrics(federated),
         "forgetting": forgetting,
         "excluded_replies": excluded_replies([*original.rounds, *federated.unlearned.rounds]),
     }

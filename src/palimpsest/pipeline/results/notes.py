@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from palimpsest.artifacts import AuditorArtifacts, ServerArtifacts, attestation_checks
-from palimpsest.metrics import Metrics, PermutationTest, Rate
+from palimpsest.metrics import Metrics, PermutationTest, Rate, failed_attack
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.rates import excluded_replies
 from palimpsest.report import number
@@ -28,6 +28,8 @@ def outcome_notes(outcome: Outcome, metrics: Metrics) -> list[str]:
     return [
         *first,
         *_batch_notes(outcome, metrics),
+        *_prior_notes(metrics),
+        *_privacy_notes(metrics),
         *(_fault_notes(source) if isinstance(source, Federated) else ()),
         *pairing_notes(metrics.permutation_test),
     ]
@@ -67,6 +69,11 @@ def _batch_notes(outcome: Outcome, metrics: Metrics) -> Iterator[str]:
             f"The server saw the gradients of batches of {sizes.retained} retained and {sizes.forgotten} forgotten "
             "samples" + (f" after {sizes.local_steps} local steps." if sizes.local_steps > 1 else ".")
         )
+    elif outcome.config.defenses:
+        yield (
+            "The attack was not tested on the gradients without their noise. If the attack fails, this alone is no "
+            "evidence that the noise works."
+        )
     if outcome.scored.scores is not None and sizes.forgotten > 1:
         yield (
             "A batch has no order, so its reconstructions were paired with its originals such that the total mean "
@@ -80,6 +87,33 @@ def _batch_notes(outcome: Outcome, metrics: Metrics) -> Iterator[str]:
     ):
         if part is not None:
             yield f"The {images} have an MSE of {number(part.mse)} from {originals}."
+
+
+def _prior_notes(metrics: Metrics) -> Iterator[str]:
+    """Notes about an attack that ended worse than its prior, or no better."""
+    comparison = metrics.prior_comparison
+    if comparison is None:
+        return
+    low, high = comparison.interval
+    if comparison.failed:
+        yield failed_attack(comparison)
+    elif high >= 0:
+        yield (
+            f"The attack is not significantly closer than its prior alone: the difference of their mean squared errors "
+            f"is {number(comparison.difference)} (paired over images, 95 % interval {number(low)} to {number(high)})."
+        )
+
+
+def _privacy_notes(metrics: Metrics) -> Iterator[str]:
+    """Notes about a federation that trains with DP-SGD."""
+    privacy = metrics.privacy
+    if privacy is not None:
+        yield (
+            f"The clients train with DP-SGD (noise multiplier {number(privacy.noise_multiplier)}, clip norm "
+            f"{number(privacy.clip)}): epsilon is {number(privacy.epsilon_training)} for training and "
+            f"{number(privacy.epsilon)} for training and unlearning together, at delta {number(privacy.delta)}. Proofs "
+            "and observed gradients of batches are further releases. This epsilon does not include them."
+        )
 
 
 def _fault_notes(federated: Federated) -> Iterator[str]:

@@ -6,9 +6,10 @@ from hashlib import sha256
 from typing import Any
 
 from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, ServerArtifacts
-from palimpsest.attacks import ServerAttack, spelled_out
+from palimpsest.attacks import Attack, Knowledge, MatchingAttack, ServerAttack, Strongest, spelled_out
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet
+from palimpsest.defenses import published_noise
 from palimpsest.metrics import Metrics, SampleScores, Scores
 from palimpsest.pipeline.results.notes import outcome_notes
 from palimpsest.pipeline.results.outcome import Federated, Outcome
@@ -47,7 +48,7 @@ def build_page(
         metrics=metrics,
         reconstructions=scored.reconstruction.images,
         history=scored.reconstruction.history,
-        knowledge=spelled_out(attack.knowledge),
+        knowledge=spelled_out(_knowledge(attack, outcome)),
         notes=outcome_notes(outcome, metrics),
         accepted=None if outcome.verdicts is None else outcome.verdicts.accepted,
         norms=None if outcome.verdicts is None else outcome.verdicts.norms,
@@ -60,6 +61,14 @@ def build_page(
         hashes=_hashes(config, manifest),
         **_samples(outcome, table),
     )
+
+
+def _knowledge(attack: Attack | ServerAttack | Strongest, outcome: Outcome) -> frozenset[Knowledge]:
+    """The attack's knowledge; settings of a noise, and images to weigh against it, only if there is noise."""
+    noise = published_noise([defense.build() for defense in outcome.config.defenses])
+    if isinstance(attack, MatchingAttack) and noise is None:
+        attack = attack.model_copy(update={"noise": "ignored"})
+    return attack.knowledge
 
 
 def _samples(outcome: Outcome, table: SampleTable | None) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from palimpsest.attacks import (
 from palimpsest.attacks.learned.perceptual_loss import cached_vgg, download_vgg, load_vgg_features
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet, SampleSet
+from palimpsest.defenses import published_noise
 from palimpsest.errors import ConfigurationError, KnowledgeError, MissingDependencyError
 from palimpsest.registry import ATTACKS
 from palimpsest.system.device import pick_device
@@ -162,10 +163,10 @@ def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAt
 
     Raises:
         KnowledgeError: The attack is for the other kind of attacker, needs a model that was not supplied, or is a
-            server attack combined with defenses.
+            server attack combined with defenses other than clipping and Gaussian noise.
     """
     name = config.attack.name
-    if isinstance(attack, Strongest) and (config.gradients is None or not config.defenses):
+    if isinstance(attack, Strongest) and config.gradients is None:
         return
     if config.gradients is None:
         if isinstance(attack, ServerAttack):
@@ -180,8 +181,9 @@ def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAt
             f"{name} is an auditor's attack, which needs proofs. Choose a server's attack, such as dragd or dragdp, or "
             "supply proofs."
         )
-    if config.defenses:
+    if config.defenses and published_noise([defense.build() for defense in config.defenses]) is None:
         raise KnowledgeError(
-            f"{name} attacks the supplied gradients as they are and imitates no defense. Leave defenses out, or use an "
-            "audit, which applies the defenses and also attacks the gradients before them."
+            f"{name} attacks the supplied gradients as they are. It uses the settings of clip-noise and gaussian, but "
+            "imitates no defense. Leave the other defenses out, or use an audit, which applies the defenses and also "
+            "attacks the gradients before them."
         )

@@ -3,10 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from palimpsest.attacks import BatchLabels, BatchReconstruction, Knowledge, ServerAttack, ServerView
-from palimpsest.config import AuditConfig, DefenseConfig
+from palimpsest.attacks import (
+    BatchLabels,
+    BatchReconstruction,
+    GaussianMechanism,
+    Knowledge,
+    MatchingAttack,
+    ServerAttack,
+    ServerView,
+)
+from palimpsest.config import AttackConfig, AuditConfig, DefenseConfig
 from palimpsest.datasets import ImageSet
-from palimpsest.defenses import apply_defenses
+from palimpsest.defenses import apply_defenses, published_noise
 from palimpsest.federation import Federation, Observation, Training, observe
 from palimpsest.pipeline.stages.control_server import attack_batches_aside, keep_batches_aside
 from palimpsest.pipeline.stages.recovered import Recovered
@@ -57,15 +65,15 @@ def attack_as_server(
             ),
             key=(original, unlearned, retained, forgotten, config.observation, defenses, config.seed),
         )
-        view = server_view(federation, config, observation, retained, forgotten)
+        view = server_view(federation, config, observation, retained, forgotten, defenses=defenses)
         view, aside = keep_batches_aside(view, attack.control_size, seed=config.seed)
-        key = (retained.labels, forgotten.labels, config.attack, config.seed)
+        key = (retained.labels, forgotten.labels, _effective(config.attack, view), config.seed)
         # The attack gets only the view: gradients, parameters, public images, and labels if it declares them.
         recovered = run.stage(
             f"reconstructions{suffix}",
             BatchReconstruction,
             lambda _: attack(view, generator=make_generator(config.seed, "attack")),
-            key=(observation, view.public, *key),
+            key=(observation, view.public, view.mechanism, *key),
         )
         if suffix:
             return Recovered(recovered)
@@ -76,6 +84,13 @@ def attack_as_server(
     if not config.defenses:
         return main
     return replace(main, others={"undefended": recover((), "-undefended").reconstruction})
+
+
+def _effective(settings: AttackConfig, view: ServerView) -> AttackConfig:
+    """Return settings that decide the result: without noise its treatment does not, so runs share the result."""
+    if view.mechanism is None and isinstance(settings.build(), MatchingAttack):
+        return settings.model_copy(update={"noise": "ignored"})
+    return settings
 
 
 def deal_batches(federation: Federation, config: AuditConfig, request: Request) -> tuple[ImageSet, ImageSet]:
@@ -144,8 +159,10 @@ def server_view(
     observation: Observation,
     retained: ImageSet,
     forgotten: ImageSet,
+    *,
+    defenses: Sequence[DefenseConfig],
 ) -> ServerView:
-    """Build the view that the attack receives, with labels only if it declares that it knows them.
+    """Build the view that the attack receives, with labels and the noise's settings only if it declares them.
 
     Args:
         federation: The federation with the architecture and the public images.
@@ -153,11 +170,13 @@ def server_view(
         observation: The observed gradients.
         retained: The retained samples, of which only the labels are used.
         forgotten: The forgotten samples, of which only the labels are used.
+        defenses: The defenses of the observed gradients.
     """
     attack = config.attack.build()
     assert isinstance(attack, ServerAttack), "auditor attacks use another view"
     batches = len(observation.gradients_before)
     labels = BatchLabels(retained.labels.view(batches, -1), forgotten.labels.view(batches, -1))
+    noise = published_noise([defense.build() for defense in defenses])
     return ServerView(
         observation=observation,
         architecture=federation.network().to("meta"),
@@ -165,4 +184,5 @@ def server_view(
         labels=labels if Knowledge.LABELS in attack.knowledge else None,
         device=federation.device,
         memory_budget=config.memory_budget,
+        mechanism=GaussianMechanism(*noise) if noise and Knowledge.NOISE in attack.knowledge else None,
     )
