@@ -12,6 +12,7 @@ from palimpsest.attacks.auditor_view import (
     spelled_out,
 )
 from palimpsest.attacks.certificates import HALF_LEVEL, Certificates
+from palimpsest.attacks.disaggregation.spear import Spear
 from palimpsest.attacks.exact.igf_exact import IGFExact
 from palimpsest.attacks.learned.base import LearnedInversion
 from palimpsest.attacks.learned.extractors import Projected
@@ -97,6 +98,7 @@ __all__ = [
     "SearchResult",
     "ServerAttack",
     "ServerView",
+    "Spear",
     "Spectrum",
     "Strongest",
     "Term",

@@ -1,0 +1,70 @@
+"""Low-rank factorization of a linear layer's gradient, with an estimate of its noise."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# A singular value counts if it exceeds this many times the largest one that noise alone would have.
+_SIGNIFICANT = 4.0
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """Factors of the gradient of a linear layer with m units and n inputs: G = diag(noise) left right.
+
+    The gradient of a batch is D X, with one column of D and one row of X for each sample. Its factors are determined up
+    to an invertible matrix Q: D = diag(noise) left Q, and X = Q^-1 right (SPEAR, Theorem 3.1).
+
+    Args:
+        left: `[m, k]`. Its entries have noise of standard deviation 1.
+        right: `[k, n]`, with orthonormal rows.
+        noise: Standard deviation of the noise in each unit's gradient, `[m]`, above 0.
+    """
+
+    left: Tensor
+    right: Tensor
+    noise: Tensor
+
+    @property
+    def rank(self) -> int:
+        """Number of factors, k."""
+        return self.left.shape[1]
+
+
+def factorize(gradient: Tensor, count: int) -> LowRank:
+    """Factorize the gradient of a batch of `count` samples (SPEAR, Theorem 3.1).
+
+    The gradient of exact numbers has rank `count`. The rest is noise, such as rounding to float32 or a defense's, and
+    tells how large the noise of each unit is.
+
+    Args:
+        gradient: `[m, n]` float64.
+        count: Number of samples, below m and n.
+
+    Returns:
+        The factors, with a smaller rank than `count` if samples are linearly dependent.
+    """
+    u, s, vh = torch.linalg.svd(gradient, full_matrices=False)
+    rest = gradient - (u[:, :count] * s[:count]) @ vh[:count]
+    units, inputs = gradient.shape
+    noise = (rest.square().sum(dim=1) / (inputs - count)).sqrt()
+    # A unit that no sample activates has no noise. The floor also covers gradients in exact arithmetic.
+    typical = noise.square().mean().sqrt().clamp_min(torch.finfo(s.dtype).eps * s[0].clamp_min(1e-300))
+    noise = noise.clamp_min(0.1 * typical)
+    rank = int((s[:count] > _SIGNIFICANT * typical * (units**0.5 + inputs**0.5)).sum())
+    return LowRank((u[:, :rank] * s[:rank]) / noise[:, None], vh[:rank], noise)
+
+
+def outside_row_space(rows: Tensor, factors: LowRank) -> Tensor:
+    """Measure how far vectors lie outside the row space of a gradient, which the inputs of its samples span.
+
+    Args:
+        rows: `[k, n]`.
+        factors: Factors of the gradient.
+
+    Returns:
+        Norm of the part outside, relative to the norm of the vector, in [0, 1], `[k]`.
+    """
+    outside = rows - (rows @ factors.right.T) @ factors.right
+    return outside.norm(dim=1) / rows.norm(dim=1).clamp_min(torch.finfo(rows.dtype).tiny)
