@@ -12,6 +12,7 @@ from palimpsest.attacks.auditor_view import (
     spelled_out,
 )
 from palimpsest.attacks.certificates import HALF_LEVEL, Certificates
+from palimpsest.attacks.disaggregation.cocktail_party import CocktailParty
 from palimpsest.attacks.disaggregation.spear import Spear
 from palimpsest.attacks.exact.igf_exact import IGFExact
 from palimpsest.attacks.learned.base import LearnedInversion
@@ -63,6 +64,7 @@ __all__ = [
     "BatchReconstruction",
     "Box",
     "Certificates",
+    "CocktailParty",
     "Controlled",
     "Coordinates",
     "DeepLeakage",

@@ -48,10 +48,13 @@ def factorize(gradient: Tensor, count: int) -> LowRank:
     u, s, vh = torch.linalg.svd(gradient, full_matrices=False)
     rest = gradient - (u[:, :count] * s[:count]) @ vh[:count]
     units, inputs = gradient.shape
-    noise = (rest.square().sum(dim=1) / (inputs - count)).sqrt()
+    variance = rest.square().sum(dim=1) / (inputs - count)
+    # A subtracted gradient leaves errors along one image, which may lie along the others as well. The largest component
+    # of the rest bounds them.
+    noise = (variance + (s[count] * u[:, count]).square()).sqrt()
     # A unit that no sample activates has no noise. The floor also covers gradients in exact arithmetic.
-    typical = noise.square().mean().sqrt().clamp_min(torch.finfo(s.dtype).eps * s[0].clamp_min(1e-300))
-    noise = noise.clamp_min(0.1 * typical)
+    typical = variance.mean().sqrt().clamp_min(torch.finfo(s.dtype).eps * s[0].clamp_min(1e-300))
+    noise = noise.clamp_min(typical)
     rank = int((s[:count] > _SIGNIFICANT * typical * (units**0.5 + inputs**0.5)).sum())
     return LowRank((u[:, :rank] * s[:rank]) / noise[:, None], vh[:rank], noise)
 

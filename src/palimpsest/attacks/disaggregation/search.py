@@ -51,11 +51,7 @@ class KernelSearch:
         Raises:
             ModelError: The layer is too small for this number of samples.
         """
-        if count >= min(gradient.shape):
-            raise ModelError(
-                f"The first layer has {gradient.shape[0]} units and {gradient.shape[1] - 1} inputs, too few to "
-                f"separate {count} samples. Choose smaller batches or a larger --model.width."
-            )
+        check_size(gradient, count)
         factors = factorize(gradient, count)
         candidates, best, drawn = Candidates.none(factors), None, 0
         if factors.rank == 0:
@@ -96,6 +92,23 @@ class Found:
     candidates: Candidates
     recovered: Recovered | None
     drawn: int
+
+
+def check_size(gradient: Tensor, count: int) -> None:
+    """Check that a layer is large enough to separate a batch.
+
+    Args:
+        gradient: Gradient of the weights, with that of the bias as the last column, `[m, n]`.
+        count: Number of samples of the batch.
+
+    Raises:
+        ModelError: There are as many samples as units or inputs, or more.
+    """
+    if count >= min(gradient.shape):
+        raise ModelError(
+            f"The first layer has {gradient.shape[0]} units and {gradient.shape[1] - 1} inputs, too few to "
+            f"separate {count} samples. Choose smaller batches or a larger --model.width."
+        )
 
 
 def _complete(factors: LowRank, candidates: Candidates, weights: Tensor, sparsity: float) -> Candidates:
