@@ -158,7 +158,7 @@ def server_case(name: str, here: Path, pieces: Path, models: dict[str, Any]) -> 
 
 
 def _perceptrons(here: Path, samples: ImageSet) -> dict[str, Any]:
-    """Write two checkpoints of the built-in perceptron for samples of this shape, and return the keys that name them."""
+    """Write two checkpoints of a perceptron for samples of this shape, and return the keys that name them."""
     torch.manual_seed(4)
     network = build_custom_model("mlp", {}, shape=samples.shape, classes=samples.classes)
     for checkpoint in ("original", "unlearned"):

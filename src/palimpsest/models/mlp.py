@@ -17,7 +17,9 @@ class MultilayerPerceptron(Classifier):
     take apart.
     """
 
-    source: ClassVar[str] = "SPEAR, section 6, and Cocktail Party Attack, section 5.1, attack fully connected networks"
+    source: ClassVar[str] = (
+        "SPEAR, section 6, and Cocktail Party Attack, section 5.1, attack fully connected networks"
+    )
 
     width: PositiveInt = 200
     """Units of each hidden layer."""

@@ -142,7 +142,8 @@ def markdown(rows: Sequence[RecoveryRow]) -> str:
         rows: Rows of the table.
     """
     lines = [
-        "| attack | width | batch | samples exact | batches exact | certified (wrongly) | PSNR | submatrices | seconds |",
+        "| attack | width | batch | samples exact | batches exact | certified (wrongly) | PSNR | submatrices "
+        "| seconds |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         *(f"| {' | '.join(_cells(row))} |" for row in rows),
     ]
@@ -242,10 +243,14 @@ def _row(label: str, width: int, size: int, trials: Sequence[_Trial]) -> Recover
         attack=label,
         width=width,
         size=size,
-        samples=share(sum(float(samples.double().mean()) for samples in exact) / len(trials), size * len(trials)),
+        samples=share(
+            sum(float(samples.double().mean()) for samples in exact) / len(trials), size * len(trials)
+        ),
         batches=share(sum(whole) / len(trials), len(trials)),
         certified=sum(map(bool, checks)) if checked else None,
-        wrongly_certified=sum(bool(a) and not b for a, b in zip(checks, whole, strict=True)) if checked else None,
+        wrongly_certified=sum(bool(a) and not b for a, b in zip(checks, whole, strict=True))
+        if checked
+        else None,
         psnr=psnr[len(psnr) // 2],
         submatrices=_mean(trial.submatrices for trial in trials),
         seconds=sum(trial.seconds for trial in trials) / len(trials),

@@ -25,7 +25,10 @@ def test_recovers_batches_exactly_although_the_models_differ(target: Target, sea
 
 
 def test_the_difference_is_exact_only_for_equal_models() -> None:
-    same, moved = (World(retained=3, forgotten=2, moved=moved, build=small_perceptron, images=noise_images) for moved in (0.0, 0.05))
+    same, moved = (
+        World(retained=3, forgotten=2, moved=moved, build=small_perceptron, images=noise_images)
+        for moved in (0.0, 0.05)
+    )
     attack = Spear(target="difference", submatrices=2000)
     errors = []
     for clients in (same, moved):

@@ -95,7 +95,9 @@ class Batches:
         observed = self._view.observation
         parts = [self._split(row, separate) for row in range(len(observed.gradients_before))]
         forgotten = [self._images(part.forgotten, observed.forgotten) for part in parts]
-        retained = [self._images(part.retained, observed.retained) for part in parts if part.retained is not None]
+        retained = [
+            self._images(part.retained, observed.retained) for part in parts if part.retained is not None
+        ]
         labels = [self._labels(part.forgotten, observed.before, observed.forgotten) for part in parts]
         empty = self._mean.new_empty(0, *self._mean.shape)
         found = sum(len(part.forgotten) for part in parts)
@@ -138,7 +140,8 @@ class Batches:
         labels = self._labels(retained, observed.after, observed.retained)
         targets = F.one_hot(labels, self._view.public.classes).double()
         before = {
-            name: value.double() if value.is_floating_point() else value for name, value in observed.before.items()
+            name: value.double() if value.is_floating_point() else value
+            for name, value in observed.before.items()
         }
         known = observed.gradient(self._view.architecture)(before, images, targets)
         return (observed.batch * gradient.double() - observed.retained * known) / observed.forgotten

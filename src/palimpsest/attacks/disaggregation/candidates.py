@@ -74,7 +74,10 @@ def refine(factors: LowRank, zeros: Tensor, weights: Tensor, *, sparsity: float)
     Returns:
         Refined candidates, at most p.
     """
-    directions, certain = factors.left.new_zeros(len(zeros), factors.rank), torch.zeros(len(zeros), dtype=torch.bool)
+    directions, certain = (
+        factors.left.new_zeros(len(zeros), factors.rank),
+        torch.zeros(len(zeros), dtype=torch.bool),
+    )
     for _ in range(_ROUNDS if len(zeros) else 0):
         directions, zeros, certain = _fit(factors.left, zeros)
     kept = certain & (zeros.sum(dim=1) >= sparsity * zeros.shape[1])

@@ -179,7 +179,9 @@ def find_first_layer(
         raise ModelError(_needs(attack, f"{kind} of this one has no trainable bias"))
     affine = _affine(inputs)
     if affine is None:
-        raise ModelError(_needs(attack, f"{kind} of this one takes something else than scaled and shifted pixels"))
+        raise ModelError(
+            _needs(attack, f"{kind} of this one takes something else than scaled and shifted pixels")
+        )
     weight, bias = positions[f"{prefix}weight"], positions[f"{prefix}bias"]
     return FirstLayer(network, name, weight, bias, *affine, shape)
 
@@ -196,7 +198,9 @@ def _first_inputs(
     def recorder(name: str) -> Any:
         return lambda _, arguments: called.append((name, arguments[0]))
 
-    handles = [network.get_submodule(name).register_forward_pre_hook(recorder(name)) for name in sorted(owners)]
+    handles = [
+        network.get_submodule(name).register_forward_pre_hook(recorder(name)) for name in sorted(owners)
+    ]
     try:
         double = {
             name: value.double() if value.is_floating_point() else value for name, value in parameters.items()

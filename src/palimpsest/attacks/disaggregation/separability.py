@@ -32,6 +32,8 @@ def separable_share(active: Tensor, features: Tensor) -> Tensor:
         best = torch.maximum(best, (margins > 0).double().mean(dim=1))
         wrong = torch.sigmoid(-margins)
         slope = (wrong * signs) @ orthonormal / len(features) - _RIDGE * normal
-        curvature = torch.einsum("pm,mi,mj->pij", wrong * (1 - wrong), orthonormal, orthonormal) / len(features)
+        curvature = torch.einsum("pm,mi,mj->pij", wrong * (1 - wrong), orthonormal, orthonormal) / len(
+            features
+        )
         normal = normal + torch.linalg.solve(curvature + ridge, slope)
     return torch.maximum(best, (signs * (normal @ orthonormal.T) > 0).double().mean(dim=1))

@@ -67,7 +67,11 @@ class Unmixing:
     restarts: int
 
     def run(
-        self, whitened: Whitened, variation: Callable[[Tensor], Tensor], generator: Generator, line: ProgressLine
+        self,
+        whitened: Whitened,
+        variation: Callable[[Tensor], Tensor],
+        generator: Generator,
+        line: ProgressLine,
     ) -> tuple[Tensor, float]:
         """Minimize the objective from each start.
 
@@ -86,7 +90,9 @@ class Unmixing:
             return torch.ones(1, 1, dtype=torch.float64), 0.0
         starts = [torch.eye(size, dtype=torch.float64)]
         for _ in range(self.restarts - 1):
-            starts.append(torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64)).Q)
+            starts.append(
+                torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64)).Q
+            )
         bounds = torch.tensor(torch.inf, dtype=torch.float64)
         adam = Adam(self.iterations, self.learning_rate)
         evaluate = self.objective_and_gradient(whitened.mixtures, variation)
@@ -107,7 +113,9 @@ class Unmixing:
             matrices = _rows(points, size)
             sources = matrices @ mixtures
             # log cosh, written so that it does not overflow.
-            contrast = (sources.abs() + torch.nn.functional.softplus(-2 * sources.abs()) - math.log(2)).mean(dim=2)
+            contrast = (sources.abs() + torch.nn.functional.softplus(-2 * sources.abs()) - math.log(2)).mean(
+                dim=2
+            )
             cosines = (matrices @ matrices.transpose(1, 2)).abs() * (1 - torch.eye(size, dtype=points.dtype))
             correlated = torch.expm1(self.temperature * cosines).mean(dim=(1, 2))
             return (
