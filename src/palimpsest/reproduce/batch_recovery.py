@@ -1,4 +1,4 @@
-"""Table of exact recovery: how many samples of a batch a server recovers without error, by batch size and layer width."""
+"""Table of exact recovery: share of a batch's samples that a server recovers, by batch size and layer width."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -228,7 +228,7 @@ def _build(contender: Contender, config: AuditConfig) -> ServerAttack:
     kind = ATTACKS.get(contender.attack)
     preset = config.attack.build()
     settings = preset.model_dump() if isinstance(preset, kind) else {}
-    attack = kind(**settings | contender.settings)
+    attack = kind(**{**settings, **contender.settings})
     assert isinstance(attack, ServerAttack), "the contenders attack gradients"
     return attack
 

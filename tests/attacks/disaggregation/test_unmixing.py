@@ -39,8 +39,10 @@ def test_separates_known_mixtures_by_negentropy() -> None:
 
 def test_separates_sources_with_few_jumps_by_total_variation() -> None:
     times = torch.arange(1024)
-    # Square waves of several periods are orthogonal.
-    sources = torch.stack([(times // half % 2).double() for half in (512, 256, 128)])
+    # Square waves of several periods are nearly uncorrelated, and their edges are at different times.
+    sources = torch.stack(
+        [((times + shift) // half % 2).double() for half, shift in ((512, 0), (256, 77), (128, 31))]
+    )
     mixing = torch.randn(3, 3, generator=seeded(1), dtype=torch.float64)
     found = unmix(mixing @ sources, negentropy=0.0, total_variation=10.0, independence=0.03)
     assert float(correlations(mixing @ sources, sources).min()) < 0.9

@@ -1,4 +1,4 @@
-"""From the observed gradients to the forgotten samples: which gradient to take apart, and which samples are forgotten."""
+"""From observed gradients to forgotten samples: which gradient to take apart, and which samples are forgotten."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Cocktail Party Attack: the gradient of a linear layer as mixtures of its inputs, separated by independent components."""
+"""Cocktail Party Attack: separation of the inputs that the gradient of a linear layer mixes, as independent sources."""
 
 from typing import ClassVar
 

@@ -17,8 +17,8 @@ DEVIATIONS = 8.0
 SAME = 0.9999
 """Directions of a greater absolute cosine count as one."""
 CLEAR = 0.03
-"""Largest noise of an entry, as a share of its column's root mean square. Columns of samples of one class differ by some
-percent where both are active, and must not count as equal there."""
+"""Largest noise of an entry, as a share of its column's root mean square. Columns of samples of one class differ by
+some percent where both are active, and must not count as equal there."""
 
 
 class KernelSampler:
