@@ -93,7 +93,7 @@ def test_help_shows_flags_of_the_chosen_components_and_names_the_others(
         assert common in default
     for hidden in ("--attack.matching", "--unlearning.steps", "--federation.proximal-mu", "--observation."):
         assert hidden not in default
-    assert "Other attacks: direct-difference" in default
+    assert "Other attacks: cocktail-party" in default
     assert "Other unlearning methods: ascent" in default
     assert "--attack.name igf-plus --help" in " ".join(default.split())
     chosen = (

@@ -166,7 +166,7 @@ def test_help_marks_required_flags_and_lists_choices(help_of: Callable[[str, str
     (line,) = [line for line in out.splitlines() if line.split()[:1] == ["--samples"]]
     assert line.endswith("[required]")
     out = help_of("audit", "--help-all")
-    assert "Choices: direct-difference, dlg" in out
+    assert "Choices: cocktail-party, direct-difference, dlg" in out
     out = help_of("audit", "--help")
     assert "in-process|flower-simulation" in out
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from tests.support.forgotten import Forgotten
 from tests.support.wall_cases import (
     AUDITORS,
+    FIRST_LAYER,
     SERVERS,
     TABLES,
     audit_of,
@@ -90,6 +91,8 @@ def test_an_audit_by_an_auditor(
 def test_an_audit_by_a_server(
     name: str, forgotten: Forgotten, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if name in FIRST_LAYER:
+        forgotten = Forgotten(truth_of(audit_of(name))[1], affine=False)
     probe = watched(name, forgotten, monkeypatch)
     # The finished audit used dragd, so its attack would be reused instead of run.
     audit(audit_of(name), out=tmp_path / "run", siblings=[trained] if name != "dragd" else [])
@@ -155,7 +158,7 @@ def test_an_attack_on_gradients_with_the_truth_supplied(
 ) -> None:
     config = server_case(name, here, pieces, models)
     both = torch.cat([samples_at(here / part).inputs for part in ("forgotten", "retained")])
-    truth = Forgotten(both)
+    truth = Forgotten(both, affine=name not in FIRST_LAYER)
     assert not truth.in_tensor(samples_at(pieces / "images").inputs)
     probe = watched(name, truth, monkeypatch)
     attack(config, out=here / "run")

@@ -1,5 +1,6 @@
 """Small views of an auditor and of a server, with the true samples."""
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -125,12 +126,26 @@ def small_network(channels: int) -> nn.Module:
     return network
 
 
+def small_perceptron(channels: int, *, units: int = 120) -> nn.Module:
+    """Make a network of one hidden layer with ReLU for `small_images`, with PyTorch's initialization."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return nn.Sequential(nn.Flatten(), nn.Linear(channels * 36, units), nn.ReLU(), nn.Linear(units, 4))
+
+
 def small_images(count: int, channels: int, seed: int) -> ImageSet:
     """Make images of 6 x 6 pixels in four classes."""
     generator = seeded(seed)
     coarse = torch.rand(count, channels, 3, 3, generator=generator)
     images = nn.functional.interpolate(coarse, size=(6, 6), mode="bilinear", align_corners=True)
     return ImageSet("small", images, torch.randint(4, (count,), generator=generator), 4)
+
+
+def noise_images(count: int, channels: int, seed: int) -> ImageSet:
+    """Make noise of 6 x 6 pixels in four classes, whose activation patterns differ more than those of smooth images."""
+    generator = seeded(seed)
+    images = torch.rand(count, channels, 6, 6, generator=generator)
+    return ImageSet("noise", images, torch.randint(4, (count,), generator=generator), 4)
 
 
 class World:
@@ -145,10 +160,13 @@ class World:
         batches: int = 3,
         local_steps: int = 1,
         moved: float = 0.01,
+        build: Callable[[int], nn.Module] = small_network,
+        images: Callable[[int, int, int], ImageSet] = small_images,
     ) -> None:
-        self.network = small_network(channels)
-        self.retained = small_images(retained * batches, channels, 5)
-        self.forgotten = small_images(forgotten * batches, channels, 6)
+        self.network = build(channels)
+        self.retained = images(retained * batches, channels, 5)
+        self.forgotten = images(forgotten * batches, channels, 6)
+        self.public = images(40, channels, 7)
         before = snapshot(self.network)
         after = {name: value + moved * torch.sin(37 * value) for name, value in before.items()}
         self.batches = batches
@@ -167,8 +185,8 @@ class World:
                 local_steps=local_steps,
                 learning_rate=0.05,
             ),
-            architecture=small_network(self.retained.shape[0]).to("meta"),
-            public=small_images(40, self.retained.shape[0], 7),
+            architecture=copy.deepcopy(self.network).to("meta"),
+            public=self.public,
             labels=self.labels,
             device="cpu",
             memory_budget=2**30,

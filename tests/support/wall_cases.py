@@ -16,6 +16,7 @@ from palimpsest.attacks import Attack, ServerAttack
 from palimpsest.config import AuditConfig, build_config, validate
 from palimpsest.datasets import ImageSet, SampleSet, TokenSet
 from palimpsest.federation import observe, snapshot
+from palimpsest.models import build_custom_model
 from palimpsest.pipeline.stages.prove import make_proofs
 from palimpsest.proofs import save_proofs
 from palimpsest.registry import ATTACKS
@@ -44,7 +45,10 @@ _LEAST = {
     "blocks": 0,
     "calibration": 2,
     "rounds": 1,
+    "submatrices": 64,
 }
+FIRST_LAYER = ("spear", "cocktail-party")
+"""Attacks on a first layer that is linear. Its gradient contains a multiple of each image that is alone in a unit."""
 _TABLES = """
 from torch import nn
 
@@ -73,7 +77,8 @@ def samples_at(path: Path) -> SampleSet:
 
 def audit_of(name: str, *, defenses: tuple[str, ...] = DEFENSES) -> AuditConfig:
     """Make the configuration of an audit with this attack."""
-    return build_config(AUDIT | {"attack": least(name), "defenses": list(defenses)})
+    model = {"model": {"name": "mlp"}} if name in FIRST_LAYER else {}
+    return build_config(AUDIT | model | {"attack": least(name), "defenses": list(defenses)})
 
 
 def table_case(name: str, here: Path) -> ArtifactsConfig:
@@ -122,6 +127,8 @@ def server_case(name: str, here: Path, pieces: Path, models: dict[str, Any]) -> 
     retained, forgotten = samples_at(here / "retained"), samples_at(here / "forgotten")
     assert isinstance(retained, ImageSet)
     assert isinstance(forgotten, ImageSet)
+    if name in FIRST_LAYER:
+        models = models | {"model": "mlp"} | _perceptrons(here, forgotten)
     tree = models | {
         "gradients": str(here / "gradients.safetensors"),
         "auxiliary": str(pieces / "images"),
@@ -148,3 +155,13 @@ def server_case(name: str, here: Path, pieces: Path, models: dict[str, Any]) -> 
         here / "gradients.safetensors",
     )
     return read_artifacts_config(None, tree | {"attack": least(name)})
+
+
+def _perceptrons(here: Path, samples: ImageSet) -> dict[str, Any]:
+    """Write two checkpoints of a perceptron for samples of this shape, and return the keys that name them."""
+    torch.manual_seed(4)
+    network = build_custom_model("mlp", {}, shape=samples.shape, classes=samples.classes)
+    for checkpoint in ("original", "unlearned"):
+        state = {key: value + 0.01 * torch.randn(value.shape) for key, value in network.state_dict().items()}
+        save_file(state, here / f"{checkpoint}.safetensors")
+    return {checkpoint: str(here / f"{checkpoint}.safetensors") for checkpoint in ("original", "unlearned")}

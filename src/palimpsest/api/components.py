@@ -84,7 +84,7 @@ def components(kind: Kind | None = None) -> tuple[ListedComponent, ...]:
     Example:
         >>> import palimpsest
         >>> print(palimpsest.components("attacks")[0].name)
-        direct-difference
+        cocktail-party
     """
     if kind is not None and kind not in _REGISTRIES:
         raise ConfigurationError(

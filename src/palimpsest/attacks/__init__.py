@@ -12,6 +12,8 @@ from palimpsest.attacks.auditor_view import (
     spelled_out,
 )
 from palimpsest.attacks.certificates import HALF_LEVEL, Certificates
+from palimpsest.attacks.disaggregation.cocktail_party import CocktailParty
+from palimpsest.attacks.disaggregation.spear import Spear
 from palimpsest.attacks.exact.igf_exact import IGFExact
 from palimpsest.attacks.learned.base import LearnedInversion
 from palimpsest.attacks.learned.extractors import Projected
@@ -69,6 +71,7 @@ __all__ = [
     "BatchReconstruction",
     "Box",
     "Certificates",
+    "CocktailParty",
     "Controlled",
     "Coordinates",
     "DeepLeakage",
@@ -107,6 +110,7 @@ __all__ = [
     "SearchResult",
     "ServerAttack",
     "ServerView",
+    "Spear",
     "Spectrum",
     "Strongest",
     "Term",

@@ -9,6 +9,7 @@ from palimpsest.models.layout import laid_out_for
 from palimpsest.models.lenet import LeNet
 from palimpsest.models.logits import Logits, bare, renormalized, with_logits
 from palimpsest.models.match_names import Matched
+from palimpsest.models.mlp import MultilayerPerceptron
 from palimpsest.models.normalized import Normalized
 from palimpsest.models.resnet import ResNet20
 
@@ -18,6 +19,7 @@ __all__ = [
     "LeNet",
     "Logits",
     "Matched",
+    "MultilayerPerceptron",
     "Normalized",
     "ResNet20",
     "as_classifier",

@@ -73,5 +73,11 @@ TABLES = {
         "palimpsest.reproduce.labels",
         "label_table",
     ),
+    "batch-recovery": Table(
+        "Share of a batch's samples that a server recovers exactly, by attack, batch size and layer width",
+        "mnist-spear",
+        "palimpsest.reproduce.batch_recovery",
+        "batch_recovery_table",
+    ),
 }
 """All such tables by the name of their command."""

@@ -1,0 +1,1 @@
+"""Attacks that take the gradient of a batch apart into its samples, through the first linear layer."""
