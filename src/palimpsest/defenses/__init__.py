@@ -10,26 +10,44 @@ from palimpsest.defenses.orthogonal_sample_seeded import SampleSeededObfuscation
 from palimpsest.defenses.perturb import GradientPerturbation
 from palimpsest.defenses.project import RandomProjection
 from palimpsest.defenses.prune import GradientPruning
+from palimpsest.defenses.release import (
+    NO_BOUND,
+    FixedFunction,
+    GaussianRelease,
+    Pipeline,
+    PrivateRelease,
+    Release,
+    UnboundedRelease,
+    pipeline_of,
+)
 from palimpsest.defenses.sign import SignCompression
 from palimpsest.defenses.smooth import GradientSmoothing
 
 __all__ = [
+    "NO_BOUND",
     "ClipNoise",
     "Defense",
+    "FixedFunction",
     "GaussianNoise",
+    "GaussianRelease",
     "GradientPerturbation",
     "GradientPruning",
     "GradientSmoothing",
     "NormOnly",
     "OrthogonalObfuscation",
+    "Pipeline",
+    "PrivateRelease",
     "RandomProjection",
+    "Release",
     "SampleSeededObfuscation",
     "SignCompression",
+    "UnboundedRelease",
     "apply_defenses",
     "defend",
     "defend_chunks",
     "describe",
     "fill_normal",
     "published_noise",
+    "pipeline_of",
     "row_by_row",
 ]
