@@ -1,7 +1,7 @@
 """Bounds on what any attack on a proof could do, and tests of these bounds.
 
-`Defense.release` describes a defense's randomness. The bounds hold given everything else that an attacker knows, such as
-the two models: they are about the proof, not about what the models reveal.
+`Defense.release` describes a defense's randomness. The bounds hold given everything else that an attacker knows, such
+as the two models: they are about the proof, not about what the models reveal.
 """
 
 from palimpsest.bounds.bayes_error import BayesError, bayes_error

@@ -55,7 +55,7 @@ def compare_pair(
     imitations = apply_defenses(answers, defenses, generator=generator)
     first, second = (
         _join(
-            score_pairs(chunk, answers.expand(len(chunk), -1, -1), imitations.expand(len(chunk), -1, -1))
+            score_pair(chunk, answers, imitations)
             for chunk in _releases(answers[row], defenses, releases, generator)
         )
         for row in range(2)
@@ -116,6 +116,24 @@ def run_canaries(
     scores = score_pairs(released, pairs, imitations)[statistic]
     correct, guesses = count_guesses(scores, coins, share=_GUESSED)
     return OneRun(correct, guesses, len(pairs))
+
+
+def score_pair(released: Tensor, answers: Tensor, imitations: Tensor) -> dict[str, Tensor]:
+    """Compare releases with two samples by every statistic of the linkage attack.
+
+    Args:
+        released: Defended proofs, `[t, d']`.
+        answers: Undefended gradient differences of the two samples, `[2, d]`.
+        imitations: Their imitated proofs, `[2, d']`.
+
+    Returns:
+        Scores by the statistic's name, as for `score_pairs`.
+    """
+    fits = fit_statistics(released, answers, imitations)
+    scores = {name: values[:, 0] - values[:, 1] for name, values in fits.items()}
+    if released.shape[1] == answers.shape[1]:
+        scores[DIFFERENCE] = (released @ (answers[0] - answers[1]).to(released)).double()
+    return scores
 
 
 def score_pairs(released: Tensor, answers: Tensor, imitations: Tensor) -> dict[str, Tensor]:

@@ -94,8 +94,8 @@ def _epsilon(low: float, high: float, delta: float) -> float:
 def _best_threshold(first: Tensor, second: Tensor, delta: float, confidence: float) -> tuple[float, int]:
     """Return the threshold and the sign of the scores that give the largest bound."""
     best, chosen = -1.0, (float(first.median()), 1)
-    for sign, own, other in ((1, first, second), (-1, second, first)):
-        own, other = (torch.sort(sign * scores).values for scores in (own, other))
+    for sign, pair in ((1, (first, second)), (-1, (second, first))):
+        own, other = (torch.sort(sign * scores).values for scores in pair)
         quantiles = np.unique(torch.cat([own, other]).numpy()[:: max(1, len(own) // 25)])
         for threshold in map(float, quantiles):
             accepted, wrongly = (int((scores >= threshold).sum()) for scores in (own, other))

@@ -1,5 +1,7 @@
 """Conversion between Gaussian differential privacy and (epsilon, delta)."""
 
+from typing import Any
+
 import numpy as np
 from scipy.optimize import brentq
 
@@ -40,4 +42,5 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     if excess(0.0) <= 0:
         return 0.0
     # delta(epsilon) is at most Phi(mu / 2 - epsilon / mu), which is below any delta at 40 standard deviations.
-    return float(brentq(excess, 0.0, mu**2 / 2 + 40 * mu))
+    root: Any = brentq(excess, 0.0, mu**2 / 2 + 40 * mu)
+    return float(root)

@@ -26,8 +26,9 @@ def centered_gram(vectors: Tensor) -> Tensor:
 def log_likelihoods(gram: Tensor, sigma: float, sources: Tensor, *, generator: Generator) -> Tensor:
     """Draw Gaussian releases of given candidates, and return how well each candidate explains each release.
 
-    A release y of candidate j is `m_j + sigma z`. The log-likelihood of candidate k is `<m_k, y> - |m_k|^2 / 2`, divided
-    by sigma^2, up to a constant. It depends on the noise only through `<m_k, z>`, whose covariance is the Gram matrix.
+    A release y of candidate j is `m_j + sigma z`. The log-likelihood of candidate k is `<m_k, y> - |m_k|^2 / 2`,
+    divided by sigma^2, up to a constant. It depends on the noise only through `<m_k, z>`, whose covariance is the Gram
+    matrix.
 
     Args:
         gram: Inner products of the candidates' centered means, `[n, n]` float64; see `centered_gram`.

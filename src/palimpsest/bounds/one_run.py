@@ -1,6 +1,7 @@
 """Lower bound of epsilon from one release of many canaries, each of which is one of two samples."""
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -51,7 +52,10 @@ def one_run_epsilon(
 
     if not guesses or excess(0.0) >= 0:
         return 0.0
-    return float(brentq(excess, 0.0, _LARGEST)) if excess(_LARGEST) > 0 else _LARGEST
+    if excess(_LARGEST) <= 0:
+        return _LARGEST
+    root: Any = brentq(excess, 0.0, _LARGEST)
+    return float(root)
 
 
 def one_run_p_value(correct: int, guesses: int, epsilon: float, *, canaries: int, delta: float) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -78,9 +79,9 @@ class Sensitivity:
                 before, after = (_gradient(model, image, label) for model in (self.original, self.unlearned))
                 return self.mean((before - after)[None])[0]
 
-            _, along = jvp(release, (image,), (tangent,))
-            _, pull = vjp(release, image)
-            return pull(along)[0]
+            along: Any = jvp(release, (image,), (tangent,))
+            pull: Any = vjp(release, image)
+            return pull[1](along[1])[0]
 
         return vmap(one)(images, labels, tangents)
 

@@ -30,8 +30,8 @@ def gaussian_success(prior: float, mu: float) -> float:
     Args:
         prior: Probability that the best guess without the release is right, in [0, 1]; 1/n for n equally likely
             candidates.
-        mu: Largest distance of a release's mean from one fixed center, divided by the standard deviation, at least 0. It
-            is `clip / sigma` for proofs that are clipped to norm `clip` (with 0 as the center), and `sqrt(k)` times
+        mu: Largest distance of a release's mean from one fixed center, divided by the standard deviation, at least 0.
+            It is `clip / sigma` for proofs that are clipped to norm `clip` (with 0 as the center), and `sqrt(k)` times
             that for k releases. That is half of the value for two neighboring samples, which are `2 clip` apart.
 
     Returns:
@@ -182,4 +182,6 @@ def check_prior(prior: float) -> None:
         ConfigurationError: It is outside of [0, 1].
     """
     if not 0 <= prior <= 1:
-        raise ConfigurationError(f"The prior is {prior}, expected 0 to 1. Pass 1/n for n equally likely candidates.")
+        raise ConfigurationError(
+            f"The prior is {prior}, expected 0 to 1. Pass 1/n for n equally likely candidates."
+        )

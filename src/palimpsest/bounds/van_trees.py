@@ -4,12 +4,13 @@ For a release `g(x) + N(0, sigma^2 I)` of a sample x from a prior, with J the de
 
     E |x^ - x|^2 >= trace (F + P)^-1,    F = E[J'J] / sigma^2,    P = information of the prior,
 
-the expectations being over the prior. A Gaussian prior with covariance L has P = L^-1, which is the smallest information
-of all priors with that covariance: images that are not Gaussian allow an attack with a smaller error. The inequality
-needs a g without jumps. A linear g with a Gaussian prior attains it: the posterior mean has exactly this error.
+the expectations being over the prior. A Gaussian prior with covariance L has P = L^-1, which is the smallest
+information of all priors with that covariance: images that are not Gaussian allow an attack with a smaller error. The
+inequality needs a g without jumps. A linear g with a Gaussian prior attains it: the posterior mean has exactly this
+error.
 
-Source: van Trees 1968; Hannun, Guo and van der Maaten 2021 (Fisher information of a release); Guo, Karrer, Chaudhuri and
-van der Maaten 2022 (the bound for private learning); Golub and Meurant 2010, chapter 6 (Lanczos and Gauss quadrature).
+Source: van Trees 1968; Hannun, Guo and van der Maaten 2021 (Fisher information of a release); Guo, Karrer, Chaudhuri
+and van der Maaten 2022 (the bound for private learning); Golub and Meurant 2010, chapter 6 (Lanczos and quadrature).
 """
 
 from collections.abc import Callable
@@ -107,7 +108,7 @@ def gauss_rule(multiply: Products, starts: Tensor, steps: int) -> Tensor:
     lengths = starts.norm(dim=-1, keepdim=True)
     current = starts / lengths.clamp_min(torch.finfo(starts.dtype).tiny)
     basis, diagonal, beside = [current], list[Tensor](), list[Tensor]()
-    for step in range(min(steps, starts.shape[-1])):
+    for _ in range(min(steps, starts.shape[-1])):
         image = multiply(current)
         diagonal.append((image * current).sum(-1).clamp_min(0))
         stacked = torch.stack(basis, dim=-2)

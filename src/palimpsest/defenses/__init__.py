@@ -8,17 +8,16 @@ from palimpsest.defenses.norm_only import NormOnly
 from palimpsest.defenses.orthogonal import OrthogonalObfuscation
 from palimpsest.defenses.orthogonal_sample_seeded import SampleSeededObfuscation
 from palimpsest.defenses.perturb import GradientPerturbation
+from palimpsest.defenses.pipeline import Pipeline, pipeline_of
 from palimpsest.defenses.project import RandomProjection
 from palimpsest.defenses.prune import GradientPruning
 from palimpsest.defenses.release import (
     NO_BOUND,
     FixedFunction,
     GaussianRelease,
-    Pipeline,
     PrivateRelease,
     Release,
     UnboundedRelease,
-    pipeline_of,
 )
 from palimpsest.defenses.sign import SignCompression
 from palimpsest.defenses.smooth import GradientSmoothing

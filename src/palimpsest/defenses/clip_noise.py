@@ -57,9 +57,7 @@ class ClipNoise(Defense):
 
     def release(self) -> Release:
         """Return Gaussian noise around the clipped proof; see `Defense`."""
-        return GaussianRelease(
-            self.sigma, radius=self.clip, mean=clip_to(self.clip), releases=self.releases
-        )
+        return GaussianRelease(self.sigma, radius=self.clip, mean=clip_to(self.clip), releases=self.releases)
 
 
 @cache

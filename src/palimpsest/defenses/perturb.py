@@ -42,5 +42,5 @@ class GradientPerturbation(Defense):
         if self.scale * self.factor == 0:
             return FixedFunction()
         return UnboundedRelease(
-            "the noise is in proportion to the proof's coordinates, so that its zeros and nearly all of its signs survive"
+            "the noise is in proportion to the proof's coordinates, so that its zeros and nearly all signs survive"
         )

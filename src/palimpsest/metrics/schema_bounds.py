@@ -27,9 +27,7 @@ class IdentificationBounds(Part):
     @property
     def bound(self) -> float | None:
         """The smallest proven bound for an attack on one proof; None if there is none."""
-        known = [
-            bound for bound in (self.candidate_bound, self.any_candidates_bound) if bound is not None
-        ]
+        known = [bound for bound in (self.candidate_bound, self.any_candidates_bound) if bound is not None]
         return min(known, default=None)
 
 
@@ -99,7 +97,7 @@ class BoundsMetrics(Part):
     """Bounds on what any attack on the proofs could do, given the two models."""
 
     reason: str | None = None
-    """Why there is no bound, such as `no bound: the proof is a fixed function of the sample`; absent if there is one."""
+    """Why there is none, such as `no bound: the proof is a fixed function of the sample`; absent if there is one."""
     sigma: float | None = None
     """Standard deviation of the noise in each coordinate."""
     identification: IdentificationBounds | None = None

@@ -17,7 +17,7 @@ from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
-from palimpsest.pipeline.stages.bounds import bound_attacks, check_linkage
+from palimpsest.pipeline.stages.bounds import bound_attacks, check_outcome
 from palimpsest.pipeline.stages.own_models import study_own_models, study_own_proofs
 from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_on_proofs
 from palimpsest.pipeline.stages.preflight import (
@@ -115,8 +115,8 @@ def attack_proofs(
     # The forgotten samples are used from here on, after the last reconstruction.
     links = score_links(run, config, view, linkable, key=key) if linkable else None
     bounds = bound_attacks(run, config, view, clean, models=models, key=key)
-    check_linkage(links, bounds, names=[defense.name for defense in config.defenses])
     worst = report_on_proofs(run, attempts, truth, artifacts.auxiliary, links)
+    check_outcome(config, bounds, links, worst.scored.scores)
     return Outcome(
         config,
         artifacts,

@@ -16,7 +16,7 @@ from palimpsest.pipeline.results.finish import finish
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
-from palimpsest.pipeline.stages.bounds import bound_attacks, check_linkage
+from palimpsest.pipeline.stages.bounds import bound_attacks, check_outcome
 from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
@@ -128,8 +128,8 @@ def _attack_as_auditor(
     # The forgotten images are used from here on, after the last reconstruction.
     links = score_links(run, config, view, forgotten, key=key)
     bounds = bound_attacks(run, config, view, clean, models=models, key=key)
-    check_linkage(links, bounds, names=[defense.name for defense in config.defenses])
     worst = report_on_proofs(run, attempts, forgotten, view.auxiliary, links)
+    check_outcome(config, bounds, links, worst.scored.scores)
     return Outcome(
         config,
         federated,

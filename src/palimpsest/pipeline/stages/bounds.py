@@ -29,6 +29,8 @@ from palimpsest.metrics import (
     ErrorBounds,
     IdentificationBounds,
     LinkageScores,
+    SampleScores,
+    Scores,
     binomial_interval,
 )
 from palimpsest.oracles import query_all
@@ -40,7 +42,7 @@ from palimpsest.runs import Run
 from palimpsest.storage import Record
 
 DRAWS, AUXILIARY = 4096, 512
-"""Number of simulated proofs for the best possible attack, and largest number of auxiliary samples behind the others."""
+"""Number of simulated proofs for the best possible attack, and largest number of auxiliary samples for the others."""
 PRIOR_IMAGES, IMAGES, PROBES, STEPS = 1024, 8, 4, 5
 """Images of the Gaussian prior's covariance; images, random probes and Lanczos steps of the van Trees bound."""
 
@@ -51,8 +53,8 @@ class Bounds(Record):
 
     Args:
         metrics: The section of `metrics.json`.
-        local_errors: The remaining error near each image at which the derivative was taken, `[n]`; see `van_trees`. None
-            if it was not computed.
+        local_errors: The remaining error near each image at which the derivative was taken, `[n]`; see `van_trees`.
+            None if it was not computed.
     """
 
     metrics: BoundsMetrics
@@ -88,30 +90,60 @@ def bound_attacks(
         "bounds",
         Bounds,
         lambda _: _measure(config, defenses, view, clean, models),
-        key=(*key, clean or "", view.auxiliary, config.defenses, config.seed, models is not None, view.device),
+        key=(
+            *key,
+            clean or "",
+            view.auxiliary,
+            config.defenses,
+            config.seed,
+            models is not None,
+            view.device,
+        ),
     )
 
 
-def check_linkage(links: LinkageScores | None, bounds: Bounds, *, names: Sequence[str]) -> None:
-    """Check that the linkage attack does not beat what no attack can beat, beyond any reasonable doubt.
+def check_outcome(
+    config: AttackingConfig,
+    bounds: Bounds,
+    links: LinkageScores | None,
+    scores: Scores | SampleScores | None,
+) -> None:
+    """Check that neither the linkage attack nor the reported reconstructions beat the bounds; see `check_identified`.
 
     Args:
-        links: Scores of the linkage attack; None if it was not run.
+        config: Names of the attack and of the defenses, for the message.
         bounds: The bounds of the same proofs.
+        links: Scores of the linkage attack; None if it was not run.
+        scores: Scores of the reconstructions; None if they were not scored.
+    """
+    names = [defense.name for defense in config.defenses]
+    linked = links and links.identified
+    found = None if scores is None else float(scores.reconstruction()["identification_top1"] or 0.0)
+    for attack, identified in (("linkage", linked), (config.attack.name, found)):
+        check_identified(identified, bounds, attack=attack, names=names)
+
+
+def check_identified(identified: float | None, bounds: Bounds, *, attack: str, names: Sequence[str]) -> None:
+    """Check that an attack does not beat what no attack can beat, beyond any reasonable doubt.
+
+    Args:
+        identified: Share of the proofs whose sample the attack identifies among all forgotten samples; None if unknown.
+        bounds: The bounds of the same proofs.
+        attack: Name of the attack, for the message.
         names: Names of the defenses, for the message.
 
     Raises:
-        BoundError: The interval of the linkage attack at a confidence of 1 - 1e-6 lies above the proven bound.
+        BoundError: The interval of the share at a confidence of 1 - 1e-6 lies above the proven bound.
     """
     found = bounds.metrics.identification
-    if links is None or found is None or found.bound is None:
+    if identified is None or found is None or found.bound is None:
         return
-    right = round(links.identified * found.candidates)
+    right = round(identified * found.candidates)
     low, _ = binomial_interval(right, found.candidates, confidence=CERTAIN)
     if low > found.bound:
         raise BoundError(
-            f"The linkage attack links {right} of {found.candidates} proofs, but the defenses {', '.join(names)} limit "
-            f"every attack to {found.bound:.1%}. Correct the noise of the defense, or `Defense.release`."
+            f"The attack {attack} identifies {right} of {found.candidates} proofs, but the defenses {', '.join(names)} "
+            f"limit every attack to {found.bound:.1%}. Correct the noise of the defense, or `Defense.release`."
         )
 
 
@@ -126,7 +158,9 @@ def _measure(
     samples = _draw(view, generator)
     answers = query_all(view.oracle, samples)
     identification = clean and identification_bounds(pipeline, clean.vectors, generator)
-    error, local = _error_bounds(pipeline, answers, samples, view, models, generator)
+    gaussian = isinstance(pipeline.first, GaussianRelease)
+    gram = centered_gram(pipeline.means(answers) if gaussian else answers)
+    error, local = _error_bounds(pipeline, gram, samples, view, models, generator)
     return Bounds(
         BoundsMetrics(
             reason=_reason(pipeline, identification),
@@ -134,7 +168,7 @@ def _measure(
             identification=identification,
             error=error,
             epsilon=measure_privacy(
-                config, pipeline, defenses, answers, make_generator(config.seed, "privacy")
+                config, pipeline, defenses, answers, gram, make_generator(config.seed, "privacy")
             ),
         ),
         local,
@@ -148,7 +182,9 @@ def _reason(pipeline: Pipeline, identification: IdentificationBounds | None) -> 
     return pipeline.reason or None
 
 
-def identification_bounds(pipeline: Pipeline, proofs: Tensor, generator: Generator) -> IdentificationBounds | None:
+def identification_bounds(
+    pipeline: Pipeline, proofs: Tensor, generator: Generator
+) -> IdentificationBounds | None:
     """Bound the identification of each proof's sample among all forgotten samples.
 
     Args:
@@ -171,7 +207,8 @@ def identification_bounds(pipeline: Pipeline, proofs: Tensor, generator: Generat
         }
     if pipeline.promises:
         found["any_candidates_bound"], found["all_releases_bound"] = (
-            min(_promise(promise, 1 / count, every) for promise in pipeline.promises) for every in (False, True)
+            min(_promise(promise, 1 / count, every) for promise in pipeline.promises)
+            for every in (False, True)
         )
     return IdentificationBounds(candidates=count, chance=1 / count, **found) if found else None
 
@@ -194,7 +231,7 @@ def _draw(view: AuditorView[Any], generator: Generator) -> SampleSet:
 
 def _error_bounds(
     pipeline: Pipeline,
-    answers: Tensor,
+    gram: Tensor,
     samples: SampleSet,
     view: AuditorView[Any],
     models: HeldModels | None,
@@ -204,12 +241,8 @@ def _error_bounds(
     release = pipeline.first
     if not isinstance(release, GaussianRelease) or not samples.inputs.is_floating_point() or len(samples) < 2:
         return None, None
-    bayes = bayes_error(
-        centered_gram(pipeline.means(answers)), samples.inputs, release.sigma, draws=2, generator=generator
-    )
-    part = ErrorBounds(
-        bayes_error=bayes.value, bayes_interval=bayes.interval, prior_samples=bayes.samples
-    )
+    bayes = bayes_error(gram, samples.inputs, release.sigma, draws=2, generator=generator)
+    part = ErrorBounds(bayes_error=bayes.value, bayes_interval=bayes.interval, prior_samples=bayes.samples)
     if not isinstance(samples, ImageSet) or models is None or pipeline.fixed:
         missing = (
             "the proof is changed by another defense before the noise is added"

@@ -6,7 +6,6 @@ from torch import Generator, Tensor
 
 from palimpsest.bounds import (
     PairTest,
-    centered_gram,
     compare_pair,
     farthest_pairs,
     gaussian_epsilon,
@@ -33,6 +32,7 @@ def measure_privacy(
     pipeline: Pipeline,
     defenses: Sequence[Defense],
     answers: Tensor,
+    gram: Tensor,
     generator: Generator,
 ) -> EpsilonMetrics:
     """Release samples of the auditor through the defenses, and measure how well they can be distinguished.
@@ -42,6 +42,7 @@ def measure_privacy(
         pipeline: Description of the defenses.
         defenses: The defenses, as the clients run them.
         answers: Undefended gradient differences of auxiliary samples, `[m, d]`, m at least 4.
+        gram: Inner products of the means of their releases, centered, `[m, m]` float64; see `centered_gram`.
         generator: Source of the defenses' randomness.
 
     Returns:
@@ -51,11 +52,12 @@ def measure_privacy(
         BoundError: The measured privacy loss exceeds the guaranteed one.
     """
     gaussian = isinstance(pipeline.first, GaussianRelease)
-    gram = centered_gram(pipeline.means(answers) if gaussian else answers)
     pairs = farthest_pairs(gram, CANARIES)
     releases = max(_FEWEST, min(RELEASES, _NUMBERS // answers.shape[1]))
     test = compare_pair(answers[pairs[0]], defenses, releases=releases, generator=generator)
-    delta = max([DELTA, *(promise.delta for promise in pipeline.promises if isinstance(promise, PrivateRelease))])
+    delta = max(
+        [DELTA, *(promise.delta for promise in pipeline.promises if isinstance(promise, PrivateRelease))]
+    )
     distances = pair_distances(gram, pairs)
     analytic, one_run_analytic = (
         _guaranteed(pipeline, distance, delta) for distance in (float(distances[0]), float(distances.max()))
