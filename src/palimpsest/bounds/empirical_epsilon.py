@@ -1,16 +1,13 @@
 """Lower bounds of epsilon from scores of repeated releases of two samples."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from scipy.special import ndtri
+from scipy.special import betaincinv, ndtri
 from torch import Tensor
 
 from palimpsest.bounds.gaussian_privacy import gaussian_epsilon
 from palimpsest.errors import ConfigurationError
-from palimpsest.metrics import binomial_interval
 
 
 @dataclass(frozen=True)
@@ -68,10 +65,10 @@ def measure_epsilon(
     # With a sign of -1, the second sample is the one that is accepted.
     own, other = (own, other) if sign > 0 else (other, own)
     trials, accepted, wrongly = len(own), int((own >= threshold).sum()), int((other >= threshold).sum())
-    low, high = _ends(accepted, wrongly, trials, confidence)
+    low, high = _ends(np.asarray(accepted), np.asarray(wrongly), trials, confidence)
     mu = max(0.0, float(ndtri(low) - ndtri(high)))
     return MeasuredEpsilon(
-        epsilon=_epsilon(low, high, delta),
+        epsilon=float(_epsilon(low, high, delta)),
         gaussian_mu=mu,
         gaussian_epsilon=gaussian_epsilon(mu, delta),
         power=accepted / trials,
@@ -80,28 +77,32 @@ def measure_epsilon(
     )
 
 
-def _ends(accepted: int, wrongly: int, trials: int, confidence: float) -> tuple[float, float]:
-    """Return the lower end of the power and the upper end of the level, which hold together."""
-    low, _ = binomial_interval(accepted, trials, confidence=confidence)
-    _, high = binomial_interval(wrongly, trials, confidence=confidence)
-    return low, high
-
-
-def _epsilon(low: float, high: float, delta: float) -> float:
-    return max(0.0, math.log((low - delta) / high)) if low > delta and high > 0 else 0.0
-
-
 def _best_threshold(first: Tensor, second: Tensor, delta: float, confidence: float) -> tuple[float, int]:
     """Return the threshold and the sign of the scores that give the largest bound."""
     best, chosen = -1.0, (float(first.median()), 1)
     for sign, pair in ((1, (first, second)), (-1, (second, first))):
-        own, other = (torch.sort(sign * scores).values for scores in pair)
-        quantiles = np.unique(torch.cat([own, other]).numpy()[:: max(1, len(own) // 25)])
-        for threshold in map(float, quantiles):
-            accepted, wrongly = (int((scores >= threshold).sum()) for scores in (own, other))
-            low, high = _ends(accepted, wrongly, len(own), confidence)
-            # Among thresholds without a bound, the difference of the shares decides.
-            value = _epsilon(low, high, delta) + 1e-6 * (accepted - wrongly) / len(own)
-            if value > best:
-                best, chosen = value, (threshold, sign)
+        own, other = (np.sort(sign * scores.double().numpy()) for scores in pair)
+        thresholds = np.unique(np.concatenate([own, other]))
+        accepted, wrongly = (len(own) - np.searchsorted(scores, thresholds) for scores in (own, other))
+        low, high = _ends(accepted, wrongly, len(own), confidence)
+        # Among thresholds without a bound, the difference of the shares decides.
+        values = _epsilon(low, high, delta) + 1e-6 * (accepted - wrongly) / len(own)
+        place = int(values.argmax())
+        if values[place] > best:
+            best, chosen = float(values[place]), (float(thresholds[place]), sign)
     return chosen
+
+
+def _ends(
+    accepted: np.ndarray, wrongly: np.ndarray, trials: int, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower ends of the power and the upper ends of the level (Clopper-Pearson), which hold together."""
+    tail = (1 - confidence) / 2
+    low = np.where(accepted > 0, betaincinv(np.maximum(accepted, 1), trials - accepted + 1, tail), 0.0)
+    inside = np.minimum(wrongly, trials - 1)
+    high = np.where(wrongly < trials, betaincinv(inside + 1, trials - inside, 1 - tail), 1.0)
+    return low, high
+
+
+def _epsilon(low: np.ndarray, high: np.ndarray, delta: float) -> np.ndarray:
+    return np.maximum(0.0, np.log(np.maximum(low - delta, 1e-300) / high))

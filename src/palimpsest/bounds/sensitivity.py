@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jvp, vjp, vmap
+from torch.func import functional_call, grad, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from palimpsest.errors import ModelError
@@ -79,11 +79,19 @@ class Sensitivity:
                 before, after = (_gradient(model, image, label) for model in (self.original, self.unlearned))
                 return self.mean((before - after)[None])[0]
 
-            along: Any = jvp(release, (image,), (tangent,))
-            pull: Any = vjp(release, image)
-            return pull[1](along[1])[0]
+            # The derivative of a vector-Jacobian product with respect to its vector is a Jacobian-vector product, which
+            # needs no rule for forward-mode differentiation.
+            value, pull = _vjp(release, image)
+            _, along = _vjp(lambda vector: pull(vector)[0], torch.zeros_like(value))
+            return pull(along(tangent)[0])[0]
 
         return vmap(one)(images, labels, tangents)
+
+
+def _vjp(function: Callable[[Tensor], Tensor], point: Tensor) -> tuple[Tensor, Callable[[Tensor], Any]]:
+    """Return the function's value, and the function that multiplies a vector by the transposed derivative."""
+    found: Any = vjp(function, point)
+    return found[0], found[1]
 
 
 def _gradient(model: nn.Module, image: Tensor, label: Tensor) -> Tensor:
