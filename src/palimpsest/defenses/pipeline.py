@@ -33,7 +33,7 @@ class Pipeline:
 
     @property
     def reason(self) -> str:
-        """Why there is no bound for given candidates; empty if there is one."""
+        """Reason why there is no bound for given candidates; empty if there is one."""
         match self.first:
             case FixedFunction(reason):
                 return reason

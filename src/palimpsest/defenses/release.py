@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 NO_BOUND = "no bound: the proof is a fixed function of the sample"
-"""What is reported for defenses without randomness."""
+"""Reason that is reported for defenses without randomness."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class UnboundedRelease:
 
 
 Release = FixedFunction | GaussianRelease | PrivateRelease | UnboundedRelease
-"""How the output of a defense depends on chance."""
+"""Description of how the output of a defense depends on chance."""
 
 
 def clip_to(radius: float) -> Callable[[Tensor], Tensor]:

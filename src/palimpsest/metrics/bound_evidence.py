@@ -1,4 +1,4 @@
-"""What the bounds of a run say about attacks that were not tried."""
+"""Conclusions from the bounds of a run about attacks that were not tried."""
 
 from collections.abc import Iterator
 

@@ -97,7 +97,8 @@ class BoundsMetrics(Part):
     """Bounds on what any attack on the proofs could do, given the two models."""
 
     reason: str | None = None
-    """Why there is none, such as `no bound: the proof is a fixed function of the sample`; absent if there is one."""
+    """Reason why there is none, such as `no bound: the proof is a fixed function of the sample`; absent if there is
+    one."""
     sigma: float | None = None
     """Standard deviation of the noise in each coordinate."""
     identification: IdentificationBounds | None = None

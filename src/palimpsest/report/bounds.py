@@ -1,4 +1,4 @@
-"""What is known about any attack on the proofs of a run, in sentences."""
+"""Sentences about the limits of any attack on the proofs of a run."""
 
 from palimpsest.metrics import BoundsMetrics, Metrics
 from palimpsest.report.scores import count, number, percent
@@ -7,7 +7,7 @@ NOT_COVERED = (
     "The bounds hold for one proof of each sample, given everything else that the attacker knows. They do not cover "
     "what the two models reveal about the samples that they were trained on."
 )
-"""What every bound on a page leaves open."""
+"""Limits of every bound on a page."""
 
 
 def bound_sentences(metrics: Metrics) -> list[str]:

@@ -43,7 +43,7 @@ class Outcome:
         forgotten: The forgotten samples, in the order of the reconstructions; None if they are unknown.
         verdicts: The verifier's verdict on each proof; None if there are no proofs.
         attack: The reported attack; None means the configured one.
-        bounds: What any attack on the proofs could do; None for attacks on gradients.
+        bounds: Bounds on any attack on the proofs; None means that gradients were attacked.
         members: Results of a portfolio's attacks; empty if one attack was configured.
         soundness: How well verifiers detect forged proofs; None if it was not measured.
         forgetting: How well a user's unlearned model forgot; None if it was not measured. An audit has it in

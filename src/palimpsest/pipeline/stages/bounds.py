@@ -1,4 +1,4 @@
-"""Bounds stage: what any attack on the proofs could do, and a test of the defenses' privacy."""
+"""Bounds stage: limits of what any attack on the proofs could do, and a test of the defenses' privacy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -124,7 +124,7 @@ def check_outcome(
 
 
 def check_identified(identified: float | None, bounds: Bounds, *, attack: str, names: Sequence[str]) -> None:
-    """Check that an attack does not beat what no attack can beat, beyond any reasonable doubt.
+    """Check that an attack does not beat what no attack can beat, at a confidence of 1 - 1e-6.
 
     Args:
         identified: Share of the proofs whose sample the attack identifies among all forgotten samples; None if unknown.

@@ -88,7 +88,7 @@ def measure_privacy(
 def check_privacy(
     test: PairTest, analytic: float | None, delta: float, *, gaussian: bool, names: Sequence[str]
 ) -> None:
-    """Check that the measured privacy loss does not exceed the guaranteed one, beyond any reasonable doubt.
+    """Check that the measured privacy loss does not exceed the guaranteed one, at a confidence of 1 - 1e-6.
 
     Args:
         test: Scores of releases of two samples.
