@@ -16,12 +16,12 @@ def test_plots_have_the_attack_the_bounds_and_chance() -> None:
     metrics = make_metrics(mse=0.09, top1=0.01, count=120, bounds=BOUNDS, linkage=TREE["linkage"])
     linkage, error = bracket_plots(metrics)
     assert label(linkage.svg) == (
-        "Linkage: attack and bounds: linkage attack 100.0 %; best possible attack 2.0 %; bound, these candidates 2.6 %; "
-        "bound, all proofs at once 5.8 %; bound, any candidates 4.1 %; chance 0.8 %."
+        "Linkage: attack and bounds: linkage attack 100.0 %; best possible attack 2.0 %; bound, these candidates "
+        "2.6 %; bound, all proofs at once 5.8 %; bound, any candidates 4.1 %; chance 0.8 %."
     )
     assert label(error.svg) == (
-        "Error: attack and bounds: attack 0.09; bound, auxiliary samples 0.072; bound, Gaussian classes 0.042; constant "
-        "answer 0.08."
+        "Error: attack and bounds: attack 0.09; bound, auxiliary samples 0.072; bound, Gaussian classes 0.042; "
+        "constant answer 0.08."
     )
     assert "Bar: a bound" in linkage.caption
 

@@ -63,8 +63,8 @@ def compare_pair(
     half = releases // 2
 
     def separation(name: str) -> float:
-        own, other = first[name][:half], second[name][:half]
-        above = (own[:, None] > other).double() + (own[:, None] == other).double() / 2
+        left, right = first[name][:half], second[name][:half]
+        above = (left[:, None] > right).double() + (left[:, None] == right).double() / 2
         return abs(float(above.mean()) - 0.5)
 
     # A tie goes to the statistic that is optimal for Gaussian noise.

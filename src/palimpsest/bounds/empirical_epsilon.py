@@ -12,7 +12,7 @@ from palimpsest.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class MeasuredEpsilon:
-    """What a test between two samples shows about the privacy of their release.
+    """Lower bounds of the privacy loss from a test between two samples.
 
     Args:
         epsilon: Lower bound of epsilon at the given delta, at least 0, by Clopper-Pearson intervals; it holds for any
@@ -61,10 +61,10 @@ def measure_epsilon(
         )
     half = len(first) // 2
     threshold, sign = _best_threshold(first[:half], second[:half], delta, confidence)
-    own, other = (sign * scores[half:] for scores in (first, second))
     # With a sign of -1, the second sample is the one that is accepted.
-    own, other = (own, other) if sign > 0 else (other, own)
-    trials, accepted, wrongly = len(own), int((own >= threshold).sum()), int((other >= threshold).sum())
+    accepting, rejecting = (first, second) if sign > 0 else (second, first)
+    accepted, wrongly = (int((sign * scores[half:] >= threshold).sum()) for scores in (accepting, rejecting))
+    trials = len(first) - half
     low, high = _ends(np.asarray(accepted), np.asarray(wrongly), trials, confidence)
     mu = max(0.0, float(ndtri(low) - ndtri(high)))
     return MeasuredEpsilon(
@@ -81,12 +81,12 @@ def _best_threshold(first: Tensor, second: Tensor, delta: float, confidence: flo
     """Return the threshold and the sign of the scores that give the largest bound."""
     best, chosen = -1.0, (float(first.median()), 1)
     for sign, pair in ((1, (first, second)), (-1, (second, first))):
-        own, other = (np.sort(sign * scores.double().numpy()) for scores in pair)
-        thresholds = np.unique(np.concatenate([own, other]))
-        accepted, wrongly = (len(own) - np.searchsorted(scores, thresholds) for scores in (own, other))
-        low, high = _ends(accepted, wrongly, len(own), confidence)
+        ordered = [np.sort(sign * scores.double().numpy()) for scores in pair]
+        thresholds, trials = np.unique(np.concatenate(ordered)), len(first)
+        accepted, wrongly = (trials - np.searchsorted(scores, thresholds) for scores in ordered)
+        low, high = _ends(accepted, wrongly, trials, confidence)
         # Among thresholds without a bound, the difference of the shares decides.
-        values = _epsilon(low, high, delta) + 1e-6 * (accepted - wrongly) / len(own)
+        values = _epsilon(low, high, delta) + 1e-6 * (accepted - wrongly) / trials
         place = int(values.argmax())
         if values[place] > best:
             best, chosen = float(values[place]), (float(thresholds[place]), sign)

@@ -59,7 +59,7 @@ def one_run_epsilon(
 
 
 def one_run_p_value(correct: int, guesses: int, epsilon: float, *, canaries: int, delta: float) -> float:
-    """Bound the probability of at least so many correct guesses under (epsilon, delta)-privacy.
+    """Bound the probability of at least this number of correct guesses under (epsilon, delta)-privacy.
 
     Args:
         correct: As for `one_run_epsilon`, like the others.
