@@ -39,7 +39,12 @@ class PairTest:
 
 
 def compare_pair(
-    answers: Tensor, defenses: Sequence[Defense], *, releases: int, generator: Generator
+    answers: Tensor,
+    defenses: Sequence[Defense],
+    *,
+    releases: int,
+    generator: Generator,
+    means: Tensor | None = None,
 ) -> PairTest:
     """Release two samples repeatedly with fresh noise, and score the releases like the linkage attack.
 
@@ -48,16 +53,22 @@ def compare_pair(
         defenses: The clients' defenses, in order.
         releases: Number of releases of each sample, at least 4.
         generator: Source of the defenses' randomness.
+        means: Means of their releases, `[2, d]`, if the noise is Gaussian: only `difference` is then computed. None
+            means that the statistics of the linkage attack are tried.
 
     Returns:
         The scores of the best statistic. It is chosen on the first halves, on which the threshold is chosen too.
     """
     imitations = apply_defenses(answers, defenses, generator=generator)
+
+    def score(released: Tensor) -> dict[str, Tensor]:
+        if means is not None and means.shape[1] == released.shape[1]:
+            return {DIFFERENCE: difference_scores(released, means.expand(len(released), -1, -1))}
+        fits = fit_statistics(released, answers, imitations)
+        return {name: values[:, 0] - values[:, 1] for name, values in fits.items()}
+
     first, second = (
-        _join(
-            score_pair(chunk, answers, imitations)
-            for chunk in _releases(answers[row], defenses, releases, generator)
-        )
+        _join(score(chunk) for chunk in _releases(answers[row], defenses, releases, generator))
         for row in range(2)
     )
     half = releases // 2
@@ -67,8 +78,7 @@ def compare_pair(
         above = (left[:, None] > right).double() + (left[:, None] == right).double() / 2
         return abs(float(above.mean()) - 0.5)
 
-    # A tie goes to the statistic that is optimal for Gaussian noise.
-    statistic = max(sorted(first, key=lambda name: name != DIFFERENCE), key=separation)
+    statistic = max(first, key=separation)
     return PairTest(statistic, first[statistic], second[statistic])
 
 
@@ -94,7 +104,12 @@ class OneRun:
 
 
 def run_canaries(
-    pairs: Tensor, defenses: Sequence[Defense], *, statistic: str, generator: Generator
+    pairs: Tensor,
+    defenses: Sequence[Defense],
+    *,
+    statistic: str,
+    generator: Generator,
+    means: Tensor | None = None,
 ) -> OneRun:
     """Release one sample of each pair, chosen by a fair coin, and guess the coins.
 
@@ -103,6 +118,7 @@ def run_canaries(
         defenses: The clients' defenses, in order.
         statistic: Name of the statistic, chosen without these releases.
         generator: Source of the coins and of the defenses' randomness.
+        means: Means of their releases, `[m, 2, d]`, for the statistic `difference`.
 
     Returns:
         The number of correct guesses among the half about which the scores are the most certain.
@@ -110,30 +126,29 @@ def run_canaries(
     coins = torch.randint(2, (len(pairs),), generator=generator)
     chosen = pairs[torch.arange(len(pairs)), 1 - coins]
     released = apply_defenses(chosen, defenses, generator=generator)
-    imitations = apply_defenses(pairs.flatten(0, 1), defenses, generator=generator).unflatten(
-        0, pairs.shape[:2]
-    )
-    scores = score_pairs(released, pairs, imitations)[statistic]
+    if statistic == DIFFERENCE and means is not None:
+        scores = difference_scores(released, means)
+    else:
+        imitations = apply_defenses(pairs.flatten(0, 1), defenses, generator=generator)
+        scores = score_pairs(released, pairs, imitations.unflatten(0, pairs.shape[:2]))[statistic]
     correct, guesses = count_guesses(scores, coins, share=_GUESSED)
     return OneRun(correct, guesses, len(pairs))
 
 
-def score_pair(released: Tensor, answers: Tensor, imitations: Tensor) -> dict[str, Tensor]:
-    """Compare releases with two samples by every statistic of the linkage attack.
+def difference_scores(released: Tensor, means: Tensor) -> Tensor:
+    """Compare each release with two means by the statistic that is optimal for Gaussian noise.
 
     Args:
-        released: Defended proofs, `[t, d']`.
-        answers: Undefended gradient differences of the two samples, `[2, d]`.
-        imitations: Their imitated proofs, `[2, d']`.
+        released: Releases, `[t, d]`.
+        means: Means of the two samples' releases, `[t, 2, d]`.
 
     Returns:
-        Scores by the statistic's name, as for `score_pairs`.
+        Inner product of the release, seen from the middle of the means, with their difference, `[t]` float64: positive
+        if the release is closer to the first mean.
     """
-    fits = fit_statistics(released, answers, imitations)
-    scores = {name: values[:, 0] - values[:, 1] for name, values in fits.items()}
-    if released.shape[1] == answers.shape[1]:
-        scores[DIFFERENCE] = (released @ (answers[0] - answers[1]).to(released)).double()
-    return scores
+    differences = means[:, 0] - means[:, 1]
+    products = [torch.linalg.vecdot(rows, differences).double() for rows in (released, means.mean(1))]
+    return products[0] - products[1]
 
 
 def score_pairs(released: Tensor, answers: Tensor, imitations: Tensor) -> dict[str, Tensor]:
@@ -145,16 +160,12 @@ def score_pairs(released: Tensor, answers: Tensor, imitations: Tensor) -> dict[s
         imitations: Their imitated proofs, `[t, 2, d']`.
 
     Returns:
-        By the statistic's name, the fit to the first sample minus the fit to the second, `[t]` float64. `difference` is
-        the inner product with the difference of the two undefended proofs, if these have the same length.
+        By the statistic's name, the fit to the first sample minus the fit to the second, `[t]` float64.
     """
     fits = [
         fit_statistics(released, answers[:, place], imitations[:, place], paired=True) for place in range(2)
     ]
-    scores = {name: fits[0][name] - fits[1][name] for name in fits[0]}
-    if released.shape[1] == answers.shape[2]:
-        scores[DIFFERENCE] = (released.double() * (answers[:, 0] - answers[:, 1]).double()).sum(1)
-    return scores
+    return {name: fits[0][name] - fits[1][name] for name in fits[0]}
 
 
 def farthest_pairs(gram: Tensor, count: int) -> Tensor:

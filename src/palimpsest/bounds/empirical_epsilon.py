@@ -82,14 +82,16 @@ def _best_threshold(first: Tensor, second: Tensor, delta: float, confidence: flo
     best, chosen = -1.0, (float(first.median()), 1)
     for sign, pair in ((1, (first, second)), (-1, (second, first))):
         ordered = [np.sort(sign * scores.double().numpy()) for scores in pair]
-        thresholds, trials = np.unique(np.concatenate(ordered)), len(first)
+        values, trials = np.unique(np.concatenate(ordered)), len(first)
+        # In a gap between two scores, the middle is as far from both as possible.
+        thresholds = np.concatenate([values[:1], (values[1:] + values[:-1]) / 2])
         accepted, wrongly = (trials - np.searchsorted(scores, thresholds) for scores in ordered)
         low, high = _ends(accepted, wrongly, trials, confidence)
         # Among thresholds without a bound, the difference of the shares decides.
-        values = _epsilon(low, high, delta) + 1e-6 * (accepted - wrongly) / trials
-        place = int(values.argmax())
-        if values[place] > best:
-            best, chosen = float(values[place]), (float(thresholds[place]), sign)
+        bounds = _epsilon(low, high, delta) + 1e-6 * (accepted - wrongly) / trials
+        place = int(bounds.argmax())
+        if bounds[place] > best:
+            best, chosen = float(bounds[place]), (float(thresholds[place]), sign)
     return chosen
 
 

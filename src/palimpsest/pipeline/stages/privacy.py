@@ -54,7 +54,14 @@ def measure_privacy(
     gaussian = isinstance(pipeline.first, GaussianRelease)
     pairs = farthest_pairs(gram, CANARIES)
     releases = max(_FEWEST, min(RELEASES, _NUMBERS // answers.shape[1]))
-    test = compare_pair(answers[pairs[0]], defenses, releases=releases, generator=generator)
+    means = pipeline.means(answers[pairs.flatten()]).view(*pairs.shape, -1) if gaussian else None
+    test = compare_pair(
+        answers[pairs[0]],
+        defenses,
+        releases=releases,
+        generator=generator,
+        means=None if means is None else means[0],
+    )
     delta = max(
         [DELTA, *(promise.delta for promise in pipeline.promises if isinstance(promise, PrivateRelease))]
     )
@@ -65,7 +72,9 @@ def measure_privacy(
     check_privacy(
         test, analytic, delta, gaussian=gaussian, names=[defense.name for defense in config.defenses]
     )
-    canaries = run_canaries(answers[pairs], defenses, statistic=test.statistic, generator=generator)
+    canaries = run_canaries(
+        answers[pairs], defenses, statistic=test.statistic, generator=generator, means=means
+    )
     measured = test.measure(delta=delta)
     return EpsilonMetrics(
         delta=delta,
