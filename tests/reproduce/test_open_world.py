@@ -13,7 +13,7 @@ from palimpsest.reproduce.open_world import open_world_table
 def test_exact_candidates_are_linked_and_altered_ones_less(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(open_world, "TRIALS", 60)
+    monkeypatch.setattr(open_world, "TRIALS", 20)
     monkeypatch.setattr(
         open_world,
         "ALTERATIONS",

@@ -54,7 +54,7 @@ class TolerantLinker:
         }
 
 
-def row_space(answers: Tensor, *, components: int = 128) -> Tensor:
+def row_space(answers: Tensor, *, components: int = 64) -> Tensor:
     """Return orthonormal rows that span the largest part of the auditor's answers.
 
     Args:
@@ -72,7 +72,7 @@ def row_space(answers: Tensor, *, components: int = 128) -> Tensor:
 
 
 def fit_tolerant_linker(
-    basis: Tensor, proofs: Tensor, altered: Tensor, *, ridge: float = 1e-3
+    basis: Tensor, proofs: Tensor, altered: Tensor, *, ridge: float = 0.1
 ) -> TolerantLinker:
     """Estimate how proofs differ from altered copies of their samples, and from other samples.
 
@@ -80,7 +80,8 @@ def fit_tolerant_linker(
         basis: Rows in whose span proofs and candidates are compared; see `row_space`.
         proofs: Imitated proofs of the auditor's samples, `[m, d]`, m at least 3.
         altered: Undefended gradient differences of altered copies of the same samples, `[m, d]`.
-        ridge: Share of the mean variance that is added to every direction, so that few samples suffice.
+        ridge: Share of the mean variance that is added to every direction, so that few samples suffice. Choose the
+            statistic on other samples than these: the fit to these is too good.
 
     Returns:
         The linker.

@@ -38,7 +38,8 @@ COMPARED: dict[str, Sequence[tuple[str, dict[str, Any]]]] = {
 """Defenses of the table, by name: registered names and settings."""
 RATES = (1e-3, 1e-4)
 """False positive rates over pairs of a proof and a candidate that it does not belong to."""
-TRIALS = 256
+FITTED, TRIALS = 320, 160
+"""Largest numbers of auxiliary images to fit the linker on, and to choose statistic and threshold on."""
 BARE = ("imitation", "alignment", "orthogonality", "norm")
 
 
@@ -116,7 +117,7 @@ def open_world_table(
     """
     world = _make_world(config, out, data_dir, console or Console(quiet=True))
     exact = [world.answers(samples, "exact") for samples in (world.forgotten, world.never, world.auxiliary)]
-    basis = row_space(exact[2])
+    basis = row_space(exact[2][: max(len(exact[2]) - TRIALS, len(exact[2]) // 2)])
     rows: list[OpenWorldRow] = []
     for alteration in ALTERATIONS:
         altered = [world.answers(samples, alteration) for samples in (world.forgotten, world.auxiliary)]
@@ -180,7 +181,7 @@ def _make_world(config: AuditConfig, out: Path, data_dir: Path | None, console: 
         oracle=ModelOracle(before, after, memory_budget=config.memory_budget),
         forgotten=forgotten,
         never=data.held_out.subset(order[: len(forgotten)]),
-        auxiliary=data.auxiliary.subset(torch.arange(min(TRIALS, len(data.auxiliary)))),
+        auxiliary=data.auxiliary.subset(torch.arange(min(FITTED + TRIALS, len(data.auxiliary)))),
         seed=config.seed,
     )
 
@@ -197,13 +198,14 @@ def _link(
 ) -> OpenWorldRow:
     """Choose a statistic and a threshold on the auditor's samples, and link the proofs."""
     forgotten, never, auxiliary = exact
+    fitted = max(len(auxiliary) - TRIALS, len(auxiliary) // 2)
 
     def defend(vectors: Tensor, purpose: str) -> Tensor:
         return apply_defenses(vectors, defenses, generator=make_generator(seed, "open world", name, purpose))
 
-    trial_proofs = defend(auxiliary, "trials")
-    linker = fit_tolerant_linker(basis, trial_proofs, altered[1])
-    trials = linkage_statistics(linker, trial_proofs, altered[1], defend(altered[1], "imitated trials"))
+    trial_proofs, copies = defend(auxiliary, "trials"), altered[1][fitted:]
+    linker = fit_tolerant_linker(basis, trial_proofs[:fitted], altered[1][:fitted])
+    trials = linkage_statistics(linker, trial_proofs[fitted:], copies, defend(copies, "imitated trials"))
     success = {statistic: identified(scores) for statistic, scores in trials.items()}
     candidates = torch.cat([altered[0], never])
     found = linkage_statistics(
@@ -214,7 +216,7 @@ def _link(
     scores, count = found[best], len(forgotten)
     matching = scores.diagonal()
     wrong = scores[~torch.eye(count, len(candidates), dtype=torch.bool)]
-    others = trials[best][~torch.eye(len(auxiliary), dtype=torch.bool)]
+    others = trials[best][~torch.eye(len(copies), dtype=torch.bool)]
     threshold = _threshold(others, RATES[-1])
     return OpenWorldRow(
         defense=name,
