@@ -46,7 +46,7 @@ __all__ = [
     "defend_chunks",
     "describe",
     "fill_normal",
-    "published_noise",
     "pipeline_of",
+    "published_noise",
     "row_by_row",
 ]

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from palimpsest.metrics.prior_comparison import PriorComparison
 from palimpsest.metrics.bound_evidence import bound_reasons, limits_every_attack
+from palimpsest.metrics.prior_comparison import PriorComparison
 from palimpsest.metrics.rates import binomial_interval
 from palimpsest.metrics.schema import Metrics
 from palimpsest.metrics.schema_verdict import Grade, PositiveControl, VerdictMetrics

@@ -1,10 +1,11 @@
 """Test of the defenses' privacy: measured epsilon against what their noise guarantees."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Generator, Tensor
 
 from palimpsest.bounds import (
+    OneRun,
     PairTest,
     compare_pair,
     farthest_pairs,
@@ -75,11 +76,21 @@ def measure_privacy(
     canaries = run_canaries(
         answers[pairs], defenses, statistic=test.statistic, generator=generator, means=means
     )
+    guarantees = {
+        "analytic": analytic,
+        "any_samples": _promised(pipeline, delta),
+        "one_run_analytic": one_run_analytic,
+    }
+    return _report(test, canaries, delta, guarantees)
+
+
+def _report(
+    test: PairTest, canaries: OneRun, delta: float, guarantees: Mapping[str, float | None]
+) -> EpsilonMetrics:
     measured = test.measure(delta=delta)
     return EpsilonMetrics(
         delta=delta,
-        analytic=analytic,
-        any_samples=_promised(pipeline, delta),
+        **guarantees,
         measured=measured.epsilon,
         measured_gaussian=measured.gaussian_epsilon,
         statistic=test.statistic,
@@ -87,7 +98,6 @@ def measure_privacy(
         level=measured.level,
         releases=measured.releases,
         one_run=canaries.epsilon(delta=delta),
-        one_run_analytic=one_run_analytic,
         canaries=canaries.canaries,
         guesses=canaries.guesses,
         correct=canaries.correct,
