@@ -9,6 +9,7 @@ import torch
 from cyclopts import App
 
 from benchmarks import (
+    bounds,
     cell,
     consistency,
     defenses,
@@ -41,6 +42,7 @@ Name = Literal[
     "matching",
     "federation",
     "defenses",
+    "bounds",
     "audit",
     "memory",
     "growth",
@@ -55,6 +57,7 @@ _RACES = {
     "matching": matching,
     "federation": federation,
     "defenses": defenses,
+    "bounds": bounds,
 }
 
 app = App(

@@ -23,6 +23,7 @@ CAPTIONS = {
     "artifacts": "what a user supplies",
     "comparison": "compare runs",
     "attacks": "auditor and server",
+    "bounds": "limits of any attack",
     "unlearning": "methods, scenarios",
     "flower": "audit a Flower app",
     "report": "one HTML page",

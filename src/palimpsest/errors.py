@@ -66,5 +66,9 @@ class ResourceError(PalimpsestError):
     """Too little memory or disk space for the next stage."""
 
 
+class BoundError(PalimpsestError):
+    """A measurement exceeds a proven bound, so that a defense is not what it describes."""
+
+
 class ReproductionError(PalimpsestError):
     """Some cells of a table could not be computed."""

@@ -22,6 +22,7 @@ def test_every_benchmark_runs_and_writes_its_results(tmp_path: Path, monkeypatch
         "matching",
         "federation",
         "defense",
+        "bounds",
     }
     assert tasks >= {"audit", "peak", "projection"}
     assert all(line.ours > 0 and line.baseline_value > 0 for line in results.lines)

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.pages import BOUNDS
 from tests.support.run_folders import METRICS
 
 from palimpsest.comparison import COLUMNS, read_accuracy, read_linkage, score_column
@@ -20,6 +21,12 @@ PATHS = {
         "chance.identification_top1",
     ),
     "linked": ("linkage.identified", "linkage.intervals.0", "linkage.chance"),
+    "linked_bound": (
+        "bounds.identification.candidate_bound",
+        "none",
+        "bounds.identification.chance",
+    ),
+    "mse_bound": ("bounds.error.bayes_error", "bounds.error.bayes_interval", "none"),
     "accuracy": (
         "federation.unlearned_accuracy",
         "rates.accuracy_test_unlearned.low/high",
@@ -50,6 +57,7 @@ def test_every_column_reads_its_path(
         "reconstruction": METRICS["reconstruction"] | {"mse": mse, "identification_top1": top1},
         "intervals": {"mse": [low, high], "identification_top1": [high, low]},
         "linkage": METRICS["linkage"] | {"identified": identified},
+        "bounds": BOUNDS,
         "federation": METRICS["federation"] | {"unlearned_accuracy": accuracy},
     }
     metrics = Metrics.model_validate(tree)

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from tests.support.pages import FORGETTING, metrics_tree, unscored_metrics
+from tests.support.pages import BOUNDS, FORGETTING, metrics_tree, unscored_metrics
 
 from palimpsest.metrics import Grade, Metrics, leak_level, reach_verdict
 
@@ -38,6 +38,7 @@ CLASS_ONLY = PAIRED | {"p_value_within_class": 0.5}
 LEARNED = {"epochs": 4, "best_epoch": 3, "first_loss": 0.1, "last_loss": 0.01, "validation_mse": 0.02}
 ACCURATE = {"accuracy_test_original": {"value": 0.9, "low": 0.85, "high": 0.94, "chance": 0.1, "count": 200}}
 GUESSING = {"accuracy_test_original": {"value": 0.11, "low": 0.07, "high": 0.16, "chance": 0.1, "count": 200}}
+LOOSE = {**BOUNDS, "identification": {"candidates": 120, "chance": 1 / 120, "candidate_bound": 0.9}}
 BASELINE = {
     "identified": 0.5,
     "interval": (0.4, 0.6),
@@ -94,6 +95,14 @@ def metrics(**changes: Any) -> Metrics:
         ({"prior_comparison": WORSE}, Grade.INCONCLUSIVE, "worse than its prior, this is not protection"),
         ({"prior_comparison": WORSE, "linkage": LINKED}, Grade.LEAKS_TO_CANDIDATE_HOLDERS, "Failed attack"),
         ({"prior_comparison": WORSE | {"failed": False}}, Grade.NO_LEAK_FOUND, ""),
+        # Bounds that limit every attack make a positive control unnecessary; other bounds are only named.
+        ({"bounds": BOUNDS, "positive_control": FAILED}, Grade.NO_LEAK_FOUND, "No other attack could either"),
+        ({"bounds": BOUNDS, "positive_control": None}, Grade.NO_LEAK_FOUND, "links more than 2.6%"),
+        ({"bounds": LOOSE, "positive_control": FAILED}, Grade.INCONCLUSIVE, "links more than 90.0%"),
+        ({"bounds": {"reason": "no bound: why"}}, Grade.NO_LEAK_FOUND, "No bound: why."),
+        ({"bounds": BOUNDS, "rates": GUESSING}, Grade.INCONCLUSIVE, "includes chance (10.0%)"),
+        ({"bounds": BOUNDS, "linkage": LINKED}, Grade.LEAKS_TO_CANDIDATE_HOLDERS, "links more than 2.6%"),
+        ({"bounds": BOUNDS, "top1": 0.05}, Grade.LEAKS, "links more than 2.6%"),
         (
             {"undefended_baseline": BASELINE, "positive_control": FAILED},
             Grade.INCONCLUSIVE,

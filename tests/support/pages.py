@@ -85,6 +85,49 @@ FORGETTING: dict[str, Any] = {
 }
 
 
+BOUNDS: dict[str, Any] = {
+    "sigma": 12.0,
+    "identification": {
+        "candidates": 120,
+        "chance": 1 / 120,
+        "optimum": 0.02,
+        "optimum_interval": (0.016, 0.025),
+        "candidate_bound": 0.026,
+        "joint_bound": 0.058,
+        "any_candidates_bound": 0.041,
+        "all_releases_bound": 0.041,
+    },
+    "error": {
+        "bayes_error": 0.072,
+        "bayes_interval": (0.0706, 0.0734),
+        "prior_samples": 512,
+        "van_trees": 0.042,
+        "van_trees_deviation": 0.0001,
+        "local_mean": 0.0422,
+        "local_range": (0.04, 0.0427),
+        "images": 8,
+        "class_mean": 0.0428,
+    },
+    "epsilon": {
+        "delta": 1e-5,
+        "analytic": 5.9,
+        "any_samples": 8.0,
+        "measured": 1.5,
+        "measured_gaussian": 2.8,
+        "statistic": "difference",
+        "power": 0.09,
+        "level": 0.004,
+        "releases": 500,
+        "one_run": 0.43,
+        "one_run_analytic": 6.0,
+        "canaries": 256,
+        "guesses": 128,
+        "correct": 87,
+    },
+}
+"""Bounds of clipped and noisy proofs, as in a `metrics.json`."""
+
+
 def metrics_tree(
     *, mse: float, top1: float, count: int, mean_image: float = 0.08, **changes: Any
 ) -> dict[str, Any]:

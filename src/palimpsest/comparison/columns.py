@@ -54,6 +54,18 @@ def read_linkage(metrics: Metrics) -> Reading | None:
     return Reading(linkage.identified, (low, high), linkage.chance)
 
 
+def read_linkage_bound(metrics: Metrics) -> Reading | None:
+    """Return the largest share of proofs that any attack links; None if there is no bound."""
+    found = metrics.bounds and metrics.bounds.identification
+    return None if not found or found.bound is None else Reading(found.bound, None, found.chance)
+
+
+def read_error_bound(metrics: Metrics) -> Reading | None:
+    """Return the smallest error of any attack; None if there is no bound."""
+    found = metrics.bounds and metrics.bounds.error
+    return Reading(found.bayes_error, found.bayes_interval) if found else None
+
+
 def read_accuracy(metrics: Metrics) -> Reading | None:
     """Return the accuracy of the unlearned model on test samples."""
     if metrics.federation is None:
@@ -106,6 +118,24 @@ COLUMNS = (
         "share of proofs that an auditor who already has the samples can link to the right one",
         "high",
         guessed=True,
+    ),
+    Column(
+        "linked_bound",
+        "linkage bound",
+        read_linkage_bound,
+        ".1%",
+        "largest expected share of proofs that any attack on one proof links; absent without a proven bound",
+        "high",
+        bounded=False,
+        guessed=True,
+    ),
+    Column(
+        "mse_bound",
+        "error bound",
+        read_error_bound,
+        ".4f",
+        "smallest expected mean squared error of any attack; absent without a bound",
+        "low",
     ),
     Column(
         "accuracy",

@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Generator, Tensor
 
 from palimpsest.defenses.defense import Defense, check_shape, fill_normal, length, row_by_row
+from palimpsest.defenses.release import GaussianRelease, Release, clip_to
 from palimpsest.registry import DEFENSES
 
 
@@ -53,6 +54,10 @@ class ClipNoise(Defense):
             torch.mul(proof, shrink, out=out).add_(fill_normal(noise, generator), alpha=self.sigma)
 
         return row_by_row(proofs, release)
+
+    def release(self) -> Release:
+        """Return Gaussian noise around the clipped proof; see `Defense`."""
+        return GaussianRelease(self.sigma, radius=self.clip, mean=clip_to(self.clip), releases=self.releases)
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Generator, Tensor
 
+from palimpsest.defenses.release import FixedFunction, Release, UnboundedRelease
 from palimpsest.errors import ProofError
 from palimpsest.registry import Component
 
@@ -59,6 +60,18 @@ class Defense(Component, ABC):
             generator: Source of the other party's secrets.
         """
         return self
+
+    def release(self) -> Release:
+        """Describe how the defended proof depends on chance, for bounds on what any attack can do.
+
+        Override it in a defense whose noise is known: without a description there is no bound.
+
+        Returns:
+            A fixed function if the defense is not randomized; otherwise a release without a bound.
+        """
+        if not self.randomized:
+            return FixedFunction()
+        return UnboundedRelease("the defense does not describe its randomness (see `Defense.release`)")
 
 
 def row_by_row(

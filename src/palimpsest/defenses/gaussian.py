@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from palimpsest.defenses.defense import Defense, check_shape, fill_normal, row_by_row
+from palimpsest.defenses.release import FixedFunction, GaussianRelease, Release
 from palimpsest.registry import DEFENSES
 
 
@@ -36,3 +37,7 @@ class GaussianNoise(Defense):
             torch.add(fill_normal(noise, generator).mul_(self.sigma), proof, out=out)
 
         return row_by_row(proofs, add_noise)
+
+    def release(self) -> Release:
+        """Return Gaussian noise around the proof, whose norm is not limited; see `Defense`."""
+        return GaussianRelease(self.sigma) if self.sigma > 0 else FixedFunction()

@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from palimpsest.defenses.defense import Defense, check_shape, fill_normal, length, row_by_row
+from palimpsest.defenses.release import Release, UnboundedRelease
 from palimpsest.errors import ProofError
 from palimpsest.registry import DEFENSES
 
@@ -59,6 +60,14 @@ class OrthogonalObfuscation(Defense):
             generator: Source of random numbers.
         """
         fill_normal(noise, generator)
+
+    def release(self) -> Release:
+        """Return a release without a bound, because a guess can be checked exactly; see `Defense`."""
+        norm = ", and on spheres of different radii" if self.rescale else ""
+        return UnboundedRelease(
+            f"the defended proofs of two samples lie in different hyperplanes{norm}, so that a guess of the sample can "
+            "be checked exactly"
+        )
 
 
 def orthogonalize(noise: Tensor, direction: Tensor) -> float:

@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from palimpsest.defenses.defense import Defense, check_shape, fill_normal, row_by_row
+from palimpsest.defenses.release import FixedFunction, Release, UnboundedRelease
 from palimpsest.registry import DEFENSES
 
 
@@ -35,3 +36,11 @@ class GradientPerturbation(Defense):
             out.mul_(fill_normal(noise, generator).mul_(self.scale)).add_(proof)
 
         return row_by_row(proofs, perturb)
+
+    def release(self) -> Release:
+        """Return a release without a bound, because the noise depends on the proof; see `Defense`."""
+        if self.scale * self.factor == 0:
+            return FixedFunction()
+        return UnboundedRelease(
+            "the noise is in proportion to the proof's coordinates, so that its zeros and nearly all signs survive"
+        )

@@ -22,6 +22,12 @@ from palimpsest.metrics.positive_control import judge_control
 from palimpsest.metrics.prior_comparison import PriorComparison, compare_with_prior
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
 from palimpsest.metrics.schema import Metrics, Reading
+from palimpsest.metrics.schema_bounds import (
+    BoundsMetrics,
+    EpsilonMetrics,
+    ErrorBounds,
+    IdentificationBounds,
+)
 from palimpsest.metrics.schema_parts import (
     AttackerMetrics,
     FederationMetrics,
@@ -51,12 +57,16 @@ __all__ = [
     "FALSE_POSITIVE_RATE",
     "AttackerMetrics",
     "Behavior",
+    "BoundsMetrics",
     "Comparison",
     "CrossCorrelation",
     "Distance",
+    "EpsilonMetrics",
+    "ErrorBounds",
     "FederationMetrics",
     "Forgetting",
     "Grade",
+    "IdentificationBounds",
     "Interval",
     "LinkageScores",
     "MeanAbsoluteError",

@@ -13,6 +13,7 @@ from palimpsest.metrics.linkage import LinkageScores
 from palimpsest.metrics.permutation_test import PermutationTest
 from palimpsest.metrics.prior_comparison import PriorComparison
 from palimpsest.metrics.rates import Rate
+from palimpsest.metrics.schema_bounds import BoundsMetrics
 from palimpsest.metrics.schema_parts import (
     AttackerMetrics,
     CertificateMetrics,
@@ -85,6 +86,8 @@ class Metrics(Part):
     (attacks the proofs before the defenses)."""
     linkage: LinkageScores | None = None
     """Linkage attack: which candidate does a proof belong to?"""
+    bounds: BoundsMetrics | None = None
+    """Bounds on what any attack on the proofs could do; the reason if there are none."""
     soundness: SoundnessMetrics | None = None
     """Soundness of the verifiers: do they accept false proofs?"""
     attack: dict[str, float]

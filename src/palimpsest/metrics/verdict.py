@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from palimpsest.metrics.bound_evidence import bound_reasons, limits_every_attack
 from palimpsest.metrics.prior_comparison import PriorComparison
 from palimpsest.metrics.rates import binomial_interval
 from palimpsest.metrics.schema import Metrics
@@ -18,7 +19,9 @@ def reach_verdict(metrics: Metrics) -> VerdictMetrics:
     - `leaks to candidate holders`: the linkage attack links more proofs than chance, or the permutation test shows that
       the reconstructions belong to their samples.
     - `inconclusive`: any open question suggests that a leak could have been missed.
-    - `no leak found`: no question is open; the positive control has passed.
+    - `no leak found`: no question is open; the positive control has passed, or the bounds limit every attack.
+
+    What the bounds say, or why there are none, is the last of the reasons.
 
     Args:
         metrics: The metrics of a run.
@@ -26,15 +29,18 @@ def reach_verdict(metrics: Metrics) -> VerdictMetrics:
     Returns:
         The verdict with its reasons.
     """
-    leaks = list(_leaks(metrics))
+    leaks, bounds = list(_leaks(metrics)), list(bound_reasons(metrics))
     if leaks:
-        return VerdictMetrics(grade=Grade.LEAKS, reasons=[*leaks, *_accuracy(metrics)])
-    candidates, questions = list(_links(metrics)), list(_open_questions(metrics))
+        return VerdictMetrics(grade=Grade.LEAKS, reasons=[*leaks, *_accuracy(metrics), *bounds])
+    limited = limits_every_attack(metrics)
+    candidates = list(_links(metrics))
+    questions = list(_accuracy(metrics) if limited else _open_questions(metrics))
     if candidates:
-        return VerdictMetrics(grade=Grade.LEAKS_TO_CANDIDATE_HOLDERS, reasons=[*candidates, *questions])
+        reasons = [*candidates, *questions, *bounds]
+        return VerdictMetrics(grade=Grade.LEAKS_TO_CANDIDATE_HOLDERS, reasons=reasons)
     if questions:
-        return VerdictMetrics(grade=Grade.INCONCLUSIVE, reasons=questions)
-    return VerdictMetrics(grade=Grade.NO_LEAK_FOUND, reasons=list(_evidence(metrics)))
+        return VerdictMetrics(grade=Grade.INCONCLUSIVE, reasons=[*questions, *bounds])
+    return VerdictMetrics(grade=Grade.NO_LEAK_FOUND, reasons=[*_evidence(metrics), *bounds])
 
 
 def failed_attack(comparison: PriorComparison) -> str:
@@ -165,9 +171,11 @@ def _accuracy(metrics: Metrics) -> Iterator[str]:
 def _evidence(metrics: Metrics) -> Iterator[str]:
     """Yield why the failure of the attack is evidence."""
     control = _best_control(metrics)
-    assert control is not None, "a missing control is an open question"
     yield "No attack identifies more forgotten samples than chance or comes closer than a constant answer."
-    yield f"On samples whose truth is known, the same attack {_works(control)}."
+    if control is not None and control.passed:
+        yield f"On samples whose truth is known, the same attack {_works(control)}."
+    else:
+        yield "No other attack could either: the bounds below hold for all of them."
 
 
 def _best_control(metrics: Metrics) -> PositiveControl | None:

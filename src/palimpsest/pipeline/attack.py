@@ -17,6 +17,7 @@ from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
+from palimpsest.pipeline.stages.bounds import bound_attacks, check_outcome
 from palimpsest.pipeline.stages.own_models import study_own_models, study_own_proofs
 from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_on_proofs
 from palimpsest.pipeline.stages.preflight import (
@@ -113,7 +114,9 @@ def attack_proofs(
     soundness = study_own_proofs(run, config, artifacts, view, key=key)
     # The forgotten samples are used from here on, after the last reconstruction.
     links = score_links(run, config, view, linkable, key=key) if linkable else None
+    bounds = bound_attacks(run, config, view, clean, models=models, key=key)
     worst = report_on_proofs(run, attempts, truth, artifacts.auxiliary, links)
+    check_outcome(config, bounds, links, worst.scored.scores)
     return Outcome(
         config,
         artifacts,
@@ -124,6 +127,7 @@ def attack_proofs(
         attack=worst.attack,
         members=worst.members,
         soundness=soundness,
+        bounds=bounds,
         forgetting=study_own_models(run, artifacts.models, truth, artifacts.auxiliary),
     )
 

@@ -16,6 +16,7 @@ from palimpsest.pipeline.results.finish import finish
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
+from palimpsest.pipeline.stages.bounds import bound_attacks, check_outcome
 from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
@@ -126,7 +127,9 @@ def _attack_as_auditor(
     soundness = measure_soundness(run, config, view, key=key)
     # The forgotten images are used from here on, after the last reconstruction.
     links = score_links(run, config, view, forgotten, key=key)
+    bounds = bound_attacks(run, config, view, clean, models=models, key=key)
     worst = report_on_proofs(run, attempts, forgotten, view.auxiliary, links)
+    check_outcome(config, bounds, links, worst.scored.scores)
     return Outcome(
         config,
         federated,
@@ -137,6 +140,7 @@ def _attack_as_auditor(
         soundness,
         attack=worst.attack,
         members=worst.members,
+        bounds=bounds,
     )
 
 

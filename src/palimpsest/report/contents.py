@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from palimpsest.report.bounds import NOT_COVERED, bound_sentences
 from palimpsest.report.gallery import build_gallery, class_name, encode_images, examples, sorting_score
 from palimpsest.report.groups import group_tables
 from palimpsest.report.inputs import ReportInput
@@ -46,6 +47,8 @@ def page_contents(page: ReportInput, verdict: Verdict, *, redact: bool) -> dict[
         },
         "figures": _figures(page),
         "attackers": attacker_rows(page.metrics),
+        "bounds": bound_sentences(page.metrics),
+        "not_covered": NOT_COVERED,
         "soundness": soundness_rows(page.metrics),
         "forgetting": forgetting_rows(page.metrics, page.noun),
         "configuration": configuration(page.config),
@@ -88,12 +91,13 @@ def _scored_images(page: ReportInput) -> dict[str, Any]:
 
 def _figures(page: ReportInput) -> "dict[str, list[Plot]]":
     # Imported late, because Matplotlib takes half a second to import.
-    from palimpsest.report import figures
+    from palimpsest.report import bracket, figures
 
     verification = page.metrics.verification
     owners = set() if page.owners is None else set(page.owners.tolist())
     return {
         "scores": _score_figures(page) if page.originals is not None else [],
+        "bounds": bracket.bracket_plots(page.metrics),
         "training": figures.training_curves(page.history),
         "norms": []
         if page.norms is None or verification is None

@@ -67,6 +67,12 @@ TABLES = {
         "palimpsest.reproduce.intersection",
         "intersection_table",
     ),
+    "linkage-open-world": Table(
+        "Linkage to altered candidates, such as recompressed copies, among images that were never forgotten",
+        "digits",
+        "palimpsest.reproduce.open_world",
+        "open_world_table",
+    ),
     "labels": Table(
         "Share of the forgotten samples' classes that a server infers, by rule and batch size",
         "mnist-dragd",

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from palimpsest.comparison import read_linkage, score_column
+from palimpsest.comparison import read_error_bound, read_linkage, read_linkage_bound, score_column
 from palimpsest.metrics import Metrics, Reading
 from palimpsest.reproduce.recommendation import recommend
 from palimpsest.reproduce.study import Cell, Column, Study
@@ -64,6 +64,13 @@ def _read_found(metrics: Metrics, place: int) -> Reading | None:
     return Reading(linkage.found[place], (low, high))
 
 
+def _read_optimum(metrics: Metrics) -> Reading | None:
+    found = metrics.bounds and metrics.bounds.identification
+    if not found or found.optimum is None:
+        return None
+    return Reading(found.optimum, found.optimum_interval, found.chance)
+
+
 def _read_worst(metrics: Metrics, verifier: str) -> Reading | None:
     soundness = metrics.soundness
     if soundness is None or verifier not in soundness.worst:
@@ -87,6 +94,12 @@ MEAN_IMAGE = Column("MSE of the mean image", _read_mean_image, ".4f")
 
 LINKED = Column("linked", read_linkage, ".1%")
 """Share of proofs that the linkage attack assigns to the correct candidate."""
+BEST_LINKED = Column("best possible", _read_optimum, ".1%")
+"""Share of proofs that the best possible attack on one proof links, simulated."""
+LINKAGE_BOUND = Column("linkage bound", read_linkage_bound, ".1%")
+"""Largest expected share of proofs that any attack on one proof links."""
+ERROR_BOUND = Column("error bound", read_error_bound, ".4f")
+"""Smallest expected mean squared error of any attack."""
 FOUND = tuple(
     Column(f"found at {rate} false positives", partial(_read_found, place=place), ".1%")
     for place, rate in enumerate(("0.1 %", "1 %"))
@@ -128,6 +141,9 @@ STUDIES = {
                     "non-adaptive", "identification_top1", "non-adaptive identified (top-1)", ".1%"
                 ),
                 LINKED,
+                BEST_LINKED,
+                LINKAGE_BOUND,
+                ERROR_BOUND,
                 *FOUND,
                 *_SOUND,
                 _ACCURACY,
@@ -136,6 +152,9 @@ STUDIES = {
                 ADAPTIVE_NOTE,
                 "Linked: share of proofs that fit their own image better than any other forgotten image. Found: share "
                 "of matching pairs of proof and image found at that false positive rate.",
+                "Best possible: share linked by the most likely candidate, simulated with known noise. Linkage bound "
+                "and error bound: what no attack on one proof can beat in expectation. Absent: no bound, such as for a "
+                "proof that is a fixed function of the sample.",
                 "Verifiers: area under the ROC curve against the forger that deceives the verifier best; 0.5 is "
                 "chance, and below it forgeries look better than honest proofs. The spot check requires a commitment "
                 "first.",

@@ -19,6 +19,8 @@ _MARKS = {"norm check": "x", "range": "^", "subspace": "s", "spot check": "o"}
 _LEAKS = {
     "linked": ("linked among candidates", "D", _RED),
     "non-adaptive identified (top-1)": ("identified (top-1), non-adaptive attacker", ".", _GRAY),
+    "best possible": ("linked by the best possible attack, simulated", "d", _GREEN),
+    "linkage bound": ("bound of linkage by any attack on one proof", "|", "black"),
     "identification_top1": ("identified (top-1), adaptive attacker", "o", _BLUE),
 }
 

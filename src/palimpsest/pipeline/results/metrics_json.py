@@ -44,6 +44,7 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         "linkage": scored.linkage,
         "permutation_test": scored.pairing,
         "verification": verdicts and _verification(verdicts),
+        "bounds": outcome.bounds and outcome.bounds.metrics,
         "soundness": soundness and _soundness(soundness),
         "positive_control": scored.control and judge_control(scored.control),
         "training": training_metrics(outcome),

@@ -7,6 +7,7 @@ from palimpsest.config import AttackConfig, AuditConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.federation import Federation, Training
 from palimpsest.metrics import Forgetting, MemberMetrics
+from palimpsest.pipeline.stages.bounds import Bounds
 from palimpsest.pipeline.stages.scoring import Scored
 from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import Verdicts
@@ -42,6 +43,7 @@ class Outcome:
         forgotten: The forgotten samples, in the order of the reconstructions; None if they are unknown.
         verdicts: The verifier's verdict on each proof; None if there are no proofs.
         attack: The reported attack; None means the configured one.
+        bounds: Bounds on any attack on the proofs; None means that gradients were attacked.
         members: Results of a portfolio's attacks; empty if one attack was configured.
         soundness: How well verifiers detect forged proofs; None if it was not measured.
         forgetting: How well a user's unlearned model forgot; None if it was not measured. An audit has it in
@@ -56,6 +58,7 @@ class Outcome:
     verdicts: Verdicts | None = None
     soundness: Soundness | None = None
     forgetting: Forgetting | None = None
+    bounds: Bounds | None = None
     attack: AttackConfig | None = None
     members: tuple[MemberMetrics, ...] = ()
 
