@@ -78,7 +78,8 @@ def worth_findings(metrics: Metrics) -> Iterator[str]:
         low, high = (percent(end) for end in linkage.intervals[0])
         sentence = (
             f"An auditor who already has exact copies of the forgotten images can link {count(right)} of "
-            f"{count(total)} proofs to the right image (95 % interval {low} to {high}; chance {percent(linkage.chance)})"
+            f"{count(total)} proofs to the right image (95 % interval {low} to {high}; chance "
+            f"{percent(linkage.chance)})"
         )
         yield f"{sentence}, because {_why(linkage.statistic, metrics)}." if right > 0 else f"{sentence}."
     if metrics.soundness and metrics.soundness.worst:

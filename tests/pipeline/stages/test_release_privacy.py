@@ -6,7 +6,7 @@ from palimpsest.bounds import PairTest, centered_gram, gaussian_epsilon
 from palimpsest.config import build_config
 from palimpsest.defenses import ClipNoise, Defense, GaussianNoise, PrivateRelease, Release, pipeline_of
 from palimpsest.errors import BoundError
-from palimpsest.pipeline.stages import privacy
+from palimpsest.pipeline.stages import release_privacy
 from palimpsest.pipeline.stages.release_privacy import check_privacy, measure_privacy
 from palimpsest.randomness import make_generator
 
@@ -16,7 +16,7 @@ CONFIG = build_config({"data": {"name": "digits"}, "defenses": [{"name": "gaussi
 
 @pytest.fixture(autouse=True)
 def few_releases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(privacy, "RELEASES", 400)
+    monkeypatch.setattr(release_privacy, "RELEASES", 400)
 
 
 def measured(defense: Defense, answers: Tensor = ANSWERS):
