@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from palimpsest.bounds.trade_off import gaussian_delta
 from palimpsest.errors import ConfigurationError
@@ -41,6 +40,9 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
 
     if excess(0.0) <= 0:
         return 0.0
+    # Imported late because scipy.optimize takes a third of a second to import.
+    from scipy.optimize import brentq
+
     # delta(epsilon) is at most Phi(mu / 2 - epsilon / mu), which is below any delta at 40 standard deviations.
     root: Any = brentq(excess, 0.0, mu**2 / 2 + 40 * mu)
     return float(root)

@@ -4,8 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import binom
 from torch import Tensor
 
 from palimpsest.errors import ConfigurationError
@@ -54,6 +52,9 @@ def one_run_epsilon(
         return 0.0
     if excess(_LARGEST) <= 0:
         return _LARGEST
+    # Imported late because scipy.optimize takes a third of a second to import.
+    from scipy.optimize import brentq
+
     root: Any = brentq(excess, 0.0, _LARGEST)
     return float(root)
 
@@ -68,6 +69,9 @@ def one_run_p_value(correct: int, guesses: int, epsilon: float, *, canaries: int
         canaries: Number of all canaries.
         delta: Probability with which the privacy loss may exceed epsilon.
     """
+    # Imported late because scipy.stats takes half a second to import.
+    from scipy.stats import binom
+
     chance = 1 / (1 + math.exp(-epsilon))
     tail = float(binom.sf(correct - 1, guesses, chance))
     if delta == 0 or correct == 0:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from palimpsest.errors import ConfigurationError
@@ -160,6 +159,9 @@ def least_line(prior: float, delta: Callable[[float], float]) -> float:
         delta: Hockey-stick divergence as a function of epsilon. Any point gives a valid bound, so that the search need
             not be exact.
     """
+    # Imported late because scipy.optimize takes a third of a second to import.
+    from scipy.optimize import minimize_scalar
+
     if prior <= 0:
         return delta(700.0)
     highest = -math.log(prior)
