@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from tests.support.pages import rows_page, synthetic_report, unscored_page
+from tests.support.pages import BOUNDS, rows_page, synthetic_report, unscored_page
 
 from palimpsest.metrics import Grade, VerdictMetrics
 from palimpsest.report import Risk, summarize
@@ -34,6 +34,13 @@ def test_each_verdict_has_a_risk_and_two_sentences_without_jargon(
     assert len(summary.steps) == 3
     told = " ".join((*summary.sentences, summary.damage, RULES[risk]))
     assert [word for word in JARGON if word in told] == []
+
+
+def test_a_low_risk_that_follows_from_bounds_says_what_they_leave_open() -> None:
+    first, second = summarize(graded(Grade.NO_LEAK_FOUND, bounds=BOUNDS)).sentences
+    assert "noise limits what any attack" in first
+    assert "do not cover what the two models reveal" in second
+    assert [word for word in JARGON if word in first + second] == []
 
 
 def test_every_verdict_has_a_rule() -> None:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
-from tests.support.pages import FORGETTING, make_metrics, unscored_page
+from tests.support.pages import BOUNDS, FORGETTING, make_metrics, unscored_page
 from torch import Tensor
 
 from palimpsest.metrics import Grade, binomial_interval
@@ -64,6 +64,14 @@ def test_failed_attack_is_not_called_protection():
     for claim in ("protected", "protects", "is safe", "is private", "secure"):
         assert claim not in text
     assert any("Another attack" in finding for finding in verdict.findings)
+
+
+def test_a_failed_attack_says_whether_bounds_limit_all_others():
+    limited = verdict_of(mse=0.09, top1=0.01, count=120, parts={"bounds": BOUNDS})
+    assert any("the bounds limit them all" in finding for finding in limited.findings)
+    assert not any("sets no upper bound" in finding for finding in limited.findings)
+    without = verdict_of(mse=0.09, top1=0.01, count=120)
+    assert any("sets no upper bound" in finding for finding in without.findings)
 
 
 def test_an_attack_worse_than_its_prior_has_failed():

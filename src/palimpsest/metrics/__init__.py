@@ -7,6 +7,7 @@ from palimpsest.metrics.assignment import assign
 from palimpsest.metrics.baselines import mean_image, nearest_images
 from palimpsest.metrics.batches import in_order, label_recovery
 from palimpsest.metrics.bootstrap import bootstrap_intervals
+from palimpsest.metrics.bound_evidence import limits_every_attack
 from palimpsest.metrics.comparison import Comparison, compare
 from palimpsest.metrics.evaluate import Scores, evaluate
 from palimpsest.metrics.forgetting import Behavior, Distance, Forgetting
@@ -107,6 +108,7 @@ __all__ = [
     "judge_undefended",
     "label_recovery",
     "leak_level",
+    "limits_every_attack",
     "lpips",
     "mean_image",
     "mean_squared_errors",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from palimpsest.metrics import Grade
+from palimpsest.metrics import Grade, limits_every_attack
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.limits import damage, untested
 from palimpsest.report.next_steps import next_steps
@@ -84,6 +84,12 @@ def _sentences(page: ReportInput, risk: Risk) -> tuple[str, str]:
             f"Whoever receives these {sent} and already holds possible {data} can find out which of them were to be "
             "forgotten.",
             f"{_linked(page)}, but the attack could not rebuild the {data} from the {sent} alone.",
+        )
+    if risk is Risk.LOW and limits_every_attack(page.metrics):
+        return (
+            f"The attacks that were tried did not recover the forgotten {data} from these {sent}, and the defense's "
+            "noise limits what any attack on one of them can do.",
+            "The limits do not cover what the two models reveal, nor several proofs of one sample.",
         )
     if risk is Risk.LOW:
         return (

@@ -11,6 +11,7 @@ from palimpsest.metrics import (
     Grade,
     Metrics,
     VerificationMetrics,
+    limits_every_attack,
 )
 from palimpsest.report.identification import INTERVAL, Identification, identified_sentence, identify
 from palimpsest.report.inputs import ReportInput
@@ -104,6 +105,16 @@ def judge(page: ReportInput) -> Verdict:
     )
 
 
+def _beyond_this_attack(metrics: Metrics) -> str:
+    """Say what a failed attack leaves open."""
+    if limits_every_attack(metrics):
+        return "Another attack on one proof cannot do much better either: the bounds limit them all."
+    return (
+        "Another attack, more auxiliary images or longer training may recover more: this failure sets no upper bound "
+        "on what can leak."
+    )
+
+
 def _judge_images(page: ReportInput) -> Verdict:
     """Draw conclusions from the metrics of an attack on images."""
     metrics = page.metrics
@@ -113,10 +124,7 @@ def _judge_images(page: ReportInput) -> Verdict:
     level = _level(identification, closer=closer)
     findings = [identified_sentence(identification), comparison]
     if level is Level.NOT_RECOVERED:
-        findings.append(
-            "Another attack, more auxiliary images or longer training may recover more: this failure sets no upper "
-            "bound on what can leak."
-        )
+        findings.append(_beyond_this_attack(metrics))
     if metrics.verification:
         findings.append(_verification(metrics.verification))
     findings += worth_findings(metrics)
