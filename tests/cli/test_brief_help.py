@@ -181,3 +181,15 @@ def test_reports_a_module_that_can_not_be_imported_on_one_line(capsys: pytest.Ca
         error = capsys.readouterr().err
         assert words in error
         assert error.count("\n") == 1
+
+
+def test_settings_that_are_rarely_changed_are_left_out_and_accepted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    brief = help_of(capsys, "audit")
+    assert "--federation.dp-noise-multiplier" in brief
+    for flag in ("--federation.dp-clip", "--federation.attempts"):
+        assert flag not in brief
+        with pytest.raises(SystemExit, match="0"):
+            main(["audit", "--help-all"])
+        assert flag in capsys.readouterr().out

@@ -1,7 +1,7 @@
 """Optional flags for every key of a configuration, with help texts from the configuration's docstrings."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import reduce
 from operator import or_
 from types import FunctionType
@@ -23,6 +23,8 @@ from palimpsest.registry import ATTACKS, DEFENSES, METRICS
 _YAML = ("defenses", "model_arguments")
 _NOT_FLAGS = ("description", "paper")
 _IMPORTS = "imports"
+# Settings that brief help leaves out, by section.
+_RARELY_CHANGED = {"federation": ("minimum_replies", "attempts", "dp_clip", "dp_delta")}
 _OTHER = Group("Other settings", sort_key=1000)
 
 
@@ -102,7 +104,8 @@ def _section_flags(
 ) -> tuple[Any, None]:
     chosen = None if selection is None else {key: selection[name, key] for key in section.selectors}
     show = selection is None or _is_listed(name, selection)
-    model = _section_model(section, chosen, show=show)
+    hidden = () if selection is None else _RARELY_CHANGED.get(name, ())
+    model = _section_model(section, chosen, show=show, hidden=hidden)
     if selection is None:
         group = Group(section.__name__.removesuffix("Config"), sort_key=place)
     else:
@@ -134,7 +137,11 @@ def _heading(name: str, section: type[Section], selection: Selection) -> tuple[s
 
 
 def _section_model(
-    section: type[Section], chosen: dict[str, str] | None, *, show: bool = True
+    section: type[Section],
+    chosen: dict[str, str] | None,
+    *,
+    show: bool = True,
+    hidden: Collection[str] = (),
 ) -> type[BaseModel]:
     """Create the flags of a section; hidden flags are accepted too.
 
@@ -142,6 +149,7 @@ def _section_model(
         section: The declared section.
         chosen: The component of each selector whose flags help shows. If None, help shows those of all components.
         show: Show the section in help.
+        hidden: Settings whose flags help does not show.
     """
     kinds: dict[str, Any] = {}
     texts: dict[str, list[tuple[str, str]]] = {}
@@ -154,7 +162,7 @@ def _section_model(
             text = f"{text} Choices: {', '.join(METRICS.names())}."
         kinds[name] = kinds[name] | kind if name in kinds and kinds[name] != kind else kind
         texts.setdefault(name, []).append((owner, text))
-        if chosen is not None and (not owner or chosen[key] == owner):
+        if chosen is not None and name not in hidden and (not owner or chosen[key] == owner):
             visible.setdefault(name, []).append(("", text))
     fields = {
         name: _flag(
