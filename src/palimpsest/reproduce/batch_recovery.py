@@ -16,7 +16,7 @@ from palimpsest.errors import ConfigurationError
 from palimpsest.federation import Federation
 from palimpsest.metrics import Rate, in_order, mean_squared_errors, share
 from palimpsest.pipeline.stages.federate import train_original, unlearn_twice
-from palimpsest.pipeline.stages.server import deal_batches, observe_clients
+from palimpsest.pipeline.stages.server import unlabeled_view
 from palimpsest.randomness import make_generator
 from palimpsest.registry import ATTACKS
 from palimpsest.runs import Run
@@ -186,24 +186,7 @@ def _observe(
     with Run.open(folder, config, console=console or Console(quiet=True), replace=True) as run:
         original = train_original(run, federation, request, config.unlearning)
         unlearned, _ = unlearn_twice(run, federation, request, original, config.unlearning)
-    retained, forgotten = deal_batches(federation, config, request)
-    observation = observe_clients(
-        federation,
-        config,
-        original.parameters,
-        unlearned.parameters,
-        retained,
-        forgotten,
-        defenses=config.defenses,
-    )
-    view = ServerView(
-        observation=observation,
-        architecture=federation.network().to("meta"),
-        public=data.public,
-        labels=None,
-        device=federation.device,
-        memory_budget=config.memory_budget,
-    )
+    view, forgotten = unlabeled_view(federation, config, request, original.parameters, unlearned.parameters)
     return view, forgotten.images
 
 

@@ -22,7 +22,7 @@ from palimpsest.gradients import gradient_differences
 from palimpsest.metrics import Rate, label_recovery, share
 from palimpsest.models import load_parameters
 from palimpsest.pipeline.stages.federate import train_original, unlearn_twice
-from palimpsest.pipeline.stages.server import deal_batches, observe_clients
+from palimpsest.pipeline.stages.server import unlabeled_view
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
 from palimpsest.storage import write_json, write_text
@@ -133,24 +133,8 @@ def _view(
     """Return the server's view, without labels, of batches with `size` forgotten samples each."""
     observation_config = config.observation.model_copy(update={"forgotten": size})
     config = config.model_copy(update={"observation": observation_config})
-    retained, forgotten = deal_batches(federation, config, request)
-    observation = observe_clients(
-        federation,
-        config,
-        original.parameters,
-        unlearned.parameters,
-        retained,
-        forgotten,
-        defenses=config.defenses,
-    )
-    return ServerView(
-        observation=observation,
-        architecture=federation.network().to("meta"),
-        public=federation.data.public,
-        labels=None,
-        device=federation.device,
-        memory_budget=config.memory_budget,
-    )
+    view, _ = unlabeled_view(federation, config, request, original.parameters, unlearned.parameters)
+    return view
 
 
 def _from_proofs(

@@ -186,3 +186,33 @@ def server_view(
         memory_budget=config.memory_budget,
         mechanism=GaussianMechanism(*noise) if noise and Knowledge.NOISE in attack.knowledge else None,
     )
+
+
+def unlabeled_view(
+    federation: Federation, config: AuditConfig, request: Request, before: Parameters, after: Parameters
+) -> tuple[ServerView, ImageSet]:
+    """Build the view of a server that knows neither labels nor the noise's settings, for tables of several attacks.
+
+    Args:
+        federation: The federation that holds the samples.
+        config: Batch sizes, local steps, defenses and seed.
+        request: The samples to forget.
+        before: Parameters of the global model before unlearning.
+        after: Parameters of the unlearned model.
+
+    Returns:
+        The view, and the forgotten samples, batch by batch, for scoring.
+    """
+    retained, forgotten = deal_batches(federation, config, request)
+    observation = observe_clients(
+        federation, config, before, after, retained, forgotten, defenses=config.defenses
+    )
+    view = ServerView(
+        observation=observation,
+        architecture=federation.network().to("meta"),
+        public=federation.data.public,
+        labels=None,
+        device=federation.device,
+        memory_budget=config.memory_budget,
+    )
+    return view, forgotten
