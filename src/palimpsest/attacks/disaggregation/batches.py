@@ -9,12 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from palimpsest.attacks.auditor_view import Knowledge
 from palimpsest.attacks.disaggregation.first_layer import FirstLayer
 from palimpsest.attacks.disaggregation.low_rank import factorize, outside_row_space
 from palimpsest.attacks.server_view import BatchReconstruction, ServerView
 from palimpsest.storage import Parameters
 
 Target = Literal["stages", "difference", "batch"]
+KNOWLEDGE = frozenset(
+    {Knowledge.ARCHITECTURE, Knowledge.PARAMETERS, Knowledge.BATCH_GRADIENTS, Knowledge.PUBLIC}
+)
+"""White-box knowledge, and public images, which replace samples that are not found."""
 
 
 @dataclass(frozen=True)

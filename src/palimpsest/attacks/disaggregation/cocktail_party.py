@@ -7,7 +7,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Generator, Tensor
 
 from palimpsest.attacks.auditor_view import Knowledge
-from palimpsest.attacks.disaggregation.batches import Batches, Samples, Target, with_constant
+from palimpsest.attacks.disaggregation.batches import KNOWLEDGE, Batches, Samples, Target, with_constant
 from palimpsest.attacks.disaggregation.first_layer import FirstLayer, find_first_layer
 from palimpsest.attacks.disaggregation.low_rank import LowRank, factorize
 from palimpsest.attacks.disaggregation.search import check_size
@@ -53,9 +53,7 @@ class CocktailParty(ServerAttack):
     @property
     def knowledge(self) -> frozenset[Knowledge]:
         """White-box knowledge, and public images, which replace samples that a gradient of lower rank lacks."""
-        return frozenset(
-            {Knowledge.ARCHITECTURE, Knowledge.PARAMETERS, Knowledge.BATCH_GRADIENTS, Knowledge.PUBLIC}
-        )
+        return KNOWLEDGE
 
     def __call__(self, view: ServerView, *, generator: Generator) -> BatchReconstruction:
         """Reconstruct the forgotten samples of each batch.

@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt
 from torch import Generator, Tensor
 
 from palimpsest.attacks.auditor_view import Knowledge
-from palimpsest.attacks.disaggregation.batches import Batches, Samples, Target
+from palimpsest.attacks.disaggregation.batches import KNOWLEDGE, Batches, Samples, Target
 from palimpsest.attacks.disaggregation.first_layer import find_first_layer
 from palimpsest.attacks.disaggregation.kernels import Search
 from palimpsest.attacks.disaggregation.search import KernelSearch
@@ -48,9 +48,7 @@ class Spear(ServerAttack):
     @property
     def knowledge(self) -> frozenset[Knowledge]:
         """White-box knowledge, and public images: they guide the search and replace samples that are not found."""
-        return frozenset(
-            {Knowledge.ARCHITECTURE, Knowledge.PARAMETERS, Knowledge.BATCH_GRADIENTS, Knowledge.PUBLIC}
-        )
+        return KNOWLEDGE
 
     def __call__(self, view: ServerView, *, generator: Generator) -> BatchReconstruction:
         """Recover the forgotten samples of each batch.
