@@ -63,7 +63,8 @@ class Adam:
             if iteration == self.iterations:
                 break
             if target is not None:
-                g, rows = g[lowest[rows] > target[rows]], rows[lowest[rows] > target[rows]]
+                searching = lowest[rows] > target[rows]
+                g, rows = g[searching], rows[searching]
             g = self._signed(g.nan_to_num(nan=0.0), iteration)
             first[rows] = first[rows].lerp(g, 1 - _BETA1)
             second[rows] = second[rows].lerp(g.square(), 1 - _BETA2)
