@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from palimpsest.errors import CheckpointError
-from palimpsest.storage import parameters_hash, read_tensors, save_tensors, tensor_hash
+from palimpsest.storage import cast_parameters, parameters_hash, read_tensors, save_tensors, tensor_hash
 
 TYPES = (torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
 shapes = st.lists(st.integers(0, 4), max_size=3)
@@ -74,3 +74,11 @@ def test_hashes_depend_on_values_types_shapes_and_names() -> None:
     assert len(hashes) == 4
     assert parameters_hash({"a": a, "b": a + 1}) == parameters_hash({"b": a + 1, "a": a})
     assert parameters_hash({"a": a}) != parameters_hash({"b": a})
+
+
+def test_casts_floating_point_tensors_only() -> None:
+    found = cast_parameters({"weight": torch.ones(2), "steps": torch.tensor(3)}, torch.float64)
+    assert {name: value.dtype for name, value in found.items()} == {
+        "weight": torch.float64,
+        "steps": torch.int64,
+    }

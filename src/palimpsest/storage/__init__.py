@@ -2,11 +2,19 @@
 
 from palimpsest.storage.files import file_hash, remove_partial, write_json, write_text, written_whole
 from palimpsest.storage.record import Record
-from palimpsest.storage.tensors import Parameters, parameters_hash, read_tensors, save_tensors, tensor_hash
+from palimpsest.storage.tensors import (
+    Parameters,
+    cast_parameters,
+    parameters_hash,
+    read_tensors,
+    save_tensors,
+    tensor_hash,
+)
 
 __all__ = [
     "Parameters",
     "Record",
+    "cast_parameters",
     "file_hash",
     "parameters_hash",
     "read_tensors",

@@ -22,6 +22,22 @@ _MOST_TENSORS = 2**16
 _MOST_EMPTY = 2**16
 
 
+def cast_parameters(
+    parameters: Mapping[str, Tensor], dtype: torch.dtype, *, device: str | None = None
+) -> Parameters:
+    """Convert the floating-point tensors of a state dict to another type; integers such as counters keep theirs.
+
+    Args:
+        parameters: State dict.
+        dtype: Floating-point type.
+        device: Device of the result; None keeps that of each tensor.
+    """
+    return {
+        name: value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+        for name, value in parameters.items()
+    }
+
+
 def tensor_hash(*tensors: Tensor) -> str:
     """Return the SHA-256 hash of the types, shapes and values of tensors, in hexadecimal."""
     digest = hashlib.sha256()

@@ -13,7 +13,7 @@ from palimpsest.attacks.auditor_view import Knowledge
 from palimpsest.attacks.disaggregation.first_layer import FirstLayer
 from palimpsest.attacks.disaggregation.low_rank import factorize, outside_row_space
 from palimpsest.attacks.server_view import BatchReconstruction, ServerView
-from palimpsest.storage import Parameters
+from palimpsest.storage import Parameters, cast_parameters
 
 Target = Literal["stages", "difference", "batch"]
 KNOWLEDGE = frozenset(
@@ -144,10 +144,7 @@ class Batches:
         images = self._layer.images(retained.inputs)
         labels = self._labels(retained, observed.after, observed.retained)
         targets = F.one_hot(labels, self._view.public.classes).double()
-        before = {
-            name: value.double() if value.is_floating_point() else value
-            for name, value in observed.before.items()
-        }
+        before = cast_parameters(observed.before, torch.float64)
         known = observed.gradient(self._view.architecture)(before, images, targets)
         return (observed.batch * gradient.double() - observed.retained * known) / observed.forgotten
 

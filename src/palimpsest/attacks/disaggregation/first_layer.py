@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from palimpsest.errors import ModelError
 from palimpsest.gradients import trainable_parameters
-from palimpsest.storage import Parameters
+from palimpsest.storage import Parameters, cast_parameters
 
 _PROBES = 64
 # Largest relative error of an input that counts as a scaled and shifted image; float32 rounding is far below it.
@@ -136,10 +136,7 @@ class FirstLayer:
 
         handle = self.network.get_submodule(self.name).register_forward_hook(record)
         try:
-            cast = {
-                name: value.to(images.dtype) if value.is_floating_point() else value
-                for name, value in parameters.items()
-            }
+            cast = cast_parameters(parameters, images.dtype)
             logits = functional_call(self.network, cast, (images,))
         finally:
             handle.remove()
@@ -202,10 +199,7 @@ def _first_inputs(
         network.get_submodule(name).register_forward_pre_hook(recorder(name)) for name in sorted(owners)
     ]
     try:
-        double = {
-            name: value.double() if value.is_floating_point() else value for name, value in parameters.items()
-        }
-        functional_call(network, double, (probes,))
+        functional_call(network, cast_parameters(parameters, probes.dtype), (probes,))
     finally:
         for handle in handles:
             handle.remove()

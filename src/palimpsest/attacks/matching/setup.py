@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +12,7 @@ from palimpsest.attacks.matching.noise import GradientNoise
 from palimpsest.attacks.matching.problem import Batch
 from palimpsest.attacks.server_view import GaussianMechanism, ServerView
 from palimpsest.gradients import BatchGradient
-from palimpsest.storage import Parameters
+from palimpsest.storage import Parameters, cast_parameters
 
 # Measured: the number of copies of each activation and of each gradient that double backpropagation holds.
 _ACTIVATION_COPIES = 24
@@ -76,8 +75,8 @@ class ProblemSetup:
         targets = None if labels is None else F.one_hot(labels, view.public.classes).to(**target)
         return cls(
             gradient=observation.gradient(view.architecture),
-            before=_cast(observation.before, **target),
-            after=_cast(observation.after, **target),
+            before=cast_parameters(observation.before, **target),
+            after=cast_parameters(observation.after, **target),
             gradients_before=observation.gradients_before.to(**target),
             gradients_after=observation.gradients_after.to(**target),
             difference=difference.to(**target),
@@ -146,13 +145,6 @@ class ProblemSetup:
         dimension, bytes_per_value = self.gradients_before.shape[1], self.gradients_before.element_size()
         values = _GRADIENT_COPIES * dimension + _ACTIVATION_COPIES * samples * self.activations
         return max(1, self.memory_budget // (values * bytes_per_value))
-
-
-def _cast(parameters: Mapping[str, Tensor], *, device: str, dtype: torch.dtype) -> Parameters:
-    return {
-        name: value.to(device=device, dtype=dtype if value.is_floating_point() else None)
-        for name, value in parameters.items()
-    }
 
 
 def _activations(architecture: nn.Module, shape: tuple[int, int, int]) -> int:
