@@ -5,6 +5,7 @@ from itertools import product
 from typing import Any
 
 from palimpsest.reproduce.paired import Comparison, compare, sentences
+from palimpsest.reproduce.server_cells import SETS
 from palimpsest.reproduce.study import Cell, Study
 from palimpsest.reproduce.summary import Summary
 
@@ -16,7 +17,6 @@ _STAGES: dict[str, dict[str, Any]] = {
 }
 _PRIORS = {"noise": None, "mean": "mean"}
 _SPACES = ("pixels", "box", "spectrum")
-_SETS = ("mnist", "cifar10", "lfw")
 
 
 def _cells() -> list[Cell]:
@@ -26,7 +26,7 @@ def _cells() -> list[Cell]:
             f"{data}-dragdp",
             {"attack": {**attack, "prior": _PRIORS[prior], "space": space, "control_size": 0}},
         )
-        for data, (stages, attack), prior, space in product(_SETS, _STAGES.items(), _PRIORS, _SPACES)
+        for data, (stages, attack), prior, space in product(SETS, _STAGES.items(), _PRIORS, _SPACES)
     ]
 
 
@@ -38,7 +38,7 @@ def _conclude(summaries: Sequence[Summary]) -> list[str]:
     """Compare one stage with the others under the same prior and in the same coordinates, in sentences."""
     done = {summary.cell.name: summary for summary in summaries if "mse" in summary.scores}
     comparisons = list[Comparison]()
-    for data, prior, space, stages in product(_SETS, _PRIORS, _SPACES, list(_STAGES)[1:]):
+    for data, prior, space, stages in product(SETS, _PRIORS, _SPACES, list(_STAGES)[1:]):
         one = done.get(_name(data, "one", prior, space))
         other = done.get(_name(data, stages, prior, space))
         if one and other:
