@@ -5,6 +5,7 @@ import pytest
 
 import palimpsest as pp
 from palimpsest.api.progress import reporting
+from palimpsest.api.warning_lines import WarningLines
 from palimpsest.progress import JsonLines, LogFile, Stage, Terminal, callbacks
 
 
@@ -40,7 +41,10 @@ def test_a_quiet_call_still_logs(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_stages_are_printed_without_a_terminal_only_if_requested(capsys: pytest.CaptureFixture[str]) -> None:
     for everywhere, shown in ((False, ""), (True, "a stage\n")):
         with reporting(everywhere=everywhere) as active:
-            assert [type(one) for one in callbacks()[1:]] == [Terminal]
+            assert [type(one) for one in callbacks()[1:]] == [
+                Terminal,
+                *([WarningLines] if everywhere else []),
+            ]
             active.console.print("a stage")
         assert capsys.readouterr().out == shown
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.support.artifacts import Make, load
 
-from palimpsest.artifacts.models import Models
+from palimpsest.artifacts.models import Models, load_models
 from palimpsest.errors import CheckpointError, ConfigurationError, PalimpsestError
 
 
@@ -58,3 +58,24 @@ def test_frozen_parameters_are_reported_and_set_by_patterns(case: Make, here: Pa
     assert all(name.endswith("bias") for name in names)
     assert models.original.training is False
     assert "the others are frozen" in models.notes[0]
+
+
+def test_a_single_logit_is_reported(here: Path) -> None:
+    (here / "single.py").write_text(
+        "from torch import nn\ndef Net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(4, 1))\n"
+    )
+    checkpoints = [here / f"{seed}.pt" for seed in (1, 2)]
+    for seed, path in enumerate(checkpoints):
+        torch.manual_seed(seed)
+        torch.save({"1.weight": torch.randn(1, 4), "1.bias": torch.randn(1)}, path)
+    models = load_models(
+        "single:Net",
+        {},
+        original=checkpoints[0],
+        unlearned=checkpoints[1],
+        samples=torch.rand(2, 1, 2, 2),
+        classes=2,
+    )
+    assert models.notes == (
+        "The network returns a single logit: its loss is the binary cross-entropy of the labels 0 and 1.",
+    )

@@ -77,3 +77,17 @@ def test_the_metadata_say_how_the_images_were_read(command: list[Any], tmp_path:
         "skipped": {"without an image's suffix": 1},
     }
     assert "ann" not in str(metadata)
+
+
+def test_repeating_a_command_keeps_its_file(command: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*command) == 0
+    written = command[-1].read_bytes()
+    capsys.readouterr()
+    assert run(*command) == 0
+    assert "already holds these proofs and was kept" in capsys.readouterr().err
+    assert command[-1].read_bytes() == written
+    assert run(*command, "--defenses", "[sign]") == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert run(*command, "--trainable", "*.bias") == 2
+    assert "holds other proofs" in capsys.readouterr().err
+    assert command[-1].read_bytes() == written

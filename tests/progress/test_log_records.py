@@ -70,7 +70,7 @@ def test_failing_tracker_is_a_warning(caplog: pytest.LogCaptureFixture, tmp_path
     def start(*_: object) -> None:
         raise OSError("no server")
 
-    Tracker(start, lambda _: None).on_run_start(tmp_path, {})
+    Tracker(start).on_run_start(tmp_path, {})
     ((level, text),) = records(caplog)
     assert level == logging.WARNING
     assert "OSError: no server" in text

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from palimpsest.config import AuditConfig, build_config
 from palimpsest.errors import RunError
@@ -29,7 +28,7 @@ def test_links_are_refused_and_other_users_are_kept_out(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir(mode=0o755)
     refuse_links(folder)
-    make_private(folder, Console(quiet=True))
+    make_private(folder)
     assert folder.stat().st_mode & 0o077 == 0
     (folder / "link").symlink_to(tmp_path)
     with pytest.raises(RunError, match="is a link or a special file"):

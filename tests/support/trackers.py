@@ -40,11 +40,13 @@ _OFFLINE = """
 import sys
 from pathlib import Path
 from tests.support.trackers import feed
+from tests.support.warnings import Warnings
+from palimpsest.progress import with_callbacks
 from palimpsest.progress.trackers.tracker import make_tracker
 
-complaints = []
-feed(make_tracker(sys.argv[1], complaints.append), Path(sys.argv[2]))
-assert not complaints, complaints
+with with_callbacks(recorded := Warnings()):
+    feed(make_tracker(sys.argv[1]), Path(sys.argv[2]))
+assert not recorded.messages, recorded.messages
 """
 
 

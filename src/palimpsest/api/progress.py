@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from palimpsest.api.warning_lines import WarningLines
 from palimpsest.progress import Callback, JsonLines, LogFile, Notebook, Terminal, with_callbacks
 
 
@@ -45,7 +46,7 @@ def reporting(
     it calls, with the settings that only a command has.
 
     Args:
-        quiet: Show nothing. Logs and trackers still receive everything.
+        quiet: Show nothing, not even warnings. Logs and trackers still receive everything.
         machine: Write JSON lines to standard output instead.
         log: A log file to append to: one line for each stage, and occasional progress of long stages.
         track: Trackers that receive training history and scores, by module name: `tensorboard`, `wandb`, `mlflow`.
@@ -75,6 +76,8 @@ def reporting(
         callbacks.append(Notebook())
     elif not quiet:
         callbacks.append(Terminal(console))
+        if console is not silent:
+            callbacks.append(WarningLines())
     if log is not None:
         callbacks.append(LogFile(Path(log)))
     callbacks += _trackers(track)
@@ -92,8 +95,4 @@ def _trackers(names: Sequence[str]) -> list[Callback]:
         return []
     from palimpsest.progress.trackers import make_tracker
 
-    warnings = Console(stderr=True, soft_wrap=True)
-    return [
-        make_tracker(name, lambda text: warnings.print(text, highlight=False, markup=False))
-        for name in dict.fromkeys(names)
-    ]
+    return [make_tracker(name) for name in dict.fromkeys(names)]

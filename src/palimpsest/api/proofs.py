@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 
 from palimpsest.api.paths import refuse_existing
 from palimpsest.api.progress import reporting
+from palimpsest.api.proof_output import check_output, save_output
 from palimpsest.api.verification import loaded_proofs
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.config import listed_defenses, validate
@@ -73,7 +74,8 @@ def prove(
         samples: The forgotten samples. With modules, an `ImageSet`. With files, a folder of class folders, a
             `.parquet` file, a `.csv` table, the name of a known data set, or `hf:owner/name`.
         model: Files only: the factory of the network, such as `mypackage.nets:Net`, or an architecture of this package.
-        out: The proof file to write, readable by its owner only. If omitted, nothing is written.
+        out: The proof file to write, readable by its owner only. If omitted, nothing is written. A file that already
+            holds these proofs is kept.
         overwrite: Replace the file if it exists.
         quiet: Show no progress.
         memory_budget: Memory for the computation, in bytes; 4 GiB by default.
@@ -85,8 +87,8 @@ def prove(
         The proofs, in the order of the samples.
 
     Raises:
-        ConfigurationError: Modules and files are mixed, a key or value is not accepted, or `out` exists and `overwrite`
-            is not set.
+        ConfigurationError: Modules and files are mixed, a key or value is not accepted, or `out` exists with other
+            content than these proofs and `overwrite` is not set.
         PalimpsestError: An artifact is missing or inconsistent with another.
 
     Example:
@@ -97,7 +99,7 @@ def prove(
         >>> palimpsest.prove(original, unlearned, samples).vectors.shape
         torch.Size([3, 34])
     """
-    refuse_existing(Path(out) if out else None, overwrite=overwrite)
+    check_output(Path(out) if out else None, overwrite=overwrite)
     if isinstance(original, nn.Module) and isinstance(unlearned, nn.Module) and isinstance(samples, ImageSet):
         if model is not None or keys or data_dir is not None:
             raise ConfigurationError(
@@ -114,7 +116,7 @@ def prove(
         tree |= {"samples": fspath(samples), "memory_budget": memory_budget}
         proofs = prove_files(tree, data_dir=data_dir, quiet=quiet)
     if out is not None:
-        save_proofs(Path(out), proofs)
+        save_output(Path(out), proofs, overwrite=overwrite)
     return proofs
 
 
@@ -130,7 +132,8 @@ def prove_files(
 
     Args:
         keys: The keys of `palimpsest prove`.
-        out: The proof file to write, readable by its owner only. If omitted, nothing is written.
+        out: The proof file to write, readable by its owner only. If omitted, nothing is written. A file that already
+            holds these proofs is kept.
         overwrite: Replace the file if it exists.
         data_dir: A folder that mirrors the published data sets.
         quiet: Show no progress.
@@ -139,14 +142,17 @@ def prove_files(
         The proofs, in the order of the samples.
 
     Raises:
-        PalimpsestError: An artifact is missing or inconsistent with another.
+        PalimpsestError: An artifact is missing or inconsistent with another, or `out` exists with other content than
+            these proofs and `overwrite` is not set.
     """
-    refuse_existing(Path(out) if out else None, overwrite=overwrite)
     config = validate(ProveConfig, keys, where="the artifacts")
+    target = Path(out) if out else None
+    # Most defenses draw new random numbers, so that a repeated command never makes the same proofs.
+    (refuse_existing if config.defenses else check_output)(target, overwrite=overwrite)
     with reporting(quiet=quiet):
         proofs = make_proofs(config, data_dir=Path(data_dir) if data_dir else None)
-    if out is not None:
-        save_proofs(Path(out), proofs)
+        if target is not None:
+            save_output(target, proofs, overwrite=overwrite)
     return proofs
 
 

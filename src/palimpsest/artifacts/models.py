@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from palimpsest.gradients import parameter_count, set_trainable
 from palimpsest.models import (
+    Logits,
     as_classifier,
     build_custom_model,
     count_classes,
@@ -104,7 +105,7 @@ def load_models(
         return load_custom_model(network, matched.parameters, mean=mean, std=std).to(device)
 
     before, after = (as_classifier(fill(path), samples) for path in (original, unlearned))
-    notes += _describe_trainable(before)
+    notes += _describe_single_logit(before) + _describe_trainable(before)
     return Models(
         before,
         after,
@@ -113,6 +114,13 @@ def load_models(
         tuple(dict.fromkeys(notes)),
         (stored[0], stored[1]),
     )
+
+
+def _describe_single_logit(model: nn.Module) -> list[str]:
+    """Return a note on the loss of a network that returns one logit, if it does."""
+    if not (isinstance(model, Logits) and model.single):
+        return []
+    return ["The network returns a single logit: its loss is the binary cross-entropy of the labels 0 and 1."]
 
 
 def _describe_trainable(model: nn.Module) -> list[str]:

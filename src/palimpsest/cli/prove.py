@@ -27,7 +27,7 @@ def prove(
     Parameters
     ----------
     out
-        Proof file to write, readable only by its owner.
+        Proof file to write, readable only by its owner. A file that already holds these proofs is kept.
     overwrite
         Replace an existing file.
     """

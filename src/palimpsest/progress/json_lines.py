@@ -14,7 +14,7 @@ _EVERY = 1.0
 
 
 class JsonLines(Callback):
-    """Writes events as JSON, one object on each line: `run`, `progress` (at most once a second) and `stage`.
+    """Writes events as JSON, one object on each line: `run`, `progress` (at most once a second), `stage` and `warning`.
 
     Args:
         file: The file to write to. Each line is flushed.
@@ -58,6 +58,10 @@ class JsonLines(Callback):
             kept=stage.kept,
             peak_memory_mib=round(stage.peak_memory / 2**20),
         )
+
+    def on_warning(self, message: str) -> None:
+        """Write the warning."""
+        self.write("warning", message=message)
 
     def write(self, event: str, **values: Any) -> None:
         """Write one event."""

@@ -11,7 +11,7 @@ _EVERY = 0.25
 
 
 class Notebook(Callback):
-    """Shows finished stages and live progress in the output of a notebook cell.
+    """Shows finished stages, warnings and live progress in the output of a notebook cell.
 
     Args:
         show: Displays HTML in place of what it displayed before. If omitted, it is the output of the current cell.
@@ -47,6 +47,11 @@ class Notebook(Callback):
     def on_stage_end(self, stage: Stage) -> None:
         """Show the finished stage."""
         self._lines.append(f"{stage.name:<28} {stage}")
+        self._draw()
+
+    def on_warning(self, message: str) -> None:
+        """Show the warning."""
+        self._lines.append(f"Warning: {message}")
         self._draw()
 
     def _draw(self) -> None:

@@ -6,8 +6,6 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from rich.console import Console
-
 from palimpsest.config import RunConfig
 from palimpsest.errors import RunError
 from palimpsest.progress import warn
@@ -61,18 +59,15 @@ def refuse_links(folder: Path) -> None:
             )
 
 
-def make_private(folder: Path, console: Console) -> None:
+def make_private(folder: Path) -> None:
     """Deny other users access to an existing folder, or warn if that is not possible.
 
     Args:
         folder: The run folder.
-        console: The console on which the warning is printed.
     """
     with suppress(OSError):
         folder.chmod(0o700)
     if folder.stat().st_mode & 0o077:
-        message = (
+        warn(
             f"{folder} can be read by other users, but a run holds people's images. Restrict its permissions."
         )
-        console.print(f"  [yellow]{message}[/yellow]")
-        warn(message)

@@ -126,7 +126,7 @@ class Run:
             }
             write_text(folder / "config.yaml", config.to_yaml())
             write_json(folder / MANIFEST, manifest)
-            make_private(folder, console)
+            make_private(folder)
             log = LogFile(folder / LOG)
         except BaseException:
             os.close(lock)

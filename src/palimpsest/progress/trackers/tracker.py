@@ -28,19 +28,15 @@ class Backend(Protocol):
 class Tracker(Callback):
     """Sends the measurements of one or more runs to a tracker.
 
-    If the tracker fails, this is reported once and tracking stops. The run continues.
+    If the tracker fails, a warning says so once and tracking stops. The run continues.
 
     Args:
         start: Begins a run in the tracker, given the run folder and its configuration.
-        complain: Called with a message if the tracker fails.
     """
 
-    def __init__(
-        self, start: Callable[[Path, Mapping[str, Any]], Backend], complain: Callable[[str], None]
-    ) -> None:
+    def __init__(self, start: Callable[[Path, Mapping[str, Any]], Backend]) -> None:
         """Remember how to begin a run in the tracker."""
         self._start = start
-        self._complain = complain
         self._backend: Backend | None = None
         self._counts: Counter[tuple[str, str]] = Counter()
         self._summary: dict[str, float] = {}
@@ -91,9 +87,7 @@ class Tracker(Callback):
             action()
         except Exception as error:  # a tracker's client may raise anything
             self._backend = None
-            message = f"Tracking stopped ({type(error).__name__}: {str(error)[:300]}). The run continues."
-            self._complain(message)
-            warn(message)
+            warn(f"Tracking stopped ({type(error).__name__}: {str(error)[:300]}). The run continues.")
 
 
 def tracker_names() -> list[str]:
@@ -103,12 +97,11 @@ def tracker_names() -> list[str]:
     )
 
 
-def make_tracker(name: str, complain: Callable[[str], None]) -> Tracker:
+def make_tracker(name: str) -> Tracker:
     """Return the callback of a tracker.
 
     Args:
         name: One of `tracker_names`.
-        complain: Called with a message if the tracker fails.
 
     Raises:
         ConfigurationError: There is no such tracker, or its package is not installed.
@@ -123,7 +116,7 @@ def make_tracker(name: str, complain: Callable[[str], None]) -> Tracker:
         raise ConfigurationError(
             f"Tracking with {name} needs a package that is not installed: pip install 'palimpsest[tracking]'."
         ) from error
-    return Tracker(module.start, complain)
+    return Tracker(module.start)
 
 
 def public(config: Mapping[str, Any]) -> dict[str, Any]:
