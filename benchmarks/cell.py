@@ -189,8 +189,9 @@ def _baseline_gradients_and_reduction() -> Iterator[None]:
 class BaselineEngine(GradientEngine):
     """Gradient engine that runs the baseline's backward pass for each sample."""
 
-    def __init__(self, model: nn.Module, _: Tensor) -> None:
-        """Start for images of any shape."""
+    def __init__(self, model: nn.Module, images: Tensor, count: int) -> None:
+        """Start for any number of images of any shape."""
+        del images, count
         super().__init__(model, "backward per sample")
 
     def write(self, images: Tensor, labels: Tensor, out: Tensor) -> None:

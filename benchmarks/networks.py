@@ -42,10 +42,12 @@ after a warm-up call. A network whose library is not installed is left out; the 
 
 {slower}
 
-How an engine is chosen: layer by layer if every layer with trained parameters has a
-[rule](../how-to/layer-rule.md) and the samples stay apart in all of them; otherwise one backward pass per
-sample if the network has a recurrent layer, which `vmap` slows down; otherwise `vmap`, or one backward pass
-per sample if it fails. The choice never depends on a measured time, so the same network has bitwise the same
+How an engine is chosen: one backward pass per sample for at most 4 samples, or 8 of a network with a recurrent
+layer, or 24 of one that branches on its data, which a batched pass does not repay; otherwise layer by layer if
+every layer with trained parameters has a [rule](../how-to/layer-rule.md) and the samples stay apart in all of
+them; otherwise one backward pass per sample if the network has a recurrent layer, which `vmap` slows down;
+otherwise `vmap`, or one backward pass per sample if it fails. A test that no sample affects another takes two
+forward passes more. The choice never depends on a measured time, so the same samples have bitwise the same
 gradients again.
 
 {missing}
@@ -134,7 +136,7 @@ def measure(network: Network, clock: Clock, *, samples: int, fewest: int) -> Row
     batch, labels = inputs(network, samples, seed=1), torch.arange(samples) % CLASSES
     classifier = as_classifier(model, batch)
     engines: dict[str, Writer] = {"loop": write_sample_by_sample}
-    engine = select_engine(classifier, batch[:2])
+    engine = select_engine(classifier, batch[:2], samples)
     engine.write(batch, labels, _rows_for(classifier, samples))
     with suppress(ModelError):
         write_with_vmap(classifier, batch[:1], labels[:1], _rows_for(classifier, 1))

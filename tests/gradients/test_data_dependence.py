@@ -3,9 +3,9 @@ from contextlib import suppress
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from palimpsest.gradients.data_dependence import DataDependence, DataDependenceError
+from palimpsest.gradients.data_dependence import DataDependence, DataDependenceError, reads_values
 
 READING: dict[str, Callable[[Tensor], object]] = {
     "item": lambda rows: rows[0].item(),
@@ -55,3 +55,16 @@ def test_is_found_also_where_the_computation_catches_the_error() -> None:
     with DataDependence() as dependence, suppress(Exception):
         torch.ones(1).item()
     assert dependence.found
+
+
+@pytest.mark.parametrize("name", [*READING, *OTHERS])
+def test_a_model_reads_values_where_its_forward_pass_does(name: str) -> None:
+    class Model(nn.Module):
+        def forward(self, rows: Tensor) -> object:
+            return (READING | OTHERS)[name](rows)
+
+    assert reads_values(Model(), torch.rand(3)) == (name in READING)
+
+
+def test_a_model_that_fails_reads_no_values() -> None:
+    assert not reads_values(nn.Linear(3, 2), torch.rand(1, 5))

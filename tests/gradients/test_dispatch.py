@@ -8,6 +8,9 @@ from palimpsest.errors import ModelError
 from palimpsest.gradients import dispatch
 from palimpsest.gradients.dispatch import find_layerwise, select_engine, write_with_vmap
 
+MANY = 100
+"""More samples than any engine is chosen for because they are few."""
+
 
 class Unregistered(nn.Linear):
     """A subclass, for which no rule is registered."""
@@ -54,7 +57,7 @@ def test_each_engine_writes_the_gradients_of_autograd(
     model: nn.Module, images: Tensor, layerwise: bool
 ) -> None:
     labels, out = torch.tensor([0, 1, 2, 1]), empty_gradients(model, 4)
-    engine = select_engine(model, images)
+    engine = select_engine(model, images, MANY)
     assert (find_layerwise(model, images) is not None) == layerwise
     assert engine.kind == ("layer by layer" if layerwise else "vmap")
     engine.write(images, labels, out)
@@ -109,26 +112,53 @@ class Branching(nn.Module):
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
 @pytest.mark.parametrize("trainable", [True, False])
-def test_recurrent_layers_have_autograds_gradients(kind: str, trainable: bool) -> None:
+@pytest.mark.parametrize("count", [1, 8, MANY])
+def test_recurrent_layers_have_autograds_gradients(kind: str, trainable: bool, count: int) -> None:
     model = Recurrent(kind).eval().requires_grad_(trainable)
     tokens, labels = torch.randint(0, 20, (6, 7)), torch.arange(6) % CLASSES
     out = torch.empty(6, sum(parameter.numel() for parameter in model.parameters()))
-    select_engine(model, tokens[:2]).write(tokens, labels, out)
+    select_engine(model, tokens[:2], count).write(tokens, labels, out)
     assert {parameter.requires_grad for parameter in model.parameters()} == {trainable}
     expected = backward_per_sample(model.requires_grad_(), tokens, labels)
     torch.testing.assert_close(out, expected)
 
 
-def test_branches_that_depend_on_the_data_have_autograds_gradients() -> None:
+@pytest.mark.parametrize("count", [1, 24, MANY])
+def test_branches_that_depend_on_the_data_have_autograds_gradients(count: int) -> None:
     model = Branching().eval()
     rows, labels = torch.randn(8, 6), torch.arange(8) % CLASSES
     out = torch.empty(8, sum(parameter.numel() for parameter in model.parameters()))
-    select_engine(model, rows[:2]).write(rows, labels, out)
+    select_engine(model, rows[:2], count).write(rows, labels, out)
     parameters = list(model.parameters())
     for row, label, found in zip(rows, labels, out, strict=True):
         loss = F.cross_entropy(model(row[None]), label[None])
         expected = torch.autograd.grad(loss, parameters, materialize_grads=True)
         torch.testing.assert_close(found, torch.cat([value.flatten() for value in expected]))
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "limit", "otherwise"),
+    [
+        (supported(), noise(2, 6), 4, "layer by layer"),
+        (unsupported(), noise(2, 6), 4, "vmap"),
+        (Recurrent("LSTM").eval(), torch.ones(2, 7, dtype=torch.long), 8, "layer by layer"),
+        (Branching().eval(), torch.randn(2, 6), 24, "vmap"),
+    ],
+    ids=["supported layers", "layer without a rule", "recurrent", "branch on the data"],
+)
+def test_few_samples_have_one_backward_pass_each(
+    model: nn.Module, rows: Tensor, limit: int, otherwise: str
+) -> None:
+    assert select_engine(model, rows, 1).kind == "backward per sample"
+    assert select_engine(model, rows, limit).kind == "backward per sample"
+    assert select_engine(model, rows, limit + 1).kind == otherwise
+
+
+def test_few_samples_of_a_model_that_mixes_them_are_an_error() -> None:
+    model = nn.Sequential(Unregistered(6, 5), nn.BatchNorm1d(5, track_running_stats=False)).double().eval()
+    rows, labels = noise(2, 6), torch.tensor([0, 1])
+    with pytest.raises(ModelError, match="no per-sample gradient"):
+        select_engine(model, rows, 2).write(rows, labels, empty_gradients(model, 2))
 
 
 def test_a_model_that_mixes_samples_has_no_gradients_sample_by_sample() -> None:
@@ -153,7 +183,7 @@ class MoreRows(nn.Module):
 
 def test_an_unexpected_number_of_rows_falls_back_to_autograds_gradients() -> None:
     model, rows, labels = shaken(MoreRows()), noise(5, 6), torch.arange(5) % CLASSES
-    engine, out = select_engine(model, rows[:2]), empty_gradients(model, 5)
+    engine, out = select_engine(model, rows[:2], MANY), empty_gradients(model, 5)
     assert engine.kind == "layer by layer"
     engine.write(rows, labels, out)
     assert engine.kind == "backward per sample"
@@ -162,7 +192,7 @@ def test_an_unexpected_number_of_rows_falls_back_to_autograds_gradients() -> Non
 
 def test_a_model_that_vmap_can_not_follow_falls_back_to_autograds_gradients() -> None:
     model, rows, labels = Branching().double().eval(), noise(4, 6).abs_(), torch.arange(4) % CLASSES
-    engine, out = select_engine(model, rows[:2]), empty_gradients(model, 4)
+    engine, out = select_engine(model, rows[:2], MANY), empty_gradients(model, 4)
     assert engine.kind == "vmap"
     engine.write(rows, labels, out)
     assert engine.kind == "backward per sample"
@@ -173,6 +203,6 @@ def test_a_model_that_vmap_can_not_follow_falls_back_to_autograds_gradients() ->
 
 def test_a_model_that_vmap_can_not_follow_and_that_mixes_samples_is_an_error() -> None:
     model = nn.Sequential(Branching(), nn.BatchNorm1d(CLASSES, track_running_stats=False)).double().eval()
-    engine = select_engine(model, noise(2, 6))
+    engine = select_engine(model, noise(2, 6), MANY)
     with pytest.raises(ModelError, match="no per-sample gradient"):
         engine.write(noise(4, 6), torch.arange(4) % CLASSES, empty_gradients(model, 4))

@@ -1,10 +1,11 @@
 """Detection of a computation that depends on the values of its tensors: branches, and shapes that follow from data."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from palimpsest.errors import PalimpsestError
@@ -69,6 +70,22 @@ class DataDependence(TorchDispatchMode):
             self.found = True
             raise DataDependenceError(f"{func} reads the values of a tensor.")
         return func(*args, **(kwargs or {}))
+
+
+@torch.no_grad()
+def reads_values(model: nn.Module, images: torch.Tensor) -> bool:
+    """Return whether a model's forward pass reads values, such as for a branch on its data.
+
+    Args:
+        model: The model, in eval mode.
+        images: One or more images of the shape that the model takes.
+
+    Returns:
+        True if a value is read; False also if the pass fails for another reason.
+    """
+    with DataDependence() as dependence, suppress(Exception):
+        model(images)
+    return dependence.found
 
 
 def _has_mask(indices: list[torch.Tensor | None]) -> bool:

@@ -10,6 +10,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from palimpsest.errors import ModelError
+from palimpsest.gradients.data_dependence import reads_values
 from palimpsest.gradients.layer_uses import RowCountError
 from palimpsest.gradients.layerwise import Layerwise
 from palimpsest.gradients.trainable import trainable_parameters
@@ -72,28 +73,36 @@ class GradientEngine:
 
 # Measured: the number of samples per call of vmap that is fastest on a CPU.
 _CPU_CHUNK_ROWS = 16
+# Measured on a CPU: up to so many samples, one backward pass for each of them takes less time than the choice of an
+# engine and the fixed costs of a batched pass: of any model, with recurrent layers, and with branches on the data.
+_FEW, _FEW_RECURRENT, _FEW_BRANCHING = 4, 8, 24
 
 
-def select_engine(model: nn.Module, images: Tensor) -> GradientEngine:
+def select_engine(model: nn.Module, images: Tensor, count: int) -> GradientEngine:
     """Select the fastest engine for a model's per-sample gradients.
 
-    Layer by layer if every layer has a rule; otherwise one backward pass per sample if the model has a recurrent layer,
-    which `vmap` slows down; otherwise `vmap`, or one backward pass per sample if it fails. The choice depends on the
-    model's layers and on what they compute, never on measured time: the same model has bitwise the same gradients
-    again.
+    One backward pass per sample for few samples; otherwise layer by layer if every layer has a rule; otherwise one
+    backward pass per sample if the model has a recurrent layer, which `vmap` slows down; otherwise `vmap`, or one
+    backward pass per sample if it fails. The choice depends on the model's layers, on what they compute and on the
+    number of samples, never on measured time: the same samples have bitwise the same gradients again.
 
     Args:
         model: The model; it must be in eval mode, now and whenever the engine is called.
         images: One or more images of the shape that the engine will be called with.
+        count: Number of samples that the engine will be called with, over all calls.
 
     Returns:
         The engine.
     """
+    recurrent = any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in model.modules())
+    few = count <= (_FEW_RECURRENT if recurrent else _FEW)
+    branching = not few and count <= _FEW_BRANCHING and reads_values(model, images[:1])
+    if (few or branching) and mixes_no_samples(model, images):
+        return GradientEngine(model, "backward per sample")
     found = find_layerwise(model, images)
     if found is not None:
         return GradientEngine(model, "layer by layer", found)
-    slow = any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in model.modules())
-    if slow and mixes_no_samples(model, images):
+    if recurrent and mixes_no_samples(model, images):
         return GradientEngine(model, "backward per sample")
     return GradientEngine(model, "vmap")
 
@@ -171,7 +180,7 @@ def mixes_no_samples(model: nn.Module, images: Tensor) -> bool:
     image = images[:1]
     other = image + 3 if image.is_floating_point() else images[-1:].flip(-1)
     try:
-        alone, with_other = model(torch.cat([image, image])), model(torch.cat([image, other]))
+        alone, with_other = model(image), model(torch.cat([image, other]))
     # A model may fail in any way on such images. The vmap engine then reports the error.
     except Exception:
         return False

@@ -194,7 +194,7 @@ def _chunks(
     with ExitStack() as stack:
         for model in models:
             stack.enter_context(eval_mode(model))
-        engines = [select_engine(model, images[:2].to(device)) for model in models]
+        engines = [select_engine(model, images[:2].to(device), len(images)) for model in models]
         second_gradients = torch.empty(rows, dimension, dtype=dtype, device=device) if models[1:] else None
         pool = BufferPool(rows, dimension, dtype=dtype, device=device)
         for start in range(0, len(images), rows):
