@@ -15,6 +15,8 @@ def test_shows_stages_and_live_progress(monkeypatch: pytest.MonkeyPatch) -> None
     assert "a&lt;b 1/4" in updated
     assert "left, loss 0.5" in updated
     assert outputs[-1] == "<pre>original" + " " * 21 + "1.0 s, peak 1.0 GiB</pre>"
+    cell.on_warning("<b>")
+    assert outputs[-1].endswith("\nWarning: &lt;b&gt;</pre>")
 
 
 def test_updates_one_output_in_ipython(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,3 @@
-import io
 import json
 import os
 import stat
@@ -12,10 +11,12 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
+from tests.support.warnings import Warnings
 from torch import Tensor
 
 from palimpsest.config import AuditConfig, build_config
 from palimpsest.errors import RunError
+from palimpsest.progress import with_callbacks
 from palimpsest.runs import Run
 from palimpsest.storage import Record
 
@@ -214,9 +215,8 @@ def test_warns_if_a_folder_cannot_be_made_private(tmp_path: Path, monkeypatch: p
     folder = tmp_path / "run"
     folder.mkdir(mode=0o755)
     monkeypatch.setattr(Path, "chmod", refuse)
-    console = Console(record=True, quiet=False, file=io.StringIO(), width=200)
-    with Run.open(folder, AuditConfig(), console=console):
-        assert "can be read by other users" in console.export_text()
+    with with_callbacks(recorded := Warnings()), Run.open(folder, AuditConfig()):
+        assert "can be read by other users" in recorded.messages[0]
 
 
 _HOLD = """
