@@ -31,7 +31,7 @@ def test_before_the_work_only_proofs_may_exist(path: Path, tmp_path: Path) -> No
         check_output(tmp_path / name, overwrite=True)
 
 
-def test_the_same_proofs_are_kept_as_they_are(path: Path) -> None:
+def test_a_file_of_the_same_proofs_stays(path: Path) -> None:
     before = path.read_bytes()
     with with_callbacks(recorded := Warnings()):
         save_output(path, PROOFS, overwrite=False)

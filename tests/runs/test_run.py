@@ -215,7 +215,7 @@ def test_warns_if_a_folder_cannot_be_made_private(tmp_path: Path, monkeypatch: p
     folder = tmp_path / "run"
     folder.mkdir(mode=0o755)
     monkeypatch.setattr(Path, "chmod", refuse)
-    with with_callbacks(recorded := Warnings()), Run.open(folder, AuditConfig()):
+    with with_callbacks(recorded := Warnings()), Run.open(folder, AuditConfig(), console=Console(quiet=True)):
         assert "can be read by other users" in recorded.messages[0]
 
 

@@ -23,7 +23,7 @@ class WarningLines(Callback):
         """Print the warning."""
         if message not in self._printed:
             self._printed.add(message)
-            # A message may quote names from a folder or checkpoint that somebody else made.
+            # A message may quote names from an untrusted folder or checkpoint.
             self._console.print(
                 Text.assemble(("Warning ", "bold yellow"), escape_control_characters(message)),
                 highlight=False,

@@ -73,9 +73,9 @@ class GradientEngine:
 
 # Measured: the number of samples per call of vmap that is fastest on a CPU.
 _CPU_CHUNK_ROWS = 16
-# Measured on a CPU: up to so many samples, one backward pass for each of them takes less time than the choice of an
+# Measured on a CPU: up to this number of samples, one backward pass for each of them takes less time than the choice of an
 # engine and the fixed costs of a batched pass: of any model, with recurrent layers, and with branches on the data.
-_FEW, _FEW_RECURRENT, _FEW_BRANCHING = 4, 8, 24
+_LOOP_ROWS, _RECURRENT_LOOP_ROWS, _BRANCHING_LOOP_ROWS = 4, 8, 24
 
 
 def select_engine(model: nn.Module, images: Tensor, count: int) -> GradientEngine:
@@ -95,9 +95,9 @@ def select_engine(model: nn.Module, images: Tensor, count: int) -> GradientEngin
         The engine.
     """
     recurrent = any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in model.modules())
-    few = count <= (_FEW_RECURRENT if recurrent else _FEW)
-    branching = not few and count <= _FEW_BRANCHING and reads_values(model, images[:1])
-    if (few or branching) and mixes_no_samples(model, images):
+    fits_the_loop = count <= (_RECURRENT_LOOP_ROWS if recurrent else _LOOP_ROWS)
+    branching = not fits_the_loop and count <= _BRANCHING_LOOP_ROWS and reads_values(model, images[:1])
+    if (fits_the_loop or branching) and mixes_no_samples(model, images):
         return GradientEngine(model, "backward per sample")
     found = find_layerwise(model, images)
     if found is not None:
