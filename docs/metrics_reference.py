@@ -1,4 +1,4 @@
-"""Reference of `metrics.json` and `evidence.json`: tables for the pages, and JSON schemas. Run this file to write them."""
+"""Reference of `metrics.json` and `evidence.json`: tables and JSON schemas. Run this file to write the schemas."""
 
 import dataclasses
 import inspect
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
@@ -97,6 +97,8 @@ def _inner(annotation: Any) -> tuple[type | None, str]:
 
 def _type(annotation: Any) -> str:
     options = [option for option in get_args(annotation) if option is not type(None)]
+    if get_origin(annotation) is Literal:
+        return _type(type(options[0]))
     if get_origin(annotation) is dict:
         return _type(options[1])
     if get_origin(annotation) in (list, tuple):

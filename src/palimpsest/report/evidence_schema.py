@@ -14,11 +14,11 @@ class Question(StrEnum):
     """The three questions that the tests of an evidence page answer."""
 
     DISCLOSURE = "disclosure"
-    """What do the proofs or gradients reveal of the forgotten samples?"""
+    """The content of the proofs or gradients: how much of the forgotten samples do they reveal?"""
     FORGETTING = "forgetting"
-    """Does the unlearned model still show that it was trained on them?"""
+    """The unlearned model: does it still show that it was trained on them?"""
     VERIFICATION = "verification"
-    """What does the acceptance of a proof show?"""
+    """The acceptance of a proof: what does it show?"""
 
 
 class LineFinding(StrEnum):
@@ -90,7 +90,7 @@ class Evidence(Part):
     redacted: bool
     """Whether every path, address and file name was left out."""
     request: dict[str, str]
-    """What was asked: data, model, unlearning, defense, attack and counts, by name."""
+    """Request: data, model, unlearning, defense, attack and counts, by name."""
     sha256: dict[str, str]
     """SHA-256 hashes of the configuration, data, models and proofs, in hexadecimal, by name."""
     versions: dict[str, str]
@@ -100,17 +100,17 @@ class Evidence(Part):
     rule: str
     """The rule by which it follows from them."""
     disclosure: Assessment
-    """What the proofs or gradients reveal."""
+    """Assessment of what the proofs or gradients reveal."""
     forgetting: Assessment
-    """Whether the model has forgotten."""
+    """Assessment of whether the model has forgotten."""
     damage: str
     """Warning that unlearning damaged the model; empty if it did not."""
     next_steps: list[str]
-    """What to do next, the most urgent step first."""
+    """Next steps, the most urgent step first."""
     tests: list[EvidenceLine]
-    """What was tested, with the result of each test."""
+    """Tests with their results, in the order of the page."""
     not_tested: list[str]
-    """What was not tested, one phrase each."""
+    """Gaps: matters that were not tested, one phrase each."""
     headline: str
     """First sentence of the findings in detail."""
     findings: list[str]
