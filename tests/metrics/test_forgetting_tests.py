@@ -55,10 +55,10 @@ def test_the_area_of_a_few_samples_is_not_decisive(members: int, others: int) ->
     assert by_name(measured(others=others), known)["loss-auc"].expected is None
 
 
-def test_the_accuracy_on_forgotten_samples_needs_a_retrained_model() -> None:
-    assert by_name(measured(), rates())["accuracy-forgotten"].expected == (0.46, 0.55)
+def test_an_accuracy_is_for_information_because_a_better_model_is_better_everywhere() -> None:
+    tests = by_name(measured(), rates())
+    assert [name for name, test in tests.items() if test.expected is not None] == ["loss-auc", "loss-tpr"]
     alone = by_name(measured(retrained=None, distance=None), rates(models=("original", "unlearned")))
-    assert alone["accuracy-forgotten"].expected is None
     assert alone["accuracy-test"].label == "Accuracy on auxiliary samples"
     assert "parameter-distance" not in alone
 

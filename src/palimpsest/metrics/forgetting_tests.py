@@ -24,8 +24,8 @@ def forgetting_tests(forgetting: Forgetting, rates: Mapping[str, Rate]) -> list[
     """Return the rows of the table of forgetting that follow from the accuracies, losses and parameters.
 
     A threshold on the loss is decisive: without the forgotten samples, the area under its ROC curve is 0.5, or that of
-    the retrained model. The accuracy on the forgotten samples is decisive if there is a retrained model. The area is
-    not decisive with fewer than `FEWEST` samples on either side.
+    the retrained model. The area is not decisive with fewer than `FEWEST` samples on either side. An accuracy is not
+    decisive, because a model that is better at everything is also better on the forgotten samples.
 
     Args:
         forgetting: The measurements.
@@ -84,8 +84,6 @@ def _samples(name: str, rate: Rate, others: int) -> int:
 
 def _expected(name: str, retrained: Estimate | None, rate: Rate | None, others: int) -> Interval | None:
     known = retrained and retrained.interval
-    if name == "accuracy_forgotten":
-        return known
     if name == "membership_auc":
         if rate is None or min(rate.count - others, others) < FEWEST:
             return None
