@@ -112,7 +112,7 @@ def test_a_redacted_page_names_no_place_and_has_no_image() -> None:
 
 @pytest.mark.parametrize("further", [0, 30])
 def test_a_crowded_page_prints_on_one_page(further: int, tmp_path: Path) -> None:
-    assert pages_of(draw(crowded_page(further=further)), tmp_path) == 1
+    assert pages_of(draw(crowded_page(further=further, title="word " * 60)), tmp_path) == 1
 
 
 @pytest.mark.parametrize("page", [unscored_page(), rows_page()])
@@ -125,8 +125,9 @@ def test_the_count_of_printed_pages_can_be_two(html: str, tmp_path: Path) -> Non
     assert pages_of(longer, tmp_path) == 2
 
 
-def test_the_first_page_of_the_report_is_the_evidence_page(open_page) -> None:
-    page = crowded_page(further=12)
+@pytest.mark.parametrize("further", [0, 30])
+def test_the_first_page_of_the_report_is_the_evidence_page(further: int, open_page) -> None:
+    page = crowded_page(further=further, title="word " * 60)
     opened = open_page(render_page(page, judge(page)), viewport=A4).page
     opened.emulate_media(media="print")
     box = opened.locator("#summary").bounding_box()

@@ -9,7 +9,7 @@ from palimpsest.report.risk import FORGETTING_RULES, RULES
 from palimpsest.report.scores import number, percent
 from palimpsest.report.verdict import Verdict
 
-MOST_LINES = 16
+MOST_LINES = 14
 """The largest number of tests on the page, which must fit a printed page. `evidence.json` has all of them."""
 
 
