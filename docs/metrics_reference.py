@@ -1,4 +1,4 @@
-"""Reference of `metrics.json`: a table for the page and a JSON schema. Run this file to write the schema."""
+"""Reference of `metrics.json` and `evidence.json`: tables and JSON schemas. Run this file to write the schemas."""
 
 import dataclasses
 import inspect
@@ -7,38 +7,53 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
 from palimpsest.metrics import Metrics
+from palimpsest.report import Evidence
 
-SCHEMA = Path(__file__).parent / "reference" / "metrics.schema.json"
-_MARK = "<!-- metrics -->"
+_FOLDER = Path(__file__).parent / "reference"
+_FILES: dict[str, type[BaseModel]] = {"metrics": Metrics, "evidence": Evidence}
+SCHEMAS = {_FOLDER / f"{name}.schema.json": kind for name, kind in _FILES.items()}
+"""The schema file of each kind of contents."""
 _ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Insert the table into a page that has the mark; called by mkdocs."""
-    return markdown.replace(_MARK, metrics_table()) if _MARK in markdown else markdown
+    """Insert the tables into pages that have their marks; called by mkdocs."""
+    for name, kind in _FILES.items():
+        mark = f"<!-- {name} -->"
+        if mark in markdown:
+            markdown = markdown.replace(mark, reference_table(kind))
+    return markdown
 
 
-def metrics_table() -> str:
-    """Return every key of `metrics.json` with its type and meaning as a Markdown table."""
+def reference_table(kind: type[BaseModel]) -> str:
+    """Return every key of a file with its type and meaning as a Markdown table.
+
+    Args:
+        kind: The model of the file's contents.
+    """
     lines = ["| key | type | meaning |", "| --- | --- | --- |"]
-    lines += (f"| `{key}` | {kind} | {meaning} |" for key, kind, meaning in _rows(Metrics, ""))
+    lines += (f"| `{key}` | {form} | {meaning} |" for key, form, meaning in _rows(kind, ""))
     return "\n".join(lines)
 
 
-def json_schema() -> str:
-    """Return the JSON schema of `metrics.json`, with a description for every key."""
-    schema = Metrics.model_json_schema(mode="serialization")
-    for kind in _kinds(Metrics, set()):
-        definition = schema["$defs"].get(kind.__name__)
-        for name, meaning in {} if definition is None else _meanings(kind).items():
+def json_schema(kind: type[BaseModel]) -> str:
+    """Return the JSON schema of a file, with a description for every key.
+
+    Args:
+        kind: The model of the file's contents.
+    """
+    schema = kind.model_json_schema(mode="serialization")
+    for below in _kinds(kind, set()):
+        definition = schema["$defs"].get(below.__name__)
+        for name, meaning in {} if definition is None else _meanings(below).items():
             definition["properties"][name]["description"] = meaning
         if definition is not None:
-            definition["description"] = _purpose(kind)
+            definition["description"] = _purpose(below)
     return json.dumps(schema, indent=2) + "\n"
 
 
@@ -82,6 +97,8 @@ def _inner(annotation: Any) -> tuple[type | None, str]:
 
 def _type(annotation: Any) -> str:
     options = [option for option in get_args(annotation) if option is not type(None)]
+    if get_origin(annotation) is Literal:
+        return _type(type(options[0]))
     if get_origin(annotation) is dict:
         return _type(options[1])
     if get_origin(annotation) in (list, tuple):
@@ -105,4 +122,5 @@ def _purpose(kind: type) -> str:
 
 
 if __name__ == "__main__":
-    SCHEMA.write_text(json_schema(), encoding="utf-8")
+    for path, contents in SCHEMAS.items():
+        path.write_text(json_schema(contents), encoding="utf-8")

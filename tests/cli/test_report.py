@@ -21,6 +21,19 @@ def test_writes_a_redacted_report_beside_the_full_one(
     assert (run_copy / "report.html").read_bytes() == full
 
 
+@pytest.mark.parametrize(
+    ("flags", "name"), [((), "evidence.html"), (("--redact",), "evidence-redacted.html")]
+)
+def test_writes_only_the_evidence_page(
+    run_copy: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], name: str
+) -> None:
+    (run_copy / "report.html").unlink()
+    assert run("report", run_copy, "--evidence", *flags) == 0
+    assert capsys.readouterr().out.splitlines() == [f"Evidence page: {run_copy / name}"]
+    assert "Residual risk" in (run_copy / name).read_text()
+    assert not (run_copy / "report.html").exists()
+
+
 def test_writes_report_and_pictures_to_a_given_path(
     run_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

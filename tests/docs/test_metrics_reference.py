@@ -4,8 +4,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pydantic import BaseModel
 
 from palimpsest.metrics import Metrics
+from palimpsest.report import Evidence
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -20,22 +22,32 @@ def reference() -> ModuleType:
     return module
 
 
-def test_the_committed_schema_is_up_to_date(reference: ModuleType) -> None:
-    assert (DOCS / "reference" / "metrics.schema.json").read_text(encoding="utf-8") == reference.json_schema()
+def test_the_committed_schemas_are_up_to_date(reference: ModuleType) -> None:
+    assert {path.name for path in reference.SCHEMAS} == {"metrics.schema.json", "evidence.schema.json"}
+    for path, kind in reference.SCHEMAS.items():
+        assert path.read_text(encoding="utf-8") == reference.json_schema(kind)
 
 
-def test_every_key_has_a_meaning(reference: ModuleType) -> None:
-    rows = [line.split(" | ") for line in reference.metrics_table().splitlines()[2:]]
-    assert len(rows) > len(Metrics.model_fields)
+@pytest.mark.parametrize(
+    ("kind", "some"),
+    [
+        (Metrics, {"reconstruction.mse", "rates.NAME.low", "forgetting.original.membership.auc"}),
+        (Evidence, {"tests.comparisons.NAME.value", "forgetting.risk", "request.NAME", "metrics.NAME"}),
+    ],
+)
+def test_every_key_has_a_meaning(reference: ModuleType, kind: type[BaseModel], some: set[str]) -> None:
+    rows = [line.split(" | ") for line in reference.reference_table(kind).splitlines()[2:]]
+    assert len(rows) > len(kind.model_fields)
     keys = [row[0].removeprefix("| ").strip("`") for row in rows]
-    assert {"reconstruction.mse", "rates.NAME.low", "forgetting.original.membership.auc"} <= set(keys)
+    assert some <= set(keys)
     assert len(keys) == len(set(keys))
     assert [key for key, row in zip(keys, rows, strict=True) if len(row[2].strip(" |")) < 8] == []
 
 
-def test_the_schema_describes_every_property(reference: ModuleType) -> None:
-    schema = json.loads(reference.json_schema())
-    for name, definition in {"Metrics": schema, **schema["$defs"]}.items():
+@pytest.mark.parametrize("kind", [Metrics, Evidence])
+def test_the_schema_describes_every_property(reference: ModuleType, kind: type[BaseModel]) -> None:
+    schema = json.loads(reference.json_schema(kind))
+    for name, definition in {kind.__name__: schema, **schema["$defs"]}.items():
         for key, field in definition.get("properties", {}).items():
             assert field.get("description"), f"{name}.{key}"
 
@@ -45,3 +57,5 @@ def test_the_page_shows_the_table(reference: ModuleType) -> None:
     shown = reference.on_page_markdown(page)
     assert "| `verification.tau` | number | Largest accepted L2 norm of a proof. |" in shown
     assert "<!-- metrics -->" not in shown
+    page = (DOCS / "reference" / "evidence.md").read_text(encoding="utf-8")
+    assert "| `risk` | text | The residual risk, which follows" in reference.on_page_markdown(page)

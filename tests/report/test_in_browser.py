@@ -65,7 +65,7 @@ def test_filters_by_class_client_verifier_and_score(open_page, html, report):
     assert shown(page) == rows(report.labels == 3)
     page.select_option("#owner", "1")
     assert shown(page) == rows((report.labels == 3) & (report.owners == 1))
-    page.click("text=Clear")
+    page.click("#controls button[type=reset]")
     page.select_option("#sort", "number")
     page.select_option("#accepted", "false")
     assert shown(page) == rows(~report.accepted)

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,13 +8,16 @@ from tests.support.pages import draw, unscored_page
 
 from palimpsest.errors import RunError
 from palimpsest.report import ReportInput, judge, load_page, write_page
-from palimpsest.report.page import draw_again
+from palimpsest.report.page import EVIDENCE, draw_again, evidence_values
 
 
 def test_rendering_again_gives_the_same_page(report: ReportInput, tmp_path: Path) -> None:
     write_page(tmp_path, report, judge(report))
     assert draw(load_page(tmp_path)) == (tmp_path / "report.html").read_text()
-    assert (tmp_path / "report.safetensors").stat().st_mode & 0o077 == 0
+    assert draw_again(load_page(tmp_path), evidence=True) == (tmp_path / "evidence.html").read_text()
+    assert evidence_values(load_page(tmp_path)) == json.loads((tmp_path / "evidence.json").read_text())
+    for name in ("report.safetensors", *EVIDENCE):
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0
 
 
 def test_redacted_page_is_rendered_from_the_same_file(report: ReportInput, tmp_path: Path) -> None:
@@ -56,3 +60,12 @@ def test_untrusted_page_is_rendered_or_rejected(changes: dict, tmp_path: Path) -
     except RunError as error:
         result = str(error)
     assert "</html>" in result or "can't be rendered" in result
+
+
+def test_redacted_values_name_no_place() -> None:
+    page = unscored_page(notes=["Read from /home/quill/x."], title="igf attack on proofs.safetensors")
+    tree = evidence_values(page, redact=True)
+    assert "quill" not in json.dumps(tree)
+    assert tree["title"] == "igf attack on [left out]"
+    assert tree["redacted"] is True
+    assert "quill" in json.dumps(evidence_values(page))

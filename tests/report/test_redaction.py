@@ -69,13 +69,15 @@ def test_a_real_redacted_report_and_export_name_no_place(tmp_path: Path, forked:
     for arguments in (
         ("audit", str(work / "preset.yaml"), "--out", str(work / "run"), "--quiet"),
         ("report", "run", "--redact"),
+        ("report", "run", "--redact", "--evidence"),
     ):
         forked.run("-m", "palimpsest", *arguments, folder=work, variables=variables).check_returncode()
     full = (work / "run" / "report.html").read_text()
     page = (work / "run" / "report-redacted.html").read_text()
-    (exported,) = export(work / "run", out=tmp_path / "out", formats=["json"], redact=True)
+    evidence = (work / "run" / "evidence-redacted.html").read_text()
+    exported = export(work / "run", out=tmp_path / "out", formats=["json", "evidence"], redact=True)
     secrets = {"quentin", "quill", "ward-seven", "preset.yaml", str(tmp_path), socket.gethostname()}
-    for text in (page, exported.read_text()):
+    for text in (page, evidence, *(path.read_text() for path in exported)):
         assert [secret for secret in secrets if secret.lower() in text.lower()] == []
         for name in (getpass.getuser(), Path.home().name):
             assert not re.search(rf"[/\\]{re.escape(name)}\b", text)

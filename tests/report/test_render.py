@@ -129,7 +129,7 @@ def test_redacted_page_contains_no_image_and_no_sample(report, make_report, conf
     assert not [attributes for _, attributes in elements if attributes.get("type") == "application/json"]
     assert "data-row" not in text
     assert "Redacted." in text
-    assert "Privacy risk" in text
+    assert "Residual risk" in text
     assert "2 indices, left out" in text
 
 

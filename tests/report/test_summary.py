@@ -1,11 +1,13 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.support.forgetting_cases import GRADED, graded_forgetting
 from tests.support.pages import BOUNDS, rows_page, synthetic_report, unscored_page
 
-from palimpsest.metrics import Grade, VerdictMetrics
+from palimpsest.metrics import ForgettingGrade, Grade, VerdictMetrics
 from palimpsest.report import Risk, summarize
-from palimpsest.report.summary import RISKS, RULES
+from palimpsest.report.risk import FORGETTING_RULES, RULES
 
 JARGON = ("gradient", "MSE", "top-1", "interval", "tau", "AUC", "norm ", "reconstruct", "metric", "oracle")
 
@@ -43,9 +45,35 @@ def test_a_low_risk_that_follows_from_bounds_says_what_they_leave_open() -> None
     assert [word for word in JARGON if word in first + second] == []
 
 
-def test_every_verdict_has_a_rule() -> None:
-    assert set(RISKS) == set(Grade)
-    assert set(RULES) == set(Risk) == set(RISKS.values())
+@pytest.mark.parametrize(
+    ("grade", "risk", "words"),
+    [
+        (ForgettingGrade.NOT_FORGOTTEN, Risk.HIGH, "no less clearly than before"),
+        (ForgettingGrade.TRACES_REMAIN, Risk.MEDIUM, "but less clearly than before"),
+        (
+            ForgettingGrade.NO_TRACE_FOUND,
+            Risk.LOW,
+            "do not recognize them in the unlearned one. Other tests may",
+        ),
+        (ForgettingGrade.INCONCLUSIVE, Risk.UNKNOWN, "can't tell whether the model has forgotten"),
+    ],
+)
+def test_says_whether_the_model_has_forgotten_without_jargon(
+    grade: ForgettingGrade, risk: Risk, words: str
+) -> None:
+    found = summarize(graded(Grade.LEAKS, forgetting_tests=[graded_forgetting(*GRADED[grade])]))
+    assert found.forgetting_risk is risk
+    assert words in found.forgetting
+    assert [word for word in JARGON if word in found.forgetting + FORGETTING_RULES[risk]] == []
+
+
+def test_says_that_exact_unlearning_is_exact_and_that_nothing_was_measured() -> None:
+    page = graded(Grade.LEAKS)
+    distance = replace(page.metrics.forgetting.distance, absolute=0.0)
+    exact = replace(page.metrics.forgetting, distance=distance)
+    metrics = page.metrics.model_copy(update={"forgetting": exact})
+    assert "trained again from the start" in summarize(replace(page, metrics=metrics)).forgetting
+    assert summarize(unscored_page()).forgetting == "Whether the model has forgotten was not tested."
 
 
 def test_counts_the_recognized_images_next_to_guessing() -> None:

@@ -31,15 +31,34 @@ def test_forgetting_rows_show_before_after_change_and_retrained():
     space, minus = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
     metrics = make_metrics(mse=0.02, top1=0.8, count=120)
     rows = {label: [value for value, _ in cells] for label, _, cells in forgetting_rows(metrics, "images")}
-    assert len(rows) == 5
+    assert len(rows) == 6
     assert rows["Accuracy on test images"] == [
         f"96.8{space}%",
         f"95.5{space}%",
         f"{minus}1.3 points",
         f"95.9{space}%",
     ]
-    assert rows["Membership inference, AUC"] == ["0.612", "0.507", f"{minus}0.105", "0.503"]
+    assert rows["Membership inference by loss, AUC"] == ["0.612", "0.507", f"{minus}0.105", "0.503"]
+    assert rows["Parameter distance to the retrained model"] == ["1", "0.31", f"{minus}0.690", "0"]
     assert forgetting_rows(unscored_metrics(), "images") == []
+
+
+def test_further_tests_are_rows_without_further_code():
+    before, after = {"value": 0.8, "interval": (0.7, 0.9)}, {"value": 0.5, "interval": (0.4, 0.6)}
+    tests = [
+        {
+            "name": "lira-auc",
+            "label": "LiRA on forgotten samples, AUC",
+            "original": before,
+            "unlearned": after,
+        },
+        {"name": "relearn-time", "label": "Relearn time, rounds", "unlearned": {"value": 3.0}},
+    ]
+    metrics = make_metrics(mse=0.02, top1=0.8, count=120, forgetting_tests=tests)
+    (label, _, cells), (_, _, alone) = forgetting_rows(metrics, "images")
+    assert label == "LiRA on forgotten images, AUC"
+    assert cells == [("0.8", "0.7 to 0.9"), ("0.5", "0.4 to 0.6"), ("\N{MINUS SIGN}0.300", "")]
+    assert alone == [("–", ""), ("3", ""), ("", "")]
 
 
 def test_forgetting_rows_have_intervals_and_chance():

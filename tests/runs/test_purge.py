@@ -53,9 +53,10 @@ def test_keeps_only_scores_and_settings(run: Path, tmp_path: Path) -> None:
         "verdicts.safetensors",
     }
     assert set(result.kept) == left
-    assert {"original.safetensors", "proofs.safetensors", "report.html", "link", ".unfinished"} <= set(
-        result.removed
-    )
+    assert {"original.safetensors", "proofs.safetensors", "report.html", "link", ".unfinished"} | {
+        "evidence.html",
+        "evidence.json",
+    } <= set(result.removed)
     assert (run / "metrics.json").read_bytes() == metrics
     assert (tmp_path / "outside" / "letter").read_text() == "dear"
     assert purge(run).removed == ()

@@ -1,4 +1,4 @@
-"""Export of a finished run: per-image scores as CSV, the summary as JSON, the page as PDF."""
+"""Export of a finished run: per-image scores as CSV, the evidence page as HTML and JSON, the report as PDF."""
 
 from collections.abc import Callable, Collection
 from os import PathLike
@@ -7,16 +7,20 @@ from typing import Literal
 
 from palimpsest.errors import ConfigurationError, RunError
 from palimpsest.report.inputs import ReportInput
-from palimpsest.report.page import draw_again, load_page
+from palimpsest.report.page import draw_again, evidence_values, load_page
 from palimpsest.report.pdf import find_chromium, write_pdf
-from palimpsest.report.summary_json import summary_tree
 from palimpsest.report.table import per_image_csv
 from palimpsest.storage import write_json, write_text
 
 __all__ = ["FILES", "Format", "export"]
 
-Format = Literal["csv", "json", "pdf"]
-FILES: dict[Format, str] = {"csv": "scores.csv", "json": "summary.json", "pdf": "report.pdf"}
+Format = Literal["csv", "json", "evidence", "pdf"]
+FILES: dict[Format, str] = {
+    "csv": "scores.csv",
+    "json": "evidence.json",
+    "evidence": "evidence.html",
+    "pdf": "report.pdf",
+}
 """The name of the file of each format."""
 
 
@@ -25,7 +29,7 @@ def export(
     run: str | PathLike[str],
     *,
     out: str | PathLike[str],
-    formats: Collection[Format] = ("csv", "json"),
+    formats: Collection[Format] = ("csv", "json", "evidence"),
     redact: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
@@ -34,9 +38,10 @@ def export(
     Args:
         run: The run folder.
         out: The folder to write to.
-        formats: `csv` writes `scores.csv` with one line for each reconstruction. `json` writes `summary.json` with the
-            summary, the findings and the metrics. `pdf` writes `report.pdf`, the whole page, printed by an installed
-            Chromium without a network.
+        formats: `csv` writes `scores.csv` with one line for each reconstruction. `evidence` writes
+            `evidence.html`, the evidence page, which prints on one page. `json` writes `evidence.json` with the same
+            as values, the findings and the metrics. `pdf` writes `report.pdf`, the whole report with the evidence page
+            first, printed by an installed Chromium without a network.
         redact: Leave out every image, every row about a single sample, and every path, address and file name. Such an
             export has no `scores.csv`.
         overwrite: Replace existing files.
@@ -53,7 +58,7 @@ def export(
     Example:
         >>> import palimpsest
         >>> palimpsest.export("runs/first", out="exported", formats=["json", "pdf"])  # doctest: +SKIP
-        [PosixPath('exported/summary.json'), PosixPath('exported/report.pdf')]
+        [PosixPath('exported/evidence.json'), PosixPath('exported/report.pdf')]
         >>> palimpsest.export("runs/missing", out="exported")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
@@ -79,7 +84,8 @@ def export(
         find_chromium()  # Fail before anything is written.
     writers: dict[Format, Callable[[ReportInput, Path], None]] = {
         "csv": lambda page, path: write_text(path, per_image_csv(page)),
-        "json": lambda page, path: write_json(path, summary_tree(page, redact=redact)),
+        "json": lambda page, path: write_json(path, evidence_values(page, redact=redact)),
+        "evidence": lambda page, path: write_text(path, draw_again(page, redact=redact, evidence=True)),
         "pdf": lambda page, path: write_pdf(draw_again(page, redact=redact), path),
     }
     for name, path in paths.items():

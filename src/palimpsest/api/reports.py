@@ -18,6 +18,7 @@ def report(
     run: str | PathLike[str],
     *,
     redact: bool = False,
+    evidence: bool = False,
     pictures: bool = False,
     out: str | PathLike[str] | None = None,
 ) -> Path:
@@ -26,12 +27,15 @@ def report(
     Args:
         run: The run folder.
         redact: Leave out every image, every row about a single sample, and every path, address and file name.
+        evidence: Render only the evidence page, the first part of the report, which prints on one page.
         pictures: Also write the gallery, training history and distributions as PNG and SVG files for papers, to the
             folder `pictures` next to the page.
-        out: The file to write. If omitted, `report.html` in the run folder, or `report-redacted.html` if redacted.
+        out: The file to write. If omitted, `report.html` or `evidence.html` in the run folder, with `-redacted` in its
+            name if redacted.
 
     Returns:
-        Path of the page. Unless redacted, it contains the forgotten images: keep it private.
+        Path of the page. Unless redacted, a report contains the forgotten images, and an evidence page names files:
+        keep it private.
 
     Raises:
         RunError: The run is unfinished, purged or damaged.
@@ -46,8 +50,9 @@ def report(
         palimpsest.errors.RunError: runs/missing ...
     """
     page = load_page(Path(run))
-    path = Path(out) if out else Path(run) / ("report-redacted.html" if redact else "report.html")
-    write_text(path, draw_again(page, redact=redact))
+    name = f"{'evidence' if evidence else 'report'}{'-redacted' if redact else ''}.html"
+    path = Path(out) if out else Path(run) / name
+    write_text(path, draw_again(page, redact=redact, evidence=evidence))
     if pictures:
         from palimpsest.report.pictures import save_pictures
 

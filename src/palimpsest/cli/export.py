@@ -16,14 +16,16 @@ def export(
     out: Path,
     csv: Annotated[bool, FLAG] = False,
     json: Annotated[bool, FLAG] = False,
+    evidence: Annotated[bool, FLAG] = False,
     pdf: Annotated[bool, FLAG] = False,
     redact: Annotated[bool, FLAG] = False,
     overwrite: Annotated[bool, FLAG] = False,
     debug: Debug = False,
 ) -> None:
-    """Export a run's scores as CSV, its summary as JSON, and its report as PDF.
+    """Export a run's scores as CSV, its evidence page as HTML and JSON, and its report as PDF.
 
-    Without --csv, --json and --pdf, the summary is written and, unless redacted, the scores.
+    Without --csv, --json, --evidence and --pdf, the evidence page is written as HTML and JSON and, unless redacted, the
+    scores.
 
     Parameters
     ----------
@@ -34,16 +36,19 @@ def export(
     csv
         Write scores.csv, with one line for each reconstruction.
     json
-        Write summary.json, with the summary, the findings and the metrics.
+        Write evidence.json, with the contents of the evidence page, the findings and the metrics.
+    evidence
+        Write evidence.html, which prints on one page.
     pdf
-        Write report.pdf, the whole page. This needs an installed Chromium, which gets no network.
+        Write report.pdf, the whole report with the evidence page first. This needs an installed Chromium, which gets no
+        network.
     redact
         Leave out all images, all rows about single samples, and all paths, addresses and file names.
     overwrite
         Replace existing files.
     """
-    chosen: dict[Format, bool] = {"csv": csv, "json": json, "pdf": pdf}
-    default: list[Format] = ["json"] if redact else ["csv", "json"]
+    chosen: dict[Format, bool] = {"csv": csv, "json": json, "evidence": evidence, "pdf": pdf}
+    default: list[Format] = ["json", "evidence"] if redact else ["csv", "json", "evidence"]
     formats: list[Format] = [name for name in FILES if chosen[name]] or default
     console = Console(soft_wrap=True)
     for path in export_run(run, out=out, formats=formats, redact=redact, overwrite=overwrite):

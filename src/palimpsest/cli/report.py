@@ -14,6 +14,7 @@ def report(
     run: Path,
     *,
     redact: Annotated[bool, FLAG] = False,
+    evidence: Annotated[bool, FLAG] = False,
     pictures: Annotated[bool, FLAG] = False,
     out: Path | None = None,
     machine: Json = False,
@@ -27,17 +28,20 @@ def report(
         Run folder.
     redact
         Leave out all images and all rows about single samples.
+    evidence
+        Render only the evidence page, the first part of the report, which prints on one page.
     pictures
         Also write the gallery, the curves and the distributions as PNG and SVG files, for papers.
     out
-        File to write. By default, report.html or report-redacted.html in the run folder. Pictures are beside it.
+        File to write. By default, report.html, report-redacted.html, evidence.html or evidence-redacted.html in the
+        run folder. Pictures are beside it.
     """
-    page = render(run, redact=redact, pictures=pictures, out=out)
+    page = render(run, redact=redact, evidence=evidence, pictures=pictures, out=out)
     drawn = sorted((page.parent / "pictures").iterdir()) if pictures else []
     if machine:
         return print_json(report=str(page), pictures=[str(picture) for picture in drawn])
     console = Console(soft_wrap=True)
-    console.print(f"Report: {page}", highlight=False, markup=False)
+    console.print(f"{'Evidence page' if evidence else 'Report'}: {page}", highlight=False, markup=False)
     for picture in drawn:
         console.print(f"Picture: {picture}", highlight=False, markup=False)
     return None

@@ -11,6 +11,13 @@ from palimpsest.metrics.bound_evidence import limits_every_attack
 from palimpsest.metrics.comparison import Comparison, compare
 from palimpsest.metrics.evaluate import Scores, evaluate
 from palimpsest.metrics.forgetting import Behavior, Distance, Forgetting
+from palimpsest.metrics.forgetting_tests import forgetting_tests
+from palimpsest.metrics.forgetting_verdict import (
+    ForgettingGrade,
+    ForgettingVerdict,
+    forgetting_table,
+    judge_forgetting,
+)
 from palimpsest.metrics.identification import right_ranks
 from palimpsest.metrics.image_metrics import mean_squared_errors, psnr, ssim
 from palimpsest.metrics.linkage import LinkageScores, score_linkage
@@ -29,6 +36,7 @@ from palimpsest.metrics.schema_bounds import (
     ErrorBounds,
     IdentificationBounds,
 )
+from palimpsest.metrics.schema_forgetting import Estimate, ForgettingTest
 from palimpsest.metrics.schema_parts import (
     AttackerMetrics,
     FederationMetrics,
@@ -52,7 +60,13 @@ from palimpsest.metrics.schema_verdict import (
 from palimpsest.metrics.soundness import separation
 from palimpsest.metrics.undefended_baseline import UndefendedBaseline, judge_undefended
 from palimpsest.metrics.vectors import SampleScores, evaluate_samples, sample_errors
-from palimpsest.metrics.verdict import failed_attack, leak_level, reach_verdict
+from palimpsest.metrics.verdict import (
+    closer_than_constant,
+    failed_attack,
+    identification_limit,
+    leak_level,
+    reach_verdict,
+)
 
 __all__ = [
     "FALSE_POSITIVE_RATE",
@@ -64,8 +78,12 @@ __all__ = [
     "Distance",
     "EpsilonMetrics",
     "ErrorBounds",
+    "Estimate",
     "FederationMetrics",
     "Forgetting",
+    "ForgettingGrade",
+    "ForgettingTest",
+    "ForgettingVerdict",
     "Grade",
     "IdentificationBounds",
     "Interval",
@@ -98,13 +116,18 @@ __all__ = [
     "assign",
     "binomial_interval",
     "bootstrap_intervals",
+    "closer_than_constant",
     "compare",
     "compare_with_prior",
     "evaluate",
     "evaluate_samples",
     "failed_attack",
+    "forgetting_table",
+    "forgetting_tests",
+    "identification_limit",
     "in_order",
     "judge_control",
+    "judge_forgetting",
     "judge_undefended",
     "label_recovery",
     "leak_level",

@@ -14,6 +14,7 @@ from palimpsest.metrics.permutation_test import PermutationTest
 from palimpsest.metrics.prior_comparison import PriorComparison
 from palimpsest.metrics.rates import Rate
 from palimpsest.metrics.schema_bounds import BoundsMetrics
+from palimpsest.metrics.schema_forgetting import ForgettingTest
 from palimpsest.metrics.schema_parts import (
     AttackerMetrics,
     CertificateMetrics,
@@ -63,6 +64,8 @@ class Metrics(Part):
     """Differential privacy of training and unlearning, if the federation uses DP-SGD."""
     forgetting: Forgetting | None = None
     """Quality of unlearning in an audit: accuracies, membership inference, distance from exact retraining."""
+    forgetting_tests: list[ForgettingTest] = Field(default_factory=list)
+    """Tests of forgetting, one row for each measure of the models; further tests add rows."""
     proofs: ProofFileMetrics | None = None
     """The attacked proof file, if the user supplied one."""
     observation: ObservationMetrics | None = None

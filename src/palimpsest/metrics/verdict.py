@@ -64,24 +64,46 @@ def leak_level(metrics: Metrics) -> float:
     return _LEVEL / max(1, scored)
 
 
+def identification_limit(metrics: Metrics) -> float | None:
+    """Return the lower end of the identification rate's exact interval at the level of `leak_level`; None if unscored.
+
+    Args:
+        metrics: The metrics of a run.
+    """
+    scores = metrics.reconstruction
+    if scores is None:
+        return None
+    right = round(scores.identification_top1 * scores.count)
+    return binomial_interval(right, scores.count, confidence=1 - leak_level(metrics))[0]
+
+
+def closer_than_constant(metrics: Metrics) -> bool:
+    """Return whether the reconstructions are closer than a constant answer, and not only to samples of their class.
+
+    Args:
+        metrics: The metrics of a run; the attack must have been scored.
+    """
+    scores, test = metrics.reconstruction, metrics.permutation_test
+    alone = scores is not None and scores.count == 1
+    paired = alone or (test is not None and test.p_value_within_class <= leak_level(metrics))
+    return paired and _closer_than_typical(metrics)
+
+
 def _leaks(metrics: Metrics) -> Iterator[str]:
     """Yield what the reconstructions reveal."""
-    scores, level = metrics.reconstruction, leak_level(metrics)
-    if scores is None:
+    scores, level, low = metrics.reconstruction, leak_level(metrics), identification_limit(metrics)
+    if scores is None or low is None:
         return
     right, chance = (
         round(scores.identification_top1 * scores.count),
         metrics.chance.get("identification_top1", 1.0),
     )
-    low, _ = binomial_interval(right, scores.count, confidence=1 - level)
     if low > chance:
         yield (
             f"The attack identifies {right:,} of {scores.count:,} forgotten samples; the lower end of the exact "
             f"{1 - level:.3g} interval, {low:.3g}, is above chance ({chance:.3g})."
         )
-    test = metrics.permutation_test
-    paired = scores.count == 1 or (test is not None and test.p_value_within_class <= level)
-    if paired and _closer_than_typical(metrics):
+    if closer_than_constant(metrics):
         yield (
             "The reconstructions are closer to the originals than a constant answer, and closer to their own originals "
             "than to others of the same class."

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from palimpsest.report.bounds import NOT_COVERED, bound_sentences
+from palimpsest.report.evidence_table import evidence_variables
 from palimpsest.report.gallery import build_gallery, class_name, encode_images, examples, sorting_score
 from palimpsest.report.groups import group_tables
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import PER_IMAGE, SCORES, number
-from palimpsest.report.summary import RULES, summarize
 from palimpsest.report.tables import baseline_label, configuration, forgetting_rows, score_rows, tiles
 from palimpsest.report.verdict import Verdict
 from palimpsest.report.worth import attacker_rows, soundness_rows
@@ -36,8 +36,7 @@ def page_contents(page: ReportInput, verdict: Verdict, *, redact: bool) -> dict[
         "scored": scored,
         "images": page.originals is not None,
         "verdict": verdict,
-        "summary": summarize(page),
-        "rules": RULES,
+        **evidence_variables(page, verdict, redact=redact),
         "tiles": tiles(page, verdict) if scored else [],
         "groups": group_tables(page, redact=redact) if scored else [],
         "score_rows": score_rows(page.metrics) if scored else None,

@@ -1,16 +1,26 @@
-"""Write, load and render the report page of a run folder, without the data set."""
+"""Write, load and render the report and the evidence page of a run folder, without the data set."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from palimpsest.errors import PalimpsestError, RunError
+from palimpsest.report.evidence import build_evidence
 from palimpsest.report.inputs import ReportInput
-from palimpsest.report.render import render_report
+from palimpsest.report.redaction import redacted
+from palimpsest.report.render import render_evidence, render_report
 from palimpsest.report.verdict import Verdict, judge
-from palimpsest.storage import write_text
+from palimpsest.storage import write_json, write_text
+
+T = TypeVar("T")
+
+
+EVIDENCE = "evidence.html", "evidence.json"
+"""The evidence page as a file of its own, and the same as values."""
 
 
 def write_page(folder: Path, page: ReportInput, verdict: Verdict) -> None:
-    """Write `report.html`, and `report.safetensors` from which it can be rendered again.
+    """Write `report.html`, `report.safetensors` from which it can be rendered again, and the evidence page.
 
     Args:
         folder: The run folder.
@@ -19,6 +29,9 @@ def write_page(folder: Path, page: ReportInput, verdict: Verdict) -> None:
     """
     page.save(folder / "report.safetensors")
     write_text(folder / "report.html", render_page(page, verdict))
+    html, values = (folder / name for name in EVIDENCE)
+    write_text(html, render_evidence(page, verdict))
+    write_json(values, build_evidence(page, verdict).model_dump(mode="json"))
 
 
 def load_page(folder: Path) -> ReportInput:
@@ -37,14 +50,42 @@ def load_page(folder: Path) -> ReportInput:
     return ReportInput.load(path)
 
 
-def draw_again(page: ReportInput, *, redact: bool = False) -> str:
-    """Render the page of an untrusted run folder as HTML; arguments as for `render_page`.
+def draw_again(page: ReportInput, *, redact: bool = False, evidence: bool = False) -> str:
+    """Render the page of an untrusted run folder as HTML.
+
+    Args:
+        page: The contents of the page.
+        redact: Leave out every image, every row about a single sample, and every path, address and file name.
+        evidence: Render the evidence page instead of the report.
 
     Raises:
         RunError: The page can't be rendered.
     """
+    render = render_evidence if evidence else render_page
+    return _guarded(lambda: render(page, judge(page), redact=redact))
+
+
+def evidence_values(page: ReportInput, *, redact: bool = False) -> dict[str, Any]:
+    """Return the contents of `evidence.json` for the page of an untrusted run folder.
+
+    Args:
+        page: The contents of the page.
+        redact: Leave out every path, address and file name.
+
+    Raises:
+        RunError: The page can't be evaluated.
+    """
+
+    def values() -> dict[str, Any]:
+        shown = redacted(page) if redact else page
+        return build_evidence(shown, judge(shown), redacted=redact).model_dump(mode="json")
+
+    return _guarded(values)
+
+
+def _guarded(render: Callable[[], T]) -> T:
     try:
-        return render_page(page, judge(page), redact=redact)
+        return render()
     except PalimpsestError:
         raise
     # Absurd values of the right types can raise errors of any type in Matplotlib and in the template.

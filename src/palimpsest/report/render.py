@@ -1,4 +1,4 @@
-"""Render a `ReportInput` as one self-contained HTML page."""
+"""Render a `ReportInput` as one self-contained HTML page: the whole report, or the evidence page alone."""
 
 import base64
 import hashlib
@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from palimpsest.report.contents import as_json_block, page_contents
+from palimpsest.report.evidence_table import evidence_variables
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.redaction import redacted
 from palimpsest.report.scores import count, duration, format_score, number, percent
@@ -39,6 +40,29 @@ def render_report(page: ReportInput, verdict: Verdict, *, redact: bool = False) 
         style=Markup(style),
         script=Markup(script),
         **page_contents(page, verdict, redact=redact),
+    )
+
+
+def render_evidence(page: ReportInput, verdict: Verdict, *, redact: bool = False) -> str:
+    """Render the evidence page of a run, the first section of its report, as a file that prints on one page.
+
+    Args:
+        page: The contents of the report page.
+        verdict: The verdict of `judge` on the page.
+        redact: Leave out every path, address and file name.
+
+    Returns:
+        A whole HTML document without images and rows about single samples.
+    """
+    if redact:
+        page = redacted(page)
+        verdict = judge(page)
+    style, script = asset("report.css"), asset("theme.js")
+    return template("evidence.html").render(
+        policy=content_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+        **evidence_variables(page, verdict, redact=redact, alone=True),
     )
 
 

@@ -1,39 +1,13 @@
-"""The summary on top of a page, for readers who decide about the proofs and are no engineers."""
+"""The conclusions of a run in plain words, for readers who decide about the proofs and are no engineers."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-from palimpsest.metrics import Grade, limits_every_attack
+from palimpsest.metrics import ForgettingGrade, forgetting_table, judge_forgetting, limits_every_attack
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.limits import damage, untested
 from palimpsest.report.next_steps import next_steps
+from palimpsest.report.risk import FORGETTING_RISKS, RISKS, Risk
 from palimpsest.report.scores import count, percent
-
-
-class Risk(StrEnum):
-    """The risk of passing on what was attacked, one for each verdict."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-    UNKNOWN = "unknown"
-
-
-RULES = {
-    Risk.HIGH: "An attack rebuilds or recognizes data that was to be forgotten.",
-    Risk.MEDIUM: "Only a recipient who already holds candidate data can find out which of it was to be forgotten.",
-    Risk.LOW: "No attack found anything, and the same attacks are known to work on data with known content.",
-    Risk.UNKNOWN: "No attack found anything, but nothing shows that a leak would have been found.",
-}
-"""The rule by which each grade is given."""
-
-RISKS = {
-    Grade.LEAKS: Risk.HIGH,
-    Grade.LEAKS_TO_CANDIDATE_HOLDERS: Risk.MEDIUM,
-    Grade.NO_LEAK_FOUND: Risk.LOW,
-    Grade.INCONCLUSIVE: Risk.UNKNOWN,
-}
-"""The risk of each verdict."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +15,10 @@ class Summary:
     """The conclusion of a run without technical terms.
 
     Args:
-        risk: The grade.
-        sentences: What was found and what it means, two sentences.
+        risk: The grade of what the proofs or gradients reveal.
+        sentences: What was found about it and what it means, two sentences.
+        forgetting_risk: The grade of whether the model has forgotten.
+        forgetting: What was found about it, one sentence.
         steps: What to do next, the most urgent step first; three sentences.
         damage: A warning that unlearning damaged the model; empty if it did not.
         untested: What the run did not test, one phrase each.
@@ -50,6 +26,8 @@ class Summary:
 
     risk: Risk
     sentences: tuple[str, str]
+    forgetting_risk: Risk
+    forgetting: str
     steps: tuple[str, ...]
     damage: str
     untested: tuple[str, ...]
@@ -67,6 +45,8 @@ def summarize(page: ReportInput) -> Summary:
     return Summary(
         risk=risk,
         sentences=_sentences(page, risk),
+        forgetting_risk=FORGETTING_RISKS[judge_forgetting(page.metrics).grade],
+        forgetting=_forgetting(page),
         steps=next_steps(page, grade, damaged=bool(warning)),
         damage=warning,
         untested=tuple(untested(page)),
@@ -106,6 +86,31 @@ def _sentences(page: ReportInput, risk: Risk) -> tuple[str, str]:
         f"This test can't tell whether these {sent} reveal the forgotten {data}.",
         "Nothing was recovered for certain, and nothing shows that a leak would have been found.",
     )
+
+
+def _forgetting(page: ReportInput) -> str:
+    """Say whether the model has forgotten."""
+    found, data = judge_forgetting(page.metrics), page.noun
+    if found.exact:
+        return f"The model equals one that was trained again from the start without the forgotten {data}."
+    if found.grade is ForgettingGrade.NOT_FORGOTTEN:
+        return (
+            f"The unlearned model still shows which {data} were to be forgotten, no less clearly than before "
+            "unlearning."
+        )
+    if found.grade is ForgettingGrade.TRACES_REMAIN:
+        return f"The unlearned model still shows which {data} were to be forgotten, but less clearly than before."
+    if found.grade is ForgettingGrade.NO_TRACE_FOUND:
+        return (
+            f"The tests that recognized the forgotten {data} in the original model do not recognize them in the "
+            "unlearned one. Other tests may."
+        )
+    if forgetting_table(page.metrics):
+        return (
+            f"This test can't tell whether the model has forgotten, because it does not recognize the {data} in the "
+            "original model either."
+        )
+    return "Whether the model has forgotten was not tested."
 
 
 def _recognized(page: ReportInput) -> str:

@@ -4,19 +4,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from palimpsest.metrics import Forgetting, Metrics, Rate
+from palimpsest.metrics import Estimate, ForgettingTest, Metrics, forgetting_table
 from palimpsest.report.inputs import ReportInput
 from palimpsest.report.scores import SCORES, Score, change, count, format_score, number, percent
 from palimpsest.report.verdict import Verdict
 from palimpsest.report.worth import Cell
-
-_FORGETTING = {
-    "accuracy_retained": ("Accuracy on retained {}", True),
-    "accuracy_forgotten": ("Accuracy on forgotten {}", True),
-    "accuracy_test": ("Accuracy on {1} {0}", True),
-    "membership_auc": ("Membership inference, AUC", False),
-    "membership_tpr": ("Membership inference, true positives at 1 % false positives", True),
-}
 
 _BASELINES = {
     "mean_image": ("Mean image", "always answering with the mean auxiliary image"),
@@ -126,47 +118,35 @@ def forgetting_rows(metrics: Metrics, samples: str) -> list[tuple[str, str, list
         metrics: The metrics of a run. If forgetting was not measured, there are no rows.
         samples: The kind of the samples, such as "images".
     """
-    forgetting = metrics.forgetting
-    if forgetting is None:
-        return []
-    others = "test" if forgetting.retrained else "auxiliary"
+    tests = forgetting_table(metrics)
+    retrained = any(test.retrained for test in tests)
     rows = []
-    for name, (label, share) in _FORGETTING.items():
-        before, after, *_ = values = _values(forgetting, name)
-        if before is None or after is None:
-            continue
-        write = percent if share else number
-        known = [metrics.rates.get(f"{name}_{model}") for model in ("original", "unlearned", "retrained")]
-        difference = (
-            f"{change(100 * before, 100 * after, digits=1)} points"
-            if share
-            else change(before, after, digits=3)
-        )
-        chance = known[0].chance if known[0] else None
-        cells = [_cell(value, rate, write) for value, rate in zip(values, known, strict=False)]
-        rows.append(
-            (
-                label.format(samples, others),
-                "" if chance is None else write(chance),
-                [*cells[:2], (difference, ""), *cells[2:]],
-            )
-        )
+    for test in tests:
+        write = percent if test.share else number
+        cells = [_cell(test.original, write), _cell(test.unlearned, write), (_difference(test), "")]
+        if retrained:
+            cells.append(_cell(test.retrained, write))
+        chance = "" if test.chance is None else write(test.chance)
+        rows.append((test.label.replace("samples", samples), chance, cells))
     return rows
 
 
-def _values(forgetting: Forgetting, name: str) -> list[float | None]:
-    """Return a measure of the original, the unlearned and, if there is one, the retrained model."""
-    part, _, which = name.partition("_")
-    models = (forgetting.original, forgetting.unlearned, forgetting.retrained)
-    return [
-        getattr(model if part == "accuracy" else model.membership, which)
-        for model in models
-        if model is not None
-    ]
+def _difference(test: ForgettingTest) -> str:
+    if test.original is None:
+        return ""
+    before, after = test.original.value, test.unlearned.value
+    return (
+        f"{change(100 * before, 100 * after, digits=1)} points"
+        if test.share
+        else change(before, after, digits=3)
+    )
 
 
-def _cell(value: float | None, rate: Rate | None, write: Callable[[float | None], str]) -> Cell:
-    return write(value), f"{write(rate.low)} to {write(rate.high)}" if rate else ""
+def _cell(estimate: Estimate | None, write: Callable[[float | None], str]) -> Cell:
+    if estimate is None:
+        return write(None), ""
+    ends = estimate.interval
+    return write(estimate.value), f"{write(ends[0])} to {write(ends[1])}" if ends else ""
 
 
 def configuration(config: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -111,7 +111,7 @@ class Run:
                 )
             if changed:
                 # Old results must not be mistaken for those of this configuration if this run is interrupted.
-                for result in ("metrics.json", "report.html"):
+                for result in ("metrics.json", "report.html", "evidence.html", "evidence.json"):
                     (folder / result).unlink(missing_ok=True)
             remove_partial(folder)
             manifest: Manifest = {

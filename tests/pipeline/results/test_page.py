@@ -27,6 +27,7 @@ def test_the_page_of_an_audit_names_data_unlearning_and_defenses(data: Federated
         "Data": "digits",
         "Model": "convnet",
         "Unlearning": "sample level, retrain",
+        "Forgotten": "4 of 75 training samples, held by 1 of 5 clients",
         "Defense": "prune, sign",
         "Attack": "igf",
         "Seed": "7",
@@ -46,6 +47,7 @@ def test_the_page_of_an_attack_on_proofs_names_the_file_and_the_oracle() -> None
         "Model": "not available",
         "Oracle": "six directions",
         "Auxiliary samples": "6",
+        "Forgotten": "samples not supplied",
         "Defense": "none",
         "Attack": "strongest",
         "Seed": "1234",
@@ -64,6 +66,7 @@ def test_the_page_of_an_attack_on_gradients_names_batches_and_labels() -> None:
     assert facts["Gradients"] == "2 batches of 7 values each"
     assert facts["Batch"] == "3 retained and 2 forgotten samples"
     assert facts["Labels"] == "known"
+    assert facts["Forgotten"] == "4 samples, supplied for the scores"
     assert "Oracle" not in facts
     assert (contents.accepted, contents.norms, contents.owners) == (None, None, None)
     assert contents.class_names == ("one",)
@@ -88,3 +91,12 @@ def test_samples_other_than_images_are_shown_as_text() -> None:
     assert contents.cells == contents.truth_cells
     assert len(contents.cells) == 4
     assert contents.originals is None
+
+
+def test_the_hashes_name_data_and_never_the_forgotten_samples(data: FederatedData) -> None:
+    hashes = dict(page(audit_outcome(data)).hashes)
+    assert hashes["training data"] == data.train.fingerprint
+    assert list(hashes) == ["configuration", "training data", "auxiliary data"]
+    scored = dict(page(proofs_outcome(scored=True)).hashes)
+    assert TRUTH.fingerprint not in scored.values()
+    assert "training data" not in scored

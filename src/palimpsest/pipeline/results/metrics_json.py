@@ -11,6 +11,7 @@ from palimpsest.metrics import (
     SampleScores,
     Scores,
     TrainingMetrics,
+    forgetting_tests,
     judge_control,
     judge_undefended,
     reach_verdict,
@@ -64,6 +65,8 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         parts["label_accuracy"] = scored.batches.label_accuracy
         parts["retained"] = _part(scored.batches.retained)
         parts["prior"] = _part(scored.batches.prior)
+    if parts["forgetting"] is not None:
+        parts["forgetting_tests"] = forgetting_tests(parts["forgetting"], parts["rates"])
     metrics = Metrics(**{name: part for name, part in parts.items() if part is not None})
     return metrics.model_copy(update={"verdict": reach_verdict(metrics)})
 

@@ -58,7 +58,7 @@ def build_page(
         else source.class_names,
         evidence="gradients" if isinstance(attack, ServerAttack) else "proofs",
         finished=f"{now.day} {now:%B %Y, %H:%M} UTC",
-        hashes=_hashes(config, manifest),
+        hashes=_hashes(outcome, manifest),
         **_samples(outcome, table),
     )
 
@@ -107,9 +107,16 @@ def _texts(outcome: Outcome, table: SampleTable) -> Mapping[str, Any]:
     }
 
 
-def _hashes(config: AuditConfig | ArtifactsConfig, manifest: Manifest) -> list[tuple[str, str]]:
-    """Names and SHA-256 hashes of the configuration, the checkpoints and the attacked file."""
+def _hashes(outcome: Outcome, manifest: Manifest) -> list[tuple[str, str]]:
+    """Names and SHA-256 hashes of the configuration, the data, the checkpoints and the attacked file.
+
+    The forgotten samples have no hash, because it would confirm to anyone who has them that they were forgotten.
+    """
+    config, source = outcome.config, outcome.source
     hashes = [("configuration", sha256(config.to_yaml().encode()).hexdigest())]
+    if isinstance(source, Federated):
+        hashes.append(("training data", source.federation.data.train.fingerprint))
+    hashes.append(("auxiliary data", outcome.auxiliary.fingerprint))
     if isinstance(config, ArtifactsConfig):
         files = {
             "original checkpoint": config.original,
@@ -140,8 +147,19 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
     attack = name if name == reported else f"{name}, which reports {reported}"
     last = [("Attack", attack), ("Seed", str(config.seed))]
     if isinstance(config, AuditConfig):
+        assert isinstance(source, Federated), "an audit trains a federation"
         unlearning = f"{config.unlearning.scenario} level, {config.unlearning.method}"
-        first = [("Data", config.data.name), ("Model", config.model.name), ("Unlearning", unlearning)]
+        owners = source.unlearned.owner.unique().numel()
+        forgotten = (
+            f"{len(source.unlearned.forgotten):,} of {len(source.federation.data.train):,} training samples, held by "
+            f"{owners:,} of {len(source.federation.data.clients):,} clients"
+        )
+        first = [
+            ("Data", config.data.name),
+            ("Model", config.model.name),
+            ("Unlearning", unlearning),
+            ("Forgotten", forgotten),
+        ]
         return [*first, ("Defense", defenses), *last]
     model = ("Model", config.model or "not available")
     if isinstance(source, ServerArtifacts):
@@ -154,6 +172,7 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
             ("Batch", sizes),
             model,
             ("Public images", f"{len(source.public):,}"),
+            ("Forgotten", _supplied(outcome)),
             ("Labels", str(labels)),
             *last,
         ]
@@ -164,6 +183,17 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
         model,
         ("Oracle", source.oracle_source.source),
         ("Auxiliary samples", f"{len(source.auxiliary):,}"),
+        ("Forgotten", _supplied(outcome)),
         ("Defense", defenses),
         *last,
     ]
+
+
+def _supplied(outcome: Outcome) -> str:
+    """The number of forgotten samples that the user supplied for the scores."""
+    forgotten = outcome.forgotten
+    return (
+        "samples not supplied"
+        if forgotten is None
+        else f"{len(forgotten):,} samples, supplied for the scores"
+    )
