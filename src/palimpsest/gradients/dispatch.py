@@ -73,7 +73,7 @@ class GradientEngine:
 
 # Measured: the number of samples per call of vmap that is fastest on a CPU.
 _CPU_CHUNK_ROWS = 16
-# Measured on a CPU: up to this number of samples, one backward pass for each of them takes less time than the choice of an
+# Measured on a CPU: up to this number of samples, one backward pass for each takes less time than the choice of an
 # engine and the fixed costs of a batched pass: of any model, with recurrent layers, and with branches on the data.
 _LOOP_ROWS, _RECURRENT_LOOP_ROWS, _BRANCHING_LOOP_ROWS = 4, 8, 24
 
