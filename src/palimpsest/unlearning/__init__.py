@@ -15,7 +15,9 @@ from palimpsest.unlearning.overfit_retained import OverfitRetained
 from palimpsest.unlearning.pga import ProjectedGradientAscent, random_distance, reference_model
 from palimpsest.unlearning.puf import NegatedPseudoGradients, Negation
 from palimpsest.unlearning.rapid import DiagonalNewton, NewtonTraining, RapidRetraining, block_mean
+from palimpsest.unlearning.readings import logit_confidences, read_model, retrain_again
 from palimpsest.unlearning.recovery import recover
+from palimpsest.unlearning.relearn import relearn_losses
 from palimpsest.unlearning.replay import replay
 from palimpsest.unlearning.retrain import Retraining
 from palimpsest.unlearning.scenarios import Request, make_request, split_off
@@ -54,6 +56,7 @@ __all__ = [
     "compare_models",
     "deal_retained",
     "last_linear",
+    "logit_confidences",
     "make_request",
     "measure_forgetting",
     "nearest_by_gradient",
@@ -61,10 +64,13 @@ __all__ = [
     "project",
     "prune",
     "random_distance",
+    "read_model",
     "recover",
     "reference_model",
+    "relearn_losses",
     "replay",
     "residual",
+    "retrain_again",
     "split_off",
     "tf_idf",
     "unlearn",
