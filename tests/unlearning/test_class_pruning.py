@@ -83,6 +83,9 @@ def test_refuses_samples_and_models_without_convolutions(data, lenet, config):
     some = make_request(UnlearningConfig(count=5), data, seed=1)
     with pytest.raises(UnlearningError, match="also has retained samples"):
         run(ClassPruning(), federation, train(federation), some)
+    private = Federation(data, lenet, config(rounds=1, dp_noise_multiplier=1.0), 1)
+    with pytest.raises(UnlearningError, match="which DP-SGD does not protect"):
+        run(ClassPruning(), private, train(federation), some)
     flat = Federation(data, ModelConfig(name="mlp", width=4), config(rounds=1), 1)
     with pytest.raises(UnlearningError, match="needs convolutions"):
         run(ClassPruning(), flat, train(flat), make_request(CLASS, data, seed=1))

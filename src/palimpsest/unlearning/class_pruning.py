@@ -63,6 +63,11 @@ class ClassPruning(Method):
         place: Place,
     ) -> Unlearned:
         """Prune and fine-tune; see `Method` for the arguments."""
+        if federation.dp is not None:
+            raise UnlearningError(
+                "Class-discriminative pruning reads exact activations, which DP-SGD does not protect. Choose another "
+                "unlearning.method, or leave federation.dp_noise_multiplier out."
+            )
         classes = forgotten_classes(federation, request)
         model = load_parameters(federation.network(), original.parameters).to(federation.device)
         train = federation.data.train

@@ -46,9 +46,9 @@ class ProjectedGradientAscent(Method):
     """Largest norm of the gradient of a step."""
     radius_share: PositiveFloat = 1 / 3
     """Radius of the ball, as a share of the mean distance between the reference model and random models."""
-    stop_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.12
+    stop_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Accuracy on a client's forgotten samples at which its ascent stops; with DP-SGD, all steps are taken."""
-    fine_tune_rounds: NonNegativeInt = 2
+    fine_tune_rounds: NonNegativeInt = 5
     """Rounds of training on the retained samples after the ascent."""
 
     def __call__(

@@ -28,11 +28,11 @@ class NegatedPseudoGradients(Method):
         "Mora et al. 2025, Federated Unlearning Made Practical: Seamless Integration via Negated Pseudo-Gradients"
     )
 
-    unlearning_rate: PositiveFloat = 1.0
+    unlearning_rate: PositiveFloat = 3.0
     """Factor of the negated update, eta_u."""
     rounds: PositiveInt = 1
     """Rounds of the unlearning clients."""
-    fine_tune_rounds: NonNegativeInt = 2
+    fine_tune_rounds: NonNegativeInt = 4
     """Rounds of training on the retained samples afterwards."""
 
     def __call__(
