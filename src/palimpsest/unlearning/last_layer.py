@@ -72,8 +72,8 @@ def last_linear(model: nn.Module) -> tuple[str, nn.Linear]:
 class LastLayer(Method):
     """Draw the last linear layer anew and train only it on the retained samples: a positive control of the tests.
 
-    The accuracies fall as if the model had been retrained. The other layers still have the features that were learned
-    from the forgotten samples.
+    The forgotten accuracy falls, as if the model had been retrained. The other layers still have the features that were
+    learned from the forgotten samples.
     """
 
     source: ClassVar[str] = "Planted failure; Goel et al. 2022, EU-k with k = 1"

@@ -29,7 +29,12 @@ class ProjectedGradientAscent(Method):
 
     - The unlearning clients' models come from one more round of local training on the forgotten samples, because a
       client that forgets some samples has no earlier model of these samples alone.
-    - A step uses all forgotten samples of the client, and the stop reads the accuracy on them.
+    - A step uses all forgotten samples of the client, and the stop reads the accuracy on them. A stop at 12 % ruins
+      models that memorize, so the default is higher.
+
+    On the validation federation (400 CIFAR-10 images, one of four clients leaves; the exactly retrained model has an
+    accuracy of 27.2 % on test and 24.0 % on forgotten samples), these defaults reach 29.2 % and 45.0 %, from 100 % on
+    forgotten samples before. With a stop at 12 %, they are 23.5 % and 21.0 %, but only 53.0 % on retained samples.
     """
 
     source: ClassVar[str] = (

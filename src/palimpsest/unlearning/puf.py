@@ -22,6 +22,10 @@ class NegatedPseudoGradients(Method):
     An update of local training is a pseudo-gradient that follows the loss down; its negation goes up. Clients need no
     new code, because they train as in every round. This is the variant with rounds of the unlearning clients alone,
     which precede the recovery; the paper's other variant unlearns within a regular round.
+
+    On the validation federation (400 CIFAR-10 images, one of four clients leaves; the exactly retrained model has an
+    accuracy of 27.2 % on test and 24.0 % on forgotten samples), these defaults reach 28.8 % and 63.0 %, from 100 % on
+    forgotten samples before: they forget in part. A rate of 20 ruins the model, and so do four rounds.
     """
 
     source: ClassVar[str] = (

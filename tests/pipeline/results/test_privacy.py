@@ -77,9 +77,9 @@ def test_every_method_is_private_and_accounted_for(
     fed = federation(data, lenet)
     original, _, result = unlearned(fed, tmp_path, method=method)
     assert all(bool(value.isfinite().all()) for value in result.parameters.values())
-    steps = {release.client: release.steps for release in result.releases if release.rate < 1}
+    steps = sum(one.steps for one in result.releases if one.client == 2 and one.rate < 1)
     # Client 2 keeps 8 of 12 samples, which are two steps of five.
-    assert steps[2] == 2 * ROUNDS[method]
+    assert steps == 2 * ROUNDS[method]
     full = [release for release in result.releases if release.rate == 1]
     expected = {"ascent": [(2, 1)], "puf": [(2, 1)], "pga": [(2, 1), (2, 20)]}.get(method, [])
     assert [(release.client, release.steps) for release in full] == expected
