@@ -33,7 +33,7 @@ def test_the_residual_equals_the_papers_equation(tmp_path):
     # Half of a client's samples count as a client of half its weight.
     half = residual(change, finished, history, 0, {2: 0.5})["weight"]
     torch.testing.assert_close(half, (0.5 * updates[2] - 0.5 * updates.mean(0)) / 3.5)
-    # Everything goes if nobody else took part; nothing if nobody left.
+    # The whole update goes if no other client took part, and no part of it if no client left.
     alone = residual({"weight": updates[2]}, Round((2,), (2,), {}, 1, 0.0), history, 0, {2: 1.0})
     torch.testing.assert_close(alone["weight"], updates[2])
     assert residual(change, finished, history, 0, {9: 1.0})["weight"].abs().max() == 0

@@ -12,7 +12,7 @@ from palimpsest.storage import Record
 
 @dataclass(frozen=True)
 class ModelReading(Record):
-    """What the comparison with retrainings needs of one model.
+    """Outputs and parameters of one model, for the comparison with retrainings.
 
     Args:
         confidences: Logit-scaled confidence of the true class for each forgotten sample, `[f]`.

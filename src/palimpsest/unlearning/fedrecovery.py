@@ -92,7 +92,7 @@ def residual(
         shares: Forgotten share of each unlearning client's samples, in (0, 1].
 
     Returns:
-        The residual of each trainable parameter; the whole update if nobody else took part.
+        The residual of each trainable parameter; the whole update if no other client took part.
 
     Source:
         Zhang et al. 2023, gradient residual.

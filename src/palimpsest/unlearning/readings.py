@@ -67,8 +67,8 @@ def logit_confidences(logits: Tensor, labels: Tensor) -> Tensor:
         Carlini et al. 2022, Membership Inference Attacks From First Principles, section VI.A.
     """
     values = logits.double()
-    own = F.one_hot(labels, values.shape[1]).bool()
-    return values[own] - values.masked_fill(own, -torch.inf).logsumexp(1)
+    true = F.one_hot(labels, values.shape[1]).bool()
+    return values[true] - values.masked_fill(true, -torch.inf).logsumexp(1)
 
 
 def retrain_again(

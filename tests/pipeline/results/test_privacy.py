@@ -59,8 +59,8 @@ ROUNDS = {
     "guided-retraining": 2,
     "last-layer": 10,
     "overfit-retained": 10,
-    "pga": 2,
-    "puf": 2,
+    "pga": 5,
+    "puf": 4,
     "rapid": 2,
     "ascent": 2,
 }
