@@ -12,7 +12,7 @@ from palimpsest.errors import FederationError
 from palimpsest.federation import Federation, Schedule, Shard, parameter_distance, predict, train
 from palimpsest.federation import federation as federation_module
 from palimpsest.models import load_parameters
-from palimpsest.unlearning import Ascent, GradientAscent, Place, make_request, project
+from palimpsest.unlearning import Ascent, GradientAscent, Place, make_request, project, recover
 
 
 @pytest.fixture(scope="module")
@@ -109,17 +109,16 @@ def test_does_not_change_batch_norm_statistics(data, resnet, config):
 
 
 def test_fine_tuning_uses_retained_rows_only(trained, data, request_):
-    federation, original = trained
+    federation, _ = trained
     poisoned = dataclasses.replace(data, train=data.train.subset(torch.arange(75)))
     ascended = run(Ascent(fine_tune_rounds=0), trained, request_)
     tuned = run(Ascent(fine_tune_rounds=2), trained, request_)
     assert len(tuned.rounds) == len(ascended.rounds) + 2
     # Only the ascent may use the forgotten samples, so fine-tuning must not be affected by NaN in them.
-    method = Ascent(fine_tune_rounds=2)
     poisoned.train.images[request_.rows] = float("nan")
-    start = dataclasses.replace(original, parameters=ascended.parameters)
-    clean = method._fine_tune(start, request_, federation, Place())
-    dirty = method._fine_tune(start, request_, dataclasses.replace(federation, data=poisoned), Place())
+    start = ascended.parameters
+    clean = recover(start, request_, federation, Place(), rounds=2)
+    dirty = recover(start, request_, dataclasses.replace(federation, data=poisoned), Place(), rounds=2)
     for name, value in clean.parameters.items():
         assert torch.equal(value, dirty.parameters[name])
         assert torch.equal(value, tuned.parameters[name])

@@ -43,7 +43,7 @@ def test_full_calibration_has_the_directions_of_retraining(trained, data):
     """With interval 1 and all local epochs, each tensor's first update has the direction of retraining."""
     federation, original, _ = trained
     request = make_request(UnlearningConfig(scenario="client", clients=(1,)), data, seed=1)
-    full = FedEraser(interval=1, calibration=1.0)
+    full = FedEraser(interval=1, calibration=1.0, fine_tune_rounds=0)
     first = type(original)(original.parameters, original.participation, original.rounds[:1], [])
     erased = run(full, (federation, first, trained[2]), request)
     retrained = federation.run("retrain", request.retained, Schedule((original.rounds[0].drawn,)))
@@ -57,7 +57,9 @@ def test_full_calibration_has_the_directions_of_retraining(trained, data):
 
 def test_full_calibration_without_forgotten_samples_gives_the_original(trained, data):
     _, original, _ = trained
-    result = run(FedEraser(interval=1, calibration=1.0), trained, Request({}, data.clients))
+    result = run(
+        FedEraser(interval=1, calibration=1.0, fine_tune_rounds=0), trained, Request({}, data.clients)
+    )
     for name, value in original.parameters.items():
         torch.testing.assert_close(result.parameters[name], value, rtol=1e-3, atol=1e-4)
 
@@ -65,7 +67,7 @@ def test_full_calibration_without_forgotten_samples_gives_the_original(trained, 
 def test_equals_a_reference_implementation(trained, data):
     federation, original, history = trained
     request = make_request(UnlearningConfig(scenario="client", clients=(3,)), data, seed=1)
-    result = run(FedEraser(interval=2, calibration=0.5), trained, request)
+    result = run(FedEraser(interval=2, calibration=0.5, fine_tune_rounds=0), trained, request)
     work = federation.local_training().model_copy(update={"epochs": 1})
     current = federation.network()
     for place, index in enumerate((0, 2)):
@@ -98,11 +100,13 @@ def test_rejects_training_without_history(trained, data):
     federation, original, _ = trained
     request = make_request(UnlearningConfig(scenario="client"), data, seed=1)
     with pytest.raises(UnlearningError, match="Train with a history folder first"):
-        FedEraser()(original, request, federation, schedule=Schedule(()), place=Place())
+        FedEraser(fine_tune_rounds=0)(original, request, federation, schedule=Schedule(()), place=Place())
 
 
 def test_names_a_missing_update(trained, data, tmp_path):
     federation, original, _ = trained
     request = make_request(UnlearningConfig(scenario="client"), data, seed=1)
     with pytest.raises(UnlearningError, match="in round 0 is not in"):
-        FedEraser()(original, request, federation, schedule=Schedule(()), place=Place(history=tmp_path))
+        FedEraser(fine_tune_rounds=0)(
+            original, request, federation, schedule=Schedule(()), place=Place(history=tmp_path)
+        )

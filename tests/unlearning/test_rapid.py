@@ -55,7 +55,9 @@ def test_learns_the_retained_samples_in_half_the_rounds(data, lenet, config):
     original = train(Federation(data, lenet, settings, 1))
     federation = Federation(data, lenet, settings, 1)
     request = make_request(UnlearningConfig(scenario="class", classes=(1,)), data, seed=1)
-    result = RapidRetraining()(original, request, federation, schedule=federation.schedule(), place=Place())
+    result = RapidRetraining(share_of_rounds=0.5)(
+        original, request, federation, schedule=federation.schedule(), place=Place()
+    )
     assert len(result.rounds) == 8
     model = load_parameters(federation.network(), result.parameters)
     assert accuracy(model, data.train.subset(request.rows)) == 0

@@ -24,7 +24,10 @@ _YAML = ("defenses", "model_arguments")
 _NOT_FLAGS = ("description", "paper")
 _IMPORTS = "imports"
 # Settings that brief help leaves out, by section.
-_RARELY_CHANGED = {"federation": ("minimum_replies", "attempts", "dp_clip", "dp_delta")}
+_RARELY_CHANGED = {
+    "federation": ("minimum_replies", "attempts", "dp_clip", "dp_delta"),
+    "unlearning": ("ensure_participation", "fresh_seed"),
+}
 _OTHER = Group("Other settings", sort_key=1000)
 
 

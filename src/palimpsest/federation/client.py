@@ -69,6 +69,18 @@ class LocalTraining(PrivateWork):
         rate, steps = sampling(samples, self.batch_size)
         return rate, self.epochs * steps
 
+    def epoch(self, rows: Tensor, *, seed: int) -> Iterator[Tensor]:
+        """Yield the batches of one epoch; DP-SGD samples its batches in another way.
+
+        Args:
+            rows: Distinct row numbers, `[n]` int64.
+            seed: Seed of this epoch.
+
+        Yields:
+            Row numbers of a batch.
+        """
+        yield from batches(rows, self.batch_size, seed=seed)
+
     def _train(self, model: nn.Module, shard: Shard, *, seed: int) -> Outcome:
         model.train()
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -94,7 +106,7 @@ class LocalTraining(PrivateWork):
             yield from private_gradients(model, *held, self.dp, rate=rate, steps=steps, seed=seed)
             return
         for epoch in range(self.epochs):
-            for batch in batches(shard.rows, self.batch_size, seed=derive_seed(seed, "epoch", epoch)):
+            for batch in self.epoch(shard.rows, seed=derive_seed(seed, "epoch", epoch)):
                 optimizer.zero_grad()
                 images = laid_out_for(model, shard.images[batch])
                 loss = F.cross_entropy(model(images), shard.labels[batch])

@@ -1,6 +1,6 @@
 """Clients' updates of every round on disk, for calibrated unlearning."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,20 @@ class History:
         Raises:
             UnlearningError: An update is missing or unreadable.
         """
-        return weighted_mean(self._read(round_index, client) for client in clients)
+        return weighted_mean(self.updates(round_index, clients))
+
+    def updates(self, round_index: int, clients: Iterable[int]) -> Iterator[Reply]:
+        """Yield the clients' updates of a round as replies, one at a time; their losses are 0.
+
+        Args:
+            round_index: Index of the round, from 0.
+            clients: Clients whose updates are read.
+
+        Raises:
+            UnlearningError: An update is missing or unreadable.
+        """
+        for client in clients:
+            yield self._read(round_index, client)
 
     def _read(self, round_index: int, client: int) -> Reply:
         try:

@@ -29,6 +29,20 @@ from palimpsest.metrics.permutation_test import PermutationTest, permutation_tes
 from palimpsest.metrics.positive_control import judge_control
 from palimpsest.metrics.prior_comparison import PriorComparison, compare_with_prior
 from palimpsest.metrics.rates import Rate, area, binomial_interval, share
+from palimpsest.metrics.relearn_time import RelearnTime, relearn_steps, relearn_time
+from palimpsest.metrics.retraining_epsilon import (
+    EPSILON_CAP,
+    forgetting_quality,
+    largest_epsilon,
+    unlearning_epsilons,
+)
+from palimpsest.metrics.retraining_spread import (
+    ModelReading,
+    RetrainingComparison,
+    Spread,
+    compare_with_retrainings,
+    spread,
+)
 from palimpsest.metrics.schema import Metrics, Reading
 from palimpsest.metrics.schema_bounds import (
     BoundsMetrics,
@@ -69,6 +83,7 @@ from palimpsest.metrics.verdict import (
 )
 
 __all__ = [
+    "EPSILON_CAP",
     "FALSE_POSITIVE_RATE",
     "AttackerMetrics",
     "Behavior",
@@ -95,6 +110,7 @@ __all__ = [
     "Membership",
     "Metric",
     "Metrics",
+    "ModelReading",
     "ObservationMetrics",
     "PartMetrics",
     "PermutationTest",
@@ -104,10 +120,13 @@ __all__ = [
     "ProofFileMetrics",
     "Rate",
     "Reading",
+    "RelearnTime",
+    "RetrainingComparison",
     "SampleScores",
     "ScoreMeans",
     "Scores",
     "SoundnessMetrics",
+    "Spread",
     "TrainingMetrics",
     "UndefendedBaseline",
     "VerdictMetrics",
@@ -119,9 +138,11 @@ __all__ = [
     "closer_than_constant",
     "compare",
     "compare_with_prior",
+    "compare_with_retrainings",
     "evaluate",
     "evaluate_samples",
     "failed_attack",
+    "forgetting_quality",
     "forgetting_table",
     "forgetting_tests",
     "identification_limit",
@@ -130,6 +151,7 @@ __all__ = [
     "judge_forgetting",
     "judge_undefended",
     "label_recovery",
+    "largest_epsilon",
     "leak_level",
     "limits_every_attack",
     "lpips",
@@ -141,11 +163,15 @@ __all__ = [
     "permutation_test",
     "psnr",
     "reach_verdict",
+    "relearn_steps",
+    "relearn_time",
     "right_ranks",
     "sample_errors",
     "score_linkage",
     "separation",
     "share",
     "shuffle_pairs",
+    "spread",
     "ssim",
+    "unlearning_epsilons",
 ]

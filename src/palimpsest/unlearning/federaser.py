@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from palimpsest.errors import UnlearningError
@@ -14,6 +14,7 @@ from palimpsest.federation import Aggregation, Federation, History, Reply, Sched
 from palimpsest.registry import METHODS
 from palimpsest.storage import Parameters
 from palimpsest.unlearning.method import Method, Place, Unlearned
+from palimpsest.unlearning.recovery import recover
 from palimpsest.unlearning.scenarios import Request
 
 
@@ -24,6 +25,11 @@ class FedEraser(Method):
     Calibration scales each tensor's new mean update to the norm of the same clients' stored mean update. The paper uses
     the first round's stored updates unchanged. Here, that round is calibrated like the others, because at sample and
     class level the stored updates contain the forgotten samples, so only their norms may be used.
+
+    On the validation federation (400 CIFAR-10 images, one of four clients leaves; the exactly retrained model has an
+    accuracy of 27.2 % on test, 24.0 % on forgotten and 98.7 % on retained samples), these defaults reach 26.0 %, 25.0 %
+    and 69.7 %: the client is forgotten, and the retained samples are fitted less well. Without fine-tuning, the
+    accuracies are 26.7 %, 16.0 % and 64.3 %.
     """
 
     source: ClassVar[str] = "Liu et al. 2021, FedEraser, Algorithm 1"
@@ -33,6 +39,8 @@ class FedEraser(Method):
     """Replay one of every `interval` rounds; 1 replays all of them."""
     calibration: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of the local epochs that a client trains in a replayed round, rounded up."""
+    fine_tune_rounds: NonNegativeInt = 2
+    """Rounds of training on the retained samples afterwards; the paper has none."""
 
     def __call__(
         self,
@@ -59,7 +67,11 @@ class FedEraser(Method):
             aggregation=Calibration(federation.aggregation, History(place.history), indices),
             scratch=place.room("calibrate"),
         )
-        return Unlearned(result.parameters, result.rounds, releases=result.releases)
+        if not self.fine_tune_rounds:
+            return Unlearned(result.parameters, result.rounds, releases=result.releases)
+        tuned = recover(result.parameters, request, federation, place, rounds=self.fine_tune_rounds)
+        rounds, releases = result.rounds + tuned.rounds, result.releases + tuned.releases
+        return Unlearned(tuned.parameters, rounds, releases=releases)
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class NewtonTraining(LocalTraining):
 
 @METHODS.register("rapid")
 class RapidRetraining(Method):
-    """Retrain from initialization on the retained samples, with fewer rounds of diagonal Newton steps.
+    """Retrain from initialization on the retained samples, with diagonal Newton steps.
 
     Taken from the paper: retraining from initialization, the diagonal of the empirical Fisher matrix as the Hessian,
     its average over blocks of 3, and momentum of 0.9 and 0.999. Chosen for this implementation:
@@ -131,12 +131,16 @@ class RapidRetraining(Method):
       al. 2023, section 2.3);
     - `damping`, without which a Newton step is infinite where the loss is flat;
     - a step size of 0.003, because the paper's 0.001 is slow on digits;
-    - half of the rounds, whereas the paper trains until the accuracy has recovered.
+    - all rounds of the original schedule, whereas the paper trains until the accuracy has recovered.
+
+    On the validation federation (400 CIFAR-10 images, one of four clients leaves; the exactly retrained model has an
+    accuracy of 27.2 % on test and 24.0 % on forgotten samples), these defaults reach 23.9 % and 22.0 %. Half of the
+    rounds leave the retained accuracy at 62.3 % instead of 87.0 %.
     """
 
     source: ClassVar[str] = "Liu et al. 2022, The Right to be Forgotten in Federated Learning"
 
-    share_of_rounds: Annotated[float, Field(gt=0, le=1)] = 0.5
+    share_of_rounds: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the original number of rounds, rounded up."""
     learning_rate: PositiveFloat = 3e-3
     """Step size of the Newton steps."""
