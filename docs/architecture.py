@@ -43,6 +43,7 @@ CAPTIONS = {
     "progress": "lines, logs, trackers",
     "registry": "components by name",
     "display": "notebooks, text",
+    "distribution": "name for pip, extras",
     "errors": "typed, with advice",
     "randomness": "named generators",
 }

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from palimpsest.distribution import DISTRIBUTION
+
 ROOT = Path(__file__).resolve().parent.parent
 ADVISORIES = "api.osv.dev"
 ACCEPTED = frozenset(
@@ -90,7 +92,7 @@ def write_sbom(tools: Path, python: Path, path: Path) -> None:
 def components(path: Path) -> list[dict[str, Any]]:
     """Return the packages of a bill of materials, without Palimpsest itself."""
     packages = json.loads(path.read_text(encoding="utf-8"))["components"]
-    return [package for package in packages if package["name"] != "palimpsest"]
+    return [package for package in packages if package["name"] != DISTRIBUTION]
 
 
 def exceptions() -> dict[str, dict[str, str]]:

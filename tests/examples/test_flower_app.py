@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.support.environments import Environment
 
-pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
-pytest.importorskip("ray", reason="Flower's simulation needs Ray: pip install 'palimpsest[flower]'")
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest-audit[flower]'")
+pytest.importorskip("ray", reason="Flower's simulation needs Ray: pip install 'palimpsest-audit[flower]'")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flower-app"
 SMALL = "--attack.beta 0 --attack.queries 1 --attack.epochs 2 --attack.width 16 --scoring.bootstrap 20"
 
@@ -21,7 +21,7 @@ def test_the_readme_commands_audit_the_app(
     shutil.copytree(EXAMPLE, folder)
     install, simulate, auditor, attack = readme("flower-app")
     assert install == "pip install '../..[flower]'"
-    shell = installed("palimpsest[flower]").run
+    shell = installed("palimpsest-audit[flower]").run
     shell(simulate, folder)
     shell(auditor, folder)
     deliveries = json.loads((folder / "audit" / "deliveries.json").read_text())

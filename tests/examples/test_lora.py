@@ -26,11 +26,11 @@ from palimpsest.pipeline.stages.prove import make_proofs
 from palimpsest.proofs import Proofs, load_proofs, save_proofs
 from palimpsest.system.torchvision_compat import declare_operators
 
-pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest-audit[flower]'")
 pytestmark = [
     # PEFT imports transformers, which takes seconds, so it is not imported while tests are collected.
     pytest.mark.skipif(
-        find_spec("peft") is None, reason="PEFT is not installed: pip install 'palimpsest[dev]'"
+        find_spec("peft") is None, reason="PEFT is not installed: pip install 'palimpsest-audit[dev]'"
     ),
     pytest.mark.filterwarnings("ignore::FutureWarning:transformers"),
 ]
@@ -199,12 +199,12 @@ def test_auditing_adds_two_lines() -> None:
 def test_the_readme_commands_audit_the_app(
     tmp_path: Path, installed: Callable[..., Environment], readme: Callable[[str], list[str]]
 ) -> None:
-    pytest.importorskip("ray", reason="Flower's simulation needs Ray: pip install 'palimpsest[flower]'")
+    pytest.importorskip("ray", reason="Flower's simulation needs Ray: pip install 'palimpsest-audit[flower]'")
     folder = tmp_path / "app"
     shutil.copytree(EXAMPLE, folder)
     install, simulate, auditor, doctor, attack = readme("lora")
     assert install == "pip install '../..[flower]' peft transformers"
-    environment = installed("palimpsest[flower]", "peft", "transformers")
+    environment = installed("palimpsest-audit[flower]", "peft", "transformers")
     (site,) = environment.folder.glob("lib/python*/site-packages")
     # Only the commands of palimpsest make a torchvision importable that does not match torch.
     hook = "import palimpsest.system.torchvision_compat as compat; compat.declare_operators()"

@@ -25,7 +25,7 @@ from palimpsest.proofs import load_proofs, proof_norms, verify
 from palimpsest.storage import parameters_hash, read_tensors
 from palimpsest.unlearning import make_request, unlearn
 
-pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest-audit[flower]'")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flower"
 BIN = Path(sys.executable).parent

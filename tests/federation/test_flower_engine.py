@@ -7,7 +7,7 @@ import torch
 from palimpsest.errors import FederationError
 from palimpsest.federation import Federation, FlowerClients, train
 
-pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest-audit[flower]'")
 
 
 @pytest.mark.filterwarnings("ignore")  # Ray and Flower warn about themselves and each other

@@ -6,7 +6,7 @@ from palimpsest.federation import Federation, FlowerStrategy, Reply, train
 from palimpsest.registry import AGGREGATIONS
 from palimpsest.storage import Parameters
 
-pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest-audit[flower]'")
 
 NAMES = ("layer.weight", "bias")
 

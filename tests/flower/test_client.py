@@ -6,7 +6,7 @@ from tests.support.flower_app import Local, client, instruction_message, request
 
 from palimpsest.errors import ConfigurationError
 
-pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest-audit[flower]'")
 
 
 def test_a_client_proves_instructed_samples_once(example: Any) -> None:

@@ -7,7 +7,7 @@ from tests.support.flower_app import NODES
 from palimpsest.flower import INSTRUCTION
 from palimpsest.flower.messages import METADATA, ORIGINAL, PROOFS, REFUSAL, REQUEST, UNLEARNED, instructs
 
-pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest-audit[flower]'")
 pytestmark = pytest.mark.usefixtures("identity")
 
 

@@ -12,7 +12,7 @@ from palimpsest.models import load_parameters
 from palimpsest.proofs import load_proofs
 from palimpsest.storage import parameters_hash, read_tensors
 
-pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest[flower]'")
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'palimpsest-audit[flower]'")
 
 
 def test_two_starts_write_models_and_proofs(

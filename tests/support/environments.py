@@ -20,6 +20,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tests.support.forked import ForkServer
 
+from palimpsest.distribution import DISTRIBUTION
+
 ROOT = Path(__file__).parents[2]
 OFFLINE = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
 _INHERITED = ("HOME", "LANG", "OMP_NUM_THREADS", "TORCH_HOME")
@@ -95,7 +97,7 @@ def build_wheel(folder: Path) -> Path:
         shutil.copy(ROOT / name, source)
     command = [sys.executable, "-m", "pip", "wheel", *OFFLINE, "--wheel-dir", str(folder), str(source)]
     subprocess.run(command, check=True)
-    (wheel,) = folder.glob("palimpsest-*.whl")
+    (wheel,) = folder.glob("palimpsest_audit-*.whl")
     return wheel
 
 
@@ -105,15 +107,15 @@ def make_environment(folder: Path, wheel: Path, *requirements: str) -> Environme
     Args:
         folder: Folder of the environment.
         wheel: Palimpsest's wheel.
-        requirements: Requirements in pip's syntax, such as `palimpsest[flower]` or `uvicorn`.
+        requirements: Requirements in pip's syntax, such as `palimpsest-audit[flower]` or `uvicorn`.
     """
     venv.create(folder, symlinks=True)
     environment = Environment(folder)
     environment.run("pip install", folder, extra=shlex.join([*OFFLINE, "--no-compile", str(wheel)]))
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
-    (installed,) = site.glob("palimpsest-*.dist-info")
+    (installed,) = site.glob("palimpsest_audit-*.dist-info")
     ours = Distribution.at(installed)
-    for dependency in closure(ours, ["palimpsest", *requirements]):
+    for dependency in closure(ours, [DISTRIBUTION, *requirements]):
         link(dependency, site)
     return environment
 
@@ -130,12 +132,12 @@ def closure(ours: Distribution, requirements: Iterable[str]) -> list[Distributio
     while pending:
         requirement = pending.pop()
         name = canonicalize_name(requirement.name)
-        found[name] = ours if name == "palimpsest" else distribution(name)
+        found[name] = ours if name == DISTRIBUTION else distribution(name)
         for extra in {"", *requirement.extras} - {extra for known, extra in visited if known == name}:
             visited.add((name, extra))
             needed = map(Requirement, found[name].requires or ())
             pending += [need for need in needed if not need.marker or need.marker.evaluate({"extra": extra})]
-    return [found[name] for name in sorted(found) if name != "palimpsest"]
+    return [found[name] for name in sorted(found) if name != DISTRIBUTION]
 
 
 def link(installed: Distribution, site: Path) -> None:

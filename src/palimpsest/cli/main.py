@@ -32,6 +32,7 @@ from palimpsest.cli.sweep import sweep
 from palimpsest.cli.verify import verify
 from palimpsest.config import explain_validation, new_name
 from palimpsest.display import escape_control_characters
+from palimpsest.distribution import palimpsest_version
 from palimpsest.errors import PalimpsestError
 from palimpsest.progress import LOGGER
 from palimpsest.system.memory import keep_freed_memory
@@ -63,6 +64,7 @@ def make_app(arguments: Sequence[str] | None = None) -> App:
         name="palimpsest",
         help="Measure how much of the data that a federation has unlearned can still be read.",
         help_epilogue="For auditing your own federation and for research.",
+        version=palimpsest_version,
         version_flags=["--version"],
         # `main` explains an interruption.
         suppress_keyboard_interrupt=False,

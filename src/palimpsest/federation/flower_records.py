@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from palimpsest.distribution import install_command
 from palimpsest.errors import FederationError, MissingDependencyError
 from palimpsest.federation.client import Payload, Reply
 from palimpsest.federation.work import Work
@@ -24,7 +25,7 @@ def require_flower() -> None:
         importlib.import_module("flwr")
     except ImportError as error:
         raise MissingDependencyError(
-            "Flower is not installed. Install it with: pip install 'palimpsest[flower]'"
+            f"Flower is not installed. Install it with: {install_command('flower')}"
         ) from error
     # Flower logs every step of every round; the run's records already hold what a reader needs.
     logging.getLogger("flwr").setLevel(logging.WARNING)

@@ -19,6 +19,7 @@ from rich.console import Console
 from torch import Tensor
 
 from palimpsest.config import RunConfig, Section
+from palimpsest.distribution import palimpsest_version
 from palimpsest.errors import PalimpsestError, RunError
 from palimpsest.progress import LogFile, RunMetrics, Stage, callbacks, in_stage, with_callbacks
 from palimpsest.runs.folder import lock_folder, make_private, refuse_links
@@ -46,7 +47,7 @@ from palimpsest.system.peak_memory import start_peak
 LOG = "log.txt"
 """The log file, which grows each time that the run resumes."""
 R = TypeVar("R", bound=Record)
-_REPORTED_VERSIONS = ("palimpsest", "torch", "torchmetrics", "lightning-fabric", "numpy", "safetensors")
+_REPORTED_VERSIONS = ("torch", "torchmetrics", "lightning-fabric", "numpy", "safetensors")
 
 
 class FinalMetrics(RunMetrics, Protocol):
@@ -118,7 +119,8 @@ class Run:
                 "format": FORMAT,
                 "kind": type(config).__name__,
                 "config": config.model_dump(mode="json"),
-                "versions": {name: version(name) for name in _REPORTED_VERSIONS}
+                "versions": {"palimpsest": palimpsest_version()}
+                | {name: version(name) for name in _REPORTED_VERSIONS}
                 | {"python": sys.version.split()[0]}
                 | config.packages,
                 "threads": torch.get_num_threads(),
@@ -182,7 +184,7 @@ class Run:
         name = f"{name}-{self.label}" if self.label else name
         path = self.folder / f"{name}.safetensors"
         inputs = [self._fingerprint(value) for value in key]
-        digest = _hash("\n".join([name, version("palimpsest"), *inputs]))
+        digest = _hash("\n".join([name, palimpsest_version(), *inputs]))
         known = finished_stage(self.folder, self.manifest, name, digest) or self._adopt(name, digest)
         if known:
             self._report(Stage(name, known["seconds"], kept=True))

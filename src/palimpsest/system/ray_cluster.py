@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from palimpsest.distribution import install_command
 from palimpsest.errors import ConfigurationError
 
 
@@ -25,7 +26,7 @@ def connect(key: str) -> tuple[Any, Callable[[], None]]:
         import ray
     except ImportError as error:
         raise ConfigurationError(
-            f"{key} needs Ray: pip install 'palimpsest[flower]', or omit {key.partition(' ')[0]}."
+            f"{key} needs Ray: {install_command('flower')}, or omit {key.partition(' ')[0]}."
         ) from error
     if ray.is_initialized():
         return ray, lambda: None

@@ -127,7 +127,7 @@ def test_names_the_package_and_extra_that_a_setting_needs(
 ) -> None:
     config = read_config("digits", overrides)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else object())
-    with pytest.raises(MissingDependencyError, match=rf"package {package}, .*'palimpsest\[flower\]'"):
+    with pytest.raises(MissingDependencyError, match=rf"package {package}, .*'palimpsest-audit\[flower\]'"):
         check_requirements(config, data_dir=None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
     assert check_requirements(config, data_dir=None) in ("cpu", "cuda")

@@ -83,5 +83,5 @@ def test_rejects_unknown_and_missing_trackers(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ConfigurationError, match="mlflow, tensorboard, wandb"):
         make_tracker("neptune")
     monkeypatch.setitem(sys.modules, "palimpsest.progress.trackers.mlflow", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'palimpsest\[tracking\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'palimpsest-audit\[tracking\]'"):
         make_tracker("mlflow")

@@ -18,6 +18,7 @@ from palimpsest.attacks.learned.perceptual_loss import cached_vgg, download_vgg,
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet, SampleSet
 from palimpsest.defenses import published_noise
+from palimpsest.distribution import install_command
 from palimpsest.errors import ConfigurationError, KnowledgeError, MissingDependencyError
 from palimpsest.registry import ATTACKS
 from palimpsest.system.device import pick_device
@@ -61,8 +62,8 @@ def check_requirements(config: AuditConfig | ArtifactsConfig, *, data_dir: Path 
     for setting, package in _needed_packages(config):
         if importlib.util.find_spec(package) is None:
             raise MissingDependencyError(
-                f"{setting} needs the package {package}, which is not installed. Install the extra: pip install "
-                "'palimpsest[flower]'."
+                f"{setting} needs the package {package}, which is not installed. Install the extra: "
+                f"{install_command('flower')}."
             )
     attack = config.attack.build()
     if isinstance(attack, LearnedInversion) and attack.beta:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, Protocol
 
+from palimpsest.distribution import install_command
 from palimpsest.errors import ConfigurationError
 from palimpsest.progress.callback import Callback, RunMetrics
 from palimpsest.progress.context import warn
@@ -114,7 +115,7 @@ def make_tracker(name: str) -> Tracker:
         module = import_module(f"{__package__}.{name}")
     except ImportError as error:
         raise ConfigurationError(
-            f"Tracking with {name} needs a package that is not installed: pip install 'palimpsest[tracking]'."
+            f"Tracking with {name} needs a package that is not installed: {install_command('tracking')}."
         ) from error
     return Tracker(module.start)
 
