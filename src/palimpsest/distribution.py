@@ -6,7 +6,7 @@ from typing import Literal
 DISTRIBUTION = "palimpsest-audit"
 """Name that pip installs. The index has an unrelated project with the name of the import package, `palimpsest`."""
 
-Extra = Literal["flower", "tracking"]
+Extra = Literal["datasets", "flower", "http", "perceptual", "tracking"]
 """Groups of optional requirements that a user installs by name."""
 
 

@@ -112,5 +112,7 @@ def test_rejects_a_partition_that_loses_rows():
 def test_names_the_missing_dependency(monkeypatch):
     monkeypatch.setitem(sys.modules, "flwr_datasets", None)
     monkeypatch.setitem(sys.modules, "flwr_datasets.partitioner", None)
-    with pytest.raises(MissingDependencyError, match="pip install flwr-datasets"):
+    with pytest.raises(
+        MissingDependencyError, match=r"flwr-datasets .*pip install 'palimpsest-audit\[flower\]'"
+    ):
         divide()

@@ -3,9 +3,10 @@ import shutil
 import pytest
 import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
+from tests.support.without import without
 
 from palimpsest.datasets.hub import PUBLISHED, PublishedSet
-from palimpsest.errors import DatasetError
+from palimpsest.errors import DatasetError, MissingDependencyError
 
 
 @pytest.fixture
@@ -165,3 +166,9 @@ def test_reads_a_whole_real_split(real_mirror):
     # The published mean and standard deviation of MNIST.
     assert abs(float(test.images.mean()) - 0.1325) < 0.001
     assert abs(float(test.images.std()) - 0.3105) < 0.001
+
+
+def test_a_download_without_the_hubs_client_names_the_extra(monkeypatch):
+    without("huggingface_hub", monkeypatch)
+    with pytest.raises(MissingDependencyError, match=r"huggingface_hub, .*'palimpsest-audit\[datasets\]'"):
+        PublishedSet("fashion_mnist", None).read("train")

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.support.without import without
 
 from palimpsest.datasets import find_source
 from palimpsest.datasets.parquet import read_images
-from palimpsest.errors import DatasetError
+from palimpsest.errors import DatasetError, MissingDependencyError
 
 
 @pytest.fixture
@@ -96,3 +97,9 @@ def test_names_what_is_missing(files, monkeypatch):
     monkeypatch.setattr("huggingface_hub.HfApi", Api)
     with pytest.raises(DatasetError, match=r"no network.*Run the same command again"):
         find_source("hf:acme/horses").count("train")
+
+
+def test_a_repository_without_the_hubs_client_names_the_extra(monkeypatch):
+    without("huggingface_hub", monkeypatch)
+    with pytest.raises(MissingDependencyError, match=r"huggingface_hub, .*'palimpsest-audit\[datasets\]'"):
+        find_source("hf:owner/set").count("train")

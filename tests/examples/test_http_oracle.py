@@ -20,6 +20,7 @@ import torch
 from tests.support.environments import Environment
 
 from palimpsest.artifacts import load_models
+from palimpsest.distribution import DISTRIBUTION
 from palimpsest.gradients import gradient_differences
 from palimpsest.oracles import Endpoint, RemoteOracle
 
@@ -72,9 +73,11 @@ def served(
 def test_the_readme_attack_runs_without_leaking_the_token(
     served: str,
     own_checkpoints: Path,
-    shell: Callable[..., Any],
+    installed: Callable[..., Environment],
     readme: Callable[[str], list[str]],
 ) -> None:
+    assert "(`pip install '../..[http]'`)" in README.read_text(encoding="utf-8")
+    shell = installed(f"{DISTRIBUTION}[http]").run
     line = next(line for line in readme("http-oracle") if line.startswith("palimpsest attack"))
     small = "--attack.queries 1 --attack.epochs 2 --attack.width 16 --scoring.bootstrap 20"
     token = {"PALIMPSEST_ORACLE_TOKEN": TOKEN}

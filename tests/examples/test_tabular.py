@@ -8,9 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.environments import Environment
+
+from palimpsest.distribution import DISTRIBUTION
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "tabular"
 SMALL = "--scoring.bootstrap 50"
+
+
+@pytest.fixture(scope="module")
+def shell(installed: Callable[..., Environment]) -> Callable[..., Any]:
+    """Function that runs a command line of the README with the extra named there."""
+    assert "`pip install '../..[datasets]'`" in (EXAMPLE / "README.md").read_text(encoding="utf-8")
+    return installed(f"{DISTRIBUTION}[datasets]").run
 
 
 @pytest.fixture(scope="module")

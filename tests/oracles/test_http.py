@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import safetensors.torch
 import torch
+from tests.support.without import without
 
-from palimpsest.errors import ConfigurationError, OracleError
+from palimpsest.errors import ConfigurationError, MissingDependencyError, OracleError
 from palimpsest.oracles import Endpoint, RemoteOracle
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -210,3 +211,9 @@ def test_gives_up_on_a_silent_host() -> None:
 def test_requires_a_token_and_an_encrypted_connection(make: Callable[[], Endpoint], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         make()
+
+
+def test_an_oracle_without_the_http_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    without("httpx", monkeypatch)
+    with pytest.raises(MissingDependencyError, match=r"An HTTP oracle needs .*'palimpsest-audit\[http\]'"):
+        RemoteOracle.connect(Endpoint("http://127.0.0.1:1", "token"))

@@ -61,7 +61,9 @@ def test_an_unreachable_database_skips_the_check(
 
 
 def test_required_dependencies_are_installed_as_pinned() -> None:
-    required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    required = [*project["dependencies"], *extras["datasets"], *extras["http"], *extras["perceptual"]]
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = dict(
         line.lower().replace("_", "-").split("==") for line in lines if line and not line.startswith("#")

@@ -53,5 +53,5 @@ def test_detects_a_library_that_does_not_load(tmp_path):
 def test_names_missing_torchvision(monkeypatch):
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     monkeypatch.setattr(compat, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match="pip install torchvision"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'palimpsest-audit\[perceptual\]'"):
         import_torchvision()

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pyarrow import csv as arrow_csv
-
+from palimpsest.datasets.arrow import arrow_csv
 from palimpsest.errors import DatasetError
+
+if TYPE_CHECKING:
+    from pyarrow.csv import ConvertOptions, ParseOptions
 
 _LONGEST_HEADER = 2**20
 _SEPARATORS = (",", ";", "\t", "|")
@@ -35,11 +38,11 @@ class Dialect:
         """Whether the first column has no name, as pandas writes the index of its rows."""
         return len(self.header) > 1 and not self.header[0]
 
-    def parse_options(self) -> arrow_csv.ParseOptions:
+    def parse_options(self) -> "ParseOptions":
         """Return pyarrow's options for the separator."""
         return arrow_csv.ParseOptions(delimiter=self.separator)
 
-    def convert_options(self) -> arrow_csv.ConvertOptions:
+    def convert_options(self) -> "ConvertOptions":
         """Return pyarrow's options for numbers."""
         return arrow_csv.ConvertOptions(decimal_point=self.decimal)
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from palimpsest.datasets.partitions import check_partition
+from palimpsest.distribution import install_command
 from palimpsest.errors import DatasetError, MissingDependencyError
 from palimpsest.randomness import fork
 from palimpsest.registry import PARTITIONS, Component, closest
@@ -48,7 +49,7 @@ class FlowerPartition(Component):
             hugging_face = importlib.import_module("datasets")
         except ImportError as error:
             raise MissingDependencyError(
-                f"data.partition 'flower' needs flwr-datasets ({error}): pip install flwr-datasets."
+                f"data.partition 'flower' needs flwr-datasets ({error}): {install_command('flower')}."
             ) from error
         dataset = hugging_face.Dataset.from_dict({"row": list(range(len(labels))), "label": labels.tolist()})
         partitioner_class = self._find_class(module)

@@ -11,6 +11,7 @@ from palimpsest.datasets.images import ImageSet
 from palimpsest.datasets.parquet import count_rows, read_class_names, read_images, read_labels
 from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
+from palimpsest.system.optional_module import import_optional
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def _download(name: str, published: Published, split: str) -> Path:
     remedy = f"pass --data-dir with a folder that holds {published.folder}/{split}.parquet"
     if published.hub_folder is None:
         raise DatasetError(f"{name} is not on the hub: {remedy}.")
+    import_optional("huggingface_hub", "datasets", "Downloading a data set")
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 

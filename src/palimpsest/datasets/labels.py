@@ -1,14 +1,12 @@
 """Class numbers from a column of labels, which may hold numbers or names."""
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-import pyarrow as pa
-import pyarrow.compute
 import torch
 from torch import Tensor
 
+from palimpsest.datasets.arrow import pa, pc
 from palimpsest.errors import DatasetError
 
 MOST_CLASSES = 2**16
@@ -18,8 +16,6 @@ _ONE_LABEL = (
     "the number of one class."
 )
 _SEPARATORS = re.compile(r"[\s,;|\[\]()]+")
-# pyarrow generates these functions on import, so its type stubs lack most of them.
-pc: Any = pyarrow.compute
 
 
 def _row(row: int) -> str:
@@ -27,7 +23,7 @@ def _row(row: int) -> str:
 
 
 def number_labels(
-    column: pa.ChunkedArray, names: Sequence[str], place: str, *, locate: Callable[[int], str] = _row
+    column: "pa.ChunkedArray", names: Sequence[str], place: str, *, locate: Callable[[int], str] = _row
 ) -> Tensor:
     """Return the class numbers of a column.
 
@@ -52,37 +48,76 @@ def number_labels(
     if pa.types.is_nested(kind):
         raise DatasetError(f"{described}, several labels in a row. {_ONE_LABEL}")
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        raise DatasetError(
-            f"{described}, as targets of a regression have, for which there are no proofs. If the numbers are "
-            f"classes, store them as integers from 0{_with_missing(column)}."
-        )
+        raise refuse_real_numbers(place, str(kind), missing=column.null_count)
     if column.null_count:
         row = int(column.is_null().to_numpy().argmax())
         raise DatasetError(f"{place} has no label in {locate(row)}. Add the label or remove the row.")
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return torch.tensor(_look_up(column.to_pylist(), names, place, locate), dtype=torch.int64)
+        return look_up_classes(column.to_pylist(), names, place, locate=locate)
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
         raise DatasetError(f"{described}. It must hold a class number from 0, or a class name, in every row.")
     numbers = pc.cast(column, pa.uint8()) if pa.types.is_boolean(kind) else column
     ends = [end.as_py() for end in pc.min_max(numbers).values()] if len(numbers) else []
     if not all(0 <= end < MOST_CLASSES for end in ends):
-        row, label = next(
-            (row, label) for row, label in enumerate(numbers.to_pylist()) if not 0 <= label < MOST_CLASSES
-        )
-        raise DatasetError(
-            f"{place} has the label {label} in {locate(row)}. Number the classes from 0 to at most "
-            f"{MOST_CLASSES - 1:,}."
-        )
+        check_class_numbers(numbers.to_pylist(), place, locate=locate)
     return torch.from_numpy(pc.cast(numbers, pa.int64()).to_numpy().copy())
 
 
-def _look_up(
-    labels: Sequence[str], names: Sequence[str], place: str, locate: Callable[[int], str]
-) -> list[int]:
+def check_class_numbers(numbers: Iterable[int], place: str, *, locate: Callable[[int], str] = _row) -> None:
+    """Refuse numbers that no class can have.
+
+    Args:
+        numbers: One number for each row.
+        place: As for `number_labels`.
+        locate: As for `number_labels`.
+
+    Raises:
+        DatasetError: A number is negative or above 65,535.
+    """
+    for row, label in enumerate(numbers):
+        if not 0 <= label < MOST_CLASSES:
+            raise DatasetError(
+                f"{place} has the label {label} in {locate(row)}. Number the classes from 0 to at most "
+                f"{MOST_CLASSES - 1:,}."
+            )
+
+
+def refuse_real_numbers(place: str, kind: str, *, missing: int = 0) -> DatasetError:
+    """Return the error for labels that are real numbers.
+
+    Args:
+        place: As for `number_labels`.
+        kind: Name of the type of the labels.
+        missing: Number of rows without a label.
+    """
+    fill_in = f" and fill in the {missing:,} missing ones" if missing else ""
+    return DatasetError(
+        f"{place} has type {kind[:_LONGEST]}, as targets of a regression have, for which there are no proofs. If the "
+        f"numbers are classes, store them as integers from 0{fill_in}."
+    )
+
+
+def look_up_classes(
+    labels: Sequence[str], names: Sequence[str], place: str, *, locate: Callable[[int], str] = _row
+) -> Tensor:
+    """Return the class numbers of class names.
+
+    Args:
+        labels: One name for each row.
+        names: As for `number_labels`.
+        place: As for `number_labels`.
+        locate: As for `number_labels`.
+
+    Returns:
+        `[n]`, int64.
+
+    Raises:
+        DatasetError: A name has no number.
+    """
     numbers = {name: number for number, name in enumerate(names)}
     unknown = next(((row, label) for row, label in enumerate(labels) if label not in numbers), None)
     if unknown is None:
-        return [numbers[label] for label in labels]
+        return torch.tensor([numbers[label] for label in labels], dtype=torch.int64)
     row, label = unknown
     shown = repr(label[:_LONGEST])
     parts = [part for part in _SEPARATORS.split(label) if part]
@@ -99,7 +134,3 @@ def _look_up(
         f"{place} has the label {label[:_LONGEST]!r} in {locate(row)}, and it is unknown which number it has. Set "
         "--class-names to the names of all classes in the model's order, or store class numbers from 0."
     )
-
-
-def _with_missing(column: pa.ChunkedArray) -> str:
-    return f" and fill in the {column.null_count:,} missing ones" if column.null_count else ""

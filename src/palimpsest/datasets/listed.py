@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
 from palimpsest.datasets.csv_lines import is_number
 from palimpsest.datasets.decode import Size, decode_images
 from palimpsest.datasets.images import ImageSet
-from palimpsest.datasets.labels import number_labels
+from palimpsest.datasets.labels import check_class_numbers, look_up_classes, refuse_real_numbers
 from palimpsest.datasets.reading import Decoding, ReadingRecord
 from palimpsest.datasets.source import Source
 from palimpsest.datasets.split import split_rows
@@ -20,7 +19,6 @@ from palimpsest.errors import DatasetError
 
 COLUMNS = ("file_name", "label")
 _LONGEST = 200
-_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -104,14 +102,14 @@ class ImageList(Source):
 
     def _numbers(self, labels: list[str]) -> Tensor:
         """Return class numbers; a column is read as numbers if all of its labels are."""
-        column = pa.chunked_array([labels])
+        place = f"The column 'label' of {self.path}"
         if all(label.isascii() and label.removeprefix("-").isdecimal() for label in labels):
-            column = pa.chunked_array(
-                [[max(_LOWEST, min(int(label), _HIGHEST)) for label in labels]], pa.int64()
-            )
-        elif all(map(is_number, labels)):
-            column = pa.chunked_array([list(map(float, labels))])
-        return number_labels(column, self.names, f"The column 'label' of {self.path}")
+            numbers = list(map(int, labels))
+            check_class_numbers(numbers, place)
+            return torch.tensor(numbers, dtype=torch.int64)
+        if all(map(is_number, labels)):
+            raise refuse_real_numbers(place, "double")
+        return look_up_classes(labels, self.names, place)
 
 
 def _label(text: str | None, line: int, path: Path) -> str:

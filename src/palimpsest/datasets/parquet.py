@@ -8,11 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from palimpsest.datasets.arrow import pa, pq
 from palimpsest.datasets.decode import Encoded, Size, decode_images
 from palimpsest.datasets.images import ImageSet, check_labels
 from palimpsest.datasets.labels import MOST_CLASSES, number_labels
@@ -185,7 +184,7 @@ def read_images(
         return decode_images(encoded, size, decoding=record.decoding, record=record)
 
 
-def _encoded(file: pq.ParquetFile, name: str, path: Path, rows: np.ndarray | None) -> Iterator[Encoded]:
+def _encoded(file: "pq.ParquetFile", name: str, path: Path, rows: np.ndarray | None) -> Iterator[Encoded]:
     start = 0
     for batch in file.iter_batches(_BATCH, columns=[name]):
         column = batch.column(0)
@@ -204,7 +203,7 @@ def _encoded(file: pq.ParquetFile, name: str, path: Path, rows: np.ndarray | Non
 
 
 @contextmanager
-def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+def open_parquet(path: Path) -> Iterator["pq.ParquetFile"]:
     """Open a parquet file after checking that the sizes in its footer are plausible.
 
     Args:
@@ -230,7 +229,7 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
         ) from error
 
 
-def _check_sizes(file: pq.ParquetFile, path: Path) -> None:
+def _check_sizes(file: "pq.ParquetFile", path: Path) -> None:
     """Reject sizes in the footer that are implausible for the size of the file, as memory is allocated by them."""
     footer, size = file.metadata, path.stat().st_size
     groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
@@ -253,17 +252,17 @@ def _check_sizes(file: pq.ParquetFile, path: Path) -> None:
         )
 
 
-def _column(schema: pa.Schema, accepted: tuple[str, ...]) -> str | None:
+def _column(schema: "pa.Schema", accepted: tuple[str, ...]) -> str | None:
     # pyarrow can't select a column by a name that occurs twice.
     return next((name for name in accepted if schema.names.count(name) == 1), None)
 
 
-def _holds_bytes(kind: pa.DataType) -> bool:
+def _holds_bytes(kind: "pa.DataType") -> bool:
     if isinstance(kind, pa.StructType):
         return kind.get_field_index("bytes") >= 0 and _holds_bytes(kind.field("bytes").type)
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
-def _describe_columns(schema: pa.Schema) -> str:
+def _describe_columns(schema: "pa.Schema") -> str:
     columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
     return columns if len(columns) <= _LONGEST else f"{columns[:_LONGEST]}..."

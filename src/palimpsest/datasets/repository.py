@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from palimpsest.datasets.reading import Decoding
 from palimpsest.datasets.shards import Shards, group_shards
 from palimpsest.errors import DatasetError
+from palimpsest.system.optional_module import import_optional
 
 PREFIX = "hf:"
 # The branch in which the hub converts every viewable set to <configuration>/<split>/0000.parquet.
@@ -110,6 +111,7 @@ class HubRepository(Shards):
 
 
 def _list_files(repository: str) -> list[str]:
+    import_optional("huggingface_hub", "datasets", "Listing a data set's files")
     from huggingface_hub import HfApi
 
     try:
@@ -120,6 +122,7 @@ def _list_files(repository: str) -> list[str]:
 
 
 def _download(repository: str, name: str) -> Path:
+    import_optional("huggingface_hub", "datasets", "Downloading a data set")
     from huggingface_hub import hf_hub_download
 
     try:

@@ -5,15 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute
-import pyarrow.csv
 import torch
 from torch import Tensor
 
+from palimpsest.datasets.arrow import arrow_csv, pa, pc
 from palimpsest.datasets.csv_dialect import Dialect, find_dialect
 from palimpsest.datasets.csv_lines import describe_value, find_uneven_line, is_number, line_of_row
 from palimpsest.datasets.labels import number_labels
@@ -24,9 +21,6 @@ from palimpsest.progress import warn
 from palimpsest.system.memory import require_memory
 
 LABEL, TOKENS = "label", "tokens"
-# pyarrow generates these functions on import, so its type stubs lack most of them.
-pc: Any = pyarrow.compute
-arrow_csv: Any = pyarrow.csv
 _PANDAS_INDEX = "Unnamed: 0"
 _NAMES_IMAGES = ("file_name", *IMAGE_COLUMNS)
 _LONGEST = 200
@@ -40,7 +34,7 @@ class _Table:
     """A table as it was read, and the dialect of its file if that is CSV."""
 
     path: Path
-    columns: pa.Table
+    columns: "pa.Table"
     dialect: Dialect | None = None
 
     def locate(self, row: int) -> str:
@@ -128,7 +122,7 @@ def _read_csv(path: Path) -> _Table | None:
     return _check_not_empty(_Table(path, table, dialect))
 
 
-def _parse(path: Path, dialect: Dialect) -> pa.Table:
+def _parse(path: Path, dialect: Dialect) -> "pa.Table":
     try:
         return arrow_csv.read_csv(
             path, parse_options=dialect.parse_options(), convert_options=dialect.convert_options()
@@ -144,7 +138,7 @@ def _parse(path: Path, dialect: Dialect) -> pa.Table:
         ) from error
 
 
-def _drop_unnamed(table: pa.Table, dialect: Dialect, path: Path) -> pa.Table:
+def _drop_unnamed(table: "pa.Table", dialect: Dialect, path: Path) -> "pa.Table":
     """Leave out an index column without a name, and the empty column behind a separator at the end of each line."""
     if len(dialect.header) > 1 and not dialect.header[-1] and table.column(-1).null_count == table.num_rows:
         warn(f"{path}: each line ends with a separator. The empty column behind it was left out.")
@@ -222,7 +216,7 @@ def _numbers(table: _Table, name: str) -> Tensor:
     return torch.from_numpy(numbers)
 
 
-def _tokens(column: pa.ChunkedArray, path: Path) -> Tensor:
+def _tokens(column: "pa.ChunkedArray", path: Path) -> Tensor:
     try:
         if pa.types.is_string(column.type):
             column = pc.split_pattern(pc.utf8_trim_whitespace(column), " ")

@@ -14,10 +14,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-import httpx
 import safetensors.torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from safetensors import SafetensorError
@@ -25,6 +24,12 @@ from torch import Tensor
 
 from palimpsest.errors import ConfigurationError, OracleError
 from palimpsest.oracles.cached import check_answer
+from palimpsest.system.optional_module import OptionalModule
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = OptionalModule("httpx", "http", "An HTTP oracle")
 
 PROTOCOL = "palimpsest-oracle-1"
 TOKEN = "PALIMPSEST_ORACLE_TOKEN"
@@ -228,7 +233,7 @@ def _in_time(ask: Callable[[], R], seconds: float) -> R:
 
 def _ask(
     endpoint: Endpoint, method: str, url: str, body: bytes | None, limit: int
-) -> tuple[httpx.Response, bytes]:
+) -> "tuple[httpx.Response, bytes]":
     """Send a request once. The answer is not decompressed: a short one may expand to fill the memory."""
     headers = {
         "Authorization": f"Bearer {endpoint.token}",
@@ -266,7 +271,7 @@ class Refusal(BaseModel):
     """The reason, as a sentence."""
 
 
-def _retry_after(response: httpx.Response, usual: float) -> float:
+def _retry_after(response: "httpx.Response", usual: float) -> float:
     """Seconds to wait as the response requests, limited to a minute, or the usual wait."""
     try:
         seconds = float(response.headers.get("Retry-After", ""))

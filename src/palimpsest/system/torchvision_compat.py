@@ -14,6 +14,7 @@ from types import ModuleType
 
 import torch
 
+from palimpsest.distribution import install_command
 from palimpsest.errors import MissingDependencyError
 
 _FAKED_OPERATORS = ("nms", "qnms")
@@ -37,7 +38,9 @@ def import_torchvision() -> ModuleType:
     if "torchvision" in sys.modules:
         return sys.modules["torchvision"]
     if not declare_operators():
-        raise MissingDependencyError("torchvision is not installed. Run `pip install torchvision`.")
+        raise MissingDependencyError(
+            f"torchvision is not installed. Install the extra: {install_command('perceptual')}."
+        )
     try:
         return importlib.import_module("torchvision")
     except (ImportError, RuntimeError) as error:

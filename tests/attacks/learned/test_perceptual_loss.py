@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
+from palimpsest.attacks.learned import perceptual_loss
 from palimpsest.attacks.learned.perceptual_loss import (
+    WEIGHTS_URL,
     VggFeatures,
     cached_vgg,
     download_vgg,
@@ -73,7 +75,7 @@ def test_missing_weights_are_not_replaced_by_random_ones(
         requests += 1
         raise OSError("no network")
 
-    monkeypatch.setattr(import_torchvision().models._api, "load_state_dict_from_url", refuse)
+    monkeypatch.setattr(perceptual_loss, "load_state_dict_from_url", refuse)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert cached_vgg().parent == tmp_path / "hub" / "checkpoints"
     with pytest.raises(
@@ -81,9 +83,13 @@ def test_missing_weights_are_not_replaced_by_random_ones(
     ):
         load_vgg_features(None)
     assert requests == 0, "weights are not downloaded unasked"
-    with pytest.raises(ConfigurationError, match=r"can't load \(no network\)"):
+    with pytest.raises(ConfigurationError, match=r"can't be loaded \(no network\)"):
         download_vgg()
     assert requests == 1
+
+
+def test_the_weights_are_those_of_torchvision() -> None:
+    assert import_torchvision().models.VGG16_Weights.IMAGENET1K_V1.url == WEIGHTS_URL
 
 
 def test_real_weights_load(weights_dir: Path) -> None:

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.hub import load_state_dict_from_url
 
 from palimpsest.errors import CheckpointError, ConfigurationError
 from palimpsest.storage import Parameters, read_tensors
-from palimpsest.system.torchvision_compat import import_torchvision
 
+WEIGHTS_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
+"""torchvision's weights of VGG-16, trained on ImageNet. The file name ends with the first digits of its SHA-256."""
 # ImageNet's channel means and standard deviations, with which VGG-16 was trained.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CONVOLUTIONS = {
@@ -112,7 +113,7 @@ def load_vgg_features(weights: Path | None) -> VggFeatures:
     path = cached_vgg()
     if not path.is_file():
         raise ConfigurationError(
-            f"The perceptual loss needs VGG-16's weights {path}, which are missing. Download {_weights().url} to that "
+            f"The perceptual loss needs VGG-16's weights {path}, which are missing. Download {WEIGHTS_URL} to that "
             "path, pass a file with --attack.vgg-weights, or set --attack.beta 0."
         )
     return VggFeatures(download_vgg())
@@ -120,7 +121,7 @@ def load_vgg_features(weights: Path | None) -> VggFeatures:
 
 def cached_vgg() -> Path:
     """Return the path of torchvision's VGG-16 weights in the cache of torch's hub, whether or not they are there."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(_weights().url).name
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(WEIGHTS_URL).name
 
 
 def download_vgg() -> Parameters:
@@ -130,13 +131,9 @@ def download_vgg() -> Parameters:
         ConfigurationError: They can't be downloaded or read.
     """
     try:
-        return _weights().get_state_dict(progress=False, check_hash=True)
-    except (ImportError, OSError, RuntimeError) as error:
+        return load_state_dict_from_url(WEIGHTS_URL, progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
         raise ConfigurationError(
-            f"The perceptual loss needs VGG-16's weights, which torchvision can't load ({error}). Pass a file with "
+            f"The perceptual loss needs VGG-16's weights, which can't be loaded ({error}). Pass a file with "
             "--attack.vgg-weights, or set --attack.beta 0."
         ) from error
-
-
-def _weights() -> Any:
-    return import_torchvision().models.VGG16_Weights.IMAGENET1K_V1
