@@ -7,7 +7,7 @@ comma := ,
 # A file's tests share what they prepare. The slowest files come first (tests/support/slow.py).
 WORKERS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo install test check fuzz mutation lint docs architecture bench sbom dependencies clean
+.PHONY: demo install test check fuzz mutation lint docs architecture bench installation sbom dependencies clean
 
 demo: $(STAMP)  ## Audit the embedded digits and say where the report is.
 	$(BIN)/palimpsest audit digits --out runs/demo
@@ -44,6 +44,9 @@ architecture: $(STAMP)  ## Draw docs/architecture.svg from the imports, and the 
 bench: $(STAMP)  ## Measure what is promised to be fast beside its rivals; print the table, write docs/benchmarks.md and .json.
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks
+
+installation: $(STAMP)  ## Build the wheel, and install it with pip in an empty environment, without extras and then with each.
+	$(BIN)/python -m installation
 
 sbom: $(STAMP) $(TOOLS)/.installed  ## List everything that the program is made of, in dist/sbom.json (CycloneDX).
 	$(BIN)/python -m sbom sbom

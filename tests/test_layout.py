@@ -27,7 +27,18 @@ CROSS_CUTTING = {
     "test_public_api.py": "everything that the package exports",
 }
 """Test files that do not test a single module, and their subjects."""
-OTHER_FOLDERS = {"benchmarks", "docs", "examples", "fuzz", "mutation", "sbom", "support", "typed", "wording"}
+OTHER_FOLDERS = {
+    "benchmarks",
+    "docs",
+    "examples",
+    "fuzz",
+    "installation",
+    "mutation",
+    "sbom",
+    "support",
+    "typed",
+    "wording",
+}
 """Test folders that do not correspond to the package's modules."""
 
 

@@ -109,7 +109,10 @@ def test_import_is_fast_and_loads_no_heavy_package() -> None:
 _NAMES = """
 import sys
 import palimpsest.report.page, palimpsest.runs.purge, palimpsest.pipeline.audit, palimpsest.reproduce.run
-import palimpsest.cli.main
+import palimpsest.cli.main, palimpsest.cli.configured, palimpsest.cli.reproduce
+from palimpsest.cli.contents import COMMANDS, import_command
+for name in COMMANDS:
+    import_command(name)
 import palimpsest as pp
 for name in pp.__all__:
     assert type(getattr(pp, name)).__name__ != "module", name

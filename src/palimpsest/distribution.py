@@ -1,6 +1,5 @@
 """Name of the distribution on the package index, its version, and the commands that install its extras."""
 
-from importlib.metadata import version
 from typing import Literal
 
 DISTRIBUTION = "palimpsest-audit"
@@ -12,6 +11,9 @@ Extra = Literal["datasets", "flower", "http", "perceptual", "tracking"]
 
 def palimpsest_version() -> str:
     """Return the version of the installed distribution."""
+    # Imported late because most programs that import the package never ask.
+    from importlib.metadata import version
+
     return version(DISTRIBUTION)
 
 

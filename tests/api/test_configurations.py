@@ -7,11 +7,11 @@ from palimpsest.config import AuditConfig, RunConfig
 
 
 def test_every_command_that_takes_keys_has_a_configuration() -> None:
-    commands = importlib.import_module("palimpsest.cli.main")
+    contents = importlib.import_module("palimpsest.cli.contents")
     names = {
-        command.__name__
-        for command in commands._COMMANDS
-        if "overrides" in inspect.signature(command).parameters
+        name
+        for name in contents.COMMANDS
+        if "overrides" in inspect.signature(contents.import_command(name)).parameters
     }
     assert names | {"reproduce"} == set(CONFIGURATIONS)
 

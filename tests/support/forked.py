@@ -17,7 +17,11 @@ import pytest
 
 _SERVER = Path(__file__).with_name("fork_server.py")
 IMPORTS = """
-import palimpsest.cli.main, lightning_fabric, matplotlib.figure, sklearn.datasets, torch._dynamo
+import palimpsest.cli.main, palimpsest.cli.configured, palimpsest.cli.reproduce
+import lightning_fabric, matplotlib.figure, sklearn.datasets, torch._dynamo
+from palimpsest.cli.contents import COMMANDS, import_command
+for name in COMMANDS:
+    import_command(name)
 from palimpsest.system.torchvision_compat import declare_operators
 declare_operators()
 import torchmetrics.functional.image

@@ -30,6 +30,7 @@ SLOW = (
     "system/",
     "progress/trackers/",
     "mutation/",
+    "installation/test_build.py",
     "defenses/test_defense.py",
     "attacks/matching/test_base.py",
     "attacks/exact/",

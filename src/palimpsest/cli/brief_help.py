@@ -8,10 +8,8 @@ from cyclopts.help import HelpEntry, HelpPanel
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
+from palimpsest.cli.contents import EVERYTHING
 from palimpsest.display import escape_control_characters
-
-EVERYTHING = "--help-all"
-"""The flag that shows the flags of all components with their full texts."""
 
 REQUIRED = "[required]"
 """The end of the help text of a flag that must be given, unless a file gives its value."""

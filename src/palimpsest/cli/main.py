@@ -1,4 +1,7 @@
-"""The app with all commands, and the presentation of their errors."""
+"""The app with all commands, and the presentation of their errors.
+
+A command is imported when the command line names it, so that the list of commands and the version appear at once.
+"""
 
 import os
 import sys
@@ -6,56 +9,31 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cyclopts import App, CycloptsError
-from pydantic import ValidationError
 from rich.console import Console
-from rich.traceback import Traceback
 
-from palimpsest.api.configurations import CONFIGURATIONS
-from palimpsest.cli.attack import attack
-from palimpsest.cli.audit import audit
-from palimpsest.cli.brief_help import EVERYTHING, BriefHelp, wants_everything
-from palimpsest.cli.compare import compare
-from palimpsest.cli.components import components
-from palimpsest.cli.defend import defend
-from palimpsest.cli.doctor import doctor
-from palimpsest.cli.export import export
-from palimpsest.cli.init import init
-from palimpsest.cli.overrides import override_model, with_flags
-from palimpsest.cli.presets import presets
-from palimpsest.cli.prove import prove
-from palimpsest.cli.purge import purge
-from palimpsest.cli.report import report
-from palimpsest.cli.reproduce import reproduce_commands
-from palimpsest.cli.runs import runs
-from palimpsest.cli.selection import import_named_modules, section_of_flag, select
-from palimpsest.cli.sweep import sweep
-from palimpsest.cli.verify import verify
-from palimpsest.config import explain_validation, new_name
+from palimpsest.cli.contents import (
+    COMMAND_FORMAT,
+    COMMANDS,
+    CONFIGURED,
+    EVERYTHING,
+    REPRODUCE,
+    import_command,
+    import_path,
+)
 from palimpsest.display import escape_control_characters
 from palimpsest.distribution import palimpsest_version
 from palimpsest.errors import PalimpsestError
-from palimpsest.progress import LOGGER
-from palimpsest.system.memory import keep_freed_memory
 
-_COMMANDS = (
-    *(audit, attack, prove, defend, verify, doctor, report, export, runs, compare, sweep),
-    *(presets, components, init, purge),
-)
-_RESUMED = ("audit", "attack", "sweep", "reproduce")
+_RESUMED = ("audit", "attack", "sweep", REPRODUCE)
 _INSTALL_COMPLETION = "--install-completion"
-_EPILOGUE = (
-    "Help lists the flags of the selected components. To see those of another component, name it, as in --attack.name "
-    f"igf-plus --help. {EVERYTHING} lists all flags with their full texts. To turn a switch off, write no- before its "
-    "name, as in --attack.no-horizontal-flip."
-)
 
 
 def make_app(arguments: Sequence[str] | None = None) -> App:
     """Build the app, whose commands have a flag for every key of their configurations.
 
     Args:
-        arguments: A command line. Only its command gets flags, and its help shows those of the components that the
-            command line selects. If None, every command gets all flags, and help shows all of them.
+        arguments: A command line. Only its command is imported and gets flags, and its help shows those of the
+            components that the command line selects. If None, every command gets all flags, and help shows all of them.
 
     Raises:
         ConfigurationError: A module that the command line imports can't be imported.
@@ -64,40 +42,51 @@ def make_app(arguments: Sequence[str] | None = None) -> App:
         name="palimpsest",
         help="Measure how much of the data that a federation has unlearned can still be read.",
         help_epilogue="For auditing your own federation and for research.",
+        # Plain text, which needs no parser of Markdown; the help of a command is Markdown.
+        help_format="rich",
         version=palimpsest_version,
         version_flags=["--version"],
         # `main` explains an interruption.
         suppress_keyboard_interrupt=False,
     )
     app.register_install_completion_command(_INSTALL_COMPLETION)
-    tables = App(
-        name="reproduce",
-        help="Reproduce a published table or figure; finished cells are not recomputed.",
-    )
-    if arguments is not None:
+    if arguments is not None and _names_a_command(arguments):
+        from palimpsest.cli.selection import import_named_modules
+
         import_named_modules(arguments)
-    for command in _COMMANDS:
-        _add(app, command, command.__name__, command.__name__, arguments)
+    for name, summary in COMMANDS.items():
+        if arguments is None or name in arguments:
+            _add(app, import_command(name), name, name, arguments)
+        else:
+            app.command(import_path(name), name=name, help=summary, help_format=COMMAND_FORMAT)
+    tables = App(
+        name=REPRODUCE,
+        help="Reproduce a published table or figure; finished cells are not recomputed.",
+        help_format=COMMAND_FORMAT,
+    )
     app.command(tables)
-    for name, command in reproduce_commands().items():
-        _add(tables, command, name, "reproduce", arguments)
+    if arguments is None or REPRODUCE in arguments:
+        from palimpsest.cli.reproduce import reproduce_commands
+
+        for name, command in reproduce_commands().items():
+            _add(tables, command, name, REPRODUCE, arguments)
     return app
+
+
+def _names_a_command(arguments: Sequence[str]) -> bool:
+    return any(name in arguments for name in (*COMMANDS, REPRODUCE))
 
 
 def _add(
     app: App, command: Callable[..., Any], name: str, kind: str, arguments: Sequence[str] | None
 ) -> None:
-    """Add a command to the app, with flags if the command line calls it."""
-    config = CONFIGURATIONS.get(kind)
-    if config is None or (arguments is not None and name not in arguments):
-        app.command(command, name=name)
-    elif arguments is None or wants_everything(arguments):
-        app.command(with_flags(command, override_model(config)), name=name)
-    else:
-        model = override_model(config, select(config, arguments))
-        app.command(
-            with_flags(command, model), name=name, help_formatter=BriefHelp(), help_epilogue=_EPILOGUE
-        )
+    """Add an imported command to the app, with flags if it has a configuration and the command line calls it."""
+    if kind not in CONFIGURED or (arguments is not None and name not in arguments):
+        app.command(command, name=name, help_format=COMMAND_FORMAT)
+        return
+    from palimpsest.cli.configured import add_configured
+
+    add_configured(app, command, name, kind, arguments)
 
 
 def __getattr__(name: str) -> Any:
@@ -116,12 +105,12 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     errors = Console(stderr=True, soft_wrap=True)
     debug = "--debug" in arguments
-    # The command line owns its process, so no host program's allocator is changed.
-    keep_freed_memory()
     try:
         _run(arguments)
     except CycloptsError as error:
-        _fail(errors, _parse_error(error, arguments), 2, debug)
+        from palimpsest.cli.configured import explain_parse_error
+
+        _fail(errors, explain_parse_error(error, _command(arguments), arguments), 2, debug)
     except PalimpsestError as error:
         _fail(errors, str(error), 2, debug)
     except KeyboardInterrupt:
@@ -130,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
         # The reader has closed the pipe, as `head` does. Python would report the error again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         # What a list would still print is no loss, but a run that stops here is not finished.
-        sys.exit(141 if _command(arguments) in CONFIGURATIONS else 0)
+        sys.exit(141 if _command(arguments) in CONFIGURED else 0)
     except Exception as error:
         _fail(
             errors,
@@ -142,6 +131,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str]) -> None:
     """Parse and run a command line, and print everything before returning."""
+    if _names_a_command(arguments):
+        from palimpsest.system.memory import keep_freed_memory
+
+        # The command line owns its process, so no host program's allocator is changed.
+        keep_freed_memory()
     # A shell completes the flags of all commands.
     app = make_app(None if _INSTALL_COMPLETION in arguments else arguments)
     parsed = ["--help" if argument == EVERYTHING else argument for argument in arguments]
@@ -168,8 +162,12 @@ def _interruption(arguments: Sequence[str]) -> str:
 
 def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:
     """Log and print an error, and exit."""
+    from palimpsest.progress import LOGGER
+
     LOGGER.error(sentence)
     if debug:
+        from rich.traceback import Traceback
+
         console.print(Traceback())
     console.print(f"[bold red]Error[/bold red] {_escaped(sentence)}", highlight=False)
     sys.exit(code)
@@ -178,20 +176,3 @@ def _fail(console: Console, sentence: str, code: int, debug: bool) -> None:
 def _escaped(text: str) -> str:
     # A message may have several lines, such as a table of names; nothing else commands the terminal.
     return "\n".join(escape_control_characters(line) for line in text.split("\n")).replace("[", r"\[")
-
-
-def _parse_error(error: CycloptsError, arguments: Sequence[str]) -> str:
-    for argument in arguments:
-        if not argument.startswith("--"):
-            continue
-        name = argument.partition("=")[0]
-        section = section_of_flag(CONFIGURATIONS.get(_command(arguments)), name)
-        if section is not None:
-            return f"{name} is a section of settings: use {section}."
-        renamed = new_name(argument)
-        if renamed is not None:
-            return f"The flag {name} was renamed: use {renamed}."
-    cause: Any = error.__cause__
-    if isinstance(cause, ValidationError):
-        return explain_validation(cause)
-    return " ".join(str(error).split())
