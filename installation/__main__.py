@@ -23,7 +23,7 @@ MODULES = {
 """Modules that each extra provides and that its parts of the program import."""
 _SMALL = (
     "--federation.rounds",
-    "1",
+    "4",
     "--attack.epochs",
     "1",
     "--attack.queries",

@@ -9,11 +9,9 @@ only with an entry in CHANGELOG.md, and from version 1.0 on only with a new majo
 first used, so that `import palimpsest` is fast.
 """
 
-import importlib
-import sys
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from palimpsest.system.lazy_package import import_on_first_use
 from palimpsest.system.telemetry import switch_off
 
 switch_off()  # Environment variables must be set before the libraries that read them are imported.
@@ -138,29 +136,4 @@ _NAMES = {
         "Component",
     ),
 }
-_MODULES = {name: module for module, names in _NAMES.items() for name in names}
-
-
-class _Contents(ModuleType):
-    """The package's module, which imports a public name when it is first used."""
-
-    def __getattr__(self, name: str) -> Any:
-        """Import a public name and keep it as an attribute."""
-        if name not in _MODULES:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(_MODULES[name]), name)
-        super().__setattr__(name, value)
-        return value
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Set an attribute, unless it is a submodule with the name of a public function."""
-        # Importing the package palimpsest.report would otherwise replace the function palimpsest.report.
-        if not (name in _MODULES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        """List the module's attributes and all public names."""
-        return sorted({*super().__dir__(), *_MODULES})
-
-
-sys.modules[__name__].__class__ = _Contents
+import_on_first_use(__name__, _NAMES)

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,20 @@ def test_list_fits_eighty_columns(
     assert run("runs", tmp_path) == 0
     output = " ".join(capsys.readouterr().out.split())
     assert output.endswith("defended with orthogonal; identified 90.0% to 100.0%, chance 1.0%")
+
+
+_LIST = """
+import sys
+from palimpsest.cli import main
+try:
+    main(["runs", sys.argv[1]])
+finally:
+    print("torch" in sys.modules)
+"""
+
+
+def test_a_list_needs_no_torch(folder: Path) -> None:
+    command = [sys.executable, "-c", _LIST, str(folder)]
+    output = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert "0.0200" in output
+    assert output.endswith("False\n")

@@ -7,7 +7,6 @@ from palimpsest.api.paths import checked_path, refuse_existing
 from palimpsest.comparison import COLUMNS, ComparedRun, find_runs
 from palimpsest.comparison.comparison import FILES, Comparison
 from palimpsest.errors import ConfigurationError, RunError
-from palimpsest.report.page import draw_again, load_page
 from palimpsest.runs import purge
 from palimpsest.storage import write_text
 
@@ -49,6 +48,9 @@ def report(
         ...
         palimpsest.errors.RunError: runs/missing ...
     """
+    # Imported late because a list of runs needs neither the page nor torch.
+    from palimpsest.report.page import draw_again, load_page
+
     page = load_page(Path(run))
     name = f"{'evidence' if evidence else 'report'}{'-redacted' if redact else ''}.html"
     path = Path(out) if out else Path(run) / name

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from palimpsest.api.reports import COLUMNS, ComparedRun
 from palimpsest.api.reports import runs as list_runs
 from palimpsest.cli.options import Debug, Json
 from palimpsest.cli.output import print_json
+from palimpsest.cli.wide_column import Row, lay_out
 from palimpsest.display import escape_control_characters, format_number
 
 _NUMBERS = tuple(column for column in COLUMNS if column.name in ("mse", "top1"))
@@ -34,7 +35,7 @@ def runs(folder: Path = Path("runs"), *, machine: Json = False, debug: Debug = F
             markup=False,
         )
     if found.runs:
-        console.print(_table(folder, found.runs))
+        console.print(_table(console, folder, found.runs), soft_wrap=True)
     for path, reason in found.damaged.items():
         console.print(
             f"{escape_control_characters(str(path))}: {escape_control_characters(reason)}",
@@ -44,16 +45,14 @@ def runs(folder: Path = Path("runs"), *, machine: Json = False, debug: Debug = F
     return None
 
 
-def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
+def _table(console: Console, folder: Path, listed: tuple[ComparedRun, ...]) -> Text:
     """Build a table with a row for each run: its name, its numbers, and below the name what it attacked.
 
     Each name has its own line, so that a narrow terminal breaks neither names nor numbers.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("run", overflow="fold", ratio=1)
     # A narrow terminal has no room for the part of a heading in parentheses.
-    for heading in (*(column.heading.partition(" (")[0] for column in _NUMBERS), "seconds"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    headings = ["run", *(column.heading.partition(" (")[0] for column in _NUMBERS), "seconds"]
+    rows: list[Row] = []
     for run in listed:
         name = run.folder.relative_to(folder) if run.folder != folder else run.folder
         summary = f"{run.what['attack']} on {run.what['data']}"
@@ -69,9 +68,9 @@ def _table(folder: Path, listed: tuple[ComparedRun, ...]) -> Table:
             for column in _NUMBERS
         ]
         seconds = f"{run.seconds:,.0f}" if run.finished else "stopped"
-        table.add_row(f"{_escaped(str(name))}\n  [dim]{_escaped(summary)}[/dim]", *numbers, seconds)
-    return table
-
-
-def _escaped(text: str) -> str:
-    return escape_control_characters(text).replace("[", r"\[")
+        lines = [
+            (escape_control_characters(str(name)), ""),
+            (f"  {escape_control_characters(summary)}", "dim"),
+        ]
+        rows.append((lines, [*numbers, seconds]))
+    return lay_out(console, headings, rows)

@@ -1,13 +1,13 @@
 """Scores of the linkage attack: which candidate image does a proof belong to?"""
 
 from dataclasses import dataclass
-
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from palimpsest.metrics.rates import binomial_interval
 from palimpsest.storage import Record
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FALSE_POSITIVE_RATES = (0.001, 0.01)
 """Shares of wrong pairs that may be accepted where `LinkageScores.found` is measured."""
@@ -36,7 +36,7 @@ class LinkageScores(Record):
     intervals: list[list[float]]
 
 
-def score_linkage(scores: Tensor, right: Tensor, *, statistic: str) -> LinkageScores:
+def score_linkage(scores: "Tensor", right: "Tensor", *, statistic: str) -> LinkageScores:
     """Compare the scores of matching pairs with those of the other pairs; ties count against the attacker.
 
     Args:
@@ -47,7 +47,9 @@ def score_linkage(scores: Tensor, right: Tensor, *, statistic: str) -> LinkageSc
     Returns:
         The rates with their exact intervals and the chance level.
     """
-    # Imported late because scikit-learn takes a second to import.
+    # Imported late because a program that only reads metrics needs none of them.
+    import numpy as np
+    import torch
     from sklearn.metrics import roc_auc_score
 
     matching = scores.gather(1, right[:, None]).squeeze(1)
@@ -68,7 +70,7 @@ def score_linkage(scores: Tensor, right: Tensor, *, statistic: str) -> LinkageSc
     )
 
 
-def _threshold(wrong: Tensor, rate: float) -> Tensor:
+def _threshold(wrong: "Tensor", rate: float) -> "Tensor":
     """Return the smallest score that at most this share of the wrong pairs exceed."""
     allowed = int(rate * len(wrong))
     return wrong.topk(allowed + 1).values[-1]

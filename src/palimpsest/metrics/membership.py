@@ -1,9 +1,10 @@
 """Membership inference from a sample's loss, the simplest such attack."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FALSE_POSITIVE_RATE = 0.01
 """Share of nonmembers that may be taken for members where `Membership.tpr` is measured."""
@@ -23,7 +24,7 @@ class Membership:
     tpr: float
 
 
-def membership_score(members: Tensor, others: Tensor) -> Membership:
+def membership_score(members: "Tensor", others: "Tensor") -> Membership:
     """Score membership inference by loss: the lower the loss, the likelier the sample was a training sample.
 
     Source: Yeom et al. 2018, section 3.2.
@@ -36,6 +37,7 @@ def membership_score(members: Tensor, others: Tensor) -> Membership:
         Area under the ROC curve, and the true positive rate at `FALSE_POSITIVE_RATE`.
     """
     # Imported late because scikit-learn takes a second to import.
+    import numpy as np
     from sklearn.metrics import roc_auc_score, roc_curve
 
     truth = np.concatenate([np.ones(len(members)), np.zeros(len(others))])

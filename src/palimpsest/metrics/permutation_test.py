@@ -1,12 +1,12 @@
 """Permutation test of whether reconstructions belong to their samples, over all samples and within each class."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Generator, Tensor
-
-from palimpsest.metrics.distances import distance_blocks
 from palimpsest.storage import Record
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,13 @@ class PermutationTest(Record):
     permutations: int
 
 
-@torch.no_grad()
 def permutation_test(
-    reconstructions: Tensor, originals: Tensor, labels: Tensor, *, permutations: int, generator: Generator
+    reconstructions: "Tensor",
+    originals: "Tensor",
+    labels: "Tensor",
+    *,
+    permutations: int,
+    generator: "Generator",
 ) -> PermutationTest:
     """Test whether reconstructed images are closer to their own originals than to others; see `shuffle_pairs`.
 
@@ -49,13 +53,19 @@ def permutation_test(
     Returns:
         Mean errors and p-values, over all images and within each class.
     """
-    blocks = distance_blocks(reconstructions.clamp(0, 1), originals)
-    errors = torch.cat([block.float() for block in blocks]) / originals[0].numel()
-    return shuffle_pairs(errors, labels, permutations=permutations, generator=generator)
+    # Imported late because a program that only reads metrics needs no torch.
+    import torch
+
+    from palimpsest.metrics.distances import distance_blocks
+
+    with torch.no_grad():
+        blocks = distance_blocks(reconstructions.clamp(0, 1), originals)
+        errors = torch.cat([block.float() for block in blocks]) / originals[0].numel()
+        return shuffle_pairs(errors, labels, permutations=permutations, generator=generator)
 
 
 def shuffle_pairs(
-    errors: Tensor, labels: Tensor, *, permutations: int, generator: Generator
+    errors: "Tensor", labels: "Tensor", *, permutations: int, generator: "Generator"
 ) -> PermutationTest:
     """Test matching pairs against random pairings (Fisher, The Design of Experiments, 1935).
 
@@ -72,10 +82,12 @@ def shuffle_pairs(
     Returns:
         Mean errors and p-values, over all samples and within each class.
     """
+    import torch
+
     rows = torch.arange(len(errors))
     matching = float(errors[rows, rows].double().mean())
 
-    def pairing(groups: Tensor) -> tuple[float, float]:
+    def pairing(groups: "Tensor") -> tuple[float, float]:
         """Return the mean over random pairings within groups, and the p-value of the matching pairs."""
         places = groups.argsort(stable=True)
         means = []

@@ -1,10 +1,10 @@
 """Comparison of an attack with its prior alone: an attack that ends farther from the truth has failed."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Generator, Tensor
-
-from palimpsest.metrics.bootstrap import bootstrap_intervals
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
 
 # Smaller differences, relative to the prior's error, are rounding errors of an attack that never left its prior.
 _MARGIN = 1e-3
@@ -32,7 +32,7 @@ class PriorComparison:
 
 
 def compare_with_prior(
-    errors: Tensor, prior_errors: Tensor, *, prior: str, resamples: int, generator: Generator
+    errors: "Tensor", prior_errors: "Tensor", *, prior: str, resamples: int, generator: "Generator"
 ) -> PriorComparison:
     """Compare the errors of reconstructions with those of the prior, image by image.
 
@@ -46,6 +46,9 @@ def compare_with_prior(
     Returns:
         The paired difference with its interval.
     """
+    # Imported late because a program that only reads metrics needs no torch.
+    from palimpsest.metrics.bootstrap import bootstrap_intervals
+
     differences = errors.double() - prior_errors.double()
     ends = bootstrap_intervals(differences[:, None], resamples=resamples, generator=generator)[0]
     low, high = float(ends[0]), float(ends[1])

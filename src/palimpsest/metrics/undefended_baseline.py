@@ -4,10 +4,11 @@ An attack that fails without the defense as well is no evidence for the defense.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from palimpsest.metrics.evaluate import Scores
-from palimpsest.metrics.positive_control import judge_control
-from palimpsest.metrics.vectors import SampleScores
+if TYPE_CHECKING:
+    from palimpsest.metrics.evaluate import Scores
+    from palimpsest.metrics.vectors import SampleScores
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class UndefendedBaseline:
     passed: bool
 
 
-def judge_undefended(undefended: Scores | SampleScores) -> UndefendedBaseline:
+def judge_undefended(undefended: "Scores | SampleScores") -> UndefendedBaseline:
     """Decide whether the attack works on undefended proofs.
 
     Args:
@@ -42,6 +43,9 @@ def judge_undefended(undefended: Scores | SampleScores) -> UndefendedBaseline:
     Returns:
         Its identification rate and error next to their baselines, and whether it passed.
     """
+    # Imported late because a program that only reads metrics needs no torch.
+    from palimpsest.metrics.positive_control import judge_control
+
     judged = judge_control(undefended)
     return UndefendedBaseline(
         judged.identified,

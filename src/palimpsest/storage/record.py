@@ -4,13 +4,14 @@ import dataclasses
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter
-from torch import Tensor
 
 from palimpsest.errors import CheckpointError
-from palimpsest.storage.tensors import Parameters, brief, read_tensors, save_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Record:
             ResourceError: The disk is full.
             RunError: The folder can't be written.
         """
+        # Imported late because a program that only reads metrics needs no torch.
+        from palimpsest.storage.tensors import save_tensors
+
         tensors: dict[str, Tensor] = {}
         plain = self._pack("", tensors)
         metadata = {"record": plain.pop("record"), "fields": json.dumps(plain)}
@@ -44,6 +48,8 @@ class Record:
         Raises:
             CheckpointError: The file is missing, truncated, or holds something else.
         """
+        from palimpsest.storage.tensors import brief, read_tensors
+
         tensors, metadata = read_tensors(path)
         if metadata.get("record") != cls.__name__:
             raise CheckpointError(
@@ -59,8 +65,12 @@ class Record:
                 "Create it again."
             ) from error
 
-    def _pack(self, prefix: str, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    def _pack(self, prefix: str, tensors: "dict[str, Tensor]") -> dict[str, Any]:
         """Return the plain data of this record and of nested ones, and add their tensors to `tensors` by path."""
+        from torch import Tensor
+
+        from palimpsest.storage.tensors import Parameters
+
         plain: dict[str, Any] = {"record": type(self).__name__}
         for name, kind in _fields(type(self)):
             path, nested = f"{prefix}{name}", _record_in(kind)
@@ -80,7 +90,11 @@ class Record:
         return plain
 
     @classmethod
-    def _unpack(cls, plain: dict[str, Any], prefix: str, tensors: dict[str, Tensor]) -> Self:
+    def _unpack(cls, plain: dict[str, Any], prefix: str, tensors: "dict[str, Tensor]") -> Self:
+        from torch import Tensor
+
+        from palimpsest.storage.tensors import Parameters
+
         values: dict[str, Any] = {}
         for name, kind in _fields(cls):
             path, nested = f"{prefix}{name}", _record_in(kind)
@@ -119,6 +133,8 @@ class Record:
 
 def _summary(self: object) -> str:
     """Return a record's type and the shapes of its tensors."""
+    from torch import Tensor
+
     fields = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
     shapes = [
         f"{field.name}={list(value.shape)}"

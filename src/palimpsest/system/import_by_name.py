@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Any
 
 from palimpsest.errors import ConfigurationError
-from palimpsest.system.torchvision_compat import declare_operators
 
 
 def is_reference(text: str) -> bool:
@@ -40,6 +39,9 @@ def load_reference(text: str, *, what: str) -> Callable[..., Any]:
             f"The {what} {text!r} is not of the form module:name or file.py:name, such as mypackage.nets:Net."
         )
     module_name, _, name = text.rpartition(":")
+    # Imported late because it needs torch.
+    from palimpsest.system.torchvision_compat import declare_operators
+
     # Networks of torchvision, transformers and timm import it.
     declare_operators()
     try:
