@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.support.pages import draw
 
-from palimpsest.report.gallery import build_gallery, encode_images, examples, order, sorting_score
+from palimpsest.report.gallery import (
+    IMAGE_BUDGET,
+    build_gallery,
+    encode_images,
+    examples,
+    order,
+    sorting_score,
+)
 
 
 def decode(text: str) -> np.ndarray:
@@ -85,3 +93,15 @@ def test_small_budget_compresses_and_then_selects_images_including_the_examples(
 def test_classes_have_their_names(make_report):
     gallery = build_gallery(make_report(12, class_names=["zero", "one", "2"]))
     assert gallery["classes"][:3] == [[0, "zero"], [1, "one"], [2, "class 2"]]
+
+
+def test_a_page_of_ten_thousand_samples_is_below_twenty_megabytes(make_report):
+    def without_images(count):
+        report = make_report(count, size=8, channels=1)
+        gallery = build_gallery(report)
+        images = sum(len(text) for name in ("originals", "reconstructions") for text in gallery[name])
+        return len(draw(report).encode()) - images
+
+    few, many = without_images(50), without_images(250)
+    others = few + (many - few) / 200 * (10_000 - 50)
+    assert IMAGE_BUDGET + others < 20e6
