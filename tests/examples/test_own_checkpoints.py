@@ -3,6 +3,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.support.environments import Environment
+
+from palimpsest.distribution import DISTRIBUTION
+
 SMALL = "--attack.queries 1 --attack.epochs 2 --attack.width 16 --scoring.bootstrap 20"
 
 
@@ -34,10 +38,11 @@ def test_gradients_of_a_server_are_examined_and_attacked(
 
 
 def test_a_large_network_is_proved_and_attacked(
-    own_checkpoints: Path, shell: Callable[..., Any], readme: Callable[[str], list[str]]
+    own_checkpoints: Path, installed: Callable[..., Environment], readme: Callable[[str], list[str]]
 ) -> None:
     """Test the transformer. ResNet-18 takes minutes and is tested in `tests/pipeline/test_large_models.py`."""
     train, prove, attack = (line for line in readme("own-checkpoints") if "vit" in line)
+    shell = installed(f"{DISTRIBUTION}[perceptual]").run
     shell(train, own_checkpoints)
     assert "10 proofs of 564,618 numbers" in shell(prove, own_checkpoints).stdout
     attack = attack.replace("--auxiliary-size 100", "--auxiliary-size 30")
