@@ -12,7 +12,7 @@ COMMANDS = {
     "verify": "Verify a proof file as the auditor in the papers does: accept a proof if ||difference|| <= tau.",
     "doctor": "Check the artifacts of an attack before running it; takes the flags of palimpsest attack.",
     "report": "Render a run's report again, or a redacted report that can be shared.",
-    "export": "Export a run's scores as CSV, its summary as JSON, and its report as PDF.",
+    "export": "Export a run's scores as CSV, its evidence page as HTML and JSON, and its report as PDF.",
     "runs": "List the runs under a folder with their attacks and scores.",
     "compare": "Compare runs on one page and in one table.",
     "sweep": "Audit every combination of values of chosen keys, and compare the audits.",
