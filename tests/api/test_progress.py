@@ -19,7 +19,7 @@ def test_a_nested_context_uses_the_outer_one() -> None:
 def test_machine_output_is_json_lines_only(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with reporting(machine=True, everywhere=True) as active:
+    with reporting(machine=True, owns_process=True) as active:
         assert [type(one) for one in callbacks()[1:]] == [JsonLines]
         active.console.print("for people")
         for callback in callbacks():
@@ -29,7 +29,7 @@ def test_machine_output_is_json_lines_only(
 
 
 def test_a_quiet_call_still_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with reporting(quiet=True, everywhere=True, log=tmp_path / "all.log") as active:
+    with reporting(quiet=True, owns_process=True, log=tmp_path / "all.log") as active:
         assert [type(one) for one in callbacks()[1:]] == [LogFile]
         active.console.print("for people")
         for callback in callbacks():
@@ -39,8 +39,8 @@ def test_a_quiet_call_still_logs(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_stages_are_printed_without_a_terminal_only_if_requested(capsys: pytest.CaptureFixture[str]) -> None:
-    for everywhere, shown in ((False, ""), (True, "a stage\n")):
-        with reporting(everywhere=everywhere) as active:
+    for owns_process, shown in ((False, ""), (True, "a stage\n")):
+        with reporting(owns_process=owns_process) as active:
             assert [type(one) for one in callbacks()[1:]] == [
                 Terminal,
                 *([WarningLines] if everywhere else []),

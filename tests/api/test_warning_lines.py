@@ -17,14 +17,14 @@ def test_each_warning_is_one_line_and_commands_no_terminal() -> None:
 
 
 def test_a_command_prints_warnings_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with reporting(everywhere=True):
+    with reporting(owns_process=True):
         warn("keep them out")
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "Warning keep them out\n"
 
 
-@pytest.mark.parametrize("keys", [{"quiet": True, "everywhere": True}, {}])
+@pytest.mark.parametrize("keys", [{"quiet": True, "owns_process": True}, {}])
 def test_nothing_is_printed_quietly_or_to_a_program(
     keys: dict[str, bool], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -34,6 +34,6 @@ def test_nothing_is_printed_quietly_or_to_a_program(
 
 
 def test_a_machine_reads_warnings_as_events(capsys: pytest.CaptureFixture[str]) -> None:
-    with reporting(machine=True, everywhere=True):
+    with reporting(machine=True, owns_process=True):
         warn("keep them out")
     assert json_lines(capsys) == [{"event": "warning", "message": "keep them out"}]

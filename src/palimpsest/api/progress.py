@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from palimpsest.api.warning_lines import WarningLines
-from palimpsest.progress import Callback, JsonLines, LogFile, Notebook, Terminal, with_callbacks
+from palimpsest.progress import Callback, JsonLines, LogFile, Notebook, Terminal, warn, with_callbacks
+from palimpsest.system.threads import share_cores
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def reporting(
     machine: bool = False,
     log: str | PathLike[str] | None = None,
     track: Sequence[str] = (),
-    everywhere: bool = False,
+    owns_process: bool = False,
     command: str = "",
 ) -> Generator[Reporting]:
     """Report the stages and the progress of all calls in this context.
@@ -50,7 +51,8 @@ def reporting(
         machine: Write JSON lines to standard output instead.
         log: A log file to append to: one line for each stage, and occasional progress of long stages.
         track: Trackers that receive training history and scores, by module name: `tensorboard`, `wandb`, `mlflow`.
-        everywhere: Print the stages' lines even if standard output is neither a terminal nor a notebook.
+        owns_process: The caller is a command. Print the stages' lines even if standard output is neither a terminal nor
+            a notebook, and use fewer threads if other programs keep cores busy.
         command: The command line, which the report shows for reproducing the run.
 
     Yields:
@@ -66,7 +68,7 @@ def reporting(
         return
     console = Console(soft_wrap=True, quiet=quiet or machine)
     silent = Console(quiet=True)
-    if not (everywhere or console.is_terminal or console.is_jupyter):
+    if not (owns_process or console.is_terminal or console.is_jupyter):
         console = silent
     callbacks: list[Callback] = []
     if machine:
@@ -85,6 +87,8 @@ def reporting(
     token = _active.set(active)
     try:
         with with_callbacks(*callbacks):
+            if owns_process and (reduced := share_cores()):
+                warn(reduced)
             yield active
     finally:
         _active.reset(token)

@@ -40,7 +40,7 @@ def attack(
         Reuse a run folder of another configuration. Stages that have not changed are kept.
     """
     with reporting(
-        quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True, command=command_line()
+        quiet=quiet, machine=machine, log=log, track=track or (), owns_process=True, command=command_line()
     ):
         result = run_attack(artifacts, out=out, data_dir=data_dir, replace=replace, **given_keys(overrides))
     print_result(result, quiet=quiet, machine=machine)

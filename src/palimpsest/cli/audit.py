@@ -37,7 +37,7 @@ def audit(
         Reuse a run folder of another configuration. Stages that have not changed are kept.
     """
     with reporting(
-        quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True, command=command_line()
+        quiet=quiet, machine=machine, log=log, track=track or (), owns_process=True, command=command_line()
     ):
         result = run_audit(preset, given_keys(overrides), out=out, data_dir=data_dir, replace=replace)
     print_result(result, quiet=quiet, machine=machine)

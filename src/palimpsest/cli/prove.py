@@ -31,7 +31,7 @@ def prove(
     overwrite
         Replace an existing file.
     """
-    with reporting(quiet=quiet, machine=machine, everywhere=True):
+    with reporting(quiet=quiet, machine=machine, owns_process=True):
         proofs = prove_files(given_keys(overrides), out=out, overwrite=overwrite, data_dir=data_dir)
     count, dimension = proofs.vectors.shape
     norms = proofs.vectors.norm(dim=1)

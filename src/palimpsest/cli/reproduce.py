@@ -45,7 +45,7 @@ def _table_command(name: str, table: Table) -> Callable[..., None]:
         out
             Folder of the table and of its runs. By default, it is under runs/.
         """
-        with reporting(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True):
+        with reporting(quiet=quiet, machine=machine, log=log, track=track or (), owns_process=True):
             _remake(
                 name,
                 given_keys(overrides),
@@ -86,7 +86,12 @@ def _study_command(study: Study) -> Callable[..., None]:
             Seeds of the repetitions, in place of --seed. Several seeds give means with intervals.
         """
         with reporting(
-            quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True, command=command_line()
+            quiet=quiet,
+            machine=machine,
+            log=log,
+            track=track or (),
+            owns_process=True,
+            command=command_line(),
         ):
             _remake(
                 study.name,

@@ -42,7 +42,7 @@ def sweep(
         Run one audit after the other, or several at a time on Ray.
     """
     folder = out or sweep_folder(preset, grid)
-    with reporting(quiet=quiet, machine=machine, log=log, track=track or (), everywhere=True):
+    with reporting(quiet=quiet, machine=machine, log=log, track=track or (), owns_process=True):
         comparison = run_sweep(
             preset,
             grid,
