@@ -43,7 +43,7 @@ def test_stages_are_printed_without_a_terminal_only_if_requested(capsys: pytest.
         with reporting(owns_process=owns_process) as active:
             assert [type(one) for one in callbacks()[1:]] == [
                 Terminal,
-                *([WarningLines] if everywhere else []),
+                *([WarningLines] if owns_process else []),
             ]
             active.console.print("a stage")
         assert capsys.readouterr().out == shown
