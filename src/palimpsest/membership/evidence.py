@@ -22,8 +22,8 @@ class Evidence(Record):
         original: Logits of the tested model before unlearning, `[samples, classes]`.
         unlearned: Logits of the tested model after unlearning, `[samples, classes]`.
         shadows: Logits of the shadow models before unlearning, `[shadows, samples, classes]`.
-        unlearned_shadows: Logits of the same shadow models after they unlearned their own requests; None if they did
-            not.
+        unlearned_shadows: Logits of the same shadow models after they unlearned their own requests, on the candidates
+            at least; None if they did not unlearn.
         members: Which shadow model was trained on which candidate, `[shadows, candidates]` bool.
         forgotten_pairs: Number of pairs of a forgotten sample and one that was never trained on.
         retained_pairs: Number of pairs of a retained sample and one that was never trained on.

@@ -122,12 +122,20 @@ class Answers:
     federation: Federation
     pool: Pool
 
-    def __call__(self, parameters: Parameters) -> Tensor:
+    @property
+    def labels(self) -> Tensor:
+        """Classes of the candidates, then of the population, int64."""
+        return torch.cat([self.pool.data.train.labels[self.pool.rows], self.pool.population.labels])
+
+    def __call__(self, parameters: Parameters, *, population: bool = True) -> Tensor:
         """Return the logits of the candidates, then of the population, `[candidates + population, classes]`.
 
         Args:
             parameters: State dict of a model of the federation's architecture.
+            population: Whether to include the population, which costs time.
         """
         network = load_parameters(self.federation.network(), parameters).to(self.federation.device)
-        images = torch.cat([self.pool.data.train.images[self.pool.rows], self.pool.population.images])
+        images = self.pool.data.train.images[self.pool.rows]
+        if population:
+            images = torch.cat([images, self.pool.population.images])
         return predict(network, images)
