@@ -22,8 +22,8 @@ class Evidence(Record):
         original: Logits of the tested model before unlearning, `[samples, classes]`.
         unlearned: Logits of the tested model after unlearning, `[samples, classes]`.
         shadows: Logits of the shadow models before unlearning, `[shadows, samples, classes]`.
-        unlearned_shadows: Logits of the same shadow models after they unlearned their own requests, on the candidates
-            at least; None if they did not unlearn.
+        unlearned_shadows: Logits of the first shadow models after they unlearned their own requests, on the candidates
+            at least; None if none of them unlearned. Fewer of them save time.
         members: Which shadow model was trained on which candidate, `[shadows, candidates]` bool.
         forgotten_pairs: Number of pairs of a forgotten sample and one that was never trained on.
         retained_pairs: Number of pairs of a retained sample and one that was never trained on.
@@ -79,7 +79,7 @@ class View:
         logits: The tested model's logits, `[n, classes]`.
         other: Logits of the model before unlearning, for an attacker who has both models, `[n, classes]`.
         shadows: The shadow models' logits, `[shadows, n, classes]`.
-        unlearned_shadows: The same after unlearning; None if they did not unlearn.
+        unlearned_shadows: The logits of the first of them after unlearning; None if none of them unlearned.
         members: Which shadow model was trained on which candidate, `[shadows, n]` bool.
         population_labels: Classes of the population, `[m]` int64.
         population: The tested model's logits of the population, `[m, classes]`.

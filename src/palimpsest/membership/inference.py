@@ -39,11 +39,11 @@ def _yeom(view: View) -> Tensor:
 
 
 def _lira(view: View) -> Tensor:
-    return lira_online(*_signals(view, view.shadows))
+    return lira_online(*_signals(view))
 
 
 def _lira_offline(view: View) -> Tensor:
-    return lira_offline(*_signals(view, view.shadows))
+    return lira_offline(*_signals(view))
 
 
 def _rmia(view: View, offline: float | None = None) -> Tensor:
@@ -61,31 +61,38 @@ def _rmia_offline(view: View) -> Tensor:
     return _rmia(view, OFFLINE_A)
 
 
-def _unlearned(view: View) -> Tensor:
-    assert view.unlearned_shadows is not None, "tests that need unlearned shadow models run only with them"
-    return view.unlearned_shadows
+def _unlearned(view: View) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the logits before and after unlearning, and the members, of the shadow models that unlearned."""
+    after = view.unlearned_shadows
+    assert after is not None, "tests that need unlearned shadow models run only with them"
+    return view.shadows[: len(after)], after, view.members[: len(after)]
 
 
 def _u_lira(view: View) -> Tensor:
-    return lira_online(*_signals(view, _unlearned(view)))
+    _, after, members = _unlearned(view)
+    signal = scaled_confidence(view.logits, view.labels)
+    return lira_online(signal, scaled_confidence(after, view.labels), members)
 
 
 def _update_aware(view: View) -> Tensor:
+    before, after, members = _unlearned(view)
     return update_attack(
         update_features(view.other, view.logits, view.labels),
-        update_features(view.shadows, _unlearned(view), view.labels),
-        view.members,
+        update_features(before, after, view.labels),
+        members,
     )
 
 
 def _update_lira(view: View) -> Tensor:
+    before, after, members = _unlearned(view)
     target = [scaled_confidence(logits, view.labels) for logits in (view.other, view.logits)]
-    shadows = [scaled_confidence(logits, view.labels) for logits in (view.shadows, _unlearned(view))]
-    return joint_ratio(torch.stack(target, -1), torch.stack(shadows, -1), view.members)
+    shadows = [scaled_confidence(logits, view.labels) for logits in (before, after)]
+    return joint_ratio(torch.stack(target, -1), torch.stack(shadows, -1), members)
 
 
-def _signals(view: View, shadows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return scaled_confidence(view.logits, view.labels), scaled_confidence(shadows, view.labels), view.members
+def _signals(view: View) -> tuple[Tensor, Tensor, Tensor]:
+    signal = scaled_confidence(view.logits, view.labels)
+    return signal, scaled_confidence(view.shadows, view.labels), view.members
 
 
 TESTS = {

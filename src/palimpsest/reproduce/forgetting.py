@@ -1,7 +1,6 @@
 """Forgetting study: what each unlearning method leaves behind, on two data sets and at several levels of training."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from palimpsest.registry import METHODS
 from palimpsest.reproduce.forgetting_figure import draw_curves, draw_levels, save_figure
 from palimpsest.reproduce.forgetting_rows import ORIGINAL, ForgettingRow, make_row
 from palimpsest.reproduce.forgetting_run import Measurements, measure_run
-from palimpsest.reproduce.forgetting_settings import LEVELS, PAIRS, SETTINGS, SHADOWS, Choice, Setting, choose
+from palimpsest.reproduce.forgetting_settings import LEVELS, PAIRS, SETTINGS, SHADOWS, UNLEARNED_SHADOWS, Choice, choose
 from palimpsest.reproduce.forgetting_table import as_json, markdown
 from palimpsest.storage import write_json, write_text
 
@@ -105,6 +104,7 @@ def _measure_all(
                     choice.methods,
                     folder=out / choice.setting.name / f"seed-{seed}",
                     shadows=SHADOWS,
+                    unlearned_shadows=UNLEARNED_SHADOWS,
                     pairs=PAIRS,
                     data_dir=data_dir,
                     console=console,

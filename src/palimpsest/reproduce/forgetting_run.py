@@ -83,10 +83,6 @@ class _Trained:
     splits: list[Split]
     shadows: list[Training]
 
-    def samples(self, method: str) -> tuple[object, ...]:
-        """Return what the shadow models of a method depend on."""
-        return (*self.shadows, self.federation, len(self.pool.rows), method)
-
 
 def measure_run(
     config: AuditConfig,
@@ -94,6 +90,7 @@ def measure_run(
     *,
     folder: Path,
     shadows: int,
+    unlearned_shadows: int,
     pairs: int,
     data_dir: Path | None = None,
     console: Console | None = None,
@@ -105,6 +102,7 @@ def measure_run(
         methods: Names of unlearning methods, each with its defaults, `retrain` among them.
         folder: The run folder. Its finished stages are reused.
         shadows: Number of shadow federations, even.
+        unlearned_shadows: Number of them that unlearn by each method, even.
         pairs: Largest number of candidates of each kind.
         data_dir: A folder that mirrors the data sets; None means the default folder.
         console: Console for the stages' output; if omitted, nothing is printed.
@@ -118,7 +116,7 @@ def measure_run(
         measured, failures = dict[str, Measured](), dict[str, str]()
         for method in methods:
             try:
-                measured[method] = _measure(run, config, trained, method, exact)
+                measured[method] = _measure(run, config, trained, method, exact, unlearned_shadows)
             # The other methods are measured, and the table says why this one is missing.
             except PalimpsestError as error:
                 failures[method] = str(error)
@@ -159,7 +157,10 @@ def _train(run: Run, config: AuditConfig, *, shadows: int, pairs: int, data_dir:
     )
 
 
-def _measure(run: Run, config: AuditConfig, trained: _Trained, method: str, exact: Unlearning) -> Measured:
+def _measure(
+    run: Run, config: AuditConfig, trained: _Trained, method: str, exact: Unlearning, unlearned_shadows: int
+) -> Measured:
+    settings = config.unlearning.by(method)
     unlearned = exact if method == "retrain" else _unlearn(run, config, trained, method)
     forgetting = run.stage(
         f"forgetting-{method}",
@@ -176,14 +177,14 @@ def _measure(run: Run, config: AuditConfig, trained: _Trained, method: str, exac
     after = run.stage(
         f"unlearned-shadows-{method}",
         Logits,
-        lambda scratch: _unlearn_shadows(run, config, trained, method, scratch),
-        key=trained.samples(method),
+        lambda scratch: _unlearn_shadows(run, config, trained, method, scratch, unlearned_shadows),
+        key=(*trained.shadows[:unlearned_shadows], trained.federation, len(trained.pool.rows), settings),
     )
     assessment = run.stage(
         f"membership-{method}",
         Assessment,
         lambda _: _assess(trained, unlearned, after.logits),
-        key=(trained.original, unlearned, after, trained.federation),
+        key=(trained.original, unlearned, after, *trained.shadows, trained.federation),
     )
     return Measured(forgetting, assessment, run.seconds()[f"unlearned-{method}"])
 
@@ -205,7 +206,9 @@ def _unlearn(run: Run, config: AuditConfig, trained: _Trained, method: str) -> U
     )
 
 
-def _unlearn_shadows(run: Run, config: AuditConfig, trained: _Trained, method: str, scratch: Path) -> Logits:
+def _unlearn_shadows(
+    run: Run, config: AuditConfig, trained: _Trained, method: str, scratch: Path, count: int
+) -> Logits:
     settings = config.unlearning.by(method)
     logits = [
         trained.answers(
@@ -218,7 +221,7 @@ def _unlearn_shadows(run: Run, config: AuditConfig, trained: _Trained, method: s
             ),
             population=False,
         )
-        for split, training in zip(trained.splits, trained.shadows, strict=True)
+        for split, training in list(zip(trained.splits, trained.shadows, strict=True))[:count]
     ]
     return Logits(torch.stack(logits))
 

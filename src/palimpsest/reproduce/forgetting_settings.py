@@ -10,19 +10,24 @@ from palimpsest.errors import ConfigurationError
 from palimpsest.registry import METHODS, closest
 
 SHADOWS = 16
-"""Shadow federations of each cell."""
+"""Shadow federations of each setting and seed, which all methods share."""
+UNLEARNED_SHADOWS = 8
+"""Those of them that unlearn by each method, which costs as many times the method's running time."""
 PAIRS = 200
 """Forgotten samples of each cell, and as many retained and twice as many held-out ones in the membership tests."""
 POPULATION = 500
-_PAPER_EPOCHS, _MEMORIZING_EPOCHS = 1, 8
 _AXIS = (1, 2, 4, 8, 16)
 _BASE: dict[str, Any] = {
-    "data": {"train_size": 1000, "auxiliary_size": POPULATION},
-    "model": {"name": "convnet", "width": 8},
-    "federation": {"clients": 5, "fraction": 0.6, "rounds": 20, "batch_size": 32, "learning_rate": 0.05},
+    "data": {"train_size": 800, "auxiliary_size": POPULATION, "image_size": 16},
+    "model": {"name": "mlp", "width": 128},
+    "federation": {"rounds": 20, "batch_size": 20},
     "unlearning": {"scenario": "sample", "count": PAIRS},
 }
-_DATA = {"cifar10": {"name": "cifar10", "image_size": 16}, "mnist": {"name": "mnist", "image_size": 16}}
+_PAPER = {"clients": 10, "fraction": 0.2, "local_epochs": 1}
+"""The paper's 20 rounds of one local epoch by few of the clients: each sample is visited about four times."""
+_EVERY_CLIENT = {"clients": 2, "fraction": 1.0, "learning_rate": 0.01}
+_MEMORIZING_EPOCHS = {"cifar10": 10, "mnist": 4}
+"""Local epochs of every client in every round after which the training accuracy is above 95 %."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,11 @@ class Setting:
 
     Args:
         name: Name of the setting in `--cells`, and of its folder.
-        data: Name of the data set.
         local_epochs: Local epochs of each of the 20 rounds.
         changes: Configuration keys that differ from the defaults.
     """
 
     name: str
-    data: str
     local_epochs: int
     changes: Mapping[str, Any]
 
@@ -51,18 +54,18 @@ class Setting:
         return read_config("cifar10-convnet-retrain-sample", merged(merged(self.changes, overrides), {"seed": seed}))
 
 
-def _setting(level: str, data: str, epochs: int) -> Setting:
-    changes = merged(_BASE, {"data": _DATA[data], "federation": {"local_epochs": epochs}})
-    return Setting(f"{data}-{level}", data, epochs, changes)
+def _setting(level: str, data: str, federation: Mapping[str, Any]) -> Setting:
+    changes = merged(_BASE, {"data": {"name": data}, "federation": federation})
+    return Setting(f"{data}-{level}", federation["local_epochs"], changes)
 
 
 SETTINGS = [
-    _setting(level, data, epochs)
-    for data in _DATA
-    for level, epochs in (("paper", _PAPER_EPOCHS), ("memorizing", _MEMORIZING_EPOCHS))
+    _setting(level, data, federation)
+    for data, epochs in _MEMORIZING_EPOCHS.items()
+    for level, federation in (("paper", _PAPER), ("memorizing", {**_EVERY_CLIENT, "local_epochs": epochs}))
 ]
 """Two levels of training on two data sets."""
-LEVELS = [_setting(f"epochs-{epochs}", "cifar10", epochs) for epochs in _AXIS]
+LEVELS = [_setting(f"epochs-{epochs}", "cifar10", {**_EVERY_CLIENT, "local_epochs": epochs}) for epochs in _AXIS]
 """Levels of training along one axis."""
 
 
