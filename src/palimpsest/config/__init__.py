@@ -7,6 +7,7 @@ from palimpsest.config.audit_sections import (
     Defenses,
     EngineConfig,
     FederationConfig,
+    MembershipConfig,
     ModelConfig,
     ObservationConfig,
     ScoringConfig,

@@ -17,6 +17,7 @@ from palimpsest.metrics import (
     reach_verdict,
 )
 from palimpsest.pipeline.results.certified import certificate_metrics
+from palimpsest.pipeline.results.membership import membership_metrics
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.prior import prior_comparison
 from palimpsest.pipeline.results.privacy import privacy_metrics
@@ -123,6 +124,7 @@ def _federation(federated: Federated) -> dict[str, Any]:
         },
         "privacy": privacy_metrics(federated),
         "forgetting": forgetting,
+        "membership": federated.membership and membership_metrics(federated.membership, federated.unlearned),
         "excluded_replies": excluded_replies([*original.rounds, *federated.unlearned.rounds]),
     }
 
