@@ -83,6 +83,12 @@ GRIDS = {
         "palimpsest.reproduce.forgetting",
         "level_study",
     ),
+    "lira": Grid(
+        "Attack networks that memorize half of a data set: LiRA, RMIA and a threshold on the loss",
+        "Carlini et al. 2022, Table I, in small",
+        "palimpsest.reproduce.lira",
+        "lira_study",
+    ),
 }
 """All such grids by the name of their command."""
 TABLES = {
