@@ -1,5 +1,4 @@
 import torch
-
 from tests.support.evidence import made_up
 
 

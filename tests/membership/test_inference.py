@@ -15,7 +15,9 @@ def auc(evidence, name: str, group="forgotten", model="unlearned") -> float:
 def test_a_model_that_memorized_is_found_by_every_test_that_knows_the_samples():
     evidence = made_up(**SIZES, memory=2.0, remains=2.0)
     for name in applicable_tests(evidence, "original"):
-        assert auc(evidence, name, model="original") > (0.9 if name in {"lira", "rmia", "lira-offline"} else 0.6), name
+        assert auc(evidence, name, model="original") > (
+            0.9 if name in {"lira", "rmia", "lira-offline"} else 0.6
+        ), name
     for name in ("lira", "u-lira", "update-lira"):
         assert auc(evidence, name) > 0.9, name
 

@@ -53,7 +53,10 @@ def test_members_come_from_the_request_and_nonmembers_from_held_out_samples(unle
 @pytest.mark.parametrize("unlearning", SCENARIOS, ids=lambda keys: keys["scenario"])
 def test_the_federation_itself_is_the_split_that_takes_every_member(unlearning):
     data, request, pool = pooled(unlearning)
-    everything = torch.ones(len(pool.forgotten), dtype=torch.bool), torch.ones(len(pool.retained), dtype=torch.bool)
+    everything = (
+        torch.ones(len(pool.forgotten), dtype=torch.bool),
+        torch.ones(len(pool.retained), dtype=torch.bool),
+    )
     shadow, shadow_request = pool.split(*everything)
     for one, other in zip(shadow.clients, data.clients, strict=True):
         assert torch.equal(one, other.sort().values)
@@ -92,9 +95,7 @@ def test_choosing_from_pairs():
 def test_too_few_held_out_samples():
     data, request = federated({"scenario": "class", "classes": [2]})
     others = data.held_out.subset((data.held_out.labels != 2).nonzero().squeeze(1))
-    with pytest.raises(UnlearningError, match=r"0 samples of the forgotten classes .* set membership.shadows to 0"):
-        make_pool(
-            replace(data, held_out=others), request, count=20, generator=make_generator(1, "test")
-        )
-
-
+    with pytest.raises(
+        UnlearningError, match=r"0 samples of the forgotten classes .* set membership.shadows to 0"
+    ):
+        make_pool(replace(data, held_out=others), request, count=20, generator=make_generator(1, "test"))

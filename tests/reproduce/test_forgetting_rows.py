@@ -28,7 +28,7 @@ def test_membership_is_that_of_the_unlearned_model():
 
 def test_detections_pool_the_samples_of_all_seeds():
     one = measured(memory=3.0)
-    row = make_row("here", ORIGINAL, {seed: one for seed in range(10)}, seconds=dict.fromkeys(range(10), 1.0))
+    row = make_row("here", ORIGINAL, dict.fromkeys(range(10), one), seconds=dict.fromkeys(range(10), 1.0))
     at_one_percent, at_one_per_mille = row.detections["lira"]
     assert at_one_percent.found is not None
     assert at_one_percent.found.count == 1000

@@ -35,7 +35,9 @@ def test_methods_are_measured_beside_retraining(folder: Path):
     exact = result.methods["retrain"].forgetting.distance
     assert exact is not None
     assert exact.absolute == 0
-    before = [measured.assessment.find("lira", "forgotten", "original") for measured in result.methods.values()]
+    before = [
+        measured.assessment.find("lira", "forgotten", "original") for measured in result.methods.values()
+    ]
     assert before[0] is not None
     assert all(one is not None and torch.equal(one.members, before[0].members) for one in before)
 

@@ -27,7 +27,9 @@ def test_overrides_win():
 
 def test_cells_are_chosen_by_setting_or_by_method():
     methods = ("ascent", "rapid", "retrain")
-    assert [choice.methods for choice in choose(SETTINGS, methods, ())] == [("retrain", "ascent", "rapid")] * 4
+    assert [choice.methods for choice in choose(SETTINGS, methods, ())] == [
+        ("retrain", "ascent", "rapid")
+    ] * 4
     (choice,) = choose(SETTINGS, methods, ["mnist-paper"])
     assert (choice.setting.name, choice.methods) == ("mnist-paper", ("retrain", "ascent", "rapid"))
     chosen = choose(SETTINGS, methods, ["*-paper/rapid"])

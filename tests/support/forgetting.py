@@ -18,7 +18,9 @@ TINY: dict[str, Any] = {
 """Configuration keys of a run that takes a second."""
 
 
-def measured(*, memory: float = 2.0, remains: float = 0.0, accuracy: float = 0.5, seconds: float = 2.0) -> Measured:
+def measured(
+    *, memory: float = 2.0, remains: float = 0.0, accuracy: float = 0.5, seconds: float = 2.0
+) -> Measured:
     """Make up a run's measurements; see `made_up` for the first two arguments."""
     evidence = made_up(forgotten=100, retained=20, shadows=4, population=20, memory=memory, remains=remains)
     behavior = Behavior(accuracy, accuracy, Membership(0.5, 0.01), accuracy)

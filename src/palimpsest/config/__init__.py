@@ -41,6 +41,7 @@ __all__ = [
     "Defenses",
     "EngineConfig",
     "FederationConfig",
+    "MembershipConfig",
     "ModelConfig",
     "ObservationConfig",
     "ObservingConfig",

@@ -128,7 +128,8 @@ class AuditConfig(RunConfig):
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)
     membership: MembershipConfig = Field(
         # Configurations without shadow federations keep the text that identifies their runs.
-        default_factory=MembershipConfig, exclude_if=lambda section: section == MembershipConfig()
+        default_factory=MembershipConfig,
+        exclude_if=lambda section: section == MembershipConfig(),
     )
     seed: NonNegativeInt = 1234
     """Seed of all random numbers; the paper uses 1234."""

@@ -15,7 +15,7 @@ ModelName = Literal["original", "unlearned"]
 class Evidence(Record):
     """Logits of all models on the candidates, followed by the population.
 
-    Candidates are in the order of `Pool.rows`: members and nonmembers of the forgotten pairs, then of the retained ones.
+    Candidates are in the order of `Pool.rows`: members and nonmembers of the forgotten pairs, then of the retained.
 
     Args:
         labels: Classes of the candidates and the population, `[samples]` int64.

@@ -108,7 +108,10 @@ TESTS = {
         "update-aware", "Chen et al. 2021, section 3", "both models", _update_aware
     ),
     "update-lira": MembershipTest(
-        "update-aware LiRA", "Palimpsest, from Carlini et al. 2022 and Chen et al. 2021", "both models", _update_lira
+        "update-aware LiRA",
+        "Palimpsest, from Carlini et al. 2022 and Chen et al. 2021",
+        "both models",
+        _update_lira,
     ),
 }
 """All tests by name."""
@@ -125,7 +128,9 @@ def applicable_tests(evidence: Evidence, model: ModelName) -> list[str]:
     return [name for name, test in TESTS.items() if test.needs == "one model" or not one_model]
 
 
-def membership_scores(evidence: Evidence, name: str, group: GroupName, model: ModelName) -> tuple[Tensor, Tensor]:
+def membership_scores(
+    evidence: Evidence, name: str, group: GroupName, model: ModelName
+) -> tuple[Tensor, Tensor]:
     """Run one test.
 
     Args:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 Variance = Literal["auto", "per-sample", "global"]
-"""How the variances are estimated: per sample, one for all samples, or, with `auto`, per sample from
-`PER_SAMPLE_FROM` shadow models on."""
+"""Estimate of the variances: per sample, one for all samples, or, with `auto`, per sample from `PER_SAMPLE_FROM` shadow
+models on."""
 PER_SAMPLE_FROM = 64
 """Number of shadow models from which a variance for each sample is better than a global one (section VI.C)."""
 _SMALLEST = 1e-12
@@ -31,9 +31,7 @@ class Normal:
         return -0.5 * ((signal - self.mean).square() / self.variance + self.variance.log())
 
 
-def lira_online(
-    target: Tensor, shadows: Tensor, members: Tensor, *, variance: Variance = "auto"
-) -> Tensor:
+def lira_online(target: Tensor, shadows: Tensor, members: Tensor, *, variance: Variance = "auto") -> Tensor:
     """Score membership by the likelihood ratio of two normal distributions (Carlini et al. 2022, Algorithm 1).
 
     Args:
@@ -51,9 +49,7 @@ def lira_online(
     return inside.log_density(target) - outside.log_density(target)
 
 
-def lira_offline(
-    target: Tensor, shadows: Tensor, members: Tensor, *, variance: Variance = "auto"
-) -> Tensor:
+def lira_offline(target: Tensor, shadows: Tensor, members: Tensor, *, variance: Variance = "auto") -> Tensor:
     """Score membership by the distance from shadow models without the sample (Carlini et al. 2022, Eq. 4).
 
     Eq. 4 is a one-sided test, 1 - Pr[Z > target]. This is its standard score, which orders the samples in the same way

@@ -1,4 +1,4 @@
-"""Candidates of the membership tests: members of the federation, each paired with a sample that was never trained on."""
+"""Candidates of the membership tests: members of the federation, each paired with a sample that was held out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -93,7 +93,7 @@ def make_pool(data: FederatedData, request: Request, *, count: int, generator: G
     Args:
         data: The federation's data.
         request: Samples that it forgets and retains.
-        count: Largest number of pairs of each kind. Fewer are chosen if the federation forgets or retains fewer samples,
+        count: Largest number of pairs of each kind. There are fewer if the federation forgets or retains fewer samples,
             or if fewer were held out.
         generator: Chooses the samples.
 

@@ -68,7 +68,9 @@ def make_splits(federation: Federation, pool: Pool, shadows: int) -> list[Split]
     return splits
 
 
-def train_shadow(split: Split, *, ensure: bool, scratch: Path | None = None, history: Path | None = None) -> Training:
+def train_shadow(
+    split: Split, *, ensure: bool, scratch: Path | None = None, history: Path | None = None
+) -> Training:
     """Train a shadow federation from its initialization.
 
     Args:
@@ -104,9 +106,7 @@ def unlearn_shadow(
     Returns:
         The unlearned model.
     """
-    result = unlearn(
-        training, split.federation, split.request, unlearning, scratch=scratch, history=history
-    )
+    result = unlearn(training, split.federation, split.request, unlearning, scratch=scratch, history=history)
     return result.parameters
 
 

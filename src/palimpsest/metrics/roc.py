@@ -20,8 +20,8 @@ class Detection:
     Args:
         rate: Largest allowed false positive rate, in (0, 1).
         needed: Smallest number of nonmembers at which the rate can be measured: one of them is a share of `rate`.
-        found: True positive rate with its exact 95 % interval; chance is `rate`. None if there are fewer nonmembers than
-            `needed`, so that the rate is not measurable.
+        found: True positive rate with its exact 95 % interval; chance is `rate`. None if the rate is not measurable,
+            because there are fewer nonmembers than `needed`.
     """
 
     rate: float

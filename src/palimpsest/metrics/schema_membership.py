@@ -24,7 +24,7 @@ class MembershipTestMetrics(Part):
     test: str
     """Name of the test, such as `lira`."""
     needs: str
-    """What the attacker holds: one model, unlearned shadows, or both models."""
+    """The attacker's knowledge: one model, unlearned shadows, or both models."""
     group: Literal["forgotten", "retained"]
     """The members: forgotten or retained samples."""
     model: Literal["original", "unlearned"]

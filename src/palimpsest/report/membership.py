@@ -22,7 +22,12 @@ TITLES = {
     "update-lira": "both models, a rule for each sample",
 }
 """Titles of the tests by name."""
-_DRAWN = {"yeom": ("faint", ":"), "lira": ("blue", "--"), "u-lira": ("rubric", "-"), "update-lira": ("ink", "-.")}
+_DRAWN = {
+    "yeom": ("faint", ":"),
+    "lira": ("blue", "--"),
+    "u-lira": ("rubric", "-"),
+    "update-lira": ("ink", "-."),
+}
 _CLEAR = 0.5
 
 
@@ -75,7 +80,13 @@ def membership_sentences(metrics: Metrics, samples: str) -> list[str]:
         ]
     return [
         _verdict(membership, samples, "u-lira", "forgotten", "whoever holds the unlearned model"),
-        _verdict(membership, samples, "update-lira", "forgotten", "whoever holds the models before and after unlearning"),
+        _verdict(
+            membership,
+            samples,
+            "update-lira",
+            "forgotten",
+            "whoever holds the models before and after unlearning",
+        ),
         _retained(membership, samples),
     ]
 
@@ -95,7 +106,13 @@ def membership_plots(curves: Parameters) -> list[Plot]:
         axes = figure.subplots()
         for name, curve in drawn.items():
             color, line = _DRAWN[name]
-            axes.plot(curve[:, 0].numpy(), curve[:, 1].numpy(), color=COLORS[color], linestyle=line, label=TITLES[name])
+            axes.plot(
+                curve[:, 0].numpy(),
+                curve[:, 1].numpy(),
+                color=COLORS[color],
+                linestyle=line,
+                label=TITLES[name],
+            )
         axes.plot([least, 1], [least, 1], color=COLORS["faint"], linewidth=0.7, label="chance")
         axes.set(xscale="log", yscale="log", xlim=(least, 1), ylim=(least, 1))
         axes.set(xlabel="false positive rate", ylabel="share of forgotten samples found")

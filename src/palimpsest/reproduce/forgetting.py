@@ -11,7 +11,15 @@ from palimpsest.registry import METHODS
 from palimpsest.reproduce.forgetting_figure import draw_curves, draw_levels, save_figure
 from palimpsest.reproduce.forgetting_rows import ORIGINAL, ForgettingRow, make_row
 from palimpsest.reproduce.forgetting_run import Measurements, measure_run
-from palimpsest.reproduce.forgetting_settings import LEVELS, PAIRS, SETTINGS, SHADOWS, UNLEARNED_SHADOWS, Choice, choose
+from palimpsest.reproduce.forgetting_settings import (
+    LEVELS,
+    PAIRS,
+    SETTINGS,
+    SHADOWS,
+    UNLEARNED_SHADOWS,
+    Choice,
+    choose,
+)
 from palimpsest.reproduce.forgetting_table import as_json, markdown
 from palimpsest.storage import write_json, write_text
 
@@ -46,9 +54,16 @@ def forgetting_study(
     Raises:
         ConfigurationError: A pattern in `cells` matches no cell.
     """
-    choices = choose(SETTINGS, METHODS.names(), cells)
     rows = _measure_all(
-        "forgetting", "How well each method forgets", choices, out, seeds, overrides, data_dir, console, command
+        "forgetting",
+        "How well each method forgets",
+        choose(SETTINGS, METHODS.names(), cells),
+        out=out,
+        seeds=seeds,
+        overrides=overrides or {},
+        data_dir=data_dir,
+        console=console,
+        command=command,
     )
     done = [row for row in rows if row.seeds]
     if done:
@@ -72,7 +87,15 @@ def level_study(
     """
     choices = choose(LEVELS, LEVEL_METHODS, cells)
     rows = _measure_all(
-        "forgetting-levels", "Forgetting by level of training", choices, out, seeds, overrides, data_dir, console, command
+        "forgetting-levels",
+        "Forgetting by level of training",
+        choices,
+        out=out,
+        seeds=seeds,
+        overrides=overrides or {},
+        data_dir=data_dir,
+        console=console,
+        command=command,
     )
     done = [row for row in rows if row.seeds]
     if done:
@@ -84,9 +107,10 @@ def _measure_all(
     name: str,
     title: str,
     choices: Sequence[Choice],
+    *,
     out: Path,
     seeds: Sequence[int],
-    overrides: Mapping[str, Any] | None,
+    overrides: Mapping[str, Any],
     data_dir: Path | None,
     console: Console | None,
     command: str,
@@ -100,7 +124,7 @@ def _measure_all(
             output.print(f"[bold]{choice.setting.name}[/bold], seed {seed}", highlight=False)
             try:
                 runs[seed] = measure_run(
-                    choice.setting.config(overrides or {}, seed),
+                    choice.setting.config(overrides, seed),
                     choice.methods,
                     folder=out / choice.setting.name / f"seed-{seed}",
                     shadows=SHADOWS,

@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLORS = ("#000000", "#0000a0", "#a00000", "#00803c", "#b06000", "#777777", "#008080", "#800080", "#c09000", "#4060ff")
+_COLORS = (
+    "#000000",
+    "#0000a0",
+    "#a00000",
+    "#00803c",
+    "#b06000",
+    "#777777",
+    "#008080",
+    "#800080",
+    "#c09000",
+    "#4060ff",
+)
 _LINES = ("-", "--", ":")
 _PANEL = 3.4
 
@@ -74,7 +85,9 @@ def draw_levels(rows: Sequence[ForgettingRow], settings: Sequence[Setting]) -> "
         (membership, "membership AUC (LiRA, U-LiRA)"),
     ):
         axes.set(xscale="log", title=title, xlabel="local epochs in each round")
-        axes.set_xticks(sorted(epochs.values()), [str(value) for value in sorted(epochs.values())], minor=False)
+        axes.set_xticks(
+            sorted(epochs.values()), [str(value) for value in sorted(epochs.values())], minor=False
+        )
         axes.minorticks_off()
         axes.grid(linewidth=0.4)
         axes.legend(frameon=False, fontsize=7)
@@ -90,7 +103,10 @@ def save_figure(figure: "Figure", path: Path) -> None:
     """
     for kind in ("png", "svg"):
         # A fixed salt and no date keep the file the same from run to run.
-        with drawing_settings({"svg.hashsalt": "palimpsest"}), written_whole(path.with_suffix(f".{kind}")) as file:
+        with (
+            drawing_settings({"svg.hashsalt": "palimpsest"}),
+            written_whole(path.with_suffix(f".{kind}")) as file,
+        ):
             figure.savefig(file, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {})
 
 
@@ -110,7 +126,9 @@ def _draw_level(
 ) -> None:
     color = _COLORS[index % len(_COLORS)]
     points = sorted((epochs[row.setting], row.numbers[name]) for row in rows if name in row.numbers)
-    axes.plot([place for place, _ in points], [number.mean for _, number in points], "o-", color=color, label=label)
+    axes.plot(
+        [place for place, _ in points], [number.mean for _, number in points], "o-", color=color, label=label
+    )
     for place, number in points:
         if number.low is not None and number.high is not None:
             axes.plot([place, place], [number.low, number.high], color=color, linewidth=0.8)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from palimpsest.membership.inference import TESTS
 from palimpsest.membership.assessment import GROUPS, MODELS, Result
+from palimpsest.membership.inference import TESTS
 from palimpsest.metrics import Behavior
 from palimpsest.metrics.roc import RATES, Detection, Roc, roc
 from palimpsest.reproduce.forgetting_run import Measured
@@ -45,7 +45,12 @@ class ForgettingRow:
 
 
 def make_row(
-    setting: str, method: str, measured: Mapping[int, Measured], *, seconds: Mapping[int, float], failure: str = ""
+    setting: str,
+    method: str,
+    measured: Mapping[int, Measured],
+    *,
+    seconds: Mapping[int, float],
+    failure: str = "",
 ) -> ForgettingRow:
     """Summarize a method's runs.
 
@@ -125,5 +130,6 @@ def _pooled(measured: Mapping[int, Measured], test: str, model: str) -> Roc | No
             return None
         results.append(found)
     return roc(
-        torch.cat([result.members for result in results]), torch.cat([result.nonmembers for result in results])
+        torch.cat([result.members for result in results]),
+        torch.cat([result.nonmembers for result in results]),
     )

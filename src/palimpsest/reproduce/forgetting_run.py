@@ -140,9 +140,7 @@ def _train(run: Run, config: AuditConfig, *, shadows: int, pairs: int, data_dir:
         return run.stage(
             f"shadow-{split.index:02d}",
             Training,
-            lambda scratch: train_shadow(
-                split, ensure=ensure, scratch=scratch, history=_history(run, split)
-            ),
+            lambda scratch: train_shadow(split, ensure=ensure, scratch=scratch, history=_history(run, split)),
             key=(split.federation, ensure),
         )
 

@@ -51,7 +51,9 @@ class Setting:
             overrides: Configuration keys to set.
             seed: Seed of the run.
         """
-        return read_config("cifar10-convnet-retrain-sample", merged(merged(self.changes, overrides), {"seed": seed}))
+        return read_config(
+            "cifar10-convnet-retrain-sample", merged(merged(self.changes, overrides), {"seed": seed})
+        )
 
 
 def _setting(level: str, data: str, federation: Mapping[str, Any]) -> Setting:
@@ -65,13 +67,15 @@ SETTINGS = [
     for level, federation in (("paper", _PAPER), ("memorizing", {**_EVERY_CLIENT, "local_epochs": epochs}))
 ]
 """Two levels of training on two data sets."""
-LEVELS = [_setting(f"epochs-{epochs}", "cifar10", {**_EVERY_CLIENT, "local_epochs": epochs}) for epochs in _AXIS]
+LEVELS = [
+    _setting(f"epochs-{epochs}", "cifar10", {**_EVERY_CLIENT, "local_epochs": epochs}) for epochs in _AXIS
+]
 """Levels of training along one axis."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to measure in one setting.
+    """A setting and the methods to measure in it.
 
     Args:
         setting: The setting.

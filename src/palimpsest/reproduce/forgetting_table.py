@@ -46,7 +46,12 @@ def markdown(rows: Sequence[ForgettingRow], *, title: str, command: str, shadows
             ("Membership of the retained samples: AUC", _RETAINED),
         ):
             lines += [f"{heading}:", "", *_table(chosen, columns), ""]
-        lines += ["Forgotten samples found at a controlled false positive rate:", "", *_detections(chosen), ""]
+        lines += [
+            "Forgotten samples found at a controlled false positive rate:",
+            "",
+            *_detections(chosen),
+            "",
+        ]
         lines += [f"{row.method} is missing a seed: {row.failure}" for row in chosen if row.failure]
     seeds = sorted({seed for row in rows for seed in row.seeds})
     lines += [
@@ -91,7 +96,8 @@ def as_json(rows: Sequence[ForgettingRow], *, title: str, shadows: int) -> dict[
 def _table(rows: Sequence[ForgettingRow], columns: Sequence[tuple[str, str, str]]) -> list[str]:
     lines = [_line(["model", *(heading for _, heading, _ in columns)]), _line(["---"] * (1 + len(columns)))]
     return lines + [
-        _line([row.method, *(_number(row.numbers.get(name), form) for name, _, form in columns)]) for row in rows
+        _line([row.method, *(_number(row.numbers.get(name), form) for name, _, form in columns)])
+        for row in rows
     ]
 
 

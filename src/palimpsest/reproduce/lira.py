@@ -13,7 +13,15 @@ from palimpsest.config import AuditConfig, merged, read_config
 from palimpsest.datasets import load_data
 from palimpsest.errors import ConfigurationError
 from palimpsest.federation import Federation, Training, predict, top1_accuracy, train
-from palimpsest.membership import confidence, draw_splits, lira_offline, lira_online, loss, rmia, scaled_confidence
+from palimpsest.membership import (
+    confidence,
+    draw_splits,
+    lira_offline,
+    lira_online,
+    loss,
+    rmia,
+    scaled_confidence,
+)
 from palimpsest.membership.lira import reference_lira
 from palimpsest.membership.rmia import OFFLINE_A
 from palimpsest.metrics.roc import RATES, Detection, roc
@@ -115,11 +123,15 @@ def lira_study(
         ConfigurationError: Cells or several seeds were named.
     """
     if cells or len(seeds) != 1:
-        raise ConfigurationError("lira has no cells, and its repetitions are the attacked networks: name one seed.")
+        raise ConfigurationError(
+            "lira has no cells, and its repetitions are the attacked networks: name one seed."
+        )
     config = read_config(
         "cifar10-convnet-retrain-sample", merged(merged(_BASE, overrides or {}), {"seed": seeds[0]})
     )
-    with Run.open(out / f"seed-{seeds[0]}", config, console=console or Console(quiet=True), replace=True) as run:
+    with Run.open(
+        out / f"seed-{seeds[0]}", config, console=console or Console(quiet=True), replace=True
+    ) as run:
         table = _table(run, config, data_dir)
     write_json(out / "lira.json", {**asdict(table), "cells": [asdict(row) for row in table.rows]})
     write_text(out / "lira.md", markdown(table, command))
@@ -138,9 +150,12 @@ def markdown(table: LiraTable, command: str) -> str:
     lines += [f"| {' | '.join(heads)} |", f"| {' | '.join(['---'] * len(heads))} |"]
     for row in table.rows:
         found = [
-            f"{one.found.value:.1%}" if one.found else f"not measurable (needs {one.needed:,})" for one in row.detections
+            f"{one.found.value:.1%}" if one.found else f"not measurable (needs {one.needed:,})"
+            for one in row.detections
         ]
-        lines.append(f"| {row.test} | {_bracket(row.auc, '.3f')} | {_bracket(row.accuracy, '.1%')} | {' | '.join(found)} |")
+        lines.append(
+            f"| {row.test} | {_bracket(row.auc, '.3f')} | {_bracket(row.accuracy, '.1%')} | {' | '.join(found)} |"
+        )
     lines += [
         "",
         f"{MODELS} networks; each is attacked with the others as shadow models. Accuracy: {table.train:.1%} on their "
@@ -161,10 +176,10 @@ def _table(run: Run, config: AuditConfig, data_dir: Path | None) -> LiraTable:
     logits, population, accuracies, members = [], [], [], []
     for index, inside in enumerate(draws):
         half = replace(data, clients=(inside.nonzero().squeeze(1),))
-        federation = Federation(half, config.model, config.federation, derive_seed(config.seed, "lira", index), device)
-        training = run.stage(
-            f"model-{index:02d}", Training, _trainer(federation), key=(federation,)
+        federation = Federation(
+            half, config.model, config.federation, derive_seed(config.seed, "lira", index), device
         )
+        training = run.stage(f"model-{index:02d}", Training, _trainer(federation), key=(federation,))
         network = load_parameters(federation.network(), training.parameters).to(device)
         outputs = predict(network, data.train.images)
         logits.append(outputs)
@@ -177,7 +192,11 @@ def _table(run: Run, config: AuditConfig, data_dir: Path | None) -> LiraTable:
             )
         )
     everything = _Outputs(
-        data.train.labels, torch.stack(logits), torch.stack(members), data.auxiliary.labels, torch.stack(population)
+        data.train.labels,
+        torch.stack(logits),
+        torch.stack(members),
+        data.auxiliary.labels,
+        torch.stack(population),
     )
     on_train, on_test = torch.tensor(accuracies, dtype=torch.float64).mean(0).tolist()
     return LiraTable(_rows(everything), on_train, on_test, _difference(everything))
@@ -198,9 +217,7 @@ def _rows(outputs: _Outputs) -> list[LiraRow]:
 
 def _row(name: str, scores: Tensor, members: Tensor) -> LiraRow:
     curves = [roc(score[inside], score[~inside]) for score, inside in zip(scores, members, strict=True)]
-    accuracies = [
-        ((1 + curve.true_positives - curve.false_positives) / 2).max().item() for curve in curves
-    ]
+    accuracies = [((1 + curve.true_positives - curve.false_positives) / 2).max().item() for curve in curves]
     pooled = roc(scores[members], scores[~members])
     return LiraRow(
         name,
@@ -213,9 +230,7 @@ def _row(name: str, scores: Tensor, members: Tensor) -> LiraRow:
 def _scores(outputs: _Outputs, target: int) -> dict[str, Tensor]:
     others = torch.arange(len(outputs.members)) != target
     labels, members = outputs.labels, outputs.members[others]
-    signal, shadows = (
-        scaled_confidence(outputs.logits[rows], labels) for rows in (target, others)
-    )
+    signal, shadows = (scaled_confidence(outputs.logits[rows], labels) for rows in (target, others))
     probability, probabilities = (confidence(outputs.logits[rows], labels) for rows in (target, others))
     known, all_known = (
         confidence(outputs.population[rows], outputs.population_labels) for rows in (target, others)
@@ -223,7 +238,12 @@ def _scores(outputs: _Outputs, target: int) -> dict[str, Tensor]:
 
     def relative(offline: float | None) -> Tensor:
         return rmia(
-            probability, probabilities, members, population=known, population_shadows=all_known, offline=offline
+            probability,
+            probabilities,
+            members,
+            population=known,
+            population_shadows=all_known,
+            offline=offline,
         )
 
     return {

@@ -41,7 +41,9 @@ def test_shadow_federations_train_and_unlearn_by_the_audits_method(tmp_path: Pat
     assert assessment.shadows == 2
     assert len(assessment.forgotten) == len(assessment.retained) == 5
     assert assessment.find("u-lira", "forgotten", "unlearned") is not None
-    assert not (tmp_path / "run" / ".unfinished").exists() or not any((tmp_path / "run" / ".unfinished").iterdir())
+    assert not (tmp_path / "run" / ".unfinished").exists() or not any(
+        (tmp_path / "run" / ".unfinished").iterdir()
+    )
 
 
 def test_a_finished_stage_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,8 @@ def membership_metrics(assessment: Assessment, unlearned: Unlearning) -> Members
                     "model": result.model,
                     "auc": curve.auc,
                     "detections": [
-                        DetectionMetrics(rate=one.rate, needed=one.needed, found=one.found) for one in detections
+                        DetectionMetrics(rate=one.rate, needed=one.needed, found=one.found)
+                        for one in detections
                     ],
                 }
             )
