@@ -19,7 +19,7 @@ def test_tables_have_a_row_for_each_method():
     assert page.count("\n| ascent | ") == page.count("\n| original | ") == 4
     assert "| ascent | 50.0% (0.0% to 100.0%) |" in page
     assert "not measurable (needs 1,000 nonmembers)" in page
-    assert "rapid is missing a seed: It diverged." in page
+    assert "rapid was not measured: It diverged." in page
     assert "Seeds: 1, 2. Shadow federations: 16." in page
 
 

@@ -78,14 +78,19 @@ def remake(
             "console": active.console,
             "command": active.command or f"palimpsest reproduce {name}",
         }
-        if isinstance(table, Grid):
-            table.make(**settings)
-            return Reproduction(name, folder), ""
-        # This module imports the whole audit, which the catalog alone does not need.
-        from palimpsest.reproduce.run import reproduce as run_study
+        failure = _compute(table, settings)
+    return Reproduction(name, folder), failure
 
-        summaries = run_study(table, **settings)
-    return Reproduction(name, folder), _failure(summaries)
+
+def _compute(table: Study | Grid, settings: Mapping[str, Any]) -> str:
+    """Compute the cells, and return the reason why some are missing."""
+    if isinstance(table, Grid):
+        table.make(**settings)
+        return ""
+    # This module imports the whole audit, which the catalog alone does not need.
+    from palimpsest.reproduce.run import reproduce as run_study
+
+    return _failure(run_study(table, **settings))
 
 
 def _failure(summaries: "Sequence[Summary]") -> str:

@@ -27,6 +27,7 @@ _IMPORTS = "imports"
 _RARELY_CHANGED = {
     "federation": ("minimum_replies", "attempts", "dp_clip", "dp_delta"),
     "unlearning": ("ensure_participation", "fresh_seed"),
+    "membership": ("pairs",),
 }
 _OTHER = Group("Other settings", sort_key=1000)
 

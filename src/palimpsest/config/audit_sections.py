@@ -235,11 +235,10 @@ class AttackConfig(Section):
 
 
 class MembershipConfig(Section):
-    """Membership tests on shadow federations: which samples does a model show to have been trained on?"""
+    """Membership tests on shadow federations."""
 
     shadows: Annotated[NonNegativeInt, Field(multiple_of=2)] = 0
-    """Shadow federations that are trained and unlearn, an even number. Each of them takes as long as the federation.
-    0 runs only the test that needs none, a threshold on the loss."""
+    """Even number of shadow federations; each costs a training."""
     pairs: PositiveInt = 200
     """Largest number of forgotten samples, and of retained ones, that are tested; each is compared with a sample that
     was never trained on. A false positive rate of 1 % needs 100."""

@@ -39,20 +39,21 @@ def markdown(rows: Sequence[ForgettingRow], *, title: str, command: str, shadows
     lines = [f"# {title}", "", f"    {command}", ""]
     for setting in dict.fromkeys(row.setting for row in rows):
         chosen = [row for row in rows if row.setting == setting]
+        done = [row for row in chosen if row.seeds]
         lines += [f"## {setting}", ""]
         for heading, columns in (
             ("Forgetting", _FORGETTING),
             ("Membership of the forgotten samples: AUC", _FORGOTTEN),
             ("Membership of the retained samples: AUC", _RETAINED),
         ):
-            lines += [f"{heading}:", "", *_table(chosen, columns), ""]
+            lines += [f"{heading}:", "", *_table(done, columns), ""]
         lines += [
             "Forgotten samples found at a controlled false positive rate:",
             "",
-            *_detections(chosen),
+            *_detections(done),
             "",
         ]
-        lines += [f"{row.method} is missing a seed: {row.failure}" for row in chosen if row.failure]
+        lines += [_failure(row) for row in chosen if row.failure]
     seeds = sorted({seed for row in rows for seed in row.seeds})
     lines += [
         f"Seeds: {', '.join(map(str, seeds))}. Shadow federations: {shadows}.",
@@ -91,6 +92,12 @@ def as_json(rows: Sequence[ForgettingRow], *, title: str, shadows: int) -> dict[
             for row in rows
         ],
     }
+
+
+def _failure(row: ForgettingRow) -> str:
+    """Return a paragraph about a row that is missing, or whose seeds are."""
+    what = "is missing a seed" if row.seeds else "was not measured"
+    return f"{row.method} {what}: {' '.join(row.failure.split())}\n"
 
 
 def _table(rows: Sequence[ForgettingRow], columns: Sequence[tuple[str, str, str]]) -> list[str]:
