@@ -1,7 +1,5 @@
 """Section of `metrics.json` with the membership tests on shadow federations."""
 
-from typing import Literal
-
 from palimpsest.metrics.rates import Rate
 from palimpsest.metrics.schema_parts import Part
 
@@ -25,10 +23,10 @@ class MembershipTestMetrics(Part):
     """Name of the test, such as `lira`."""
     needs: str
     """The attacker's knowledge: one model, unlearned shadows, or both models."""
-    group: Literal["forgotten", "retained"]
-    """The members: forgotten or retained samples."""
-    model: Literal["original", "unlearned"]
-    """The tested model: before or after unlearning."""
+    group: str
+    """The members: `forgotten` or `retained` samples."""
+    model: str
+    """The tested model: `original` (before unlearning) or `unlearned`."""
     auc: Rate
     """Area under the ROC curve, with the interval of Hanley and McNeil; 0.5 is chance, and higher means more
     exposed."""
