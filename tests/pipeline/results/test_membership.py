@@ -3,7 +3,11 @@ from tests.support.evidence import made_up
 
 from palimpsest.membership import Assessment, assess
 from palimpsest.metrics.roc import RATES
-from palimpsest.pipeline.results.membership import membership_curves, membership_metrics
+from palimpsest.pipeline.results.membership import (
+    membership_curves,
+    membership_forgetting_tests,
+    membership_metrics,
+)
 from palimpsest.unlearning import Unlearning
 
 
@@ -46,3 +50,15 @@ def test_curves_are_those_after_unlearning():
     assert found is not None
     assert torch.equal(curves["u-lira"][:, 1], found.roc.true_positives)
     assert curves["yeom"][-1].tolist() == [1.0, 1.0]
+
+
+def test_the_table_of_forgetting_has_the_tests_of_one_model_as_decisive_rows():
+    rows = {row.name: row for row in membership_forgetting_tests(membership_metrics(*results()))}
+    assert list(rows) == ["lira-auc", "rmia-auc", "u-lira-auc", "update-lira-auc"]
+    for name in ("lira-auc", "rmia-auc", "u-lira-auc"):
+        assert rows[name].finds(rows[name].unlearned) is True, "these models remember all that they learned"
+        assert rows[name].finds(rows[name].original) is True
+        assert rows[name].count == 120
+    both = rows["update-lira-auc"]
+    assert both.finds(both.unlearned) is None
+    assert both.original is None

@@ -3,6 +3,7 @@
 import torch
 
 from palimpsest.membership import TESTS, Assessment
+from palimpsest.metrics import Estimate, ForgettingTest
 from palimpsest.metrics.roc import RATES
 from palimpsest.metrics.schema_membership import (
     DetectionMetrics,
@@ -48,6 +49,41 @@ def membership_metrics(assessment: Assessment, unlearned: Unlearning) -> Members
         tests=tests,
         exposed=[number[row] for row in assessment.forgotten[strongest.most_exposed()].tolist()],
     )
+
+
+def membership_forgetting_tests(membership: MembershipMetrics) -> list[ForgettingTest]:
+    """Return rows of the table of forgetting: the tests of single samples on the forgotten ones.
+
+    Tests of one model are decisive: without the forgotten samples, their area is 0.5. Before unlearning, U-LiRA's row
+    has LiRA's area, because nothing was unlearned. An attacker who holds both models also finds samples that were
+    forgotten perfectly, so those tests are for information.
+
+    Args:
+        membership: The section of `metrics.json`.
+    """
+    rows = list[ForgettingTest]()
+    for name, before in (("lira", "lira"), ("rmia", "rmia"), ("u-lira", "lira"), ("update-lira", None)):
+        after = membership.find(name, "forgotten", "unlearned")
+        original = before and membership.find(before, "forgotten", "original")
+        if after is None:
+            continue
+        rows.append(
+            ForgettingTest(
+                name=f"{name}-auc",
+                label=f"Membership inference by {TESTS[name].title}, AUC",
+                original=_estimate(original) if original else None,
+                unlearned=_estimate(after),
+                chance=0.5,
+                count=membership.pairs["forgotten"],
+                expected=(0.5, 0.5) if before else None,
+                side="above",
+            )
+        )
+    return rows
+
+
+def _estimate(test: MembershipTestMetrics) -> Estimate:
+    return Estimate(value=test.auc.value, interval=(test.auc.low, test.auc.high))
 
 
 def membership_curves(assessment: Assessment) -> Parameters:
