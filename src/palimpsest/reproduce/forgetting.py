@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from palimpsest.errors import PalimpsestError
+from palimpsest.errors import PalimpsestError, ReproductionError
 from palimpsest.registry import METHODS
 from palimpsest.reproduce.forgetting_figure import draw_curves, draw_levels, save_figure
 from palimpsest.reproduce.forgetting_rows import ORIGINAL, ForgettingRow, make_row
@@ -53,6 +53,7 @@ def forgetting_study(
 
     Raises:
         ConfigurationError: A pattern in `cells` matches no cell.
+        ReproductionError: No cell could be computed; the tables give each reason.
     """
     rows = _measure_all(
         "forgetting",
@@ -139,6 +140,8 @@ def _measure_all(
         rows += _rows(choice, runs, failure)
         write_json(out / f"{name}.json", as_json(rows, title=title, shadows=SHADOWS))
         write_text(out / f"{name}.md", markdown(rows, title=title, command=command, shadows=SHADOWS))
+    if not any(row.seeds for row in rows):
+        raise ReproductionError(f"No cell could be computed. The first reason: {rows[0].failure}")
     return rows
 
 
