@@ -22,6 +22,7 @@ CAPTIONS = {
     "pipeline": "audits, step by step",
     "artifacts": "what a user supplies",
     "comparison": "compare runs",
+    "membership": "shadow federations",
     "attacks": "auditor and server",
     "bounds": "limits of any attack",
     "unlearning": "methods, scenarios",

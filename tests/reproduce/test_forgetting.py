@@ -1,34 +1,50 @@
+"""The forgetting study as a whole, with tiny runs."""
+
 import json
 from pathlib import Path
 
 import pytest
-from tests.support.studies import tiny_config
+from tests.support.forgetting import TINY
 
-from palimpsest.reproduce.forgetting import ForgettingRow, forgetting_table, markdown
+from palimpsest.errors import ReproductionError
+from palimpsest.reproduce import forgetting_study, level_study
 
 
-def test_rows_of_the_original_of_retraining_and_of_each_method(tmp_path: Path) -> None:
-    rows = forgetting_table(tiny_config("digits"), out=tmp_path, methods=("ascent",))
-    assert [row.method for row in rows] == ["original", "retrain", "ascent"]
-    original, retrained, ascent = rows
-    assert (original.distance, original.seconds, original.relative_seconds) == (None, None, None)
-    assert (retrained.distance, retrained.relative_seconds) == (0, 1)
-    assert ascent.distance is not None
-    assert ascent.distance > 0
-    assert ascent.relative_seconds is not None
-    assert ascent.relative_seconds == pytest.approx(ascent.seconds / retrained.seconds)
-    for row in rows:
-        for name, (low, high) in row.intervals.items():
-            assert 0 <= low <= getattr(row, name) <= high <= 1, name
-    assert [row["method"] for row in json.loads((tmp_path / "forgetting.json").read_text())] == [
-        row.method for row in rows
+@pytest.fixture(autouse=True)
+def few_shadows(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    module = sys.modules["palimpsest.reproduce.forgetting"]
+    for name, value in {"SHADOWS": 2, "UNLEARNED_SHADOWS": 2, "PAIRS": 5}.items():
+        monkeypatch.setattr(module, name, value)
+
+
+def test_writes_tables_and_figure_of_the_chosen_cells(tmp_path: Path):
+    rows = forgetting_study(
+        out=tmp_path, cells=["mnist-paper/ascent"], seeds=(1, 2), overrides=TINY, command="the command"
+    )
+    assert [(row.setting, row.method, row.seeds) for row in rows] == [
+        ("mnist-paper", method, (1, 2)) for method in ("original", "retrain", "ascent")
     ]
-    assert (tmp_path / "forgetting.md").read_text() == markdown(rows, classes=10)
-    assert (tmp_path / "ascent" / "forgetting.safetensors").exists()
+    tree = json.loads((tmp_path / "forgetting.json").read_text())
+    assert [cell["name"] for cell in tree["cells"]] == [f"mnist-paper/{row.method}" for row in rows]
+    assert "the command" in (tmp_path / "forgetting.md").read_text()
+    assert (tmp_path / "forgetting.svg").exists()
+    assert (tmp_path / "mnist-paper" / "seed-2" / "membership-ascent.safetensors").exists()
 
 
-def test_unknown_values_are_empty_cells() -> None:
-    row = ForgettingRow("original", 0.9, 0.8, 0.7, 0.5125, None, None, None, {"test": (0.65, 0.75)})
-    table = markdown([row], classes=4)
-    assert "| original | 90.0% | 80.0% | 70.0% (65.0% to 75.0%) | 0.512 |  |  |  |\n" in table
-    assert "Chance: 25.0% for accuracies" in table
+def test_a_setting_that_fails_has_its_reason(tmp_path: Path):
+    overrides = {**TINY, "unlearning": {"count": 10_000}}
+    with pytest.raises(ReproductionError, match=r"No cell could be computed.*10,000 samples"):
+        forgetting_study(out=tmp_path, cells=["mnist-paper/retrain"], overrides=overrides)
+    assert "10,000 samples" in (tmp_path / "forgetting.md").read_text()
+    assert not (tmp_path / "forgetting.svg").exists()
+
+
+def test_levels_are_measured_along_one_axis(tmp_path: Path):
+    keys = {**TINY, "federation": {"clients": 2, "rounds": 1}}
+    rows = level_study(out=tmp_path, cells=["cifar10-epochs-[12]/retrain"], overrides=keys)
+    assert [(row.setting, row.method) for row in rows] == [
+        (f"cifar10-epochs-{epochs}", method) for epochs in (1, 2) for method in ("original", "retrain")
+    ]
+    assert (tmp_path / "forgetting-levels.png").exists()

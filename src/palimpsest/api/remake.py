@@ -9,18 +9,18 @@ from palimpsest.api.progress import reporting
 from palimpsest.api.reproduction import Reproduction
 from palimpsest.config import nested, read_config
 from palimpsest.errors import ConfigurationError
-from palimpsest.reproduce.catalog import STUDIES, TABLES, Table
+from palimpsest.reproduce.catalog import GRIDS, STUDIES, TABLES, Grid, Table
 from palimpsest.reproduce.study import Study
 
 if TYPE_CHECKING:
     from palimpsest.reproduce.summary import Summary
 
-__all__ = ["Study", "Table", "catalog", "remake"]
+__all__ = ["Grid", "Study", "Table", "catalog", "remake"]
 
 
-def catalog() -> Mapping[str, Study | Table]:
-    """Every study (a grid of audits) and every table with a computation of its own, by name."""
-    return {**TABLES, **STUDIES}
+def catalog() -> Mapping[str, Study | Table | Grid]:
+    """Every study (a grid of audits), and every table and grid with a computation of its own, by name."""
+    return {**TABLES, **GRIDS, **STUDIES}
 
 
 def remake(
@@ -69,20 +69,28 @@ def remake(
             return Reproduction(name, folder), ""
         if preset is not None:
             raise ConfigurationError(f"The presets of {name} are part of its cells: leave preset out.")
-        # This module imports the whole audit, which the catalog alone does not need.
-        from palimpsest.reproduce.run import reproduce as run_study
+        settings: dict[str, Any] = {
+            "out": folder,
+            "cells": cells,
+            "seeds": seeds or (keys.get("seed", 1234),),
+            "overrides": keys,
+            "data_dir": data_dir,
+            "console": active.console,
+            "command": active.command or f"palimpsest reproduce {name}",
+        }
+        failure = _compute(table, settings)
+    return Reproduction(name, folder), failure
 
-        summaries = run_study(
-            table,
-            out=folder,
-            cells=cells,
-            seeds=seeds or (keys.get("seed", 1234),),
-            overrides=keys,
-            data_dir=data_dir,
-            console=active.console,
-            command=active.command or f"palimpsest reproduce {name}",
-        )
-    return Reproduction(name, folder), _failure(summaries)
+
+def _compute(table: Study | Grid, settings: Mapping[str, Any]) -> str:
+    """Compute the cells, and return the reason why some are missing."""
+    if isinstance(table, Grid):
+        table.make(**settings)
+        return ""
+    # This module imports the whole audit, which the catalog alone does not need.
+    from palimpsest.reproduce.run import reproduce as run_study
+
+    return _failure(run_study(table, **settings))
 
 
 def _failure(summaries: "Sequence[Summary]") -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from rich.console import Console
 
 from palimpsest.api.progress import reporting
-from palimpsest.api.remake import Study, Table, catalog, remake
+from palimpsest.api.remake import Grid, Study, Table, catalog, remake
 from palimpsest.cli.options import SEVERAL, DataDir, Debug, Json, Keys, Log, Quiet, Track, command_line
 from palimpsest.cli.output import print_json
 from palimpsest.cli.overrides import given_keys
@@ -18,7 +18,7 @@ from palimpsest.errors import ReproductionError
 def reproduce_commands() -> Mapping[str, Callable[..., None]]:
     """Return a command for each table and study, by name."""
     return {
-        name: _table_command(name, entry) if isinstance(entry, Table) else _study_command(entry)
+        name: _table_command(name, entry) if isinstance(entry, Table) else _study_command(name, entry)
         for name, entry in catalog().items()
     }
 
@@ -60,7 +60,7 @@ def _table_command(name: str, table: Table) -> Callable[..., None]:
     return command
 
 
-def _study_command(study: Study) -> Callable[..., None]:
+def _study_command(name: str, study: Study | Grid) -> Callable[..., None]:
     def command(
         *,
         out: Path | None = None,
@@ -94,7 +94,7 @@ def _study_command(study: Study) -> Callable[..., None]:
             command=command_line(),
         ):
             _remake(
-                study.name,
+                name,
                 given_keys(overrides),
                 cells=cells or (),
                 seeds=seeds or (),

@@ -234,6 +234,16 @@ class AttackConfig(Section):
         return self.component("name")
 
 
+class MembershipConfig(Section):
+    """Membership tests on shadow federations."""
+
+    shadows: Annotated[NonNegativeInt, Field(multiple_of=2)] = 0
+    """Even number of shadow federations; each costs a training."""
+    pairs: PositiveInt = 200
+    """Largest number of forgotten samples, and of retained ones, that are tested; each is compared with a sample that
+    was never trained on. A false positive rate of 1 % needs 100."""
+
+
 class ScoringConfig(Section):
     """Comparison of the reconstructions with the originals."""
 

@@ -13,6 +13,7 @@ from palimpsest.config.audit_sections import (
     Defenses,
     EngineConfig,
     FederationConfig,
+    MembershipConfig,
     ModelConfig,
     ObservationConfig,
     ScoringConfig,
@@ -125,6 +126,11 @@ class AuditConfig(RunConfig):
     observation: ObservationConfig = Field(default_factory=ObservationConfig)
     attack: AttackConfig = Field(default_factory=AttackConfig)
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)
+    membership: MembershipConfig = Field(
+        # Configurations without shadow federations keep the text that identifies their runs.
+        default_factory=MembershipConfig,
+        exclude_if=lambda section: section == MembershipConfig(),
+    )
     seed: NonNegativeInt = 1234
     """Seed of all random numbers; the paper uses 1234."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

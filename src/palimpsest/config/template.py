@@ -24,13 +24,14 @@ def commented_yaml(config: RunConfig, given: Mapping[str, Any], *, head: str) ->
     Returns:
         YAML that reads as `given`.
     """
-    values = config.model_dump(mode="json")
     order = [*given, *(name for name in type(config).model_fields if name not in given)]
     blocks = [_comment(head)]
+    values = config.model_dump(mode="json")
     for name in order:
         part = getattr(config, name)
         if isinstance(part, Section):
-            blocks.append("\n".join(_section(name, part, values[name], given.get(name))))
+            # The configuration itself leaves out some sections and keys that have their default.
+            blocks.append("\n".join(_section(name, part, part.model_dump(mode="json"), given.get(name))))
         else:
             blocks.append(_key(config, name, values.get(name, []), used=name in given))
     return "\n\n".join(blocks) + "\n"

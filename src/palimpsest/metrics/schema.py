@@ -15,6 +15,7 @@ from palimpsest.metrics.prior_comparison import PriorComparison
 from palimpsest.metrics.rates import Rate
 from palimpsest.metrics.schema_bounds import BoundsMetrics
 from palimpsest.metrics.schema_forgetting import ForgettingTest
+from palimpsest.metrics.schema_membership import MembershipMetrics
 from palimpsest.metrics.schema_parts import (
     AttackerMetrics,
     CertificateMetrics,
@@ -66,6 +67,8 @@ class Metrics(Part):
     """Quality of unlearning in an audit: accuracies, membership inference, distance from exact retraining."""
     forgetting_tests: list[ForgettingTest] = Field(default_factory=list)
     """Tests of forgetting, one row for each measure of the models; further tests add rows."""
+    membership: MembershipMetrics | None = None
+    """Membership tests on shadow federations; absent without `membership.shadows`."""
     proofs: ProofFileMetrics | None = None
     """The attacked proof file, if the user supplied one."""
     observation: ObservationMetrics | None = None

@@ -20,6 +20,7 @@ from palimpsest.pipeline.stages.bounds import bound_attacks, check_outcome
 from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
+from palimpsest.pipeline.stages.membership import infer_membership
 from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_on_proofs
 from palimpsest.pipeline.stages.preflight import check_knowledge, check_requirements, check_samples
 from palimpsest.pipeline.stages.prove import prove_stage
@@ -72,6 +73,7 @@ def audit(
         original = train_original(run, federation, request, config.unlearning)
         unlearned, retrained = unlearn_twice(run, federation, request, original, config.unlearning)
         forgetting = study_forgetting(run, federation, request, original, unlearned, retrained)
+        membership = infer_membership(run, config, federation, request, original, unlearned)
 
         forgotten = data.train.subset(request.rows)
         before, after = (
@@ -84,7 +86,7 @@ def audit(
         issued = defend_stage(run, clean, config)
         verdicts = verify_proofs(run, config.verification, issued, oracle, data.held_out, key=key)
 
-        federated = Federated(federation, original, unlearned, forgetting)
+        federated = Federated(federation, original, unlearned, forgetting, membership)
         if isinstance(config.attack.build(), ServerAttack):
             scored = _attack_as_server(run, config, federated, request)
             outcome = Outcome(config, federated, scored, data.auxiliary, forgotten, verdicts)

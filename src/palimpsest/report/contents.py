@@ -9,6 +9,7 @@ from palimpsest.report.evidence_table import evidence_variables
 from palimpsest.report.gallery import build_gallery, class_name, encode_images, examples, sorting_score
 from palimpsest.report.groups import group_tables
 from palimpsest.report.inputs import ReportInput
+from palimpsest.report.membership import membership_plots, membership_rows, membership_sentences
 from palimpsest.report.scores import PER_IMAGE, SCORES, number
 from palimpsest.report.tables import baseline_label, configuration, forgetting_rows, score_rows, tiles
 from palimpsest.report.verdict import Verdict
@@ -50,6 +51,8 @@ def page_contents(page: ReportInput, verdict: Verdict, *, redact: bool) -> dict[
         "not_covered": NOT_COVERED,
         "soundness": soundness_rows(page.metrics),
         "forgetting": forgetting_rows(page.metrics, page.noun),
+        "membership": membership_rows(page.metrics),
+        "membership_sentences": membership_sentences(page.metrics, page.noun),
         "configuration": configuration(page.config),
         **({} if redact else _samples(page)),
     }
@@ -97,6 +100,7 @@ def _figures(page: ReportInput) -> "dict[str, list[Plot]]":
     return {
         "scores": _score_figures(page) if page.originals is not None else [],
         "bounds": bracket.bracket_plots(page.metrics),
+        "membership": membership_plots(page.membership_curves),
         "training": figures.training_curves(page.history),
         "norms": []
         if page.norms is None or verification is None

@@ -73,6 +73,9 @@ class ReportInput(Record):
     """The attacked artifacts, "proofs" or "gradients"."""
     finished: str = ""
     """Date and time at which the run was finished, as text."""
+    membership_curves: Parameters = field(default_factory=dict)
+    """False and true positive rates of each membership test after unlearning, `[points, 2]` by name; empty without
+    shadow federations."""
     hashes: Sequence[tuple[str, str]] = ()
     """Names of the configuration, checkpoints and proofs, and the SHA-256 hash of each in hexadecimal."""
 

@@ -1,4 +1,4 @@
-"""Catalog of all studies, and of the tables that are not grids of audits."""
+"""Catalog of all studies, and of the tables and grids that are not made of audits."""
 
 import importlib
 from dataclasses import dataclass
@@ -48,13 +48,50 @@ class Table:
         getattr(importlib.import_module(self.module), self.function)(*arguments, **settings)
 
 
-TABLES = {
-    "forgetting": Table(
-        "Compare the unlearning methods: accuracies, membership inference, distance to retraining, seconds",
-        "cifar10-convnet-retrain-sample",
+@dataclass(frozen=True)
+class Grid:
+    """Cells and seeds that a function of its own computes, because they are not audits.
+
+    Args:
+        title: One line about what the cells compare.
+        source: The published table or figure.
+        module: Name of the module with the function.
+        function: Name of the function that writes `<name>.md` and `<name>.json` into `out`; it takes `out`, `cells`,
+            `seeds`, `overrides`, `data_dir`, `console` and `command`.
+    """
+
+    title: str
+    source: str
+    module: str
+    function: str
+
+    def make(self, **settings: Any) -> None:
+        """Import the module late, because it imports the whole audit, and call the function."""
+        getattr(importlib.import_module(self.module), self.function)(**settings)
+
+
+GRIDS = {
+    "forgetting": Grid(
+        "Compare the unlearning methods: accuracies, membership tests, distance to retraining, seconds",
+        "Palimpsest",
         "palimpsest.reproduce.forgetting",
-        "forgetting_table",
+        "forgetting_study",
     ),
+    "forgetting-levels": Grid(
+        "Compare levels of training: accuracy, forgetting and membership",
+        "Palimpsest",
+        "palimpsest.reproduce.forgetting",
+        "level_study",
+    ),
+    "lira": Grid(
+        "Attack networks that memorize half of a data set: LiRA, RMIA and a threshold on the loss",
+        "Carlini et al. 2022, Table I, in small",
+        "palimpsest.reproduce.lira",
+        "lira_study",
+    ),
+}
+"""All such grids by the name of their command."""
+TABLES = {
     "verifiers": Table(
         "Compare the verifiers of a proof against every kind of party that did not retrain",
         "digits",

@@ -1,161 +1,160 @@
-"""Forgetting table: accuracy, membership inference and cost of each unlearning method, next to exact retraining."""
+"""Forgetting study: what each unlearning method leaves behind, on two data sets and at several levels of training."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from palimpsest.config import AuditConfig
-from palimpsest.datasets import load_data
-from palimpsest.federation import Federation
-from palimpsest.metrics import Behavior, area, share
-from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
-from palimpsest.runs import Run
+from palimpsest.errors import PalimpsestError, ReproductionError
+from palimpsest.registry import METHODS
+from palimpsest.reproduce.forgetting_figure import draw_curves, draw_levels, save_figure
+from palimpsest.reproduce.forgetting_rows import ORIGINAL, ForgettingRow, make_row
+from palimpsest.reproduce.forgetting_run import Measurements, measure_run
+from palimpsest.reproduce.forgetting_settings import (
+    LEVELS,
+    PAIRS,
+    SETTINGS,
+    SHADOWS,
+    UNLEARNED_SHADOWS,
+    Choice,
+    choose,
+)
+from palimpsest.reproduce.forgetting_table import as_json, markdown
 from palimpsest.storage import write_json, write_text
-from palimpsest.system.device import pick_device
-from palimpsest.unlearning import make_request
 
-METHODS = ("retrain", "ascent", "federaser", "rapid")
-
-
-@dataclass(frozen=True)
-class ForgettingRow:
-    """Row of one unlearning method; accuracies are shares in [0, 1].
-
-    Args:
-        method: The unlearning method, or `original` for the model before unlearning.
-        retained: Accuracy on the retained training samples.
-        forgotten: Accuracy on the forgotten samples.
-        test: Accuracy on the test split.
-        membership_auc: AUC of the loss attack on the forgotten samples; 0.5 is chance.
-        distance: L2 distance to the exactly retrained model. This and the times are None in the row of the original
-            model.
-        seconds: Wall-clock time of unlearning in seconds.
-        relative_seconds: That time divided by the time of retraining.
-        intervals: 95 % intervals of the accuracies and the AUC, by name.
-    """
-
-    method: str
-    retained: float
-    forgotten: float
-    test: float
-    membership_auc: float
-    distance: float | None
-    seconds: float | None
-    relative_seconds: float | None
-    intervals: dict[str, tuple[float, float]]
+LEVEL_METHODS = ("retrain", "ascent")
+"""Methods that are measured at every level of training."""
 
 
-def forgetting_table(
-    config: AuditConfig,
+def forgetting_study(
     *,
     out: Path,
-    methods: Sequence[str] = METHODS,
+    cells: Sequence[str] = (),
+    seeds: Sequence[int] = (1234,),
+    overrides: Mapping[str, Any] | None = None,
     data_dir: Path | None = None,
     console: Console | None = None,
+    command: str = "palimpsest reproduce forgetting",
 ) -> list[ForgettingRow]:
-    """Unlearn by each method, from the same trained model, and write `forgetting.md` and `forgetting.json`.
+    """Measure every unlearning method in two levels of training on two data sets.
 
     Args:
-        config: Data, model, federation and unlearning request; its unlearning method is ignored.
-        out: The folder of the table. It holds a run folder for each method, whose finished stages are reused.
-        methods: Names of unlearning methods, each with its defaults; retraining is always included.
+        out: Folder of the tables, with a run folder for each setting and seed, whose finished stages are reused.
+        cells: Names of cells such as `mnist-paper/ascent`, or of settings, with wildcards; empty means all cells.
+        seeds: Seeds of the repeated runs.
+        overrides: Configuration keys to set in every setting.
         data_dir: A folder that mirrors the data sets; None means the default folder.
-        console: Console for the stages' output; if omitted, nothing is printed.
+        console: Console for progress and failures; if omitted, nothing is printed.
+        command: The command that reproduces the tables, which they show.
 
     Returns:
-        The row of the original model, then a row for each method.
+        For each setting, the row of the original model and a row for each method.
+
+    Raises:
+        ConfigurationError: A pattern in `cells` matches no cell.
+        ReproductionError: No cell could be computed; the tables give each reason.
     """
-    data = load_data(config.data, clients=config.federation.clients, seed=config.seed, data_dir=data_dir)
-    federation = Federation(data, config.model, config.federation, config.seed, pick_device(config.device))
-    request = make_request(config.unlearning, data, seed=config.seed)
-    rows: list[ForgettingRow] = []
-    seconds: dict[str, float] = {}
-    for method in dict.fromkeys(("retrain", *methods)):
-        cell = config.model_copy(update={"unlearning": config.unlearning.by(method)})
-        with Run.open(out / method, cell, console=console or Console(quiet=True)) as run:
-            original = train_original(run, federation, request, cell.unlearning)
-            unlearned, retrained = unlearn_twice(run, federation, request, original, cell.unlearning)
-            forgetting = study_forgetting(run, federation, request, original, unlearned, retrained)
-            seconds[method] = run.seconds()["unlearned"]
-        assert forgetting.distance is not None, "audits retrain exactly"
-        forgotten = len(unlearned.forgotten)
-        sizes = (len(data.train) - forgotten, forgotten, len(data.test), forgetting.others)
-        if not rows:
-            rows.append(_row("original", forgetting.original, sizes))
-        rows.append(
-            _row(
-                method,
-                forgetting.unlearned,
-                sizes,
-                forgetting.distance.absolute,
-                seconds[method],
-                seconds["retrain"],
-            )
-        )
-    write_json(out / "forgetting.json", [asdict(row) for row in rows])
-    write_text(out / "forgetting.md", markdown(rows, classes=data.train.classes))
+    rows = _measure_all(
+        "forgetting",
+        "How well each method forgets",
+        choose(SETTINGS, METHODS.names(), cells),
+        out=out,
+        seeds=seeds,
+        overrides=overrides or {},
+        data_dir=data_dir,
+        console=console,
+        command=command,
+    )
+    done = [row for row in rows if row.seeds]
+    if done:
+        save_figure(draw_curves(done), out / "forgetting")
     return rows
 
 
-def markdown(rows: Sequence[ForgettingRow], *, classes: int) -> str:
-    """Format the table as Markdown.
+def level_study(
+    *,
+    out: Path,
+    cells: Sequence[str] = (),
+    seeds: Sequence[int] = (1234,),
+    overrides: Mapping[str, Any] | None = None,
+    data_dir: Path | None = None,
+    console: Console | None = None,
+    command: str = "palimpsest reproduce forgetting-levels",
+) -> list[ForgettingRow]:
+    """Measure retraining and gradient ascent at levels of training from the paper's to a memorizing one.
 
-    Args:
-        rows: Rows of the table.
-        classes: Number of classes, which gives the chance level of the accuracies.
+    See `forgetting_study` for the arguments.
     """
-    head = (
-        "| model | retained | forgotten | test | membership AUC | distance to retrained | seconds | "
-        "relative to retraining |\n"
-        "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    choices = choose(LEVELS, LEVEL_METHODS, cells)
+    rows = _measure_all(
+        "forgetting-levels",
+        "Forgetting by level of training",
+        choices,
+        out=out,
+        seeds=seeds,
+        overrides=overrides or {},
+        data_dir=data_dir,
+        console=console,
+        command=command,
     )
-    table = head + "".join(
-        f"| {row.method} | {_rate(row, 'retained', '.1%')} | {_rate(row, 'forgotten', '.1%')} | "
-        f"{_rate(row, 'test', '.1%')} | {_rate(row, 'membership_auc', '.3f')} | {_cell(row.distance, '.3f')} | "
-        f"{_cell(row.seconds, '.1f')} | {_cell(row.relative_seconds, '.2f')} |\n"
-        for row in rows
-    )
-    return f"{table}\nBrackets: 95 % intervals. Chance: {1 / classes:.1%} for accuracies, 0.5 for the AUC.\n"
+    done = [row for row in rows if row.seeds]
+    if done:
+        save_figure(draw_levels(done, [choice.setting for choice in choices]), out / "forgetting-levels")
+    return rows
 
 
-def _row(
-    method: str,
-    behavior: Behavior,
-    sizes: tuple[int, int, int, int],
-    distance: float | None = None,
-    seconds: float | None = None,
-    retraining_seconds: float = 1.0,
-) -> ForgettingRow:
-    assert behavior.retained is not None, "audits know the retained samples"
-    retained, forgotten, test, others = sizes
-    rates = {
-        "retained": share(behavior.retained, retained) if retained else None,
-        "forgotten": share(behavior.forgotten, forgotten),
-        "test": share(behavior.test, test),
-        "membership_auc": area(behavior.membership.auc, forgotten, others),
-    }
-    return ForgettingRow(
-        method=method,
-        retained=behavior.retained,
-        forgotten=behavior.forgotten,
-        test=behavior.test,
-        membership_auc=behavior.membership.auc,
-        distance=distance,
-        seconds=seconds,
-        relative_seconds=seconds / retraining_seconds if seconds else None,
-        intervals={name: (rate.low, rate.high) for name, rate in rates.items() if rate},
-    )
+def _measure_all(
+    name: str,
+    title: str,
+    choices: Sequence[Choice],
+    *,
+    out: Path,
+    seeds: Sequence[int],
+    overrides: Mapping[str, Any],
+    data_dir: Path | None,
+    console: Console | None,
+    command: str,
+) -> list[ForgettingRow]:
+    """Measure the chosen cells, and write the tables after every setting, so that finished rows can be read early."""
+    output = console or Console(quiet=True)
+    rows = list[ForgettingRow]()
+    for choice in choices:
+        runs, failure = dict[int, Measurements](), ""
+        for seed in seeds:
+            output.print(f"[bold]{choice.setting.name}[/bold], seed {seed}", highlight=False)
+            try:
+                runs[seed] = measure_run(
+                    choice.setting.config(overrides, seed),
+                    choice.methods,
+                    folder=out / choice.setting.name / f"seed-{seed}",
+                    shadows=SHADOWS,
+                    unlearned_shadows=UNLEARNED_SHADOWS,
+                    pairs=PAIRS,
+                    data_dir=data_dir,
+                    console=console,
+                )
+            except PalimpsestError as error:
+                failure = str(error)
+                output.print(f"  {failure}", highlight=False, markup=False)
+        rows += _rows(choice, runs, failure)
+        write_json(out / f"{name}.json", as_json(rows, title=title, shadows=SHADOWS))
+        write_text(out / f"{name}.md", markdown(rows, title=title, command=command, shadows=SHADOWS))
+    if not any(row.seeds for row in rows):
+        raise ReproductionError(f"No cell could be computed. The first reason: {rows[0].failure}")
+    return rows
 
 
-def _rate(row: ForgettingRow, name: str, form: str) -> str:
-    value = f"{getattr(row, name):{form}}"
-    if name not in row.intervals:
-        return value
-    low, high = row.intervals[name]
-    return f"{value} ({low:{form}} to {high:{form}})"
-
-
-def _cell(value: float | None, form: str) -> str:
-    return "" if value is None else f"{value:{form}}"
+def _rows(choice: Choice, runs: Mapping[int, Measurements], failure: str) -> list[ForgettingRow]:
+    """Return the rows of one setting."""
+    setting = choice.setting.name
+    exact = {seed: run.methods["retrain"] for seed, run in runs.items() if "retrain" in run.methods}
+    seconds = {seed: measured.seconds for seed, measured in exact.items()}
+    rows = [make_row(setting, ORIGINAL, exact, seconds=seconds, failure=failure)]
+    for method in choice.methods:
+        measured = {seed: run.methods[method] for seed, run in runs.items() if method in run.methods}
+        reasons = [run.failures[method] for run in runs.values() if method in run.failures]
+        rows.append(
+            make_row(setting, method, measured, seconds=seconds, failure=reasons[-1] if reasons else failure)
+        )
+    return rows

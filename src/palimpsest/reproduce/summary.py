@@ -113,7 +113,7 @@ def _estimates(
             continue
         estimates[name] = estimate([reading.value for reading in readings])
         if name in shares:
-            estimates[name] = _clip_share(estimates[name])
+            estimates[name] = clipped_share(estimates[name])
         if len(runs) == 1 and readings[0].interval is not None:
             estimates[name] = replace(
                 estimates[name], low=readings[0].interval[0], high=readings[0].interval[1]
@@ -141,7 +141,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half, tuple(values))
 
 
-def _clip_share(share: Estimate) -> Estimate:
+def clipped_share(share: Estimate) -> Estimate:
     """Clip the interval of a share to [0, 1], which Student's t ignores."""
     if share.low is None or share.high is None:
         return share

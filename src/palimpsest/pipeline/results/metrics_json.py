@@ -17,6 +17,7 @@ from palimpsest.metrics import (
     reach_verdict,
 )
 from palimpsest.pipeline.results.certified import certificate_metrics
+from palimpsest.pipeline.results.membership import membership_forgetting_tests, membership_metrics
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.prior import prior_comparison
 from palimpsest.pipeline.results.privacy import privacy_metrics
@@ -67,6 +68,8 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         parts["prior"] = _part(scored.batches.prior)
     if parts["forgetting"] is not None:
         parts["forgetting_tests"] = forgetting_tests(parts["forgetting"], parts["rates"])
+    if parts.get("membership") is not None:
+        parts["forgetting_tests"] += membership_forgetting_tests(parts["membership"])
     metrics = Metrics(**{name: part for name, part in parts.items() if part is not None})
     return metrics.model_copy(update={"verdict": reach_verdict(metrics)})
 
@@ -123,6 +126,7 @@ def _federation(federated: Federated) -> dict[str, Any]:
         },
         "privacy": privacy_metrics(federated),
         "forgetting": forgetting,
+        "membership": federated.membership and membership_metrics(federated.membership, federated.unlearned),
         "excluded_replies": excluded_replies([*original.rounds, *federated.unlearned.rounds]),
     }
 

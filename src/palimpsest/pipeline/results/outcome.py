@@ -6,6 +6,7 @@ from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, ServerArtifa
 from palimpsest.config import AttackConfig, AuditConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.federation import Federation, Training
+from palimpsest.membership import Assessment
 from palimpsest.metrics import Forgetting, MemberMetrics
 from palimpsest.pipeline.stages.bounds import Bounds
 from palimpsest.pipeline.stages.scoring import Scored
@@ -23,12 +24,14 @@ class Federated:
         original: The trained model.
         unlearned: The unlearned model and the forgotten samples.
         forgetting: Measurements of how well the model forgot.
+        membership: Results of the membership tests; None without shadow federations.
     """
 
     federation: Federation
     original: Training
     unlearned: Unlearning
     forgetting: Forgetting
+    membership: Assessment | None = None
 
 
 @dataclass(frozen=True)

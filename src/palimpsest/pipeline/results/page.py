@@ -11,6 +11,7 @@ from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import published_noise
 from palimpsest.metrics import Metrics, SampleScores, Scores
+from palimpsest.pipeline.results.membership import membership_curves
 from palimpsest.pipeline.results.notes import outcome_notes
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.reconstruction_table import SampleTable
@@ -59,6 +60,9 @@ def build_page(
         evidence="gradients" if isinstance(attack, ServerAttack) else "proofs",
         finished=f"{now.day} {now:%B %Y, %H:%M} UTC",
         hashes=_hashes(outcome, manifest),
+        membership_curves=membership_curves(source.membership)
+        if isinstance(source, Federated) and source.membership
+        else {},
         **_samples(outcome, table),
     )
 

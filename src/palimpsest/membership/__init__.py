@@ -1,0 +1,43 @@
+"""Membership tests on shadow federations: LiRA, RMIA, U-LiRA, and attacks by who sees both models."""
+
+from palimpsest.membership.assessment import MOST_EXPOSED, Assessment, Result, assess
+from palimpsest.membership.evidence import Evidence, View
+from palimpsest.membership.inference import TESTS, MembershipTest, applicable_tests, membership_scores
+from palimpsest.membership.lira import fit_normal, lira_offline, lira_online
+from palimpsest.membership.pool import Pairs, Pool, draw_splits, make_pool
+from palimpsest.membership.rmia import rmia
+from palimpsest.membership.shadows import Answers, Split, make_splits, train_shadow, unlearn_shadow
+from palimpsest.membership.signals import confidence, loss, scaled_confidence
+from palimpsest.membership.update_aware import joint_ratio, update_attack, update_features
+
+__all__ = [
+    "MOST_EXPOSED",
+    "TESTS",
+    "Answers",
+    "Assessment",
+    "Evidence",
+    "MembershipTest",
+    "Pairs",
+    "Pool",
+    "Result",
+    "Split",
+    "View",
+    "applicable_tests",
+    "assess",
+    "confidence",
+    "draw_splits",
+    "fit_normal",
+    "joint_ratio",
+    "lira_offline",
+    "lira_online",
+    "loss",
+    "make_pool",
+    "make_splits",
+    "membership_scores",
+    "rmia",
+    "scaled_confidence",
+    "train_shadow",
+    "unlearn_shadow",
+    "update_attack",
+    "update_features",
+]
