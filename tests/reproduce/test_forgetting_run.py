@@ -30,6 +30,7 @@ def test_methods_are_measured_beside_retraining(folder: Path):
     for measured in result.methods.values():
         assert measured.seconds > 0
         assert measured.assessment.shadows == 4
+        assert measured.yardstick.comparison.models == 4
         assert len(measured.assessment.forgotten) == 10
         assert measured.assessment.find("u-lira", "retained", "unlearned") is not None
     exact = result.methods["retrain"].forgetting.distance

@@ -6,8 +6,17 @@ import torch
 from tests.support.evidence import made_up
 
 from palimpsest.membership import assess
-from palimpsest.metrics import Behavior, Distance, Forgetting, Membership
+from palimpsest.metrics import (
+    Behavior,
+    Distance,
+    Forgetting,
+    Membership,
+    RelearnTime,
+    RetrainingComparison,
+    spread,
+)
 from palimpsest.reproduce.forgetting_run import Measured
+from palimpsest.reproduce.forgetting_yardstick import Yardstick
 
 TINY: dict[str, Any] = {
     "data": {"name": "digits", "image_size": None, "train_size": 60, "auxiliary_size": 20},
@@ -27,5 +36,9 @@ def measured(
     return Measured(
         Forgetting(behavior, behavior, 100, behavior, Distance(1.0, 0.5, 0.1, 0.9)),
         assess(evidence, forgotten=torch.arange(100, 200), retained=torch.arange(20)),
+        Yardstick(
+            RetrainingComparison({"test_accuracy": spread(accuracy, [0.4, 0.5, 0.6])}, 0.05, 3),
+            RelearnTime(2, 5, 50, 0.4),
+        ),
         seconds,
     )
