@@ -10,7 +10,7 @@ from benchmarks import networks, zoo
 
 def test_a_network_of_torch_alone_is_measured_and_audited(tmp_path: Path) -> None:
     (network,) = (network for network in zoo.NETWORKS if network.name == "RNN")
-    row = measure(network, Clock(repeats=1), samples=4, fewest=2)
+    row = measure(network, Clock(repeats=1), samples=10, fewest=2)
     assert (row.network, row.engine, row.audit) == ("RNN", "layer by layer", "ok")
     assert min(*row.seconds.values(), *row.fewest.values()) > 0
     assert [len(cell) for cell in cells([row])] == [len(HEADER)]
