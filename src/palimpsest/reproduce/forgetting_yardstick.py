@@ -35,9 +35,11 @@ class Readings(Record):
     @property
     def models(self) -> list[ModelReading]:
         """One reading for each retraining."""
-        count = len(self.tensors["test_accuracy"])
-        rows = [{name: values[index] for name, values in self.tensors.items()} for index in range(count)]
-        return [ModelReading(**row | {"test_accuracy": float(row["test_accuracy"])}) for row in rows]
+        rest = {name: values for name, values in self.tensors.items() if name != "test_accuracy"}
+        return [
+            ModelReading(test_accuracy=accuracy, **{name: values[index] for name, values in rest.items()})
+            for index, accuracy in enumerate(self.tensors["test_accuracy"].tolist())
+        ]
 
 
 @dataclass(frozen=True)
