@@ -42,8 +42,8 @@ after a warm-up call. A network whose library is not installed is left out; the 
 
 {slower}
 
-How an engine is chosen: one backward pass per sample for at most 4 samples, or 8 of a network with a recurrent
-layer, or 24 of one that branches on its data, which a batched pass does not repay; otherwise layer by layer if
+How an engine is chosen: one backward pass per sample for at most 4 samples, or 8 of a network with an LSTM,
+or 24 of one that branches on its data, which a batched pass does not repay; otherwise layer by layer if
 every layer with trained parameters has a [rule](../how-to/layer-rule.md) and the samples stay apart in all of
 them; otherwise one backward pass per sample if the network has a recurrent layer, which `vmap` slows down;
 otherwise `vmap`, or one backward pass per sample if it fails. A test that no sample affects another takes two

@@ -142,9 +142,10 @@ def test_branches_that_depend_on_the_data_have_autograds_gradients(count: int) -
         (supported(), noise(2, 6), 4, "layer by layer"),
         (unsupported(), noise(2, 6), 4, "vmap"),
         (Recurrent("LSTM").eval(), torch.ones(2, 7, dtype=torch.long), 8, "layer by layer"),
+        (Recurrent("GRU").eval(), torch.ones(2, 7, dtype=torch.long), 4, "layer by layer"),
         (Branching().eval(), torch.randn(2, 6), 24, "vmap"),
     ],
-    ids=["supported layers", "layer without a rule", "recurrent", "branch on the data"],
+    ids=["supported layers", "layer without a rule", "LSTM", "GRU", "branch on the data"],
 )
 def test_few_samples_have_one_backward_pass_each(
     model: nn.Module, rows: Tensor, limit: int, otherwise: str

@@ -74,8 +74,8 @@ class GradientEngine:
 # Measured: the number of samples per call of vmap that is fastest on a CPU.
 _CPU_CHUNK_ROWS = 16
 # Measured on a CPU: up to this number of samples, one backward pass for each takes less time than the choice of an
-# engine and the fixed costs of a batched pass: of any model, with recurrent layers, and with branches on the data.
-_LOOP_ROWS, _RECURRENT_LOOP_ROWS, _BRANCHING_LOOP_ROWS = 4, 8, 24
+# engine and the fixed costs of a batched pass: of any model, with an LSTM, and with branches on the data.
+_LOOP_ROWS, _LSTM_LOOP_ROWS, _BRANCHING_LOOP_ROWS = 4, 8, 24
 
 
 def select_engine(model: nn.Module, images: Tensor, count: int) -> GradientEngine:
@@ -94,8 +94,9 @@ def select_engine(model: nn.Module, images: Tensor, count: int) -> GradientEngin
     Returns:
         The engine.
     """
-    recurrent = any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in model.modules())
-    fits_the_loop = count <= (_RECURRENT_LOOP_ROWS if recurrent else _LOOP_ROWS)
+    recurrent = [module for module in model.modules() if isinstance(module, nn.RNNBase | nn.RNNCellBase)]
+    has_lstm = any(isinstance(module, nn.LSTM) for module in recurrent)
+    fits_the_loop = count <= (_LSTM_LOOP_ROWS if has_lstm else _LOOP_ROWS)
     branching = not fits_the_loop and count <= _BRANCHING_LOOP_ROWS and reads_values(model, images[:1])
     if (fits_the_loop or branching) and mixes_no_samples(model, images):
         return GradientEngine(model, "backward per sample")

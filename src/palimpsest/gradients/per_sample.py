@@ -186,7 +186,8 @@ def _chunks(
 
     The chunks are written into the rows of `out`. If it is omitted, each chunk gets memory that nothing else refers to.
     """
-    parameter, dimension = next(models[0].parameters()), parameter_count(models[0])
+    parameter = next(models[0].parameters())
+    dimension = parameter_count(models[0]) if out is None else out.shape[1]
     dtype, device = parameter.dtype, parameter.device
     rows = min(len(images), chunk_size(dimension, memory_budget, device))
     if not rows:
