@@ -11,9 +11,10 @@ from palimpsest.datasets import FederatedData, ImageSet
 from palimpsest.errors import UnlearningError
 from palimpsest.federation import Federation, Schedule, parameter_distance, train
 from palimpsest.metrics import compare_with_retrainings
+from palimpsest.metrics.membership_signals import scaled_confidence
 from palimpsest.models import load_parameters
 from palimpsest.registry import METHODS
-from palimpsest.unlearning import Place, logit_confidences, make_request, read_model, retrain_again
+from palimpsest.unlearning import Place, make_request, read_model, retrain_again
 
 RETRAININGS = 6
 FALSE_ALARM = 0.05
@@ -84,7 +85,7 @@ def test_a_reading_equals_the_models_outputs(memorizing):
 def test_confidences_are_log_odds():
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 90.0, 1.0]], dtype=torch.float64)
     p = logits.softmax(1)[0, 2]
-    result = logit_confidences(logits, torch.tensor([2, 1]))
+    result = scaled_confidence(logits, torch.tensor([2, 1]))
     torch.testing.assert_close(result[0], (p / (1 - p)).log())
     assert result[1].isfinite()
 

@@ -5,7 +5,7 @@ import torch
 
 from palimpsest.config import UnlearningConfig
 from palimpsest.federation import Federation, LocalTraining, train
-from palimpsest.unlearning import Place, make_request, recover
+from palimpsest.unlearning import Place, Unlearned, make_request, recover, then_recover
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +40,15 @@ def test_a_work_of_zero_steps_changes_nothing(trained, data):
     still = LocalTraining(epochs=1, batch_size=8, learning_rate=0.0)
     result = recover(original.parameters, request, federation, Place(), rounds=2, work=still)
     assert all(torch.equal(value, result.parameters[name]) for name, value in original.parameters.items())
+
+
+def test_recovery_is_added_to_the_result_of_a_method(trained, data):
+    federation, original = trained
+    request = make_request(UnlearningConfig(count=12), data, seed=1)
+    before = Unlearned(original.parameters, list(original.rounds[:1]), {"radius": 2.0})
+    assert then_recover(before, request, federation, Place(), rounds=0) is before
+    after = then_recover(before, request, federation, Place(), rounds=2)
+    alone = recover(original.parameters, request, federation, Place(), rounds=2)
+    assert [one.drawn for one in after.rounds] == [one.drawn for one in (*before.rounds, *alone.rounds)]
+    assert after.facts == before.facts
+    assert all(torch.equal(value, after.parameters[name]) for name, value in alone.parameters.items())

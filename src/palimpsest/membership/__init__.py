@@ -7,8 +7,8 @@ from palimpsest.membership.lira import fit_normal, lira_offline, lira_online
 from palimpsest.membership.pool import Pairs, Pool, draw_splits, make_pool
 from palimpsest.membership.rmia import rmia
 from palimpsest.membership.shadows import Answers, Split, make_splits, train_shadow, unlearn_shadow
-from palimpsest.membership.signals import confidence, loss, scaled_confidence
 from palimpsest.membership.update_aware import joint_ratio, update_attack, update_features
+from palimpsest.metrics.membership_signals import confidence, loss, scaled_confidence
 
 __all__ = [
     "MOST_EXPOSED",

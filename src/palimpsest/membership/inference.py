@@ -10,8 +10,8 @@ from torch import Tensor
 from palimpsest.membership.evidence import Evidence, GroupName, ModelName, View
 from palimpsest.membership.lira import lira_offline, lira_online
 from palimpsest.membership.rmia import OFFLINE_A, rmia
-from palimpsest.membership.signals import confidence, loss, scaled_confidence
 from palimpsest.membership.update_aware import joint_ratio, update_attack, update_features
+from palimpsest.metrics.membership_signals import confidence, loss, scaled_confidence
 
 Needs = Literal["one model", "unlearned shadows", "both models"]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from palimpsest.membership.signals import loss, scaled_confidence
+from palimpsest.metrics.membership_signals import loss, scaled_confidence
 
 
 def update_features(before: Tensor, after: Tensor, labels: Tensor) -> Tensor:

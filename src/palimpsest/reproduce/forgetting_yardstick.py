@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
-import torch.nn.functional as F
 
-from palimpsest.federation import Federation, Training, predict
+from palimpsest.federation import Federation, Training
 from palimpsest.metrics import (
     ModelReading,
     RelearnTime,
@@ -14,7 +13,6 @@ from palimpsest.metrics import (
     compare_with_retrainings,
     relearn_time,
 )
-from palimpsest.models import load_parameters
 from palimpsest.storage import Parameters, Record
 from palimpsest.unlearning import Request, read_model, relearn_losses, retrain_again
 
@@ -91,9 +89,7 @@ def measure_yardstick(
         federation: Data, model, settings and seed.
         request: Samples that were forgotten.
     """
-    forgotten = federation.data.train.subset(request.rows)
-    network = load_parameters(federation.network().to(federation.device), original.parameters)
-    target = F.cross_entropy(predict(network, forgotten.images), forgotten.labels).item()
+    target = relearn_losses(original.parameters, federation, request, steps=0)[0].item()
     return Yardstick(
         compare_with_retrainings(read_model(unlearned, federation, request), readings),
         relearn_time(

@@ -15,8 +15,8 @@ from palimpsest.unlearning.overfit_retained import OverfitRetained
 from palimpsest.unlearning.pga import ProjectedGradientAscent, random_distance, reference_model
 from palimpsest.unlearning.puf import NegatedPseudoGradients, Negation
 from palimpsest.unlearning.rapid import DiagonalNewton, NewtonTraining, RapidRetraining, block_mean
-from palimpsest.unlearning.readings import logit_confidences, read_model, retrain_again
-from palimpsest.unlearning.recovery import recover
+from palimpsest.unlearning.readings import read_model, retrain_again
+from palimpsest.unlearning.recovery import recover, then_recover
 from palimpsest.unlearning.relearn import relearn_losses
 from palimpsest.unlearning.replay import replay
 from palimpsest.unlearning.retrain import Retraining
@@ -56,7 +56,6 @@ __all__ = [
     "compare_models",
     "deal_retained",
     "last_linear",
-    "logit_confidences",
     "make_request",
     "measure_forgetting",
     "nearest_by_gradient",
@@ -73,5 +72,6 @@ __all__ = [
     "retrain_again",
     "split_off",
     "tf_idf",
+    "then_recover",
     "unlearn",
 ]

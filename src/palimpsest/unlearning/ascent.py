@@ -25,7 +25,7 @@ from palimpsest.models import laid_out_for, load_parameters
 from palimpsest.randomness import make_generator
 from palimpsest.registry import METHODS
 from palimpsest.unlearning.method import Method, Place, Unlearned
-from palimpsest.unlearning.recovery import recover
+from palimpsest.unlearning.recovery import then_recover
 from palimpsest.unlearning.scenarios import Request
 
 
@@ -173,11 +173,8 @@ class Ascent(Method):
         ascended = self._ascend(original, request, federation, place)
         distance = parameter_distance(original.parameters, ascended.parameters, federation.network())
         facts = {"distance_before_fine_tuning": distance}
-        if not self.fine_tune_rounds:
-            return Unlearned(ascended.parameters, ascended.rounds, facts, ascended.releases)
-        tuned = recover(ascended.parameters, request, federation, place, rounds=self.fine_tune_rounds)
-        rounds, releases = ascended.rounds + tuned.rounds, ascended.releases + tuned.releases
-        return Unlearned(tuned.parameters, rounds, facts, releases)
+        unlearned = Unlearned(ascended.parameters, ascended.rounds, facts, ascended.releases)
+        return then_recover(unlearned, request, federation, place, rounds=self.fine_tune_rounds)
 
     def _ascend(self, original: Training, request: Request, federation: Federation, place: Place) -> Training:
         work = GradientAscent(

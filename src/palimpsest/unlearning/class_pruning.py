@@ -15,7 +15,7 @@ from palimpsest.models import laid_out_for, load_parameters
 from palimpsest.registry import METHODS
 from palimpsest.storage import Parameters
 from palimpsest.unlearning.method import Method, Place, Unlearned
-from palimpsest.unlearning.recovery import recover
+from palimpsest.unlearning.recovery import then_recover
 from palimpsest.unlearning.scenarios import Request
 
 _BATCH = 256
@@ -81,18 +81,15 @@ class ClassPruning(Method):
         prune(model, pruned)
         parameters: Parameters = {name: value.detach().cpu() for name, value in model.state_dict().items()}
         facts = {"pruned_channels": float(sum(len(channels) for channels in pruned.values()))}
-        if not self.fine_tune_rounds:
-            return Unlearned(parameters, [], facts)
         settings = {**federation.local_training().model_dump(), "pruned": tuple(pruned.items())}
-        tuned = recover(
-            parameters,
+        return then_recover(
+            Unlearned(parameters, [], facts),
             request,
             federation,
             place,
             rounds=self.fine_tune_rounds,
             work=PrunedTraining.model_validate(settings),
         )
-        return Unlearned(tuned.parameters, tuned.rounds, facts, tuned.releases)
 
 
 def forgotten_classes(federation: Federation, request: Request) -> list[int]:

@@ -9,12 +9,12 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from palimpsest.errors import UnlearningError
 from palimpsest.federation import Aggregation, Federation, History, Reply, Schedule, Training, weighted_mean
 from palimpsest.registry import METHODS
 from palimpsest.storage import Parameters
 from palimpsest.unlearning.method import Method, Place, Unlearned
-from palimpsest.unlearning.recovery import recover
+from palimpsest.unlearning.recovery import then_recover
+from palimpsest.unlearning.replay import stored_history
 from palimpsest.unlearning.scenarios import Request
 
 
@@ -52,10 +52,7 @@ class FedEraser(Method):
         place: Place,
     ) -> Unlearned:
         """Replay the stored rounds, and ignore `schedule`. See `Method` for the arguments."""
-        if place.history is None:
-            raise UnlearningError(
-                "FedEraser needs the clients' updates, but none were stored. Train with a history folder first."
-            )
+        history = stored_history(place, "federaser")
         indices = tuple(range(0, len(original.rounds), self.interval))
         local = federation.local_training()
         epochs = math.ceil(self.calibration * local.epochs)
@@ -64,14 +61,11 @@ class FedEraser(Method):
             request.retained,
             Schedule(tuple(original.rounds[index].used for index in indices)),
             work=local.model_copy(update={"epochs": epochs}),
-            aggregation=Calibration(federation.aggregation, History(place.history), indices),
+            aggregation=Calibration(federation.aggregation, history, indices),
             scratch=place.room("calibrate"),
         )
-        if not self.fine_tune_rounds:
-            return Unlearned(result.parameters, result.rounds, releases=result.releases)
-        tuned = recover(result.parameters, request, federation, place, rounds=self.fine_tune_rounds)
-        rounds, releases = result.rounds + tuned.rounds, result.releases + tuned.releases
-        return Unlearned(tuned.parameters, rounds, releases=releases)
+        calibrated_model = Unlearned(result.parameters, result.rounds, releases=result.releases)
+        return then_recover(calibrated_model, request, federation, place, rounds=self.fine_tune_rounds)
 
 
 @dataclass(frozen=True)

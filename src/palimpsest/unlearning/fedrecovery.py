@@ -12,7 +12,7 @@ from palimpsest.randomness import make_generator
 from palimpsest.registry import METHODS
 from palimpsest.storage import Parameters
 from palimpsest.unlearning.method import Method, Place, Unlearned
-from palimpsest.unlearning.recovery import recover
+from palimpsest.unlearning.recovery import then_recover
 from palimpsest.unlearning.replay import replay, stored_history
 from palimpsest.unlearning.scenarios import Request
 
@@ -71,10 +71,9 @@ class FedRecovery(Method):
             value = parameters[name]
             noise = self.noise * torch.randn(value.shape, generator=generator, dtype=torch.float64)
             parameters[name] = (value.double() - total[name] + noise).to(value.dtype)
-        if not self.fine_tune_rounds:
-            return Unlearned(parameters, [])
-        tuned = recover(parameters, request, federation, place, rounds=self.fine_tune_rounds)
-        return Unlearned(tuned.parameters, tuned.rounds, releases=tuned.releases)
+        return then_recover(
+            Unlearned(parameters, []), request, federation, place, rounds=self.fine_tune_rounds
+        )
 
 
 def residual(

@@ -13,7 +13,7 @@ from palimpsest.registry import METHODS
 from palimpsest.storage import Parameters
 from palimpsest.unlearning.ascent import GradientAscent
 from palimpsest.unlearning.method import Method, Place, Unlearned
-from palimpsest.unlearning.recovery import recover
+from palimpsest.unlearning.recovery import then_recover
 from palimpsest.unlearning.scenarios import Request
 
 _RANDOM_MODELS = 10
@@ -91,11 +91,8 @@ class ProjectedGradientAscent(Method):
             scratch=place.room("ascend"),
         )
         rounds, releases = local.rounds + ascended.rounds, local.releases + ascended.releases
-        facts = {"radius": radius}
-        if not self.fine_tune_rounds:
-            return Unlearned(ascended.parameters, rounds, facts, releases)
-        tuned = recover(ascended.parameters, request, federation, place, rounds=self.fine_tune_rounds)
-        return Unlearned(tuned.parameters, rounds + tuned.rounds, facts, releases + tuned.releases)
+        unlearned = Unlearned(ascended.parameters, rounds, {"radius": radius}, releases)
+        return then_recover(unlearned, request, federation, place, rounds=self.fine_tune_rounds)
 
     def _work(self, federation: Federation, radius: float) -> GradientAscent:
         return GradientAscent(

@@ -11,7 +11,7 @@ from palimpsest.models import load_parameters
 from palimpsest.registry import METHODS
 from palimpsest.storage import Parameters
 from palimpsest.unlearning.method import Method, Place, Unlearned
-from palimpsest.unlearning.recovery import recover
+from palimpsest.unlearning.recovery import then_recover
 from palimpsest.unlearning.scenarios import Request
 
 
@@ -58,11 +58,8 @@ class NegatedPseudoGradients(Method):
             minimum_replies=len(request.clients),
             scratch=place.room("negate"),
         )
-        if not self.fine_tune_rounds:
-            return Unlearned(unlearned.parameters, unlearned.rounds, releases=unlearned.releases)
-        tuned = recover(unlearned.parameters, request, federation, place, rounds=self.fine_tune_rounds)
-        rounds, releases = unlearned.rounds + tuned.rounds, unlearned.releases + tuned.releases
-        return Unlearned(tuned.parameters, rounds, releases=releases)
+        negated = Unlearned(unlearned.parameters, unlearned.rounds, releases=unlearned.releases)
+        return then_recover(negated, request, federation, place, rounds=self.fine_tune_rounds)
 
 
 @dataclass(frozen=True)

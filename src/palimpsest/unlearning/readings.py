@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
 from palimpsest.errors import UnlearningError
 from palimpsest.federation import Federation, Schedule, Training, predict, top1_accuracy
 from palimpsest.metrics import ModelReading
+from palimpsest.metrics.membership_signals import scaled_confidence
 from palimpsest.models import load_parameters
 from palimpsest.randomness import derive_seed
 from palimpsest.storage import Parameters
@@ -43,7 +43,7 @@ def read_model(parameters: Parameters, federation: Federation, request: Request)
     others = data.held_out.subset(rows)
     logits, on_test = predict(network, forgotten.images), predict(network, data.test.images)
     return ModelReading(
-        confidences=logit_confidences(logits, forgotten.labels),
+        confidences=scaled_confidence(logits, forgotten.labels),
         losses=F.cross_entropy(logits, forgotten.labels, reduction="none"),
         held_out_losses=F.cross_entropy(predict(network, others.images), others.labels, reduction="none"),
         correct=logits.argmax(1) == forgotten.labels,
@@ -51,24 +51,6 @@ def read_model(parameters: Parameters, federation: Federation, request: Request)
         test_accuracy=top1_accuracy(on_test, data.test.labels),
         parameters=parameters_to_vector(network.parameters()).detach().cpu(),
     )
-
-
-def logit_confidences(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return `log(p / (1 - p))` of the true class's probability p, computed from the logits.
-
-    Args:
-        logits: `[n, classes]`.
-        labels: True classes, `[n]`.
-
-    Returns:
-        `[n]` float64.
-
-    Source:
-        Carlini et al. 2022, Membership Inference Attacks From First Principles, section VI.A.
-    """
-    values = logits.double()
-    true = F.one_hot(labels, values.shape[1]).bool()
-    return values[true] - values.masked_fill(true, -torch.inf).logsumexp(1)
 
 
 def retrain_again(

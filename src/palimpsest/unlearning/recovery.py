@@ -6,7 +6,7 @@ from palimpsest.federation import Federation, Schedule, Training, Work, draw_sch
 from palimpsest.models import load_parameters
 from palimpsest.randomness import derive_seed
 from palimpsest.storage import Parameters
-from palimpsest.unlearning.method import Place
+from palimpsest.unlearning.method import Place, Unlearned
 from palimpsest.unlearning.scenarios import Request
 
 
@@ -42,4 +42,37 @@ def recover(
         start=load_parameters(federation.network(), start),
         work=work,
         scratch=place.room("fine-tune"),
+    )
+
+
+def then_recover(
+    unlearned: Unlearned,
+    request: Request,
+    federation: Federation,
+    place: Place,
+    *,
+    rounds: int,
+    work: Work | None = None,
+) -> Unlearned:
+    """Return the result of a method after recovery.
+
+    Args:
+        unlearned: Result of the method.
+        request: As for `recover`.
+        federation: As for `recover`.
+        place: As for `recover`.
+        rounds: Number of rounds of recovery; 0 returns the result as it is.
+        work: As for `recover`.
+
+    Returns:
+        The recovered model, with the rounds and releases of both, and the method's facts.
+    """
+    if not rounds:
+        return unlearned
+    tuned = recover(unlearned.parameters, request, federation, place, rounds=rounds, work=work)
+    return Unlearned(
+        tuned.parameters,
+        unlearned.rounds + tuned.rounds,
+        unlearned.facts,
+        unlearned.releases + tuned.releases,
     )

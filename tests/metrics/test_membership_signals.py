@@ -1,7 +1,7 @@
 import torch
 from torch.testing import assert_close
 
-from palimpsest.membership import confidence, loss, scaled_confidence
+from palimpsest.metrics.membership_signals import confidence, loss, scaled_confidence
 
 
 def test_signals_equal_their_definitions():
