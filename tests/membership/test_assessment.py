@@ -17,7 +17,7 @@ def test_all_tests_are_run_on_both_groups_and_models():
     assert ("u-lira", "retained", "unlearned") in done
     assert ("lira", "forgotten", "original") in done
     assert ("u-lira", "forgotten", "original") not in done
-    assert len(done) == len(assessment.results) == 2 * (5 + 8)
+    assert len(done) == len(assessment.results) == 2 * (5 + 11)
     assert assessment.shadows == 4
     found = assessment.find("lira", "retained", "original")
     assert found is not None

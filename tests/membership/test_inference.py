@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from tests.support.evidence import made_up
@@ -5,7 +7,7 @@ from tests.support.evidence import made_up
 from palimpsest.membership import TESTS, applicable_tests, loss, membership_scores
 from palimpsest.metrics.roc import roc
 
-SIZES = {"forgotten": 300, "retained": 200, "shadows": 8, "population": 200}
+SIZES: Any = {"forgotten": 300, "retained": 200, "shadows": 8, "population": 200}
 
 
 def auc(evidence, name: str, group="forgotten", model="unlearned") -> float:
@@ -18,13 +20,13 @@ def test_a_model_that_memorized_is_found_by_every_test_that_knows_the_samples():
         assert auc(evidence, name, model="original") > (
             0.9 if name in {"lira", "rmia", "lira-offline"} else 0.6
         ), name
-    for name in ("lira", "u-lira", "update-lira"):
+    for name in ("lira", "u-lira", "ruli", "update-lira"):
         assert auc(evidence, name) > 0.9, name
 
 
 def test_a_model_that_forgot_is_at_chance():
     evidence = made_up(**SIZES, memory=2.0, remains=0.0)
-    for name in ("yeom", "lira", "lira-offline", "rmia", "rmia-offline", "u-lira"):
+    for name in ("yeom", "lira", "lira-offline", "rmia", "rmia-offline", "u-lira", "ruli"):
         assert auc(evidence, name) == pytest.approx(0.5, abs=0.1), name
     assert auc(evidence, "lira", "retained") > 0.9
 
@@ -38,6 +40,7 @@ def test_who_sees_both_models_finds_the_samples_that_were_forgotten():
 def test_over_forgetting_is_found_by_unlearned_shadow_models_only():
     evidence = made_up(**SIZES, memory=2.0, remains=-2.0)
     assert auc(evidence, "u-lira") > 0.9
+    assert auc(evidence, "ruli") > 0.9
     assert auc(evidence, "lira") < 0.5
     assert auc(evidence, "yeom") < 0.5
 
@@ -51,7 +54,19 @@ def test_the_loss_attack_is_a_global_threshold():
 
 
 def test_tests_of_both_models_need_unlearned_shadow_models():
-    every, without = made_up(**SIZES), made_up(**SIZES, unlearns=False)
+    every, without = made_up(**SIZES), made_up(**SIZES, unlearns=False, proofs=False)
     assert applicable_tests(every, "unlearned") == list(TESTS)
     one_model = [name for name, test in TESTS.items() if test.needs == "one model"]
     assert applicable_tests(every, "original") == applicable_tests(without, "unlearned") == one_model
+    only_proofs = made_up(**SIZES, unlearns=False)
+    assert applicable_tests(only_proofs, "unlearned") == [*one_model, "acceptance", "proof"]
+
+
+def test_a_proof_gives_its_sample_away_and_acceptance_does_not():
+    evidence = made_up(**SIZES)
+    assert auc(evidence, "proof") == 1.0
+    assert auc(evidence, "proof", "retained") == pytest.approx(0.5, abs=0.1)
+    assert auc(evidence, "acceptance") == pytest.approx(0.5, abs=0.1)
+    assert evidence.proofs is not None
+    members, _ = membership_scores(evidence, "acceptance", "retained", "unlearned")
+    assert torch.equal(members, -evidence.proofs.norms[600:800])

@@ -24,7 +24,7 @@ def test_every_test_has_a_title():
 
 def test_a_row_for_each_test_and_group():
     rows = membership_rows(assessed(memory=2.0, remains=2.0)[1])
-    assert [row.group for row in rows] == ["forgotten"] * 8 + ["retained"] * 8
+    assert [row.group for row in rows] == ["forgotten"] * len(TESTS) + ["retained"] * len(TESTS)
     lira, u_lira = (next(row for row in rows if row.title == TITLES[name]) for name in ("lira", "u-lira"))
     assert float(lira.cells[0][0]) > 0.9
     assert u_lira.cells[0] == ("", "")
@@ -38,7 +38,8 @@ def test_plain_words_say_who_can_distinguish_what():
     gone = membership_sentences(assessed(memory=2.0, remains=0.0)[1], "images")
     assert "whoever holds the unlearned model could not distinguish forgotten images" in gone[0]
     assert "before and after unlearning can distinguish forgotten images" in gone[1]
-    assert "does not measurably expose the retained images" in gone[2]
+    assert "whoever also holds the proofs can distinguish forgotten images" in gone[2]
+    assert "does not measurably expose the retained images" in gone[3]
 
 
 def test_without_shadow_federations_the_words_say_what_is_missing():

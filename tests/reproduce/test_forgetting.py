@@ -7,7 +7,7 @@ import pytest
 from tests.support.forgetting import TINY
 
 from palimpsest.errors import ReproductionError
-from palimpsest.reproduce import forgetting_study, level_study
+from palimpsest.reproduce import forgetting_study
 
 
 @pytest.fixture(autouse=True)
@@ -39,12 +39,3 @@ def test_a_setting_that_fails_has_its_reason(tmp_path: Path):
         forgetting_study(out=tmp_path, cells=["mnist-paper/retrain"], overrides=overrides)
     assert "10,000 samples" in (tmp_path / "forgetting.md").read_text()
     assert not (tmp_path / "forgetting.svg").exists()
-
-
-def test_levels_are_measured_along_one_axis(tmp_path: Path):
-    keys = {**TINY, "federation": {"clients": 2, "rounds": 1}}
-    rows = level_study(out=tmp_path, cells=["cifar10-epochs-[12]/retrain"], overrides=keys)
-    assert [(row.setting, row.method) for row in rows] == [
-        (f"cifar10-epochs-{epochs}", method) for epochs in (1, 2) for method in ("original", "retrain")
-    ]
-    assert (tmp_path / "forgetting-levels.png").exists()

@@ -2,9 +2,11 @@ from pathlib import Path
 
 from tests.support.forgetting import measured
 
+from palimpsest.registry import VERIFIERS
 from palimpsest.reproduce.forgetting_figure import draw_curves, draw_levels, save_figure
 from palimpsest.reproduce.forgetting_rows import ORIGINAL, ForgettingRow, make_row
 from palimpsest.reproduce.forgetting_settings import LEVELS
+from palimpsest.reproduce.summary import estimate
 
 RUNS = {1: measured(accuracy=0.4), 2: measured(accuracy=0.6)}
 
@@ -24,8 +26,19 @@ def test_a_panel_for_each_setting_with_a_curve_for_each_model():
 
 def test_levels_are_drawn_against_the_local_epochs(tmp_path: Path):
     chosen = LEVELS[:2]
-    figure = draw_levels([row for setting in chosen for row in rows(setting.name)], chosen)
-    accuracy, forgetting, membership = figure.axes
+    names = ("mse", "mean image", "identified", *(name for name, _ in VERIFIERS))
+    leaks = {
+        (setting.name, "ascent"): {name: estimate([0.1 * setting.local_epochs, 0.2]) for name in names}
+        for setting in reversed(chosen)
+    }
+    figure = draw_levels([row for setting in chosen for row in rows(setting.name)], leaks, chosen)
+    accuracy, forgetting, membership, error, identified, verifiers = figure.axes
+    assert error.lines[0].get_label() == "ascent"
+    assert list(error.lines[0].get_ydata()) == [
+        leaks[setting.name, "ascent"]["mse"].mean for setting in chosen
+    ]
+    assert {line.get_label() for line in verifiers.lines} >= {name for name, _ in VERIFIERS}
+    assert "identified" in identified.get_title()
     assert list(accuracy.lines[0].get_xdata()) == [setting.local_epochs for setting in chosen]
     drawn = {line.get_label() for line in forgetting.lines} & {ORIGINAL, "ascent"}
     assert drawn == {ORIGINAL, "ascent"}

@@ -2,7 +2,7 @@
 
 import torch
 
-from palimpsest.membership import Evidence
+from palimpsest.membership import Evidence, ProofReadings
 
 CLASSES = 4
 
@@ -16,6 +16,7 @@ def made_up(
     memory: float = 0.0,
     remains: float = 0.0,
     unlearns: bool = True,
+    proofs: bool = True,
 ) -> Evidence:
     """Make logits of models that memorize their members by a known shift of the logit of the sample's class.
 
@@ -27,6 +28,7 @@ def made_up(
         memory: Shift of a member's logit before unlearning, and of a retained member's afterwards.
         remains: Shift of a forgotten member's logit after unlearning.
         unlearns: Whether the shadow models unlearned.
+        proofs: Whether the forgotten members handed in proofs, which equal their gradient differences.
     """
     generator = torch.Generator().manual_seed(0)
     pairs = forgotten + retained
@@ -51,6 +53,11 @@ def made_up(
     members = torch.cat([halves(forgotten), halves(retained)], 1)
     before = torch.full((2 * pairs,), memory)
     after = torch.where(torch.arange(2 * pairs) < 2 * forgotten, remains, memory)
+    handed_in = torch.arange(2 * pairs) < forgotten
+    readings = ProofReadings(
+        norms=torch.rand(2 * pairs, generator=generator),
+        distances=torch.where(handed_in, 0.0, torch.rand(2 * pairs, generator=generator)),
+    )
     return Evidence(
         labels=labels,
         original=outputs(target, before)[0],
@@ -60,4 +67,5 @@ def made_up(
         members=members,
         forgotten_pairs=forgotten,
         retained_pairs=retained,
+        proofs=readings if proofs else None,
     )

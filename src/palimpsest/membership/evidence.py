@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from palimpsest.membership.proof_channel import ProofReadings
 from palimpsest.storage import Record
 
 GroupName = Literal["forgotten", "retained"]
@@ -27,6 +28,7 @@ class Evidence(Record):
         members: Which shadow model was trained on which candidate, `[shadows, candidates]` bool.
         forgotten_pairs: Number of pairs of a forgotten sample and one that was never trained on.
         retained_pairs: Number of pairs of a retained sample and one that was never trained on.
+        proofs: Comparison of the candidates with the proofs, in the order of the candidates; None if there are none.
     """
 
     labels: Tensor
@@ -37,6 +39,7 @@ class Evidence(Record):
     members: Tensor
     forgotten_pairs: int
     retained_pairs: int
+    proofs: ProofReadings | None = None
 
     @property
     def candidates(self) -> int:
@@ -56,7 +59,7 @@ class Evidence(Record):
         """Return what a test of one group on one model uses."""
         rows, population = self.rows(group), slice(self.candidates, None)
         tested = self.original if model == "original" else self.unlearned
-        unlearned = self.unlearned_shadows
+        unlearned, proofs = self.unlearned_shadows, self.proofs
         return View(
             labels=self.labels[rows],
             logits=tested[rows],
@@ -67,6 +70,7 @@ class Evidence(Record):
             population_labels=self.labels[population],
             population=tested[population],
             population_shadows=self.shadows[:, population],
+            proofs=proofs and ProofReadings(proofs.norms[rows], proofs.distances[rows]),
         )
 
 
@@ -84,6 +88,7 @@ class View:
         population_labels: Classes of the population, `[m]` int64.
         population: The tested model's logits of the population, `[m, classes]`.
         population_shadows: The shadow models' logits of the population, `[shadows, m, classes]`.
+        proofs: Comparison of the candidates with the proofs; None if there are none.
     """
 
     labels: Tensor
@@ -95,3 +100,4 @@ class View:
     population_labels: Tensor
     population: Tensor
     population_shadows: Tensor
+    proofs: ProofReadings | None

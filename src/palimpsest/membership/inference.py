@@ -10,10 +10,11 @@ from torch import Tensor
 from palimpsest.membership.evidence import Evidence, GroupName, ModelName, View
 from palimpsest.membership.lira import lira_offline, lira_online
 from palimpsest.membership.rmia import OFFLINE_A, rmia
+from palimpsest.membership.ruli import ruli
 from palimpsest.membership.update_aware import joint_ratio, update_attack, update_features
 from palimpsest.metrics.membership_signals import confidence, loss, scaled_confidence
 
-Needs = Literal["one model", "unlearned shadows", "both models"]
+Needs = Literal["one model", "unlearned shadows", "both models", "proofs"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class MembershipTest:
         title: Name of the test in tables.
         source: Paper and section.
         needs: What the attacker holds: one model and shadow models; also shadow models that unlearned their own
-            members; or, besides, the model before unlearning.
+            members; or, besides, the model before unlearning; or both models and the proofs, without shadow models.
         score: Function that returns a score for each candidate, higher for members, `[n]`.
     """
 
@@ -74,6 +75,12 @@ def _u_lira(view: View) -> Tensor:
     return lira_online(signal, scaled_confidence(after, view.labels), members)
 
 
+def _ruli(view: View) -> Tensor:
+    _, after, members = _unlearned(view)
+    signal = scaled_confidence(view.logits, view.labels)
+    return ruli(signal, scaled_confidence(after, view.labels), members)
+
+
 def _update_aware(view: View) -> Tensor:
     before, after, members = _unlearned(view)
     return update_attack(
@@ -90,6 +97,17 @@ def _update_lira(view: View) -> Tensor:
     return joint_ratio(torch.stack(target, -1), torch.stack(shadows, -1), members)
 
 
+def _acceptance(view: View) -> Tensor:
+    """Score by the norm on which acceptance depends: a small one is accepted."""
+    assert view.proofs is not None, "tests that need proofs run only with them"
+    return -view.proofs.norms
+
+
+def _nearest_proof(view: View) -> Tensor:
+    assert view.proofs is not None, "tests that need proofs run only with them"
+    return -view.proofs.distances
+
+
 def _signals(view: View) -> tuple[Tensor, Tensor, Tensor]:
     signal = scaled_confidence(view.logits, view.labels)
     return signal, scaled_confidence(view.shadows, view.labels), view.members
@@ -104,6 +122,7 @@ TESTS = {
         "RMIA offline", "Zarifzadeh et al. 2024, appendix B.2.2", "one model", _rmia_offline
     ),
     "u-lira": MembershipTest("U-LiRA", "Hayes et al. 2024, section 4", "unlearned shadows", _u_lira),
+    "ruli": MembershipTest("RULI", "Naderloui et al. 2025, Game 2", "unlearned shadows", _ruli),
     "update-aware": MembershipTest(
         "update-aware", "Chen et al. 2021, section 3", "both models", _update_aware
     ),
@@ -113,6 +132,8 @@ TESTS = {
         "both models",
         _update_lira,
     ),
+    "acceptance": MembershipTest("norm check", "IGF, section 3.1", "proofs", _acceptance),
+    "proof": MembershipTest("nearest proof", "Palimpsest", "proofs", _nearest_proof),
 }
 """All tests by name."""
 
@@ -124,8 +145,12 @@ def applicable_tests(evidence: Evidence, model: ModelName) -> list[str]:
         evidence: Outputs of the tested models and the shadow models.
         model: The tested model. Before unlearning, there is nothing that shadow models could have unlearned.
     """
-    one_model = model == "original" or evidence.unlearned_shadows is None
-    return [name for name, test in TESTS.items() if test.needs == "one model" or not one_model]
+    if model == "original":
+        held = {"one model"}
+    else:
+        shadows = set[Needs]() if evidence.unlearned_shadows is None else {"unlearned shadows", "both models"}
+        held = {"one model"} | shadows | (set() if evidence.proofs is None else {"proofs"})
+    return [name for name, test in TESTS.items() if test.needs in held]
 
 
 def membership_scores(

@@ -22,7 +22,7 @@ class MembershipTestMetrics(Part):
     test: str
     """Name of the test, such as `lira`."""
     needs: str
-    """The attacker's knowledge: one model, unlearned shadows, or both models."""
+    """The attacker's knowledge: one model, unlearned shadows, both models, or both models and the proofs (`proofs`)."""
     group: str
     """The members: `forgotten` or `retained` samples."""
     model: str

@@ -73,7 +73,6 @@ def audit(
         original = train_original(run, federation, request, config.unlearning)
         unlearned, retrained = unlearn_twice(run, federation, request, original, config.unlearning)
         forgetting = study_forgetting(run, federation, request, original, unlearned, retrained)
-        membership = infer_membership(run, config, federation, request, original, unlearned)
 
         forgotten = data.train.subset(request.rows)
         before, after = (
@@ -85,6 +84,9 @@ def audit(
         clean = prove_stage(run, before, after, forgotten, memory_budget=config.memory_budget, key=key)
         issued = defend_stage(run, clean, config)
         verdicts = verify_proofs(run, config.verification, issued, oracle, data.held_out, key=key)
+        membership = infer_membership(
+            run, config, federation, request, original, unlearned, oracle=oracle, issued=issued
+        )
 
         federated = Federated(federation, original, unlearned, forgetting, membership)
         if isinstance(config.attack.build(), ServerAttack):

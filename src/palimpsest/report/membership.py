@@ -18,8 +18,11 @@ TITLES = {
     "rmia": "RMIA, online",
     "rmia-offline": "RMIA, offline",
     "u-lira": "U-LiRA",
+    "ruli": "RULI",
     "update-aware": "both models, one rule for all (Chen)",
     "update-lira": "both models, a rule for each sample",
+    "acceptance": "both models, norm check",
+    "proof": "both models and proofs, nearest proof",
 }
 """Titles of the tests by name."""
 _DRAWN = {
@@ -87,6 +90,7 @@ def membership_sentences(metrics: Metrics, samples: str) -> list[str]:
             "forgotten",
             "whoever holds the models before and after unlearning",
         ),
+        _verdict(membership, samples, "proof", "forgotten", "whoever also holds the proofs"),
         _retained(membership, samples),
     ]
 

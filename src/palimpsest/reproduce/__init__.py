@@ -1,7 +1,8 @@
 """Reproduction of published tables and figures."""
 
 from palimpsest.reproduce.catalog import STUDIES
-from palimpsest.reproduce.forgetting import forgetting_study, level_study
+from palimpsest.reproduce.forgetting import forgetting_study
+from palimpsest.reproduce.forgetting_levels import LeakRow, level_study
 from palimpsest.reproduce.forgetting_rows import ForgettingRow
 from palimpsest.reproduce.run import reproduce
 from palimpsest.reproduce.study import Cell, Study
@@ -11,6 +12,7 @@ __all__ = [
     "STUDIES",
     "Cell",
     "ForgettingRow",
+    "LeakRow",
     "Study",
     "Summary",
     "forgetting_study",

@@ -78,9 +78,9 @@ GRIDS = {
         "forgetting_study",
     ),
     "forgetting-levels": Grid(
-        "Compare levels of training: accuracy, forgetting and membership",
+        "Compare levels of training: accuracy, forgetting, membership, leak of the proofs, verifiers",
         "Palimpsest",
-        "palimpsest.reproduce.forgetting",
+        "palimpsest.reproduce.forgetting_levels",
         "level_study",
     ),
     "lira": Grid(

@@ -8,11 +8,10 @@ from rich.console import Console
 
 from palimpsest.errors import PalimpsestError, ReproductionError
 from palimpsest.registry import METHODS
-from palimpsest.reproduce.forgetting_figure import draw_curves, draw_levels, save_figure
+from palimpsest.reproduce.forgetting_figure import draw_curves, save_figure
 from palimpsest.reproduce.forgetting_rows import ORIGINAL, ForgettingRow, make_row
 from palimpsest.reproduce.forgetting_run import Measurements, measure_run
 from palimpsest.reproduce.forgetting_settings import (
-    LEVELS,
     PAIRS,
     SETTINGS,
     SHADOWS,
@@ -22,9 +21,6 @@ from palimpsest.reproduce.forgetting_settings import (
 )
 from palimpsest.reproduce.forgetting_table import as_json, markdown
 from palimpsest.storage import write_json, write_text
-
-LEVEL_METHODS = ("retrain", "ascent")
-"""Methods that are measured at every level of training."""
 
 
 def forgetting_study(
@@ -55,7 +51,7 @@ def forgetting_study(
         ConfigurationError: A pattern in `cells` matches no cell.
         ReproductionError: No cell could be computed; the tables give each reason.
     """
-    rows = _measure_all(
+    rows = measure_all(
         "forgetting",
         "How well each method forgets",
         choose(SETTINGS, METHODS.names(), cells),
@@ -72,39 +68,7 @@ def forgetting_study(
     return rows
 
 
-def level_study(
-    *,
-    out: Path,
-    cells: Sequence[str] = (),
-    seeds: Sequence[int] = (1234,),
-    overrides: Mapping[str, Any] | None = None,
-    data_dir: Path | None = None,
-    console: Console | None = None,
-    command: str = "palimpsest reproduce forgetting-levels",
-) -> list[ForgettingRow]:
-    """Measure retraining and gradient ascent at levels of training from the paper's to a memorizing one.
-
-    See `forgetting_study` for the arguments.
-    """
-    choices = choose(LEVELS, LEVEL_METHODS, cells)
-    rows = _measure_all(
-        "forgetting-levels",
-        "Forgetting by level of training",
-        choices,
-        out=out,
-        seeds=seeds,
-        overrides=overrides or {},
-        data_dir=data_dir,
-        console=console,
-        command=command,
-    )
-    done = [row for row in rows if row.seeds]
-    if done:
-        save_figure(draw_levels(done, [choice.setting for choice in choices]), out / "forgetting-levels")
-    return rows
-
-
-def _measure_all(
+def measure_all(
     name: str,
     title: str,
     choices: Sequence[Choice],
@@ -116,7 +80,25 @@ def _measure_all(
     console: Console | None,
     command: str,
 ) -> list[ForgettingRow]:
-    """Measure the chosen cells, and write the tables after every setting, so that finished rows can be read early."""
+    """Measure the chosen cells, and write the tables after every setting, so that finished rows can be read early.
+
+    Args:
+        name: Name of the files.
+        title: Title of the page.
+        choices: Settings and methods.
+        out: Folder of the tables and of the runs.
+        seeds: Seeds of the repeated runs.
+        overrides: Configuration keys to set in every setting.
+        data_dir: A folder that mirrors the data sets; None means the default folder.
+        console: Console for progress and failures; if omitted, nothing is printed.
+        command: The command that the page shows.
+
+    Returns:
+        For each setting, the row of the original model and a row for each method.
+
+    Raises:
+        ReproductionError: No cell could be computed; the tables give each reason.
+    """
     output = console or Console(quiet=True)
     rows = list[ForgettingRow]()
     for choice in choices:

@@ -12,19 +12,23 @@ from palimpsest.config import AuditConfig
 from palimpsest.datasets import load_data
 from palimpsest.errors import PalimpsestError
 from palimpsest.federation import Federation, Training
+from palimpsest.gradients import difference_chunks, gradient_differences
 from palimpsest.membership import (
     Answers,
     Assessment,
     Evidence,
     Pool,
+    ProofReadings,
     Split,
     assess,
+    compare_with_proofs,
     make_pool,
     make_splits,
     train_shadow,
     unlearn_shadow,
 )
 from palimpsest.metrics import Forgetting
+from palimpsest.models import load_parameters
 from palimpsest.pipeline.stages.federate import train_original
 from palimpsest.randomness import make_generator
 from palimpsest.registry import METHODS
@@ -189,11 +193,17 @@ def _measure(
         lambda scratch: _unlearn_shadows(run, config, trained, method, scratch, unlearned_shadows),
         key=(*trained.shadows[:unlearned_shadows], trained.federation, len(trained.pool.rows), settings),
     )
+    proofs = run.stage(
+        f"proofs-{method}",
+        ProofReadings,
+        lambda _: _read_proofs(trained, unlearned),
+        key=(trained.original, unlearned, trained.federation, len(trained.pool.rows)),
+    )
     assessment = run.stage(
         f"membership-{method}",
         Assessment,
-        lambda _: _assess(trained, unlearned, after.logits),
-        key=(trained.original, unlearned, after, *trained.shadows, trained.federation),
+        lambda _: _assess(trained, unlearned, after.logits, proofs),
+        key=(trained.original, unlearned, after, proofs, *trained.shadows, trained.federation),
     )
     yardstick = run.stage(
         f"yardstick-{method}",
@@ -248,7 +258,19 @@ def _unlearn_shadows(
     return Logits(torch.stack(logits))
 
 
-def _assess(trained: _Trained, unlearned: Unlearning, after: Tensor) -> Assessment:
+def _read_proofs(trained: _Trained, unlearned: Unlearning) -> ProofReadings:
+    """Compare the candidates with the proofs of all forgotten samples, which have no defense."""
+    before, later = (
+        load_parameters(trained.federation.network(), parameters).to(trained.federation.device)
+        for parameters in (trained.original.parameters, unlearned.parameters)
+    )
+    images, pool = trained.pool.data.train, trained.pool
+    forgotten, candidates = images.subset(unlearned.forgotten), images.subset(pool.rows)
+    proofs = gradient_differences(before, later, forgotten.images, forgotten.labels)
+    return compare_with_proofs(difference_chunks(before, later, candidates.images, candidates.labels), proofs)
+
+
+def _assess(trained: _Trained, unlearned: Unlearning, after: Tensor, proofs: ProofReadings) -> Assessment:
     pool, answers = trained.pool, trained.answers
     evidence = Evidence(
         labels=answers.labels,
@@ -259,6 +281,7 @@ def _assess(trained: _Trained, unlearned: Unlearning, after: Tensor) -> Assessme
         members=torch.stack([split.members for split in trained.splits]),
         forgotten_pairs=len(pool.forgotten),
         retained_pairs=len(pool.retained),
+        proofs=proofs,
     )
     return assess(evidence, forgotten=pool.forgotten.members, retained=pool.retained.members)
 

@@ -26,7 +26,7 @@ _FORGOTTEN = [(f"forgotten {name} AUC", test.title, ".3f") for name, test in TES
 _RETAINED = [
     (f"retained {name} AUC", TESTS[name].title, ".3f") for name in ("yeom", "lira", "rmia", "u-lira")
 ]
-_DETECTED = ("yeom", "lira", "rmia", "u-lira", "update-aware", "update-lira")
+_DETECTED = ("yeom", "lira", "rmia", "u-lira", "ruli", "update-aware", "update-lira")
 
 
 def markdown(rows: Sequence[ForgettingRow], *, title: str, command: str, shadows: int) -> str:
@@ -103,21 +103,21 @@ def _failure(row: ForgettingRow) -> str:
 
 
 def _table(rows: Sequence[ForgettingRow], columns: Sequence[tuple[str, str, str]]) -> list[str]:
-    lines = [_line(["model", *(heading for _, heading, _ in columns)]), _line(["---"] * (1 + len(columns)))]
+    lines = [line(["model", *(heading for _, heading, _ in columns)]), line(["---"] * (1 + len(columns)))]
     return lines + [
-        _line([row.method, *(_number(row.numbers.get(name), form) for name, _, form in columns)])
+        line([row.method, *(format_estimate(row.numbers.get(name), form) for name, _, form in columns)])
         for row in rows
     ]
 
 
 def _detections(rows: Sequence[ForgettingRow]) -> list[str]:
     heads = [f"{TESTS[name].title}, {rate:.1%}" for name in _DETECTED for rate in RATES]
-    lines = [_line(["model", *heads]), _line(["---"] * (1 + len(heads)))]
+    lines = [line(["model", *heads]), line(["---"] * (1 + len(heads)))]
     for row in rows:
         cells = list[str]()
         for name in _DETECTED:
             cells += [_detection(found) for found in row.detections.get(name, ())] or [""] * len(RATES)
-        lines.append(_line([row.method, *cells]))
+        lines.append(line([row.method, *cells]))
     return lines
 
 
@@ -128,7 +128,13 @@ def _detection(detection: Detection) -> str:
     return f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%})"
 
 
-def _number(value: Estimate | None, form: str) -> str:
+def format_estimate(value: Estimate | None, form: str) -> str:
+    """Return a mean with its interval; empty if there is none.
+
+    Args:
+        value: The mean over seeds.
+        form: Format of each number, such as `.1%`.
+    """
     if value is None:
         return ""
     if value.low is None or value.high is None:
@@ -136,5 +142,6 @@ def _number(value: Estimate | None, form: str) -> str:
     return f"{format_number(value.mean, form)} ({format_number(value.low, form)} to {format_number(value.high, form)})"
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """Return one line of a Markdown table."""
     return f"| {' | '.join(cells)} |"

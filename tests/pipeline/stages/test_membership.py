@@ -13,8 +13,11 @@ from palimpsest.datasets import load_data
 from palimpsest.errors import ConfigurationError
 from palimpsest.federation import Federation, train
 from palimpsest.membership import Assessment
+from palimpsest.models import load_parameters
+from palimpsest.oracles import ModelOracle
 from palimpsest.pipeline.stages import membership as stage
 from palimpsest.pipeline.stages.membership import infer_membership
+from palimpsest.proofs import prove
 from palimpsest.runs import Run
 from palimpsest.unlearning import make_request, unlearn
 
@@ -29,8 +32,21 @@ def inferred(folder: Path, chosen: AuditConfig) -> Assessment | None:
     request = make_request(chosen.unlearning, data, seed=chosen.seed)
     original = train(federation, history=folder / "history")
     unlearned = unlearn(original, federation, request, chosen.unlearning, history=folder / "history")
+    before, after = (
+        load_parameters(federation.network(), result.parameters) for result in (original, unlearned)
+    )
+    proofs = prove(before, after, data.train.subset(request.rows))
     with Run.open(folder / "run", chosen, console=Console(quiet=True), replace=True) as run:
-        return infer_membership(run, chosen, federation, request, original, unlearned)
+        return infer_membership(
+            run,
+            chosen,
+            federation,
+            request,
+            original,
+            unlearned,
+            oracle=ModelOracle(before, after),
+            issued=proofs,
+        )
 
 
 @pytest.mark.parametrize("method", ["retrain", "federaser"])
@@ -41,6 +57,9 @@ def test_shadow_federations_train_and_unlearn_by_the_audits_method(tmp_path: Pat
     assert assessment.shadows == 2
     assert len(assessment.forgotten) == len(assessment.retained) == 5
     assert assessment.find("u-lira", "forgotten", "unlearned") is not None
+    by_proof = assessment.find("proof", "forgotten", "unlearned")
+    assert by_proof is not None
+    assert by_proof.roc.auc.value == 1.0
     assert not (tmp_path / "run" / ".unfinished").exists() or not any(
         (tmp_path / "run" / ".unfinished").iterdir()
     )

@@ -11,13 +11,17 @@ from palimpsest.membership import (
     Assessment,
     Evidence,
     Pool,
+    ProofReadings,
     assess,
+    compare_with_proofs,
     make_pool,
     make_splits,
     train_shadow,
     unlearn_shadow,
 )
+from palimpsest.oracles import Oracle
 from palimpsest.progress import track
+from palimpsest.proofs import Proofs
 from palimpsest.randomness import make_generator
 from palimpsest.registry import METHODS
 from palimpsest.runs import Run
@@ -31,6 +35,9 @@ def infer_membership(
     request: Request,
     original: Training,
     unlearned: Unlearning,
+    *,
+    oracle: Oracle,
+    issued: Proofs,
 ) -> Assessment | None:
     """Run the stage `membership`.
 
@@ -41,6 +48,8 @@ def infer_membership(
         request: Samples to forget and to retain.
         original: The trained model.
         unlearned: The unlearned model.
+        oracle: Oracle of both models, for an attacker who also holds the proofs.
+        issued: The proofs as handed in.
 
     Returns:
         Results of all tests, or None without shadow federations.
@@ -52,21 +61,30 @@ def infer_membership(
         return None
     generator = make_generator(config.seed, "membership", "candidates")
     pool = make_pool(federation.data, request, count=config.membership.pairs, generator=generator)
+    candidates = pool.data.train.subset(pool.rows)
+
+    def read_proofs() -> ProofReadings:
+        return compare_with_proofs(oracle.differences(candidates.images, candidates.labels), issued.vectors)
+
     return run.stage(
         "membership",
         Assessment,
-        lambda scratch: _assess(config, federation, pool, original, unlearned, scratch),
-        key=(original, unlearned, federation, config.unlearning, config.membership),
+        lambda scratch: _assess(
+            config, pool, original, unlearned, federation=federation, scratch=scratch, proofs=read_proofs()
+        ),
+        key=(original, unlearned, federation, config.unlearning, config.membership, issued.vectors),
     )
 
 
 def _assess(
     config: AuditConfig,
-    federation: Federation,
     pool: Pool,
     original: Training,
     unlearned: Unlearning,
+    *,
+    federation: Federation,
     scratch: Path,
+    proofs: ProofReadings,
 ) -> Assessment:
     answers, settings = Answers(federation, pool), config.unlearning
     splits = make_splits(federation, pool, config.membership.shadows)
@@ -89,5 +107,6 @@ def _assess(
         members=torch.stack([split.members for split in splits]),
         forgotten_pairs=len(pool.forgotten),
         retained_pairs=len(pool.retained),
+        proofs=proofs,
     )
     return assess(evidence, forgotten=pool.forgotten.members, retained=pool.retained.members)
