@@ -42,7 +42,7 @@ _ATTACK: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class LeakRow:
-    """What the proofs of one method leak at one level of training, and how well verifiers judge them.
+    """Leak of the proofs of one method at one level of training, and the verifiers' judgment of them.
 
     Args:
         setting: Name of the setting.
