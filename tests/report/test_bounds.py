@@ -19,8 +19,8 @@ def test_one_sentence_for_each_bracket() -> None:
     linkage, error, epsilon = map(without_spaces, bound_sentences(metrics()))
     assert linkage == (
         "The linkage attack links 100.0 % of the proofs (95 % interval 100.0 % to 100.0 %), the best possible attack "
-        "on one proof 2.0 %, a guess 0.8 %; no attack on one proof exceeds 2.6 % in expectation (any 120 candidates: "
-        "4.1 %)."
+        "on one proof 2.0 % (95 % interval 1.6 % to 2.5 %), a guess 0.8 %; no attack on one proof exceeds 2.6 % in "
+        "expectation (any 120 candidates: 4.1 %)."
     )
     assert error.startswith(
         "The attack has a mean squared error of 0.09 (95 % interval 0.0855 to 0.0945); no attack has less than 0.072"

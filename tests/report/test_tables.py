@@ -22,9 +22,17 @@ def test_score_rows_show_baselines_beside_the_attack():
     assert table["columns"] == ["Mean image", "Nearest auxiliary"]
     assert "Nearest auxiliary" in dict(table["meanings"])
     first = table["rows"][0]
-    assert (first["label"], first["ours"], first["baselines"]) == ("MSE", "0.02", ["0.08", "0.05"])
+    assert (first["label"], first["ours"]) == ("MSE", "0.02")
+    assert first["baselines"] == [("0.08", ""), ("0.05", "")]
     assert first["interval"] == "0.019 to 0.021"
     assert table["rows"][-2]["chance"] == "0.1\N{NO-BREAK SPACE}%"
+
+
+def test_shares_of_baselines_have_their_interval():
+    rate = {"value": 0.0, "low": 0.0, "high": 0.25, "chance": 0.1, "count": 10}
+    metrics = make_metrics(mse=0.02, top1=0.8, count=10, rates={"identification_top1_mean_image": rate})
+    (row,) = (row for row in score_rows(metrics)["rows"] if row["label"] == "Identified (top-1)")
+    assert row["baselines"][0][1].replace("\N{NO-BREAK SPACE}", " ") == "0.0 % to 25.0 %"
 
 
 def test_forgetting_rows_show_before_after_change_and_retrained():

@@ -32,12 +32,12 @@ TREE: dict[str, Any] = {
     },
     "soundness": {
         "areas": {
-            "norm": {"zeros": [0.0, 0.0, 0.0], "replayed": [0.5, 0.4, 0.6]},
-            "spot-check": {"zeros": [1.0, 1.0, 1.0], "replayed": [0.98, 0.96, 1.0]},
+            "norm": {"zeros": [0.0, 0.0, 0.12], "replayed": [0.5, 0.4, 0.6]},
+            "spot-check": {"zeros": [1.0, 0.88, 1.0], "replayed": [0.98, 0.96, 1.0]},
         },
         "needs": {"norm": "nothing", "spot-check": "challenges"},
         "checks": {"norm": "Is it short?"},
-        "worst": {"norm": [0.0, 0.0, 0.0], "spot-check": [0.98, 0.96, 1.0]},
+        "worst": {"norm": [0.0, 0.0, 0.12], "spot-check": [0.98, 0.96, 1.0]},
     },
 }
 
@@ -58,7 +58,7 @@ def test_soundness_rows_have_a_row_for_each_forgery() -> None:
     assert table is not None
     assert table["verifiers"] == ["norm", "spot-check"]
     assert table["rows"] == [
-        ("zeros", [("0.00", ""), ("1.00", "")]),
+        ("zeros", [("0.00", "0.00 to 0.12"), ("1.00", "0.88 to 1.00")]),
         ("replayed", [("0.50", "0.40 to 0.60"), ("0.98", "0.96 to 1.00")]),
     ]
     assert table["checks"] == [("norm", "Is it short?", "nothing"), ("spot-check", "", "challenges")]
@@ -72,6 +72,7 @@ def test_findings_state_the_numbers() -> None:
     assert "200 of 200" in linked
     assert "has the norm of the image" in linked
     assert "the spot check detects every forgery" in sound
+    assert "worst area under the ROC curve: 0.98 (95\N{NO-BREAK SPACE}% interval 0.96 to 1))" in sound
 
 
 def test_undefended_proofs_are_linked_by_the_gradient_difference() -> None:

@@ -1,6 +1,7 @@
 import pytest
 from tests.support.forgetting import measured
 
+from palimpsest.metrics import binomial_interval
 from palimpsest.reproduce.forgetting_rows import ORIGINAL, make_row
 
 
@@ -14,6 +15,19 @@ def test_numbers_are_means_over_seeds_with_intervals():
     assert row.numbers["relative seconds"].values == (0.5, 1.5)
     assert row.numbers["relative distance"].mean == 0.5
     assert row.seeds == (1, 2)
+
+
+def test_equal_shares_have_their_interval_over_samples():
+    one = measured(accuracy=1.0)
+    row = make_row("here", "ascent", {1: one, 2: one}, seconds={1: 1.0, 2: 1.0})
+    accuracy, area, agreement = (
+        row.numbers[name] for name in ("forgotten", "forgotten lira AUC", "agreement")
+    )
+    assert (accuracy.low, accuracy.high) == binomial_interval(100, 100)
+    assert area.low is not None
+    assert area.low < area.mean
+    assert (agreement.low, agreement.high) == binomial_interval(180, 200)
+    assert row.numbers["divergence"].low is None
 
 
 def test_membership_is_that_of_the_unlearned_model():

@@ -51,7 +51,12 @@ def test_holm_equals_its_definition(p_values: list[float]) -> None:
 def test_sentences_name_interval_seeds_and_corrected_p_value() -> None:
     first, second = Comparison("A", estimate([1.0, 2.0, 3.0]), 0.01), Comparison("B", estimate([1.0]), None)
     third = Comparison("C", estimate([1.0, 2.0]), 0.04)
+    equal = Comparison("D", estimate([0.0, 0.0]), 1.0)
+    assert sentences([equal]) == ["D is 0 (the same in all of 2 seeds, p = 1 after Holm's correction)."]
     found = sentences([first, second, third])
-    assert found[0] == "A is 2 (95 % interval -0.48 to 4.5, 3 seeds, p = 0.02 after Holm's correction)."
+    assert (
+        found[0]
+        == "A is 2 (95 % interval over seeds -0.48 to 4.5, 3 seeds, p = 0.02 after Holm's correction)."
+    )
     assert found[1] == "B is 1 (one seed)."
     assert found[2].endswith("p = 0.04 after Holm's correction).")

@@ -12,7 +12,7 @@ def cell(name: str, identified: float, linked: float, area: float, preset: str =
         seeds=(1,),
         scores={"identification_top1": share(identified)},
         columns={"linked": share(linked), **{check: Estimate(0.5, 0.4, 0.6) for check in CHECKS}}
-        | {"spot check": Estimate(area, area, area)},
+        | {"spot check": Estimate(area, area - 0.1, area)},
         facts={},
         forgotten=200,
         seconds=1.0,
@@ -32,7 +32,7 @@ def test_recommends_a_defense_that_hides_images_and_stays_sound() -> None:
 def test_recommends_noise_against_linkage_with_its_cost() -> None:
     sentences = recommend([NONE, cell("orthogonal", 0.005, 1.0, 1.0), cell("noise", 0.01, 0.02, 0.56)])
     assert "use noise" in sentences[1]
-    assert "hardly separates forgeries from proofs (area 0.56)" in sentences[1]
+    assert "hardly separates forgeries from proofs (area 0.56 (0.46 to 0.56))" in sentences[1]
 
 
 def test_recommends_no_defense_if_none_helps() -> None:

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from palimpsest.metrics import Metrics
+from palimpsest.metrics import Metrics, Reading
 from palimpsest.reproduce import Cell, Study
 from palimpsest.reproduce.published import Published
-from palimpsest.reproduce.summary import as_json, estimate, markdown, summarize
+from palimpsest.reproduce.study import Column
+from palimpsest.reproduce.summary import as_json, estimate, markdown, share_estimate, summarize
 
 CELL = Cell("the-cell", "digits", {}, Published(0.02, 17.0, 0.3))
 STUDY = Study("study", "A title", "A source", lambda: [CELL], notes=("A note.",))
@@ -30,15 +31,12 @@ def metrics(mse: float, lpips: float | None = 0.25, top1: float = 0.5) -> Metric
     return Metrics.model_validate(tree)
 
 
-@given(st.lists(st.floats(-5, 5), min_size=2, max_size=8))
+@given(
+    st.lists(st.floats(-5, 5), min_size=2, max_size=8).filter(lambda values: max(values) - min(values) > 1e-6)
+)
 def test_the_interval_is_students_t(values: list[float]) -> None:
     ours = estimate(values)
-    spread = stats.sem(values)
-    low, high = (
-        stats.t.interval(0.95, len(values) - 1, sum(values) / len(values), spread)
-        if spread > 0
-        else (ours.mean, ours.mean)
-    )
+    low, high = stats.t.interval(0.95, len(values) - 1, sum(values) / len(values), stats.sem(values))
     assert ours.low == pytest.approx(low, abs=1e-9)
     assert ours.high == pytest.approx(high, abs=1e-9)
 
@@ -51,9 +49,43 @@ def test_the_interval_of_a_share_is_clipped() -> None:
     assert 0.02 < top.high < 0.2
 
 
-def test_one_seed_has_no_interval() -> None:
-    ours = estimate([0.5])
+@pytest.mark.parametrize("values", [[0.5], [0.5, 0.5, 0.5]])
+def test_one_seed_and_equal_seeds_have_no_interval(values: list[float]) -> None:
+    ours = estimate(values)
     assert (ours.mean, ours.low, ours.high) == (0.5, None, None)
+
+
+def test_equal_shares_have_the_interval_over_the_samples_of_a_run() -> None:
+    found = share_estimate([1.0, 1.0, 1.0], [(0.9, 1.0), (0.8, 1.0), (0.95, 1.0)])
+    assert (found.mean, found.low, found.high) == (1.0, 0.8, 1.0)
+    assert share_estimate([1.0, 1.0], [(0.9, 1.0), None]).low is None
+    assert share_estimate([1.0], [(0.9, 1.0)]).low == 0.9
+    # Shares that differ keep the interval over seeds, clipped to [0, 1].
+    found = share_estimate([0.9, 1.0], [(0.9, 1.0), (0.9, 1.0)])
+    assert found.low is not None
+    assert (found.low < 0.9, found.high) == (True, 1.0)
+
+
+def test_equal_areas_and_shares_of_a_study_have_a_width() -> None:
+    def read(_: Metrics) -> Reading:
+        return Reading(1.0, (0.7, 1.0))
+
+    columns = [
+        Column("area", read, ".2f", area=True),
+        Column("share", read, ".1%"),
+        Column("error", read, ".2f"),
+    ]
+    found = summarize(CELL, {1: metrics(0.02), 2: metrics(0.02)}, columns=columns).columns
+    assert (found["area"].low, found["share"].low, found["error"].low) == (0.7, 0.7, None)
+    alone = summarize(CELL, {1: metrics(0.02)}, columns=columns).columns
+    assert {name: estimate.low for name, estimate in alone.items()} == dict.fromkeys(alone, 0.7)
+
+
+def test_the_caption_says_what_the_brackets_are_over() -> None:
+    one = markdown(STUDY, [summarize(CELL, {1: metrics(0.02)})], "")
+    two = markdown(STUDY, [summarize(CELL, {1: metrics(0.02), 2: metrics(0.03)})], "")
+    assert "over the samples of one run, not over seeds" in one
+    assert "over seeds (Student's t)" in two
 
 
 @pytest.mark.parametrize(("errors", "reached"), [((0.019, 0.020), "yes"), ((0.019, 0.022), "no")])
@@ -101,5 +133,5 @@ def test_the_json_keeps_all_digits() -> None:
 
 def test_a_small_error_is_not_printed_as_zeros() -> None:
     table = markdown(STUDY, [summarize(CELL, {1: metrics(1.06e-5), 2: metrics(1.06e-5)})], "command")
-    assert "| 1.1e-05 (1.1e-05 to 1.1e-05) |" in table
+    assert "| 1.1e-05 |" in table
     assert "| 0.0000" not in table

@@ -15,6 +15,7 @@ from palimpsest.metrics import (
     RetrainingComparison,
     spread,
 )
+from palimpsest.pipeline.results.rates import forgetting_rates
 from palimpsest.reproduce.forgetting_run import Measured
 from palimpsest.reproduce.forgetting_yardstick import Yardstick
 
@@ -33,8 +34,10 @@ def measured(
     """Make up a run's measurements; see `made_up` for the first two arguments."""
     evidence = made_up(forgotten=100, retained=20, shadows=4, population=20, memory=memory, remains=remains)
     behavior = Behavior(accuracy, accuracy, Membership(0.5, 0.01), accuracy)
+    forgetting = Forgetting(behavior, behavior, 100, behavior, Distance(1.0, 0.5, 0.1, 0.9))
     return Measured(
-        Forgetting(behavior, behavior, 100, behavior, Distance(1.0, 0.5, 0.1, 0.9)),
+        forgetting,
+        forgetting_rates(forgetting, {"retained": 400, "forgotten": 100, "test": 200}, classes=10),
         assess(evidence, forgotten=torch.arange(100, 200), retained=torch.arange(20)),
         Yardstick(
             RetrainingComparison({"test_accuracy": spread(accuracy, [0.4, 0.5, 0.6])}, 0.05, 3),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from palimpsest.metrics.permutation_test import PermutationTest, permutation_test, shuffle_pairs
     from palimpsest.metrics.positive_control import judge_control
     from palimpsest.metrics.prior_comparison import PriorComparison, compare_with_prior
-    from palimpsest.metrics.rates import Rate, area, binomial_interval, share
+    from palimpsest.metrics.rates import Rate, area, area_interval, binomial_interval, share
     from palimpsest.metrics.relearn_time import RelearnTime, relearn_steps, relearn_time
     from palimpsest.metrics.retraining_epsilon import (
         EPSILON_CAP,
@@ -137,6 +137,7 @@ __all__ = [
     "VerdictMetrics",
     "VerificationMetrics",
     "area",
+    "area_interval",
     "assign",
     "binomial_interval",
     "bootstrap_intervals",
@@ -209,7 +210,7 @@ import_on_first_use(
         "palimpsest.metrics.permutation_test": ("PermutationTest", "permutation_test", "shuffle_pairs"),
         "palimpsest.metrics.positive_control": ("judge_control",),
         "palimpsest.metrics.prior_comparison": ("PriorComparison", "compare_with_prior"),
-        "palimpsest.metrics.rates": ("Rate", "area", "binomial_interval", "share"),
+        "palimpsest.metrics.rates": ("Rate", "area", "area_interval", "binomial_interval", "share"),
         "palimpsest.metrics.relearn_time": ("RelearnTime", "relearn_steps", "relearn_time"),
         "palimpsest.metrics.retraining_epsilon": (
             "EPSILON_CAP",

@@ -9,7 +9,8 @@ from palimpsest.metrics.schema_forgetting import Estimate, ForgettingTest
 from palimpsest.metrics.schema_parts import Interval
 
 FEWEST = 10
-"""Fewest members, and fewest nonmembers, with which the normal interval of an area under a ROC curve is usable."""
+"""Fewest members, and fewest nonmembers, with which an area under a ROC curve is decisive: its interval uses a normal
+approximation."""
 _MODELS = ("original", "unlearned", "retrained")
 _NAMES = {
     "accuracy_retained": "Accuracy on retained samples",

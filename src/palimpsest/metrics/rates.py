@@ -38,7 +38,7 @@ def share(value: float, count: int, *, chance: float | None = None) -> Rate:
 
 
 def area(value: float, positives: int, negatives: int) -> Rate:
-    """Make a rate from an area under a ROC curve, with its interval (Hanley and McNeil, Radiology 143, 1982, Eq. 1).
+    """Make a rate from an area under a ROC curve, with the interval of `area_interval`.
 
     Args:
         value: The area, in [0, 1]; 0.5 is chance.
@@ -48,12 +48,48 @@ def area(value: float, positives: int, negatives: int) -> Rate:
     Returns:
         The area with its 95 % interval.
     """
-    above, below = value / (2 - value), 2 * value**2 / (1 + value)
-    variance = (
-        value * (1 - value) + (positives - 1) * (above - value**2) + (negatives - 1) * (below - value**2)
-    ) / (positives * negatives)
-    reach = 1.959964 * math.sqrt(max(0.0, variance))
-    return Rate(value, max(0.0, value - reach), min(1.0, value + reach), 0.5, positives + negatives)
+    return Rate(value, *area_interval(value, positives, negatives), 0.5, positives + negatives)
+
+
+def area_interval(value: float, positives: int, negatives: int) -> tuple[float, float]:
+    """Compute the 95 % interval of an area under a ROC curve, which has a width above zero for every area.
+
+    The interval consists of the areas from which `value` differs by at most 1.96 of their own standard errors
+    (Newcombe, Statistics in Medicine 25, 2006, method 5, from Eq. 1 of Hanley and McNeil, Radiology 143, 1982). Its
+    lower end is never above the exact one of a perfect area, and its upper end never below that of an area of 0.
+
+    The exact lower end of a perfect area is 0.025 ** (1 / k), where k is the smaller number of samples: among the pairs
+    are k that share no sample, all k are in the right order, and the area is the probability of each. It holds for any
+    distribution of the scores (Hoeffding, Journal of the American Statistical Association 58, 1963, section 5b).
+
+    Args:
+        value: The area, in [0, 1].
+        positives: Number of positives, at least 1. Positives and negatives are independent of each other.
+        negatives: Number of negatives, at least 1.
+
+    Returns:
+        Lower and upper ends in [0, 1].
+    """
+    perfect = 0.025 ** (1 / min(positives, negatives))
+    lower = min(perfect, _score_bound(value, positives, negatives))
+    # The variance does not change if positives and negatives change places, so the upper end is a lower one mirrored.
+    upper = 1 - min(perfect, _score_bound(1 - value, positives, negatives))
+    return min(lower, value), max(upper, value)
+
+
+def _score_bound(value: float, positives: int, negatives: int) -> float:
+    """Return the smallest area from which `value` differs by at most 1.96 standard errors."""
+    pairs, others = positives * negatives, (positives + negatives) / 2 - 1
+
+    def rejected(area: float) -> bool:
+        spread = 1 + others * ((1 - area) / (2 - area) + area / (1 + area))
+        return value - area > 1.959964 * math.sqrt(area * (1 - area) * spread / pairs)
+
+    low, high = 0.0, value
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rejected(middle) else (low, middle)
+    return low
 
 
 def binomial_interval(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:

@@ -47,7 +47,7 @@ class Roc(Record):
 
     @property
     def auc(self) -> Rate:
-        """Area under the curve with the interval of Hanley and McNeil; 0.5 is chance."""
+        """Area under the curve with the interval of `area_interval`; 0.5 is chance."""
         value = float(torch.trapezoid(self.true_positives, self.false_positives))
         return area(min(1.0, max(0.0, value)), self.members, self.nonmembers)
 

@@ -28,8 +28,7 @@ class MembershipTestMetrics(Part):
     model: str
     """The tested model: `original` (before unlearning) or `unlearned`."""
     auc: Rate
-    """Area under the ROC curve, with the interval of Hanley and McNeil; 0.5 is chance, and higher means more
-    exposed."""
+    """Area under the ROC curve, with its interval over the samples; 0.5 is chance, and higher means more exposed."""
     detections: list[DetectionMetrics]
     """Members found at each false positive rate."""
 

@@ -1,6 +1,6 @@
 """The verdict on a run, as a pure function of its metrics: the worst of what was tried, with the reasons."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from palimpsest.metrics.bound_evidence import bound_reasons, limits_every_attack
 from palimpsest.metrics.prior_comparison import PriorComparison
@@ -126,7 +126,7 @@ def _links(metrics: Metrics) -> Iterator[str]:
     if linkage is not None and linkage.intervals[0][0] > linkage.chance:
         yield (
             f"An attacker who holds the forgotten samples as candidates links {linkage.identified:.1%} of the proofs "
-            f"to the correct one (chance {linkage.chance:.3g})."
+            f"to the correct one ({_interval(linkage.intervals[0])}; chance {linkage.chance:.3g})."
         )
     if test is not None and test.p_value <= level:
         yield (
@@ -155,7 +155,8 @@ def _open_questions(metrics: Metrics) -> Iterator[str]:
     elif not control.passed:
         yield (
             f"The positive control failed: on {control.count:,} of the attacker's own samples, kept aside from its "
-            f"training, the attack identifies {control.identified:.1%} (chance {control.chance:.3g}) with an error of "
+            f"training, the attack identifies {control.identified:.1%} ({_interval(control.interval)}; chance "
+            f"{control.chance:.3g}) with an error of "
             f"{control.mse:.3g} (constant answer: {control.mean_image:.3g})."
         )
     if training is not None and training.epochs > 1 and training.last_loss >= training.first_loss:
@@ -209,6 +210,11 @@ def _best_control(metrics: Metrics) -> PositiveControl | None:
 
 def _works(control: PositiveControl) -> str:
     return (
-        f"identifies {control.identified:.1%} of {control.count:,} (chance {control.chance:.3g}) with an error of "
+        f"identifies {control.identified:.1%} of {control.count:,} ({_interval(control.interval)}; chance "
+        f"{control.chance:.3g}) with an error of "
         f"{control.mse:.3g} (constant answer: {control.mean_image:.3g})"
     )
+
+
+def _interval(ends: Sequence[float]) -> str:
+    return f"95 % interval {ends[0]:.1%} to {ends[1]:.1%}"

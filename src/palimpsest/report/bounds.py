@@ -1,7 +1,7 @@
 """Sentences about the limits of any attack on the proofs of a run."""
 
 from palimpsest.metrics import BoundsMetrics, Metrics
-from palimpsest.report.scores import count, number, percent
+from palimpsest.report.scores import bounded, count, number, percent
 
 NOT_COVERED = (
     "The bounds hold for one proof of each sample, given everything else that the attacker knows. They do not cover "
@@ -35,7 +35,9 @@ def _identification(metrics: Metrics, bounds: BoundsMetrics) -> list[str]:
             f"{percent(high)})"
         )
     best = (
-        "" if found.optimum is None else f"the best possible attack on one proof {percent(found.optimum)}, "
+        ""
+        if found.optimum is None
+        else f"the best possible attack on one proof {bounded(found.optimum, found.optimum_interval)}, "
     )
     any_candidates = (
         ""

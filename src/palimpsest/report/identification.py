@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 
 from palimpsest.metrics import Metrics, binomial_interval
-from palimpsest.report.scores import count, percent
-
-INTERVAL = "95\N{NO-BREAK SPACE}% interval"
+from palimpsest.report.scores import INTERVAL, count, percent
 
 
 @dataclass(frozen=True)

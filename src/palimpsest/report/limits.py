@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from palimpsest.metrics import Metrics
+from palimpsest.metrics import Metrics, Rate
 from palimpsest.report.inputs import ReportInput
-from palimpsest.report.scores import percent
+from palimpsest.report.scores import bounded
 
 _SMALLEST_DAMAGE = 0.02
 """A smaller loss of accuracy on samples that were not forgotten is no reason for a warning."""
@@ -28,9 +28,14 @@ def damage(metrics: Metrics) -> str:
         return ""
     samples = "new test data" if forgetting.retrained else "other data"
     return (
-        f"Unlearning damaged the model: its accuracy on {samples} fell from {percent(before)} to {percent(after)}. "
+        f"Unlearning damaged the model: its accuracy on {samples} fell from {_written(before, first)} to "
+        f"{_written(after, second)}. "
         "This is a loss of quality, not forgetting: the model got worse on data that it was not asked to forget."
     )
+
+
+def _written(value: float, rate: Rate | None) -> str:
+    return bounded(value, rate and (rate.low, rate.high))
 
 
 def untested(page: ReportInput) -> Iterator[str]:

@@ -7,7 +7,7 @@ from palimpsest.metrics import Metrics
 from palimpsest.metrics.schema_membership import MembershipMetrics, MembershipTestMetrics
 from palimpsest.report.drawing import drawing_settings, new_figure
 from palimpsest.report.figures import STYLE, Plot
-from palimpsest.report.scores import number, percent
+from palimpsest.report.scores import INTERVAL, bounded, number, percent
 from palimpsest.report.svg import COLORS, inline_svg
 from palimpsest.storage import Parameters
 
@@ -133,7 +133,7 @@ def _verdict(membership: MembershipMetrics, samples: str, name: str, group: str,
     exposed = test.auc.low > _CLEAR
     opening = f"{TITLES[name]}: {who} {'can' if exposed else 'could not'} distinguish {group} {samples} from {samples} "
     return (
-        f"{opening}that were never trained on (area {number(test.auc.value)}, 95\N{NO-BREAK SPACE}% interval "
+        f"{opening}that were never trained on (area {number(test.auc.value)}, {INTERVAL} "
         f"{number(test.auc.low)} to {number(test.auc.high)}; 0.5 is chance)."
     )
 
@@ -145,9 +145,13 @@ def _retained(membership: MembershipMetrics, samples: str) -> str:
     worse = after.auc.low > before.auc.high
     change = "exposes the retained" if worse else "does not measurably expose the retained"
     return (
-        f"Unlearning {change} {samples} further: LiRA's area on them is {number(before.auc.value)} before and "
-        f"{number(after.auc.value)} after."
+        f"Unlearning {change} {samples} further: LiRA's area on them is {_written(before)} before and "
+        f"{_written(after)} after."
     )
+
+
+def _written(test: MembershipTestMetrics) -> str:
+    return bounded(test.auc.value, (test.auc.low, test.auc.high), number)
 
 
 def _area(test: MembershipTestMetrics | None) -> tuple[str, str]:

@@ -1,7 +1,10 @@
 """The scores of a reconstruction: labels, meanings and formatting."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+
+INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,23 @@ def number(value: float | None) -> str:
 def percent(value: float | None) -> str:
     """Format a share in [0, 1] as a percentage with one decimal; None and non-finite numbers become a dash."""
     return "–" if value is None or not math.isfinite(value) else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
+
+
+def bounded(
+    value: float | None,
+    interval: tuple[float, float] | None,
+    write: Callable[[float | None], str] = percent,
+) -> str:
+    """Format a value with its 95 % interval in parentheses; without an interval, the value alone.
+
+    Args:
+        value: The value.
+        interval: Lower and upper ends; None means unknown.
+        write: Formats a number, such as `percent`.
+    """
+    if interval is None:
+        return write(value)
+    return f"{write(value)} ({INTERVAL} {write(interval[0])} to {write(interval[1])})"
 
 
 def change(before: float, after: float, *, digits: int) -> str:

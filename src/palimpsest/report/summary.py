@@ -7,7 +7,7 @@ from palimpsest.report.inputs import ReportInput
 from palimpsest.report.limits import damage, untested
 from palimpsest.report.next_steps import next_steps
 from palimpsest.report.risk import FORGETTING_RISKS, RISKS, Risk
-from palimpsest.report.scores import count, percent
+from palimpsest.report.scores import INTERVAL, count, percent
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,9 @@ def _recognized(page: ReportInput) -> str:
         )
     right, lucky = count(rate.value * scores.count), max(1, round(rate.chance * scores.count))
     return (
-        f"In this test, {right} of {count(scores.count)} forgotten {data} were recognized ({percent(rate.value)}); "
-        f"guessing would recognize about {count(lucky)}."
+        f"In this test, {right} of {count(scores.count)} forgotten {data} were recognized ({percent(rate.value)}, "
+        f"{INTERVAL} {percent(rate.interval[0])} to {percent(rate.interval[1])}); guessing would "
+        f"recognize about {count(lucky)}."
     )
 
 
@@ -135,8 +136,10 @@ def _linked(page: ReportInput) -> str:
     linkage, scores = page.metrics.linkage, page.metrics.reconstruction
     if linkage is None or scores is None:
         return f"In this test, {page.evidence} were matched to their {page.noun}"
+    low, high = linkage.intervals[0]
     return (
         f"In this test, {count(linkage.identified * scores.count)} of {count(scores.count)} {page.evidence} were "
-        f"matched to the right one of the possible {page.noun} (guessing would match about "
+        f"matched to the right one of the possible {page.noun} ({percent(linkage.identified)}, {INTERVAL} "
+        f"{percent(low)} to {percent(high)}; guessing would match about "
         f"{count(max(1, round(linkage.chance * scores.count)))})"
     )

@@ -62,7 +62,7 @@ def tiles(report: ReportInput, verdict: Verdict) -> list[tuple[str, str, str]]:
                 _joined(
                     "after unlearning",
                     _interval_of(metrics, "accuracy_test_unlearned"),
-                    f"{percent(federation.original_accuracy)} before",
+                    _before(metrics, federation.original_accuracy),
                 ),
             )
         )
@@ -89,7 +89,7 @@ def score_rows(metrics: Metrics) -> dict[str, Any]:
                 "interval": f"{format_score(name, interval[0])} to {format_score(name, interval[1])}"
                 if interval
                 else "",
-                "baselines": [format_score(name, values.score(name)) for values in baselines.values()],
+                "baselines": [_baseline(metrics, name, baseline) for baseline in baselines],
                 "chance": format_score(name, reading.chance),
             }
         )
@@ -105,6 +105,20 @@ def _interval_of(metrics: Metrics, name: str) -> str:
     """Return the interval of a rate, or an empty text if the run has none."""
     rate = metrics.rates.get(name)
     return f"95\N{NO-BREAK SPACE}% interval {_interval(rate.low, rate.high)}" if rate else ""
+
+
+def _before(metrics: Metrics, accuracy: float) -> str:
+    """Return the accuracy before unlearning with its interval."""
+    rate = metrics.rates.get("accuracy_test_original")
+    ends = f" ({_interval(rate.low, rate.high)})" if rate else ""
+    return f"{percent(accuracy)}{ends} before"
+
+
+def _baseline(metrics: Metrics, name: str, baseline: str) -> Cell:
+    """Return a baseline's score, with an interval if it is a share."""
+    rate = metrics.rates.get(f"{name}_{baseline}")
+    ends = _interval(rate.low, rate.high) if rate else ""
+    return format_score(name, metrics.baselines[baseline].score(name)), ends
 
 
 def _joined(*parts: str) -> str:

@@ -7,15 +7,14 @@ from enum import StrEnum
 from torch import Tensor
 
 from palimpsest.metrics import (
-    Forgetting,
     Grade,
     Metrics,
     VerificationMetrics,
     limits_every_attack,
 )
-from palimpsest.report.identification import INTERVAL, Identification, identified_sentence, identify
+from palimpsest.report.identification import Identification, identified_sentence, identify
 from palimpsest.report.inputs import ReportInput
-from palimpsest.report.scores import count, number, percent
+from palimpsest.report.scores import INTERVAL, bounded, count, number, percent
 from palimpsest.report.worth import baseline_failed, worth_findings
 
 
@@ -128,7 +127,7 @@ def _judge_images(page: ReportInput) -> Verdict:
     if metrics.verification:
         findings.append(_verification(metrics.verification))
     findings += worth_findings(metrics)
-    findings += _absent_clients(page.owners, page.participation) + _accuracy(metrics.forgetting)
+    findings += _absent_clients(page.owners, page.participation) + _accuracy(metrics)
     headline = _HEADLINES[level]
     comparison = metrics.prior_comparison
     if level is Level.NOT_RECOVERED and baseline_failed(metrics):
@@ -201,17 +200,28 @@ def _absent_clients(owners: Tensor | None, participation: Sequence[int]) -> list
     ]
 
 
-def _accuracy(forgetting: Forgetting | None) -> list[str]:
+def _accuracy(metrics: Metrics) -> list[str]:
+    forgetting = metrics.forgetting
     if forgetting is None:
         return []
-    before, after = forgetting.original, forgetting.unlearned
     others = "test images, which it never saw" if forgetting.retrained else "the auxiliary images"
+    values = {
+        (split, model): _accuracy_of(metrics, split, model)
+        for split in ("forgotten", "test")
+        for model in ("original", "unlearned")
+    }
     # Test accuracy is reported too, because a drop on forgotten images alone could also mean a worse model.
     return [
-        f"The model classified {percent(before.forgotten)} of the forgotten images correctly before unlearning and "
-        f"{percent(after.forgotten)} afterwards. On {others}, its accuracy was "
-        f"{percent(before.test)} before and {percent(after.test)} afterwards."
+        f"The model classified {values['forgotten', 'original']} of the forgotten images correctly before unlearning "
+        f"and {values['forgotten', 'unlearned']} afterwards. On {others}, its accuracy was "
+        f"{values['test', 'original']} before and {values['test', 'unlearned']} afterwards."
     ]
+
+
+def _accuracy_of(metrics: Metrics, split: str, model: str) -> str:
+    reading = metrics.rate(f"accuracy_{split}_{model}")
+    value = getattr(getattr(metrics.forgetting, model), split)
+    return bounded(value, reading and reading.interval)
 
 
 def judge_samples(metrics: Metrics, kind: str) -> Verdict:

@@ -1,11 +1,11 @@
 """Findings about defenses, the linkage attack and forged proofs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from palimpsest.metrics import Metrics, binomial_interval
+from palimpsest.metrics import Metrics, Reading, binomial_interval
 from palimpsest.proofs import RECOGNIZED
-from palimpsest.report.scores import count, number, percent
+from palimpsest.report.scores import bounded, count, number, percent
 
 Cell = tuple[str, str]
 """A number as text, and its interval as text; the interval is empty if there is none."""
@@ -85,13 +85,14 @@ def worth_findings(metrics: Metrics) -> Iterator[str]:
     if metrics.soundness and metrics.soundness.worst:
         worst = metrics.soundness.worst
         best = max(worst, key=lambda name: worst[name][0])
-        area = worst[best][0]
+        area, *ends = worst[best]
+        written = bounded(area, (ends[0], ends[1]), number)
         finding = (
             f"the {_check(best)} detects every forgery that was tried (worst area under the ROC curve: "
-            f"{number(area)}), provided that the party commits to its proofs before the challenge"
+            f"{written}), provided that the party commits to its proofs before the challenge"
             if area >= _SOUND
             else f"none detects all forgeries that were tried (the best one, the {_check(best)}, has an area under "
-            f"the ROC curve of {number(area)} at worst; 0.5 is chance)"
+            f"the ROC curve of {written} at worst; 0.5 is chance)"
         )
         yield f"Of the checks that an auditor could run on these proofs, {finding}."
 
@@ -154,12 +155,14 @@ def _scores(metrics: Metrics, attacker: str) -> list[Cell]:
     error, ratio, identified = (
         metrics.score(name, attacker) for name in ("mse", "psnr", "identification_top1")
     )
-    low, high = (error and error.interval) or (None, None)
-    return [
-        (number(error and error.value), f"{number(low)} to {number(high)}"),
-        (number(ratio and ratio.value), ""),
-        (percent(identified and identified.value), ""),
-    ]
+    return [_cell(error, number), _cell(ratio, number), _cell(identified, percent)]
+
+
+def _cell(reading: Reading | None, write: Callable[[float | None], str]) -> Cell:
+    if reading is None or reading.interval is None:
+        return write(reading and reading.value), ""
+    low, high = reading.interval
+    return write(reading.value), f"{write(low)} to {write(high)}"
 
 
 def _check(name: str) -> str:
@@ -168,4 +171,4 @@ def _check(name: str) -> str:
 
 def _area(area: tuple[float, float, float]) -> Cell:
     estimate, low, high = area
-    return f"{estimate:.2f}", "" if low == high else f"{low:.2f} to {high:.2f}"
+    return f"{estimate:.2f}", f"{low:.2f} to {high:.2f}"

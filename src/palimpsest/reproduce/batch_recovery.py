@@ -148,8 +148,9 @@ def markdown(rows: Sequence[RecoveryRow]) -> str:
         *(f"| {' | '.join(_cells(row))} |" for row in rows),
     ]
     note = (
-        f"Exact: MSE below {EXACT:g}. Brackets: exact 95 % intervals (Clopper-Pearson). The samples of a batch are not "
-        "independent, so the interval of the batches is the one to rely on."
+        f"Exact: MSE below {EXACT:g}. Brackets: exact 95 % intervals (Clopper-Pearson) over the samples or "
+        "batches of all draws, each of which has a seed of its own. The samples of a batch are not independent, so the "
+        "interval of the batches is the one to rely on."
     )
     return "\n".join([*lines, "", note, ""])
 

@@ -3,7 +3,13 @@
 from functools import partial
 from typing import Any
 
-from palimpsest.comparison import read_error_bound, read_linkage, read_linkage_bound, score_column
+from palimpsest.comparison import (
+    read_accuracy,
+    read_error_bound,
+    read_linkage,
+    read_linkage_bound,
+    score_column,
+)
 from palimpsest.metrics import Metrics, Reading
 from palimpsest.reproduce.recommendation import recommend
 from palimpsest.reproduce.study import Cell, Column, Study
@@ -79,10 +85,6 @@ def _read_worst(metrics: Metrics, verifier: str) -> Reading | None:
     return Reading(area, (low, high))
 
 
-def _read_accuracy(metrics: Metrics) -> Reading | None:
-    return None if metrics.federation is None else Reading(metrics.federation.unlearned_accuracy)
-
-
 NON_ADAPTIVE = (
     _attacker_column("non-adaptive", "mse", "non-adaptive MSE", ".4f"),
     _attacker_column("non-adaptive", "psnr", "PSNR", ".2f"),
@@ -106,7 +108,7 @@ FOUND = tuple(
 )
 """True positive rates of the linkage attack."""
 _SOUND = tuple(
-    Column(name, partial(_read_worst, verifier=verifier), ".2f")
+    Column(name, partial(_read_worst, verifier=verifier), ".2f", area=True)
     for name, verifier in (
         ("norm check", "norm"),
         ("range", "range"),
@@ -114,7 +116,7 @@ _SOUND = tuple(
         ("spot check", "spot-check"),
     )
 )
-_ACCURACY = Column("accuracy", _read_accuracy, ".1%")
+_ACCURACY = Column("accuracy", read_accuracy, ".1%")
 
 
 def _frontier() -> list[Cell]:

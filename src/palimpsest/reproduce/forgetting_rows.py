@@ -7,10 +7,10 @@ import torch
 
 from palimpsest.membership.assessment import GROUPS, MODELS, Result
 from palimpsest.membership.inference import TESTS
-from palimpsest.metrics import Behavior
+from palimpsest.metrics import Behavior, Interval
 from palimpsest.metrics.roc import RATES, Detection, Roc, roc
 from palimpsest.reproduce.forgetting_run import Measured
-from palimpsest.reproduce.summary import Estimate, clipped_share, estimate
+from palimpsest.reproduce.summary import Estimate, estimate, share_estimate
 
 ORIGINAL = "original"
 """Name of the row of the model before unlearning."""
@@ -24,8 +24,8 @@ class ForgettingRow:
         setting: Name of the setting.
         method: The unlearning method, or `original` for the model before unlearning.
         seeds: Seeds whose runs finished.
-        numbers: Mean of each number over the seeds with its 95 % interval by Student's t. A number that the row does
-            not have, such as the seconds of the original model, is absent.
+        numbers: Mean of each number over the seeds with its 95 % interval; see `share_estimate`. A number that the row
+            does not have, such as the seconds of the original model, is absent.
         detections: True positive rates of each test on the forgotten samples of all seeds together, by test and false
             positive rate.
         curves: ROC curve of each test on the same samples.
@@ -68,8 +68,13 @@ def make_row(
         return ForgettingRow(setting, method, (), {}, {}, {}, (), failure)
     model = MODELS[0] if method == ORIGINAL else MODELS[1]
     values = [_numbers(one, method, seconds[seed]) for seed, one in measured.items()]
-    numbers = {name: estimate([value[name] for value in values]) for name in values[0]}
-    bounded = {name: clipped_share(number) if _is_share(name) else number for name, number in numbers.items()}
+    intervals = [_intervals(one, model) for one in measured.values()]
+    numbers = {
+        name: share_estimate([value[name] for value in values], [ends.get(name) for ends in intervals])
+        if _is_share(name)
+        else estimate([value[name] for value in values])
+        for name in values[0]
+    }
     pooled = {name: _pooled(measured, name, model) for name in TESTS}
     curves = {name: curve for name, curve in pooled.items() if curve is not None}
     first = next(iter(measured.values())).assessment
@@ -79,7 +84,7 @@ def make_row(
         setting=setting,
         method=method,
         seeds=tuple(measured),
-        numbers=bounded,
+        numbers=numbers,
         detections={name: [curve.detection(rate) for rate in RATES] for name, curve in curves.items()},
         curves=curves,
         exposed=tuple(first.forgotten[strongest.most_exposed()].tolist()),
@@ -113,6 +118,18 @@ def _numbers(measured: Measured, method: str, retraining: float) -> dict[str, fl
         if result.model == model
     }
     return numbers
+
+
+def _intervals(measured: Measured, model: str) -> dict[str, Interval]:
+    """Return the intervals of one run's shares and areas over its samples."""
+    rates = {name: measured.rates[f"accuracy_{name}_{model}"] for name in ("retained", "forgotten", "test")}
+    rates |= {name: rate for name, rate in measured.rates.items() if name == "agreement"}
+    rates |= {
+        f"{result.group} {result.test} AUC": result.roc.auc
+        for result in measured.assessment.results
+        if result.model == model
+    }
+    return {name: (rate.low, rate.high) for name, rate in rates.items()}
 
 
 def _accuracies(behavior: Behavior) -> dict[str, float]:

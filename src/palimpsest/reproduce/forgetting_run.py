@@ -1,6 +1,6 @@
 """One run of the forgetting study: a federation, its shadow federations, and every unlearning method on all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +27,9 @@ from palimpsest.membership import (
     train_shadow,
     unlearn_shadow,
 )
-from palimpsest.metrics import Forgetting
+from palimpsest.metrics import Forgetting, Rate
 from palimpsest.models import load_parameters
+from palimpsest.pipeline.results.rates import forgetting_rates
 from palimpsest.pipeline.stages.federate import train_original
 from palimpsest.randomness import make_generator
 from palimpsest.registry import METHODS
@@ -52,12 +53,14 @@ class Measured:
 
     Args:
         forgetting: Accuracies, and distances from exact retraining.
+        rates: Accuracies and agreement with their intervals over the samples; see `forgetting_rates`.
         assessment: Results of the membership tests.
         yardstick: Comparison with retrainings with other seeds.
         seconds: Wall-clock time of unlearning in seconds.
     """
 
     forgetting: Forgetting
+    rates: Mapping[str, Rate]
     assessment: Assessment
     yardstick: Yardstick
     seconds: float
@@ -218,7 +221,10 @@ def _measure(
         ),
         key=(trained.original, unlearned, exact, trained.readings, trained.federation),
     )
-    return Measured(forgetting, assessment, yardstick, run.seconds()[f"unlearned-{method}"])
+    data, count = trained.federation.data, len(unlearned.forgotten)
+    sizes = {"retained": len(data.train) - count, "forgotten": count, "test": len(data.test)}
+    rates = forgetting_rates(forgetting, sizes, classes=data.train.classes)
+    return Measured(forgetting, rates, assessment, yardstick, run.seconds()[f"unlearned-{method}"])
 
 
 def _unlearn(run: Run, config: AuditConfig, trained: _Trained, method: str) -> Unlearning:

@@ -8,7 +8,7 @@ from palimpsest.display import format_number
 from palimpsest.membership import TESTS
 from palimpsest.metrics.roc import RATES, Detection
 from palimpsest.reproduce.forgetting_rows import ForgettingRow
-from palimpsest.reproduce.summary import Estimate
+from palimpsest.reproduce.summary import Estimate, bracket_note
 
 _FORGETTING = (
     ("retained", "retained", ".1%"),
@@ -59,9 +59,9 @@ def markdown(rows: Sequence[ForgettingRow], *, title: str, command: str, shadows
     seeds = sorted({seed for row in rows for seed in row.seeds})
     lines += [
         f"Seeds: {', '.join(map(str, seeds))}. Shadow federations: {shadows}.",
-        "Values: means over seeds. Brackets: 95 % interval over seeds (Student's t).",
-        "Found: share of the forgotten samples of all seeds together, with its exact 95 % interval. Chance: the false "
-        "positive rate. An AUC of 0.5 is chance.",
+        *([bracket_note(len(seeds))] if seeds else []),
+        "Found: share of the forgotten samples of all seeds together, with its exact 95 % interval over these "
+        "samples. Chance: the false positive rate. An AUC of 0.5 is chance.",
         "",
     ]
     return "\n".join(lines)

@@ -145,7 +145,7 @@ def markdown(rows: Sequence[IntersectionRow]) -> str:
     target = 0.8 * rows[0].identified
     enough = next((row.proofs for row in rows[1:] if row.identified >= target), None)
     outcome = f"first reached with {enough:,} proofs of each sample" if enough else "not reached"
-    table += f"\nBrackets: exact 95 % intervals over samples. Chance: {rows[0].chance:.1%}.\n"
+    table += f"\nBrackets: exact 95 % intervals over the samples of one run. Chance: {rows[0].chance:.1%}.\n"
     return f"{table}\n80 % of the rate without a defense ({target:.1%}) was {outcome}.\n"
 
 

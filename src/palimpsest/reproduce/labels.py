@@ -118,7 +118,7 @@ def markdown(rows: Sequence[LabelRow], sizes: Sequence[int]) -> str:
     for row in rows:
         cells = [_cell(row.right.get(size)) for size in sizes]
         lines.append(f"| {row.rule} | {' | '.join(cells)} |")
-    note = "Brackets: exact 95 % intervals that treat the samples of a batch as independent."
+    note = "Brackets: exact 95 % intervals over the samples of one run, which treat those of a batch as independent."
     return "\n".join([*lines, "", note, ""])
 
 

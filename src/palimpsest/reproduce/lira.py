@@ -27,7 +27,7 @@ from palimpsest.membership.rmia import OFFLINE_A
 from palimpsest.metrics.roc import RATES, Detection, roc
 from palimpsest.models import load_parameters
 from palimpsest.randomness import derive_seed, make_generator
-from palimpsest.reproduce.summary import Estimate, clipped_share, estimate
+from palimpsest.reproduce.summary import Estimate, share_estimate
 from palimpsest.runs import Run
 from palimpsest.storage import write_json, write_text
 from palimpsest.system.device import pick_device
@@ -160,8 +160,9 @@ def markdown(table: LiraTable, command: str) -> str:
         "",
         f"{MODELS} networks; each is attacked with the others as shadow models. Accuracy: {table.train:.1%} on their "
         f"training images, {table.test:.1%} on test images.",
-        "Brackets: 95 % interval over the attacked networks (Student's t). Found: share of the members at a false "
-        "positive rate, all networks together; the networks share images, so there is no exact interval.",
+        "Brackets: 95 % interval over the attacked networks (Student's t), which share one seed. Found: share of the "
+        "members at a false positive rate, all networks together; the networks share images, so there is no exact "
+        "interval.",
         f"Published: {PUBLISHED}.",
         f"Largest difference from the slow reference implementation's scores on one network: {table.difference:.1e}.",
         "",
@@ -218,11 +219,12 @@ def _rows(outputs: _Outputs) -> list[LiraRow]:
 def _row(name: str, scores: Tensor, members: Tensor) -> LiraRow:
     curves = [roc(score[inside], score[~inside]) for score, inside in zip(scores, members, strict=True)]
     accuracies = [((1 + curve.true_positives - curve.false_positives) / 2).max().item() for curve in curves]
+    areas = [curve.auc for curve in curves]
     pooled = roc(scores[members], scores[~members])
     return LiraRow(
         name,
-        clipped_share(estimate([curve.auc.value for curve in curves])),
-        clipped_share(estimate(accuracies)),
+        share_estimate([area.value for area in areas], [(area.low, area.high) for area in areas]),
+        share_estimate(accuracies, [None] * len(accuracies)),
         [pooled.detection(rate) for rate in RATES],
     )
 

@@ -152,7 +152,7 @@ def markdown(rows: Sequence[OpenWorldRow], count: int, never: int) -> str:
             *lines,
             "",
             f"Candidates: {count:,} altered copies of the forgotten images and {never:,} images that were never "
-            "forgotten. Brackets: exact 95 % intervals.",
+            "forgotten. Brackets: exact 95 % intervals over the images of one run.",
             "",
         ]
     )

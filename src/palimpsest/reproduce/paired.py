@@ -15,7 +15,7 @@ class Comparison:
 
     Args:
         subject: What is compared, as the beginning of a sentence, such as `the MSE of two minus that of one`.
-        difference: Mean over the seeds with its 95 % interval, and the difference in each seed.
+        difference: Mean over the seeds with its 95 % interval, and the difference in each seed; see `estimate`.
         p_value: Two-sided p-value of a paired t-test; None with fewer than two seeds.
     """
 
@@ -103,7 +103,10 @@ def sentences(comparisons: Sequence[Comparison]) -> list[str]:
 
 def _evidence(comparison: Comparison, p_value: float | None) -> str:
     difference = comparison.difference
-    if p_value is None or difference.low is None or difference.high is None:
+    if p_value is None:
         return "one seed"
+    evidence = f"{len(difference.values)} seeds, p = {p_value:.2g} after Holm's correction"
+    if difference.low is None or difference.high is None:
+        return f"the same in all of {evidence}"
     low, high = (format_number(value, ".2g") for value in (difference.low, difference.high))
-    return f"95 % interval {low} to {high}, {len(difference.values)} seeds, p = {p_value:.2g} after Holm's correction"
+    return f"95 % interval over seeds {low} to {high}, {evidence}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from palimpsest.reproduce.summary import Estimate, Summary
+from palimpsest.reproduce.summary import Estimate, Summary, format_estimate
 
 CHECKS = ("norm check", "range", "subspace", "spot check")
 """Headings of the columns with the verifiers' areas under the ROC curve."""
@@ -52,7 +52,7 @@ def _against_reconstruction(hidden: Sequence[Summary]) -> str:
         )
     return (
         f"Against reconstruction, {best.cell.name} is enough. Images are identified no better than by chance, and the "
-        f"{_best_check(best)} still separates forgeries from proofs (area {_soundness(best):.2f})."
+        f"{_best_check(best)} still separates forgeries from proofs ({_area(best)})."
     )
 
 
@@ -68,7 +68,7 @@ def _against_linkage(hidden: Sequence[Summary]) -> str:
     verdict = "still separates forgeries from proofs" if sound else "hardly separates forgeries from proofs"
     return (
         f"Against linkage by an auditor who holds the forgotten images, use {best.cell.name}. The "
-        f"{_best_check(best)} {verdict} (area {_soundness(best):.2f})."
+        f"{_best_check(best)} {verdict} ({_area(best)})."
     )
 
 
@@ -78,6 +78,11 @@ def _best_check(summary: Summary) -> str:
 
 def _soundness(summary: Summary) -> float:
     return summary.columns[_best_check(summary)].mean
+
+
+def _area(summary: Summary) -> str:
+    """Return the area under the ROC curve of the best check, with its interval."""
+    return f"area {format_estimate(summary.columns[_best_check(summary)], '.2f')}"
 
 
 def _may_be_chance(summary: Summary, share: Estimate) -> bool:

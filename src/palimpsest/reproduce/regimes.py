@@ -42,8 +42,8 @@ _DISTANCES = {f"{distance:g}": ascent_step(distance) for distance in (1e-3, 1e-2
 
 
 def _accuracy(metrics: Metrics) -> Reading | None:
-    forgetting = metrics.forgetting
-    return None if forgetting is None else Reading(forgetting.original.test)
+    forgetting, rate = metrics.forgetting, metrics.rate("accuracy_test_original")
+    return None if forgetting is None else rate or Reading(forgetting.original.test)
 
 
 _ACCURACY = Column("test accuracy", _accuracy, ".1%")

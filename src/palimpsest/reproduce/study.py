@@ -52,13 +52,21 @@ class Column:
 
     Args:
         heading: Heading of the column.
-        read: Function that reads the number from a run's metrics. With one seed, its interval is shown.
+        read: Function that reads the number from a run's metrics. Its interval is shown with one seed, or if a
+            share or area is the same in all seeds.
         form: Format specification of the number.
+        area: Whether the number is an area under a ROC curve.
     """
 
     heading: str
     read: Read
     form: str
+    area: bool = False
+
+    @property
+    def in_unit_interval(self) -> bool:
+        """Whether the number lies in [0, 1]: a share, whose form is a percentage, or an area."""
+        return self.area or self.form.endswith("%")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from palimpsest.comparison import Read, score_column
 from palimpsest.display import format_number
-from palimpsest.metrics import Metrics
+from palimpsest.metrics import Interval, Metrics
 from palimpsest.reproduce.published import Published
 from palimpsest.reproduce.study import Cell, Column, Study
 
@@ -27,7 +27,8 @@ class Estimate:
 
     Args:
         mean: The mean.
-        low: Lower end of the interval over seeds or, with one seed, over its images; None if unknown.
+        low: Lower end of the interval over seeds or, with one seed, over its samples; None if unknown. If all seeds
+            have the same value, the seeds give no interval; a share or an area then has the interval over samples.
         high: Upper end of the interval; None if unknown.
         values: The value of each seed, in the order of the seeds.
     """
@@ -93,7 +94,7 @@ def summarize(
         columns=_estimates(
             runs,
             {column.heading: column.read for column in columns},
-            {column.heading for column in columns if column.form.endswith("%")},
+            {column.heading for column in columns if column.in_unit_interval},
         ),
         facts=first.attack,
         forgotten=first.reconstruction.count,
@@ -105,19 +106,15 @@ def summarize(
 def _estimates(
     runs: Sequence[Metrics], columns: Mapping[str, Read], shares: Collection[str]
 ) -> dict[str, Estimate]:
-    """Estimate every number that all runs have."""
+    """Estimate every number that all runs have; `shares` are the names of those that lie in [0, 1]."""
     estimates = {}
     for name, read in columns.items():
         readings = [reading for run in runs if (reading := read(run)) is not None]
         if len(readings) < len(runs):
             continue
-        estimates[name] = estimate([reading.value for reading in readings])
-        if name in shares:
-            estimates[name] = clipped_share(estimates[name])
-        if len(runs) == 1 and readings[0].interval is not None:
-            estimates[name] = replace(
-                estimates[name], low=readings[0].interval[0], high=readings[0].interval[1]
-            )
+        values, intervals = zip(*((reading.value, reading.interval) for reading in readings), strict=True)
+        in_unit_interval = name in shares or len(runs) == 1
+        estimates[name] = share_estimate(values, intervals) if in_unit_interval else estimate(values)
     return estimates
 
 
@@ -128,24 +125,66 @@ def estimate(values: Sequence[float]) -> Estimate:
         values: The score of each run, at least one.
 
     Returns:
-        The mean; with a single run, its interval is unknown.
+        The mean. Its interval is unknown with a single run, and if all runs have the same score, because equal scores
+        of a few runs do not show that other runs would have it too.
     """
     from scipy.stats import t as student
 
     count = len(values)
     mean = sum(values) / count
-    if count < 2:
+    if min(values) == max(values):
         return Estimate(mean, None, None, tuple(values))
     spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (count - 1) / count)
     half = float(student.ppf(0.975, count - 1)) * spread
     return Estimate(mean, mean - half, mean + half, tuple(values))
 
 
-def clipped_share(share: Estimate) -> Estimate:
-    """Clip the interval of a share to [0, 1], which Student's t ignores."""
-    if share.low is None or share.high is None:
-        return share
-    return replace(share, low=max(0.0, share.low), high=min(1.0, share.high))
+def share_estimate(values: Sequence[float], intervals: Sequence[Interval | None]) -> Estimate:
+    """Compute the mean of the runs' shares or areas, which lie in [0, 1], and its 95 % interval.
+
+    Args:
+        values: The share of each run, at least one.
+        intervals: Its interval over the samples of each run; None means unknown.
+
+    Returns:
+        The mean. Its interval is that of Student's t over the runs, clipped to [0, 1]. With a single run, or if all
+        runs have the same share, it is the hull of the runs' intervals over their samples.
+    """
+    found, known = estimate(values), [ends for ends in intervals if ends is not None]
+    if found.low is not None and found.high is not None:
+        return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+    if len(known) < len(values):
+        return found
+    return replace(found, low=min(low for low, _ in known), high=max(high for _, high in known))
+
+
+def format_estimate(value: Estimate | None, form: str) -> str:
+    """Format a mean with its interval in parentheses; a number that is not available is "absent".
+
+    Args:
+        value: The mean; None if it is not available.
+        form: Format specification of its numbers.
+    """
+    if value is None:
+        return "absent"
+    if value.low is None or value.high is None:
+        return format_number(value.mean, form)
+    return f"{format_number(value.mean, form)} ({format_number(value.low, form)} to {format_number(value.high, form)})"
+
+
+def bracket_note(seeds: int) -> str:
+    """Return the caption of the brackets of `estimate` and `share_estimate`, which says what they are over.
+
+    Args:
+        seeds: Number of seeds in the table, at least 1.
+    """
+    if seeds == 1:
+        return "Brackets: 95 % interval over the samples of one run, not over seeds."
+    return (
+        "Values: means over seeds. Brackets: 95 % interval over seeds (Student's t). They are over the samples of one "
+        "run in a row with a single seed, and for a share or area that is the same in all seeds. Another number that "
+        "is the same in all seeds has none."
+    )
 
 
 def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:
@@ -173,10 +212,7 @@ def markdown(study: Study, summaries: Sequence[Summary], command: str) -> str:
         for summary in summaries
         if summary.seeds and summary.failure
     ]
-    if len(seeds) > 1:
-        notes.append("Values: means over seeds. Brackets: 95 % interval over seeds (Student's t).")
-    elif seeds:
-        notes.append("Brackets: 95 % bootstrap interval over samples.")
+    notes += [bracket_note(len(seeds))] if seeds else []
     if seeds:
         notes.append(
             "Chance: expected score of a random guess; for identified (top-1), 1 / number of images."
@@ -225,8 +261,8 @@ def _cells(study: Study, summary: Summary, *, paper: bool, sizes: bool) -> list[
         row += [_printed(published), _reached(summary)] if published else ["", ""]
     if sizes:
         row += [f"{cell.size:,}" if cell.size else "", f"{summary.facts['features']:,.0f}"]
-    row += [_number(summary.scores.get(score), form) for score, (_, form) in SCORES.items()]
-    row += [_number(summary.columns.get(column.heading), column.form) for column in study.columns]
+    row += [format_estimate(summary.scores.get(score), form) for score, (_, form) in SCORES.items()]
+    row += [format_estimate(summary.columns.get(column.heading), column.form) for column in study.columns]
     return [*row, f"{summary.forgotten:,}", f"{summary.seconds:,.0f}"]
 
 
@@ -238,14 +274,6 @@ def _reached(summary: Summary) -> str:
     """Return `yes` if our mean error is at most the published one."""
     published, ours = summary.cell.published, summary.scores["mse"].mean
     return "yes" if published and ours <= published.mse else "no"
-
-
-def _number(value: Estimate | None, form: str) -> str:
-    if value is None:
-        return "absent"
-    if value.low is None or value.high is None:
-        return format_number(value.mean, form)
-    return f"{format_number(value.mean, form)} ({format_number(value.low, form)} to {format_number(value.high, form)})"
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from palimpsest.metrics import separation
 from palimpsest.models import load_parameters
 from palimpsest.oracles import ModelOracle
 from palimpsest.pipeline.stages.federate import train_original, unlearn_twice
-from palimpsest.pipeline.stages.soundness import Area, gather_evidence, separations
+from palimpsest.pipeline.stages.soundness import Area, as_area, gather_evidence, separations
 from palimpsest.proofs import FORGERS, Evidence, Submission, prove
 from palimpsest.randomness import derive_seed, make_generator
 from palimpsest.registry import VERIFIERS
@@ -25,7 +25,6 @@ from palimpsest.system.device import pick_device
 from palimpsest.unlearning import Request, make_request
 
 METHODS = ("ascent", "federaser", "rapid")
-_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -81,13 +80,12 @@ def verifier_table(
         name: forge(honest, evidence, make_generator(config.seed, "forge", name))
         for name, forge in FORGERS.items()
     }
-    by_verifier = separations(evidence, honest, forged.items(), seed=config.seed)
+    by_verifier = separations(evidence, honest, forged.items())
     others = {f"approximate unlearning: {method}": models[method] for method in methods}
-    # The names also seed the bootstrap: another wording would change the intervals.
     others |= {"no unlearning: trained anew, nothing left out": models["anew"]}
     others |= {"no unlearning: the same model": models["original"]}
     rows = [
-        VerifierRow(party, _between((evidence, honest), submit(parameters), config.seed, party))
+        VerifierRow(party, _between((evidence, honest), submit(parameters)))
         for party, parameters in others.items()
     ]
     rows += [
@@ -119,7 +117,7 @@ def markdown(rows: Sequence[VerifierRow]) -> str:
     needs = [f"- `{name}` needs {verifier.needs}." for name, verifier in VERIFIERS]
     meaning = (
         "Area under the ROC curve, false against honest proofs. 1 means perfect separation, 0.5 is chance, and below "
-        "0.5 false proofs look better than honest ones. Brackets: 95 % bootstrap interval over proofs."
+        "0.5 false proofs look better than honest ones. Brackets: 95 % interval over the proofs of one run."
     )
     return "\n".join([*lines, "", meaning, "", *needs, ""])
 
@@ -177,18 +175,11 @@ def _submit(
     return evidence, Submission(proofs, evidence.answers)
 
 
-def _between(
-    honest: tuple[Evidence, Submission], other: tuple[Evidence, Submission], seed: int, party: str
-) -> dict[str, Area]:
+def _between(honest: tuple[Evidence, Submission], other: tuple[Evidence, Submission]) -> dict[str, Area]:
     """Compute each verifier's area; each submission is judged by the evidence of its own pair of models."""
     return {
-        name: list(
-            separation(
-                verifier().prepare(honest[0])(honest[1]),
-                verifier().prepare(other[0])(other[1]),
-                bootstrap=_RESAMPLES,
-                generator=make_generator(seed, "soundness", name, party),
-            )
+        name: as_area(
+            separation(verifier().prepare(honest[0])(honest[1]), verifier().prepare(other[0])(other[1]))
         )
         for name, verifier in VERIFIERS
     }

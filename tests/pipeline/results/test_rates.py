@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,20 +10,45 @@ from palimpsest.config import VerificationConfig
 from palimpsest.datasets import FederatedData
 from palimpsest.federation import Round
 from palimpsest.federation.intake import NO_DATA
+from palimpsest.metrics import binomial_interval
+from palimpsest.metrics.schema_bounds import EpsilonMetrics
 from palimpsest.pipeline.attack import attack
+from palimpsest.pipeline.results.outcome import Federated
 from palimpsest.pipeline.results.rates import (
     acceptance_rate,
     excluded_replies,
+    forgetting_rates,
     identification_rates,
     label_rate,
+    linkage_area,
     outcome_rates,
+    release_rates,
 )
 from palimpsest.proofs import verify
+
+IDENTIFIED = {
+    f"identification_{guesses}{baseline}"
+    for guesses in ("top1", "top5")
+    for baseline in ("", "_mean_image", "_nearest_auxiliary")
+}
+EPSILON = {
+    "delta": 1e-5,
+    "measured": 0.5,
+    "measured_gaussian": 0.6,
+    "statistic": "difference",
+    "power": 1.0,
+    "level": 0.25,
+    "releases": 40,
+    "one_run": 0.1,
+    "canaries": 10,
+    "guesses": 5,
+    "correct": 4,
+}
 
 
 def test_identification_is_compared_with_guessing() -> None:
     rates = identification_rates(scores())
-    assert set(rates) == {"identification_top1", "identification_top5"}
+    assert set(rates) == IDENTIFIED
     assert rates["identification_top1"].count == 4
     assert rates["identification_top1"].chance == 0.25
     # Five guesses among four samples always include the right one.
@@ -44,18 +70,41 @@ def test_labels_are_compared_with_the_most_frequent_class() -> None:
 
 def test_each_kind_of_outcome_has_its_rates(data: FederatedData) -> None:
     assert set(outcome_rates(proofs_outcome())) == {"accepted"}
-    identified = {"identification_top1", "identification_top5"}
-    assert set(outcome_rates(gradients_outcome())) == identified | {"label_accuracy"}
+    assert set(outcome_rates(gradients_outcome())) == IDENTIFIED | {"label_accuracy"}
     rates = outcome_rates(audit_outcome(data))
     models = ("original", "unlearned", "retrained")
     names = {f"accuracy_{split}_{model}" for split in ("retained", "forgotten", "test") for model in models}
     names |= {f"membership_{score}_{model}" for score in ("auc", "tpr") for model in models}
-    assert set(rates) == identified | {"accepted"} | names
+    assert set(rates) == IDENTIFIED | {"accepted", "agreement"} | names
     assert rates["accuracy_retained_original"].count == 75 - 4
     assert rates["accuracy_forgotten_unlearned"].value == 0.5
     assert rates["accuracy_test_original"].chance == pytest.approx(1 / 3)
     assert rates["membership_auc_original"].count == 4 + 20
     assert rates["membership_tpr_original"].chance == 0.01
+
+
+def test_a_linkage_area_counts_only_comparisons_that_share_no_sample() -> None:
+    rate = linkage_area(1.0, 60)
+    assert (rate.value, rate.high, rate.count, rate.chance) == (1.0, 1.0, 60, 0.5)
+    assert rate.low == pytest.approx(binomial_interval(20, 20)[0])
+    # One or two proofs still have one comparison.
+    assert linkage_area(0.5, 1).low == pytest.approx(0.025)
+
+
+def test_the_shares_of_a_privacy_test_are_those_of_its_releases() -> None:
+    rates = release_rates(EpsilonMetrics.model_validate(EPSILON))
+    assert (rates["release_power"].low, rates["release_power"].high) == binomial_interval(40, 40)
+    assert (rates["release_level"].low, rates["release_level"].high) == binomial_interval(10, 40)
+
+
+def test_a_model_that_equals_the_retrained_one_needs_no_interval(data: FederatedData) -> None:
+    outcome = audit_outcome(data)
+    assert isinstance(outcome.source, Federated)
+    distance = outcome.source.forgetting.distance
+    assert distance is not None
+    forgetting = replace(outcome.source.forgetting, distance=replace(distance, absolute=0.0, agreement=1.0))
+    sizes = {"retained": 10, "forgotten": 4, "test": 20}
+    assert "agreement" not in forgetting_rates(forgetting, sizes, classes=3)
 
 
 def test_excluded_replies_are_counted_by_client_and_reason() -> None:

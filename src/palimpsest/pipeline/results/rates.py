@@ -8,7 +8,17 @@ from torch import Tensor
 from palimpsest.config import VerificationConfig
 from palimpsest.federation import Round
 from palimpsest.federation.intake import NO_DATA
-from palimpsest.metrics import FALSE_POSITIVE_RATE, Forgetting, Rate, SampleScores, Scores, area, share
+from palimpsest.metrics import (
+    FALSE_POSITIVE_RATE,
+    Forgetting,
+    Rate,
+    SampleScores,
+    Scores,
+    area,
+    area_interval,
+    share,
+)
+from palimpsest.metrics.schema_bounds import EpsilonMetrics
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.proofs import Verdicts
 
@@ -22,6 +32,10 @@ def outcome_rates(outcome: Outcome) -> dict[str, Rate]:
     scored, rates = outcome.scored, dict[str, Rate]()
     if scored.scores is not None:
         rates |= identification_rates(scored.scores)
+    if scored.linkage is not None and outcome.forgotten is not None:
+        rates["linkage_auc"] = linkage_area(scored.linkage.auc, len(outcome.forgotten))
+    if outcome.bounds is not None and outcome.bounds.metrics.epsilon is not None:
+        rates |= release_rates(outcome.bounds.metrics.epsilon)
     if outcome.verdicts is not None:
         rates["accepted"] = acceptance_rate(outcome.verdicts, outcome.config.verification)
     if isinstance(outcome.source, Federated):
@@ -42,13 +56,41 @@ def identification_rates(scores: Scores | SampleScores) -> dict[str, Rate]:
     """Compute the shares of samples that are identified by the first guess and within five guesses.
 
     Args:
-        scores: The attack's scores.
+        scores: The scores of the attack and of the baselines, whose names are appended to those of the shares.
     """
-    means, chance = scores.reconstruction(), scores.chance()
+    chance = scores.chance()
+    parts = {"": scores.reconstruction()}
+    parts |= {f"_{baseline}": means for baseline, means in scores.baselines.items()}
     return {
-        name: share(float(means[name] or 0.0), int(means["count"] or 0), chance=chance[name])
+        f"{name}{suffix}": share(float(means[name] or 0.0), int(means["count"] or 0), chance=chance[name])
+        for suffix, means in parts.items()
         for name in ("identification_top1", "identification_top5")
     }
+
+
+def linkage_area(value: float, count: int) -> Rate:
+    """Add an interval to the linkage attack's area under the ROC curve over all pairs.
+
+    A comparison of a matching pair with a wrong one involves up to three samples, so n samples have n / 3 comparisons
+    that share none. The interval is that of as many positives and negatives.
+
+    Args:
+        value: The area, in [0, 1].
+        count: Number of proofs n.
+    """
+    independent = max(1, count // 3)
+    low, high = area_interval(value, independent, independent)
+    return Rate(value, low, high, 0.5, count)
+
+
+def release_rates(epsilon: EpsilonMetrics) -> dict[str, Rate]:
+    """Add intervals to the power and the level of the test between releases of two samples.
+
+    Args:
+        epsilon: The measured privacy loss.
+    """
+    shares = {"release_power": epsilon.power, "release_level": epsilon.level}
+    return {name: share(value, epsilon.releases) for name, value in shares.items()}
 
 
 def acceptance_rate(verdicts: Verdicts, verification: VerificationConfig) -> Rate:
@@ -88,7 +130,7 @@ def federation_rates(federated: Federated) -> dict[str, Rate]:
 
 
 def forgetting_rates(forgetting: Forgetting, sizes: dict[str, int], *, classes: int) -> dict[str, Rate]:
-    """Add intervals to the accuracies and membership inference rates of each model.
+    """Add intervals to the accuracies and membership inference rates of each model, and to their agreement.
 
     Args:
         forgetting: The measurements.
@@ -111,6 +153,9 @@ def forgetting_rates(forgetting: Forgetting, sizes: dict[str, int], *, classes: 
         count = sizes["forgotten"]
         rates[f"membership_auc_{model}"] = area(behavior.membership.auc, count, forgetting.others)
         rates[f"membership_tpr_{model}"] = share(behavior.membership.tpr, count, chance=FALSE_POSITIVE_RATE)
+    # The retrained model agrees with itself by definition, which needs no interval.
+    if forgetting.distance is not None and forgetting.distance.absolute > 0 and sizes["test"]:
+        rates["agreement"] = share(forgetting.distance.agreement, sizes["test"])
     return rates
 
 
