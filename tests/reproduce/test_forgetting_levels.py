@@ -34,6 +34,11 @@ def test_levels_are_measured_along_one_axis(tmp_path: Path):
         assert 0 < row.numbers["mse"].mean < 1
         assert {name for name, _ in VERIFIERS} <= row.numbers.keys()
         assert row.numbers["identified"].mean <= 1
+        for name in row.numbers.keys() - {"mse", "mean image"}:
+            share = row.numbers[name]
+            assert share.low is not None
+            assert share.high is not None
+            assert share.low < share.high, "one seed has the interval over its samples"
     tree = json.loads((tmp_path / "forgetting-levels.json").read_text())
     assert [leak["name"] for leak in tree["leaks"]] == [f"{row.setting}/{row.method}" for row in leaks]
     page = (tmp_path / "forgetting-levels.md").read_text()
@@ -47,5 +52,6 @@ def test_a_level_whose_audit_fails_has_its_reason():
         LeakRow("there", "retrain", {}, "Too few\nimages."),
     ]
     page = leak_table(rows)
+    assert "95 % interval over seeds" in page
     assert "| here | retrain | 0.1500 (" in page
     assert "there, retrain: Too few images." in page

@@ -9,15 +9,15 @@ from rich.console import Console
 
 from palimpsest.config import merged
 from palimpsest.errors import PalimpsestError
-from palimpsest.metrics import Metrics
+from palimpsest.metrics import Metrics, Reading
 from palimpsest.pipeline.audit import audit
 from palimpsest.registry import VERIFIERS
 from palimpsest.reproduce.forgetting import measure_all
 from palimpsest.reproduce.forgetting_figure import draw_levels, save_figure
 from palimpsest.reproduce.forgetting_rows import ForgettingRow
 from palimpsest.reproduce.forgetting_settings import LEVELS, SHADOWS, Choice, choose
-from palimpsest.reproduce.forgetting_table import as_json, format_estimate, line, markdown
-from palimpsest.reproduce.summary import Estimate, clipped_share, estimate
+from palimpsest.reproduce.forgetting_table import as_json, line, markdown
+from palimpsest.reproduce.summary import Estimate, bracket_note, estimate, format_estimate, share_estimate
 from palimpsest.storage import write_json, write_text
 
 METHODS = ("retrain", "ascent")
@@ -47,9 +47,9 @@ class LeakRow:
     Args:
         setting: Name of the setting.
         method: The unlearning method.
-        numbers: Mean of each number over the seeds with its 95 % interval by Student's t: `mse` and `identified` of the
-            attack, `mean image` (the error of the mean auxiliary image), and each verifier's smallest area under the
-            ROC curve over the forgers, by the verifier's name.
+        numbers: Mean of each number over the seeds with its 95 % interval (see `share_estimate`): `mse` and
+            `identified` of the attack, `mean image` (the error of the mean auxiliary image), and each verifier's
+            smallest area under the ROC curve over the forgers, by the verifier's name.
         failure: Reason why a seed is missing; empty if none is.
     """
 
@@ -127,7 +127,7 @@ def leak_table(rows: Sequence[LeakRow]) -> str:
             [
                 row.setting,
                 row.method,
-                *(format_estimate(row.numbers.get(name), form) for name, _, form in columns),
+                *(format_estimate(row.numbers.get(name), form, missing="") for name, _, form in columns),
             ]
         )
         for row in rows
@@ -137,8 +137,8 @@ def leak_table(rows: Sequence[LeakRow]) -> str:
     ]
     lines += [
         "",
-        "Each verifier's column: smallest area under the ROC curve over the forgers; 0.5 is chance. Brackets: 95 % "
-        "interval over seeds (Student's t).",
+        "Each verifier's column: smallest area under the ROC curve over the forgers; 0.5 is chance.",
+        bracket_note(max((len(number.values) for row in rows for number in row.numbers.values()), default=1)),
         "",
     ]
     return "\n".join(lines)
@@ -155,7 +155,7 @@ def _leak_row(
     console: Console | None,
 ) -> LeakRow:
     """Audit one method at one level with each seed."""
-    setting, found, failure = choice.setting, list[dict[str, float]](), ""
+    setting, found, failure = choice.setting, list[dict[str, Reading]](), ""
     attacked = merged({"attack": _ATTACK, "unlearning": {"method": method}}, overrides)
     for seed in seeds:
         folder = out / setting.name / f"audit-{seed}-{method}"
@@ -167,19 +167,26 @@ def _leak_row(
             failure = str(error)
     if not found:
         return LeakRow(setting.name, method, {}, failure)
-    numbers = {name: estimate([one[name] for one in found]) for name in found[0]}
-    shares = {name: clipped_share(number) for name, number in numbers.items() if name not in _ERRORS}
-    return LeakRow(setting.name, method, {**numbers, **shares}, failure)
+    values = {name: [one[name].value for one in found] for name in found[0]}
+    numbers = {
+        name: estimate(values[name])
+        if name in _ERRORS
+        else share_estimate(values[name], [one[name].interval for one in found])
+        for name in values
+    }
+    return LeakRow(setting.name, method, numbers, failure)
 
 
-def _numbers(metrics: Metrics) -> dict[str, float]:
+def _numbers(metrics: Metrics) -> dict[str, Reading]:
     assert metrics.reconstruction is not None, "an audit knows the forgotten images"
     assert metrics.soundness is not None, "the attack is on proofs"
+    identified = metrics.rate("identification_top1")
+    assert identified is not None, "scored images have rates"
     return {
-        "mse": metrics.reconstruction.mse or 0.0,
-        "mean image": metrics.baselines["mean_image"].mse or 0.0,
-        "identified": metrics.reconstruction.identification_top1 or 0.0,
-        **{name: area[0] for name, area in metrics.soundness.worst.items()},
+        "mse": Reading(metrics.reconstruction.mse or 0.0),
+        "mean image": Reading(metrics.baselines["mean_image"].mse or 0.0),
+        "identified": identified,
+        **{name: Reading(area, (low, high)) for name, (area, low, high) in metrics.soundness.worst.items()},
     }
 
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from palimpsest.display import format_number
 from palimpsest.membership import TESTS
 from palimpsest.metrics.roc import RATES, Detection
 from palimpsest.reproduce.forgetting_rows import ForgettingRow
-from palimpsest.reproduce.summary import Estimate, bracket_note
+from palimpsest.reproduce.summary import bracket_note, format_estimate
 
 _FORGETTING = (
     ("retained", "retained", ".1%"),
@@ -105,7 +104,12 @@ def _failure(row: ForgettingRow) -> str:
 def _table(rows: Sequence[ForgettingRow], columns: Sequence[tuple[str, str, str]]) -> list[str]:
     lines = [line(["model", *(heading for _, heading, _ in columns)]), line(["---"] * (1 + len(columns)))]
     return lines + [
-        line([row.method, *(format_estimate(row.numbers.get(name), form) for name, _, form in columns)])
+        line(
+            [
+                row.method,
+                *(format_estimate(row.numbers.get(name), form, missing="") for name, _, form in columns),
+            ]
+        )
         for row in rows
     ]
 
@@ -126,20 +130,6 @@ def _detection(detection: Detection) -> str:
     if found is None:
         return f"not measurable (needs {detection.needed:,} nonmembers)"
     return f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%})"
-
-
-def format_estimate(value: Estimate | None, form: str) -> str:
-    """Return a mean with its interval; empty if there is none.
-
-    Args:
-        value: The mean over seeds.
-        form: Format of each number, such as `.1%`.
-    """
-    if value is None:
-        return ""
-    if value.low is None or value.high is None:
-        return format_number(value.mean, form)
-    return f"{format_number(value.mean, form)} ({format_number(value.low, form)} to {format_number(value.high, form)})"
 
 
 def line(cells: Sequence[str]) -> str:

@@ -158,15 +158,16 @@ def share_estimate(values: Sequence[float], intervals: Sequence[Interval | None]
     return replace(found, low=min(low for low, _ in known), high=max(high for _, high in known))
 
 
-def format_estimate(value: Estimate | None, form: str) -> str:
-    """Format a mean with its interval in parentheses; a number that is not available is "absent".
+def format_estimate(value: Estimate | None, form: str, *, missing: str = "absent") -> str:
+    """Format a mean with its interval in parentheses.
 
     Args:
         value: The mean; None if it is not available.
         form: Format specification of its numbers.
+        missing: Text for a number that is not available.
     """
     if value is None:
-        return "absent"
+        return missing
     if value.low is None or value.high is None:
         return format_number(value.mean, form)
     return f"{format_number(value.mean, form)} ({format_number(value.low, form)} to {format_number(value.high, form)})"

@@ -133,5 +133,6 @@ def test_an_attack_on_artifacts_has_intervals_and_chance_levels(case: Make, here
         if name in attacked | models:
             assert rate.chance is not None
             assert rate.chance > 0
+    assert metrics.permutation_test is not None
     assert 0 < metrics.permutation_test.p_value <= 1
     assert "Permutation test" in (here / "run" / "report.html").read_text()
