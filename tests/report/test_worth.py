@@ -72,7 +72,7 @@ def test_findings_state_the_numbers() -> None:
     assert "200 of 200" in linked
     assert "has the norm of the image" in linked
     assert "the spot check detects every forgery" in sound
-    assert "worst area under the ROC curve: 0.98 (95\N{NO-BREAK SPACE}% interval 0.96 to 1))" in sound
+    assert "worst area under the ROC curve: 0.98, 95\N{NO-BREAK SPACE}% interval 0.96 to 1)" in sound
 
 
 def test_undefended_proofs_are_linked_by_the_gradient_difference() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from palimpsest.metrics import Metrics, Reading, binomial_interval
 from palimpsest.proofs import RECOGNIZED
-from palimpsest.report.scores import bounded, count, number, percent
+from palimpsest.report.scores import INTERVAL, count, number, percent
 
 Cell = tuple[str, str]
 """A number as text, and its interval as text; the interval is empty if there is none."""
@@ -85,14 +85,14 @@ def worth_findings(metrics: Metrics) -> Iterator[str]:
     if metrics.soundness and metrics.soundness.worst:
         worst = metrics.soundness.worst
         best = max(worst, key=lambda name: worst[name][0])
-        area, *ends = worst[best]
-        written = bounded(area, (ends[0], ends[1]), number)
+        area, low, high = worst[best]
+        written, ends = number(area), f"{INTERVAL} {number(low)} to {number(high)}"
         finding = (
             f"the {_check(best)} detects every forgery that was tried (worst area under the ROC curve: "
-            f"{written}), provided that the party commits to its proofs before the challenge"
+            f"{written}, {ends}), provided that the party commits to its proofs before the challenge"
             if area >= _SOUND
             else f"none detects all forgeries that were tried (the best one, the {_check(best)}, has an area under "
-            f"the ROC curve of {written} at worst; 0.5 is chance)"
+            f"the ROC curve of {written} at worst, {ends}; 0.5 is chance)"
         )
         yield f"Of the checks that an auditor could run on these proofs, {finding}."
 
