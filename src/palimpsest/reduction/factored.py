@@ -204,4 +204,4 @@ def _random_columns(rows: int, columns: int, generator: Generator) -> Tensor | N
     if columns == rows:
         return None
     basis, _ = torch.linalg.qr(torch.randn(rows, columns, generator=generator))
-    return basis.mul_(math.sqrt(rows / columns)).contiguous()
+    return basis.contiguous().mul_(math.sqrt(rows / columns))

@@ -31,7 +31,7 @@ def test_an_attack_receives_only_the_models_that_it_declares(
     assert extended.architecture is models.architecture
     assert extended.proofs is view.proofs
     assert attacker_view(plain, view, None) is view
-    monkeypatch.setattr(IGF, "knowledge", AuditorView.knowledge | {Knowledge.PARAMETERS})
+    monkeypatch.setattr(IGF, "knowledge", ArchitectView.knowledge | {Knowledge.PARAMETERS})
     complete = attacker_view(plain, view, models)
     assert isinstance(complete, ModelsView)
     assert (complete.original, complete.unlearned) == (models.original, models.unlearned)
