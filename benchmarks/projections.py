@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -38,10 +39,10 @@ PAGE = """# Projections without vectors
 
     python -m benchmarks --only projections --threads 1 --clock cpu --repeats {repeats} --out docs
 
-measures the [factored sketch](../how-to/own-checkpoints.md#large-networks) on the gradient differences of {samples} samples
-between a network with random weights and a copy whose parameters were moved by a twentieth of their deviation. Such a
-sketch projects each layer's inputs and output gradients during the backward pass. Neither the gradient of a weight nor
-the whole vector is computed.
+measures the [factored sketch](../how-to/own-checkpoints.md#large-networks) on the gradient differences of {samples}
+samples between a network with random weights and a copy whose parameters were moved by a twentieth of their deviation.
+Such a sketch projects each layer's inputs and output gradients during the backward pass. Neither the gradient of a
+weight nor the whole vector is computed.
 
 {machine}.
 
@@ -71,7 +72,7 @@ A factored sketch pays for its speed with a larger error than the two others of 
 has a low rank if its layer has few positions. For rank one, the variance of an inner product falls with the number of
 columns of the two matrices, and these are only about the square root of the layer's numbers each.
 """
-Way = Callable[[], object]
+Method = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ class Row:
         network: Its name.
         parameters: Number of its parameters.
         components: Number of numbers in the sketch whose speed is measured.
-        rates: Gradient differences per second, by the way they are computed.
-        peaks: Peak memory in MiB, by the same ways.
+        rates: Gradient differences per second, by the method that computes them.
+        peaks: Peak memory in MiB, by the same methods.
         errors: Relative error of inner products, by the sketch's size and kind.
     """
 
@@ -174,14 +175,14 @@ def measure(case: Case, clock: Clock, *, sizes: tuple[int, ...]) -> Row:
     models, labels = (case.network, moved(case.network)), torch.arange(len(case.samples)) % CLASSES
     shapes = [parameter.shape for parameter in trainable_parameters(case.network).values()]
     sketch = FactoredProjection.draw(shapes, sizes[-1], generator=torch.Generator().manual_seed(0))
-    ways = ways_of(models, case.samples, labels, sketch)
-    seconds = clock.race(ways)
+    methods = methods_of(models, case.samples, labels, sketch)
+    seconds = clock.race(methods)
     return Row(
         case.name,
         sketch.dimension,
         sketch.components,
         {name: len(labels) / time for name, time in seconds.items()},
-        {name: peak_of(way) for name, way in ways.items()},
+        {name: peak_of(method) for name, method in methods.items()},
         errors(gradient_differences(*models, case.samples, labels), shapes, sizes),
     )
 
@@ -196,10 +197,10 @@ def moved(network: nn.Module) -> nn.Module:
     return other
 
 
-def ways_of(
+def methods_of(
     models: tuple[nn.Module, nn.Module], samples: Tensor, labels: Tensor, sketch: VectorSketch
-) -> dict[str, Way]:
-    """Return the ways to compute sketches of gradient differences; the ordinary passes compute none.
+) -> dict[str, Method]:
+    """Return the methods that compute sketches of gradient differences; the ordinary passes compute none.
 
     Args:
         models: The original and the unlearned model.
@@ -223,18 +224,21 @@ def ways_of(
 
     def with_vmap() -> Tensor:
         before, after = (torch.empty(len(labels), parameter_count(model)) for model in models)
-        for model, gradients in zip(models, (before, after), strict=True):
-            write_with_vmap(model, samples, labels, gradients)
+        with warnings.catch_warnings():
+            # torch says that an LSTM is slow here, which the benchmark shows.
+            warnings.simplefilter("ignore", UserWarning)
+            for model, gradients in zip(models, (before, after), strict=True):
+                write_with_vmap(model, samples, labels, gradients)
         return sketch.transform(before.sub_(after))
 
     return {FACTORED: factored, MATERIALIZED: of_vectors, ORDINARY: ordinary, VMAP: with_vmap}
 
 
-def peak_of(way: Way) -> float:
+def peak_of(method: Method) -> float:
     """Return the peak memory of a call beyond that before it, in MiB."""
     give_back_freed_memory()
     before, peak = start_peak()(), start_peak()
-    way()
+    method()
     return (peak() - before) / 2**20
 
 

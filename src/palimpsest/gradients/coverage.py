@@ -1,4 +1,4 @@
-"""Which parameters of a model get their per-sample gradients by a layer's rule, by copies, or by neither."""
+"""Groups of trainable parameters by the source of their per-sample gradients: rules, copies, or neither."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping

@@ -14,8 +14,8 @@ class FactorProjection(NamedTuple):
     """Matrices that project the two factors of a weight's gradient.
 
     Args:
-        outputs: Applied to the output gradients, `[outputs, r]`. None leaves them as they are.
-        inputs: Applied to the inputs, `[inputs, s]`. None leaves them as they are.
+        outputs: Applied to the output gradients, `[outputs, r]`. None means the identity.
+        inputs: Applied to the inputs, `[inputs, s]`. None means the identity.
     """
 
     outputs: Tensor | None

@@ -1,4 +1,4 @@
-"""What is passed on at each use of a layer, and how the gradients of its weights are projected."""
+"""Parameters of one use of a layer, and the projection of its weights' gradients."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

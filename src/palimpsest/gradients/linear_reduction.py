@@ -46,8 +46,8 @@ class Factored(Additive, Protocol):
             shape: Rows and columns of the parameter as a matrix.
 
         Returns:
-            Matrices `[rows, r]` and `[columns, s]`, of which one may be None for the identity. None if the parameter is
-            not projected as a matrix of this shape.
+            Matrices `[rows, r]` and `[columns, s]`, of which one may be None, which means the identity. None if the
+            parameter is not projected as a matrix of this shape.
         """
         ...
 

@@ -27,8 +27,8 @@ class FactoredBlock(Record):
         start: Index of the parameter's first coordinate in the vector.
         size: Number of the parameter's coordinates; a matrix with more entries is filled up with zeros.
         shape: Rows and columns of the matrix.
-        outputs: Applied to the columns of the matrix, `[rows, r]`. None leaves them as they are.
-        inputs: Applied to the rows of the matrix, `[columns, s]`. None leaves them as they are.
+        outputs: Applied to the columns of the matrix, `[rows, r]`. None means the identity.
+        inputs: Applied to the rows of the matrix, `[columns, s]`. None means the identity.
     """
 
     start: int
