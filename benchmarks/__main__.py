@@ -19,6 +19,7 @@ from benchmarks import (
     growth,
     matching,
     networks,
+    projections,
     reduction,
     training,
 )
@@ -48,6 +49,7 @@ Name = Literal[
     "growth",
     "whole-cell",
     "networks",
+    "projections",
 ]
 _RACES = {
     "gradients": gradients,
@@ -81,7 +83,8 @@ def main(
 
     Args:
         only: Run only these parts, and write files only if --out is given. whole-cell and networks, which take half an
-            hour each, run only if they are named here. networks writes reference/networks.md.
+            hour each, run only if they are named here. networks writes reference/networks.md, and
+            projections writes reference/projections.md.
         quick: Use tiny sizes to check that everything runs; the results are meaningless.
         out: Folder of the files. If omitted, docs for a full run, and no files for a partial or quick run.
         threads: Number of torch threads. If omitted, torch chooses.
@@ -97,7 +100,7 @@ def main(
     timer = Clock(repeats=1 if quick else repeats, cpu=clock == "cpu")
     lines, stages, growths = list[Line](), list[cell.Stage](), list[growth.Growth]()
     results = Results(lines, growths, stages, torch.get_num_threads(), timer.repeats, clock)
-    for name in only or (*_RACES, "audit", "memory", "growth"):
+    for name in only or (*_RACES, "audit", "memory", "growth", "projections"):
         start = time.perf_counter()
         if name == "audit":
             audit_lines, stages = cell.measure(quick=quick)
@@ -108,6 +111,9 @@ def main(
             lines += cell.whole_cell(timer, quick=quick)
         elif name == "networks":
             networks.run(timer, quick=quick, folder=folder, machine=results.machine)
+            continue
+        elif name == "projections":
+            projections.run(timer, quick=quick, folder=folder, machine=results.machine)
             continue
         elif name == "growth":
             growths = growth.growths(timer, quick=quick)

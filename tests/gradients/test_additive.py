@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from palimpsest.errors import ModelError
 from palimpsest.gradients import gradient_differences
-from palimpsest.gradients.additive import Additive, read_differences
+from palimpsest.gradients.additive import read_differences
+from palimpsest.gradients.linear_reduction import Additive
 from palimpsest.oracles import ModelOracle
 from palimpsest.reduction import CountSketch, fit_projection
 

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from palimpsest.gradients import BatchGradient, parameter_count
+from palimpsest.gradients import BatchGradient, parameter_count, trainable_parameters
 from palimpsest.gradients.batched import BatchedGradients
 from palimpsest.gradients.dispatch import write_sample_by_sample, write_with_vmap
 from palimpsest.gradients.layerwise import Layerwise
+from palimpsest.gradients.reduced_engine import ReducedEngine
+from palimpsest.reduction import FactoredProjection
 from palimpsest.storage import Parameters
 
 CLASSES = 3
@@ -62,7 +64,25 @@ def both(model: nn.Module, images: Tensor, *, seed: int = 0) -> tuple[Tensor, Te
     assert layerwise.supports(images)
     slow = torch.full((len(images), parameter_count(model)), torch.nan, dtype=torch.float64)
     write_with_vmap(model, images, labels, slow)
+    assert_factored_equals(layerwise, model, images, labels, slow)
     return write_and_free(layerwise, images, labels, slow.shape), slow
+
+
+def assert_factored_equals(
+    layerwise: Layerwise, model: nn.Module, samples: Tensor, labels: Tensor, gradients: Tensor
+) -> None:
+    """Assert that a projection of the layers' factors equals that of gradients that were computed otherwise."""
+    shapes = [parameter.shape for parameter in trainable_parameters(model).values()]
+    contiguous = samples.dim() != 4 or samples.is_contiguous()
+    layout = torch.contiguous_format if contiguous else torch.channels_last
+    for size in (3, 7):
+        projection = FactoredProjection.draw(
+            shapes, size * len(shapes), generator=torch.Generator().manual_seed(0)
+        )
+        result = gradients.new_zeros(len(samples), projection.components)
+        ReducedEngine(layerwise, layout, None).add_to(result, samples, labels, projection, 1)
+        expected = projection.transform(gradients)
+        torch.testing.assert_close(result, expected, rtol=1e-6, atol=1e-9 * float(1 + expected.abs().max()))
 
 
 def write_and_free(layerwise: Layerwise, samples: Tensor, labels: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -112,6 +132,7 @@ def assert_layerwise_equals_autograd(model: nn.Module, samples: Tensor) -> None:
     assert layerwise.supports(samples)
     slow = torch.full((len(samples), parameter_count(model)), torch.nan).double()
     write_sample_by_sample(model, samples, labels, slow)
+    assert_factored_equals(layerwise, model, samples, labels, slow)
     fast = write_and_free(layerwise, samples, labels, slow.shape)
     assert (slow.norm(dim=1) > 0).all()
     assert_equal(fast, slow)

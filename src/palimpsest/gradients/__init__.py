@@ -4,6 +4,7 @@ from palimpsest.gradients.batch import BatchGradient
 from palimpsest.gradients.layer_rules import (
     register_batched_rule,
     register_decomposition,
+    register_factored_rule,
     register_per_sample_rule,
 )
 from palimpsest.gradients.memmap import collect, gather
@@ -28,6 +29,7 @@ __all__ = [
     "per_sample_gradients",
     "register_batched_rule",
     "register_decomposition",
+    "register_factored_rule",
     "register_per_sample_rule",
     "set_trainable",
     "trainable_parameters",

@@ -1,46 +1,16 @@
 """Linear functions of gradient differences, summed layer by layer without forming whole vectors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from palimpsest.gradients.dispatch import find_layerwise
 from palimpsest.gradients.layer_uses import RowCountError
-from palimpsest.gradients.per_sample import (
-    check_same,
-    chunk_size,
-    difference_chunks,
-    eval_mode,
-    parameter_count,
-)
-
-
-@runtime_checkable
-class Additive(Protocol):
-    """Linear function of a vector that is a sum over its columns, such as a sketch or a projection."""
-
-    @property
-    def components(self) -> int:
-        """Length k of the result."""
-        ...
-
-    def __call__(self, vectors: Tensor, /) -> Tensor:
-        """Map vectors `[n, d]` to `[n, k]`."""
-        ...
-
-    def add(self, result: Tensor, columns: Tensor, *, start: int, sign: int = 1) -> None:
-        """Add the contribution of a range of columns.
-
-        Args:
-            result: Sum that the contribution is added to in place, `[n, k]`.
-            columns: Adjacent columns of the vectors, `[n, width]`.
-            start: Index of the first of these columns.
-            sign: 1 to add the contribution, -1 to subtract it.
-        """
-        ...
+from palimpsest.gradients.linear_reduction import Additive
+from palimpsest.gradients.per_sample import check_same, chunk_size, difference_chunks, eval_mode
+from palimpsest.gradients.reduced_engine import find_reduced_engine
+from palimpsest.gradients.trainable import parameter_count
 
 
 def read_differences(
@@ -55,7 +25,8 @@ def read_differences(
     """Apply a linear function to the rows of `difference_chunks`, and yield the results in chunks `[b, k]`.
 
     Each layer's gradients are added as soon as they are computed, first at the original model and then at the unlearned
-    one. Whole vectors are formed only if a model has no layer-by-layer engine, or this engine fails for a chunk.
+    one; those of a weight that the function projects from both sides are not even computed. Whole vectors are formed
+    only if a model has no layer-by-layer engine, or this engine fails for a chunk.
 
     Args:
         original: The model before unlearning.
@@ -77,33 +48,27 @@ def read_differences(
     with ExitStack() as stack:
         for model in (original, unlearned):
             stack.enter_context(eval_mode(model))
-        layerwise_engines = [
-            find_layerwise(model, images[:2].to(parameter.device)) for model in (original, unlearned)
+        found = [
+            find_reduced_engine(model, images[:2].to(parameter.device), len(images)) if len(images) else None
+            for model in (original, unlearned)
         ]
-        engines = [engine for engine in layerwise_engines if engine is not None] if len(images) else []
-        if len(engines) < len(layerwise_engines):
+        engines = [engine for engine in found if engine is not None]
+        if len(engines) < len(found):
             chunks = difference_chunks(original, unlearned, images, labels, memory_budget=memory_budget)
             yield from (reduction(chunk.cpu()) for chunk in chunks)
             return
-        width = min(parameter_count(original), engines[0][0].widest + reduction.components)
+        width = min(parameter_count(original), engines[0].width(reduction) + reduction.components)
         rows = chunk_size(width, memory_budget, parameter.device)
         for samples, targets in zip(images.split(rows), labels.split(rows), strict=True):
             result = torch.zeros(
                 len(samples), reduction.components, dtype=parameter.dtype, device=parameter.device
             )
+            batch, classes = samples.to(parameter.device), targets.to(parameter.device)
             try:
-                for sign, (layerwise, layout) in zip((1, -1), engines, strict=True):
-                    batch = samples.to(parameter.device).contiguous(memory_format=layout)
-                    layerwise.for_each_layer(
-                        batch, targets.to(parameter.device), _adder(reduction, result, sign)
-                    )
+                for sign, engine in zip((1, -1), engines, strict=True):
+                    engine.add_to(result, batch, classes, reduction, sign)
             except RowCountError:
                 chunks = difference_chunks(original, unlearned, samples, targets, memory_budget=memory_budget)
                 yield from (reduction(chunk.cpu()) for chunk in chunks)
             else:
                 yield result.cpu()
-
-
-def _adder(reduction: Additive, result: Tensor, sign: int) -> Callable[[int, Tensor], None]:
-    """Return a callback that adds the columns of a layer to the result."""
-    return lambda start, columns: reduction.add(result, columns, start=start, sign=sign)

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from palimpsest.gradients.coverage import layers_of
 from palimpsest.gradients.layer_rules import BatchedRule, find_batched_rule
-from palimpsest.gradients.layerwise import Layerwise, layers_of
+from palimpsest.gradients.layerwise import Layerwise
 from palimpsest.storage import Parameters
 
 

@@ -10,6 +10,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from palimpsest.errors import ModelError
+from palimpsest.gradients.coverage import Coverage
 from palimpsest.gradients.data_dependence import reads_values
 from palimpsest.gradients.layer_uses import RowCountError
 from palimpsest.gradients.layerwise import Layerwise
@@ -108,17 +109,20 @@ def select_engine(model: nn.Module, images: Tensor, count: int) -> GradientEngin
     return GradientEngine(model, "vmap")
 
 
-def find_layerwise(model: nn.Module, images: Tensor) -> tuple[Layerwise, torch.memory_format] | None:
+def find_layerwise(
+    model: nn.Module, images: Tensor, coverage: Coverage | None = None
+) -> tuple[Layerwise, torch.memory_format] | None:
     """Find a model's layer-by-layer engine and the memory format that its images need.
 
     Args:
         model: The model, in eval mode.
         images: One or more images of the shape that the engine will be called with.
+        coverage: The parameters whose gradients are computed. If omitted, all trainable parameters.
 
     Returns:
         Engine and memory format, or None if the gradients can't be computed layer by layer.
     """
-    layerwise = Layerwise(model)
+    layerwise = Layerwise(model, coverage)
     for layout in dict.fromkeys((_fast_layout(model, images), torch.contiguous_format)):
         if layerwise.supports(images.contiguous(memory_format=layout)):
             return layerwise, layout

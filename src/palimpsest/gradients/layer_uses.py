@@ -8,11 +8,15 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from palimpsest.errors import ModelError
+from palimpsest.gradients.factor_projection import FactorProjection
 from palimpsest.gradients.layer_rules import (
     Decomposition,
+    FactoredPartRule,
+    FactoredRule,
     PartRule,
     PerSampleRule,
     find_decomposition,
+    find_factored_rule,
     find_per_sample_rule,
 )
 
@@ -32,6 +36,7 @@ class Use(NamedTuple):
         rule: Writes the gradients of the parameters.
         decomposed: Whether the values do not depend on the parameters in the autograd graph.
         shared: Whether the layer was called with one row for all samples, such as the positions of tokens.
+        factored: Projects the gradients of weights without computing them, or None if the layer has no such rule.
     """
 
     layer: str
@@ -41,6 +46,7 @@ class Use(NamedTuple):
     rule: PartRule
     decomposed: bool
     shared: bool
+    factored: FactoredPartRule | None
 
     def check_rows(self, count: int) -> None:
         """Check that each tensor has one row for each sample.
@@ -88,7 +94,7 @@ def observe(
                 rule = find_per_sample_rule(layer)
                 assert rule is not None, "each layer has a rule"
                 parameters = [parameter for parameter, _ in layer.named_parameters(recurse=False)]
-                hook = _Hook(name, parameters, rule, visit, rows, around)
+                hook = _Hook(name, parameters, rule, find_factored_rule(layer), visit, rows, around)
                 # These hooks run before all others, which may replace the outputs.
                 handle = layer.register_forward_hook(hook, prepend=True, with_kwargs=True)
                 stack.callback(handle.remove)
@@ -105,6 +111,7 @@ class _Hook(NamedTuple):
     name: str
     parameters: Sequence[str]
     rule: PerSampleRule
+    factored_rule: FactoredRule | None
     visit: Visit
     rows: int
     around: Around
@@ -112,10 +119,18 @@ class _Hook(NamedTuple):
     def __call__(
         self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Tensor
     ) -> Tensor:
-        rule = self.rule  # The visitor may keep `write`, which therefore must not refer to the visitor.
+        # The visitor may keep `write` and `project`, which therefore must not refer to the visitor.
+        rule, factored_rule = self.rule, self.factored_rule
 
         def write(grad_outputs: Tensor, saved: Sequence[Tensor], out: Mapping[str, Tensor]) -> None:
             rule(layer, saved[0], grad_outputs, out)
+
+        def project(
+            grad_outputs: Tensor, saved: Sequence[Tensor], factors: Mapping[str, FactorProjection]
+        ) -> dict[str, Tensor]:
+            if factored_rule is None or "weight" not in factors:
+                return {}
+            return {"weight": factored_rule(layer, saved[0], grad_outputs, factors["weight"])}
 
         with self.around():
             inputs = args[0] if args else next(iter(kwargs.values()))
@@ -125,7 +140,16 @@ class _Hook(NamedTuple):
                     tensor.expand(self.rows, *tensor.shape[1:]) for tensor in (inputs, outputs)
                 )
             return self.visit(
-                Use(self.name, self.parameters, outputs, [inputs], write, decomposed=False, shared=shared)
+                Use(
+                    self.name,
+                    self.parameters,
+                    outputs,
+                    [inputs],
+                    write,
+                    decomposed=False,
+                    shared=shared,
+                    factored=project,
+                )
             )
 
 
@@ -134,12 +158,13 @@ def _decomposed(around: Around, decomposition: Decomposition, *args: Any, **kwar
         return decomposition(*args, **kwargs)
 
 
-def _record(
+def _record(  # noqa: PLR0917 - the arguments of `Record`, after two that are bound
     name: str,
     visit: Visit,
     values: Tensor,
     parameters: Sequence[str],
     saved: Sequence[Tensor],
     rule: PartRule,
+    factored: FactoredPartRule | None = None,
 ) -> Tensor:
-    return visit(Use(name, parameters, values, saved, rule, decomposed=True, shared=False))
+    return visit(Use(name, parameters, values, saved, rule, decomposed=True, shared=False, factored=factored))

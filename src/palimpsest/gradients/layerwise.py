@@ -6,7 +6,7 @@ passes compute both at full speed. The model is neither wrapped nor changed; hoo
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.func import functional_call
 
+from palimpsest.gradients.coverage import Coverage, columns_of, expanded, layers_of
+from palimpsest.gradients.factor_projection import FactorProjection
+from palimpsest.gradients.layer_parts import Consume, Part, Projector
 from palimpsest.gradients.layer_probe import LayerProbe
+from palimpsest.gradients.layer_rules import find_factored_rule
 from palimpsest.gradients.layer_uses import Use, has_rule, observe
 from palimpsest.gradients.saved_tensor import SavedTensor
 from palimpsest.gradients.trainable import trainable_parameters
-
-Destination = Callable[[Sequence[str]], tuple[Tensor, Callable[[], object] | None]]
-"""Maps names of adjacent parameters to a tensor `[n, width]` for their gradients at one use of a layer, and a function
-to call once they are written."""
 
 
 class Layerwise:
@@ -29,25 +29,29 @@ class Layerwise:
 
     Args:
         model: The model; it must be in eval mode whenever the engine is used.
+        coverage: The parameters whose gradients are computed. If omitted, all trainable parameters.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, coverage: Coverage | None = None) -> None:
         """Locate the parameters of each layer in a flattened gradient."""
         self._model = model
-        self._trainable = trainable_parameters(model)
-        self._layers = layers_of(model, self._trainable)
-        self._columns: dict[str, slice] = {}
+        trainable = trainable_parameters(model)
+        by_rule = trainable.keys() if coverage is None else coverage.by_rule
+        self._copied = () if coverage is None else coverage.copied
+        self._trainable = {
+            name: value for name, value in trainable.items() if name in by_rule or name in self._copied
+        }
+        self._layers = layers_of(model, by_rule)
+        self._by_rule = by_rule
         self._buffer: Tensor | None = None
-        start = 0
-        for name, parameter in self._trainable.items():
-            self._columns[name] = slice(start, start + parameter.numel())
-            start += parameter.numel()
+        columns = columns_of(trainable)
+        self._columns = {name: columns[name] for name in self._trainable}
 
     def supports(self, images: Tensor) -> bool:
-        """Return True if the model's gradients can be computed layer by layer.
+        """Return True if the gradients of the parameters can be computed layer by layer.
 
-        Each trainable parameter must belong to one layer with a rule and be used only by it, and `LayerProbe` must
-        accept the model.
+        Each of the parameters must belong to one layer with a rule and be used only by it, and `LayerProbe` must accept
+        the model. Parameters that are copied for each sample are checked by `copies_stay_apart`.
 
         Args:
             images: At least one image of the shape that the engine will be called with, `[n, ...]`.
@@ -59,16 +63,28 @@ class Layerwise:
             for name, _ in module.named_parameters(recurse=False)
         ]
         tied = any(name not in named for name in held)
-        if tied or not self._columns.keys() <= set(held) or not all(map(has_rule, self._layers.values())):
+        if tied or not set(self._by_rule) <= set(held) or not all(map(has_rule, self._layers.values())):
             return False
-        return LayerProbe(self._model, self._layers, self._trainable).accepts(images)
+        return LayerProbe(self._model, self._layers, self._by_rule).accepts(images)
 
-    @property
-    def widest(self) -> int:
-        """Number of trainable parameters of the largest layer."""
+    def computed_width(self, projector: Projector | None = None) -> int:
+        """Return the number of parameters of the layer with the most gradients that are computed.
+
+        Args:
+            projector: Projects the gradients of some weights, which are then not counted. The weights of a layer with a
+                decomposition always are, since it shows only in a pass which of them it can project.
+        """
         widths = Counter[str]()
         for name, columns in self._columns.items():
-            widths[name.rpartition(".")[0]] += columns.stop - columns.start
+            layer, _, kind = name.rpartition(".")
+            projected = (
+                projector is not None
+                and name in self._by_rule
+                and kind == "weight"
+                and find_factored_rule(self._layers[layer]) is not None
+                and self._factors(name, projector) is not None
+            )
+            widths[layer] += 0 if projected else columns.stop - columns.start
         return max(widths.values())
 
     def write(self, images: Tensor, labels: Tensor, out: Tensor) -> None:
@@ -87,20 +103,28 @@ class Layerwise:
         """
         written = set[str]()
 
-        def destination(names: Sequence[str]) -> tuple[Tensor, Callable[[], object] | None]:
-            gradients = out[:, self._span(names)]
-            if written.isdisjoint(names):
-                written.update(names)
-                return gradients, None
-            # The layer is used again, and its gradients are the sum over the uses.
-            further = torch.empty_like(gradients)
-            return further, lambda: gradients.add_(further)
+        def consume(part: Part, grad_values: Tensor, saved: Sequence[Tensor]) -> None:
+            gradients = out[:, self._span(part.names)]
+            if written.isdisjoint(part.names):
+                written.update(part.names)
+                part.rule(grad_values, saved, self._by_parameter(part.names, gradients))
+            else:
+                # The layer is used again, and its gradients are the sum over the uses.
+                further = torch.empty_like(gradients)
+                part.rule(grad_values, saved, self._by_parameter(part.names, further))
+                gradients.add_(further)
 
-        self._differentiate(images, labels, destination)
+        self._differentiate(images, labels, consume)
         for name in self._columns.keys() - written:
             out[:, self._columns[name]].zero_()
 
-    def for_each_layer(self, images: Tensor, labels: Tensor, callback: Callable[[int, Tensor], None]) -> None:
+    def for_each_layer(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        callback: Callable[[int, Tensor], None],
+        projector: Projector | None = None,
+    ) -> None:
         """Pass the per-sample gradients at each use of a layer to a callback, without forming whole vectors.
 
         Args:
@@ -108,30 +132,61 @@ class Layerwise:
             labels: Class indices, `[n]`.
             callback: Called with the first column of some parameters and their gradients `[n, width]`. The gradients of
                 a layer that is used several times are the sum over the calls. The next call overwrites the gradients.
+            projector: Projects the gradients of the weights for which it has matrices; they are not computed, and the
+                callback does not get them.
 
         Raises:
             RowCountError: A layer's inputs are not one row for each sample, unlike in the probe.
         """
-        buffer = self._buffer_for(images)
 
-        def destination(names: Sequence[str]) -> tuple[Tensor, Callable[[], None]]:
-            columns = self._span(names)
-            width = columns.stop - columns.start
-            gradients = buffer[: len(images) * width].view(len(images), width)
-            return gradients, lambda: callback(columns.start, gradients)
+        def consume(part: Part, grad_values: Tensor, saved: Sequence[Tensor]) -> None:
+            projected = self._project(part, grad_values, saved, projector) if projector else set[str]()
+            names = [name for name in part.names if name not in projected]
+            if not names:
+                return
+            widths = [self._trainable[name].numel() for name in names]
+            gradients = self._memory(len(images), sum(widths))
+            part.rule(grad_values, saved, self._by_parameter(names, gradients))
+            if not projected:
+                callback(self._columns[names[0]].start, gradients)
+                return
+            for name, columns in zip(names, gradients.split(widths, dim=1), strict=True):
+                callback(self._columns[name].start, columns)
 
-        self._differentiate(images, labels, destination)
+        self._differentiate(images, labels, consume)
 
-    def _buffer_for(self, images: Tensor) -> Tensor:
-        """Return memory for the largest layer's gradients; it is reused, since the system clears all new memory."""
+    def _project(
+        self, part: Part, grad_values: Tensor, saved: Sequence[Tensor], projector: Projector
+    ) -> set[str]:
+        """Project the gradients of weights, and return the weights' names."""
+        if part.factored is None:
+            return set()
+        names = {name.rpartition(".")[2]: name for name in part.names}
+        factors = {
+            key: found for key, name in names.items() if (found := self._factors(name, projector)) is not None
+        }
+        projected = part.factored(grad_values, saved, factors) if factors else {}
+        for key, gradients in projected.items():
+            projector.add(self._columns[names[key]].start, gradients)
+        return {names[key] for key in projected}
+
+    def _factors(self, name: str, projector: Projector) -> FactorProjection | None:
+        """Return the matrices for the factors of a parameter's gradient, or None if it is to be computed."""
+        shape = self._trainable[name].shape
+        if len(shape) < 2:
+            return None
+        return projector.find(self._columns[name].start, (shape[0], shape[1:].numel()))
+
+    def _memory(self, count: int, width: int) -> Tensor:
+        """Return memory for gradients `[count, width]`; it is reused, since the system clears all new memory."""
         buffer, parameter = self._buffer, next(iter(self._trainable.values()))
-        if buffer is None or buffer.device != parameter.device or len(buffer) < len(images):
-            buffer = torch.empty(len(images), self.widest, dtype=parameter.dtype, device=parameter.device)
+        if buffer is None or buffer.device != parameter.device or buffer.numel() < count * width:
+            buffer = torch.empty(count * width, dtype=parameter.dtype, device=parameter.device)
             self._buffer = buffer
-        return buffer.view(-1)
+        return buffer[: count * width].view(count, width)
 
-    def _differentiate(self, images: Tensor, labels: Tensor, destination: Destination) -> None:
-        """Write the gradients at each use of a layer to their destination."""
+    def _differentiate(self, images: Tensor, labels: Tensor, consume: Consume) -> None:
+        """Pass what the gradients at each use of a layer follow from to a function, during the backward pass."""
         sources = list[GradientEdge]()
 
         def visit(use: Use) -> Tensor:
@@ -143,27 +198,28 @@ class Layerwise:
             elif not use.decomposed and not use.saved[0].requires_grad:
                 sources.append(get_gradient_edge(values))
             saved = [SavedTensor(tensor) for tensor in use.saved]
-            names = self._trainable_names(use)
             # A hook that refers to its own tensor is never freed, and neither is what it writes to.
-            rule = use.rule
+            part = Part(self._trainable_names(use), use.rule, use.factored)
 
             def compute(grad_values: Tensor) -> None:
-                gradients, on_written = destination(names)
-                out = self._by_parameter(names, gradients)
-                rule(grad_values, [tensor.get() for tensor in saved], out)
-                if on_written:
-                    on_written()
+                consume(part, grad_values, [tensor.get() for tensor in saved])
 
-            if names:
+            if part.names:
                 values.register_hook(compute)
             return values
 
+        leaves = self._leaves()
+        copies = {name: expanded(leaves[name], len(images)).requires_grad_() for name in self._copied}
         with torch.enable_grad():
             with observe(self._layers, visit, rows=len(images)):
-                logits = functional_call(self._model, self._leaves(), (images,))
+                logits = functional_call(self._model, leaves | copies, (images,))
             loss = F.cross_entropy(logits, labels, reduction="sum")
         # The pass computes no gradient of a weight, since only those at the first layers' outputs are requested.
-        torch.autograd.grad(loss, sources, allow_unused=True)
+        edges = [*sources, *map(get_gradient_edge, copies.values())]
+        gradients = torch.autograd.grad(loss, edges, allow_unused=True)[len(sources) :]
+        for name, gradient in zip(copies, gradients, strict=True):
+            if gradient is not None:
+                consume(Part([name], _copy, None), gradient, [])
 
     def _trainable_names(self, use: Use) -> list[str]:
         """Return the names in the model of a use's trainable parameters."""
@@ -173,7 +229,7 @@ class Layerwise:
     def _leaves(self) -> dict[str, Tensor]:
         """Return detached parameters, of which the trainable ones require gradients."""
         return {
-            name: value.detach().requires_grad_(name in self._trainable)
+            name: value.detach().requires_grad_(name in self._by_rule)
             for name, value in self._model.named_parameters()
         }
 
@@ -191,18 +247,8 @@ class Layerwise:
         }
 
 
-def layers_of(model: nn.Module, parameters: Collection[str]) -> dict[str, nn.Module]:
-    """Return the modules that directly hold some parameters, by name.
-
-    Args:
-        model: The model.
-        parameters: Names of parameters of the model.
-    """
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if any(
-            f"{name}.{parameter}".removeprefix(".") in parameters
-            for parameter, _ in module.named_parameters(recurse=False)
-        )
-    }
+def _copy(gradients: Tensor, saved: Sequence[Tensor], out: Mapping[str, Tensor]) -> None:
+    """Write the gradients at a parameter's copies, one for each sample; see `PartRule`."""
+    del saved
+    (parameter,) = out.values()
+    parameter.copy_(gradients.view_as(parameter))

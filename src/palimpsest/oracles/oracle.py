@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from palimpsest.datasets import SampleSet
-from palimpsest.gradients.additive import Additive, read_differences
+from palimpsest.gradients.additive import read_differences
+from palimpsest.gradients.linear_reduction import Additive
 from palimpsest.gradients.memmap import gather
 from palimpsest.gradients.per_sample import difference_chunks
 from palimpsest.gradients.trainable import parameter_count

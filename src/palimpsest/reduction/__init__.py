@@ -1,7 +1,9 @@
-"""Dimensionality reduction of gradient differences: projection (SVD), count sketch and feature hashing."""
+"""Dimensionality reduction of gradient differences: SVD, count sketch, factored projection and feature hashing."""
 
 from palimpsest.reduction.count_sketch import CountSketch
+from palimpsest.reduction.factored import FactoredProjection
 from palimpsest.reduction.feature_hash import FeatureHash
 from palimpsest.reduction.projection import Projection, fit_projection
+from palimpsest.reduction.vector_sketch import VectorSketch
 
-__all__ = ["CountSketch", "FeatureHash", "Projection", "fit_projection"]
+__all__ = ["CountSketch", "FactoredProjection", "FeatureHash", "Projection", "VectorSketch", "fit_projection"]

@@ -7,11 +7,11 @@ import torch
 from torch import Generator, Tensor
 
 from palimpsest.reduction.matmul import matmul_transposed
-from palimpsest.storage import Record
+from palimpsest.reduction.vector_sketch import VectorSketch
 
 
 @dataclass(frozen=True)
-class CountSketch(Record):
+class CountSketch(VectorSketch):
     """Sketch that sums coordinates with random signs in random bins (Charikar, Chen and Farach-Colton 2002).
 
     Inner products are preserved on average, with a variance of at most (|x|^2 |y|^2 + <x, y>^2) / size. The vector is
@@ -56,12 +56,8 @@ class CountSketch(Record):
         self.add(result, vectors, start=0)
         return result
 
-    def __call__(self, vectors: Tensor) -> Tensor:
-        """Call `transform`."""
-        return self.transform(vectors)
-
     def add(self, result: Tensor, columns: Tensor, *, start: int, sign: int = 1) -> None:
-        """Add the contribution of a range of columns to sketches; see `Additive.add`."""
+        """Add the contribution of a range of columns to sketches; see `VectorSketch.add`."""
         first, stop = start, start + columns.shape[1]
         while first < stop:
             block = first // self.size

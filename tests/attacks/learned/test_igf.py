@@ -3,10 +3,12 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from tests.support.attack_views import LinearOracle
-from torch import Tensor
+from tests.support.attack_views import LinearOracle, coarse_images, model_view
+from torch import Tensor, nn
 
-from palimpsest.attacks import IGF, AuditorView, Knowledge
+from palimpsest.attacks import IGF, ArchitectView, AuditorView, Knowledge
+from palimpsest.errors import ConfigurationError, KnowledgeError
+from palimpsest.reduction import CountSketch, FactoredProjection
 
 QUICK = {"beta": 0, "epochs": 60, "batch_size": 64, "learning_rate": 3e-3, "width": 16, "dropout": 0.0}
 
@@ -108,5 +110,46 @@ def test_forgotten_images_cannot_be_reached_from_the_attack(view: AuditorView, f
 
 
 def test_declares_its_knowledge() -> None:
-    assert IGF.knowledge == {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
-    assert IGF.knowledge <= AuditorView.knowledge
+    assert IGF().knowledge == {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
+    assert IGF().knowledge <= AuditorView.knowledge
+
+
+def network() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2), nn.Tanh(), nn.Flatten(), nn.Linear(196, 12), nn.Tanh(), nn.Linear(12, 3)
+    )
+
+
+def architect_view() -> ArchitectView:
+    view = model_view(network, coarse_images(6, 1, cells=2), coarse_images(120, 2, cells=2))
+    return replace(view, architecture=view.architecture.to("meta"))
+
+
+def test_a_factored_sketch_reduces_answers_and_proofs_alike() -> None:
+    view = architect_view()
+    settings = QUICK | {"sketch": 300, "sketch_kind": "factored", "horizontal_flip": False}
+    learned = IGF(**settings).learn(view, generator=generator())
+    sketch = learned.features.sketch
+    assert isinstance(sketch, FactoredProjection)
+    assert 250 <= sketch.components <= 300
+    result = IGF(**settings).invert(learned, view.proofs, device="cpu")
+    assert result.facts["sketch"] == sketch.components
+    assert result.facts["sketch_distortion"] > 0
+    truth = coarse_images(6, 1, cells=2).images
+    baseline = (view.auxiliary.images.mean(0) - truth).square().mean()
+    assert (result.images - truth).square().mean() < baseline / 2
+
+
+def test_only_a_factored_sketch_needs_the_architecture() -> None:
+    assert Knowledge.ARCHITECTURE in IGF(sketch=300, sketch_kind="factored").knowledge
+    assert IGF(sketch_kind="factored").knowledge == IGF(sketch=300).knowledge == AuditorView.knowledge
+    view = architect_view()
+    assert isinstance(IGF(sketch=300).draw_sketch(view, generator()), CountSketch)
+    attack = IGF(sketch=300, sketch_kind="factored")
+    held = {item.name: getattr(view, item.name) for item in fields(AuditorView)}
+    with pytest.raises(KnowledgeError, match="sketch_kind to count"):
+        attack.draw_sketch(AuditorView(**held), generator())
+    with pytest.raises(ConfigurationError, match="400 coordinates, the model has 2,443 parameters"):
+        attack.draw_sketch(replace(view, oracle=LinearOracle(400)), generator())
+    # A sketch that is no shorter than the vectors saves nothing.
+    assert IGF(sketch=2443, sketch_kind="factored").draw_sketch(view, generator()) is None

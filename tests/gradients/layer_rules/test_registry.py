@@ -7,7 +7,13 @@ from tests.support.layer_gradients import CLASSES, assert_batched_equal, assert_
 from torch import Tensor, nn
 
 from palimpsest.gradients import layer_rules, register_batched_rule, register_per_sample_rule
-from palimpsest.gradients.layer_rules import find_batched_rule, find_per_sample_rule, registry
+from palimpsest.gradients.layer_rules import (
+    find_batched_rule,
+    find_factored_rule,
+    find_per_sample_rule,
+    register_factored_rule,
+    registry,
+)
 from palimpsest.gradients.layerwise import Layerwise
 
 
@@ -25,7 +31,7 @@ class Scale(nn.Module):
 @pytest.fixture(autouse=True)
 def _restore_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restore the registered rules after each test."""
-    for table in ("_PER_SAMPLE", "_BATCHED"):
+    for table in ("_PER_SAMPLE", "_FACTORED", "_BATCHED"):
         monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
 
 
@@ -75,3 +81,14 @@ def test_every_module_of_the_package_is_imported() -> None:
     names = [module.name for module in iter_modules(layer_rules.__path__)]
     assert {"linear", "convolution", "batch_norm", "group_norm", "layer_norm", "embedding"} <= set(names)
     assert all(hasattr(layer_rules, name) for name in names)
+
+
+def test_factored_rules_are_found_by_type_and_settings() -> None:
+    def rule(layer: Scale, inputs: Tensor, grad_outputs: Tensor, factors: object) -> Tensor:
+        return inputs
+
+    assert find_factored_rule(Scale(4)) is None
+    assert register_factored_rule(Scale, supports=lambda layer: not layer.squared)(rule) is rule
+    assert find_factored_rule(Scale(4)) is rule
+    assert find_factored_rule(Scale(4, squared=True)) is None
+    assert find_factored_rule(nn.Linear(2, 2)) is not None

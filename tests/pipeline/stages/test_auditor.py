@@ -25,13 +25,13 @@ def test_an_attack_receives_only_the_models_that_it_declares(
     models = HeldModels(nn.Linear(2, 2, device="meta"), nn.Linear(2, 2), nn.Linear(2, 2))
     plain = IGF()
     assert attacker_view(plain, view, models) is view
-    monkeypatch.setattr(IGF, "knowledge", IGF.knowledge | {Knowledge.ARCHITECTURE})
+    monkeypatch.setattr(IGF, "knowledge", AuditorView.knowledge | {Knowledge.ARCHITECTURE})
     extended = attacker_view(plain, view, models)
     assert type(extended) is ArchitectView
     assert extended.architecture is models.architecture
     assert extended.proofs is view.proofs
     assert attacker_view(plain, view, None) is view
-    monkeypatch.setattr(IGF, "knowledge", IGF.knowledge | {Knowledge.PARAMETERS})
+    monkeypatch.setattr(IGF, "knowledge", ArchitectView.knowledge | {Knowledge.PARAMETERS})
     complete = attacker_view(plain, view, models)
     assert isinstance(complete, ModelsView)
     assert (complete.original, complete.unlearned) == (models.original, models.unlearned)

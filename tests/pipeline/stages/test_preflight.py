@@ -25,7 +25,7 @@ ROWS = RowSet("table", torch.rand(4, 2), LABELS, 1, ("a", "b"))
 
 def test_names_the_missing_knowledge(monkeypatch: pytest.MonkeyPatch) -> None:
     check_knowledge(IGF(), AuditorView)
-    monkeypatch.setattr(IGF, "knowledge", IGF.knowledge | {Knowledge.LABELS, Knowledge.ARCHITECTURE})
+    monkeypatch.setattr(IGF, "knowledge", AuditorView.knowledge | {Knowledge.LABELS, Knowledge.ARCHITECTURE})
     with pytest.raises(
         KnowledgeError,
         match="IGF needs to know the labels of the forgotten samples; the model's architecture, which an auditor",

@@ -27,7 +27,7 @@ from palimpsest.attacks.learned.precision import Precision
 from palimpsest.attacks.learned.state import Learned, Network
 from palimpsest.attacks.learned.training import History, global_seed, refreshed_pairs
 from palimpsest.randomness import fork
-from palimpsest.reduction import CountSketch
+from palimpsest.reduction import VectorSketch
 from palimpsest.storage import Record
 
 
@@ -122,7 +122,7 @@ class LearnedInversion(TrainedAttack):
             view,
             queries,
             lambda vectors, labels: self.fit_extractors(vectors, labels, view, generator),
-            sketch=self.draw_sketch(view.oracle.dimension, generator),
+            sketch=self.draw_sketch(view, generator),
         )
         training_rows, validation_rows = self._split(queries, len(view.auxiliary), generator)
         pairs = ImagePairs(query_features, queries.images_uint8, training_rows)
@@ -209,11 +209,11 @@ class LearnedInversion(TrainedAttack):
             images += invert(inverter, features, device=device) / len(learned.networks)
         return images
 
-    def draw_sketch(self, dimension: int, generator: Generator) -> CountSketch | None:
+    def draw_sketch(self, view: AuditorView, generator: Generator) -> VectorSketch | None:
         """Draw the sketch that shortens vectors before they are stored. The base class stores whole vectors.
 
         Args:
-            dimension: Length of the vectors.
+            view: The auditor's view.
             generator: Source of the attack's randomness.
 
         Returns:

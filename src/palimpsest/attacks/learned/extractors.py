@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from palimpsest.attacks.learned.last_linear import LastLinear, factorize_rank_two
 from palimpsest.gradients import DEFAULT_BUDGET, collect
-from palimpsest.reduction import CountSketch, FeatureHash, Projection, fit_projection
+from palimpsest.reduction import FeatureHash, Projection, VectorSketch, fit_projection
 from palimpsest.storage import Record
 
 ReductionName = Literal["svd", "hash", "none"]
@@ -106,14 +106,14 @@ class Hashed(Reduced):
 
 @dataclass(frozen=True)
 class Sketched(FeatureExtractor):
-    """Features extracted from a vector's count sketch.
+    """Features extracted from a vector's sketch.
 
     Args:
         sketch: Sketch that shortens the vector.
         extractor: Extractor that is applied to the sketch.
     """
 
-    sketch: CountSketch
+    sketch: VectorSketch
     extractor: FeatureExtractor
 
     def transform(self, vectors: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from palimpsest.attacks.learned.inverter import MapShape
 from palimpsest.gradients import collect, gather
 from palimpsest.oracles import read_answers
 from palimpsest.progress import progress_line
-from palimpsest.reduction import CountSketch
+from palimpsest.reduction import VectorSketch
 from palimpsest.reduction.count_sketch import distortion
 from palimpsest.storage import Record
 from palimpsest.system.memory import give_back_freed_memory
@@ -75,13 +75,13 @@ class Features(Record):
         return self.standardize(_extract(self.extractors, vectors))
 
     @property
-    def sketch(self) -> CountSketch | None:
+    def sketch(self) -> VectorSketch | None:
         """Sketch to which all extractors are applied, or None if they are applied to the whole vector."""
         first = self.extractors[0]
         return first.sketch if isinstance(first, Sketched) else None
 
     def transform_sketched(self, sketches: Tensor) -> Tensor:
-        """Compute standardized features `[n, k]`, float16, of sketches `[n, size]`."""
+        """Compute standardized features `[n, k]`, float16, of sketches `[n, components]`."""
         extractors = [sketched.extractor for sketched in self.extractors if isinstance(sketched, Sketched)]
         return self.standardize(_extract(extractors, sketches))
 
@@ -112,7 +112,7 @@ def fit_features(
     queries: Queries,
     fit: Callable[[Tensor, Tensor], FeatureExtractors],
     *,
-    sketch: CountSketch | None = None,
+    sketch: VectorSketch | None = None,
 ) -> tuple[Features, Tensor]:
     """Query the oracle, fit extractors to the answers for the auxiliary images, and extract all answers' features.
 
@@ -134,7 +134,7 @@ def fit_features(
         if sketch
         else _query(view, queries, range(count)),
         count,
-        sketch.size if sketch else dimension,
+        sketch.components if sketch else dimension,
         # The other half of the budget is for fitting the extractors.
         memory_budget=view.memory_budget // 2,
         folder=view.scratch,
@@ -178,13 +178,13 @@ def query_again(view: AuditorView, queries: Queries, features: Features) -> Tens
 
 
 def _sketches(
-    view: AuditorView, queries: Queries, count: int, sketch: CountSketch, facts: dict[str, float]
+    view: AuditorView, queries: Queries, count: int, sketch: VectorSketch, facts: dict[str, float]
 ) -> Iterator[Tensor]:
     """Yield the answers' sketches; record the sketch's size and its distortion of inner products in the facts."""
     first = min(_MEASURED, count)
     whole = torch.cat(list(_query(view, queries, range(first))))
     sketched = sketch.transform(whole)
-    facts["sketch"] = sketch.size
+    facts["sketch"] = sketch.components
     if first > 1:
         facts["sketch_distortion"] = distortion(whole, sketched)
     del whole

@@ -8,11 +8,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from palimpsest.errors import ModelError
-from palimpsest.gradients.layer_rules.linear import linear_gradients
-from palimpsest.gradients.layer_rules.registry import Record, register_decomposition, register_per_sample_rule
+from palimpsest.gradients.factor_projection import FactorProjection
+from palimpsest.gradients.layer_rules.linear import factored_linear_gradients, linear_gradients
+from palimpsest.gradients.layer_rules.registry import (
+    Record,
+    register_decomposition,
+    register_factored_rule,
+    register_per_sample_rule,
+)
 
 # `MultiheadAttention` has its last projection in this subclass of `Linear`, which computes the same.
 register_per_sample_rule(nn.modules.linear.NonDynamicallyQuantizableLinear)(linear_gradients)
+register_factored_rule(nn.modules.linear.NonDynamicallyQuantizableLinear)(factored_linear_gradients)
 
 
 @register_decomposition(nn.MultiheadAttention)
@@ -74,8 +81,13 @@ def _project(layer: nn.MultiheadAttention, record: Record, inputs: list[Tensor])
     def write(gradients: Tensor, saved: Sequence[Tensor], out: Mapping[str, Tensor]) -> None:
         _write_gradients(layer, gradients.split(lengths, dim=1), saved, out)
 
+    def project(
+        gradients: Tensor, saved: Sequence[Tensor], factors: Mapping[str, FactorProjection]
+    ) -> dict[str, Tensor]:
+        return _project_gradients(gradients.split(lengths, dim=1), saved, factors)
+
     # One tensor for all, since one rule writes the gradients of `in_proj_weight`, which belongs to three of the parts.
-    projected = record(torch.cat(parts, dim=1), names, inputs, write).split(lengths, dim=1)
+    projected = record(torch.cat(parts, dim=1), names, inputs, write, project).split(lengths, dim=1)
     queries, keys, values, *last = projected
     if last:
         keys, values = torch.cat([keys, last[0]], dim=1), torch.cat([values, last[1]], dim=1)
@@ -101,6 +113,29 @@ def _write_gradients(
     for name, gradient in zip(("bias_k", "bias_v"), gradients[3:], strict=False):
         if name in out:
             out[name].copy_(gradient.unsqueeze(1))
+
+
+def _project_gradients(
+    gradients: Sequence[Tensor], inputs: Sequence[Tensor], factors: Mapping[str, FactorProjection]
+) -> dict[str, Tensor]:
+    """Project each sample's gradients of the weights from both sides; see `FactoredPartRule`."""
+    names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
+    projected = {
+        name: factors[name].of_outer_products(gradient, tensor)
+        for name, gradient, tensor in zip(names, gradients, inputs, strict=False)
+        if name in factors
+    }
+    joint = factors.get("in_proj_weight")
+    # Without a projection of the outputs, the gradient is three parts below one another, and not a sum of them.
+    if joint is not None and joint.outputs is not None:
+        projected["in_proj_weight"] = sum(
+            (
+                joint._replace(outputs=rows).of_outer_products(gradient, tensor)
+                for rows, gradient, tensor in zip(joint.outputs.chunk(3), gradients, inputs, strict=False)
+            ),
+            start=gradients[0].new_zeros(()),
+        )
+    return projected
 
 
 def _weights(layer: nn.MultiheadAttention) -> Sequence[Tensor]:

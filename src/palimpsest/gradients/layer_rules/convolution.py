@@ -1,4 +1,4 @@
-"""Gradient rules for convolutions: one grouped convolution, or a matmul with the patches of the inputs."""
+"""Gradient rules for convolutions: one grouped convolution, a matmul with the patches of the inputs, or few filters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from palimpsest.gradients.layer_rules.registry import register_batched_rule, register_per_sample_rule
+from palimpsest.gradients.factor_projection import FactorProjection
+from palimpsest.gradients.layer_rules.registry import (
+    register_batched_rule,
+    register_factored_rule,
+    register_per_sample_rule,
+)
 from palimpsest.gradients.unfold import PatchGeometry, unfold, unfold_channels_last
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -25,12 +30,55 @@ def convolution_gradients(
         out["bias"].copy_(grad_outputs.flatten(2).sum(2))
     if "weight" not in out:
         return
-    padding: Any = layer.padding
-    if isinstance(padding, str) or layer.padding_mode != "zeros":
-        inputs, padding = pad(layer, inputs), (0,) * (inputs.dim() - 2)
+    inputs, padding = _numeric_padding(layer, inputs)
     use_groups = _groups_are_faster(layer, grad_outputs)
     weight_gradients = _by_grouped_convolution if use_groups else _by_matmul
     weight_gradients(layer, padding, inputs.contiguous(), grad_outputs, out["weight"])
+
+
+@register_factored_rule(nn.Conv1d, nn.Conv2d, nn.Conv3d)
+def factored_convolution_gradients(
+    layer: Convolution, inputs: Tensor, grad_outputs: Tensor, factors: FactorProjection
+) -> Tensor:
+    """Project each sample's gradient of the weight; see `FactoredRule`.
+
+    The inputs' projected patches are a convolution with the columns of the projection as filters.
+    """
+    inputs, padding = _numeric_padding(layer, inputs)
+    patch, groups = layer.weight.shape[1:], layer.groups
+    matrix = torch.eye(patch.numel()).to(inputs) if factors.inputs is None else factors.inputs
+    filters = matrix.T.reshape(-1, *patch).repeat(groups, *[1] * len(patch))
+    no_padding = (0,) * len(layer.kernel_size)
+    patches = torch.convolution(
+        inputs, filters, None, layer.stride, padding, layer.dilation, False, no_padding, groups
+    )
+    if groups > 1:
+        # A group's patches meet its own outputs only, so the outputs are projected last.
+        count = len(inputs) * groups
+        by_group = torch.bmm(
+            grad_outputs.reshape(count, -1, grad_outputs[0, 0].numel()),
+            patches.reshape(count, matrix.shape[1], -1).mT,
+        )
+        return factors.of_output_gradients(by_group.view(len(inputs), layer.out_channels, -1).mT).mT
+    if _are_channels_last(grad_outputs) and _are_channels_last(patches):
+        # The channels of a position are adjacent in memory, and these are views.
+        grad_outputs, patches = (tensor.movedim(1, -1).flatten(1, -2) for tensor in (grad_outputs, patches))
+        return factors.of_output_gradients(grad_outputs).mT @ patches
+    grad_outputs = grad_outputs.flatten(2)
+    projected = grad_outputs if factors.outputs is None else factors.outputs.T @ grad_outputs
+    return projected @ patches.flatten(2).mT
+
+
+def _are_channels_last(images: Tensor) -> bool:
+    return images.dim() == 4 and images.is_contiguous(memory_format=torch.channels_last)
+
+
+def _numeric_padding(layer: Convolution, inputs: Tensor) -> tuple[Tensor, Any]:
+    """Return inputs and the padding that is left to do with zeros: padding in another form is done here."""
+    padding: Any = layer.padding
+    if isinstance(padding, str) or layer.padding_mode != "zeros":
+        return pad(layer, inputs), (0,) * (inputs.dim() - 2)
+    return inputs, padding
 
 
 def _groups_are_faster(layer: Convolution, grad_outputs: Tensor) -> bool:

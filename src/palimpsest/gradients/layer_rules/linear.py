@@ -6,7 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from palimpsest.gradients.layer_rules.registry import register_batched_rule, register_per_sample_rule
+from palimpsest.gradients.factor_projection import FactorProjection
+from palimpsest.gradients.layer_rules.registry import (
+    register_batched_rule,
+    register_factored_rule,
+    register_per_sample_rule,
+)
 
 
 @register_per_sample_rule(nn.Linear)
@@ -22,6 +27,17 @@ def linear_gradients(
         torch.bmm(grad_outputs.mT, inputs, out=out["weight"])
     if "bias" in out:
         out["bias"].copy_(grad_outputs if grad_outputs.dim() == 2 else grad_outputs.sum(1))
+
+
+@register_factored_rule(nn.Linear)
+def factored_linear_gradients(
+    layer: nn.Linear, inputs: Tensor, grad_outputs: Tensor, factors: FactorProjection
+) -> Tensor:
+    """Project each sample's gradient of the weight; see `FactoredRule`."""
+    return factors.of_outer_products(
+        grad_outputs.reshape(len(inputs), -1, layer.out_features),
+        inputs.reshape(len(inputs), -1, layer.in_features),
+    )
 
 
 def linear_forward(layer: nn.Linear, inputs: Tensor) -> tuple[Tensor, Tensor]:

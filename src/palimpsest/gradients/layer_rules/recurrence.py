@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from palimpsest.errors import ModelError
+from palimpsest.gradients.factor_projection import FactorProjection
 from palimpsest.gradients.layer_rules.registry import Record
 
 State = tuple[Tensor, ...]
@@ -64,19 +65,29 @@ class Direction(NamedTuple):
         """
         hidden = list[Tensor]()
 
+        def outer_products(grad_gates: Tensor, inputs: Tensor) -> tuple[tuple[str, Tensor, Tensor], ...]:
+            return ("ih", inputs, grad_gates), ("hh", hidden[0], grad_hidden_gates(grad_gates))
+
+        def project(
+            grad_gates: Tensor, saved: Sequence[Tensor], factors: Mapping[str, FactorProjection]
+        ) -> dict[str, Tensor]:
+            return {
+                name: factors[name].of_outer_products(gradient, multiplied)
+                for suffix, multiplied, gradient in outer_products(grad_gates, saved[0])
+                for name in factors
+                if name.startswith(f"weight_{suffix}_l")
+            }
+
         def write(grad_gates: Tensor, saved: Sequence[Tensor], out: Mapping[str, Tensor]) -> None:
             by_kind = {name.rpartition("_l")[0]: tensor for name, tensor in out.items()}
-            for suffix, multiplied, gradient in (
-                ("ih", saved[0], grad_gates),
-                ("hh", hidden[0], grad_hidden_gates(grad_gates)),
-            ):
+            for suffix, multiplied, gradient in outer_products(grad_gates, saved[0]):
                 if f"weight_{suffix}" in by_kind:
                     torch.bmm(gradient.mT, multiplied, out=by_kind[f"weight_{suffix}"])
                 if f"bias_{suffix}" in by_kind:
                     torch.sum(gradient, 1, out=by_kind[f"bias_{suffix}"])
 
         gates = F.linear(self.inputs, self.weight_ih, bias)
-        steps = record(gates, self.names, [self.inputs], write).transpose(0, 1).contiguous()
+        steps = record(gates, self.names, [self.inputs], write, project).transpose(0, 1).contiguous()
         outputs, state = run(steps, self.state)
         every = torch.cat([self.state[0].detach().unsqueeze(0), outputs.detach()])
         hidden.append(every[:-1].transpose(0, 1))

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor, nn
 
+from palimpsest.gradients.factor_projection import FactorProjection
+
 PerSampleRule = Callable[[Any, Tensor, Tensor, Mapping[str, Tensor]], None]
 """Writes each sample's gradients of a layer's parameters.
 
@@ -19,12 +21,31 @@ It is called with the backpropagated gradients at a recorded tensor `[n, ...]`, 
 output tensors `[n, *shape]` of those parameters by name, uninitialized as for a `PerSampleRule`.
 """
 
+FactoredRule = Callable[[Any, Tensor, Tensor, FactorProjection], Tensor]
+"""Projects each sample's gradient of a layer's `weight` from both sides, without computing the gradient.
+
+It is called with the layer, its inputs `[n, ...]`, the backpropagated gradients at its outputs `[n, ...]`, and the
+matrices for the two factors of the weight as a matrix `[len(weight), rest]`. It returns `[n, r, s]`.
+"""
+
+FactoredPartRule = Callable[[Tensor, Sequence[Tensor], Mapping[str, FactorProjection]], dict[str, Tensor]]
+"""Projects each sample's gradients of some of a layer's weights from both sides.
+
+It is called with the first two arguments of a `PartRule` and the matrices for the factors of some weights by name. It
+returns projected gradients `[n, r, s]` by name. The gradients of weights that it leaves out are computed.
+"""
+
 
 class Record(Protocol):
     """Reports a tensor of a decomposed layer from whose gradients those of some parameters follow."""
 
     def __call__(
-        self, values: Tensor, parameters: Sequence[str], saved: Sequence[Tensor], rule: PartRule
+        self,
+        values: Tensor,
+        parameters: Sequence[str],
+        saved: Sequence[Tensor],
+        rule: PartRule,
+        factored: FactoredPartRule | None = None,
     ) -> Tensor:
         """Record a tensor.
 
@@ -32,7 +53,8 @@ class Record(Protocol):
             values: `[n, ...]`.
             parameters: Names of the parameters whose gradients the rule writes, adjacent in the layer.
             saved: Tensors `[n, ...]` that the rule is called with.
-            rule: Writes the gradients of all these parameters.
+            rule: Writes the gradients of all these parameters, or of some of them.
+            factored: Projects the gradients of weights. If omitted, these gradients are computed.
 
         Returns:
             The tensor to continue with, in place of `values`.
@@ -59,6 +81,7 @@ Supports = Callable[[Any], bool]
 """Returns True if a rule covers a layer's settings."""
 
 R = TypeVar("R", bound=PerSampleRule)
+F = TypeVar("F", bound=FactoredRule)
 G = TypeVar("G", bound=BatchGradients)
 D = TypeVar("D", bound=Decomposition)
 
@@ -93,6 +116,26 @@ def register_per_sample_rule(
 
     def register(rule: R) -> R:
         _PER_SAMPLE.update(dict.fromkeys(layer_types, (rule, supports)))
+        return rule
+
+    return register
+
+
+def register_factored_rule(
+    *layer_types: type[nn.Module], supports: Supports | None = None
+) -> Callable[[F], F]:
+    """Register a function as the factored rule of layer types, for projections that need no whole gradients.
+
+    Args:
+        layer_types: Classes of the layers; each one needs a per-sample rule too, which writes the other parameters.
+        supports: Returns False for a layer whose settings the rule does not cover. If omitted, the rule covers all.
+
+    Returns:
+        A decorator that registers the rule and returns it unchanged.
+    """
+
+    def register(rule: F) -> F:
+        _FACTORED.update(dict.fromkeys(layer_types, (rule, supports)))
         return rule
 
     return register
@@ -150,6 +193,12 @@ def find_per_sample_rule(layer: nn.Module) -> PerSampleRule | None:
     return rule if supports is None or supports(layer) else None
 
 
+def find_factored_rule(layer: nn.Module) -> FactoredRule | None:
+    """Return the factored rule of a layer; None if its type has none or the rule does not cover its settings."""
+    rule, supports = _FACTORED.get(type(layer), (None, None))
+    return rule if supports is None or supports(layer) else None
+
+
 def find_decomposition(layer: nn.Module) -> Decomposition | None:
     """Return the decomposition of a layer; None if its type has none or its settings or forward method differ."""
     decomposition, supports = _DECOMPOSED.get(type(layer), (None, None))
@@ -165,5 +214,6 @@ def find_batched_rule(layer: nn.Module) -> BatchedRule | None:
 
 
 _PER_SAMPLE: dict[type[nn.Module], tuple[PerSampleRule, Supports | None]] = {}
+_FACTORED: dict[type[nn.Module], tuple[FactoredRule, Supports | None]] = {}
 _BATCHED: dict[type[nn.Module], tuple[BatchedRule, Supports | None]] = {}
 _DECOMPOSED: dict[type[nn.Module], tuple[Decomposition, Supports | None]] = {}
