@@ -7,7 +7,7 @@ import pytest
 from tests.support.pages import make_metrics, metrics_tree
 
 from palimpsest.errors import RunError
-from palimpsest.metrics import Metrics, Reading
+from palimpsest.metrics import Metrics, Reading, share
 
 TREE = metrics_tree(mse=0.02, top1=0.5, count=100)
 
@@ -22,6 +22,14 @@ def test_metrics_survive_storage(tmp_path: Path) -> None:
     metrics.save(path)
     assert Metrics.load(path) == metrics
     assert json.loads(path.read_text())["excluded_replies"] == {"3": {"not finite": 2}}
+
+
+def test_a_rate_without_a_chance_level_survives_storage(tmp_path: Path) -> None:
+    metrics = changed(rates={"agreement": share(0.9, 10), "accepted": share(1.0, 20, chance=0.99)})
+    path = tmp_path / "metrics.json"
+    metrics.save(path)
+    assert "chance" not in json.loads(path.read_text())["rates"]["agreement"]
+    assert Metrics.load(path) == metrics
 
 
 def test_sections_that_were_not_measured_are_absent() -> None:

@@ -2,6 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Rate:
     value: float
     low: float
     high: float
-    chance: float | None
+    # A file of metrics leaves out what is None, so a rate without a chance level must be readable without the key.
+    chance: Annotated[float | None, Field(default=None)]
     count: int
 
 

@@ -1,9 +1,7 @@
 """The variables of the template of the evidence page, and its table of tests as text."""
 
-from collections.abc import Callable
 from typing import Any
 
-from palimpsest.metrics import Estimate
 from palimpsest.report.evidence import QUESTIONS, build_evidence
 from palimpsest.report.evidence_schema import Evidence, EvidenceLine, LineFinding, Question
 from palimpsest.report.inputs import ReportInput
@@ -99,13 +97,7 @@ def _row(line: EvidenceLine) -> dict[str, str]:
         "test": line.test,
         "result": write(line.result.value),
         "interval": f"{write(ends[0])} to {write(ends[1])}" if ends else "",
-        "comparison": ", ".join(_compared(name, value, write) for name, value in line.comparisons.items()),
+        "comparison": ", ".join(f"{name} {write(value.value)}" for name, value in line.comparisons.items()),
         "finding": line.finding.value,
         "kind": line.finding.name.lower().replace("_", "-"),
     }
-
-
-def _compared(name: str, estimate: Estimate, write: Callable[[float | None], str]) -> str:
-    """Return a number for comparison with its interval, which the page shows in brackets."""
-    ends = estimate.interval
-    return f"{name} {write(estimate.value)}" + (f" [{write(ends[0])} to {write(ends[1])}]" if ends else "")
