@@ -28,7 +28,7 @@ def test_an_architect_also_knows_the_architecture() -> None:
 
 def test_knowledge_is_written_as_sorted_sentences() -> None:
     assert spelled_out([Knowledge.LABELS, Knowledge.PUBLIC]) == [
-        "Public images, none of them from a client.",
+        "Public images.",
         "The labels of the forgotten samples.",
     ]
 

@@ -3,9 +3,10 @@ import time
 import numpy as np
 import pytest
 import torch
+from tests.support.images import random_image_set
 
 from palimpsest.config import DataConfig
-from palimpsest.datasets import load_data, load_images
+from palimpsest.datasets import Source, load_data, load_images
 from palimpsest.errors import DatasetError
 
 
@@ -67,7 +68,8 @@ def test_defaults_to_digits():
 def test_at_most_a_thousand_images_are_held_out(encode, write_parquet):
     image = encode(np.zeros((1, 1)))
     path = write_parquet([image] * 8000, [0] * 8000)
-    assert len(load_data(DataConfig(name=str(path), auxiliary_size=100), clients=2, seed=1).held_out) == 1000
+    config = DataConfig(name=str(path), auxiliary_size=100, auxiliary_overlap="keep")
+    assert len(load_data(config, clients=2, seed=1).held_out) == 1000
 
 
 def test_train_size_selects_at_random(load):
@@ -120,19 +122,46 @@ def test_labels_of_another_set_are_taken_modulo_the_classes(load):
 def test_uses_all_images_of_a_small_auxiliary_set(load):
     data = load(auxiliary="lfw", auxiliary_size=50)
     assert len(data.auxiliary) == 20
-    assert data.notes[-1] == "The auxiliary set has 20 images, all of lfw, instead of the requested 50."
+    assert data.notes[-1] == "The auxiliary set has 20 images of lfw instead of the requested 50."
 
 
 def test_the_same_set_as_auxiliary_means_its_test_split(load):
     assert load(auxiliary="cifar10").fingerprint == load().fingerprint
 
 
-def test_notes_training_images_in_the_auxiliary_set(load, mirror):
-    training_file = mirror / "lfw" / "train.parquet"
-    data = load(name="lfw", auxiliary=str(training_file), auxiliary_size=12)
-    assert data.notes[-1] == (
-        "12 of the auxiliary images are also training images, so the attack's scores are too optimistic."
-    )
+class Stored(Source):
+    """Images in memory, with a public split."""
+
+    def __init__(self, **parts):
+        self.parts = parts
+
+    @property
+    def splits(self):
+        return tuple(self.parts)
+
+    def count(self, split):
+        return len(self.parts[split])
+
+    def read(self, split, *, rows=None, size=None):
+        return self.parts[split]
+
+
+def test_public_images_of_clients_are_left_out(monkeypatch):
+    train, test, public = (random_image_set(count, seed=count) for count in (30, 20, 10))
+    public.images[3] = train.images[7]
+
+    def load(source, **settings):
+        monkeypatch.setattr("palimpsest.datasets.federated.find_source", lambda *_, **__: source)
+        return load_data(DataConfig(name="stored", **settings), clients=2, seed=1)
+
+    source = Stored(train=train, test=test, public=public)
+    data = load(source)
+    assert (len(data.public), data.overlap.exact, data.overlap.examined) == (9, 1, 30)
+    assert not torch.isin(data.public.images[:, 0, 0, 0], train.images[7, 0, 0, 0]).any()
+    kept = load(source, auxiliary_overlap="keep")
+    assert (len(kept.public), kept.overlap.remaining) == (10, 1)
+    with pytest.raises(DatasetError, match="All 30 public images of noise are copies"):
+        load(Stored(train=train, test=test, public=train))
 
 
 def test_reads_the_public_split_if_there_is_one(load):
@@ -164,7 +193,7 @@ def test_rejects_splits_of_different_sizes(tmp_path, pictures, write_folder):
 
 def test_rejects_a_single_test_image(tmp_path, pictures, write_folder):
     write_folder(tmp_path / "train", {"a": pictures(4)})
-    write_folder(tmp_path / "test", {"a": pictures(1)})
+    write_folder(tmp_path / "test", {"a": pictures(1, seed=1)})
     with pytest.raises(DatasetError, match="has 1 test images, but at least two are needed"):
         load_data(DataConfig(name=str(tmp_path)), clients=2, seed=1)
 
@@ -211,8 +240,10 @@ def test_real_sets(real_mirror, no_network, name, shape):
     data = load_data(config, clients=40, seed=1, data_dir=real_mirror)
     assert data.train.shape == data.auxiliary.shape == data.public.shape == shape
     assert (len(data.train), len(data.auxiliary)) == (400, 300)
-    assert len(data.held_out) == min(1000, len(data.test) - 300)
-    assert len(data.public) == (1000 if name == "lfw" else 300)
+    copies = data.overlap.copied + data.overlap.repeated
+    assert copies < 0.01 * len(data.test)
+    assert 0 <= min(1000, len(data.test) - 300) - len(data.held_out) <= copies
+    assert 0 <= (1000 if name == "lfw" else 300) - len(data.public) <= copies
     assert len(data.class_names) == data.train.classes
     assert all(data.class_names)
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from palimpsest.metrics import bootstrap, bootstrap_intervals
+from palimpsest.metrics import bootstrap, bootstrap_difference, bootstrap_intervals
 
 
 def seeded(seed=0):
@@ -51,3 +51,28 @@ def test_one_image_gives_an_interval_of_width_zero():
     assert bootstrap_intervals(torch.tensor([[0.25]]), resamples=10, generator=seeded()).tolist() == [
         [0.25, 0.25]
     ]
+
+
+def test_unpaired_difference_agrees_with_the_central_limit_theorem():
+    first = torch.randn(300, generator=seeded(2), dtype=torch.float64)
+    second = 2 * torch.randn(150, generator=seeded(3), dtype=torch.float64) + 1
+    low, high = bootstrap_difference(first, second, resamples=4000, generator=seeded(4))
+    half = 1.96 * (first.var() / 300 + second.var() / 150).sqrt().item()
+    assert high - low == pytest.approx(2 * half, rel=0.06)
+    assert (low + high) / 2 == pytest.approx((first.mean() - second.mean()).item(), abs=0.1 * half)
+
+
+def test_unpaired_difference_equals_the_difference_of_separate_resamples():
+    first, second = torch.rand(20, generator=seeded(1)).double(), torch.rand(7, generator=seeded(2)).double()
+    generator = seeded(5)
+    means = [
+        torch.stack(
+            [
+                values[rows].mean()
+                for rows in torch.randint(len(values), (9, len(values)), generator=generator)
+            ]
+        )
+        for values in (first, second)
+    ]
+    expected = (means[0] - means[1]).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
+    assert bootstrap_difference(first, second, resamples=9, generator=seeded(5)) == pytest.approx(expected)

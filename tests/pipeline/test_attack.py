@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ from rich.console import Console
 from tests.support.artifacts import NO_MODELS, Make, load
 from tests.support.counting_oracle import CountingOracle
 from tests.support.flat_oracle import FlatOracle, small_images
+from tests.support.warnings import Warnings
 
 from palimpsest.attacks import AuditorView, Reconstruction
 from palimpsest.config import AuditConfig
 from palimpsest.errors import KnowledgeError, RunError
 from palimpsest.pipeline.attack import attack, can_link
 from palimpsest.pipeline.results.result import AuditResult
+from palimpsest.progress import with_callbacks
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
 
@@ -129,3 +132,26 @@ def test_links_candidates_if_oracle_and_memory_allow_it(keys: dict[str, Any], po
     settings = {"memory_budget": 2**21} | keys
     view = AuditorView(torch.zeros(60, 300), FlatOracle(), small_images(240, seed=3), "cpu", **settings)
     assert can_link(view, small_images(60, seed=2)) is possible
+
+
+def test_known_forgotten_samples_are_counted_after_the_attack(case: Make, here: Path, pieces: Path) -> None:
+    mixed = shutil.copytree(pieces / "images", here / "mixed")
+    for file in (pieces / "forgotten").rglob("*.png"):
+        shutil.copy(file, mixed / file.parent.name / f"copy-{file.name}")
+    unknown = attack(case(auxiliary=str(mixed)), out=here / "unknown")
+    assert unknown.metrics.auxiliary_overlap is None
+    with with_callbacks(announced := Warnings()):
+        known = attack(case(auxiliary=str(mixed), truth=str(pieces / "forgotten")), out=here / "known")
+    overlap = known.metrics.auxiliary_overlap
+    assert overlap is not None
+    assert (overlap.treatment, overlap.examined, overlap.compared) == ("counted", 12, 60)
+    assert (overlap.exact, overlap.remaining) == (12, 12)
+    # The attack used these samples all the same: only scoring knows which ones they are.
+    assert torch.equal(images_of(known), images_of(unknown))
+    (message,) = [text for text in announced.messages if "already had 12 of the 12" in text]
+    page = (here / "known" / "report.html").read_text()
+    assert message.split(":")[0] in page
+    assert "which include 12 copies of the 12 forgotten samples" in page
+    apart = attack(case(truth=str(pieces / "forgotten")), out=here / "apart").metrics.auxiliary_overlap
+    assert apart is not None
+    assert apart.copied == 0

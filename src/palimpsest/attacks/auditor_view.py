@@ -24,13 +24,13 @@ class Knowledge(StrEnum):
 
     PROOFS = "one gradient difference (proof) for each forgotten sample"
     ORACLE = "the flattened gradient difference between the original and the unlearned model, for any sample"
-    AUXILIARY = "auxiliary images, none of them from a client"
+    AUXILIARY = "auxiliary images"
     ARCHITECTURE = "the model's architecture"
     PARAMETERS = "the model's parameters before and after unlearning"
     BATCH_GRADIENTS = "the clients' gradients of whole batches"
     LABELS = "the labels of the forgotten samples"
     CANDIDATES = "candidate images that include the forgotten ones"
-    PUBLIC = "public images, none of them from a client"
+    PUBLIC = "public images"
     NOISE = "the clip norm and the noise scale that the clients' defenses publish"
 
 
@@ -146,6 +146,9 @@ class TrainedAttack(Attack):
 
     state: ClassVar[type[Record]]
     """Kind of record that `learn` returns."""
+
+    control_group_size: ClassVar[int] = 200
+    """Largest number of samples of a control group, which `invert` reconstructs in addition to those of the proofs."""
 
     @abstractmethod
     def learn(self, view: AuditorView[Any], *, generator: Generator) -> Any:

@@ -25,6 +25,7 @@ _NOT_FLAGS = ("description", "paper")
 _IMPORTS = "imports"
 # Settings that brief help leaves out, by section.
 _RARELY_CHANGED = {
+    "data": ("auxiliary_overlap",),
     "federation": ("minimum_replies", "attempts", "dp_clip", "dp_delta"),
     "unlearning": ("ensure_participation", "fresh_seed"),
     "membership": ("pairs",),

@@ -33,6 +33,9 @@ class DataConfig(Section):
     the same distribution."""
     auxiliary_size: PositiveInt = 800
     """Number of the attacker's auxiliary images. If the data set has fewer, all are used, and the report notes it."""
+    auxiliary_overlap: Literal["remove", "keep"] = "remove"
+    """Auxiliary images that are identical or nearly identical to a client's training image, or to another auxiliary
+    image; with remove they are not used, with keep they are. The report counts them either way."""
     partition: str = "iid"
     """Partition of the data among the clients."""
     train_size: PositiveInt | None = None

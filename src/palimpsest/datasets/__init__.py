@@ -1,6 +1,7 @@
 """Data sets, their partitions among clients, and the sample sets of an audit."""
 
 from palimpsest.datasets.catalog import dataset_names, find_source, load_images
+from palimpsest.datasets.copies import Copies, find_copies
 from palimpsest.datasets.decode import decode_images
 from palimpsest.datasets.digits import Digits
 from palimpsest.datasets.federated import FederatedData, load_data
@@ -8,6 +9,7 @@ from palimpsest.datasets.flower import FlowerPartition
 from palimpsest.datasets.folder import ImageFolder
 from palimpsest.datasets.images import ImageSet
 from palimpsest.datasets.listed import ImageList
+from palimpsest.datasets.overlap import Overlap
 from palimpsest.datasets.partitions import (
     DirichletPartition,
     IidPartition,
@@ -20,6 +22,7 @@ from palimpsest.datasets.source import Source
 from palimpsest.datasets.table import read_table
 
 __all__ = [
+    "Copies",
     "Digits",
     "DirichletPartition",
     "FederatedData",
@@ -28,6 +31,7 @@ __all__ = [
     "ImageFolder",
     "ImageList",
     "ImageSet",
+    "Overlap",
     "PathologicalPartition",
     "RowSet",
     "SampleSet",
@@ -36,6 +40,7 @@ __all__ = [
     "check_partition",
     "dataset_names",
     "decode_images",
+    "find_copies",
     "find_source",
     "load_data",
     "load_images",

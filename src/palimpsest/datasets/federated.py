@@ -1,9 +1,8 @@
 """Division of an audit's images among clients, attacker, held-out set and test set."""
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,18 @@ import torch
 from torch import Tensor
 
 from palimpsest.config import DataConfig
+from palimpsest.datasets.auxiliary import Outsiders, choose_outsiders, draw, filter_copies
 from palimpsest.datasets.catalog import find_source
 from palimpsest.datasets.hub import PUBLISHED
 from palimpsest.datasets.images import ImageSet, convert_channels
+from palimpsest.datasets.overlap import Overlap
 from palimpsest.datasets.partitions import check_partition
 from palimpsest.datasets.reading import Decoding
 from palimpsest.datasets.source import Source
 from palimpsest.errors import DatasetError
+from palimpsest.progress import warn
 from palimpsest.randomness import make_generator
 from palimpsest.storage import tensor_hash
-
-HELD_OUT = 1000
-_RESERVED = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +39,7 @@ class FederatedData:
             or else the auxiliary images, which add nothing to the attacker's knowledge.
         notes: Differences from the configuration or the published set, in sentences for the report.
         class_names: Names of the classes, in the order of their numbers; empty if unknown.
+        overlap: Copies of the clients' images among those of the attacker; None if they were not looked for.
     """
 
     train: ImageSet
@@ -50,6 +50,7 @@ class FederatedData:
     public: ImageSet
     notes: tuple[str, ...]
     class_names: tuple[str, ...] = ()
+    overlap: Overlap | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -75,8 +76,8 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
         The images of all parties.
 
     Raises:
-        DatasetError: A set is unknown, missing, unreadable or too small, its images differ in size, or the training
-            images can't be partitioned as configured.
+        DatasetError: A set is unknown, missing, unreadable or too small, its images differ in size, all images for the
+            attacker are copies of the clients', or the training images can't be partitioned as configured.
     """
     source = _find(config.name, config, data_dir)
     size = None if config.image_size is None else (config.image_size, config.image_size)
@@ -91,17 +92,9 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
     train, test = convert_channels(train, channels), convert_channels(test, channels)
     notes += _size_notes(config.name, source)
 
-    other = None if config.auxiliary is None else _find(config.auxiliary, config, data_dir)
-    generator = make_generator(seed, "datasets", "auxiliary")
-    order = torch.randperm(len(test), generator=generator)
-    if other is None or other == source:
-        auxiliary, held_out, auxiliary_notes = _from_test_split(test, order, config.auxiliary_size)
-    else:
-        held_out = test.subset(order[:HELD_OUT])
-        auxiliary, auxiliary_notes = _from_another_set(other, train, config.auxiliary_size, generator)
-    public = auxiliary
-    if "public" in source.splits:
-        public = convert_channels(source.read("public", size=train.shape[1:]), channels)
+    outsiders = _choose_outsiders(source, test, train, config, seed, data_dir)
+    for sentence in outsiders.overlap.sentences():
+        warn(sentence)
 
     partition: Any = config.build_partition()
     client_rows = partition(train.labels, clients, generator=make_generator(seed, "datasets", "partition"))
@@ -110,11 +103,12 @@ def load_data(config: DataConfig, *, clients: int, seed: int, data_dir: Path | N
         train,
         client_rows,
         test,
-        auxiliary,
-        held_out,
-        public,
-        tuple(notes + auxiliary_notes),
+        outsiders.auxiliary,
+        outsiders.held_out,
+        outsiders.public,
+        (*notes, *outsiders.notes, *outsiders.overlap.sentences()),
         source.class_names,
+        outsiders.overlap,
     )
 
 
@@ -135,8 +129,30 @@ def _training_images(
             f"{config.train_size:,}."
         )
         return source.read("train", size=size), [note]
-    drawn = _draw(count, config.train_size, make_generator(seed, "datasets", "train"))
+    drawn = draw(count, config.train_size, make_generator(seed, "datasets", "train"))
     return source.read("train", rows=drawn, size=size), []
+
+
+def _choose_outsiders(
+    source: Source, test: ImageSet, train: ImageSet, config: DataConfig, seed: int, data_dir: Path | None
+) -> Outsiders:
+    """Return the images of the attacker and the held-out images."""
+    other = None if config.auxiliary is None else _find(config.auxiliary, config, data_dir)
+    remove = config.auxiliary_overlap == "remove"
+    outsiders = choose_outsiders(
+        test,
+        train,
+        None if other == source else other,
+        wanted=config.auxiliary_size,
+        remove=remove,
+        generator=make_generator(seed, "datasets", "auxiliary"),
+    )
+    if "public" not in source.splits:
+        return outsiders
+    channels, height, width = train.shape
+    images = convert_channels(source.read("public", size=(height, width)), channels)
+    public, found = filter_copies(images, train, remove=remove, kind="public")
+    return replace(outsiders, public=public, overlap=outsiders.overlap + found)
 
 
 def _size_notes(name: str, source: Source) -> list[str]:
@@ -149,71 +165,3 @@ def _size_notes(name: str, source: Source) -> list[str]:
         for split in published
         if counts[split] != published[split]
     ]
-
-
-def _from_test_split(test: ImageSet, order: Tensor, wanted: int) -> tuple[ImageSet, ImageSet, list[str]]:
-    """Return auxiliary images, held-out images and notes; at least a tenth of the split is held out."""
-    if len(test) < 2:
-        raise DatasetError(
-            f"{test.name} has {len(test)} test images, but at least two are needed, of which one is held out."
-        )
-    reserved = math.ceil(_RESERVED * len(test))
-    auxiliary_size = min(wanted, len(test) - reserved)
-    notes = []
-    if auxiliary_size < wanted:
-        notes.append(
-            f"The auxiliary set has {auxiliary_size:,} images instead of the requested {wanted:,}: "
-            f"{test.name} has {len(test):,} test images, of which {reserved:,} are held out."
-        )
-    held_out = order[auxiliary_size : auxiliary_size + HELD_OUT]
-    return test.subset(order[:auxiliary_size]), test.subset(held_out), notes
-
-
-def _from_another_set(
-    source: Source, train: ImageSet, wanted: int, generator: torch.Generator
-) -> tuple[ImageSet, list[str]]:
-    """Return auxiliary images of another set in the training images' shape, its test split first, and notes."""
-    channels, height, width = train.shape
-    images, labels, missing, name, classes = [], [], wanted, "", 0
-    for split in ("test", "train"):
-        available = source.count(split)
-        if missing and available:
-            drawn = _draw(available, min(missing, available), generator)
-            part = convert_channels(source.read(split, rows=drawn, size=(height, width)), channels)
-            images.append(part.images)
-            labels.append(part.labels % train.classes)
-            missing, name, classes = missing - len(part), part.name, part.classes
-    auxiliary = ImageSet(name, torch.cat(images), torch.cat(labels), train.classes)
-    notes = [
-        f"The auxiliary images come from {name}, converted to {channels} x {height} x {width}. "
-        f"Their distribution differs from that of {train.name}."
-    ]
-    if classes > train.classes:
-        notes.append(
-            f"The {classes} classes of {name} are mapped to {train.classes}: label modulo {train.classes}."
-        )
-    shared = _count_shared(auxiliary.images, train.images)
-    if shared:
-        notes.append(
-            f"{shared:,} of the auxiliary images are also training images, so the attack's scores are too optimistic."
-        )
-    if missing:
-        notes.append(
-            f"The auxiliary set has {len(auxiliary):,} images, all of {name}, instead of the requested {wanted:,}."
-        )
-    return auxiliary, notes
-
-
-def _count_shared(images: Tensor, others: Tensor) -> int:
-    """Count the images that are, bit for bit, among the others."""
-    digests = {_digest(image) for image in others}
-    return sum(_digest(image) in digests for image in images)
-
-
-def _digest(image: Tensor) -> bytes:
-    return blake2b(image.numpy().tobytes(), digest_size=16).digest()
-
-
-def _draw(available: int, count: int, generator: torch.Generator) -> Tensor:
-    """Draw this number of rows at random, in ascending order."""
-    return torch.randperm(available, generator=generator)[:count].sort().values

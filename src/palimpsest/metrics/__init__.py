@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from palimpsest.metrics.assignment import assign
     from palimpsest.metrics.baselines import mean_image, nearest_images
     from palimpsest.metrics.batches import in_order, label_recovery
-    from palimpsest.metrics.bootstrap import bootstrap_intervals
+    from palimpsest.metrics.bootstrap import bootstrap_difference, bootstrap_intervals
     from palimpsest.metrics.bound_evidence import limits_every_attack
     from palimpsest.metrics.comparison import Comparison, compare
+    from palimpsest.metrics.control_groups import ControlGroupMetrics, score_control_group
     from palimpsest.metrics.evaluate import Scores, evaluate
     from palimpsest.metrics.forgetting import Behavior, Distance, Forgetting
     from palimpsest.metrics.forgetting_tests import forgetting_tests
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         IdentificationBounds,
     )
     from palimpsest.metrics.schema_forgetting import Estimate, ForgettingTest
+    from palimpsest.metrics.schema_overlap import OverlapMetrics
     from palimpsest.metrics.schema_parts import (
         AttackerMetrics,
         FederationMetrics,
@@ -94,6 +96,7 @@ __all__ = [
     "Behavior",
     "BoundsMetrics",
     "Comparison",
+    "ControlGroupMetrics",
     "CrossCorrelation",
     "Distance",
     "EpsilonMetrics",
@@ -117,6 +120,7 @@ __all__ = [
     "Metrics",
     "ModelReading",
     "ObservationMetrics",
+    "OverlapMetrics",
     "PartMetrics",
     "PermutationTest",
     "PositiveControl",
@@ -140,6 +144,7 @@ __all__ = [
     "area_interval",
     "assign",
     "binomial_interval",
+    "bootstrap_difference",
     "bootstrap_intervals",
     "closer_than_constant",
     "compare",
@@ -173,6 +178,7 @@ __all__ = [
     "relearn_time",
     "right_ranks",
     "sample_errors",
+    "score_control_group",
     "score_linkage",
     "separation",
     "share",
@@ -188,9 +194,10 @@ import_on_first_use(
         "palimpsest.metrics.assignment": ("assign",),
         "palimpsest.metrics.baselines": ("mean_image", "nearest_images"),
         "palimpsest.metrics.batches": ("in_order", "label_recovery"),
-        "palimpsest.metrics.bootstrap": ("bootstrap_intervals",),
+        "palimpsest.metrics.bootstrap": ("bootstrap_difference", "bootstrap_intervals"),
         "palimpsest.metrics.bound_evidence": ("limits_every_attack",),
         "palimpsest.metrics.comparison": ("Comparison", "compare"),
+        "palimpsest.metrics.control_groups": ("ControlGroupMetrics", "score_control_group"),
         "palimpsest.metrics.evaluate": ("Scores", "evaluate"),
         "palimpsest.metrics.forgetting": ("Behavior", "Distance", "Forgetting"),
         "palimpsest.metrics.forgetting_tests": ("forgetting_tests",),
@@ -233,6 +240,7 @@ import_on_first_use(
             "IdentificationBounds",
         ),
         "palimpsest.metrics.schema_forgetting": ("Estimate", "ForgettingTest"),
+        "palimpsest.metrics.schema_overlap": ("OverlapMetrics",),
         "palimpsest.metrics.schema_parts": (
             "AttackerMetrics",
             "FederationMetrics",

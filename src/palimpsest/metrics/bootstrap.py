@@ -23,6 +23,38 @@ def bootstrap_intervals(
     Returns:
         Lower and upper bounds, `[k, 2]` float64.
     """
+    ends = _tails(confidence)
+    return _resampled_means(values, resamples, generator).quantile(ends, dim=0).T.contiguous()
+
+
+def bootstrap_difference(
+    first: Tensor, second: Tensor, *, resamples: int, generator: Generator, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Compute the percentile bootstrap interval of the difference of two means over different, unpaired images.
+
+    Args:
+        first: Scores of the first images, `[n]`.
+        second: Scores of the second images, `[m]`.
+        resamples: Number of bootstrap resamples; each draws both sets anew.
+        generator: Source of the random draws.
+        confidence: Share of the resampled differences inside the interval, in (0, 1).
+
+    Returns:
+        Lower and upper bound of the mean of `first` minus the mean of `second`.
+    """
+    means = (_resampled_means(values[:, None], resamples, generator) for values in (first, second))
+    minuend, subtrahend = (mean.flatten() for mean in means)
+    low, high = (minuend - subtrahend).quantile(_tails(confidence)).tolist()
+    return low, high
+
+
+def _tails(confidence: float) -> Tensor:
+    tail = (1 - confidence) / 2
+    return torch.tensor([tail, 1 - tail], dtype=torch.float64)
+
+
+def _resampled_means(values: Tensor, resamples: int, generator: Generator) -> Tensor:
+    """Return the means `[resamples, k]` float64 of rows drawn with replacement from `[n, k]`."""
     count = len(values)
     values = values.double()
     means = []
@@ -31,9 +63,7 @@ def bootstrap_intervals(
         times_drawn = torch.zeros(size, count, dtype=torch.float64)
         times_drawn.scatter_add_(1, draws, torch.ones((), dtype=torch.float64).expand(size, count))
         means.append(times_drawn @ values / count)
-    tail = (1 - confidence) / 2
-    ends = torch.tensor([tail, 1 - tail], dtype=torch.float64)
-    return torch.cat(means).quantile(ends, dim=0).T.contiguous()
+    return torch.cat(means)
 
 
 def _block_sizes(total: int, largest: int) -> list[int]:

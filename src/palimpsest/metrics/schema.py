@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import Field
 
 from palimpsest.errors import RunError
+from palimpsest.metrics.control_groups import ControlGroupMetrics
 from palimpsest.metrics.forgetting import Forgetting
 from palimpsest.metrics.linkage import LinkageScores
 from palimpsest.metrics.permutation_test import PermutationTest
@@ -16,6 +17,7 @@ from palimpsest.metrics.rates import Rate
 from palimpsest.metrics.schema_bounds import BoundsMetrics
 from palimpsest.metrics.schema_forgetting import ForgettingTest
 from palimpsest.metrics.schema_membership import MembershipMetrics
+from palimpsest.metrics.schema_overlap import OverlapMetrics
 from palimpsest.metrics.schema_parts import (
     AttackerMetrics,
     CertificateMetrics,
@@ -110,6 +112,11 @@ class Metrics(Part):
     """Undefended baseline: does the attack work on the same run's proofs before the defenses?"""
     positive_control: PositiveControl | None = None
     """Positive control: does the attack work on samples whose truth the attacker knows?"""
+    control_groups: dict[str, ControlGroupMetrics] = Field(default_factory=dict)
+    """Audits with a trained attack: the same attack on the gradient differences of `retained` and of `never_trained`
+    samples. Does the attack work on forgotten samples because they were forgotten?"""
+    auxiliary_overlap: OverlapMetrics | None = None
+    """Copies of the clients' samples among those of the attacker; absent if the forgotten samples are unknown."""
     training: TrainingMetrics | None = None
     """Training of a learned attack: did it learn anything?"""
     portfolio: list[MemberMetrics] = Field(default_factory=list)

@@ -18,6 +18,7 @@ from palimpsest.pipeline.results.reconstruction_table import read_vocabulary
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
 from palimpsest.pipeline.stages.bounds import bound_attacks, check_outcome
+from palimpsest.pipeline.stages.overlap import find_known_samples
 from palimpsest.pipeline.stages.own_models import study_own_models, study_own_proofs
 from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_on_proofs
 from palimpsest.pipeline.stages.preflight import (
@@ -117,6 +118,7 @@ def attack_proofs(
     bounds = bound_attacks(run, config, view, clean, models=models, key=key)
     worst = report_on_proofs(run, attempts, truth, artifacts.auxiliary, links)
     check_outcome(config, bounds, links, worst.scored.scores)
+    overlap = find_known_samples(truth, artifacts.auxiliary)
     return Outcome(
         config,
         artifacts,
@@ -128,6 +130,7 @@ def attack_proofs(
         members=worst.members,
         soundness=soundness,
         bounds=bounds,
+        overlap=overlap,
         forgetting=study_own_models(run, artifacts.models, truth, artifacts.auxiliary),
     )
 

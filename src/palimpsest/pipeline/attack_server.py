@@ -6,6 +6,7 @@ from palimpsest.artifacts import ArtifactsConfig, ServerArtifacts, load_server_a
 from palimpsest.attacks import BatchReconstruction, ServerAttack, Strongest
 from palimpsest.pipeline.results.outcome import Outcome
 from palimpsest.pipeline.stages.control_server import attack_batches_aside, keep_batches_aside
+from palimpsest.pipeline.stages.overlap import find_known_samples
 from palimpsest.pipeline.stages.own_models import study_own_models
 from palimpsest.pipeline.stages.portfolio import report_worst, single_attempt, try_members
 from palimpsest.pipeline.stages.recovered import Recovered
@@ -60,6 +61,7 @@ def attack_gradients(run: Run, config: ArtifactsConfig, *, data_dir: Path | None
         artifacts.forgotten,
         attack=worst.attack,
         members=worst.members,
+        overlap=find_known_samples(artifacts.forgotten, artifacts.public),
         forgetting=study_own_models(run, artifacts.models, artifacts.forgotten, artifacts.public),
     )
 

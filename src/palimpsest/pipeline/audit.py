@@ -1,6 +1,6 @@
 """Pipeline of an audit: train, unlearn, prove, defend, verify, attack, score, report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +17,7 @@ from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
 from palimpsest.pipeline.stages.bounds import bound_attacks, check_outcome
+from palimpsest.pipeline.stages.control_groups import Group, attack_groups, choose_groups
 from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
@@ -101,6 +102,7 @@ def audit(
             federated,
             view,
             held,
+            groups=choose_groups(data, request, seed=config.seed),
             clean=clean,
             issued=issued,
             verdicts=verdicts,
@@ -116,6 +118,7 @@ def _attack_as_auditor(
     view: AuditorView,
     models: HeldModels,
     *,
+    groups: Mapping[str, Group],
     clean: Proofs,
     issued: Proofs,
     verdicts: Verdicts,
@@ -134,6 +137,7 @@ def _attack_as_auditor(
     bounds = bound_attacks(run, config, view, clean, models=models, key=key)
     worst = report_on_proofs(run, attempts, forgotten, view.auxiliary, links)
     check_outcome(config, bounds, links, worst.scored.scores)
+    control_groups = attack_groups(run, config, worst.inverter, view, groups, key=key)
     return Outcome(
         config,
         federated,
@@ -145,6 +149,7 @@ def _attack_as_auditor(
         attack=worst.attack,
         members=worst.members,
         bounds=bounds,
+        control_groups=control_groups,
     )
 
 

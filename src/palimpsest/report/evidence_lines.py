@@ -14,6 +14,7 @@ from palimpsest.metrics import (
     identification_limit,
     leak_level,
 )
+from palimpsest.report.control_groups import NAMES
 from palimpsest.report.evidence_schema import EvidenceLine, LineFinding, Question
 
 _SOUND = 0.9
@@ -30,6 +31,7 @@ def evidence_lines(metrics: Metrics, *, samples: str = "samples") -> list[Eviden
         *_attack(metrics),
         *_candidates(metrics),
         *_controls(metrics),
+        *_control_groups(metrics),
         *_bounds(metrics),
         *(_forgetting(test, samples) for test in forgetting_table(metrics)),
         *_verification(metrics),
@@ -138,6 +140,21 @@ def _controls(metrics: Metrics) -> Iterator[EvidenceLine]:
                 interval=control.interval,
                 share=True,
                 comparisons={"chance": control.chance},
+            )
+
+
+def _control_groups(metrics: Metrics) -> Iterator[EvidenceLine]:
+    """Yield the errors of the same attack on samples that were not to be forgotten."""
+    scores = metrics.reconstruction
+    for name, words in NAMES.items():
+        group = metrics.control_groups.get(name)
+        if group is not None:
+            yield _disclosure(
+                f"Mean squared error on {words} samples",
+                group.mse,
+                LineFinding.INFORMATION,
+                interval=group.mse_interval,
+                comparisons={"forgotten": scores and scores.mse},
             )
 
 

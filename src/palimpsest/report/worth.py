@@ -1,10 +1,11 @@
-"""Findings about defenses, the linkage attack and forged proofs."""
+"""Findings about defenses, control groups, the linkage attack and forged proofs."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from palimpsest.metrics import Metrics, Reading, binomial_interval
 from palimpsest.proofs import RECOGNIZED
+from palimpsest.report.control_groups import control_group_sentences
 from palimpsest.report.scores import INTERVAL, count, number, percent
 
 Cell = tuple[str, str]
@@ -64,13 +65,14 @@ def soundness_rows(metrics: Metrics) -> dict[str, Any] | None:
 
 
 def worth_findings(metrics: Metrics) -> Iterator[str]:
-    """Yield the findings about defenses, the linkage attack and forged proofs.
+    """Yield the findings about defenses, control groups, the linkage attack and forged proofs.
 
     Args:
         metrics: The metrics of a run; the attack must have been scored.
     """
     yield from _on_attackers(metrics)
     yield from _on_baseline(metrics)
+    yield from control_group_sentences(metrics)
     linkage = metrics.linkage
     if linkage:
         total = _total(metrics)

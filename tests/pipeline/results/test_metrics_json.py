@@ -39,6 +39,9 @@ def test_metrics_of_an_audit_have_all_documented_parts(finished_audit: Path) -> 
         "report"
     }
     assert len(metrics["federation"]["participation"]) == 4
+    assert metrics["auxiliary_overlap"]["treatment"] == "removed"
+    assert metrics["control_groups"].keys() == {"retained", "never_trained"}
+    assert {group["count"] for group in metrics["control_groups"].values()} == {12}
     # Parts whose stage was not run are absent.
     assert not metrics.keys() & {
         "undefended_baseline",

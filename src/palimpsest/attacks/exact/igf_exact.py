@@ -28,6 +28,8 @@ class IGFExact(TrainedAttack):
     source: ClassVar[str] = "Palimpsest's own attack, under IGF's threat model with known models"
     knowledge: ClassVar[frozenset[Knowledge]] = ModelsView.knowledge
     state: ClassVar[type[Record]] = ExactState
+    # It takes seconds to solve a proof.
+    control_group_size: ClassVar[int] = 32
 
     networks: PositiveInt = 2
     """Layers, counted from the last one, from whose inputs a network is trained."""

@@ -17,8 +17,10 @@ from palimpsest.metrics import (
     reach_verdict,
 )
 from palimpsest.pipeline.results.certified import certificate_metrics
+from palimpsest.pipeline.results.control_groups import control_group_metrics
 from palimpsest.pipeline.results.membership import membership_forgetting_tests, membership_metrics
 from palimpsest.pipeline.results.outcome import Federated, Outcome
+from palimpsest.pipeline.results.overlap import overlap_metrics
 from palimpsest.pipeline.results.prior import prior_comparison
 from palimpsest.pipeline.results.privacy import privacy_metrics
 from palimpsest.pipeline.results.rates import excluded_replies, outcome_rates
@@ -54,6 +56,8 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         "undefended_baseline": scored.undefended and judge_undefended(scored.undefended),
         "forgetting": outcome.forgetting,
         "prior_comparison": prior_comparison(outcome),
+        "control_groups": control_group_metrics(outcome),
+        "auxiliary_overlap": overlap_metrics(outcome),
         **_source(outcome),
     }
     if scored.scores is not None:

@@ -6,6 +6,7 @@ from palimpsest.artifacts import AuditorArtifacts, ServerArtifacts, attestation_
 from palimpsest.metrics import Metrics, PermutationTest, Rate, failed_attack
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.rates import excluded_replies
+from palimpsest.pipeline.stages.overlap import describe_known_samples
 from palimpsest.report import number
 
 _SIGNIFICANT = 0.05
@@ -27,6 +28,8 @@ def outcome_notes(outcome: Outcome, metrics: Metrics) -> list[str]:
         first = ["The user stated how many samples of each batch are retained and how many are forgotten."]
     return [
         *first,
+        *(describe_known_samples(outcome.overlap) if outcome.overlap else ()),
+        *_group_notes(outcome),
         *_batch_notes(outcome, metrics),
         *_prior_notes(metrics),
         *_privacy_notes(metrics),
@@ -56,6 +59,19 @@ def _proof_notes(outcome: Outcome, artifacts: AuditorArtifacts) -> Iterator[str]
             "The attack was not tested on proofs without the defenses, because this requires the forgotten samples and "
             "an oracle that can be queried about them. If the attack fails, this alone is no evidence that the "
             "defenses work."
+        )
+
+
+def _group_notes(outcome: Outcome) -> Iterator[str]:
+    """Notes about an audit of proofs without control groups."""
+    if (
+        isinstance(outcome.source, Federated)
+        and outcome.scored.batches is None
+        and not outcome.control_groups
+    ):
+        yield (
+            "The attack was not tried on retained and never-trained samples. This needs an attack that is trained "
+            "before it sees the proofs, and at least four such samples."
         )
 
 

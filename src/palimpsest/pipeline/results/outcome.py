@@ -1,14 +1,16 @@
 """Results of the stages of an audit or an attack, in one value."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, ServerArtifacts
 from palimpsest.config import AttackConfig, AuditConfig
-from palimpsest.datasets import SampleSet
+from palimpsest.datasets import Copies, SampleSet
 from palimpsest.federation import Federation, Training
 from palimpsest.membership import Assessment
 from palimpsest.metrics import Forgetting, MemberMetrics
 from palimpsest.pipeline.stages.bounds import Bounds
+from palimpsest.pipeline.stages.control_groups import ControlGroup
 from palimpsest.pipeline.stages.scoring import Scored
 from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import Verdicts
@@ -49,6 +51,10 @@ class Outcome:
         bounds: Bounds on any attack on the proofs; None means that gradients were attacked.
         members: Results of a portfolio's attacks; empty if one attack was configured.
         soundness: How well verifiers detect forged proofs; None if it was not measured.
+        control_groups: Reconstructions of retained and never-trained samples; empty unless an audit's attack is
+            trained.
+        overlap: Forgotten samples that are also among the attacker's own; None if they are unknown. An audit has its
+            overlap in `source`.
         forgetting: How well a user's unlearned model forgot; None if it was not measured. An audit has it in
             `source`.
     """
@@ -64,6 +70,8 @@ class Outcome:
     bounds: Bounds | None = None
     attack: AttackConfig | None = None
     members: tuple[MemberMetrics, ...] = ()
+    control_groups: Mapping[str, ControlGroup] = field(default_factory=dict)
+    overlap: Copies | None = None
 
     @property
     def reported_attack(self) -> AttackConfig:

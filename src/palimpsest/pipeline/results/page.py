@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, ServerArtifacts
-from palimpsest.attacks import Attack, Knowledge, MatchingAttack, ServerAttack, Strongest, spelled_out
+from palimpsest.attacks import Attack, Knowledge, MatchingAttack, ServerAttack, Strongest
 from palimpsest.config import AuditConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import published_noise
@@ -14,6 +14,7 @@ from palimpsest.metrics import Metrics, SampleScores, Scores
 from palimpsest.pipeline.results.membership import membership_curves
 from palimpsest.pipeline.results.notes import outcome_notes
 from palimpsest.pipeline.results.outcome import Federated, Outcome
+from palimpsest.pipeline.results.overlap import measured_knowledge
 from palimpsest.pipeline.results.reconstruction_table import SampleTable
 from palimpsest.report import ReportInput, order, sorting_score
 from palimpsest.runs import Manifest
@@ -49,7 +50,7 @@ def build_page(
         metrics=metrics,
         reconstructions=scored.reconstruction.images,
         history=scored.reconstruction.history,
-        knowledge=spelled_out(_knowledge(attack, outcome)),
+        knowledge=measured_knowledge(_knowledge(attack, outcome), metrics.auxiliary_overlap),
         notes=outcome_notes(outcome, metrics),
         accepted=None if outcome.verdicts is None else outcome.verdicts.accepted,
         norms=None if outcome.verdicts is None else outcome.verdicts.norms,

@@ -21,7 +21,7 @@ from palimpsest.config import AttackingConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.oracles import DefendedOracle
 from palimpsest.pipeline.stages.control import Control, control_proofs, keep_aside
-from palimpsest.pipeline.stages.recovered import Recovered
+from palimpsest.pipeline.stages.recovered import Inverter, Recovered
 from palimpsest.proofs import Proofs
 from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
@@ -77,14 +77,15 @@ def attack_as_auditor(
     key = (*key, view.auxiliary, config.attack, config.seed, view.device)
     if not config.defenses:
         control = {_CONTROL: control_proofs(run, view.oracle, aside, key=answers_key)} if aside else {}
-        return _with_control(_reconstruct(run, config, view, {"": issued} | control, key), {}, aside)
+        found, inverter = _reconstruct(run, config, view, {"": issued} | control, key)
+        return _with_control(found, {}, aside, inverter)
     oracle = defended_oracle(config, view, "attack")
     control = {}
     if aside:
         imitation = defended_oracle(config, view, "positive control")
         control[_CONTROL] = control_proofs(run, imitation, aside, key=(*answers_key, config.defenses))
     adaptive_view = replace(view, oracle=oracle, stochastic_oracle=oracle.stochastic)
-    adaptive = _reconstruct(
+    adaptive, inverter = _reconstruct(
         run, config, adaptive_view, {"": issued} | control, (*key, config.defenses), adaptive=True
     )
     targets = {}
@@ -92,14 +93,17 @@ def attack_as_auditor(
         targets["non-adaptive"] = issued
     if clean is not None:
         targets["undefended"] = clean
-    others = _reconstruct(run, config, view, targets, key) if targets else {}
-    return _with_control(adaptive, others, aside)
+    others = _reconstruct(run, config, view, targets, key)[0] if targets else {}
+    return _with_control(adaptive, others, aside, inverter)
 
 
 def _with_control(
-    main: Mapping[str, Reconstruction], others: Mapping[str, Reconstruction], aside: SampleSet | None
+    main: Mapping[str, Reconstruction],
+    others: Mapping[str, Reconstruction],
+    aside: SampleSet | None,
+    inverter: Inverter | None,
 ) -> Recovered:
-    return Recovered(main[""], others, Control(aside, main[_CONTROL]) if aside else None)
+    return Recovered(main[""], others, Control(aside, main[_CONTROL]) if aside else None, inverter)
 
 
 def link_candidates(
@@ -173,8 +177,8 @@ def _reconstruct(
     key: Sequence[object],
     *,
     adaptive: bool = False,
-) -> dict[str, Reconstruction]:
-    """Run a stage for each set of proofs. A trained attack is trained once, in a separate stage."""
+) -> tuple[dict[str, Reconstruction], Inverter | None]:
+    """Run a stage for each set of proofs. A trained attack is trained once, in a separate stage, and returned."""
     attack = config.attack.build()
     stages = {name: f"reconstructions-{name}" if name else "reconstructions" for name in targets}
     if not isinstance(attack, TrainedAttack):
@@ -189,7 +193,7 @@ def _reconstruct(
                 key=(*key, proofs),
             )
             for name, proofs in targets.items()
-        }
+        }, None
     learned = run.stage(
         "inverter-adaptive" if adaptive else "inverter",
         attack.state,
@@ -198,12 +202,13 @@ def _reconstruct(
         ),
         key=key,
     )
+    inverter = Inverter(attack, learned, view.device)
     return {
         name: run.stage(
             stages[name],
             Reconstruction,
-            lambda _, proofs=proofs: attack.invert(learned, proofs.vectors, device=view.device),
+            lambda _, proofs=proofs: inverter(proofs.vectors),
             key=(learned, proofs),
         )
         for name, proofs in targets.items()
-    }
+    }, inverter

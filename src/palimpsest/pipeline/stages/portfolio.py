@@ -9,7 +9,7 @@ from palimpsest.config import AttackConfig, AttackingConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.errors import DivergenceError, KnowledgeError, ModelError
 from palimpsest.metrics import LinkageScores, MemberMetrics, judge_control
-from palimpsest.pipeline.stages.recovered import Recovered
+from palimpsest.pipeline.stages.recovered import Inverter, Recovered
 from palimpsest.pipeline.stages.scoring import Scored, score_attack
 from palimpsest.progress import warn
 from palimpsest.runs import Run
@@ -62,11 +62,13 @@ class Worst:
         attack: The reported attack.
         scored: Its reconstructions and scores.
         members: Results of all attacks; empty if only one attack was configured.
+        inverter: The trained attack; see `Recovered`.
     """
 
     attack: AttackConfig
     scored: Scored
     members: tuple[MemberMetrics, ...] = ()
+    inverter: Inverter | None = None
 
 
 def attempt_on_proofs(
@@ -227,17 +229,17 @@ def report_worst(
     }
     worst = max(scored, key=lambda index: _success(scored[index]))
     reported = scored[worst]
-    if len(attempts) == 1:
-        return Worst(attempts[worst].config.attack, reported)
     found = attempts[worst].recovered
     assert found is not None, "only attempts with reconstructions are scored"
+    if len(attempts) == 1:
+        return Worst(attempts[worst].config.attack, reported, inverter=found.inverter)
     kind = type(found.reconstruction)
     assert kind in (Reconstruction, BatchReconstruction), "attacks return these"
     run.stage("reconstructions", kind, lambda _: found.reconstruction, key=(found.reconstruction,))
     members = (
         _member(attempt, scored.get(index), reported=index == worst) for index, attempt in enumerate(attempts)
     )
-    return Worst(attempts[worst].config.attack, reported, tuple(members))
+    return Worst(attempts[worst].config.attack, reported, tuple(members), found.inverter)
 
 
 def report_on_proofs(
