@@ -190,7 +190,9 @@ class LeakingView(AuditorView):
 
 def leak_by_view(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        palimpsest.pipeline.audit, "AuditorView", lambda *held: LeakingView(*held, hint=images)
+        palimpsest.pipeline.audit,
+        "AuditorView",
+        lambda *held, **named: LeakingView(*held, **named, hint=images),
     )
 
 

@@ -6,6 +6,7 @@ from palimpsest.datasets.digits import Digits
 from palimpsest.datasets.federated import FederatedData, load_data
 from palimpsest.datasets.flower import FlowerPartition
 from palimpsest.datasets.folder import ImageFolder
+from palimpsest.datasets.groups import EMPTY, GroupSet, draw_groups, split_groups
 from palimpsest.datasets.images import ImageSet
 from palimpsest.datasets.listed import ImageList
 from palimpsest.datasets.partitions import (
@@ -20,11 +21,13 @@ from palimpsest.datasets.source import Source
 from palimpsest.datasets.table import read_table
 
 __all__ = [
+    "EMPTY",
     "Digits",
     "DirichletPartition",
     "FederatedData",
     "FlowerPartition",
     "IidPartition",
+    "GroupSet",
     "ImageFolder",
     "ImageList",
     "ImageSet",
@@ -36,8 +39,10 @@ __all__ = [
     "check_partition",
     "dataset_names",
     "decode_images",
+    "draw_groups",
     "find_source",
     "load_data",
     "load_images",
     "read_table",
+    "split_groups",
 ]

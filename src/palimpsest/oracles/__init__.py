@@ -1,5 +1,6 @@
 """Oracles: sources of gradient differences for the auditor's queries, and a cache of their answers."""
 
+from palimpsest.oracles.aggregated import AggregatedOracle, AveragingOracle
 from palimpsest.oracles.cached import RecordedOracle
 from palimpsest.oracles.defended import DefendedOracle
 from palimpsest.oracles.http import Endpoint, RemoteOracle
@@ -8,6 +9,8 @@ from palimpsest.oracles.precomputed import PrecomputedOracle
 from palimpsest.oracles.ray import ShardedOracle, oracle_of
 
 __all__ = [
+    "AggregatedOracle",
+    "AveragingOracle",
     "DefendedOracle",
     "Endpoint",
     "ModelOracle",

@@ -20,16 +20,18 @@ from palimpsest.pipeline.stages.bounds import bound_attacks, check_outcome
 from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
+from palimpsest.pipeline.stages.group_scores import Aggregation, score_groups
+from palimpsest.pipeline.stages.groups import calibration_view, divide_forgotten, soundness_view
 from palimpsest.pipeline.stages.membership import infer_membership
 from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_on_proofs
-from palimpsest.pipeline.stages.preflight import check_knowledge, check_requirements, check_samples
+from palimpsest.pipeline.stages.preflight import check_groups, check_knowledge, check_requirements, check_samples
 from palimpsest.pipeline.stages.prove import prove_stage
 from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.pipeline.stages.scoring import Scored, score_batches, score_links
 from palimpsest.pipeline.stages.server import attack_as_server, deal_batches
 from palimpsest.pipeline.stages.soundness import measure_soundness
 from palimpsest.pipeline.stages.verification import verify_proofs
-from palimpsest.proofs import Proofs, Verdicts
+from palimpsest.proofs import Groups, Proofs, Verdicts
 from palimpsest.runs import Run
 from palimpsest.unlearning import Request, make_request
 
@@ -81,9 +83,30 @@ def audit(
         )
         oracle = oracle_of(before, after, engine=config.oracle.engine, memory_budget=config.memory_budget)
         key = (original, unlearned, device)
-        clean = prove_stage(run, before, after, forgotten, memory_budget=config.memory_budget, key=key)
+        groups = divide_forgotten(run, config, request)
+        clean = prove_stage(
+            run,
+            before,
+            after,
+            forgotten,
+            memory_budget=config.memory_budget,
+            key=key,
+            groups=groups,
+            granularity=config.proofs.granularity,
+        )
         issued = defend_stage(run, clean, config)
-        verdicts = verify_proofs(run, config.verification, issued, oracle, data.held_out, key=key)
+        view = AuditorView(
+            issued.vectors,
+            oracle,
+            data.auxiliary,
+            device,
+            config.memory_budget,
+            group_sizes=() if groups is None else groups.sizes,
+        )
+        calibration = calibration_view(view, data.held_out, seed=config.seed)
+        verdicts = verify_proofs(
+            run, config.verification, issued, calibration.oracle, calibration.auxiliary, key=key
+        )
         membership = infer_membership(
             run, config, federation, request, original, unlearned, oracle=oracle, issued=issued
         )
@@ -91,9 +114,11 @@ def audit(
         federated = Federated(federation, original, unlearned, forgetting, membership)
         if isinstance(config.attack.build(), ServerAttack):
             scored = _attack_as_server(run, config, federated, request)
-            outcome = Outcome(config, federated, scored, data.auxiliary, forgotten, verdicts)
+            aggregation = Aggregation(groups) if groups is not None else None
+            outcome = Outcome(
+                config, federated, scored, data.auxiliary, forgotten, verdicts, aggregation=aggregation
+            )
             return finish(run, outcome, command=command)
-        view = AuditorView(issued.vectors, oracle, data.auxiliary, device, config.memory_budget)
         held = HeldModels(federation.network().to("meta"), before, after)
         outcome = _attack_as_auditor(
             run,
@@ -105,6 +130,7 @@ def audit(
             issued=issued,
             verdicts=verdicts,
             forgotten=forgotten,
+            groups=groups,
         )
         return finish(run, outcome, command=command)
 
@@ -120,6 +146,7 @@ def _attack_as_auditor(
     issued: Proofs,
     verdicts: Verdicts,
     forgotten: ImageSet,
+    groups: Groups | None,
 ) -> Outcome:
     """Attack the proofs, then compare the reconstructions with the forgotten images."""
     key = (federated.original, federated.unlearned)
@@ -127,10 +154,18 @@ def _attack_as_auditor(
     def recover(run: Run, config: AuditConfig) -> Recovered:
         return attack_as_auditor(run, config, view, clean, issued, models=models, key=key)
 
-    attempts = attempt_on_proofs(run, config, view.auxiliary, recover, architecture=True)
-    soundness = measure_soundness(run, config, view, key=key)
+    attempts = attempt_on_proofs(
+        run, config, view.auxiliary, recover, architecture=True, aggregated=groups is not None
+    )
+    soundness = measure_soundness(run, config, soundness_view(view, seed=config.seed), key=key)
     # The forgotten images are used from here on, after the last reconstruction.
-    links = score_links(run, config, view, forgotten, key=key)
+    links, aggregation = None, None
+    if groups is None:
+        links = score_links(run, config, view, forgotten, key=key)
+    else:
+        attempts = [attempt.spread(groups) for attempt in attempts]
+        strangers = federated.federation.data.held_out
+        aggregation = score_groups(run, config, view, forgotten, groups, strangers, key=key)
     bounds = bound_attacks(run, config, view, clean, models=models, key=key)
     worst = report_on_proofs(run, attempts, forgotten, view.auxiliary, links)
     check_outcome(config, bounds, links, worst.scored.scores)
@@ -145,6 +180,7 @@ def _attack_as_auditor(
         attack=worst.attack,
         members=worst.members,
         bounds=bounds,
+        aggregation=aggregation,
     )
 
 
@@ -176,5 +212,6 @@ def _check(config: AuditConfig, federation: Federation, request: Request) -> Non
     server = isinstance(attack, ServerAttack)
     check_knowledge(attack, ServerView if server else ModelsView)
     check_samples(config.attack.name, attack, data.auxiliary)
+    check_groups(config.attack.name, attack, aggregated=config.proofs.aggregated)
     dimension = parameter_count(federation.network())
     check_memory(len(request.rows), dimension, memory_budget=None if server else config.memory_budget)

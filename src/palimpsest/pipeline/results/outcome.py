@@ -9,6 +9,7 @@ from palimpsest.federation import Federation, Training
 from palimpsest.membership import Assessment
 from palimpsest.metrics import Forgetting, MemberMetrics
 from palimpsest.pipeline.stages.bounds import Bounds
+from palimpsest.pipeline.stages.group_scores import Aggregation
 from palimpsest.pipeline.stages.scoring import Scored
 from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import Verdicts
@@ -48,6 +49,7 @@ class Outcome:
         attack: The reported attack; None means the configured one.
         bounds: Bounds on any attack on the proofs; None means that gradients were attacked.
         members: Results of a portfolio's attacks; empty if one attack was configured.
+        aggregation: The groups of samples that share a proof, and their scores; None if each has a proof of its own.
         soundness: How well verifiers detect forged proofs; None if it was not measured.
         forgetting: How well a user's unlearned model forgot; None if it was not measured. An audit has it in
             `source`.
@@ -64,6 +66,7 @@ class Outcome:
     bounds: Bounds | None = None
     attack: AttackConfig | None = None
     members: tuple[MemberMetrics, ...] = ()
+    aggregation: Aggregation | None = None
 
     @property
     def reported_attack(self) -> AttackConfig:

@@ -9,9 +9,11 @@ from palimpsest.config import AttackConfig, AttackingConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.errors import DivergenceError, KnowledgeError, ModelError
 from palimpsest.metrics import LinkageScores, MemberMetrics, judge_control
+from palimpsest.pipeline.stages.groups import spread
 from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.pipeline.stages.scoring import Scored, score_attack
 from palimpsest.progress import warn
+from palimpsest.proofs import Groups
 from palimpsest.runs import Run
 
 
@@ -53,6 +55,10 @@ class Attempt(Generic[C]):
         """Recorded time of the attempt's stages, in seconds; the same for a resumed run."""
         return sum(self.run.labeled_seconds().values())
 
+    def spread(self, groups: Groups) -> Self:
+        """Repeat each group's reconstruction for its members; see `spread`."""
+        return replace(self, recovered=self.recovered and spread(self.recovered, groups))
+
 
 @dataclass(frozen=True)
 class Worst:
@@ -76,6 +82,7 @@ def attempt_on_proofs(
     recover: Callable[[Run, C], Recovered],
     *,
     architecture: bool,
+    aggregated: bool = False,
 ) -> list[Attempt[C]]:
     """Run the configured attack on proofs, or the portfolio's attacks.
 
@@ -85,11 +92,12 @@ def attempt_on_proofs(
         auxiliary: The auditor's auxiliary samples.
         recover: Runs a configuration's attack.
         architecture: Whether the auditor knows the model's architecture.
+        aggregated: Whether a proof is a mean over several samples.
     """
     attack = config.attack.build()
     if not isinstance(attack, Strongest):
         return single_attempt(run, config, recover)
-    members = attack.against_proofs(auxiliary, architecture=architecture)
+    members = attack.against_proofs(auxiliary, architecture=architecture, aggregated=aggregated)
     return try_members(run, config, members, recover, minutes=attack.minutes(auxiliary))
 
 

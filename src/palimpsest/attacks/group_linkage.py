@@ -1,0 +1,198 @@
+"""Linkage attack on aggregated proofs: is a candidate one of the samples behind a mean of gradient differences?"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from palimpsest.attacks.auditor_view import AuditorView, Knowledge
+from palimpsest.attacks.linkage import TRIALS, Imitate
+from palimpsest.datasets import SampleSet
+from palimpsest.gradients import collect
+from palimpsest.metrics.roc import best_threshold, roc
+from palimpsest.progress import progress_line
+from palimpsest.proofs.fit import row_norms
+from palimpsest.storage import Record
+
+GROUPS = 256
+"""Number of the auditor's own groups on which the statistics are compared."""
+_COMPONENTS, _RIDGE = 128, 0.01
+_FEWEST = 8
+_TINY = torch.finfo(torch.float64).tiny
+
+Statistics = Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]
+"""Function from proofs `[g, d]`, undefended answers `[m, d]` and imitated proofs `[m, d]` of candidates to scores
+`[g, m]` by the statistic's name."""
+
+
+@dataclass(frozen=True)
+class GroupLinkage(Record):
+    """Fit of each aggregated proof to each candidate.
+
+    Args:
+        scores: Fit of each proof to each candidate, `[groups, candidates]`; higher means more likely a member.
+        statistic: Name of the statistic that computed the scores, the best one on the auditor's own groups.
+        threshold: Score from which on the auditor takes a candidate for a member, chosen on its own groups.
+        trials: Area under the ROC curve of each statistic on the auditor's own groups, by name.
+    """
+
+    scores: Tensor
+    statistic: str
+    threshold: float
+    trials: dict[str, float]
+
+    knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
+        {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY, Knowledge.CANDIDATES}
+    )
+
+
+def link_groups(
+    view: AuditorView[Any], candidates: SampleSet, imitate: Imitate | None, *, generator: Generator
+) -> GroupLinkage:
+    """Test for each aggregated proof which candidates are among the samples behind it.
+
+    The statistics are compared on groups of auxiliary samples of the same sizes:
+
+    - `product` and `alignment`: inner product and cosine of the proof and the candidate's undefended difference.
+    - `imitation`: cosine with the candidate's imitated proof.
+    - `whitened`: logarithm of the likelihood ratio if gradient differences are Gaussian. With the mean m and the
+      covariance C of the auxiliary differences, a proof a of s samples and a candidate's difference x, this is
+      (x - m)' C^-1 (a - m) - (x - m)' C^-1 (x - m) / (2 s), up to terms of order 1 / s.
+
+    Args:
+        view: Aggregated proofs, their sizes, an oracle for single samples, and auxiliary samples.
+        candidates: Labeled samples, which may include members.
+        imitate: The auditor's imitation of the clients' defenses. None means that there are no defenses.
+        generator: Draws the auxiliary samples and the groups.
+
+    Returns:
+        The scores of all candidates for each proof.
+    """
+    drawn = torch.randperm(len(view.auxiliary), generator=generator)[: _affordable(view)]
+    answers = _collect(view, view.auxiliary.subset(drawn))
+    # Statistics are fitted on one half; of the other, the first part may be members and the second part never is.
+    half = len(answers) // 2
+    pool, others = answers[half:].chunk(2)
+    sizes = torch.tensor(view.group_sizes)
+    trial_sizes = sizes.repeat(-(-GROUPS // len(sizes)))[:GROUPS]
+    weights = torch.zeros(GROUPS, len(pool))
+    for row, size in enumerate(trial_sizes.tolist()):
+        members = torch.randint(len(pool), (size,), generator=generator)
+        weights[row].scatter_add_(0, members, torch.full((size,), 1 / size))
+    proofs = _imitated(weights @ pool, imitate)
+    member = torch.multinomial(weights, 1, generator=generator).flatten()
+    stranger = torch.randint(len(others), (GROUPS,), generator=generator)
+    linker = Whitening.fit(answers[:half])
+    trials, pairs = dict[str, float](), torch.arange(GROUPS)
+    values = dict[str, tuple[Tensor, Tensor]]()
+    inside = linker.statistics(proofs, trial_sizes, pool, _imitated(pool, imitate))
+    outside = linker.statistics(proofs, trial_sizes, others, _imitated(others, imitate))
+    for name in inside:
+        values[name] = inside[name][pairs, member], outside[name][pairs, stranger]
+        trials[name] = roc(*values[name]).auc.value
+    statistic = max(trials, key=lambda name: trials[name])
+    return GroupLinkage(
+        torch.cat(list(_score(view, candidates, linker, sizes, imitate, statistic)), 1),
+        statistic,
+        best_threshold(*values[statistic]),
+        trials,
+    )
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """Mean and principal directions of the auxiliary gradient differences.
+
+    Args:
+        mean: `[d]` float64.
+        basis: Directions divided by the standard deviation along them, `[k, d]` float64.
+    """
+
+    mean: Tensor
+    basis: Tensor
+
+    @classmethod
+    def fit(cls, answers: Tensor) -> "Whitening":
+        """Estimate the mean and the largest principal directions.
+
+        Args:
+            answers: Undefended gradient differences, `[m, d]`, m at least 2.
+        """
+        rows = answers.double()
+        mean = rows.mean(0)
+        centered = rows - mean
+        values, vectors = torch.linalg.eigh(centered @ centered.T)
+        kept = torch.arange(len(values) - 1, max(0, len(values) - 1 - _COMPONENTS), -1)
+        kept = kept[values[kept] > 1e-10 * values[-1]]
+        directions = (vectors[:, kept] / values[kept].sqrt()).T @ centered
+        variances = values[kept] / (len(rows) - 1)
+        # Small variances are underestimated from few samples, and their inverses would outweigh all others.
+        return cls(mean, directions / (variances + _RIDGE * variances.mean()).sqrt()[:, None])
+
+    def statistics(
+        self, proofs: Tensor, sizes: Tensor, answers: Tensor, imitations: Tensor
+    ) -> dict[str, Tensor]:
+        """Score each pair of a proof and a candidate; see `link_groups`.
+
+        Args:
+            proofs: Aggregated proofs, `[g, d]`.
+            sizes: Number of samples behind each, `[g]`.
+            answers: Undefended gradient differences of the candidates, `[m, d]`.
+            imitations: Imitated proofs of the candidates, `[m, d']`. If d' is not d, only these are compared.
+
+        Returns:
+            Scores by the statistic's name, `[g, m]` float64.
+        """
+        submitted = proofs.double()
+        norms, imitated = row_norms(proofs).clamp_min(_TINY)[:, None], imitations.double()
+        found = {"imitation": submitted @ imitated.T / norms / row_norms(imitations).clamp_min(_TINY)}
+        if proofs.shape[1] != answers.shape[1]:
+            return found
+        products = submitted @ answers.double().T
+        left, right = ((rows - self.mean) @ self.basis.T for rows in (submitted, answers.double()))
+        correction = right.square().sum(1) / (2 * sizes[:, None])
+        return found | {
+            "product": products,
+            "alignment": products / norms / row_norms(answers).clamp_min(_TINY),
+            "whitened": left @ right.T - correction,
+        }
+
+
+def _score(
+    view: AuditorView[Any],
+    candidates: SampleSet,
+    linker: Whitening,
+    sizes: Tensor,
+    imitate: Imitate | None,
+    statistic: str,
+) -> Iterator[Tensor]:
+    """Yield the scores of the candidates, `[groups, chunk]`; no more than a chunk of their differences is held."""
+    with progress_line("query candidates", len(candidates)) as line:
+        for chunk in view.oracle.differences(candidates.inputs, candidates.labels):
+            answers = chunk.cpu()
+            found = linker.statistics(view.proofs, sizes, answers, _imitated(answers, imitate))
+            yield found[statistic].float()
+            line.advance(len(answers))
+
+
+def _affordable(view: AuditorView[Any]) -> int:
+    """Return the number of auxiliary samples: the matrices of a fit, in float64, take half of the memory budget."""
+    return max(_FEWEST, min(TRIALS, view.memory_budget // (2 * 4 * 8 * view.oracle.dimension)))
+
+
+def _collect(view: AuditorView[Any], samples: SampleSet) -> Tensor:
+    def chunks() -> Iterator[Tensor]:
+        with progress_line("query auxiliary samples", len(samples)) as line:
+            for chunk in view.oracle.differences(samples.inputs, samples.labels):
+                yield chunk.cpu()
+                line.advance(len(chunk))
+
+    return collect(
+        chunks(), len(samples), view.oracle.dimension, memory_budget=view.memory_budget, folder=view.scratch
+    )
+
+
+def _imitated(answers: Tensor, imitate: Imitate | None) -> Tensor:
+    return answers if imitate is None else torch.cat(list(imitate([answers])))
