@@ -9,9 +9,10 @@ from torch import Generator, Tensor
 
 from palimpsest.attacks.auditor_view import AuditorView, Knowledge
 from palimpsest.attacks.linkage import TRIALS, Imitate
-from palimpsest.datasets import SampleSet
+from palimpsest.datasets import EMPTY, SampleSet
 from palimpsest.gradients import collect
 from palimpsest.metrics.roc import best_threshold, roc
+from palimpsest.oracles import membership_weights
 from palimpsest.progress import progress_line
 from palimpsest.proofs.fit import row_norms
 from palimpsest.storage import Record
@@ -77,10 +78,9 @@ def link_groups(
     pool, others = answers[half:].chunk(2)
     sizes = torch.tensor(view.group_sizes)
     trial_sizes = sizes.repeat(-(-GROUPS // len(sizes)))[:GROUPS]
-    weights = torch.zeros(GROUPS, len(pool))
-    for row, size in enumerate(trial_sizes.tolist()):
-        members = torch.randint(len(pool), (size,), generator=generator)
-        weights[row].scatter_add_(0, members, torch.full((size,), 1 / size))
+    members = torch.randint(len(pool), (GROUPS, int(sizes.max())), generator=generator)
+    members = members.masked_fill(torch.arange(members.shape[1]) >= trial_sizes[:, None], EMPTY)
+    weights = membership_weights(members, len(pool))
     proofs = _imitated(weights @ pool, imitate)
     member = torch.multinomial(weights, 1, generator=generator).flatten()
     stranger = torch.randint(len(others), (GROUPS,), generator=generator)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 FALSE_POSITIVE_RATE = 0.01
 """Share of strangers that may be taken for members where `GroupLinkageScores.found` is measured."""
 
+_CHANCE = 0.5
+
 
 @dataclass(frozen=True)
 class GroupLinkageScores(Record):
@@ -35,6 +37,11 @@ class GroupLinkageScores(Record):
     accuracy: Rate
     found: Rate | None
     strangers: int
+
+    @property
+    def exposed(self) -> bool:
+        """Whether members are distinguished better than by chance: the interval of `auc` lies above 0.5."""
+        return self.auc.low > _CHANCE
 
 
 def score_group_linkage(
@@ -71,7 +78,7 @@ def score_group_linkage(
         statistic=statistic,
         auc=curve.auc,
         auc_other_groups=roc(members, others).auc if groups > 1 else None,
-        accuracy=share(int(right) / (2 * fewer), 2 * fewer, chance=0.5),
+        accuracy=share(int(right) / (2 * fewer), 2 * fewer, chance=_CHANCE),
         found=curve.detection(FALSE_POSITIVE_RATE).found,
         strangers=len(outside),
     )

@@ -24,7 +24,12 @@ from palimpsest.pipeline.stages.group_scores import Aggregation, score_groups
 from palimpsest.pipeline.stages.groups import calibration_view, divide_forgotten, soundness_view
 from palimpsest.pipeline.stages.membership import infer_membership
 from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_on_proofs
-from palimpsest.pipeline.stages.preflight import check_groups, check_knowledge, check_requirements, check_samples
+from palimpsest.pipeline.stages.preflight import (
+    check_groups,
+    check_knowledge,
+    check_requirements,
+    check_samples,
+)
 from palimpsest.pipeline.stages.prove import prove_stage
 from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.pipeline.stages.scoring import Scored, score_batches, score_links

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from palimpsest.config import Granularity
 from palimpsest.storage import Record
 
+
 @dataclass(frozen=True)
 class Groups(Record):
     """Division of the forgotten samples into groups. It is private: an attack sees only the sizes.

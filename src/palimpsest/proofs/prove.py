@@ -7,7 +7,13 @@ from torch import Tensor, nn
 
 from palimpsest.config import Granularity
 from palimpsest.datasets import SampleSet
-from palimpsest.gradients import DEFAULT_BUDGET, gradient_differences, mean_difference, parameter_count, trainable_parameters
+from palimpsest.gradients import (
+    DEFAULT_BUDGET,
+    gradient_differences,
+    mean_difference,
+    parameter_count,
+    trainable_parameters,
+)
 from palimpsest.models import bare
 from palimpsest.progress import progress_line
 from palimpsest.proofs.file import Proofs

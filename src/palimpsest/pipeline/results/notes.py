@@ -6,7 +6,7 @@ from palimpsest.artifacts import AuditorArtifacts, ServerArtifacts, attestation_
 from palimpsest.metrics import Metrics, PermutationTest, Rate, failed_attack
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.rates import excluded_replies
-from palimpsest.report import number
+from palimpsest.report import aggregation_notes, number
 
 _SIGNIFICANT = 0.05
 
@@ -27,6 +27,7 @@ def outcome_notes(outcome: Outcome, metrics: Metrics) -> list[str]:
         first = ["The user stated how many samples of each batch are retained and how many are forgotten."]
     return [
         *first,
+        *aggregation_notes(metrics),
         *_batch_notes(outcome, metrics),
         *_prior_notes(metrics),
         *_privacy_notes(metrics),

@@ -80,7 +80,9 @@ def attack_as_auditor(
     answers_key = (*key, config.seed, view.device)
     key = (*key, view.auxiliary, config.attack, config.seed, view.device)
     if not config.defenses:
-        control = {_CONTROL: control_proofs(run, control_view.oracle, aside, key=answers_key)} if aside else {}
+        control = (
+            {_CONTROL: control_proofs(run, control_view.oracle, aside, key=answers_key)} if aside else {}
+        )
         return _with_control(_reconstruct(run, config, view, {"": issued} | control, key), {}, aside)
     oracle = defended_oracle(config, view, "attack")
     control = {}

@@ -77,9 +77,7 @@ def score_groups(
         key=(linkage, groups),
     )
     means = torch.stack([forgotten.images[groups.members(row)].mean(0) for row in range(len(groups.sizes))])
-    group_mean = measure_images(
-        run, config, "scores-group-mean", means[groups.group], forgotten, batch=1
-    )
+    group_mean = measure_images(run, config, "scores-group-mean", means[groups.group], forgotten, batch=1)
     return Aggregation(groups, scored, group_mean)
 
 

@@ -17,6 +17,8 @@ from palimpsest.randomness import make_generator
 from palimpsest.runs import Run
 from palimpsest.unlearning import Request
 
+MOST_GROUPS = 384
+"""Largest number of the auditor's own groups that calibrate or test a verifier."""
 FEWEST_CONTROLS = 2
 """Fewest groups of kept-aside images for a positive control."""
 
@@ -57,7 +59,7 @@ def soundness_view(view: AuditorView[Any], *, seed: int) -> AuditorView[Any]:
         seed: The run's seed, which draws the groups.
 
     Returns:
-        The view with as many groups as images. Without aggregation, the same view.
+        The view with at most as many groups as images. Without aggregation, the same view.
     """
     return _of_groups(view, seed=seed, purpose="soundness")
 
@@ -74,13 +76,13 @@ def calibration_view(view: AuditorView[Any], held_out: ImageSet, *, seed: int) -
 
 
 def _of_groups(view: AuditorView[Any], *, seed: int, purpose: str) -> AuditorView[Any]:
-    """Replace the auxiliary images by as many groups of them, and the oracle by one that answers about groups."""
+    """Replace the auxiliary images by groups of them, and the oracle by one that answers about groups."""
     if not view.group_sizes:
         return view
     groups = draw_groups(
         view.auxiliary,
         view.group_sizes,
-        len(view.auxiliary),
+        min(MOST_GROUPS, len(view.auxiliary)),
         generator=make_generator(seed, "auditor's groups", purpose),
     )
     return replace(view, oracle=aggregated(view, view.auxiliary), auxiliary=groups)
