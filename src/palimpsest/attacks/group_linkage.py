@@ -84,7 +84,7 @@ def link_groups(
     proofs = _imitated(weights @ pool, imitate)
     member = torch.multinomial(weights, 1, generator=generator).flatten()
     stranger = torch.randint(len(others), (GROUPS,), generator=generator)
-    linker = Whitening.fit(answers[:half])
+    linker = Whitening.fit(answers[:half], proofs)
     trials, pairs = dict[str, float](), torch.arange(GROUPS)
     values = dict[str, tuple[Tensor, Tensor]]()
     inside = linker.statistics(proofs, trial_sizes, pool, _imitated(pool, imitate))
@@ -106,19 +106,22 @@ class Whitening:
     """Mean and principal directions of the auxiliary gradient differences.
 
     Args:
-        mean: `[d]` float64.
+        mean: Mean difference, `[d]` float64.
+        center: Mean proof, `[d]` float64: the same without defenses. Defenses that change the length leave it unused.
         basis: Directions divided by the standard deviation along them, `[k, d]` float64.
     """
 
     mean: Tensor
+    center: Tensor
     basis: Tensor
 
     @classmethod
-    def fit(cls, answers: Tensor) -> "Whitening":
-        """Estimate the mean and the largest principal directions.
+    def fit(cls, answers: Tensor, proofs: Tensor) -> "Whitening":
+        """Estimate the means and the largest principal directions.
 
         Args:
             answers: Undefended gradient differences, `[m, d]`, m at least 2.
+            proofs: Imitated proofs of the auditor's groups, `[g, d]`.
         """
         rows = answers.double()
         mean = rows.mean(0)
@@ -129,7 +132,8 @@ class Whitening:
         directions = (vectors[:, kept] / values[kept].sqrt()).T @ centered
         variances = values[kept] / (len(rows) - 1)
         # Small variances are underestimated from few samples, and their inverses would outweigh all others.
-        return cls(mean, directions / (variances + _RIDGE * variances.mean()).sqrt()[:, None])
+        scaled = directions / (variances + _RIDGE * variances.mean()).sqrt()[:, None]
+        return cls(mean, proofs.double().mean(0), scaled)
 
     def statistics(
         self, proofs: Tensor, sizes: Tensor, answers: Tensor, imitations: Tensor
@@ -151,7 +155,8 @@ class Whitening:
         if proofs.shape[1] != answers.shape[1]:
             return found
         products = submitted @ answers.double().T
-        left, right = ((rows - self.mean) @ self.basis.T for rows in (submitted, answers.double()))
+        left = (submitted - self.center) @ self.basis.T
+        right = (answers.double() - self.mean) @ self.basis.T
         correction = right.square().sum(1) / (2 * sizes[:, None])
         return found | {
             "product": products,
