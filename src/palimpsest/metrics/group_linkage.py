@@ -23,20 +23,20 @@ class GroupLinkageScores(Record):
         statistic: Name of the statistic that scored the pairs; see `palimpsest.attacks.group_linkage.link_groups`.
         auc: Area under the ROC curve of members against strangers, which were never trained on, with the interval of
             Hanley and McNeil; 0.5 is chance.
-        auc_other_groups: The same against forgotten samples of other groups; None if there is one group.
         accuracy: Share of correct answers at the threshold that the auditor chose on its own groups, for as many
             members as strangers, with its exact interval; 0.5 is chance.
+        strangers: Number of strangers.
+        auc_other_groups: The area against forgotten samples of other groups; None if there is one group.
         found: Share of members at a false positive rate of 1 % of the strangers, with its exact interval; None with
             fewer than 100 strangers.
-        strangers: Number of strangers.
     """
 
     statistic: str
     auc: Rate
-    auc_other_groups: Rate | None
     accuracy: Rate
-    found: Rate | None
     strangers: int
+    auc_other_groups: Rate | None = None
+    found: Rate | None = None
 
     @property
     def exposed(self) -> bool:
