@@ -1,6 +1,6 @@
 """Linkage attack on aggregated proofs: is a candidate one of the samples behind a mean of gradient differences?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,9 +23,8 @@ _COMPONENTS, _RIDGE = 128, 0.01
 _FEWEST = 8
 _TINY = torch.finfo(torch.float64).tiny
 
-Statistics = Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]
-"""Function from proofs `[g, d]`, undefended answers `[m, d]` and imitated proofs `[m, d]` of candidates to scores
-`[g, m]` by the statistic's name."""
+STATISTICS = ("imitation", "product", "alignment", "whitened")
+"""Statistics of the fit between an aggregated proof and a candidate; see `link_groups`."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,13 @@ class Whitening:
         return cls(mean, proofs.double().mean(0), scaled)
 
     def statistics(
-        self, proofs: Tensor, sizes: Tensor, answers: Tensor, imitations: Tensor
+        self,
+        proofs: Tensor,
+        sizes: Tensor,
+        answers: Tensor,
+        imitations: Tensor,
+        *,
+        names: Collection[str] = STATISTICS,
     ) -> dict[str, Tensor]:
         """Score each pair of a proof and a candidate; see `link_groups`.
 
@@ -145,24 +150,29 @@ class Whitening:
             sizes: Number of samples behind each, `[g]`.
             answers: Undefended gradient differences of the candidates, `[m, d]`.
             imitations: Imitated proofs of the candidates, `[m, d']`. If d' is not d, only these are compared.
+            names: Statistics to compute. If omitted, all of them.
 
         Returns:
             Scores by the statistic's name, `[g, m]` float64.
         """
-        submitted = proofs.double()
-        norms, imitated = row_norms(proofs).clamp_min(_TINY)[:, None], imitations.double()
-        found = {"imitation": submitted @ imitated.T / norms / row_norms(imitations).clamp_min(_TINY)}
-        if proofs.shape[1] != answers.shape[1]:
-            return found
-        products = submitted @ answers.double().T
-        left = (submitted - self.center) @ self.basis.T
+        comparable = proofs.shape[1] == answers.shape[1]
+        computed = [name for name in names if comparable or name == "imitation"]
+        found = dict[str, Tensor]()
+        for name in computed:
+            if name == "whitened":
+                found[name] = self._likelihood_ratio(proofs, sizes, answers)
+                continue
+            vectors = imitations if name == "imitation" else answers
+            scores = proofs.double() @ vectors.double().T
+            if name != "product":
+                scores /= (row_norms(proofs)[:, None] * row_norms(vectors)).clamp_min(_TINY)
+            found[name] = scores
+        return found
+
+    def _likelihood_ratio(self, proofs: Tensor, sizes: Tensor, answers: Tensor) -> Tensor:
+        left = (proofs.double() - self.center) @ self.basis.T
         right = (answers.double() - self.mean) @ self.basis.T
-        correction = right.square().sum(1) / (2 * sizes[:, None])
-        return found | {
-            "product": products,
-            "alignment": products / norms / row_norms(answers).clamp_min(_TINY),
-            "whitened": left @ right.T - correction,
-        }
+        return left @ right.T - right.square().sum(1) / (2 * sizes[:, None])
 
 
 def _score(
@@ -177,7 +187,8 @@ def _score(
     with progress_line("query candidates", len(candidates)) as line:
         for chunk in view.oracle.differences(candidates.inputs, candidates.labels):
             answers = chunk.cpu()
-            found = linker.statistics(view.proofs, sizes, answers, _imitated(answers, imitate))
+            imitations = _imitated(answers, imitate)
+            found = linker.statistics(view.proofs, sizes, answers, imitations, names=(statistic,))
             yield found[statistic].float()
             line.advance(len(answers))
 

@@ -18,7 +18,7 @@ from palimpsest.attacks import (
     link_proofs,
 )
 from palimpsest.config import AttackingConfig
-from palimpsest.datasets import GroupSet, SampleSet
+from palimpsest.datasets import GroupSet, ImageSet, SampleSet
 from palimpsest.oracles import DefendedOracle
 from palimpsest.pipeline.stages.control import Control, control_proofs, keep_aside
 from palimpsest.pipeline.stages.groups import aggregated, control_of_groups, group_aside
@@ -120,7 +120,7 @@ def _prepared(
     rest, aside = keep_aside(view, control_size, seed=seed)
     if not view.group_sizes:
         return rest, aside, rest
-    groups = group_aside(view, aside, seed=seed)
+    groups = group_aside(view, aside if isinstance(aside, ImageSet) else None, seed=seed)
     rest = rest if groups else view
     control_view = replace(view, oracle=aggregated(view, groups.pool)) if groups else view
     return replace(rest, oracle=aggregated(rest, rest.auxiliary)), groups, control_view
