@@ -1,6 +1,9 @@
-import pytest
+from pathlib import Path
 
-from palimpsest.config import AuditConfig, ProofsConfig, build_config, read_config
+import pytest
+from pydantic import ValidationError
+
+from palimpsest.config import AuditConfig, ProofsConfig, VerificationConfig, build_config, read_config
 from palimpsest.errors import ConfigurationError
 
 
@@ -25,8 +28,15 @@ def test_a_group_has_at_least_one_sample() -> None:
         build_config({"proofs": {"granularity": "client", "group_size": 0}})
 
 
-def test_an_override_of_the_granularity_drops_the_group_size(tmp_path) -> None:
+def test_an_override_of_the_granularity_drops_the_group_size(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("proofs: {granularity: client, group_size: 4}\n")
     config = read_config(str(path), {"proofs": {"granularity": "federation"}})
     assert config.proofs == ProofsConfig(granularity="federation")
+
+
+@pytest.mark.parametrize("tau", [0, -1, "calibrate"])
+def test_tau_is_positive_or_calibrated(tau: object) -> None:
+    assert VerificationConfig().tau == "calibrated"
+    with pytest.raises(ValidationError, match="tau"):
+        VerificationConfig.model_validate({"tau": tau})

@@ -3,7 +3,6 @@ import json
 import pytest
 import torch
 
-from palimpsest.config import Granularity
 from palimpsest.proofs import Groups, describe_groups, make_groups
 from palimpsest.randomness import make_generator
 
@@ -11,7 +10,7 @@ ROWS = torch.tensor([10, 11, 12, 13, 14, 20, 21, 30])
 OWNER = torch.tensor([1, 1, 1, 1, 1, 4, 4, 6])
 
 
-def groups(granularity: Granularity, size: int | None = None) -> Groups:
+def groups(granularity: str, size: int | None = None) -> Groups:
     made = make_groups(ROWS, OWNER, granularity=granularity, group_size=size, generator=make_generator(1))
     assert torch.equal(made.rows, ROWS)
     return made

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from palimpsest.config import Granularity
 from palimpsest.storage import Record
 
 
@@ -36,7 +35,7 @@ def make_groups(
     rows: Tensor,
     owner: Tensor,
     *,
-    granularity: Granularity,
+    granularity: str,
     group_size: int | None = None,
     generator: Generator,
 ) -> Groups:
@@ -48,7 +47,8 @@ def make_groups(
     Args:
         rows: Forgotten rows of the training set, `[n]` int64.
         owner: Client that holds each of them, `[n]` int64.
-        granularity: `sample` gives each sample a group of its own, `federation` makes a single group.
+        granularity: `sample` gives each sample a group of its own, `client` divides the samples of each client, and
+            `federation` makes a single group.
         group_size: Samples in a group of a client. If omitted, all of the client's.
         generator: Shuffles each client's samples.
 
@@ -71,7 +71,7 @@ def make_groups(
     return Groups(rows, group)
 
 
-def describe_groups(groups: Groups, granularity: Granularity) -> dict[str, str]:
+def describe_groups(groups: Groups, granularity: str) -> dict[str, str]:
     """Return the proofs' metadata about the groups: their granularity and sizes, which are public.
 
     Args:

@@ -5,7 +5,6 @@ import json
 import torch
 from torch import Tensor, nn
 
-from palimpsest.config import Granularity
 from palimpsest.datasets import SampleSet
 from palimpsest.gradients import (
     DEFAULT_BUDGET,
@@ -47,7 +46,7 @@ def prove_groups(
     forgotten: SampleSet,
     groups: Groups,
     *,
-    granularity: Granularity,
+    granularity: str,
     memory_budget: int = DEFAULT_BUDGET,
 ) -> Proofs:
     """Make aggregated proofs: the mean of the gradient differences of each group. No sample's own vector is formed.
