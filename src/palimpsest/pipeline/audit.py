@@ -1,5 +1,6 @@
 """Pipeline of an audit: train, unlearn, prove, defend, verify, attack, score, report."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
 from palimpsest.pipeline.stages.group_scores import Aggregation, score_groups
-from palimpsest.pipeline.stages.groups import calibration_view, divide_forgotten, soundness_view
+from palimpsest.pipeline.stages.groups import calibration_view, divide_forgotten, soundness_view, spread
 from palimpsest.pipeline.stages.membership import infer_membership
 from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_on_proofs
 from palimpsest.pipeline.stages.preflight import (
@@ -168,7 +169,10 @@ def _attack_as_auditor(
     if groups is None:
         links = score_links(run, config, view, forgotten, key=key)
     else:
-        attempts = [attempt.spread(groups) for attempt in attempts]
+        attempts = [
+            dataclasses.replace(attempt, recovered=attempt.recovered and spread(attempt.recovered, groups))
+            for attempt in attempts
+        ]
         strangers = federated.federation.data.held_out
         aggregation = score_groups(run, config, view, forgotten, groups, strangers, key=key)
     bounds = bound_attacks(run, config, view, clean, models=models, key=key)

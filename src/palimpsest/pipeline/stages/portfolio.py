@@ -9,11 +9,9 @@ from palimpsest.config import AttackConfig, AttackingConfig
 from palimpsest.datasets import SampleSet
 from palimpsest.errors import DivergenceError, KnowledgeError, ModelError
 from palimpsest.metrics import LinkageScores, MemberMetrics, judge_control
-from palimpsest.pipeline.stages.groups import spread
 from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.pipeline.stages.scoring import Scored, score_attack
 from palimpsest.progress import warn
-from palimpsest.proofs import Groups
 from palimpsest.runs import Run
 
 
@@ -54,10 +52,6 @@ class Attempt(Generic[C]):
     def seconds(self) -> float:
         """Recorded time of the attempt's stages, in seconds; the same for a resumed run."""
         return sum(self.run.labeled_seconds().values())
-
-    def spread(self, groups: Groups) -> Self:
-        """Repeat each group's reconstruction for its members; see `spread`."""
-        return replace(self, recovered=self.recovered and spread(self.recovered, groups))
 
 
 @dataclass(frozen=True)
