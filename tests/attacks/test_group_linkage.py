@@ -10,6 +10,7 @@ from palimpsest.attacks.group_linkage import GroupLinkage, Whitening, link_group
 from palimpsest.datasets import ImageSet
 from palimpsest.defenses import GaussianNoise, RandomProjection, apply_defenses
 from palimpsest.defenses.defense import Defense
+from palimpsest.errors import DatasetError
 from palimpsest.metrics import score_group_linkage
 from palimpsest.oracles import DefendedOracle
 from palimpsest.randomness import make_generator
@@ -61,6 +62,12 @@ def test_only_imitated_proofs_are_compared_if_a_defense_changes_the_length() -> 
     linkage, _ = link(RandomProjection(dimensions=16))
     assert set(linkage.trials) == {"imitation"}
     assert linkage.scores.shape == (GROUPS, SIZE * GROUPS + STRANGERS)
+
+
+def test_needs_auxiliary_images_to_choose_a_statistic() -> None:
+    view = AuditorView(torch.rand(1, 40), LinearOracle(), noise(7, 2), "cpu", 2**30, group_sizes=(4,))
+    with pytest.raises(DatasetError, match="there are 7"):
+        link_groups(view, noise(4, 1), None, generator=make_generator(7))
 
 
 def test_whitened_scores_are_the_likelihood_ratio_of_gaussian_differences() -> None:

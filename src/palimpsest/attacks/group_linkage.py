@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from palimpsest.attacks.auditor_view import AuditorView, Knowledge
 from palimpsest.attacks.linkage import TRIALS, Imitate
 from palimpsest.datasets import EMPTY, SampleSet
+from palimpsest.errors import DatasetError
 from palimpsest.gradients import collect
 from palimpsest.metrics.roc import best_threshold, roc
 from palimpsest.oracles import membership_weights
@@ -69,28 +70,19 @@ def link_groups(
 
     Returns:
         The scores of all candidates for each proof.
+
+    Raises:
+        DatasetError: There are fewer than eight auxiliary samples.
     """
     drawn = torch.randperm(len(view.auxiliary), generator=generator)[: _affordable(view)]
-    answers = _collect(view, view.auxiliary.subset(drawn))
-    # Statistics are fitted on one half; of the other, the first part may be members and the second part never is.
-    half = len(answers) // 2
-    pool, others = answers[half:].chunk(2)
-    sizes = torch.tensor(view.group_sizes)
-    trial_sizes = sizes.repeat(-(-GROUPS // len(sizes)))[:GROUPS]
-    members = torch.randint(len(pool), (GROUPS, int(sizes.max())), generator=generator)
-    members = members.masked_fill(torch.arange(members.shape[1]) >= trial_sizes[:, None], EMPTY)
-    weights = membership_weights(members, len(pool))
-    proofs = _imitated(weights @ pool, imitate)
-    member = torch.multinomial(weights, 1, generator=generator).flatten()
-    stranger = torch.randint(len(others), (GROUPS,), generator=generator)
-    linker = Whitening.fit(answers[:half], proofs)
-    trials, pairs = dict[str, float](), torch.arange(GROUPS)
-    values = dict[str, tuple[Tensor, Tensor]]()
-    inside = linker.statistics(proofs, trial_sizes, pool, _imitated(pool, imitate))
-    outside = linker.statistics(proofs, trial_sizes, others, _imitated(others, imitate))
-    for name in inside:
-        values[name] = inside[name][pairs, member], outside[name][pairs, stranger]
-        trials[name] = roc(*values[name]).auc.value
+    if len(drawn) < _FEWEST:
+        raise DatasetError(
+            f"Linkage to groups compares its statistics on auxiliary images, but there are {len(drawn)}. Supply at "
+            f"least {_FEWEST} (data.auxiliary_size)."
+        )
+    answers, sizes = _collect(view, view.auxiliary.subset(drawn)), torch.tensor(view.group_sizes)
+    linker, values = _try_statistics(answers, sizes, imitate, generator)
+    trials = {name: roc(members, others).auc.value for name, (members, others) in values.items()}
     statistic = max(trials, key=lambda name: trials[name])
     return GroupLinkage(
         torch.cat(list(_score(view, candidates, linker, sizes, imitate, statistic)), 1),
@@ -173,6 +165,27 @@ class Whitening:
         left = (proofs.double() - self.center) @ self.basis.T
         right = (answers.double() - self.mean) @ self.basis.T
         return left @ right.T - right.square().sum(1) / (2 * sizes[:, None])
+
+
+def _try_statistics(
+    answers: Tensor, sizes: Tensor, imitate: Imitate | None, generator: Generator
+) -> tuple[Whitening, dict[str, tuple[Tensor, Tensor]]]:
+    """Return the linker, and the scores of a member and of a stranger for each of the auditor's own groups."""
+    # Statistics are fitted on one half; of the other, the first part may be members and the second part never is.
+    half = len(answers) // 2
+    pool, others = answers[half:].chunk(2)
+    trial_sizes = sizes.repeat(-(-GROUPS // len(sizes)))[:GROUPS]
+    members = torch.randint(len(pool), (GROUPS, int(sizes.max())), generator=generator)
+    members = members.masked_fill(torch.arange(members.shape[1]) >= trial_sizes[:, None], EMPTY)
+    weights = membership_weights(members, len(pool))
+    proofs = _imitated(weights @ pool, imitate)
+    member = torch.multinomial(weights, 1, generator=generator).flatten()
+    stranger = torch.randint(len(others), (GROUPS,), generator=generator)
+    linker = Whitening.fit(answers[:half], proofs)
+    inside = linker.statistics(proofs, trial_sizes, pool, _imitated(pool, imitate))
+    outside = linker.statistics(proofs, trial_sizes, others, _imitated(others, imitate))
+    pairs = torch.arange(GROUPS)
+    return linker, {name: (inside[name][pairs, member], outside[name][pairs, stranger]) for name in inside}
 
 
 def _score(
