@@ -9,7 +9,7 @@ IMAGES = torch.rand(7, 1, 4, 4, dtype=torch.float64, generator=torch.Generator()
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0])
 
 
-def network(seed: int) -> nn.Module:
+def network(seed: int) -> nn.Sequential:
     torch.manual_seed(seed)
     layers = nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(12, 3)
     return nn.Sequential(*layers).double()

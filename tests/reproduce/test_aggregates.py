@@ -22,6 +22,7 @@ def test_sizes_divide_the_samples_of_a_client_and_all_is_one_sum() -> None:
         if size in (CLIENT, FORGOTTEN):
             assert config.proofs.group_size is None
         else:
+            assert config.proofs.group_size == size
             assert CLIENT % config.proofs.group_size == 0
     assert configs[FORGOTTEN].proofs.granularity == "federation"
 
