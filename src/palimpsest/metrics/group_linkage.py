@@ -22,7 +22,7 @@ class GroupLinkageScores(Record):
     Args:
         statistic: Name of the statistic that scored the pairs; see `palimpsest.attacks.group_linkage.link_groups`.
         auc: Area under the ROC curve of members against strangers, which were never trained on, with the interval of
-            Hanley and McNeil; 0.5 is chance.
+            `area_interval`; 0.5 is chance.
         accuracy: Share of correct answers at the threshold that the auditor chose on its own groups, for as many
             members as strangers, with its exact interval; 0.5 is chance.
         strangers: Number of strangers.

@@ -73,8 +73,10 @@ LINKED, LINKED_OTHERS = "linkage AUC", "linkage AUC, other groups"
 """Headings of columns that the figure shows."""
 
 
-def _column(heading: str, read: Callable[[AggregationMetrics], Reading | None], form: str) -> Column:
-    return Column(heading, partial(_of_aggregation, read=read), form)
+def _column(
+    heading: str, read: Callable[[AggregationMetrics], Reading | None], form: str, *, area: bool = False
+) -> Column:
+    return Column(heading, partial(_of_aggregation, read=read), form, area=area)
 
 
 STUDIES = {
@@ -90,8 +92,8 @@ STUDIES = {
             MEAN_IMAGE,
             _column(GROUP_MEAN, _group_mean("mse"), ".4f"),
             _column("identified by it", _group_mean("identification_top1"), ".1%"),
-            _column(LINKED, _linkage("auc"), ".3f"),
-            _column(LINKED_OTHERS, _linkage("auc_other_groups"), ".3f"),
+            _column(LINKED, _linkage("auc"), ".3f", area=True),
+            _column(LINKED_OTHERS, _linkage("auc_other_groups"), ".3f", area=True),
             _column("linkage accuracy", _linkage("accuracy"), ".1%"),
             *SOUND,
         ),
