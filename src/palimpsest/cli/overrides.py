@@ -25,9 +25,10 @@ _NOT_FLAGS = ("description", "paper")
 _IMPORTS = "imports"
 # Settings that brief help leaves out, by section.
 _RARELY_CHANGED = {
-    "federation": ("minimum_replies", "attempts", "dp_clip", "dp_delta"),
+    "federation": ("minimum_replies", "attempts", "weight_decay", "dp_clip", "dp_delta"),
     "unlearning": ("ensure_participation", "fresh_seed"),
     "membership": ("pairs",),
+    "proofs": ("group_size",),
     "verification": ("quantile",),
 }
 _OTHER = Group("Other settings", sort_key=1000)
