@@ -32,6 +32,13 @@ def test_rejects_proofs_of_another_dimension(case: Make, here: Path) -> None:
         load(case(proofs=str(here / "others.safetensors")), here)
 
 
+def test_rejects_aggregated_proofs(case: Make, here: Path) -> None:
+    metadata = {"granularity": "client", "group_sizes": "[4, 4, 4]"}
+    save_proofs(here / "means.safetensors", Proofs(torch.rand(3, 7), metadata))
+    with pytest.raises(ProofError, match="aggregated proofs"):
+        load(case(proofs=str(here / "means.safetensors")), here)
+
+
 def test_rejects_a_truth_of_another_length(case: Make, here: Path, pieces: Path) -> None:
     with pytest.raises(DatasetError, match="48 images"):
         load(case(truth=str(pieces / "images")), here)

@@ -33,6 +33,14 @@ def test_members_fit_what_the_auditor_holds(
         AttackConfig.model_validate({"name": member.attack, **member.settings}).build()
 
 
+def test_only_attacks_that_take_groups_are_run_on_aggregated_proofs() -> None:
+    members = Strongest().against_proofs(IMAGES, architecture=True, aggregated=True)
+    assert members
+    for member in members:
+        attack = AttackConfig.model_validate({"name": member.attack, **member.settings}).build()
+        assert attack.takes_groups
+
+
 def test_a_server_without_labels_infers_them() -> None:
     for labels, mode in ((True, "known"), (False, "inferred")):
         for member in Strongest().against_gradients(labels=labels):

@@ -11,7 +11,7 @@ from palimpsest.config import (
     UnlearningConfig,
     build_config,
 )
-from palimpsest.config.audit_sections import DefenseConfig, ScoringConfig, VerificationConfig, listed_defenses
+from palimpsest.config.audit_sections import DefenseConfig, ScoringConfig, listed_defenses
 from palimpsest.registry import AGGREGATIONS, ATTACKS, METHODS, MODELS, PARTITIONS, Component
 
 
@@ -74,13 +74,6 @@ def test_rejects_unknown_and_repeated_metrics() -> None:
         ScoringConfig(metrics=("mae", "mae"))
     with pytest.raises(ValidationError, match="mae"):
         ScoringConfig(metrics=("mea",))
-
-
-@pytest.mark.parametrize("tau", [0, -1, "calibrate"])
-def test_tau_is_positive_or_calibrated(tau: object) -> None:
-    assert VerificationConfig().tau == "calibrated"
-    with pytest.raises(ValidationError, match="tau"):
-        VerificationConfig.model_validate({"tau": tau})
 
 
 def test_built_in_data_sets_belong_to_no_third_party_package() -> None:

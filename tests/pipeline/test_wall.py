@@ -28,7 +28,7 @@ from torch import Tensor
 import palimpsest.pipeline.audit
 from palimpsest.artifacts import ArtifactsConfig
 from palimpsest.attacks import AuditorView
-from palimpsest.config import AttackConfig, AuditConfig
+from palimpsest.config import AttackConfig, AuditConfig, ProofsConfig
 from palimpsest.datasets import FederatedData, load_data
 from palimpsest.oracles import ModelOracle
 from palimpsest.pipeline.attack import attack
@@ -113,6 +113,30 @@ def test_an_audit_without_defenses(
     assert not probe.leaks
 
 
+@pytest.mark.parametrize(
+    "proofs", [{"granularity": "client", "group_size": 2}, {"granularity": "federation"}]
+)
+@pytest.mark.parametrize("defenses", [(), ("sign",)])
+def test_an_audit_of_aggregated_proofs(
+    proofs: dict[str, Any],
+    defenses: tuple[str, ...],
+    forgotten: Forgotten,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The auditor receives the groups' sizes, and neither their members nor the mean of a group's images."""
+    probe = watched("igf", forgotten, monkeypatch)
+    config = audit_of("igf", defenses=defenses).model_copy(update={"proofs": ProofsConfig(**proofs)})
+    result = audit(config, out=tmp_path / "run", siblings=[trained])
+    assert result.metrics.aggregation is not None
+    assert result.metrics.aggregation.smallest >= 1
+    rounds = 2 if defenses else 1
+    assert probe.calls["learn"] == rounds
+    assert probe.calls["invert"] >= rounds
+    assert not probe.leaks
+
+
 @pytest.mark.parametrize("name", AUDITORS)
 @pytest.mark.parametrize("defenses", [[], ["sign"]])
 def test_an_attack_on_proofs_with_the_truth_supplied(
@@ -192,7 +216,9 @@ class LeakingView(AuditorView):
 
 def leak_by_view(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        palimpsest.pipeline.audit, "AuditorView", lambda *held: LeakingView(*held, hint=images)
+        palimpsest.pipeline.audit,
+        "AuditorView",
+        lambda *held, **named: LeakingView(*held, **named, hint=images),
     )
 
 

@@ -74,6 +74,7 @@ def load_auditor_artifacts(
         PalimpsestError: An artifact is missing, damaged, or inconsistent with another; the message says which.
     """
     proofs = load_proofs(config.attacked_file)
+    refuse_aggregated(proofs, config.attacked_file)
     loaded = load_for(config, config.auxiliary, split=config.auxiliary_split, data_dir=data_dir)
     models = models_of(config, loaded.samples, device=device)
     if models is not None:
@@ -117,6 +118,24 @@ def load_auditor_artifacts(
         loaded.names,
         tuple(notes),
     )
+
+
+def refuse_aggregated(proofs: Proofs, path: Path) -> None:
+    """Refuse proofs that are means over groups of samples, which only an audit can attack.
+
+    Args:
+        proofs: The submitted proofs.
+        path: Their file, for the message.
+
+    Raises:
+        ProofError: The metadata states a granularity other than `sample`.
+    """
+    granularity = proofs.metadata.get("granularity", "sample")
+    if granularity != "sample":
+        raise ProofError(
+            f"{path} holds aggregated proofs (granularity {granularity[:40]!r}), each the mean over a group of "
+            "samples. Such files can be verified, but not attacked: run palimpsest audit with proofs.granularity."
+        )
 
 
 def _without_frozen(proofs: Proofs, model: nn.Module) -> tuple[Proofs, list[str]]:

@@ -63,6 +63,8 @@ class AuditorView(Generic[S]):
         stochastic_oracle: Whether the oracle's answers to the same query differ, for example due to a random defense.
         remaining_queries: Number of samples, besides the auxiliary ones, for which the oracle may still be queried. If
             omitted, the number is unlimited.
+        group_sizes: Number of samples behind each proof, if the proofs are means over groups; this is public. Empty
+            means that each proof belongs to one sample.
     """
 
     proofs: Tensor
@@ -73,6 +75,7 @@ class AuditorView(Generic[S]):
     scratch: Path | None = None
     stochastic_oracle: bool = False
     remaining_queries: int | None = None
+    group_sizes: tuple[int, ...] = ()
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
         {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY}
     )
@@ -124,6 +127,10 @@ class Attack(Controlled, ABC):
 
     takes: ClassVar[type[SampleSet]] = ImageSet
     """Kind of samples that the attack reconstructs; an audit of another kind rejects the attack."""
+
+    takes_groups: ClassVar[bool] = False
+    """Whether the attack also works on proofs that are means over groups of samples (`AuditorView.group_sizes`). An
+    audit of such proofs rejects other attacks."""
 
     @abstractmethod
     def __call__(self, view: AuditorView[Any], *, generator: Generator) -> "Reconstruction":

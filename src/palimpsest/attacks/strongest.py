@@ -60,12 +60,15 @@ class Strongest(Controlled):
             return self.time_budget
         return _BASE + _PER_MILLION * samples.inputs.numel() / 1e6
 
-    def against_proofs(self, samples: SampleSet, *, architecture: bool) -> list[Member]:
+    def against_proofs(
+        self, samples: SampleSet, *, architecture: bool, aggregated: bool = False
+    ) -> list[Member]:
         """Choose attacks on proofs.
 
         Args:
             samples: The auditor's auxiliary samples.
             architecture: Whether the auditor knows the model's architecture.
+            aggregated: Whether a proof is a mean over several samples.
 
         Returns:
             The attacks, cheapest first.
@@ -73,6 +76,10 @@ class Strongest(Controlled):
         Raises:
             KnowledgeError: No attack reconstructs samples of this kind.
         """
+        if aggregated:
+            # The other attacks factorize the gradient difference of a single sample.
+            network = {"explained_variance": 0.999, "width": 128, "learning_rate": 1e-3, "beta": 0.0}
+            return [Member("igf", "igf", network)]
         if isinstance(samples, ImageSet):
             return _against_images(len(samples), architecture=architecture)
         if isinstance(samples, RowSet):

@@ -26,9 +26,10 @@ _IMPORTS = "imports"
 # Settings that brief help leaves out, by section.
 _RARELY_CHANGED = {
     "data": ("auxiliary_overlap",),
-    "federation": ("minimum_replies", "attempts", "dp_clip", "dp_delta"),
+    "federation": ("minimum_replies", "attempts", "weight_decay", "dp_clip", "dp_delta"),
     "unlearning": ("ensure_participation", "fresh_seed"),
     "membership": ("pairs",),
+    "proofs": ("group_size",),
     "verification": ("quantile",),
 }
 _OTHER = Group("Other settings", sort_key=1000)

@@ -12,7 +12,6 @@ from palimpsest.config.audit_sections import (
     ObservationConfig,
     ScoringConfig,
     UnlearningConfig,
-    VerificationConfig,
     listed_defenses,
 )
 from palimpsest.config.explain import explain_validation
@@ -26,6 +25,7 @@ from palimpsest.config.load import (
     read_preset,
     validate,
 )
+from palimpsest.config.proof_sections import Granularity, ProofsConfig, VerificationConfig
 from palimpsest.config.renamed import new_name
 from palimpsest.config.schema import AttackingConfig, AuditConfig, DefendingConfig, ObservingConfig, RunConfig
 from palimpsest.config.section import Section
@@ -41,10 +41,12 @@ __all__ = [
     "Defenses",
     "EngineConfig",
     "FederationConfig",
+    "Granularity",
     "MembershipConfig",
     "ModelConfig",
     "ObservationConfig",
     "ObservingConfig",
+    "ProofsConfig",
     "RunConfig",
     "ScoringConfig",
     "Section",

@@ -171,15 +171,6 @@ class EngineConfig(Section):
     """Gradient computation; in this process, or shared among Ray's workers (needs the extra `flower`)."""
 
 
-class VerificationConfig(Section):
-    """Verification of the proofs (IGF, section 3.1)."""
-
-    tau: PositiveFloat | Literal["calibrated"] = "calibrated"
-    """Largest norm of a valid proof; calibrated derives it from samples that were never trained on."""
-    quantile: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """Quantile of the calibration samples' norms. This fraction of held-out samples is accepted."""
-
-
 class DefenseConfig(Section):
     """A defense that clients apply to their proofs before they submit them."""
 

@@ -18,9 +18,9 @@ from palimpsest.config.audit_sections import (
     ObservationConfig,
     ScoringConfig,
     UnlearningConfig,
-    VerificationConfig,
 )
 from palimpsest.config.imports import load_imports
+from palimpsest.config.proof_sections import ProofsConfig, VerificationConfig
 from palimpsest.config.section import NonNegativeInt, Section
 from palimpsest.system.memory import Bytes
 
@@ -118,6 +118,11 @@ class AuditConfig(RunConfig):
     model: ModelConfig = Field(default_factory=ModelConfig)
     federation: FederationConfig = Field(default_factory=FederationConfig)
     unlearning: UnlearningConfig = Field(default_factory=lambda: UnlearningConfig(fraction=0.1))
+    proofs: ProofsConfig = Field(
+        # Configurations with a proof for each sample keep the text that identifies their runs.
+        default_factory=ProofsConfig,
+        exclude_if=lambda section: section == ProofsConfig(),
+    )
     defenses: Defenses = ()
     """Defenses that clients apply to their proofs, in order. A name such as sign, or a list such as
     '[{name: prune, ratio: 0.9}, sign]', which is YAML on the command line."""

@@ -7,6 +7,7 @@ from palimpsest.datasets.digits import Digits
 from palimpsest.datasets.federated import FederatedData, load_data
 from palimpsest.datasets.flower import FlowerPartition
 from palimpsest.datasets.folder import ImageFolder
+from palimpsest.datasets.groups import EMPTY, GroupSet, draw_groups, split_groups
 from palimpsest.datasets.images import ImageSet
 from palimpsest.datasets.listed import ImageList
 from palimpsest.datasets.overlap import Overlap
@@ -22,11 +23,13 @@ from palimpsest.datasets.source import Source
 from palimpsest.datasets.table import read_table
 
 __all__ = [
+    "EMPTY",
     "Copies",
     "Digits",
     "DirichletPartition",
     "FederatedData",
     "FlowerPartition",
+    "GroupSet",
     "IidPartition",
     "ImageFolder",
     "ImageList",
@@ -40,9 +43,11 @@ __all__ = [
     "check_partition",
     "dataset_names",
     "decode_images",
+    "draw_groups",
     "find_copies",
     "find_source",
     "load_data",
     "load_images",
     "read_table",
+    "split_groups",
 ]

@@ -7,6 +7,7 @@ from palimpsest.gradients.layer_rules import (
     register_factored_rule,
     register_per_sample_rule,
 )
+from palimpsest.gradients.mean import mean_difference
 from palimpsest.gradients.memmap import collect, gather
 from palimpsest.gradients.per_sample import (
     difference_chunks,
@@ -25,6 +26,7 @@ __all__ = [
     "gather",
     "gradient_chunks",
     "gradient_differences",
+    "mean_difference",
     "parameter_count",
     "per_sample_gradients",
     "register_batched_rule",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         forgetting_table,
         judge_forgetting,
     )
+    from palimpsest.metrics.group_linkage import GroupLinkageScores, score_group_linkage
     from palimpsest.metrics.identification import right_ranks
     from palimpsest.metrics.image_metrics import mean_squared_errors, psnr, ssim
     from palimpsest.metrics.linkage import LinkageScores, score_linkage
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         spread,
     )
     from palimpsest.metrics.schema import Metrics, Reading
+    from palimpsest.metrics.schema_aggregation import AggregationMetrics
     from palimpsest.metrics.schema_bounds import (
         BoundsMetrics,
         EpsilonMetrics,
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EPSILON_CAP",
     "FALSE_POSITIVE_RATE",
+    "AggregationMetrics",
     "AttackerMetrics",
     "Behavior",
     "BoundsMetrics",
@@ -108,6 +111,7 @@ __all__ = [
     "ForgettingTest",
     "ForgettingVerdict",
     "Grade",
+    "GroupLinkageScores",
     "IdentificationBounds",
     "Interval",
     "LinkageScores",
@@ -179,6 +183,7 @@ __all__ = [
     "right_ranks",
     "sample_errors",
     "score_control_group",
+    "score_group_linkage",
     "score_linkage",
     "separation",
     "share",
@@ -207,6 +212,7 @@ import_on_first_use(
             "forgetting_table",
             "judge_forgetting",
         ),
+        "palimpsest.metrics.group_linkage": ("GroupLinkageScores", "score_group_linkage"),
         "palimpsest.metrics.identification": ("right_ranks",),
         "palimpsest.metrics.image_metrics": ("mean_squared_errors", "psnr", "ssim"),
         "palimpsest.metrics.linkage": ("LinkageScores", "score_linkage"),
@@ -233,6 +239,7 @@ import_on_first_use(
             "spread",
         ),
         "palimpsest.metrics.schema": ("Metrics", "Reading"),
+        "palimpsest.metrics.schema_aggregation": ("AggregationMetrics",),
         "palimpsest.metrics.schema_bounds": (
             "BoundsMetrics",
             "EpsilonMetrics",

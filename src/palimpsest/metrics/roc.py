@@ -92,6 +92,18 @@ def roc(members: Tensor, nonmembers: Tensor) -> Roc:
     )
 
 
+def best_threshold(members: Tensor, nonmembers: Tensor) -> float:
+    """Return the score from which on a sample should be taken for a member: the balanced accuracy is highest there.
+
+    Args:
+        members: Scores of members, `[n]`, n at least 1.
+        nonmembers: Scores of others, `[m]`, m at least 1.
+    """
+    thresholds = torch.cat([members, nonmembers]).double().unique().flip(0)
+    gain = _reached(members.double(), thresholds) - _reached(nonmembers.double(), thresholds)
+    return float(thresholds[gain[1:].argmax()])
+
+
 def _reached(scores: Tensor, thresholds: Tensor) -> Tensor:
     """Return the share of scores at or above each threshold, after a point at zero."""
     below = torch.searchsorted(scores.sort().values, thresholds)

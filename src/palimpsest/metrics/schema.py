@@ -14,6 +14,7 @@ from palimpsest.metrics.linkage import LinkageScores
 from palimpsest.metrics.permutation_test import PermutationTest
 from palimpsest.metrics.prior_comparison import PriorComparison
 from palimpsest.metrics.rates import Rate
+from palimpsest.metrics.schema_aggregation import AggregationMetrics
 from palimpsest.metrics.schema_bounds import BoundsMetrics
 from palimpsest.metrics.schema_forgetting import ForgettingTest
 from palimpsest.metrics.schema_membership import MembershipMetrics
@@ -94,6 +95,8 @@ class Metrics(Part):
     (attacks the proofs before the defenses)."""
     linkage: LinkageScores | None = None
     """Linkage attack: which candidate does a proof belong to?"""
+    aggregation: AggregationMetrics | None = None
+    """Aggregated proofs; absent if each sample has a proof of its own."""
     bounds: BoundsMetrics | None = None
     """Bounds on what any attack on the proofs could do; the reason if there are none."""
     soundness: SoundnessMetrics | None = None

@@ -16,8 +16,9 @@ def reach_verdict(metrics: Metrics) -> VerdictMetrics:
 
     - `leaks`: the exact interval of the identification rate lies above chance, or the interval of the error lies below
       the mean image's and the permutation test within classes shows that the reconstructions belong to their samples.
-    - `leaks to candidate holders`: the linkage attack links more proofs than chance, or the permutation test shows that
-      the reconstructions belong to their samples.
+    - `leaks to candidate holders`: the linkage attack links more proofs than chance or, on aggregated proofs, the
+      interval of its area under the ROC curve lies above 0.5, or the permutation test shows that the reconstructions
+      belong to their samples.
     - `inconclusive`: any open question suggests that a leak could have been missed.
     - `no leak found`: no question is open; the positive control has passed, or the bounds limit every attack.
 
@@ -128,10 +129,22 @@ def _links(metrics: Metrics) -> Iterator[str]:
             f"An attacker who holds the forgotten samples as candidates links {linkage.identified:.1%} of the proofs "
             f"to the correct one ({_interval(linkage.intervals[0])}; chance {linkage.chance:.3g})."
         )
+    yield from _group_links(metrics)
     if test is not None and test.p_value <= level:
         yield (
             f"The reconstructions are closer to their own originals than to shuffled ones (permutation test, p = "
             f"{test.p_value:.3g})."
+        )
+
+
+def _group_links(metrics: Metrics) -> Iterator[str]:
+    """Yield what the linkage attack on aggregated proofs finds."""
+    linkage = metrics.aggregation and metrics.aggregation.linkage
+    if linkage and linkage.exposed:
+        yield (
+            f"An attacker who holds candidates finds out which of them are behind an aggregated proof: the area under "
+            f"the ROC curve is {linkage.auc.value:.3g} (95 % interval {linkage.auc.low:.3g} to {linkage.auc.high:.3g}; "
+            "0.5 is chance)."
         )
 
 

@@ -1,5 +1,6 @@
 """Oracles: sources of gradient differences for the auditor's queries, and a cache of their answers."""
 
+from palimpsest.oracles.aggregated import AggregatedOracle, AveragingOracle, membership_weights
 from palimpsest.oracles.cached import RecordedOracle
 from palimpsest.oracles.defended import DefendedOracle
 from palimpsest.oracles.http import Endpoint, RemoteOracle
@@ -8,6 +9,8 @@ from palimpsest.oracles.precomputed import PrecomputedOracle
 from palimpsest.oracles.ray import ShardedOracle, oracle_of
 
 __all__ = [
+    "AggregatedOracle",
+    "AveragingOracle",
     "DefendedOracle",
     "Endpoint",
     "ModelOracle",
@@ -16,6 +19,7 @@ __all__ = [
     "RecordedOracle",
     "RemoteOracle",
     "ShardedOracle",
+    "membership_weights",
     "oracle_of",
     "query_all",
     "read_answers",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from palimpsest.datasets import SampleSet
 from palimpsest.gradients.additive import read_differences
 from palimpsest.gradients.linear_reduction import Additive
+from palimpsest.gradients.mean import mean_difference
 from palimpsest.gradients.memmap import gather
 from palimpsest.gradients.per_sample import difference_chunks
 from palimpsest.gradients.trainable import parameter_count
@@ -96,6 +97,10 @@ class ModelOracle:
     def differences(self, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
         """Yield the gradient differences of any samples; see `Oracle`."""
         yield from difference_chunks(*self._models, images, labels, memory_budget=self._memory_budget)
+
+    def mean(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean gradient difference of a group; see `AveragingOracle`."""
+        return mean_difference(*self._models, images, labels, memory_budget=self._memory_budget)
 
     def read(
         self, images: Tensor, labels: Tensor, transform: Callable[[Tensor], Tensor], *, min_rows: int

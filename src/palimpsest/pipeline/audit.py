@@ -1,5 +1,6 @@
 """Pipeline of an audit: train, unlearn, prove, defend, verify, attack, score, report."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,20 +18,31 @@ from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
 from palimpsest.pipeline.stages.bounds import bound_attacks, check_outcome
-from palimpsest.pipeline.stages.control_groups import Group, attack_groups, choose_groups
+from palimpsest.pipeline.stages.control_groups import (
+    ControlSamples,
+    attack_control_groups,
+    choose_control_groups,
+)
 from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
+from palimpsest.pipeline.stages.group_scores import Aggregation, score_groups
+from palimpsest.pipeline.stages.groups import calibration_view, divide_forgotten, soundness_view, spread
 from palimpsest.pipeline.stages.membership import infer_membership
 from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_on_proofs
-from palimpsest.pipeline.stages.preflight import check_knowledge, check_requirements, check_samples
+from palimpsest.pipeline.stages.preflight import (
+    check_groups,
+    check_knowledge,
+    check_requirements,
+    check_samples,
+)
 from palimpsest.pipeline.stages.prove import prove_stage
 from palimpsest.pipeline.stages.recovered import Recovered
 from palimpsest.pipeline.stages.scoring import Scored, score_batches, score_links
 from palimpsest.pipeline.stages.server import attack_as_server, deal_batches
 from palimpsest.pipeline.stages.soundness import measure_soundness
 from palimpsest.pipeline.stages.verification import verify_proofs
-from palimpsest.proofs import Proofs, Verdicts
+from palimpsest.proofs import Groups, Proofs, Verdicts
 from palimpsest.runs import Run
 from palimpsest.unlearning import Request, make_request
 
@@ -82,9 +94,30 @@ def audit(
         )
         oracle = oracle_of(before, after, engine=config.oracle.engine, memory_budget=config.memory_budget)
         key = (original, unlearned, device)
-        clean = prove_stage(run, before, after, forgotten, memory_budget=config.memory_budget, key=key)
+        groups = divide_forgotten(run, config, request)
+        clean = prove_stage(
+            run,
+            before,
+            after,
+            forgotten,
+            memory_budget=config.memory_budget,
+            key=key,
+            groups=groups,
+            granularity=config.proofs.granularity,
+        )
         issued = defend_stage(run, clean, config)
-        verdicts = verify_proofs(run, config.verification, issued, oracle, data.held_out, key=key)
+        view = AuditorView(
+            issued.vectors,
+            oracle,
+            data.auxiliary,
+            device,
+            config.memory_budget,
+            group_sizes=() if groups is None else groups.sizes,
+        )
+        calibration = calibration_view(view, data.held_out, seed=config.seed)
+        verdicts = verify_proofs(
+            run, config.verification, issued, calibration.oracle, calibration.auxiliary, key=key
+        )
         membership = infer_membership(
             run, config, federation, request, original, unlearned, oracle=oracle, issued=issued
         )
@@ -92,9 +125,11 @@ def audit(
         federated = Federated(federation, original, unlearned, forgetting, membership)
         if isinstance(config.attack.build(), ServerAttack):
             scored = _attack_as_server(run, config, federated, request)
-            outcome = Outcome(config, federated, scored, data.auxiliary, forgotten, verdicts)
+            aggregation = Aggregation(groups) if groups is not None else None
+            outcome = Outcome(
+                config, federated, scored, data.auxiliary, forgotten, verdicts, aggregation=aggregation
+            )
             return finish(run, outcome, command=command)
-        view = AuditorView(issued.vectors, oracle, data.auxiliary, device, config.memory_budget)
         held = HeldModels(federation.network().to("meta"), before, after)
         outcome = _attack_as_auditor(
             run,
@@ -102,11 +137,13 @@ def audit(
             federated,
             view,
             held,
-            groups=choose_groups(data, request, seed=config.seed),
+            # A control sample has a proof of its own, which an attack on groups can't read.
+            controls={} if groups is not None else choose_control_groups(data, request, seed=config.seed),
             clean=clean,
             issued=issued,
             verdicts=verdicts,
             forgotten=forgotten,
+            groups=groups,
         )
         return finish(run, outcome, command=command)
 
@@ -118,11 +155,12 @@ def _attack_as_auditor(
     view: AuditorView,
     models: HeldModels,
     *,
-    groups: Mapping[str, Group],
+    controls: Mapping[str, ControlSamples],
     clean: Proofs,
     issued: Proofs,
     verdicts: Verdicts,
     forgotten: ImageSet,
+    groups: Groups | None,
 ) -> Outcome:
     """Attack the proofs, then compare the reconstructions with the forgotten images."""
     key = (federated.original, federated.unlearned)
@@ -130,14 +168,25 @@ def _attack_as_auditor(
     def recover(run: Run, config: AuditConfig) -> Recovered:
         return attack_as_auditor(run, config, view, clean, issued, models=models, key=key)
 
-    attempts = attempt_on_proofs(run, config, view.auxiliary, recover, architecture=True)
-    soundness = measure_soundness(run, config, view, key=key)
+    attempts = attempt_on_proofs(
+        run, config, view.auxiliary, recover, architecture=True, aggregated=groups is not None
+    )
+    soundness = measure_soundness(run, config, soundness_view(view, seed=config.seed), key=key)
     # The forgotten images are used from here on, after the last reconstruction.
-    links = score_links(run, config, view, forgotten, key=key)
+    links, aggregation = None, None
+    if groups is None:
+        links = score_links(run, config, view, forgotten, key=key)
+    else:
+        attempts = [
+            dataclasses.replace(attempt, recovered=attempt.recovered and spread(attempt.recovered, groups))
+            for attempt in attempts
+        ]
+        strangers = federated.federation.data.held_out
+        aggregation = score_groups(run, config, view, forgotten, groups, strangers, key=key)
     bounds = bound_attacks(run, config, view, clean, models=models, key=key)
     worst = report_on_proofs(run, attempts, forgotten, view.auxiliary, links)
     check_outcome(config, bounds, links, worst.scored.scores)
-    control_groups = attack_groups(run, config, worst.inverter, view, groups, key=key)
+    control_groups = attack_control_groups(run, config, worst.inverter, view, controls, key=key)
     return Outcome(
         config,
         federated,
@@ -150,6 +199,7 @@ def _attack_as_auditor(
         members=worst.members,
         bounds=bounds,
         control_groups=control_groups,
+        aggregation=aggregation,
     )
 
 
@@ -181,5 +231,6 @@ def _check(config: AuditConfig, federation: Federation, request: Request) -> Non
     server = isinstance(attack, ServerAttack)
     check_knowledge(attack, ServerView if server else ModelsView)
     check_samples(config.attack.name, attack, data.auxiliary)
+    check_groups(config.attack.name, attack, aggregated=config.proofs.aggregated)
     dimension = parameter_count(federation.network())
     check_memory(len(request.rows), dimension, memory_budget=None if server else config.memory_budget)

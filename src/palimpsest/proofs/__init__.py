@@ -14,8 +14,9 @@ from palimpsest.proofs.commitment import Commitment, Opening, check_commitment, 
 from palimpsest.proofs.file import Proofs, load_proofs, save_proofs
 from palimpsest.proofs.fit import fit_statistics, identified
 from palimpsest.proofs.forgers import FORGERS, RECOGNIZED
+from palimpsest.proofs.groups import Groups, describe_groups, make_groups
 from palimpsest.proofs.intake import Delivery, Received, misplaced, receive_proofs
-from palimpsest.proofs.prove import describe_trainable, prove
+from palimpsest.proofs.prove import describe_trainable, prove, prove_groups
 from palimpsest.proofs.verifier import Verdicts, calibrate_tau, proof_norms, verify
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Commitment",
     "Delivery",
     "Evidence",
+    "Groups",
     "NormCheck",
     "Opening",
     "Proofs",
@@ -38,13 +40,16 @@ __all__ = [
     "calibrate_tau",
     "check_commitment",
     "commit",
+    "describe_groups",
     "describe_trainable",
     "fit_statistics",
     "identified",
     "load_proofs",
+    "make_groups",
     "misplaced",
     "proof_norms",
     "prove",
+    "prove_groups",
     "receive_proofs",
     "save_proofs",
     "verify",

@@ -2,12 +2,21 @@
 
 import json
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from palimpsest.datasets import SampleSet
-from palimpsest.gradients import DEFAULT_BUDGET, gradient_differences, parameter_count, trainable_parameters
+from palimpsest.gradients import (
+    DEFAULT_BUDGET,
+    gradient_differences,
+    mean_difference,
+    parameter_count,
+    trainable_parameters,
+)
 from palimpsest.models import bare
+from palimpsest.progress import progress_line
 from palimpsest.proofs.file import Proofs
+from palimpsest.proofs.groups import Groups, describe_groups
 from palimpsest.storage import parameters_hash
 
 
@@ -28,6 +37,43 @@ def prove(
     vectors = gradient_differences(
         original, unlearned, forgotten.inputs, forgotten.labels, memory_budget=memory_budget
     )
+    return _attested(vectors, original, unlearned)
+
+
+def prove_groups(
+    original: nn.Module,
+    unlearned: nn.Module,
+    forgotten: SampleSet,
+    groups: Groups,
+    *,
+    granularity: str,
+    memory_budget: int = DEFAULT_BUDGET,
+) -> Proofs:
+    """Make aggregated proofs: the mean of the gradient differences of each group. No sample's own vector is formed.
+
+    Args:
+        original: Model before unlearning.
+        unlearned: Model after unlearning.
+        forgotten: Forgotten samples.
+        groups: Their division into groups.
+        granularity: Samples behind a proof, for the metadata.
+        memory_budget: Bytes that the computation may take in addition to the result.
+
+    Returns:
+        Proofs, `[groups, d]`, with the groups' sizes in their metadata.
+    """
+    vectors = list[Tensor]()
+    with progress_line("aggregated proofs", len(groups.sizes)) as line:
+        for number in range(len(groups.sizes)):
+            members = groups.members(number)
+            inputs, labels = forgotten.inputs[members], forgotten.labels[members]
+            vectors.append(mean_difference(original, unlearned, inputs, labels, memory_budget=memory_budget))
+            line.advance(1)
+    proofs = _attested(torch.stack(vectors), original, unlearned)
+    return Proofs(proofs.vectors, proofs.metadata | describe_groups(groups, granularity))
+
+
+def _attested(vectors: Tensor, original: nn.Module, unlearned: nn.Module) -> Proofs:
     metadata = {
         "original": parameters_hash(original.state_dict()),
         "unlearned": parameters_hash(unlearned.state_dict()),

@@ -1,5 +1,6 @@
 """The report: one self-contained HTML page for each run, and the evidence page with which it begins."""
 
+from palimpsest.report.aggregation import aggregation_notes
 from palimpsest.report.evidence import build_evidence
 from palimpsest.report.evidence_schema import Evidence
 from palimpsest.report.gallery import order, sorting_score
@@ -18,6 +19,7 @@ __all__ = [
     "Risk",
     "Summary",
     "Verdict",
+    "aggregation_notes",
     "build_evidence",
     "judge",
     "load_page",

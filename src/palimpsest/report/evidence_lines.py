@@ -123,6 +123,15 @@ def _candidates(metrics: Metrics) -> Iterator[EvidenceLine]:
             share=True,
             comparisons={"chance": linkage.chance},
         )
+    groups = metrics.aggregation and metrics.aggregation.linkage
+    if groups:
+        yield _disclosure(
+            "Linked to their aggregated proof, AUC",
+            groups.auc.value,
+            _found(groups.exposed),
+            interval=(groups.auc.low, groups.auc.high),
+            comparisons={"chance": groups.auc.chance},
+        )
 
 
 def _controls(metrics: Metrics) -> Iterator[EvidenceLine]:

@@ -58,7 +58,7 @@ def untested(page: ReportInput) -> Iterator[str]:
     yield 'Attackers who know more than this one, whose knowledge is listed under "What the attacker knew".'
     if metrics.reconstruction is None:
         yield f"Whether the results resemble the forgotten {data}, because these were not supplied."
-    elif page.evidence == "proofs" and metrics.linkage is None:
+    elif page.evidence == "proofs" and metrics.linkage is None and metrics.aggregation is None:
         yield f"Whether an attacker who holds possible {data} can match them to the proofs."
     control = metrics.positive_control
     if control is None and metrics.undefended_baseline is None:

@@ -39,6 +39,8 @@ def _on_sharing(page: ReportInput, grade: Grade) -> Iterator[str]:
     )
     aggregated = (
         f"{sent} per client, so that none belongs to a single {one}, and repeat this test on the result."
+        if page.metrics.aggregation is None
+        else f"{sent} over more {data}, and repeat this test on the result."
     )
     if grade is Grade.LEAKS:
         yield f"Do not publish these {sent}. Give them only to people who may see the {data} themselves."

@@ -5,6 +5,7 @@ from typing import Any
 
 from palimpsest.metrics import Metrics, Reading, binomial_interval
 from palimpsest.proofs import RECOGNIZED
+from palimpsest.report.aggregation import aggregation_findings
 from palimpsest.report.control_groups import control_group_sentences
 from palimpsest.report.scores import INTERVAL, count, number, percent
 
@@ -84,6 +85,7 @@ def worth_findings(metrics: Metrics) -> Iterator[str]:
             f"{percent(linkage.chance)})"
         )
         yield f"{sentence}, because {_why(linkage.statistic, metrics)}." if right > 0 else f"{sentence}."
+    yield from aggregation_findings(metrics)
     if metrics.soundness and metrics.soundness.worst:
         worst = metrics.soundness.worst
         best = max(worst, key=lambda name: worst[name][0])

@@ -4,6 +4,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+from palimpsest.reproduce.aggregates import STUDIES as AGGREGATE_STUDIES
 from palimpsest.reproduce.batches import STUDIES as BATCH_STUDIES
 from palimpsest.reproduce.defenses import STUDIES as DEFENSE_STUDIES
 from palimpsest.reproduce.dragd import STUDIES as SERVER_STUDIES
@@ -22,6 +23,7 @@ STUDIES = (
     | PRIOR_STUDIES
     | INGREDIENT_STUDIES
     | REGIME_STUDIES
+    | AGGREGATE_STUDIES
 )
 """All studies by the name of their command."""
 

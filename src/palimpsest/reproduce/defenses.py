@@ -107,7 +107,7 @@ FOUND = tuple(
     for place, rate in enumerate(("0.1 %", "1 %"))
 )
 """True positive rates of the linkage attack."""
-_SOUND = tuple(
+SOUND = tuple(
     Column(name, partial(_read_worst, verifier=verifier), ".2f", area=True)
     for name, verifier in (
         ("norm check", "norm"),
@@ -116,6 +116,7 @@ _SOUND = tuple(
         ("spot check", "spot-check"),
     )
 )
+"""Each verifier's area under the ROC curve against the forger that deceives it best."""
 _ACCURACY = Column("accuracy", read_accuracy, ".1%")
 
 
@@ -147,7 +148,7 @@ STUDIES = {
                 LINKAGE_BOUND,
                 ERROR_BOUND,
                 *FOUND,
-                *_SOUND,
+                *SOUND,
                 _ACCURACY,
             ),
             notes=(

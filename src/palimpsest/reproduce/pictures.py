@@ -1,4 +1,4 @@
-"""Figures of a study as PNG and SVG: bars, curves, a gallery, the frontier of defenses, or regimes of attacks."""
+"""Figures of a study as PNG and SVG: bars, curves, a gallery, defenses, regimes of attacks, or aggregates."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -11,6 +11,7 @@ from palimpsest.attacks import Reconstruction
 from palimpsest.config import read_config
 from palimpsest.datasets import load_data
 from palimpsest.report.drawing import drawing_settings, new_figure
+from palimpsest.reproduce.aggregates_figure import draw_aggregates
 from palimpsest.reproduce.frontier import draw_frontier
 from palimpsest.reproduce.regimes_figure import draw_regimes
 from palimpsest.reproduce.study import Study
@@ -52,6 +53,8 @@ def draw(
         figure = draw_frontier(study, done)
     elif study.picture == "regimes":
         figure = draw_regimes(study, done)
+    elif study.picture == "aggregates":
+        figure = draw_aggregates(study, done)
     elif study.picture == "curve":
         figure = _curves(study, done)
     else:

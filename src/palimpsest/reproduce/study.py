@@ -11,7 +11,7 @@ from palimpsest.errors import ConfigurationError
 from palimpsest.registry import closest
 from palimpsest.reproduce.published import Published
 
-Picture = Literal["bars", "curve", "gallery", "frontier", "regimes"]
+Picture = Literal["bars", "curve", "gallery", "frontier", "regimes", "aggregates"]
 
 
 @dataclass(frozen=True)

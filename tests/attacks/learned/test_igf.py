@@ -98,6 +98,7 @@ def test_forgotten_images_cannot_be_reached_from_the_attack(view: AuditorView, f
     search(view)
     search(IGF())
     assert {field.name for field in fields(AuditorView)} == {
+        "group_sizes",
         "proofs",
         "oracle",
         "auxiliary",

@@ -15,9 +15,9 @@ from palimpsest.pipeline.stages.control_groups import (
     MOST,
     NEVER_TRAINED,
     RETAINED,
-    Group,
-    attack_groups,
-    choose_groups,
+    ControlSamples,
+    attack_control_groups,
+    choose_control_groups,
 )
 from palimpsest.pipeline.stages.recovered import Inverter
 from palimpsest.runs import Run
@@ -26,8 +26,8 @@ from palimpsest.unlearning import Request
 CONFIG = build_config({"data": {"name": "digits"}})
 EMPTY = Reconstruction(torch.zeros(0, 1), {}, {})
 GROUPS = {
-    RETAINED: Group(small_images(30, seed=4), True),
-    NEVER_TRAINED: Group(small_images(9, seed=5), False),
+    RETAINED: ControlSamples(small_images(30, seed=4), True),
+    NEVER_TRAINED: ControlSamples(small_images(9, seed=5), False),
 }
 
 
@@ -69,7 +69,7 @@ def rows_in(samples: ImageSet, pool: ImageSet) -> list[int]:
 
 def test_groups_are_retained_and_held_out_samples(data: FederatedData) -> None:
     forgotten = torch.arange(12)
-    groups = choose_groups(data, request_of(data, forgotten), seed=1)
+    groups = choose_control_groups(data, request_of(data, forgotten), seed=1)
     assert list(groups) == [RETAINED, NEVER_TRAINED]
     retained, never = (groups[name].samples for name in groups)
     assert len(set(rows_in(retained, data.train))) == len(set(rows_in(never, data.held_out))) == 12
@@ -80,7 +80,7 @@ def test_groups_are_retained_and_held_out_samples(data: FederatedData) -> None:
 
 def test_groups_have_the_classes_of_the_forgotten_samples(data: FederatedData) -> None:
     forgotten = torch.tensor([0, 3, 6, 9, 12, 15, 1, 4])
-    groups = choose_groups(data, request_of(data, forgotten), seed=1)
+    groups = choose_control_groups(data, request_of(data, forgotten), seed=1)
     for group in groups.values():
         assert group.same_classes
         assert group.samples.labels.bincount().tolist() == [6, 2]
@@ -88,7 +88,7 @@ def test_groups_have_the_classes_of_the_forgotten_samples(data: FederatedData) -
 
 def test_without_samples_of_the_classes_a_group_has_others(data: FederatedData) -> None:
     forgotten = (data.train.labels == 2).nonzero().flatten()
-    groups = choose_groups(data, request_of(data, forgotten), seed=1)
+    groups = choose_control_groups(data, request_of(data, forgotten), seed=1)
     assert not groups[RETAINED].same_classes
     assert len(groups[RETAINED].samples) == 25
     assert set(groups[RETAINED].samples.labels.tolist()) == {0, 1}
@@ -98,22 +98,25 @@ def test_without_samples_of_the_classes_a_group_has_others(data: FederatedData) 
 
 def test_groups_are_limited_and_depend_on_the_seed(data: FederatedData) -> None:
     request = request_of(data, torch.arange(40))
-    limited = choose_groups(data, request, most=6, seed=1)
+    limited = choose_control_groups(data, request, most=6, seed=1)
     assert [len(group.samples) for group in limited.values()] == [6, 6]
     assert MOST == 200
-    again, other = choose_groups(data, request, most=6, seed=1), choose_groups(data, request, most=6, seed=2)
+    again, other = (
+        choose_control_groups(data, request, most=6, seed=1),
+        choose_control_groups(data, request, most=6, seed=2),
+    )
     assert limited[RETAINED].samples.fingerprint == again[RETAINED].samples.fingerprint
     assert limited[RETAINED].samples.fingerprint != other[RETAINED].samples.fingerprint
 
 
 def test_a_group_of_fewer_than_four_is_absent(data: FederatedData) -> None:
     few = replace(data, held_out=data.held_out.subset(torch.arange(3)))
-    assert list(choose_groups(few, request_of(data, torch.arange(12)), seed=1)) == [RETAINED]
-    assert choose_groups(data, request_of(data, torch.arange(3)), seed=1) == {}
+    assert list(choose_control_groups(few, request_of(data, torch.arange(12)), seed=1)) == [RETAINED]
+    assert choose_control_groups(data, request_of(data, torch.arange(3)), seed=1) == {}
 
 
 def test_the_attack_gets_the_gradient_differences_alone(run: Run) -> None:
-    attacked = attack_groups(run, CONFIG, Inverter(Copier(), EMPTY, "cpu"), view(), GROUPS, key=())
+    attacked = attack_control_groups(run, CONFIG, Inverter(Copier(), EMPTY, "cpu"), view(), GROUPS, key=())
     assert list(run.seconds()) == ["controls-retained", "controls-never-trained"]
     for name, group in attacked.items():
         samples = GROUPS[name].samples
@@ -125,33 +128,33 @@ def test_the_attack_gets_the_gradient_differences_alone(run: Run) -> None:
 
 def test_finished_groups_are_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     inverter = Inverter(Copier(), EMPTY, "cpu")
-    first = attack_groups(run, CONFIG, inverter, view(), GROUPS, key=(1,))
+    first = attack_control_groups(run, CONFIG, inverter, view(), GROUPS, key=(1,))
     monkeypatch.setattr(Copier, "invert", None)
-    again = attack_groups(run, CONFIG, inverter, view(), GROUPS, key=(1,))
+    again = attack_control_groups(run, CONFIG, inverter, view(), GROUPS, key=(1,))
     assert torch.equal(again[RETAINED].images, first[RETAINED].images)
     with pytest.raises(TypeError):
-        attack_groups(run, CONFIG, inverter, view(), GROUPS, key=(2,))
+        attack_control_groups(run, CONFIG, inverter, view(), GROUPS, key=(2,))
 
 
 def test_groups_are_defended_like_the_proofs(run: Run) -> None:
     config: AuditConfig = CONFIG.model_copy(
         update={"defenses": build_config({"data": {"name": "digits"}, "defenses": ["sign"]}).defenses}
     )
-    attacked = attack_groups(run, config, Inverter(Copier(), EMPTY, "cpu"), view(), GROUPS, key=())
+    attacked = attack_control_groups(run, config, Inverter(Copier(), EMPTY, "cpu"), view(), GROUPS, key=())
     assert set(attacked[RETAINED].images.unique().tolist()) <= {-1.0, 0.0, 1.0}
 
 
 def test_groups_fit_into_the_memory_budget(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     inverter = Inverter(Copier(), EMPTY, "cpu")
     # A quarter of the budget holds eight vectors of 300 floats.
-    small = attack_groups(run, CONFIG, inverter, view(4 * 8 * 1200), GROUPS, key=())
+    small = attack_control_groups(run, CONFIG, inverter, view(4 * 8 * 1200), GROUPS, key=())
     assert [len(group.images) for group in small.values()] == [8, 8]
-    assert attack_groups(run, CONFIG, inverter, view(4 * 3 * 1200), GROUPS, key=()) == {}
+    assert attack_control_groups(run, CONFIG, inverter, view(4 * 3 * 1200), GROUPS, key=()) == {}
     monkeypatch.setattr(Copier, "control_group_size", 5)
-    slow = attack_groups(run, CONFIG, inverter, view(), GROUPS, key=())
+    slow = attack_control_groups(run, CONFIG, inverter, view(), GROUPS, key=())
     assert [len(group.images) for group in slow.values()] == [5, 5]
 
 
 def test_an_attack_that_is_not_trained_has_no_groups(run: Run) -> None:
-    assert attack_groups(run, CONFIG, None, view(), GROUPS, key=()) == {}
+    assert attack_control_groups(run, CONFIG, None, view(), GROUPS, key=()) == {}
     assert run.seconds() == {}

@@ -6,13 +6,14 @@ import torch
 from tests.support.artifacts import NO_MODELS, Make
 
 import palimpsest
-from palimpsest.attacks import DRAGD, IGF, ArchitectView, AuditorView, Knowledge, ServerView
+from palimpsest.attacks import DRAGD, IGF, ArchitectView, AuditorView, IGFPlus, Knowledge, ServerView
 from palimpsest.config import read_config
 from palimpsest.datasets import ImageSet, RowSet
 from palimpsest.errors import ConfigurationError, KnowledgeError, MissingDependencyError
 from palimpsest.pipeline.stages import preflight
 from palimpsest.pipeline.stages.preflight import (
     check_attack_on_artifacts,
+    check_groups,
     check_knowledge,
     check_requirements,
     check_samples,
@@ -54,6 +55,16 @@ def test_rejects_another_kind_of_samples_and_names_suitable_attacks() -> None:
     assert "igf-plus" not in suitable
     with pytest.raises(KnowledgeError, match="dragd reconstructs images"):
         check_samples("dragd", DRAGD(), ROWS)
+
+
+def test_rejects_an_attack_on_single_proofs_if_they_are_aggregated() -> None:
+    check_groups("igf-plus", IGFPlus(), aggregated=False)
+    check_groups("igf", IGF(), aggregated=True)
+    check_groups("dragd", DRAGD(), aggregated=True)
+    with pytest.raises(KnowledgeError, match="igf-plus needs a proof for each sample") as stop:
+        check_groups("igf-plus", IGFPlus(), aggregated=True)
+    suitable = str(stop.value).partition("Choose ")[2]
+    assert "igf or lti" in suitable
 
 
 def check(config: Any) -> None:

@@ -15,6 +15,7 @@ from palimpsest.attacks.auditor_view import AuditorView, Knowledge, Reconstructi
 from palimpsest.attacks.learned.augmentation import Queries, augmented_queries
 from palimpsest.attacks.learned.ddp import train_ddp
 from palimpsest.attacks.learned.features import FeatureExtractors, Features, fit_features, query_again
+from palimpsest.attacks.learned.group_queries import group_queries
 from palimpsest.attacks.learned.image_training import (
     ImagePairs,
     Schedule,
@@ -40,7 +41,8 @@ class LearnedInversion(TrainedAttack):
     state: ClassVar[type[Record]] = Learned
 
     queries: PositiveInt = 1
-    """Queries for each auxiliary image: the image, its horizontal flip, then randomly shifted and relit variations."""
+    """Queries for each auxiliary image: the image, its horizontal flip, then randomly shifted and relit variations.
+    Aggregated proofs: this many random groups for each image, without variations."""
     horizontal_flip: bool = True
     """Whether to flip images horizontally; turn this off for digits and text."""
     mixup: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -111,20 +113,20 @@ class LearnedInversion(TrainedAttack):
         """
         # Fail early if the weights are missing.
         perceptual = load_vgg_features(self.vgg_weights) if self.beta > 0 else None
-        queries = augmented_queries(
-            view.auxiliary,
-            self.affordable(view),
-            mixup=self.mixup,
-            horizontal_flip=self.horizontal_flip,
-            generator=generator,
+        grouped = (
+            group_queries(view, self.affordable(view), validation=self.validation, generator=generator)
+            if view.group_sizes
+            else None
         )
+        queries = grouped[0] if grouped else self._queries(view, generator)
         features, query_features = fit_features(
             view,
             queries,
             lambda vectors, labels: self.fit_extractors(vectors, labels, view, generator),
             sketch=self.draw_sketch(view, generator),
         )
-        training_rows, validation_rows = self._split(queries, len(view.auxiliary), generator)
+        rows = grouped[1:] if grouped else self._split(queries, len(view.auxiliary), generator)
+        training_rows, validation_rows = rows
         pairs = ImagePairs(query_features, queries.images_uint8, training_rows)
         validation = ImagePairs(query_features, queries.images_uint8, validation_rows)
         networks, history = self._train(
@@ -274,6 +276,15 @@ class LearnedInversion(TrainedAttack):
     def _plan(self, device: str) -> TrainingPlan:
         names = [setting.name for setting in fields(TrainingPlan) if setting.name != "device"]
         return TrainingPlan(device=device, **{name: getattr(self, name) for name in names})
+
+    def _queries(self, view: AuditorView, generator: Generator) -> Queries:
+        return augmented_queries(
+            view.auxiliary,
+            self.affordable(view),
+            mixup=self.mixup,
+            horizontal_flip=self.horizontal_flip,
+            generator=generator,
+        )
 
     def _split(self, queries: Queries, images: int, generator: Generator) -> tuple[Tensor, Tensor]:
         """Split the queries into rows for training and for validation; variations of held-out images are dropped."""

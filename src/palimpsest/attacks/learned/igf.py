@@ -20,7 +20,12 @@ SketchKind = Literal["count", "factored"]
 
 
 class ReducedInversion(LearnedInversion):
-    """Base class of the attacks whose only features are the reduced gradient difference."""
+    """Base class of the attacks whose only features are the reduced gradient difference.
+
+    From an aggregated proof, they reconstruct the mean image of its group.
+    """
+
+    takes_groups: ClassVar[bool] = True
 
     reduction: ReductionName = "svd"
     """Reduction of gradient differences: centered SVD (Eqs. 4 and 5), feature hashing (Table 5), or none."""

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from palimpsest.artifacts import AuditorArtifacts, ServerArtifacts
+from palimpsest.config import AuditConfig
 from palimpsest.federation import parameter_distance
 from palimpsest.metrics import (
     Measured,
@@ -24,6 +25,7 @@ from palimpsest.pipeline.results.overlap import overlap_metrics
 from palimpsest.pipeline.results.prior import prior_comparison
 from palimpsest.pipeline.results.privacy import privacy_metrics
 from palimpsest.pipeline.results.rates import excluded_replies, outcome_rates
+from palimpsest.pipeline.stages.group_scores import Aggregation
 from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import Verdicts
 from palimpsest.registry import VERIFIERS, summary
@@ -58,6 +60,7 @@ def build_metrics(outcome: Outcome, seconds: dict[str, float]) -> Metrics:
         "prior_comparison": prior_comparison(outcome),
         "control_groups": control_group_metrics(outcome),
         "auxiliary_overlap": overlap_metrics(outcome),
+        "aggregation": outcome.aggregation and _aggregation(outcome, outcome.aggregation),
         **_source(outcome),
     }
     if scored.scores is not None:
@@ -148,6 +151,19 @@ def _verification(verdicts: Verdicts) -> dict[str, Any]:
 def _soundness(soundness: Soundness) -> dict[str, Any]:
     checks = {name: summary(verifier) for name, verifier in VERIFIERS if name in soundness.areas}
     return asdict(soundness) | {"worst": soundness.worst, "checks": checks}
+
+
+def _aggregation(outcome: Outcome, aggregation: Aggregation) -> dict[str, Any]:
+    assert isinstance(outcome.config, AuditConfig), "only audits aggregate proofs"
+    sizes = aggregation.groups.sizes
+    return {
+        "granularity": outcome.config.proofs.granularity,
+        "proofs": len(sizes),
+        "smallest": min(sizes),
+        "largest": max(sizes),
+        "linkage": aggregation.linkage,
+        "group_mean": _part(aggregation.group_mean),
+    }
 
 
 def _scores(scores: Scores | SampleScores) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from palimpsest.metrics import Metrics, PermutationTest, Rate, failed_attack
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 from palimpsest.pipeline.results.rates import excluded_replies
 from palimpsest.pipeline.stages.overlap import describe_known_samples
-from palimpsest.report import number
+from palimpsest.report import aggregation_notes, number
 
 _SIGNIFICANT = 0.05
 
@@ -30,6 +30,7 @@ def outcome_notes(outcome: Outcome, metrics: Metrics) -> list[str]:
         *first,
         *(describe_known_samples(outcome.overlap) if outcome.overlap else ()),
         *_group_notes(outcome),
+        *aggregation_notes(metrics),
         *_batch_notes(outcome, metrics),
         *_prior_notes(metrics),
         *_privacy_notes(metrics),

@@ -11,6 +11,7 @@ from palimpsest.membership import Assessment
 from palimpsest.metrics import Forgetting, MemberMetrics
 from palimpsest.pipeline.stages.bounds import Bounds
 from palimpsest.pipeline.stages.control_groups import ControlGroup
+from palimpsest.pipeline.stages.group_scores import Aggregation
 from palimpsest.pipeline.stages.scoring import Scored
 from palimpsest.pipeline.stages.soundness import Soundness
 from palimpsest.proofs import Verdicts
@@ -50,6 +51,7 @@ class Outcome:
         attack: The reported attack; None means the configured one.
         bounds: Bounds on any attack on the proofs; None means that gradients were attacked.
         members: Results of a portfolio's attacks; empty if one attack was configured.
+        aggregation: The groups of samples that share a proof, and their scores; None if each has a proof of its own.
         soundness: How well verifiers detect forged proofs; None if it was not measured.
         control_groups: Reconstructions of retained and never-trained samples; empty unless an audit's attack is
             trained.
@@ -72,6 +74,7 @@ class Outcome:
     members: tuple[MemberMetrics, ...] = ()
     control_groups: Mapping[str, ControlGroup] = field(default_factory=dict)
     overlap: Copies | None = None
+    aggregation: Aggregation | None = None
 
     @property
     def reported_attack(self) -> AttackConfig:

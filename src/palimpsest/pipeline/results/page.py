@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+from torch import Tensor
+
 from palimpsest.artifacts import ArtifactsConfig, AuditorArtifacts, ServerArtifacts
 from palimpsest.attacks import Attack, Knowledge, MatchingAttack, ServerAttack, Strongest
 from palimpsest.config import AuditConfig
@@ -52,8 +54,8 @@ def build_page(
         history=scored.reconstruction.history,
         knowledge=measured_knowledge(_knowledge(attack, outcome), metrics.auxiliary_overlap),
         notes=outcome_notes(outcome, metrics),
-        accepted=None if outcome.verdicts is None else outcome.verdicts.accepted,
-        norms=None if outcome.verdicts is None else outcome.verdicts.norms,
+        accepted=_by_sample(outcome, outcome.verdicts and outcome.verdicts.accepted),
+        norms=_by_sample(outcome, outcome.verdicts and outcome.verdicts.norms),
         owners=source.unlearned.owner if isinstance(source, Federated) else None,
         class_names=source.federation.data.class_names
         if isinstance(source, Federated)
@@ -74,6 +76,13 @@ def _knowledge(attack: Attack | ServerAttack | Strongest, outcome: Outcome) -> f
     if isinstance(attack, MatchingAttack) and noise is None:
         attack = attack.model_copy(update={"noise": "ignored"})
     return attack.knowledge
+
+
+def _by_sample(outcome: Outcome, values: Tensor | None) -> Tensor | None:
+    """Return a value of each proof for each reconstruction: the samples of a group share its proof."""
+    if values is None or outcome.aggregation is None:
+        return values
+    return values[outcome.aggregation.groups.group]
 
 
 def _samples(outcome: Outcome, table: SampleTable | None) -> Mapping[str, Any]:

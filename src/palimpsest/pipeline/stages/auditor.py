@@ -18,9 +18,10 @@ from palimpsest.attacks import (
     link_proofs,
 )
 from palimpsest.config import AttackingConfig
-from palimpsest.datasets import SampleSet
+from palimpsest.datasets import GroupSet, ImageSet, SampleSet
 from palimpsest.oracles import DefendedOracle
 from palimpsest.pipeline.stages.control import Control, control_proofs, keep_aside
+from palimpsest.pipeline.stages.groups import aggregated, control_of_groups, group_aside
 from palimpsest.pipeline.stages.recovered import Inverter, Recovered
 from palimpsest.proofs import Proofs
 from palimpsest.randomness import make_generator
@@ -56,7 +57,8 @@ def attack_as_auditor(
 ) -> Recovered:
     """Attack the proofs, and proofs of samples that the attacker keeps aside from the attack's training.
 
-    If there are defenses, attack the proofs with and without knowledge of the defenses.
+    If there are defenses, attack the proofs with and without knowledge of the defenses. An attack on aggregated proofs
+    learns from the auditor's own groups, and its positive control consists of groups too.
 
     Args:
         run: The run that stores the stages.
@@ -68,21 +70,25 @@ def attack_as_auditor(
         key: Everything that the oracle's answers depend on.
 
     Returns:
-        The reconstructions of each attacker, and the positive control.
+        The reconstructions of each attacker, one for each proof, and the positive control.
     """
     attack = config.attack.build()
-    view, aside = keep_aside(view, attack.control_size, seed=config.seed)
+    view, aside, control_view = _prepared(view, attack.control_size, seed=config.seed)
     view = attacker_view(attack, view, models)
+    if view.group_sizes:
+        key = (*key, view.group_sizes)
     answers_key = (*key, config.seed, view.device)
     key = (*key, view.auxiliary, config.attack, config.seed, view.device)
     if not config.defenses:
-        control = {_CONTROL: control_proofs(run, view.oracle, aside, key=answers_key)} if aside else {}
+        control = (
+            {_CONTROL: control_proofs(run, control_view.oracle, aside, key=answers_key)} if aside else {}
+        )
         found, inverter = _reconstruct(run, config, view, {"": issued} | control, key)
         return _with_control(found, {}, aside, inverter)
     oracle = defended_oracle(config, view, "attack")
     control = {}
     if aside:
-        imitation = defended_oracle(config, view, "positive control")
+        imitation = defended_oracle(config, control_view, "positive control")
         control[_CONTROL] = control_proofs(run, imitation, aside, key=(*answers_key, config.defenses))
     adaptive_view = replace(view, oracle=oracle, stochastic_oracle=oracle.stochastic)
     adaptive, inverter = _reconstruct(
@@ -103,7 +109,25 @@ def _with_control(
     aside: SampleSet | None,
     inverter: Inverter | None,
 ) -> Recovered:
+    if isinstance(aside, GroupSet):
+        return Recovered(main[""], others, control_of_groups(aside, main[_CONTROL]), inverter)
     return Recovered(main[""], others, Control(aside, main[_CONTROL]) if aside else None, inverter)
+
+
+def _prepared(
+    view: AuditorView[Any], control_size: int, *, seed: int
+) -> tuple[AuditorView[Any], SampleSet | None, AuditorView[Any]]:
+    """Return the attack's view, the samples or groups of the positive control, and the view that answers about these.
+
+    Too few kept-aside images for groups of the proofs' sizes are not kept aside.
+    """
+    rest, aside = keep_aside(view, control_size, seed=seed)
+    if not view.group_sizes:
+        return rest, aside, rest
+    groups = group_aside(view, aside if isinstance(aside, ImageSet) else None, seed=seed)
+    rest = rest if groups else view
+    control_view = replace(view, oracle=aggregated(view, groups.pool)) if groups else view
+    return replace(rest, oracle=aggregated(rest, rest.auxiliary)), groups, control_view
 
 
 def link_candidates(

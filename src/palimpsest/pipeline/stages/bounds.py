@@ -46,6 +46,8 @@ DRAWS, AUXILIARY = 4096, 512
 PRIOR_IMAGES, IMAGES, PROBES, STEPS = 1024, 8, 4, 5
 """Images of the Gaussian prior's covariance; images, random probes and Lanczos steps of the van Trees bound."""
 
+_AGGREGATED = "no bound: the bounds hold for the proof of a single sample, and these are means over groups"
+
 
 @dataclass(frozen=True)
 class Bounds(Record):
@@ -86,6 +88,8 @@ def bound_attacks(
     defenses = [defense.build() for defense in config.defenses]
     if all(isinstance(defense.release(), FixedFunction) for defense in defenses):
         return Bounds(BoundsMetrics(reason=FixedFunction().reason))
+    if view.group_sizes:
+        return Bounds(BoundsMetrics(reason=_AGGREGATED))
     return run.stage(
         "bounds",
         Bounds,

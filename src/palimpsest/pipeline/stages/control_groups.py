@@ -26,7 +26,7 @@ _MEMORY_SHARE = 4
 
 
 @dataclass(frozen=True)
-class Group:
+class ControlSamples:
     """Samples of a control group.
 
     Args:
@@ -39,7 +39,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class ControlGroup(Group):
+class ControlGroup(ControlSamples):
     """A control group and what the attack reconstructs.
 
     Args:
@@ -49,7 +49,9 @@ class ControlGroup(Group):
     images: Tensor
 
 
-def choose_groups(data: FederatedData, request: Request, *, most: int = MOST, seed: int) -> dict[str, Group]:
+def choose_control_groups(
+    data: FederatedData, request: Request, *, most: int = MOST, seed: int
+) -> dict[str, ControlSamples]:
     """Choose retained and never-trained samples, as many as were forgotten or as are available.
 
     The classes have the proportions of the forgotten samples, as far as there are samples of these classes. If there
@@ -76,16 +78,16 @@ def choose_groups(data: FederatedData, request: Request, *, most: int = MOST, se
         if not same_classes:
             rows = order[: len(template)]
         if len(rows) >= FEWEST:
-            groups[name] = Group(pool.subset(rows), same_classes)
+            groups[name] = ControlSamples(pool.subset(rows), same_classes)
     return groups
 
 
-def attack_groups(
+def attack_control_groups(
     run: Run,
     config: AttackingConfig,
     inverter: Inverter | None,
     view: AuditorView[Any],
-    groups: Mapping[str, Group],
+    groups: Mapping[str, ControlSamples],
     *,
     key: Sequence[object],
 ) -> dict[str, ControlGroup]:

@@ -78,6 +78,7 @@ def attempt_on_proofs(
     recover: Callable[[Run, C], Recovered],
     *,
     architecture: bool,
+    aggregated: bool = False,
 ) -> list[Attempt[C]]:
     """Run the configured attack on proofs, or the portfolio's attacks.
 
@@ -87,11 +88,12 @@ def attempt_on_proofs(
         auxiliary: The auditor's auxiliary samples.
         recover: Runs a configuration's attack.
         architecture: Whether the auditor knows the model's architecture.
+        aggregated: Whether a proof is a mean over several samples.
     """
     attack = config.attack.build()
     if not isinstance(attack, Strongest):
         return single_attempt(run, config, recover)
-    members = attack.against_proofs(auxiliary, architecture=architecture)
+    members = attack.against_proofs(auxiliary, architecture=architecture, aggregated=aggregated)
     return try_members(run, config, members, recover, minutes=attack.minutes(auxiliary))
 
 

@@ -155,6 +155,26 @@ def check_samples(name: str, attack: Attack | ServerAttack | Strongest, samples:
         )
 
 
+def check_groups(name: str, attack: Attack | ServerAttack | Strongest, *, aggregated: bool) -> None:
+    """Refuse an attack that needs the proof of a single sample if the proofs are means over groups.
+
+    Args:
+        name: The attack's name.
+        attack: The attack.
+        aggregated: Whether a proof is a mean over several samples.
+
+    Raises:
+        KnowledgeError: The attack does not work on such proofs; the message names attacks that do.
+    """
+    if not aggregated or not isinstance(attack, Attack) or attack.takes_groups:
+        return
+    suitable = [other for other, kind in ATTACKS if issubclass(kind, Attack) and kind.takes_groups]
+    raise KnowledgeError(
+        f"{name} needs a proof for each sample, but proofs.granularity makes each proof a mean over several. Choose "
+        f"{' or '.join(suitable)}, or set proofs.granularity to sample."
+    )
+
+
 def check_attack_on_artifacts(config: ArtifactsConfig, attack: Attack | ServerAttack | Strongest) -> None:
     """Refuse an attack that can't run on the supplied artifacts.
 

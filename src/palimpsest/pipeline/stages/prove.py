@@ -9,13 +9,14 @@ from torch import nn
 from palimpsest.artifacts.auditor import models_of
 from palimpsest.artifacts.config import ProveConfig
 from palimpsest.artifacts.images import load_for, numbered
+from palimpsest.config import Granularity
 from palimpsest.datasets import ImageSet
 from palimpsest.errors import CheckpointError, ConfigurationError, ResourceError
 from palimpsest.gradients import parameter_count
 from palimpsest.models import bare
 from palimpsest.pipeline.stages.defend import defend_proofs
 from palimpsest.progress import warn
-from palimpsest.proofs import Proofs, prove
+from palimpsest.proofs import Groups, Proofs, prove, prove_groups
 from palimpsest.runs import Run
 from palimpsest.storage import parameters_hash
 from palimpsest.system.device import pick_device
@@ -29,6 +30,8 @@ def prove_stage(
     *,
     memory_budget: int,
     key: Sequence[object],
+    groups: Groups | None = None,
+    granularity: Granularity = "sample",
 ) -> Proofs:
     """Run the stage `proofs`: make the clients' proofs before any defense.
 
@@ -39,10 +42,21 @@ def prove_stage(
         forgotten: The forgotten samples.
         memory_budget: Memory for the computation, in bytes.
         key: Everything that the models depend on.
+        groups: The groups of samples that share a proof; None if each sample has a proof of its own.
+        granularity: Samples behind a proof, for the metadata of aggregated proofs.
 
     Returns:
-        The proofs, in the order of the samples.
+        The proofs, in the order of the samples or of the groups.
     """
+    if groups is not None:
+        return run.stage(
+            "proofs",
+            Proofs,
+            lambda _: prove_groups(
+                original, unlearned, forgotten, groups, granularity=granularity, memory_budget=memory_budget
+            ),
+            key=(*key, forgotten, groups, granularity),
+        )
     return run.stage(
         "proofs",
         Proofs,
