@@ -20,7 +20,7 @@ from palimpsest.runs import Run
 
 @dataclass(frozen=True)
 class Aggregation:
-    """What is known about the groups after scoring.
+    """The groups of samples that share a proof, and their scores.
 
     Args:
         groups: The groups of the forgotten samples.
