@@ -42,6 +42,16 @@ def test_plain_words_say_who_can_distinguish_what():
     assert "does not measurably expose the retained images" in gone[3]
 
 
+def test_without_a_comparison_with_proofs_the_words_point_to_the_linkage_attack():
+    _, metrics = assessed(memory=2.0, remains=0.0)
+    assert metrics.membership is not None
+    tests = [test for test in metrics.membership.tests if test.needs != "proofs"]
+    without = metrics.model_copy(
+        update={"membership": metrics.membership.model_copy(update={"tests": tests})}
+    )
+    assert "linkage attack" in membership_sentences(without, "images")[2]
+
+
 def test_without_shadow_federations_the_words_say_what_is_missing():
     (sentence,) = membership_sentences(Metrics(attack={}, seconds={}), "images")
     assert "membership.shadows" in sentence

@@ -31,14 +31,15 @@ def compare_with_proofs(differences: Iterable[Tensor], proofs: Tensor) -> ProofR
 
     Args:
         differences: Chunks of the candidates' gradient differences, `[b, d]`.
-        proofs: The proofs as handed in, with their defenses, `[n, d]`.
+        proofs: Undefended proofs of one sample each, `[n, d]`.
 
     Returns:
         The readings, in float64.
     """
+    proofs = proofs.cpu()
     squares = proofs.square().sum(1, dtype=torch.float64)
     norms, distances = list[Tensor](), list[Tensor]()
-    for chunk in differences:
+    for chunk in (chunk.cpu() for chunk in differences):
         square = chunk.square().sum(1, dtype=torch.float64)
         products = (chunk @ proofs.T).double()
         gaps = (square.unsqueeze(1) + squares - 2 * products).clamp_min(0).sqrt()

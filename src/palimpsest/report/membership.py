@@ -90,7 +90,7 @@ def membership_sentences(metrics: Metrics, samples: str) -> list[str]:
             "forgotten",
             "whoever holds the models before and after unlearning",
         ),
-        _verdict(membership, samples, "proof", "forgotten", "whoever also holds the proofs"),
+        _of_proofs(membership, samples),
         _retained(membership, samples),
     ]
 
@@ -136,6 +136,14 @@ def _verdict(membership: MembershipMetrics, samples: str, name: str, group: str,
         f"{opening}that were never trained on (area {number(test.auc.value)}, {INTERVAL} "
         f"{number(test.auc.low)} to {number(test.auc.high)}; 0.5 is chance)."
     )
+
+
+def _of_proofs(membership: MembershipMetrics, samples: str) -> str:
+    if membership.find("proof", "forgotten", "unlearned") is None:
+        return (
+            f"The proofs are not compared with single {samples} here. The linkage attack says what they add."
+        )
+    return _verdict(membership, samples, "proof", "forgotten", "whoever also holds the proofs")
 
 
 def _retained(membership: MembershipMetrics, samples: str) -> str:

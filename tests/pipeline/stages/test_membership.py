@@ -65,6 +65,28 @@ def test_shadow_federations_train_and_unlearn_by_the_audits_method(tmp_path: Pat
     )
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"defenses": [{"name": "project", "dimensions": 64}]},
+        {"defenses": [{"name": "orthogonal"}]},
+        {"proofs": {"granularity": "client"}},
+    ],
+)
+def test_proofs_are_compared_only_if_each_shows_one_sample_undefended(
+    tmp_path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = inferred(tmp_path, config(membership={"shadows": 2, "pairs": 5}))
+    # The shadow federations do not depend on defenses and groups.
+    monkeypatch.setattr(stage, "train_shadow", None)
+    assessment = inferred(tmp_path, config(membership={"shadows": 2, "pairs": 5}, **changes))
+    assert first is not None
+    assert assessment is not None
+    assert first.find("proof", "forgotten", "unlearned") is not None
+    assert assessment.find("proof", "forgotten", "unlearned") is None
+    assert assessment.find("u-lira", "forgotten", "unlearned") is not None
+
+
 def test_a_finished_stage_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = config(membership={"shadows": 2, "pairs": 5})
     first = inferred(tmp_path, chosen)
