@@ -22,12 +22,19 @@ from palimpsest.pipeline.stages.control_groups import (
     ControlSamples,
     attack_control_groups,
     choose_control_groups,
+    choose_strangers,
 )
 from palimpsest.pipeline.stages.defend import defend_stage
 from palimpsest.pipeline.stages.federate import study_forgetting, train_original, unlearn_twice
 from palimpsest.pipeline.stages.footprint import check_memory
 from palimpsest.pipeline.stages.group_scores import Aggregation, score_groups
-from palimpsest.pipeline.stages.groups import calibration_view, divide_forgotten, soundness_view, spread
+from palimpsest.pipeline.stages.groups import (
+    calibration_view,
+    divide_forgotten,
+    groups_of,
+    soundness_view,
+    spread,
+)
 from palimpsest.pipeline.stages.membership import infer_membership
 from palimpsest.pipeline.stages.portfolio import attempt_on_proofs, report_on_proofs
 from palimpsest.pipeline.stages.preflight import (
@@ -139,6 +146,7 @@ def audit(
             held,
             # A control sample has a proof of its own, which an attack on groups can't read.
             controls={} if groups is not None else choose_control_groups(data, request, seed=config.seed),
+            strangers=choose_strangers(data, request, seed=config.seed),
             clean=clean,
             issued=issued,
             verdicts=verdicts,
@@ -156,6 +164,7 @@ def _attack_as_auditor(
     models: HeldModels,
     *,
     controls: Mapping[str, ControlSamples],
+    strangers: ControlSamples,
     clean: Proofs,
     issued: Proofs,
     verdicts: Verdicts,
@@ -181,7 +190,6 @@ def _attack_as_auditor(
             dataclasses.replace(attempt, recovered=attempt.recovered and spread(attempt.recovered, groups))
             for attempt in attempts
         ]
-        strangers = federated.federation.data.held_out
         aggregation = score_groups(run, config, view, forgotten, groups, strangers, key=key)
     bounds = bound_attacks(run, config, view, clean, models=models, key=key)
     worst = report_on_proofs(run, attempts, forgotten, view.auxiliary, links)
@@ -233,4 +241,5 @@ def _check(config: AuditConfig, federation: Federation, request: Request) -> Non
     check_samples(config.attack.name, attack, data.auxiliary)
     check_groups(config.attack.name, attack, aggregated=config.proofs.aggregated)
     dimension = parameter_count(federation.network())
-    check_memory(len(request.rows), dimension, memory_budget=None if server else config.memory_budget)
+    proofs = len(groups_of(config, request).sizes)
+    check_memory(proofs, dimension, memory_budget=None if server else config.memory_budget)

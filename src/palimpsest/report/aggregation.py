@@ -67,9 +67,15 @@ def aggregation_notes(metrics: Metrics) -> Iterator[str]:
                 "There is a single proof, so the areas of the checks that look at the proofs themselves rest on one "
                 "honest and one forged proof."
             )
+    if aggregation.same_classes is False:
+        yield (
+            "Too few images of the forgotten classes were held out. The linkage attack's strangers therefore have any "
+            "class, and its area also measures how much the class of an image tells."
+        )
     if aggregation.linkage is not None and metrics.positive_control is None:
         yield (
-            "There is no positive control: the images that can be kept aside are too few for two groups of this size."
+            "There is no positive control: none was asked for (attack.control_size is 0), or the images that can be "
+            "kept aside are too few for two groups of this size."
         )
 
 

@@ -18,6 +18,7 @@ from palimpsest.pipeline.stages.control_groups import (
     ControlSamples,
     attack_control_groups,
     choose_control_groups,
+    choose_strangers,
 )
 from palimpsest.pipeline.stages.recovered import Inverter
 from palimpsest.runs import Run
@@ -158,3 +159,16 @@ def test_groups_fit_into_the_memory_budget(run: Run, monkeypatch: pytest.MonkeyP
 def test_an_attack_that_is_not_trained_has_no_groups(run: Run) -> None:
     assert attack_control_groups(run, CONFIG, None, view(), GROUPS, key=()) == {}
     assert run.seconds() == {}
+
+
+def test_strangers_of_a_linkage_have_the_classes_of_the_forgotten_samples(
+    data: FederatedData,
+) -> None:
+    forgotten = (data.train.labels == 1).nonzero().flatten()
+    strangers = choose_strangers(data, request_of(data, forgotten), seed=1)
+    assert strangers.same_classes
+    assert set(strangers.samples.labels.tolist()) == {1}
+    missing = replace(data, held_out=data.held_out.subset((data.held_out.labels != 1).nonzero().flatten()))
+    anyone = choose_strangers(missing, request_of(data, forgotten), seed=1)
+    assert not anyone.same_classes
+    assert len(anyone.samples) == len(missing.held_out)

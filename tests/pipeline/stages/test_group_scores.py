@@ -5,6 +5,7 @@ from tests.support.flat_oracle import small_images
 
 from palimpsest.attacks import AuditorView
 from palimpsest.config import build_config
+from palimpsest.pipeline.stages.control_groups import ControlSamples
 from palimpsest.pipeline.stages.group_scores import score_groups
 from palimpsest.proofs import Groups
 from palimpsest.runs import Run
@@ -19,7 +20,9 @@ def test_links_members_and_scores_the_true_mean_images(view: AuditorView, run: R
     groups = Groups(torch.arange(60), torch.arange(60) % 15)
     proofs = torch.stack([view.proofs[groups.members(number)].mean(0) for number in range(15)])
     grouped = replace(view, proofs=proofs, group_sizes=groups.sizes)
-    found = score_groups(run, config, grouped, forgotten, groups, small_images(50, seed=7), key=())
+    found = score_groups(
+        run, config, grouped, forgotten, groups, ControlSamples(small_images(50, seed=7), True), key=()
+    )
     assert found.linkage is not None
     assert found.linkage.auc.low > 0.6
     assert found.linkage.auc_other_groups is not None

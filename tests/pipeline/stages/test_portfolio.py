@@ -137,9 +137,16 @@ def test_without_the_truth_the_control_decides(run: Run) -> None:
 
 
 def test_a_single_attack_has_no_portfolio(run: Run) -> None:
-    worst = report_worst(run, attempts_of(run, found(TRUTH.images)), score_with(TRUTH))
+    (attempt,) = attempts_of(run, found(TRUTH.images))
+    worst = report_worst(run, [replace(attempt, run=run)], score_with(TRUTH))
     assert worst.members == ()
     assert with_linkage(run, (), None) == ()
+
+
+def test_a_portfolio_of_one_attack_is_a_portfolio(run: Run) -> None:
+    worst = report_worst(run, attempts_of(run, found(TRUTH.images)), score_with(TRUTH))
+    assert [member.reported for member in worst.members] == [True]
+    assert (run.folder / "reconstructions.safetensors").exists()
 
 
 def test_the_linkage_attack_is_the_first_row(run: Run) -> None:

@@ -162,6 +162,7 @@ def _aggregation(outcome: Outcome, aggregation: Aggregation) -> dict[str, Any]:
         "smallest": min(sizes),
         "largest": max(sizes),
         "linkage": aggregation.linkage,
+        "same_classes": aggregation.same_classes,
         "group_mean": _part(aggregation.group_mean),
     }
 

@@ -69,6 +69,7 @@ def _group_notes(outcome: Outcome) -> Iterator[str]:
         isinstance(outcome.source, Federated)
         and outcome.scored.batches is None
         and not outcome.control_groups
+        and outcome.aggregation is None
     ):
         yield (
             "The attack was not tried on retained and never-trained samples. This needs an attack that is trained "

@@ -82,6 +82,26 @@ def choose_control_groups(
     return groups
 
 
+def choose_strangers(data: FederatedData, request: Request, *, seed: int) -> ControlSamples:
+    """Choose the never-trained samples that a linkage to groups must distinguish from the forgotten ones.
+
+    They have the classes of the forgotten samples. Otherwise an attacker who knows no more than a class would tell
+    them apart where a whole class was forgotten, or where clients hold few classes.
+
+    Args:
+        data: The images of all parties.
+        request: The samples to forget.
+        seed: The run's seed, which selects the samples.
+
+    Returns:
+        Samples of these classes; all held-out samples if there are fewer than four.
+    """
+    chosen = choose_control_groups(data, request, most=len(data.held_out), seed=seed).get(NEVER_TRAINED)
+    if chosen is None or not chosen.same_classes:
+        return ControlSamples(data.held_out, same_classes=False)
+    return chosen
+
+
 def attack_control_groups(
     run: Run,
     config: AttackingConfig,

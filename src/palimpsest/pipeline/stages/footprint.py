@@ -50,5 +50,6 @@ def check_memory(count: int, dimension: int, *, memory_budget: int | None = None
     require_memory(
         f"{count:,} proofs of {dimension:,} values, with the vectors that they are compared with,",
         proofs_footprint(count, dimension, memory_budget=memory_budget),
-        remedy="forget fewer samples (unlearning.count), take a smaller model.name or model.width, or free memory",
+        remedy="forget fewer samples (unlearning.count), aggregate proofs (proofs.granularity), take a smaller "
+        "model.name or model.width, or free memory",
     )

@@ -12,6 +12,7 @@ from palimpsest.config import AttackingConfig
 from palimpsest.datasets import ImageSet
 from palimpsest.metrics import GroupLinkageScores, Measured, score_group_linkage
 from palimpsest.pipeline.stages.auditor import defended_oracle
+from palimpsest.pipeline.stages.control_groups import ControlSamples
 from palimpsest.pipeline.stages.scoring import measure_images
 from palimpsest.proofs import Groups
 from palimpsest.randomness import make_generator
@@ -27,11 +28,14 @@ class Aggregation:
         linkage: Scores of the linkage attack on groups; None if no proof was attacked.
         group_mean: Scores of each group's true mean image as the reconstruction of its members, which no attacker has;
             None if no proof was attacked.
+        same_classes: Whether the linkage attack's strangers have the classes of the forgotten samples; None if no proof
+            was attacked.
     """
 
     groups: Groups
     linkage: GroupLinkageScores | None = None
     group_mean: Measured | None = None
+    same_classes: bool | None = None
 
 
 def score_groups(
@@ -40,7 +44,7 @@ def score_groups(
     view: AuditorView[Any],
     forgotten: ImageSet,
     groups: Groups,
-    strangers: ImageSet,
+    strangers: ControlSamples,
     *,
     key: Sequence[object],
 ) -> Aggregation:
@@ -60,11 +64,12 @@ def score_groups(
     """
     # The order of the candidates must not tell the attack which of them were forgotten.
     count = len(forgotten)
-    order = torch.randperm(count + len(strangers), generator=make_generator(config.seed, "candidates"))
+    others = strangers.samples
+    order = torch.randperm(count + len(others), generator=make_generator(config.seed, "candidates"))
     candidates = replace(
         forgotten,
-        images=torch.cat([forgotten.images, strangers.images])[order],
-        labels=torch.cat([forgotten.labels, strangers.labels])[order],
+        images=torch.cat([forgotten.images, others.images])[order],
+        labels=torch.cat([forgotten.labels, others.labels])[order],
     )
     linkage = link_to_groups(run, config, view, candidates, key=key)
     scores = linkage.scores[:, order.argsort()]
@@ -78,7 +83,7 @@ def score_groups(
     )
     means = torch.stack([forgotten.images[groups.members(row)].mean(0) for row in range(len(groups.sizes))])
     group_mean = measure_images(run, config, "scores-group-mean", means[groups.group], forgotten, batch=1)
-    return Aggregation(groups, scored, group_mean)
+    return Aggregation(groups, scored, group_mean, strangers.same_classes)
 
 
 def link_to_groups(

@@ -40,14 +40,24 @@ def divide_forgotten(run: Run, config: AuditConfig, request: Request) -> Groups 
     return run.stage(
         "groups",
         Groups,
-        lambda _: make_groups(
-            request.rows,
-            request.owner,
-            granularity=settings.granularity,
-            group_size=settings.group_size,
-            generator=make_generator(config.seed, "groups"),
-        ),
+        lambda _: groups_of(config, request),
         key=(settings, request.rows, request.owner, config.seed),
+    )
+
+
+def groups_of(config: AuditConfig, request: Request) -> Groups:
+    """Divide the forgotten samples as configured, one for each proof without aggregation.
+
+    Args:
+        config: Granularity, size of a group and seed.
+        request: The samples to forget, by client.
+    """
+    return make_groups(
+        request.rows,
+        request.owner,
+        granularity=config.proofs.granularity,
+        group_size=config.proofs.group_size,
+        generator=make_generator(config.seed, "groups"),
     )
 
 

@@ -233,7 +233,8 @@ def report_worst(
     reported = scored[worst]
     found = attempts[worst].recovered
     assert found is not None, "only attempts with reconstructions are scored"
-    if len(attempts) == 1:
+    # A portfolio gives each of its attacks a labeled run, even if it has only one.
+    if len(attempts) == 1 and attempts[0].run is run:
         return Worst(attempts[worst].config.attack, reported, inverter=found.inverter)
     kind = type(found.reconstruction)
     assert kind in (Reconstruction, BatchReconstruction), "attacks return these"
