@@ -4,9 +4,13 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from torch import nn
+from torch.testing import assert_close
 
-from palimpsest.attacks import AuditorView, IGFExact, Reconstruction
+from palimpsest.attacks import AuditorView, IGFExact, ModelsView, Reconstruction
+from palimpsest.datasets import ImageSet
 from palimpsest.errors import KnowledgeError
+from palimpsest.oracles import ModelOracle
 
 ATTACK = IGFExact(width=8, blocks=0, epochs=1, queries=1, calibration=6, rounds=2, batch=3)
 
@@ -50,3 +54,26 @@ def test_proofs_of_another_length_are_refused(fitted) -> None:
 
     with pytest.raises(KnowledgeError, match="whole gradients"):
         ATTACK.learn(replace(fitted.view, oracle=Shorter()), generator=seeded())
+
+
+def test_a_perceptron_on_color_images_is_solved_in_closed_form() -> None:
+    def perceptron(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(48, 24), nn.ReLU(), nn.Linear(24, 12), nn.ReLU(), nn.Linear(12, 3)
+        )
+
+    original, unlearned = perceptron(0), perceptron(1)
+    images = (torch.rand(40, 3, 4, 4, generator=seeded()) * 255).round() / 255
+    auxiliary = ImageSet("auxiliary", images, torch.arange(40) % 3, 3)
+    oracle = ModelOracle(original, unlearned)
+    targets = images.flip(-1)[:10]
+    proofs = torch.cat(list(oracle.differences(targets, torch.arange(10) % 3)))
+    view = ModelsView(
+        proofs, oracle, auxiliary, "cpu", 2**30, architecture=original, original=original, unlearned=unlearned
+    )
+    found = ATTACK.invert(ATTACK.learn(view, generator=seeded()), proofs, device="cpu")
+    exact = found.certificates[0].exact
+    assert exact.double().mean() > 0.5
+    assert_close(found.images[exact], targets[exact], atol=1e-4, rtol=0)
+    assert found.images.shape == targets.shape

@@ -66,7 +66,10 @@ class Solver:
 
     @property
     def _refines(self) -> bool:
-        return bool(self.rounds and self.state.errors)
+        if not self.rounds or not self.state.errors:
+            return False
+        # A first linear layer, whose input is the image as a vector, is solved in closed form or not at all.
+        return tuple(self.state.chain.blocks[0].inputs) == tuple(self.state.starts[0].shape)
 
     @cached_property
     def _precisions(self) -> list[Tensor]:
@@ -76,7 +79,9 @@ class Solver:
         """Return the solved images, or the images of the start that uses most of what is solved."""
         chain = self.state.chain
         if level == 0 and not chain.limit:
-            return chain.to_images(descent.features[0][rows]).float()
+            found = descent.features[0][rows]
+            # The inputs of a first linear layer are solved as a vector.
+            return chain.to_images(found.reshape(*found.shape[:2], *self.state.starts[0].shape)).float()
         start = self.state.starts[self.state.start_at(level)]
         return start.images(descent.features[start.features.level][rows], device=self.device)
 
