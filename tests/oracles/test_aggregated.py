@@ -53,8 +53,12 @@ def test_a_model_computes_the_mean_of_a_group_in_one_pass(
     models = [nn.Sequential(nn.Flatten(), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)) for _ in range(2)]
     oracle = ModelOracle(models[0], models[1])
     expected = reference_means(groups, query_all(oracle, POOL))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the vector of a single sample was computed")
+
     if groups is FEW:
-        monkeypatch.setattr(ModelOracle, "differences", None)
+        monkeypatch.setattr(ModelOracle, "differences", refuse)
     torch.testing.assert_close(query_all(AggregatedOracle(oracle, POOL), groups), expected)
 
 

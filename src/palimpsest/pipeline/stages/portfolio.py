@@ -233,8 +233,7 @@ def report_worst(
     reported = scored[worst]
     found = attempts[worst].recovered
     assert found is not None, "only attempts with reconstructions are scored"
-    # A portfolio gives each of its attacks a labeled run, even if it has only one.
-    if len(attempts) == 1 and attempts[0].run is run:
+    if len(attempts) == 1 and attempts[0].run is run:  # A portfolio gives even a single attack a labeled run.
         return Worst(attempts[worst].config.attack, reported, inverter=found.inverter)
     kind = type(found.reconstruction)
     assert kind in (Reconstruction, BatchReconstruction), "attacks return these"
