@@ -47,7 +47,7 @@ def test_a_later_run_reuses_what_is_finished(folder: Path, monkeypatch: pytest.M
     run(folder, "retrain", "ascent")
     monkeypatch.setattr(forgetting_run, "train_shadow", None)
     monkeypatch.setattr(forgetting_run, "unlearn_shadow", None)
-    monkeypatch.setattr(forgetting_run, "assess", None)
+    monkeypatch.setattr(forgetting_run, "assess_with_shadows", None)
     assert list(run(folder, "retrain", "ascent").methods) == ["retrain", "ascent"]
 
 

@@ -8,10 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from palimpsest.attacks.auditor_view import AuditorView, Knowledge
-from palimpsest.attacks.linkage import TRIALS, Imitate
+from palimpsest.attacks.linkage import TRIALS, Imitate, Linkage, query_samples
 from palimpsest.datasets import EMPTY, SampleSet
 from palimpsest.errors import DatasetError
-from palimpsest.gradients import collect
 from palimpsest.metrics.roc import best_threshold, roc
 from palimpsest.oracles import membership_weights
 from palimpsest.progress import progress_line
@@ -44,9 +43,7 @@ class GroupLinkage(Record):
     threshold: float
     trials: dict[str, float]
 
-    knowledge: ClassVar[frozenset[Knowledge]] = frozenset(
-        {Knowledge.PROOFS, Knowledge.ORACLE, Knowledge.AUXILIARY, Knowledge.CANDIDATES}
-    )
+    knowledge: ClassVar[frozenset[Knowledge]] = Linkage.knowledge
 
 
 def link_groups(
@@ -80,7 +77,10 @@ def link_groups(
             f"Linkage to groups compares its statistics on auxiliary images, but there are {len(drawn)}. Supply at "
             f"least {_FEWEST} (data.auxiliary_size)."
         )
-    answers, sizes = _collect(view, view.auxiliary.subset(drawn)), torch.tensor(view.group_sizes)
+    answers, sizes = (
+        query_samples(view, view.auxiliary.subset(drawn), "query auxiliary samples"),
+        torch.tensor(view.group_sizes),
+    )
     linker, values = _try_statistics(answers, sizes, imitate, generator)
     trials = {name: roc(members, others).auc.value for name, (members, others) in values.items()}
     statistic = max(trials, key=lambda name: trials[name])
@@ -209,18 +209,6 @@ def _score(
 def _affordable(view: AuditorView[Any]) -> int:
     """Return the number of auxiliary samples: the matrices of a fit, in float64, take half of the memory budget."""
     return max(_FEWEST, min(TRIALS, view.memory_budget // (2 * 4 * 8 * view.oracle.dimension)))
-
-
-def _collect(view: AuditorView[Any], samples: SampleSet) -> Tensor:
-    def chunks() -> Iterator[Tensor]:
-        with progress_line("query auxiliary samples", len(samples)) as line:
-            for chunk in view.oracle.differences(samples.inputs, samples.labels):
-                yield chunk.cpu()
-                line.advance(len(chunk))
-
-    return collect(
-        chunks(), len(samples), view.oracle.dimension, memory_budget=view.memory_budget, folder=view.scratch
-    )
 
 
 def _imitated(answers: Tensor, imitate: Imitate | None) -> Tensor:

@@ -61,19 +61,25 @@ def link_proofs(
     """
     drawn = torch.randperm(len(view.auxiliary), generator=generator)[:TRIALS]
     samples = view.auxiliary.subset(drawn)
-    answers = _query(view, samples, "query auxiliary samples")
+    answers = query_samples(view, samples, "query auxiliary samples")
     proofs, imitations = (_imitate_defense(view, answers, imitate) for _ in range(2))
     scores = fit_statistics(proofs, answers, imitations)
     trials = {name: identified(values) for name, values in scores.items()}
     statistic = max(trials, key=lambda name: trials[name])
-    answers = _query(view, candidates, "query candidates")
+    answers = query_samples(view, candidates, "query candidates")
     imitations = _imitate_defense(view, answers, imitate)
     fits = fit_statistics(view.proofs, answers, imitations, only=statistic)[statistic]
     return Linkage(fits.float(), statistic, trials)
 
 
-def _query(view: AuditorView[Any], samples: SampleSet, description: str) -> Tensor:
-    """Collect the oracle's answers for samples, `[m, d]`."""
+def query_samples(view: AuditorView[Any], samples: SampleSet, description: str) -> Tensor:
+    """Collect the oracle's answers for samples, `[m, d]`.
+
+    Args:
+        view: The oracle, and the memory for the answers.
+        samples: Labeled samples.
+        description: Name of the progress line.
+    """
 
     def chunks() -> Iterator[Tensor]:
         with progress_line(description, len(samples)) as line:

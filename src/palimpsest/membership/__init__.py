@@ -8,7 +8,14 @@ from palimpsest.membership.pool import Pairs, Pool, draw_splits, make_pool
 from palimpsest.membership.proof_channel import ProofReadings, compare_with_proofs
 from palimpsest.membership.rmia import rmia
 from palimpsest.membership.ruli import ruli
-from palimpsest.membership.shadows import Answers, Split, make_splits, train_shadow, unlearn_shadow
+from palimpsest.membership.shadows import (
+    Answers,
+    Split,
+    assess_with_shadows,
+    make_splits,
+    train_shadow,
+    unlearn_shadow,
+)
 from palimpsest.membership.update_aware import joint_ratio, update_attack, update_features
 from palimpsest.metrics.membership_signals import confidence, loss, scaled_confidence
 
@@ -27,6 +34,7 @@ __all__ = [
     "View",
     "applicable_tests",
     "assess",
+    "assess_with_shadows",
     "compare_with_proofs",
     "confidence",
     "draw_splits",

@@ -1,5 +1,6 @@
 """Shadow federations: the same data with other random members, trained and made to forget like the tested one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,10 @@ from torch import Tensor
 from palimpsest.config import UnlearningConfig
 from palimpsest.errors import UnlearningError
 from palimpsest.federation import Federation, Training, predict, train
+from palimpsest.membership.assessment import Assessment, assess
+from palimpsest.membership.evidence import Evidence
 from palimpsest.membership.pool import Pool, draw_splits
+from palimpsest.membership.proof_channel import ProofReadings
 from palimpsest.models import load_parameters
 from palimpsest.randomness import derive_seed, make_generator
 from palimpsest.storage import Parameters
@@ -139,3 +143,42 @@ class Answers:
         if population:
             images = torch.cat([images, self.pool.population.images])
         return predict(network, images)
+
+
+def assess_with_shadows(
+    answers: Answers,
+    splits: Sequence[Split],
+    *,
+    original: Parameters,
+    unlearned: Parameters,
+    shadows: Tensor,
+    unlearned_shadows: Tensor,
+    proofs: ProofReadings | None,
+) -> Assessment:
+    """Run all membership tests on a model before and after unlearning.
+
+    Args:
+        answers: Function from a model to its logits.
+        splits: The shadow federations.
+        original: The tested model before unlearning.
+        unlearned: The tested model after unlearning.
+        shadows: Logits of the shadow models, `[shadows, candidates + population, classes]`.
+        unlearned_shadows: Logits of the first shadow models after unlearning, on the candidates at least.
+        proofs: Comparison of the candidates with the proofs; None if there is none.
+
+    Returns:
+        The results.
+    """
+    pool = answers.pool
+    evidence = Evidence(
+        labels=answers.labels,
+        original=answers(original),
+        unlearned=answers(unlearned),
+        shadows=shadows,
+        unlearned_shadows=unlearned_shadows,
+        members=torch.stack([split.members for split in splits]),
+        forgotten_pairs=len(pool.forgotten),
+        retained_pairs=len(pool.retained),
+        proofs=proofs,
+    )
+    return assess(evidence, forgotten=pool.forgotten.members, retained=pool.retained.members)

@@ -1,9 +1,9 @@
 """Separation of forged proofs from honest ones by a verifier."""
 
-import torch
 from torch import Tensor
 
-from palimpsest.metrics.rates import Rate, area
+from palimpsest.metrics.rates import Rate
+from palimpsest.metrics.roc import roc
 
 
 def separation(honest: Tensor, forged: Tensor) -> Rate:
@@ -19,9 +19,4 @@ def separation(honest: Tensor, forged: Tensor) -> Rate:
     Returns:
         The area with its interval over the proofs.
     """
-    honest, forged = honest.double(), forged.double()
-    ordered = honest.sort().values
-    below = torch.searchsorted(ordered, forged)
-    up_to = torch.searchsorted(ordered, forged, right=True)
-    value = float((below + up_to).double().mean() / (2 * len(honest)))
-    return area(value, len(forged), len(honest))
+    return roc(forged, honest).auc

@@ -1,7 +1,7 @@
 """Pipeline of an audit: train, unlearn, prove, defend, verify, attack, score, report."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +19,6 @@ from palimpsest.pipeline.results.result import AuditResult
 from palimpsest.pipeline.stages.auditor import HeldModels, attack_as_auditor
 from palimpsest.pipeline.stages.bounds import bound_attacks, check_outcome
 from palimpsest.pipeline.stages.control_groups import (
-    ControlSamples,
     attack_control_groups,
     choose_control_groups,
     choose_strangers,
@@ -144,9 +143,7 @@ def audit(
             federated,
             view,
             held,
-            # A control sample has a proof of its own, which an attack on groups can't read.
-            controls={} if groups is not None else choose_control_groups(data, request, seed=config.seed),
-            strangers=choose_strangers(data, request, seed=config.seed),
+            request=request,
             clean=clean,
             issued=issued,
             verdicts=verdicts,
@@ -163,8 +160,7 @@ def _attack_as_auditor(
     view: AuditorView,
     models: HeldModels,
     *,
-    controls: Mapping[str, ControlSamples],
-    strangers: ControlSamples,
+    request: Request,
     clean: Proofs,
     issued: Proofs,
     verdicts: Verdicts,
@@ -172,7 +168,7 @@ def _attack_as_auditor(
     groups: Groups | None,
 ) -> Outcome:
     """Attack the proofs, then compare the reconstructions with the forgotten images."""
-    key = (federated.original, federated.unlearned)
+    key, data = (federated.original, federated.unlearned), federated.federation.data
 
     def recover(run: Run, config: AuditConfig) -> Recovered:
         return attack_as_auditor(run, config, view, clean, issued, models=models, key=key)
@@ -185,11 +181,15 @@ def _attack_as_auditor(
     links, aggregation = None, None
     if groups is None:
         links = score_links(run, config, view, forgotten, key=key)
+        controls = choose_control_groups(data, request, seed=config.seed)
     else:
+        # A control sample has a proof of its own, which an attack on groups can't read.
+        controls = {}
         attempts = [
             dataclasses.replace(attempt, recovered=attempt.recovered and spread(attempt.recovered, groups))
             for attempt in attempts
         ]
+        strangers = choose_strangers(data, request, seed=config.seed)
         aggregation = score_groups(run, config, view, forgotten, groups, strangers, key=key)
     bounds = bound_attacks(run, config, view, clean, models=models, key=key)
     worst = report_on_proofs(run, attempts, forgotten, view.auxiliary, links)

@@ -16,11 +16,10 @@ from palimpsest.gradients import difference_chunks, gradient_differences
 from palimpsest.membership import (
     Answers,
     Assessment,
-    Evidence,
     Pool,
     ProofReadings,
     Split,
-    assess,
+    assess_with_shadows,
     compare_with_proofs,
     make_pool,
     make_splits,
@@ -277,19 +276,15 @@ def _read_proofs(trained: _Trained, unlearned: Unlearning) -> ProofReadings:
 
 
 def _assess(trained: _Trained, unlearned: Unlearning, after: Tensor, proofs: ProofReadings) -> Assessment:
-    pool, answers = trained.pool, trained.answers
-    evidence = Evidence(
-        labels=answers.labels,
-        original=answers(trained.original.parameters),
-        unlearned=answers(unlearned.parameters),
-        shadows=torch.stack([answers(shadow.parameters) for shadow in trained.shadows]),
+    return assess_with_shadows(
+        trained.answers,
+        trained.splits,
+        original=trained.original.parameters,
+        unlearned=unlearned.parameters,
+        shadows=torch.stack([trained.answers(shadow.parameters) for shadow in trained.shadows]),
         unlearned_shadows=after,
-        members=torch.stack([split.members for split in trained.splits]),
-        forgotten_pairs=len(pool.forgotten),
-        retained_pairs=len(pool.retained),
         proofs=proofs,
     )
-    return assess(evidence, forgotten=pool.forgotten.members, retained=pool.retained.members)
 
 
 def _history(run: Run, split: Split) -> Path:

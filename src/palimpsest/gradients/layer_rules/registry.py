@@ -80,6 +80,7 @@ gradients at the layer's outputs, `[p * n, ...]`.
 Supports = Callable[[Any], bool]
 """Returns True if a rule covers a layer's settings."""
 
+T = TypeVar("T")
 R = TypeVar("R", bound=PerSampleRule)
 F = TypeVar("F", bound=FactoredRule)
 G = TypeVar("G", bound=BatchGradients)
@@ -113,12 +114,7 @@ def register_per_sample_rule(
     Returns:
         A decorator that registers the rule and returns it unchanged.
     """
-
-    def register(rule: R) -> R:
-        _PER_SAMPLE.update(dict.fromkeys(layer_types, (rule, supports)))
-        return rule
-
-    return register
+    return _registering(_PER_SAMPLE, layer_types, supports)
 
 
 def register_factored_rule(
@@ -133,12 +129,7 @@ def register_factored_rule(
     Returns:
         A decorator that registers the rule and returns it unchanged.
     """
-
-    def register(rule: F) -> F:
-        _FACTORED.update(dict.fromkeys(layer_types, (rule, supports)))
-        return rule
-
-    return register
+    return _registering(_FACTORED, layer_types, supports)
 
 
 def register_decomposition(
@@ -157,12 +148,7 @@ def register_decomposition(
     Returns:
         A decorator that registers the function and returns it unchanged.
     """
-
-    def register(decomposition: D) -> D:
-        _DECOMPOSED.update(dict.fromkeys(layer_types, (decomposition, supports)))
-        return decomposition
-
-    return register
+    return _registering(_DECOMPOSED, layer_types, supports)
 
 
 def register_batched_rule(
@@ -189,27 +175,43 @@ def register_batched_rule(
 
 def find_per_sample_rule(layer: nn.Module) -> PerSampleRule | None:
     """Return the per-sample rule of a layer; None if its type has none or the rule does not cover its settings."""
-    rule, supports = _PER_SAMPLE.get(type(layer), (None, None))
-    return rule if supports is None or supports(layer) else None
+    return _find(_PER_SAMPLE, layer)
 
 
 def find_factored_rule(layer: nn.Module) -> FactoredRule | None:
     """Return the factored rule of a layer; None if its type has none or the rule does not cover its settings."""
-    rule, supports = _FACTORED.get(type(layer), (None, None))
-    return rule if supports is None or supports(layer) else None
+    return _find(_FACTORED, layer)
 
 
 def find_decomposition(layer: nn.Module) -> Decomposition | None:
     """Return the decomposition of a layer; None if its type has none or its settings or forward method differ."""
-    decomposition, supports = _DECOMPOSED.get(type(layer), (None, None))
     if "forward" in vars(layer):  # replaced for this layer alone
         return None
-    return decomposition if supports is None or supports(layer) else None
+    return _find(_DECOMPOSED, layer)
 
 
 def find_batched_rule(layer: nn.Module) -> BatchedRule | None:
     """Return the batched rule of a layer; None if its type has none or the rule does not cover its settings."""
-    rule, supports = _BATCHED.get(type(layer), (None, None))
+    return _find(_BATCHED, layer)
+
+
+def _registering(
+    table: dict[type[nn.Module], tuple[Any, Supports | None]],
+    layer_types: tuple[type[nn.Module], ...],
+    supports: Supports | None,
+) -> Callable[[T], T]:
+    """Return a decorator that registers a function in a table, and returns it unchanged."""
+
+    def register(rule: T) -> T:
+        table.update(dict.fromkeys(layer_types, (rule, supports)))
+        return rule
+
+    return register
+
+
+def _find(table: Mapping[type[nn.Module], tuple[T, Supports | None]], layer: nn.Module) -> T | None:
+    """Return what is registered for the type of a layer; None if that is nothing, or does not cover its settings."""
+    rule, supports = table.get(type(layer), (None, None))
     return rule if supports is None or supports(layer) else None
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from palimpsest.attacks import Knowledge, spelled_out
+from palimpsest.datasets import Overlap
 from palimpsest.metrics import OverlapMetrics
 from palimpsest.pipeline.results.outcome import Federated, Outcome
 
@@ -20,24 +21,18 @@ def overlap_metrics(outcome: Outcome) -> OverlapMetrics | None:
     """
     if isinstance(outcome.source, Federated):
         found = outcome.source.federation.data.overlap
-        return found and OverlapMetrics(
-            treatment="removed" if found.removed else "kept",
-            examined=found.examined,
-            compared=found.compared,
-            exact=found.exact,
-            near=found.near,
-            repeated=found.repeated,
-            remaining=found.remaining,
-        )
-    copies = outcome.overlap
-    return copies and OverlapMetrics(
-        treatment="counted",
-        examined=len(copies.exact),
-        compared=len(outcome.auxiliary),
-        exact=int(copies.exact.sum()),
-        near=None if copies.near is None else int(copies.near.sum()),
-        repeated=int(copies.repeated.sum()),
-        remaining=int(copies.rows.sum()),
+        treatment = "removed" if found is not None and found.removed else "kept"
+    else:
+        copies, treatment = outcome.overlap, "counted"
+        found = copies and Overlap.of(copies, compared=len(outcome.auxiliary), removed=False)
+    return found and OverlapMetrics(
+        treatment=treatment,
+        examined=found.examined,
+        compared=found.compared,
+        exact=found.exact,
+        near=found.near,
+        repeated=found.repeated,
+        remaining=found.remaining,
     )
 
 

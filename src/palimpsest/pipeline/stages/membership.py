@@ -1,5 +1,6 @@
 """Stage that trains shadow federations, lets them unlearn, and runs the membership tests."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from palimpsest.federation import Federation, Training
 from palimpsest.membership import (
     Answers,
     Assessment,
-    Evidence,
     Pool,
-    assess,
+    ProofReadings,
+    Split,
+    assess_with_shadows,
     compare_with_proofs,
     make_pool,
     make_splits,
@@ -31,24 +33,16 @@ from palimpsest.unlearning import Request, Unlearning
 
 
 @dataclass(frozen=True)
-class Outputs(Record):
-    """Outputs of all models on the candidates and the population; see `Evidence`.
+class Shadows(Record):
+    """Outputs of the shadow models.
 
     Args:
-        labels: Classes, `[samples]` int64.
-        original: Logits before unlearning, `[samples, classes]`.
-        unlearned: Logits after unlearning, `[samples, classes]`.
-        shadows: Logits of the shadow models before unlearning, `[shadows, samples, classes]`.
-        unlearned_shadows: Their logits of the candidates after unlearning, `[shadows, candidates, classes]`.
-        members: Which shadow model was trained on which candidate, `[shadows, candidates]` bool.
+        before: Logits of the candidates and the population before unlearning, `[shadows, samples, classes]`.
+        after: Logits of the candidates after unlearning, `[shadows, candidates, classes]`.
     """
 
-    labels: Tensor
-    original: Tensor
-    unlearned: Tensor
-    shadows: Tensor
-    unlearned_shadows: Tensor
-    members: Tensor
+    before: Tensor
+    after: Tensor
 
 
 def infer_membership(
@@ -84,10 +78,12 @@ def infer_membership(
         return None
     generator = make_generator(config.seed, "membership", "candidates")
     pool = make_pool(federation.data, request, count=config.membership.pairs, generator=generator)
-    outputs = run.stage(
+    answers = Answers(federation, pool)
+    splits = make_splits(federation, pool, config.membership.shadows)
+    shadows = run.stage(
         "shadows",
-        Outputs,
-        lambda scratch: _train_shadows(config, pool, original, unlearned, federation, scratch),
+        Shadows,
+        lambda scratch: _train_shadows(config, answers, splits, scratch),
         key=(original, unlearned, federation, config.unlearning, config.membership),
     )
     # Nothing can be compared with defended proofs or with those of groups but an imitation, as the linkage attack does.
@@ -95,42 +91,27 @@ def infer_membership(
     return run.stage(
         "membership",
         Assessment,
-        lambda _: _assess(outputs, pool, oracle, compared),
-        key=(outputs, compared, original, unlearned, federation),
+        lambda _: assess_with_shadows(
+            answers,
+            splits,
+            original=original.parameters,
+            unlearned=unlearned.parameters,
+            shadows=shadows.before,
+            unlearned_shadows=shadows.after,
+            proofs=None if compared is None else _read_proofs(pool, oracle, compared),
+        ),
+        key=(shadows, compared, original, unlearned, federation),
     )
 
 
-def _assess(outputs: Outputs, pool: Pool, oracle: Oracle, proofs: Tensor | None) -> Assessment:
-    readings = None
-    if proofs is not None:
-        candidates = pool.data.train.subset(pool.rows)
-        readings = compare_with_proofs(oracle.differences(candidates.images, candidates.labels), proofs)
-    evidence = Evidence(
-        labels=outputs.labels,
-        original=outputs.original,
-        unlearned=outputs.unlearned,
-        shadows=outputs.shadows,
-        unlearned_shadows=outputs.unlearned_shadows,
-        members=outputs.members,
-        forgotten_pairs=len(pool.forgotten),
-        retained_pairs=len(pool.retained),
-        proofs=readings,
-    )
-    return assess(evidence, forgotten=pool.forgotten.members, retained=pool.retained.members)
+def _read_proofs(pool: Pool, oracle: Oracle, proofs: Tensor) -> ProofReadings:
+    candidates = pool.data.train.subset(pool.rows)
+    return compare_with_proofs(oracle.differences(candidates.images, candidates.labels), proofs)
 
 
-def _train_shadows(
-    config: AuditConfig,
-    pool: Pool,
-    original: Training,
-    unlearned: Unlearning,
-    federation: Federation,
-    scratch: Path,
-) -> Outputs:
-    """Train the shadow federations, let them unlearn, and collect the outputs of all models."""
-    answers, settings = Answers(federation, pool), config.unlearning
-    splits = make_splits(federation, pool, config.membership.shadows)
-    before, after = [], []
+def _train_shadows(config: AuditConfig, answers: Answers, splits: Sequence[Split], scratch: Path) -> Shadows:
+    """Train the shadow federations, let them unlearn, and collect their outputs."""
+    settings, before, after = config.unlearning, list[Tensor](), list[Tensor]()
     for split in track(splits, "shadow federations", len(splits)):
         place = scratch / f"shadow-{split.index:02d}"
         history = place / "history" if METHODS.get(settings.method).needs_history else None
@@ -140,11 +121,4 @@ def _train_shadows(
         before.append(answers(training.parameters))
         forgot = unlearn_shadow(split, training, settings, scratch=place / "unlearning", history=history)
         after.append(answers(forgot, population=False))
-    return Outputs(
-        labels=answers.labels,
-        original=answers(original.parameters),
-        unlearned=answers(unlearned.parameters),
-        shadows=torch.stack(before),
-        unlearned_shadows=torch.stack(after),
-        members=torch.stack([split.members for split in splits]),
-    )
+    return Shadows(torch.stack(before), torch.stack(after))
